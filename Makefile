@@ -1,0 +1,49 @@
+# `make demo` and `make test` are all a newcomer needs; every target installs what it needs first.
+SHELL := bash
+PYTHON ?= python3
+BIN := .venv/bin
+# CPU torch: from a folder of wheels where PIP_FIND_LINKS names one, else from PyTorch's own CPU index through uv.
+UV_TORCH := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-backend cpu)
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+
+.PHONY: help install demo demo-small up test check format clean
+help:
+	@echo "make demo        the whole loop on real LLMs, then stops everything"
+	@echo "make up          the same, and stays up until Ctrl-C"
+	@echo "make demo-small  the loop on the smallest weights and a few dozen queries"
+	@echo "make test        install if needed, run the tests"
+	@echo "make check       ruff, mypy, import contracts"
+
+install: .venv/.installed
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet "$$(grep '^uv==' constraints.txt)"
+	$(BIN)/uv pip install -p $(BIN)/python $(UV_TORCH) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install
+	$(BIN)/routemoa demo
+
+demo-small: install
+	$(BIN)/routemoa demo --small
+
+up: install
+	$(BIN)/routemoa demo --stay
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .demo build var

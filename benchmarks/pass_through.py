@@ -1,0 +1,221 @@
+"""What the server adds to a pass-through request: `python -m benchmarks.pass_through [--requests 4000] [--rate 200]` prints JSON.
+
+CPU is what the server process used per request (its threads too: the record's fsync is in it) while four connections were kept busy;
+beside it, what the HTTP client alone uses per call. Latency is at a fixed rate, whatever the answers take, beside that of the same load
+on the upstream itself. The upstream answers from memory, so that nothing but us is measured.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.machine import facts
+from mixture.client import Call
+from mixture.llm import LLM, Endpoint, Price
+from mixture.openai_client import OpenAIClient
+
+ROOT = Path(__file__).parents[1]
+BODY = json.dumps({"model": "upstream", "messages": [{"role": "user", "content": "What is the capital of France? " * 8}], "max_tokens": 64})
+ANSWER = json.dumps(
+    {
+        "id": "up-1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "upstream",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Paris. " * 20}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100},
+    }
+).encode()
+POOL = """llms:
+  upstream:
+    name: answers from memory
+    endpoint: {{base_url: "http://127.0.0.1:{port}/v1", served_name: upstream, api_key_env: null}}
+    price: {{input: 1, output: 2}}
+    limits: {{concurrency: 256, connect_s: 5, first_token_s: 5, between_chunks_s: 5, total_s: 5}}
+"""
+
+
+async def upstream(port: int) -> None:
+    """Answers every request on `port` with the same chat completion."""
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(ANSWER)}\r\n\r\n".encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                asked = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(_length(asked))
+                writer.write(head + ANSWER)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", port) as server:
+        await server.serve_forever()
+
+
+def _request(key: str) -> bytes:
+    return (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(BODY)}\r\n\r\n{BODY}"
+    ).encode()
+
+
+async def busy(port: int, key: str, requests: int, connections: int = 4) -> None:
+    """Sends `requests`, each connection its next as soon as the last is answered."""
+    request = _request(key)
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(requests // connections):
+            await _exchange(reader, writer, request)
+        writer.close()
+
+    await asyncio.gather(*(one() for _ in range(connections)))
+
+
+async def calls(port: int, requests: int) -> float:
+    """CPU seconds that our HTTP client uses for one call, in this process and one after the other."""
+    llm = LLM("upstream", "upstream", Price(1, 2), Endpoint(f"http://127.0.0.1:{port}/v1", "upstream"))
+    messages = json.loads(BODY)["messages"]
+    async with OpenAIClient() as client:
+        await client.ask(Call(llm, messages))
+        before = time.process_time()
+        for _ in range(requests):
+            await client.ask(Call(llm, messages))
+        return (time.process_time() - before) / requests
+
+
+async def load(port: int, key: str, requests: int, rate: float) -> list[float]:
+    """Seconds each of `requests` took, sent at `rate` a second whatever the answers take (as many connections as that needs)."""
+    request = _request(key)
+    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    took: list[float] = []
+
+    async def one(due: float) -> None:
+        reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+        await _exchange(reader, writer, request)
+        took.append(time.perf_counter() - due)
+        idle.append((reader, writer))
+
+    started = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in range(requests):
+            due = started + number / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            group.create_task(one(due))
+    return took
+
+
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    content = await reader.readexactly(_length(head))
+    if b" 200 " not in head.partition(b"\r\n")[0]:
+        raise SystemExit(f"the server answered {head.decode()}{content.decode()}")
+
+
+def measure(requests: int, rate: float) -> dict[str, Any]:
+    """Starts upstream and server, warms both up, loads each in turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        home, (up, down) = Path(folder), _free_ports(2)
+        (home / "registry").mkdir()
+        (home / "registry" / "pool.yaml").write_text(POOL.format(port=up))
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": folder, "ROUTEMOA_PORT": str(down)}
+        create = [sys.executable, "-m", "serving.keys", "create", "benchmark", "--scope", "chat"]
+        key = subprocess.run(create, env=environment, cwd=home, capture_output=True, text=True, check=True).stdout.strip()
+        answering = subprocess.Popen([sys.executable, "-m", "benchmarks.pass_through", "--upstream", str(up)], env=environment)
+        with (home / "server.log").open("wb") as log:
+            serving = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, cwd=home, stdout=log, stderr=log)
+        try:
+            _wait(f"http://127.0.0.1:{down}/livez")
+            asyncio.run(busy(down, key, 400))
+            server = psutil.Process(serving.pid)
+            before = _cpu_s(server)
+            asyncio.run(busy(down, key, requests))
+            used = _cpu_s(server) - before
+            client_s = asyncio.run(calls(up, requests // 4))
+            direct = asyncio.run(load(up, key, requests, rate))
+            through = asyncio.run(load(down, key, requests, rate))
+            resident = server.memory_info().rss
+        finally:
+            serving.terminate()
+            answering.terminate()
+            serving.wait()
+            answering.wait()
+    return {
+        "requests": requests,
+        "rate_per_s": rate,
+        "cpu_ms_per_request": round(1000 * used / requests, 3),
+        "cpu_ms_of_the_http_client_alone": round(1000 * client_s, 3),
+        "direct_ms": _quantiles(direct),
+        "through_ms": _quantiles(through),
+        "added_p50_ms": round(1000 * (statistics.median(through) - statistics.median(direct)), 3),
+        "worker_memory_mb": round(resident / 1e6, 1),
+        "bars": {"cpu_ms_per_request": 0.7, "p50_ms": 1.0, "p99_ms": 5.0},
+    }
+
+
+def _quantiles(seconds: Sequence[float]) -> dict[str, float]:
+    ordered = sorted(1000 * each for each in seconds)
+    return {"p50": round(statistics.median(ordered), 3), "p99": round(ordered[int(0.99 * (len(ordered) - 1))], 3)}
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _length(head: bytes) -> int:
+    return int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def _wait(url: str) -> None:
+    give_up = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310  an address of our own making
+                return
+        except urllib.error.URLError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.1)
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=4000)
+    parser.add_argument("--rate", type=float, default=200.0)
+    parser.add_argument("--upstream", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.upstream:
+        asyncio.run(upstream(given.upstream))
+    else:
+        print(json.dumps({"benchmark": "pass_through", **measure(given.requests, given.rate), "machine": facts()}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

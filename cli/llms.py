@@ -1,0 +1,102 @@
+"""`routemoa add-llm` and `routemoa llms`: who is in the pool."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mixture.llm import LLM
+
+commands = typer.Typer()
+
+
+@commands.command()
+def llms() -> None:
+    """List the pool: who exists, where, at what price."""
+    from registry import pool
+    from registry.settings import Settings
+
+    settings = Settings()
+    table = Table(title=escape(str(settings.pool_file)), title_justify="left")
+    for column in ("id", "name", "status", "endpoint", "USD per 1M in / out", "capabilities"):
+        table.add_column(column)
+    for llm in pool.load(settings.pool_file).llms:
+        where = f"{llm.endpoint.base_url} ({llm.endpoint.served_name})" if llm.endpoint else "recorded"
+        table.add_row(
+            llm.id,
+            escape(llm.name),
+            llm.status,
+            escape(where),
+            f"{llm.price.input:g} / {llm.price.output:g}",
+            ", ".join(sorted(llm.capabilities)),
+        )
+    Console().print(table)
+
+
+@commands.command("add-llm")
+def add_llm(
+    llm_id: Annotated[str, typer.Argument(metavar="ID", help="a-z, 0-9 and '-'.")],
+    *,
+    base_url: Annotated[str, typer.Option(help="OpenAI-compatible address, such as http://127.0.0.1:8000/v1.")],
+    served_name: Annotated[str, typer.Option(help="What that server calls it.")],
+    name: Annotated[str | None, typer.Option(help="For people (default: the id).")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="The environment variable that holds the key; never the key.")] = None,
+    input_price: Annotated[float | None, typer.Option(help="USD per million input tokens.")] = None,
+    output_price: Annotated[float | None, typer.Option(help="USD per million output tokens.")] = None,
+    price_from: Annotated[str | None, typer.Option(metavar="PROVIDER/MODEL", help="Take the published price of this one.")] = None,
+    system: Annotated[str, typer.Option(help="System text it is always asked with.")] = "",
+    suffix: Annotated[str, typer.Option(help="Text after each query.")] = "",
+    temperature: Annotated[float, typer.Option(help="Sampling temperature.")] = 0.0,
+    max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 256,
+    context_window: Annotated[int, typer.Option(help="Tokens it can read.")] = 4096,
+    capability: Annotated[list[str] | None, typer.Option(help="tools, vision or json; may be repeated.")] = None,
+    data_policy: Annotated[list[str] | None, typer.Option(help="A tag of yours, such as eu; may be repeated.")] = None,
+    ask_at_most: Annotated[int | None, typer.Option(help="Of the query pool's queries, for training.")] = None,
+    retrain: Annotated[bool, typer.Option(help="Start the job that asks it, labels it and retrains the scorer.")] = True,
+) -> None:
+    """Add an LLM to the pool: checked, probed with one call, and (unless --no-retrain) the scorer is retrained for it."""
+    from registry.settings import Settings
+
+    settings = Settings()
+    entry = {
+        "name": name or llm_id,
+        "status": "active",
+        "endpoint": {"base_url": base_url, "served_name": served_name, "api_key_env": api_key_env},
+        "prompt": {"system": system, "suffix": suffix},
+        "decoding": {"temperature": temperature, "max_tokens": max_tokens, "seed": 0},
+        "price": _price(input_price, output_price, price_from),
+        "context_window": context_window,
+        "capabilities": capability or [],
+        "data_policy": data_policy or [],
+        "ask_at_most": ask_at_most,
+    }
+    llm = asyncio.run(_join(llm_id, entry, settings))
+    console = Console()
+    console.print(f"{llm.id} answered its probe and is in {settings.pool_file}.", highlight=False, markup=False)
+    if retrain:
+        from registry.jobs import Jobs
+
+        job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": f"{llm.id} joined"})
+        console.print(f"Job {job.id} asks it, labels it and retrains the scorer; follow it with `routemoa jobs`.", highlight=False)
+
+
+async def _join(llm_id: str, entry: dict[str, Any], settings: Any) -> LLM:
+    from mixture.openai_client import OpenAIClient
+    from registry import joining
+
+    async with OpenAIClient() as client:
+        return await joining.join(llm_id, entry, pool_file=settings.pool_file, client=client)
+
+
+def _price(given_in: float | None, given_out: float | None, price_from: str | None) -> dict[str, float]:
+    from registry import prices
+
+    if price_from is not None and given_in is None and given_out is None:
+        price = prices.published(price_from)
+        return {"input": price.input, "output": price.output}
+    if price_from is None and given_in is not None and given_out is not None:
+        return {"input": given_in, "output": given_out}
+    raise typer.BadParameter("give both --input-price and --output-price, or --price-from PROVIDER/MODEL")

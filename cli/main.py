@@ -1,0 +1,32 @@
+"""The `routemoa` command: `routemoa --help` lists what it can do."""
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from cli import data, jobs, llms, monitor, stack, versions
+from scorer.errors import RouteMoAError
+
+commands = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Route among many LLMs, as a platform."
+)
+for group in (stack.commands, llms.commands, versions.commands, monitor.commands, data.commands, jobs.commands):
+    commands.registered_commands.extend(group.registered_commands)
+
+
+def app() -> None:
+    """Runs the command line; an error the user can act on is printed without a traceback, exit code 1."""
+    try:
+        commands()
+    except RouteMoAError as error:
+        console = Console(stderr=True)
+        console.print(f"[bold red]error[/] {escape(error.what)}", highlight=False, soft_wrap=True)
+        if error.next_step:
+            console.print(f"[bold]next[/]  {escape(error.next_step)}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,40 @@
+"""`routemoa verdict`: what traffic says about the active scorer; `routemoa report`: the same, drawn by Evidently."""
+
+from datetime import UTC, datetime
+
+import typer
+
+commands = typer.Typer()
+
+
+@commands.command()
+def verdict() -> None:
+    """Keep, watch or retrain the active scorer, with the reasons; changes nothing."""
+    from rich.console import Console
+
+    from monitoring import policy, watch
+    from registry.settings import Settings
+
+    settings = Settings()
+    watch.show(watch.judge(settings, policy.load(settings.home / "params.yaml")), Console())
+
+
+@commands.command()
+def report() -> None:
+    """Draws the Evidently report of the traffic so far into var/reports and into the Evidently workspace; starts no job."""
+    from rich.console import Console
+
+    from monitoring import policy, watch
+    from monitoring.errors import ReportFailed
+    from registry.settings import Settings
+
+    settings, console = Settings(), Console()
+    judged = watch.judge(settings, policy.load(settings.home / "params.yaml"))
+    watch.show(judged, console)
+    with console.status("Drawing the report"):
+        drawn = watch.report(judged, settings, now=datetime.now(UTC))
+    if drawn is None:
+        raise ReportFailed("No query has been scored by the active scorer.", next_step="Send queries through the server first.")
+    for page in (drawn.html, drawn.mispredictions):
+        if page is not None:
+            console.print(f"  {page}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,28 @@
+"""`routemoa demo` and `routemoa up`: the whole platform on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+commands = typer.Typer()
+
+
+@commands.command()
+def demo(
+    small: Annotated[bool, typer.Option(help="The smallest weights and a few dozen queries.")] = False,
+    stay: Annotated[bool, typer.Option(help="Stay up until Ctrl-C.")] = False,
+    at: Annotated[Path | None, typer.Option(help="Where its project is made (default: .demo/full or .demo/small).")] = None,
+) -> None:
+    """Run the whole loop on real LLMs, in a project of its own, and say what happened."""
+    from local.demo import run
+
+    run(source=Path.cwd(), at=at or Path(".demo") / ("small" if small else "full"), small=small, stay_up=stay)
+
+
+@commands.command()
+def up() -> None:
+    """Start the platform for the project in this folder and stay up until Ctrl-C."""
+    from local.stack import up as start
+
+    start(Path.cwd())

@@ -1,0 +1,104 @@
+"""Processes of the platform on this machine: started, waited for, watched, and stopped together."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx2
+
+from local.errors import ProcessFailed
+from registry.child import with_this_python
+
+PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>: the kernel signals the child when its parent dies
+
+
+@dataclass
+class Processes:
+    """A set of named child processes, each with its log in `logs`; leaving the context stops them all, last started first."""
+
+    logs: Path
+    home: Path
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for name in reversed(list(self.running)):
+            self.stop(name)
+
+    def start(self, name: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
+        """Starts `command` as `name`, in a session of its own, ended with this process whatever happens."""
+        with (self.logs / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                list(command),
+                cwd=self.home,
+                env={**with_this_python(), **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing here starts threads before its processes
+            )
+
+    def wait_until_ready(self, name: str, url: str, *, seconds: float) -> None:
+        """Returns when `url` answers 200. Raises ProcessFailed when the process ends first or `seconds` pass."""
+        give_up = time.monotonic() + seconds
+        with httpx2.Client(trust_env=False, timeout=2.0) as client:
+            while time.monotonic() < give_up:
+                self.check(name)
+                with contextlib.suppress(httpx2.TransportError):
+                    if client.get(url).status_code == 200:
+                        return
+                time.sleep(0.25)
+        raise ProcessFailed(f"{name} did not answer at {url} within {seconds:.0f} s.", next_step=self._look(name))
+
+    def check(self, *names: str) -> None:
+        """Raises ProcessFailed if one of `names` (all, without any) has ended."""
+        for name in names or tuple(self.running):
+            code = self.running[name].poll()
+            if code is not None:
+                raise ProcessFailed(f"{name} ended with exit code {code}: {self._last_line(name)}", next_step=self._look(name))
+
+    def stop(self, name: str, *, grace: float = 15.0) -> None:
+        """Ends `name` and what it started: SIGTERM, then SIGKILL after `grace` seconds."""
+        process = self.running.pop(name)
+        for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, sign)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+                break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def _look(self, name: str) -> str:
+        return f"Its log is {self.logs / name}.log."
+
+    def _last_line(self, name: str) -> str:
+        lines = [line for line in (self.logs / f"{name}.log").read_text(errors="replace").splitlines() if line.strip()]
+        return lines[-1].strip() if lines else "(nothing in its log)"
+
+
+def free_ports(first: int) -> Iterator[int]:
+    """Ports of this machine that nothing listens on, from `first` up."""
+    for port in range(first, 65536):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                yield port
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,205 @@
+"""The whole platform on this machine: local LLM servers, MLflow, sync, worker, server, Evidently; `routemoa up` runs it."""
+
+import json
+import re
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dotenv
+from rich.console import Console
+from rich.table import Table
+
+from local import llama
+from local.processes import Processes, free_ports
+from registry import pool as pools
+from registry import server as mlflow_server
+from registry.settings import Settings
+
+PORTS = {"mlflow": 5001, "server": 8080, "evidently": 8001}
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the platform's parts listen."""
+
+    mlflow: str
+    server: str
+    evidently: str
+
+    def as_environment(self, home: Path) -> dict[str, str]:
+        """The variables by which every command run in `home` finds them."""
+        return {
+            "ROUTEMOA_HOME": str(home),
+            "ROUTEMOA_MLFLOW_URL": self.mlflow,
+            "ROUTEMOA_PORT": str(urlsplit(self.server).port),
+            "ROUTEMOA_EVIDENTLY_URL": self.evidently,
+        }
+
+
+@dataclass
+class Stack:
+    """The platform's processes for one project; parts are started in the order the loop needs them."""
+
+    settings: Settings
+    processes: Processes
+    addresses: Addresses
+    api_key: str
+
+    def start_llms(self) -> list[str]:
+        """Starts a llama.cpp server for each local LLM the pool names; returns the servers' names."""
+        started = []
+        for name, port in sorted(_local_servers(self.settings.pool_file).items()):
+            self.processes.start(f"llm-{name}", [sys.executable, "-m", "local.llama", name, "--port", str(port)])
+            started.append((name, port))
+        for name, port in started:
+            self.processes.wait_until_ready(f"llm-{name}", f"http://127.0.0.1:{port}/health", seconds=180)
+        return [name for name, _ in started]
+
+    def start_registry(self) -> None:
+        """Starts MLflow and waits for it (its first start makes its database)."""
+        port = urlsplit(self.addresses.mlflow).port or PORTS["mlflow"]
+        command, environment = mlflow_server.command(self.settings, port), mlflow_server.environment(self.settings)
+        self.processes.start("mlflow", command, environment=environment)
+        self.processes.wait_until_ready("mlflow", f"{self.addresses.mlflow}/health", seconds=180)
+
+    def start_serving(self) -> None:
+        """Starts sync, the job worker, the server and Evidently's pages; waits until each that has an address answers."""
+        from monitoring import drift
+
+        self._move_off_taken_ports()
+        self.processes.start("sync", [sys.executable, "-m", "registry.sync"])
+        self.processes.start("worker", [sys.executable, "-m", "registry.worker"])
+        self.processes.start("server", [sys.executable, "-m", "serving"])
+        self.processes.start("evidently", drift.ui_command(self.settings, urlsplit(self.addresses.evidently).port or PORTS["evidently"]))
+        self.processes.wait_until_ready("server", f"{self.addresses.server}/livez", seconds=60)
+
+    def _move_off_taken_ports(self) -> None:
+        """Chooses again where something took a port in the meantime: the pipeline may have run for minutes since."""
+        now = {name: _free(getattr(self.addresses, name)) for name in ("server", "evidently")}
+        self.addresses = replace(self.addresses, **now)
+        _tell(self.settings.home, self.addresses.as_environment(self.settings.home))
+
+    def start_monitor(self) -> None:
+        """Starts the monitor, which looks at the traffic by itself and submits a job on the verdict `retrain`."""
+        self.processes.start("monitor", [sys.executable, "-m", "monitoring.watch"])
+
+    def wait_until_routing(self) -> None:
+        """Returns when the server has a scorer and routes."""
+        self.processes.check("sync", "server")
+        self.processes.wait_until_ready("server", f"{self.addresses.server}/readyz", seconds=60)
+
+
+@contextmanager
+def stack(home: Path, preferences: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """The platform's processes for the project in `home`; whatever was started is stopped on leaving, Ctrl-C and SIGTERM included.
+
+    Addresses and `preferences` (ROUTEMOA_* variables) are written into the project's `.env`, for every command run in it.
+    """
+    addresses = _choose_addresses()
+    _avoid_taken_ports(home / "registry" / "pool.yaml")
+    _tell(home, {**addresses.as_environment(home), **(preferences or {})})
+    settings = Settings(_env_file=home / ".env", home=home)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with Processes(logs=settings.var / "logs", home=home) as processes:
+        yield Stack(settings, processes, addresses, _api_key(settings))
+
+
+def up(home: Path) -> None:
+    """Starts everything for the project in `home` and stays up until Ctrl-C."""
+    console = Console()
+    with stack(home) as platform:
+        with console.status("Starting the LLMs and MLflow"):
+            platform.start_llms()
+            platform.start_registry()
+        with console.status("Starting the server"):
+            platform.start_serving()
+        console.print(where(platform))
+        stay(platform)
+
+
+def stay(platform: Stack) -> None:
+    """Keeps the platform and its monitor up until Ctrl-C; raises ProcessFailed as soon as one of its processes ends."""
+    platform.start_monitor()
+    Console().print("Up. Ctrl-C stops everything.")
+    pause = threading.Event()
+    try:
+        while not pause.wait(2.0):
+            platform.processes.check()
+    except KeyboardInterrupt:
+        Console().print("Stopping.")
+
+
+def where(platform: Stack) -> Table:
+    """Every address and path a person may want to look at."""
+    table = Table(title="Where to look", show_header=False, title_justify="left")
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    for name, place in {
+        "Console and API": platform.addresses.server,
+        "API key": platform.api_key,
+        "MLflow (promote here: set the alias `champion`)": platform.addresses.mlflow,
+        "Evidently": platform.addresses.evidently,
+        "Drift reports": str(platform.settings.var / "reports"),
+        "Data Docs": str(platform.settings.home / "build" / "validation"),
+        "Logs": str(platform.settings.var / "logs"),
+        "Project": str(platform.settings.home),
+    }.items():
+        table.add_row(name, place)
+    return table
+
+
+def _choose_addresses() -> Addresses:
+    return Addresses(**{name: _free(f"http://127.0.0.1:{port}") for name, port in PORTS.items()})
+
+
+def _free(address: str) -> str:
+    """`address`, or the same with the next port that nothing listens on."""
+    return f"http://127.0.0.1:{next(free_ports(urlsplit(address).port or PORTS['server']))}"
+
+
+def _tell(home: Path, variables: Mapping[str, str]) -> None:
+    """Writes `variables` into the project's `.env`; every other line of the file stays."""
+    for name, value in variables.items():
+        dotenv.set_key(home / ".env", name, value, quote_mode="auto")
+
+
+def _local_servers(pool_file: Path) -> dict[str, int]:
+    """Name -> port of the llama.cpp servers that the pool's entries point to."""
+    known = llama.names()
+    needed = {}
+    for llm in pools.load(pool_file).llms:
+        if llm.endpoint is not None and llm.status != "retired" and llm.endpoint.served_name in known:
+            address = urlsplit(llm.endpoint.base_url)
+            if address.hostname == "127.0.0.1" and address.port is not None:
+                needed[llm.endpoint.served_name] = address.port
+    return needed
+
+
+def _avoid_taken_ports(pool_file: Path) -> None:
+    """Moves the pool's local LLMs to free ports where something else listens on theirs."""
+    moves: dict[int, int] = {}
+    for port in sorted(_local_servers(pool_file).values()):
+        moves[port] = next(free for free in free_ports(port) if free not in moves.values())
+    if any(old != new for old, new in moves.items()):
+        text = pool_file.read_text()
+        pool_file.write_text(re.sub(r"(?<=127\.0\.0\.1:)\d+(?=/)", lambda port: str(moves.get(int(port[0]), port[0])), text))
+
+
+def _api_key(settings: Settings) -> str:
+    """The demo user's key: made once, kept readable only by this user; the server itself keeps only its hash."""
+    from serving import keys
+
+    kept = settings.var / "demo-key.json"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        key = keys.create(settings.var / "keys.json", f"demo-{secrets.token_hex(3)}", scopes=("chat", "feedback", "admin", "metrics"))
+        kept.touch(mode=0o600)
+        kept.write_text(json.dumps({"key": key}))
+    return str(json.loads(kept.read_text())["key"])

@@ -1,0 +1,86 @@
+"""A project of its own, made from a checkout: the same code and files in another folder, with its own git and DVC state."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.errors import LocalError
+
+OVERLAYS = Path(__file__).parent / "overlays"
+MADE = ".routemoa-project"  # in every project made here: nothing is ever removed from a folder without it
+SETTINGS = "params.yaml"  # an overlay changes single keys of it; every other file of an overlay replaces the project's
+
+
+def make(source: Path, target: Path, *, overlay: str | None = None) -> Path:
+    """Copies what git knows in `source` to `target` (only files that changed), lays `overlay` over it and commits.
+
+    What was built or recorded in `target` before stays, so that making it again redoes only what changed.
+    Raises LocalError where `source` is no checkout, or `target` holds something that was not made here.
+    """
+    target = target.resolve()
+    wanted = {name: (source / name).read_bytes() for name in _known_to_git(source)}
+    modes = {name: (source / name).stat().st_mode for name in wanted}
+    if overlay is not None:
+        folder = OVERLAYS / overlay
+        laid = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        if SETTINGS in laid:
+            laid[SETTINGS] = yaml.safe_dump(_merged(yaml.safe_load(wanted[SETTINGS]), yaml.safe_load(laid[SETTINGS]))).encode()
+        wanted |= laid
+    _claim(target)
+    for stale in set(_known_to_git(target)) - set(wanted) - {MADE}:
+        (target / stale).unlink(missing_ok=True)
+    for name, content in wanted.items():
+        _write_if_changed(target / name, content, modes.get(name, 0o644))
+    _commit(target, f"Project made from {_revision(source)}")
+    return target
+
+
+def _claim(target: Path) -> None:
+    """Makes `target` a repository marked as ours; a folder with anything else in it is left alone."""
+    if target.exists() and any(target.iterdir()) and not (target / MADE).exists():
+        raise LocalError(f"{target} is not empty and was not made by this command.", next_step="Name an empty or new folder.")
+    target.mkdir(parents=True, exist_ok=True)
+    (target / MADE).touch()
+    if not (target / ".git").exists():
+        _git(target, "init", "--quiet")
+
+
+def _known_to_git(folder: Path) -> list[str]:
+    listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return [name for name in listed.split("\0") if name and (folder / name).is_file()]
+
+
+def _write_if_changed(target: Path, content: bytes, mode: int) -> None:
+    if target.is_file() and target.read_bytes() == content:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    target.write_bytes(content)
+    target.chmod(mode)
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {name: _merged(below[name], value) if isinstance(value, dict) else value for name, value in above.items()}
+    return {**below, **both}
+
+
+def _commit(folder: Path, message: str) -> None:
+    _git(folder, "add", "--all")
+    identity = ["-c", "user.name=routemoa", "-c", "user.email=routemoa@localhost"]
+    _git(folder, *identity, "commit", "--quiet", "--allow-empty", "--no-verify", "-m", message)
+
+
+def _revision(folder: Path) -> str:
+    return _git(folder, "describe", "--always", "--dirty").strip()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LocalError(
+            f"`git {arguments[0]}` failed in {folder}: {done.stderr.strip()}.",
+            next_step="Run this in a git checkout of the project, with git on PATH.",
+        )
+    return done.stdout

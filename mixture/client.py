@@ -1,0 +1,60 @@
+"""The one door to LLMs: what a call is and what comes back, spoken as the OpenAI chat protocol."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mixture.llm import LLM, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question to one LLM.
+
+    messages: as the caller wrote them; the LLM's prompt style is applied by the client.
+    options: further fields of the OpenAI request (tools, response_format, seed, max_tokens, logprobs, n ...).
+    deadline: monotonic time (seconds, `time.monotonic`) by which the call must end, or None.
+    """
+
+    llm: LLM
+    messages: Sequence[Message]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One LLM's complete reply: what it said, what it used, how long it took (seconds).
+
+    mean_logprob: mean log-probability of the reply's tokens, None where the endpoint does not return them.
+    raw: the endpoint's own response, for pass-through.
+    """
+
+    llm: str
+    text: str
+    finish_reason: str
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    latency_s: float
+    mean_logprob: float | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a streamed reply; the last one carries the finished `Reply`."""
+
+    text: str
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    reply: Reply | None = None
+
+
+class Client(Protocol):
+    """Asks LLMs. Raises only `mixture.errors.LLMFailed` and its children."""
+
+    async def ask(self, call: Call) -> Reply:
+        """One complete reply."""
+
+    def stream(self, call: Call) -> AsyncIterator[Chunk]:
+        """The same reply in pieces."""

@@ -1,0 +1,142 @@
+"""What was decided for one request and how it went: a frozen tree that travels into records, responses and `mixture.explain`."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mixture.client import Reply
+
+_STATUS = re.compile(r"HTTP \d{3}(?=:)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One LLM's answer in one layer.
+
+    self_score: its own assessment, None where it gave none. given: the scores it gave to the previous layer's answers, by LLM id.
+    """
+
+    llm: str
+    text: str
+    finish_reason: str
+    cost_usd: float
+    latency_s: float
+    input_tokens: int
+    output_tokens: int
+    mean_logprob: float | None = None
+    self_score: float | None = None
+    given: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, reply: Reply, text: str, self_score: float | None = None, given: Mapping[str, float] | None = None) -> "Run":
+        """`reply` with the judgements taken out of its text."""
+        return cls(
+            llm=reply.llm,
+            text=text,
+            finish_reason=reply.finish_reason,
+            cost_usd=reply.cost_usd,
+            latency_s=reply.latency_s,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+            mean_logprob=reply.mean_logprob,
+            self_score=self_score,
+            given=given or {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One call that brought no answer; `layer` counts from 1, 0 for the aggregator. `error` is the class, `what` its message."""
+
+    layer: int
+    llm: str
+    error: str
+    what: str
+
+    def without_words(self) -> "Failure":
+        """The same with nothing of what the endpoint said: `what` is its HTTP status, empty where none was sent."""
+        status = _STATUS.match(self.what.removeprefix(f"{self.llm}: "))
+        return replace(self, what=status[0] if status else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One round of LLMs asked at once.
+
+    before, after: each LLM's score ahead of the layer and updated by it. judge: the LLM whose scores of the previous layer's
+    answers counted, None where none was readable; cross: those scores, by LLM id (none for its own answer).
+    """
+
+    runs: tuple[Run, ...]
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    judge: str | None = None
+    cross: Mapping[str, float] = field(default_factory=dict)
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer and its whole story.
+
+    llm: whose answer `text` is, None for a synthesis. aggregation: single, best, vote or synthesise. score: expected quality of the
+    answer. cost_usd, tokens: of every answered call. unsettled_usd: at most what calls that were cut off or broke may cost on top.
+    excluded: LLM id -> why it could not answer. options: the effective ones.
+    reply: the endpoint's reply where exactly one LLM answered unchanged (not part of `as_dict`).
+    """
+
+    text: str
+    llm: str | None
+    finish_reason: str
+    layers: tuple[Layer, ...]
+    stopped_because: str
+    aggregation: str
+    score: float
+    cost_usd: float
+    latency_s: float
+    input_tokens: int
+    output_tokens: int
+    unsettled_usd: float = 0.0
+    synthesis: Run | None = None
+    failures: tuple[Failure, ...] = ()
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    reply: Reply | None = field(default=None, compare=False, repr=False)
+
+    def as_dict(self, *, texts: bool = True) -> dict[str, Any]:
+        """JSON-ready, read back by `from_dict`; without `texts` it holds no words of an answer or an endpoint."""
+        tree = {name: _plain(getattr(self, name), texts=texts) for name in self.__dataclass_fields__ if name != "reply"}
+        return tree if texts else {**tree, "text": ""}
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> "Decision":
+        """The decision `as_dict` wrote; fields it does not know are an error (TypeError)."""
+        layers = tuple(Layer(**{**layer, "runs": tuple(Run(**run) for run in layer["runs"])}) for layer in tree["layers"])
+        failures = tuple(Failure(**failure) for failure in tree.get("failures", ()))
+        synthesis = Run(**tree["synthesis"]) if tree.get("synthesis") else None
+        return cls(**{**tree, "layers": layers, "failures": failures, "synthesis": synthesis})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a streamed answer; the last one carries the decision. `raw`: the endpoint's own chunk where one LLM answers unchanged."""
+
+    text: str
+    decision: Decision | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+Pieces = AsyncIterator[Piece]
+
+
+def _plain(value: Any, *, texts: bool) -> Any:
+    if isinstance(value, Failure) and not texts:
+        value = value.without_words()
+    if isinstance(value, Run | Layer | Failure):
+        return {
+            name: "" if name == "text" and not texts else _plain(getattr(value, name), texts=texts) for name in value.__dataclass_fields__
+        }
+    if isinstance(value, tuple | list):
+        return [_plain(each, texts=texts) for each in value]
+    return dict(value) if isinstance(value, Mapping) else value

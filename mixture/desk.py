@@ -1,0 +1,147 @@
+"""One request's way to the LLMs: every call passes here, under the request's one budget and deadline."""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mixture.client import Call, Chunk, Client, Reply
+from mixture.decision import Failure
+from mixture.demand import worst_case_usd
+from mixture.errors import LLMFailed, LLMGarbled, LLMTimedOut, NoAnswer, Why
+from mixture.llm import LLM, Message
+from mixture.options import Options
+
+Clock = Callable[[], float]  # monotonic seconds
+
+_NO_ANSWER: Mapping[Why, tuple[str, str]] = {
+    "failed": ("Every LLM asked failed.", "Check the endpoints in pool.yaml."),
+    "deadline": ("The deadline passed before an LLM answered.", "Give the request more time."),
+    "budget": ("No LLM is certain to answer within the budget.", "Raise budget_usd, or lower max_tokens."),
+    "nobody": ("No LLM may answer this request.", "Loosen what it asks for, or add an LLM."),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """A call that may be made: its worst-case cost is set aside from the budget."""
+
+    call: Call
+    most_usd: float
+
+
+@dataclass(slots=True)
+class Desk:
+    """Made for one request and dropped with it.
+
+    held: the calls that run, were cut off or broke: what may still be charged.
+    """
+
+    client: Client
+    clock: Clock
+    options: Options
+    request: Mapping[str, Any]
+    started_at: float
+    replies: list[Reply] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    errors: list[LLMFailed] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+
+    @property
+    def spent_usd(self) -> float:
+        """Cost of the replies so far."""
+        return math.fsum(reply.cost_usd for reply in self.replies)
+
+    @property
+    def unsettled_usd(self) -> float:
+        """At most what the calls without a reply may cost on top."""
+        return math.fsum(each.most_usd for each in self.held)
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds to the deadline, infinite without one."""
+        return math.inf if self.options.deadline is None else self.options.deadline - self.clock()
+
+    def hold(self, llm: LLM, messages: Sequence[Message]) -> Held | None:
+        """A call with the request's own fields and deadline; None where, with all that is held, it could pass the budget."""
+        call = Call(llm, messages, self.request, self.options.deadline)
+        held = Held(call, worst_case_usd(call))
+        budget_usd = self.options.budget_usd
+        if budget_usd is not None and self.spent_usd + self.unsettled_usd + held.most_usd > budget_usd:
+            return None
+        self.held.append(held)
+        return held
+
+    async def ask(self, held: Held) -> Reply:
+        """One complete reply. Raises LLMFailed."""
+        with self._accounted(held):
+            async with self._in_time():
+                reply = await self.client.ask(held.call)
+        self._settle(held, reply)
+        return reply
+
+    async def stream(self, held: Held) -> AsyncGenerator[Chunk, None]:
+        """The same in pieces, the last with the reply. Raises LLMFailed, before the first chunk or after any."""
+        async with _closing(self.client.stream(held.call)) as chunks:
+            while True:
+                with self._accounted(held):
+                    async with self._in_time():
+                        chunk = await anext(chunks, None)
+                    if chunk is None:
+                        raise LLMGarbled(held.call.llm.id, "the stream ended without its reply.")
+                if chunk.reply is not None:
+                    self._settle(held, chunk.reply)
+                yield chunk
+                if chunk.reply is not None:
+                    return
+
+    def pieces(self, held: Held, *, live: bool) -> AsyncGenerator[Chunk, None]:
+        """`stream` where the caller wants the answer as it is written, else one chunk that is all of it."""
+        return self.stream(held) if live else self._whole(held)
+
+    def failed(self, layer: int, failure: LLMFailed) -> None:
+        """Writes down a call that brought no answer."""
+        self.errors.append(failure)
+        self.failures.append(Failure(layer, failure.llm, type(failure).__name__, failure.what))
+
+    def no_answer(self, why: Why) -> NoAnswer:
+        """The error of a request to which nobody answered."""
+        told = " ".join(f"{each.llm}: {each.error}." for each in self.failures)
+        what, next_step = _NO_ANSWER[why]
+        return NoAnswer(f"{what} {told}".strip(), why=why, failures=self.errors, next_step=next_step)
+
+    async def _whole(self, held: Held) -> AsyncGenerator[Chunk, None]:
+        reply = await self.ask(held)
+        yield Chunk(reply.text, reply=reply)
+
+    def _in_time(self) -> asyncio.Timeout:
+        return asyncio.timeout(None if self.options.deadline is None else self.remaining_s)
+
+    def _settle(self, held: Held, reply: Reply) -> None:
+        self.held.remove(held)
+        self.replies.append(reply)
+
+    @contextmanager
+    def _accounted(self, held: Held) -> Iterator[None]:
+        """Lets go of the money held for a call that failed for free; the deadline's end is the LLM's time-out."""
+        try:
+            yield
+        except LLMFailed as failed:
+            if not failed.billable:
+                self.held.remove(held)
+            raise
+        except TimeoutError as exc:
+            late = f"the request's deadline passed after {self.clock() - self.started_at:.2f} s."
+            raise LLMTimedOut(held.call.llm.id, late) from exc
+
+
+@asynccontextmanager
+async def _closing(chunks: AsyncIterator[Chunk]) -> AsyncIterator[AsyncIterator[Chunk]]:
+    """`chunks`, closed at the end where they can be, which ends the work at the endpoint."""
+    try:
+        yield chunks
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()

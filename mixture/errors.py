@@ -1,0 +1,75 @@
+"""What can go wrong while LLMs are asked and their answers combined."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from scorer.errors import RouteMoAError
+
+Why = Literal["failed", "deadline", "budget", "nobody"]
+
+
+class MixtureError(RouteMoAError):
+    """Anything wrong between a decision and its answer."""
+
+
+class LLMFailed(MixtureError):
+    """One call to one LLM brought no usable answer; `llm` is its id.
+
+    billable: whether the endpoint may charge for it all the same.
+    """
+
+    retryable = False
+    billable = True
+
+    def __init__(self, llm: str, what: str, *, next_step: str = "") -> None:
+        super().__init__(f"{llm}: {what}", next_step=next_step)
+        self.llm = llm
+
+
+class LLMUnreachable(LLMFailed):
+    """No connection, or it broke before an answer was complete."""
+
+    retryable = True
+
+
+class LLMSetAside(LLMUnreachable):
+    """Not asked: the endpoint failed too often in a row and is left alone for a while."""
+
+    retryable = False
+    billable = False
+
+
+class LLMTimedOut(LLMFailed):
+    """A limit passed: connect, first token, between chunks, or total."""
+
+
+class LLMOverloaded(LLMFailed):
+    """HTTP 429, or 5xx that says try later; `retry_after_s` is the wait the endpoint asked for, if it did."""
+
+    retryable = True
+    billable = False
+    retry_after_s: float | None = None
+
+
+class LLMRefused(LLMFailed):
+    """HTTP 4xx: the endpoint will not take this request (key, served name, context too long); `status` is that code, if it was sent."""
+
+    billable = False
+    status: int | None = None
+
+
+class LLMGarbled(LLMFailed):
+    """The reply is not what the OpenAI protocol promises."""
+
+
+class NoAnswer(MixtureError):
+    """Every LLM that could have answered failed, or no LLM satisfies what the request asks for.
+
+    why: "nobody" fits the request, all "failed", or the "deadline" or "budget" ran out before the first answer.
+    failures: what each LLM that was asked ran into.
+    """
+
+    def __init__(self, what: str, *, why: Why = "failed", failures: Sequence[LLMFailed] = (), next_step: str = "") -> None:
+        super().__init__(what, next_step=next_step)
+        self.why = why
+        self.failures = tuple(failures)

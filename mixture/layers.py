@@ -1,0 +1,143 @@
+"""The layer loop: rank, ask, judge, update, and go on or stop."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from mixture import judging
+from mixture.client import Reply
+from mixture.decision import Layer, Run
+from mixture.demand import expected_input_tokens
+from mixture.desk import Desk, Held
+from mixture.errors import Why
+from mixture.llm import LLM, Message
+from mixture.posterior import posterior
+from mixture.ranking import Candidate, Ranked, rank, with_quality
+from mixture.round import Round
+from mixture.stopping import Reason, stop_reason
+
+
+@dataclass(slots=True)
+class Course:
+    """One request's layers so far. `run()` fills it.
+
+    answers: each LLM's latest answer. scores: s_l of every candidate. out: LLMs that failed and are not asked again.
+    """
+
+    desk: Desk
+    messages: Sequence[Message]
+    candidates: Sequence[Candidate]
+    layers: list[Layer] = field(default_factory=list)
+    answers: dict[str, Run] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    stopped_because: Reason = "layers"
+    out: set[str] = field(default_factory=set)
+    _self_scores: dict[str, float | None] = field(default_factory=dict)
+    _cross_scores: dict[str, float] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Runs layers until a reason to stop. Raises NoAnswer where not one LLM answered."""
+        self.scores = {each.llm.id: each.prior for each in self.candidates if math.isfinite(each.prior)}
+        ranking = self._rank()
+        if not ranking:
+            raise self.desk.no_answer("nobody")
+        while True:
+            reason = await self._layer(ranking)
+            if reason is not None:
+                self.stopped_because = reason
+                return
+            ranking = self._rank()
+            reason = self._stop_reason(ranking)
+            if reason is None and self.desk.remaining_s <= self.layers[-1].latency_s:
+                reason = "deadline"  # another layer would not end in time, and would be paid for
+            if reason is not None:
+                self.stopped_because = reason
+                return
+
+    def _stop_reason(self, ranking: Sequence[Ranked]) -> Reason | None:
+        last, before_it = self.layers[-1], self.layers[-2:-1]
+        return stop_reason(
+            {run.llm: run.text for run in last.runs},
+            {run.llm: run.text for layer in before_it for run in layer.runs},
+            scores={llm: self.scores[llm] for llm in self.answers},
+            upcoming=[each for each in ranking if each.chosen],
+            layers_run=len(self.layers),
+            options=self.desk.options,
+        )
+
+    async def _layer(self, ranking: Sequence[Ranked]) -> Reason | None:
+        """Asks one layer and takes in its answers; a reason to stop where it brought none."""
+        shown = self._shown()
+        started = self.desk.clock()
+        asked = Round(self.desk, lambda llm: self._hold(llm, shown), lambda reply: self._read(reply, shown), ranking)
+        await asked.ask()
+        for failure in asked.failures:
+            self.desk.failed(len(self.layers) + 1, failure)
+            self.out.add(failure.llm)
+        runs = tuple(asked.runs[each.id] for each in ranking if each.id in asked.runs)
+        if not runs:
+            return self._nothing(asked)
+        before = dict(self.scores)
+        judge, cross = self._judge(runs, before)
+        self._cross_scores |= cross
+        self._self_scores |= {run.llm: run.self_score for run in runs}
+        self._update()
+        self.answers |= {run.llm: run for run in runs}
+        self.layers.append(Layer(runs, before, dict(self.scores), judge, cross, self.desk.clock() - started))
+        return None
+
+    def _rank(self) -> tuple[Ranked, ...]:
+        asks_self, asks_cross = self.desk.options.self_assessment, self.desk.options.cross_assessment
+        asked = judging.ask(self.messages, shown=_texts(self._shown()), self_score=asks_self, cross_scores=asks_cross)
+        tokens = expected_input_tokens(asked, {})
+        known = [replace(each, input_tokens=tokens) for each in self.candidates if each.llm.id not in self.out]
+        return rank(with_quality(known, self.scores), self.desk.options)
+
+    def _shown(self) -> dict[str, Run]:
+        """The last layer's answers by opaque id."""
+        if not self.layers:
+            return {}
+        runs = {run.llm: run for run in self.layers[-1].runs}
+        return {opaque: runs[llm] for opaque, llm in judging.opaque_ids({llm: run.text for llm, run in runs.items()}).items()}
+
+    def _hold(self, llm: LLM, shown: Mapping[str, Run]) -> Held | None:
+        cross_scores = self.desk.options.cross_assessment
+        asked = judging.ask(self.messages, shown=_texts(shown), self_score=self._asks_self(llm.id), cross_scores=cross_scores)
+        return self.desk.hold(llm, asked)
+
+    def _asks_self(self, llm: str) -> bool:
+        return self.desk.options.self_assessment and llm not in self.desk.options.unassessed
+
+    def _read(self, reply: Reply, shown: Mapping[str, Run]) -> Run:
+        """The reply as a run; judgements are read only where they were asked for."""
+        asks_self, asks_cross = self._asks_self(reply.llm), bool(shown) and self.desk.options.cross_assessment
+        judged = judging.read(reply.text, tuple(shown)) if asks_self or asks_cross else judging.Judged(reply.text)
+        given = {shown[opaque].llm: score for opaque, score in judged.scores.items()} if asks_cross else {}
+        return Run.of(reply, judged.text, judged.self_score if asks_self else None, given)
+
+    @staticmethod
+    def _judge(runs: Sequence[Run], before: Mapping[str, float]) -> tuple[str | None, Mapping[str, float]]:
+        """The highest-scoring LLM of the layer that gave readable scores, and those scores; none for its own earlier answer."""
+        judges = [run for run in runs if run.given]
+        if not judges:
+            return None, {}
+        judge = min(judges, key=lambda run: (-before[run.llm], run.llm))
+        return judge.llm, {llm: score for llm, score in judge.given.items() if llm != judge.llm}
+
+    def _update(self) -> None:
+        weights = self.desk.options.posterior
+        for each in (each for each in self.candidates if each.llm.id in self.scores):
+            llm = each.llm.id
+            self.scores[llm] = posterior(each.prior, self._self_scores.get(llm), self._cross_scores.get(llm), weights)
+
+    def _nothing(self, asked: Round) -> Reason:
+        """Why a layer brought nothing. Raises NoAnswer where it was the first."""
+        late = self.desk.remaining_s <= 0
+        reason: Why = "deadline" if late else "failed" if asked.failures else "budget"
+        if self.layers:
+            return reason
+        raise self.desk.no_answer(reason)
+
+
+def _texts(runs: Mapping[str, Run]) -> dict[str, str]:
+    return {key: run.text for key, run in runs.items()}

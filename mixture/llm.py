@@ -1,0 +1,90 @@
+"""An LLM of the pool as the decision code sees it: how to reach it, how to ask it, what it costs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["candidate", "active", "retired"]
+Message = Mapping[str, Any]  # one message of the OpenAI chat protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An OpenAI-compatible server: `base_url` ends before `/chat/completions`; the key is an environment variable's name."""
+
+    base_url: str
+    served_name: str
+    api_key_env: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How this pool entry is asked: the same weights asked directly or step by step are two LLMs."""
+
+    system: str = ""
+    suffix: str = ""
+
+    def apply(self, messages: Sequence[Message]) -> list[Message]:
+        """`messages` with this style's system text before theirs and its suffix after the last user turn's text."""
+        asked = [dict(message) for message in messages]
+        if self.suffix:
+            for message in reversed(asked):
+                if message.get("role") == "user" and isinstance(message.get("content"), str):
+                    message["content"] = f"{message['content']}\n\n{self.suffix}"
+                    break
+        if not self.system:
+            return list(asked)
+        if asked and asked[0].get("role") == "system" and isinstance(asked[0].get("content"), str):
+            asked[0]["content"] = f"{self.system}\n\n{asked[0]['content']}"
+            return list(asked)
+        return [{"role": "system", "content": self.system}, *asked]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """Sampling settings sent with every call unless the caller's request overrides them."""
+
+    temperature: float = 0.0
+    max_tokens: int = 256
+    seed: int | None = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens."""
+
+    input: float
+    output: float
+
+    def cost(self, input_tokens: int, output_tokens: int) -> float:
+        """USD for one call."""
+        return (input_tokens * self.input + output_tokens * self.output) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Concurrency towards the endpoint and time-outs in seconds."""
+
+    concurrency: int = 4
+    connect_s: float = 5.0
+    first_token_s: float = 60.0
+    between_chunks_s: float = 30.0
+    total_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class LLM:
+    """One pool entry. `endpoint` is None for a recorded LLM: trained and replayed on, never served."""
+
+    id: str
+    name: str
+    price: Price
+    endpoint: Endpoint | None = None
+    prompt: Prompt = field(default_factory=Prompt)
+    decoding: Decoding = field(default_factory=Decoding)
+    limits: Limits = field(default_factory=Limits)
+    context_window: int = 4096
+    capabilities: frozenset[str] = frozenset()
+    data_policy: frozenset[str] = frozenset()
+    status: Status = "active"
+    ask_at_most: int | None = None  # of the pool's queries, when its answers are bought for training; None: all of them

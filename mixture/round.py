@@ -1,0 +1,105 @@
+"""Asks several LLMs at once: replaces those that fail, goes on once enough have answered, cuts off stragglers."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mixture.client import Reply
+from mixture.decision import Run
+from mixture.desk import Desk, Held
+from mixture.errors import LLMFailed, LLMGarbled, LLMTimedOut
+from mixture.llm import LLM
+from mixture.ranking import Ranked
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    ranked: Ranked
+    since: float
+
+
+@dataclass(slots=True)
+class Round:
+    """One layer while it runs. `ask()` ends with `runs` and `failures` filled; it leaves no call behind.
+
+    hold: makes an LLM's call, None where the budget has no room for it. read: makes its reply a run.
+    """
+
+    desk: Desk
+    hold: Callable[[LLM], Held | None]
+    read: Callable[[Reply], Run]
+    ranking: Sequence[Ranked]
+    runs: dict[str, Run] = field(default_factory=dict)
+    failures: list[LLMFailed] = field(default_factory=list)
+    _quorum_at: float | None = None
+
+    async def ask(self) -> None:
+        """Asks the chosen LLMs, and those standing by in place of failed ones while fewer than the quorum can still answer."""
+        options = self.desk.options
+        places = sum(each.chosen for each in self.ranking)
+        quorum = min(options.quorum, places)
+        waiting = deque(self.ranking[: places + options.standby])
+        running: dict[asyncio.Task[Run | LLMFailed], _Running] = {}
+        async with asyncio.TaskGroup() as group:
+
+            def start_next() -> bool:
+                while waiting and self.desk.remaining_s > 0:
+                    ranked = waiting.popleft()
+                    held = self.hold(ranked.candidate.llm)
+                    if held is not None:
+                        running[group.create_task(self._attempt(held))] = _Running(ranked, self.desk.clock())
+                        return True
+                return False
+
+            while len(running) < places and start_next():
+                pass
+            while running:
+                done, _ = await asyncio.wait(running, timeout=self._patience(running.values()), return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    self._take(running.pop(task).ranked.id, task.result())
+                if self._quorum_at is None and len(self.runs) >= quorum:
+                    self._quorum_at = self.desk.clock()
+                if not done:
+                    self._cut_off(running)
+                while len(self.runs) + len(running) < quorum and start_next():
+                    pass
+
+    async def _attempt(self, held: Held) -> Run | LLMFailed:
+        try:
+            run = self.read(await self.desk.ask(held))
+        except LLMFailed as failed:
+            return failed
+        return run if run.text.strip() else LLMGarbled(run.llm, f"the answer is empty (finish reason {run.finish_reason!r}).")
+
+    def _take(self, llm: str, outcome: Run | LLMFailed) -> None:
+        if isinstance(outcome, LLMFailed):
+            self.failures.append(outcome)
+        else:
+            self.runs[llm] = outcome
+
+    def _patience(self, running: Iterable[_Running]) -> float | None:
+        """Seconds until the first of the running calls is late, None where none can be."""
+        until = min(self._until(each) for each in running)
+        return None if math.isinf(until) else max(0.0, until - self.desk.clock())
+
+    def _until(self, running: _Running) -> float:
+        """When a call that has not ended by then is cut off."""
+        options = self.desk.options
+        deadline = math.inf if options.deadline is None else options.deadline
+        if self._quorum_at is None:
+            return deadline
+        latency_s = running.ranked.candidate.latency_s
+        took_s = self._quorum_at - running.since if latency_s is None else latency_s
+        grace_s = options.grace_s if latency_s is None else 0.0
+        return min(deadline, max(running.since + options.patience * took_s, self._quorum_at + grace_s))
+
+    def _cut_off(self, running: dict[asyncio.Task[Run | LLMFailed], _Running]) -> None:
+        now = self.desk.clock()
+        for task, each in list(running.items()):
+            if self._until(each) <= now:
+                task.cancel()
+                del running[task]
+                took = f"cut off after {now - each.since:.2f} s, the others having answered."
+                self.failures.append(LLMTimedOut(each.ranked.id, took if self._quorum_at is not None else "the deadline passed."))

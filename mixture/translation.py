@@ -1,0 +1,46 @@
+"""httpx2's exceptions as ours: the whole table, so that none gets past the client."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx2
+
+from mixture.errors import LLMFailed, LLMGarbled, LLMRefused, LLMTimedOut, LLMUnreachable
+from mixture.llm import LLM
+
+# The first row whose class matches decides, so children stand before their parents.
+TRANSLATED: tuple[tuple[type[Exception], type[LLMFailed], str], ...] = (
+    (httpx2.TimeoutException, LLMTimedOut, "did not answer in time"),
+    (httpx2.SSEError, LLMGarbled, "sent something else than an event stream"),
+    (httpx2.DecodingError, LLMGarbled, "sent a body that cannot be decoded"),
+    (httpx2.RemoteProtocolError, LLMUnreachable, "broke off before the reply was complete"),
+    (httpx2.ConnectError, LLMUnreachable, "does not take connections"),
+    (httpx2.NetworkError, LLMUnreachable, "lost the connection"),
+    (httpx2.ProxyError, LLMUnreachable, "is behind a proxy that refuses"),
+    (httpx2.LocalProtocolError, LLMRefused, "cannot be sent this request"),
+    (httpx2.UnsupportedProtocol, LLMRefused, "has a base_url that is not http(s)"),
+    (httpx2.InvalidURL, LLMRefused, "has a base_url that is no URL"),
+    (httpx2.TooManyRedirects, LLMRefused, "redirects"),
+    (httpx2.HTTPStatusError, LLMRefused, "refuses"),
+    (httpx2.CookieConflict, LLMGarbled, "sent cookies that contradict each other"),
+    (httpx2.StreamError, LLMUnreachable, "closed the stream"),
+)
+
+
+def translate(exc: Exception, llm: LLM) -> LLMFailed:
+    """Our error for one of httpx2's; the URL is named, the request and its headers are not."""
+    for vendor, ours, what in TRANSLATED:
+        if isinstance(exc, vendor):
+            url = llm.endpoint.base_url if llm.endpoint else "nowhere"
+            detail = type(exc).__name__ if not str(exc) else f"{type(exc).__name__}: {exc}"
+            return ours(llm.id, f"{url} {what} ({detail}).", next_step="Check that the endpoint runs, and base_url in pool.yaml.")
+    raise exc
+
+
+@asynccontextmanager
+async def translated(llm: LLM) -> AsyncGenerator[None]:
+    """Turns every exception of httpx2 that leaves the block into ours."""
+    try:
+        yield
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.CookieConflict, httpx2.StreamError) as exc:
+        raise translate(exc, llm) from exc

@@ -1,0 +1,1 @@
+"""What happened: records of served decisions, drift, mispredictions, the verdict."""

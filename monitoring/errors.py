@@ -1,0 +1,35 @@
+"""What can go wrong while what happened is written down, read back and judged."""
+
+from scorer.errors import RouteMoAError
+
+
+class MonitoringError(RouteMoAError):
+    """Anything wrong with records, the reference profile, a report or a verdict."""
+
+
+class RecordNotKept(MonitoringError):
+    """A record or an outcome is not durable: disk full, file locked, store closed. Nothing may be acknowledged."""
+
+
+class RecordRefused(MonitoringError):
+    """A record or an outcome that cannot be true: lengths that differ, numbers that are not finite, a score outside [0, 1]."""
+
+
+class RecordsRefused(MonitoringError):
+    """The record file is not one, or was written by a newer version of this platform."""
+
+
+class ProfileRefused(MonitoringError):
+    """A scorer artifact's reference profile is missing, malformed or of other shapes than its roster."""
+
+
+class PolicyRefused(MonitoringError):
+    """The section `monitor` of params.yaml is missing or has a value that makes no sense."""
+
+
+class NothingActive(MonitoringError):
+    """No scorer is published on this host, so there is no reference to hold traffic against."""
+
+
+class ReportFailed(MonitoringError):
+    """Evidently could not build, save or file a report."""

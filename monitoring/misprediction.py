@@ -1,0 +1,102 @@
+"""Holds what the scorer promised against what came of it, where outcomes are known, and estimates quality where they are not.
+
+Estimated quality: the mean promise over all records, corrected by the mean error on the audited ones (difference estimator of survey
+sampling; prediction-powered inference, Angelopoulos et al. 2023).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+BINS = 10
+ADEQUATE = 0.5  # a promise or an outcome from here on says "adequate"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with its confidence interval; both bounds None where too few outcomes are known for one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mispredictions:
+    """Promises against outcomes of n audited records.
+
+    share: of records where one says adequate and the other does not. ece: in [0, 1], equal-mass bins. brier: mean squared error.
+    auroc: of promises for adequate outcomes; None where all outcomes are alike. bias: mean of outcome - promise, with its interval.
+    """
+
+    n: int
+    share: float
+    ece: float
+    brier: float
+    auroc: float | None
+    bias: Interval
+
+
+def calibration_error(promised_N: Doubles, outcome_N: Doubles, bins: int = BINS) -> float:
+    """Expected calibration error over bins of equal mass (Nguyen & O'Connor 2015); biased upwards by few records."""
+    order_N = np.argsort(promised_N, kind="stable")
+    parts = [part for part in np.array_split(order_N, min(bins, len(order_N))) if len(part)]
+    gaps = [len(part) * abs(promised_N[part].mean() - outcome_N[part].mean()) for part in parts]
+    return float(np.sum(gaps) / len(order_N))
+
+
+def auroc(scores_N: Doubles, positive_N: NDArray[np.bool_]) -> float | None:
+    """Chance that a positive scores above a negative, ties counting half; None where one of the two is missing."""
+    from scipy.stats import rankdata
+
+    positives, negatives = int(positive_N.sum()), int((~positive_N).sum())
+    if not positives or not negatives:
+        return None
+    ranks = rankdata(scores_N)[positive_N].sum()
+    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def mispredictions(promised_N: Doubles, outcome_N: Doubles, *, confidence: float) -> Mispredictions | None:
+    """How wrong the scorer was on audited records; None where there are none."""
+    if not len(promised_N):
+        return None
+    error_N = outcome_N - promised_N
+    return Mispredictions(
+        n=len(promised_N),
+        share=float(((promised_N >= ADEQUATE) != (outcome_N >= ADEQUATE)).mean()),
+        ece=calibration_error(promised_N, outcome_N),
+        brier=float(np.square(error_N).mean()),
+        auroc=auroc(promised_N, outcome_N >= ADEQUATE),
+        bias=_interval(float(error_N.mean()), float(error_N.var()) / max(1, len(error_N) - 1), len(error_N), confidence),
+    )
+
+
+def estimated_quality(promised_all_N: Doubles, promised_M: Doubles, outcome_M: Doubles, *, confidence: float) -> Interval | None:
+    """Mean outcome of all N records, of which M (a random part of the N) were audited; None where nothing was promised.
+
+    Without an audit it is the mean promise, with no interval: nothing then says how far it is off. Variance of two-phase sampling with
+    the difference estimator: var(outcome) / N + (1 - M / N) var(outcome - promise) / M (Särndal et al. 1992, §9).
+    """
+    if not len(promised_all_N):
+        return None
+    value = float(promised_all_N.mean())
+    audited, records = len(outcome_M), len(promised_all_N)
+    if not audited:
+        return Interval(value)
+    error_M = outcome_M - promised_M
+    unbiased = audited / max(1, audited - 1)
+    variance = unbiased * (outcome_M.var() / records + max(0.0, 1 - audited / records) * error_M.var() / audited)
+    estimate = _interval(value + float(error_M.mean()), float(variance), audited, confidence)
+    return Interval(*(None if bound is None else float(np.clip(bound, 0, 1)) for bound in (estimate.value, estimate.low, estimate.high)))  # type: ignore[arg-type]
+
+
+def _interval(value: float, variance: float, n: int, confidence: float) -> Interval:
+    """Student's interval around a mean with this variance; none below five records, where normality is a wish."""
+    from scipy.stats import t
+
+    if n < 5:
+        return Interval(value)
+    half = float(t.ppf((1 + confidence) / 2, n - 1)) * float(np.sqrt(variance))
+    return Interval(value, value - half, value + half)

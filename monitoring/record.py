@@ -1,0 +1,125 @@
+"""A record: one served decision with what came of it; checked when made, and its form as a row of the record file."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from monitoring.errors import RecordRefused
+
+Floats = NDArray[np.float32]
+Status = Literal["ok", "error"]
+COLUMNS = (
+    "id",
+    "created_at",
+    "virtual_model",
+    "scorer_version",
+    "roster",
+    "scores",
+    "embedding",
+    "decision",
+    "llm",
+    "cost_usd",
+    "latency_s",
+    "input_tokens",
+    "output_tokens",
+    "status",
+    "domain",
+    "text",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The quality in [0, 1] of a served answer, who says so (`user`, `grader:exact`, `audit` ...), and when."""
+
+    score: float
+    source: str
+    reported_at: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """One served request.
+
+    roster, scores: what the scorer said, in its order; both empty where no scorer was asked (pass-through).
+    embedding: the query's unit-norm embedding of D floats (D = 0 where no scorer was asked), kept as float16.
+    decision: `mixture.decision.Decision.as_dict()`, less what the operator does not store.
+    llm: whose answer was served; None for a synthesis of several and for a failure.
+    text: the query, only where the operator turned that on.
+    """
+
+    id: str
+    created_at: float
+    virtual_model: str
+    scorer_version: str
+    roster: tuple[str, ...]
+    scores: tuple[float, ...]
+    embedding: Floats
+    decision: dict[str, Any]
+    llm: str | None
+    cost_usd: float
+    latency_s: float
+    input_tokens: int
+    output_tokens: int
+    status: Status
+    domain: str | None = None
+    text: str | None = None
+    outcome: Outcome | None = None
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise RecordRefused("A record without an id.", next_step="Give each request its own id.")
+        if len(self.roster) != len(self.scores):
+            raise RecordRefused(f"Record {self.id}: {len(self.scores)} scores for a roster of {len(self.roster)} LLMs.")
+        if not np.isfinite(np.asarray([*self.scores, self.created_at, self.cost_usd, self.latency_s])).all():
+            raise RecordRefused(f"Record {self.id}: a score, time, cost or latency is not a finite number.")
+        if self.embedding.ndim != 1 or not np.isfinite(self.embedding).all():
+            raise RecordRefused(f"Record {self.id}: embedding of shape {self.embedding.shape} is not one finite vector.")
+
+    @property
+    def predicted(self) -> float | None:
+        """What the scorer promised for what was served: the score of the LLM that answered, of the best one for a synthesis."""
+        if not self.scores:
+            return None
+        return self.scores[self.roster.index(self.llm)] if self.llm in self.roster else max(self.scores)
+
+
+def to_row(record: Record) -> tuple[Any, ...]:
+    """`record` as the values of COLUMNS."""
+    return (
+        record.id,
+        record.created_at,
+        record.virtual_model,
+        record.scorer_version,
+        orjson.dumps(record.roster).decode(),
+        orjson.dumps([float(score) for score in record.scores]).decode(),
+        record.embedding.astype("<f2").tobytes(),
+        orjson.dumps(record.decision, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS).decode(),
+        record.llm,
+        record.cost_usd,
+        record.latency_s,
+        record.input_tokens,
+        record.output_tokens,
+        record.status,
+        record.domain,
+        record.text,
+    )
+
+
+def from_row(row: tuple[Any, ...]) -> Record:
+    """The record of one row: COLUMNS, then the outcome's score, source and time (None where there is none)."""
+    values = dict(zip(COLUMNS, row, strict=False))
+    score, source, reported_at = row[len(COLUMNS) :]
+    return Record(
+        **values
+        | {
+            "roster": tuple(orjson.loads(values["roster"])),
+            "scores": tuple(orjson.loads(values["scores"])),
+            "embedding": np.frombuffer(values["embedding"], dtype="<f2").astype(np.float32),
+            "decision": orjson.loads(values["decision"]),
+            "outcome": None if score is None else Outcome(score, source, reported_at),
+        }
+    )

@@ -1,0 +1,221 @@
+"""Keeps records: an append returns only when its record would survive `kill -9` and a power cut; many appends share one fsync."""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused
+from monitoring.record import COLUMNS, Outcome, Record, from_row, to_row
+
+__all__ = ["Outcome", "Record", "RecordStore"]
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created_at REAL NOT NULL,
+    virtual_model TEXT NOT NULL, scorer_version TEXT NOT NULL,
+    roster TEXT NOT NULL, scores TEXT NOT NULL, embedding BLOB NOT NULL, decision TEXT NOT NULL, llm TEXT,
+    cost_usd REAL NOT NULL, latency_s REAL NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('ok', 'error')), domain TEXT, text TEXT);
+CREATE INDEX IF NOT EXISTS records_created_at ON records (created_at);
+CREATE INDEX IF NOT EXISTS records_scored ON records (scorer_version, number) WHERE length(embedding) > 0;
+CREATE TABLE IF NOT EXISTS outcomes (
+    record_id TEXT PRIMARY KEY REFERENCES records (id), score REAL NOT NULL, source TEXT NOT NULL, reported_at REAL NOT NULL);
+"""
+INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
+REPORT = """INSERT INTO outcomes SELECT id, ?, ?, ? FROM records WHERE id = ? ON CONFLICT (record_id)
+    DO UPDATE SET score = excluded.score, source = excluded.source, reported_at = excluded.reported_at"""
+SELECT = f"SELECT {', '.join(COLUMNS)}, score, source, reported_at FROM records LEFT JOIN outcomes ON record_id = id"  # noqa: S608
+SCORED = "scorer_version = ? AND length(embedding) > 0"
+BUSY_S = 10.0  # another process may hold the file's write lock for the length of its own commit
+MOST_PER_COMMIT = 512  # bounds how long the first of a batch waits for the last
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One statement waiting for the next commit, and who waits for it (the answer is whether a row was written)."""
+
+    statement: str
+    values: tuple[Any, ...]
+    loop: asyncio.AbstractEventLoop
+    waiting: asyncio.Future[bool]
+
+
+class RecordStore:
+    """The records of this host in one SQLite file (WAL, synchronous=FULL), written by one thread and read from any process.
+
+    Raises RecordsRefused where `path` cannot hold records. `clock` stamps outcomes.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self.commits = 0  # how many fsyncs the appends so far took
+        self._clock = clock
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._writer: threading.Thread | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(self._connect()) as connection:
+                _lay_out(connection, path)
+        except (OSError, sqlite3.Error) as exc:
+            raise RecordsRefused(f"{path}: cannot hold records ({exc}).", next_step="Move the file away or free the disk.") from exc
+
+    async def append(self, record: Record) -> None:
+        """Keeps `record`; returns only when it is on disk. A second append of the same id changes nothing.
+
+        Raises RecordNotKept: the record may not be acknowledged.
+        """
+        await self._write(INSERT, to_row(record))
+
+    async def report_outcome(self, id: str, score: float, source: str) -> bool:  # noqa: A002
+        """Keeps the outcome of record `id` (the last report wins); False where there is no such record.
+
+        Raises RecordRefused for a score outside [0, 1], RecordNotKept where it is not on disk.
+        """
+        if not 0 <= score <= 1:
+            raise RecordRefused(f"Outcome {score!r} of record {id} is outside [0, 1].", next_step="Report a quality from 0 to 1.")
+        return await self._write(REPORT, (float(score), source, self._clock(), id))
+
+    async def get(self, id: str) -> dict[str, Any] | None:  # noqa: A002
+        """Record `id` as JSON-ready values with `scores` by LLM, without embedding and text; None where there is none."""
+        found = await asyncio.to_thread(self._select, "WHERE id = ?", (id,))
+        return _as_dict(found[0]) if found else None
+
+    def scan(self, since: float, until: float) -> list[Record]:
+        """Records with `since <= created_at < until` in order of time, each with its outcome. Blocks: for reports."""
+        return self._select("WHERE created_at >= ? AND created_at < ? ORDER BY created_at, number", (since, until))
+
+    def count_scored(self, scorer_version: str) -> int:
+        """How many records this scorer version made a prediction for. Blocks: for reports."""
+        return int(self._ask(f"SELECT count(*) FROM records WHERE {SCORED}", (scorer_version,))[0][0])  # noqa: S608
+
+    def scored(self, scorer_version: str, first: int, most: int) -> list[Record]:
+        """Records `first` .. `first + most - 1` of those, in the order they were appended: an order that never changes. Blocks."""
+        return self._select(f"WHERE {SCORED} ORDER BY number LIMIT ? OFFSET ?", (scorer_version, most, first))
+
+    async def close(self) -> None:
+        """Waits until everything accepted is on disk, then refuses more."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+            writer = self._writer
+        if writer is not None:
+            await asyncio.to_thread(writer.join)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _select(self, where: str, values: tuple[Any, ...]) -> list[Record]:
+        return [from_row(row) for row in self._ask(f"{SELECT} {where}", values)]
+
+    def _ask(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        try:
+            with closing(self._connect()) as connection:
+                return connection.execute(statement, values).fetchall()
+        except sqlite3.Error as exc:
+            raise RecordsRefused(f"{self.path}: cannot be read ({exc}).", next_step="Restore the file or move it away.") from exc
+
+    async def _write(self, statement: str, values: tuple[Any, ...]) -> bool:
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[bool] = loop.create_future()
+        with self._lock:
+            if self._closed:
+                raise RecordNotKept("The record store is closed.", next_step="The server is stopping; ask again.")
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._run, name="records", daemon=True)
+                self._writer.start()
+            self._queue.put(_Write(statement, values, loop, waiting))
+        return await waiting
+
+    def _run(self) -> None:
+        """The writer thread: everything that waits goes into one commit, until the store closes."""
+        connection: sqlite3.Connection | None = None
+        closing_down = False
+        while not closing_down:
+            batch = [self._queue.get()]
+            while len(batch) < MOST_PER_COMMIT and not self._queue.empty():
+                batch.append(self._queue.get())
+            closing_down = None in batch
+            writes = [write for write in batch if write is not None]
+            try:
+                connection = connection or self._connect()
+                self._commit(connection, writes)
+            except sqlite3.Error as exc:
+                _answer(writes, self._not_kept(exc))
+        if connection is not None:
+            connection.close()
+
+    def _commit(self, connection: sqlite3.Connection, writes: list[_Write]) -> None:
+        """One transaction, one fsync. A value SQLite refuses fails its own write only; a file that refuses fails all."""
+        if not writes:
+            return
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            written = [connection.execute(write.statement, write.values).rowcount > 0 for write in writes]
+            connection.execute("COMMIT")
+            self.commits += 1
+        except (sqlite3.Error, OverflowError, ValueError) as exc:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(exc, sqlite3.OperationalError) or len(writes) == 1:
+                _answer(writes, self._not_kept(exc))
+                return
+            for write in writes:
+                self._commit(connection, [write])
+            return
+        _answer(writes, written)
+
+    def _not_kept(self, exc: Exception) -> RecordNotKept:
+        error = RecordNotKept(f"{self.path}: record not kept ({exc}).", next_step="Free the disk or release the file's lock.")
+        error.__cause__ = exc
+        return error
+
+
+def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
+    """Makes the tables, or checks that they are of a version we know."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise RecordsRefused(f"{path}: schema version {version}, this platform knows {SCHEMA_VERSION}.", next_step="Upgrade the platform.")
+    if version < SCHEMA_VERSION:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+
+
+def _answer(writes: Iterable[_Write], result: list[bool] | RecordNotKept) -> None:
+    """Wakes whoever waits, on their own event loop; a loop that has ended has nobody waiting."""
+    for index, write in enumerate(writes):
+        value = result[index] if isinstance(result, list) else result
+        with suppress(RuntimeError):
+            write.loop.call_soon_threadsafe(_settle, write.waiting, value)
+
+
+def _settle(waiting: asyncio.Future[bool], value: bool | RecordNotKept) -> None:
+    if waiting.done():  # the caller was cancelled while we wrote
+        return
+    if isinstance(value, RecordNotKept):
+        own = RecordNotKept(value.what, next_step=value.next_step)  # each waiter raises its own: a traceback belongs to one of them
+        own.__cause__ = value.__cause__
+        waiting.set_exception(own)
+    else:
+        waiting.set_result(value)
+
+
+def _as_dict(record: Record) -> dict[str, Any]:
+    scalars = {name: getattr(record, name) for name in COLUMNS if name not in {"roster", "scores", "embedding", "text"}}
+    return scalars | {
+        "scores": dict(zip(record.roster, record.scores, strict=True)),
+        "predicted": record.predicted,
+        "outcome": None if record.outcome is None else asdict(record.outcome),
+    }

@@ -1,0 +1,128 @@
+"""Puts questions to one LLM, several at a time, within a budget; stops when its endpoint no longer answers."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mixture.client import Call, Client, Reply
+from mixture.demand import worst_case_usd
+from mixture.errors import LLMFailed
+from mixture.llm import LLM
+from mixture.openai_client import OpenAIClient
+from pipelines.errors import AskingStopped, BudgetSpent
+
+FAILURES_IN_A_ROW = 10  # a broken endpoint, not a hard query
+SAY_EVERY_S = 5.0  # where nobody watches a progress bar
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query of the pool and the hash of how it is asked."""
+
+    query_id: str
+    text: str
+    asked_with: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of a question: a reply, or what went wrong."""
+
+    question: Question
+    reply: Reply | None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Asking:
+    """One run over some questions; `keep` is told each result as soon as it is there."""
+
+    llm: LLM
+    budget_usd: float
+    attempts: int
+    keep: Callable[[Asked], None]
+    spent_usd: float = 0.0
+    _reserved_usd: float = 0.0
+    _failed_in_a_row: int = 0
+    _done: int = 0
+    _said_at: float = field(default_factory=time.monotonic)
+
+    async def run(self, questions: Sequence[Question]) -> None:
+        """Asks every question.
+
+        Raises BudgetSpent before the budget could be passed, AskingStopped when the endpoint fails `FAILURES_IN_A_ROW` times.
+        """
+        todo = iter(questions)
+        async with OpenAIClient(attempts=self.attempts, cool_down_s=1.0) as client:
+            with self._bar() as bar:
+                shown = bar.add_task(self.llm.id, total=len(questions))
+
+                def advance() -> None:
+                    bar.advance(shown)
+                    self._say(len(questions))
+
+                try:
+                    async with asyncio.TaskGroup() as group:
+                        for _ in range(self.llm.limits.concurrency):
+                            group.create_task(self._work(client, todo, advance))
+                except BaseExceptionGroup as group_failed:
+                    raise group_failed.exceptions[0] from None  # the first worker that stopped says why
+
+    async def _work(self, client: Client, todo: Iterator[Question], advance: Callable[[], None]) -> None:
+        for question in todo:
+            call = self._call(question)
+            bound = self._reserve(call)
+            asked = await self._ask(client, question, call)
+            self._reserved_usd -= bound
+            self.keep(asked)
+            advance()
+            self._judge(asked)
+
+    def _call(self, question: Question) -> Call:
+        options = {"logprobs": True, "top_logprobs": 1}  # the mean says how sure an LLM was; llama.cpp sends none for 0
+        return Call(self.llm, [{"role": "user", "content": question.text}], options)
+
+    async def _ask(self, client: Client, question: Question, call: Call) -> Asked:
+        try:
+            return Asked(question, await client.ask(call))
+        except LLMFailed as exc:
+            return Asked(question, None, str(exc))
+
+    def _reserve(self, call: Call) -> float:
+        """The most this call can cost, put aside while it is being asked."""
+        bound = worst_case_usd(call)
+        if self.spent_usd + self._reserved_usd + bound > self.budget_usd:
+            raise BudgetSpent(
+                f"{self.llm.id}: {self.spent_usd:.4f} USD spent, the next query could pass answer.budget_usd = {self.budget_usd}.",
+                next_step="What was answered is kept. Raise it in params.yaml, or ask fewer with answer.max_queries; then run this again.",
+            )
+        self._reserved_usd += bound
+        return bound
+
+    def _judge(self, asked: Asked) -> None:
+        if asked.reply is not None:
+            self.spent_usd += asked.reply.cost_usd
+            self._failed_in_a_row = 0
+            return
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= FAILURES_IN_A_ROW:
+            url, name = (self.llm.endpoint.base_url, self.llm.endpoint.served_name) if self.llm.endpoint else ("nowhere", self.llm.id)
+            raise AskingStopped(
+                f"{self.llm.id}: {self._failed_in_a_row} calls in a row failed at {url}. The last: {asked.error}",
+                next_step=f"Start the endpoint (here: `python -m local.llama {name}`) and run this again; what was answered is kept.",
+            )
+
+    def _bar(self) -> Progress:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        return Progress(*columns, disable=not sys.stdout.isatty())
+
+    def _say(self, total: int) -> None:
+        """A line now and then, for logs and for the retrain job, which reads its progress from them."""
+        self._done += 1
+        if not sys.stdout.isatty() and (self._done == total or time.monotonic() - self._said_at >= SAY_EVERY_S):
+            self._said_at = time.monotonic()
+            print(f"{self.llm.id}: {self._done}/{total}", flush=True)

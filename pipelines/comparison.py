@@ -1,0 +1,125 @@
+"""The trained scorer beside its baselines: who is compared, on which queries, and every figure with its bootstrap interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.dataset import Dataset
+from scorer import baselines, metrics
+from scorer.baselines import Baseline, Embed, Seen
+from scorer.metrics import Interval
+from scorer.start import Labels
+
+OURS = "ours"
+CHEAPEST = 1e-9  # USD: keeps an LLM without known costs from looking free
+RIDGE_PENALTIES = (10.0, 30.0, 100.0, 300.0)
+SHOWN = ("regret", "hit1_any", "hit1_split", "hit3_any", "hit3_split", "agree3_any", "agree3_split")
+CLUSTERS = (4, 8, 16, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One scorer on one set of queries. figures: name -> mean and interval; quality_Q: for paired comparisons."""
+
+    name: str
+    detail: str
+    figures: dict[str, Interval]
+    quality_Q: NDArray[np.float64]
+
+
+def rivals(train: Dataset, validation: Dataset, told: Dataset, embed: Embed, *, neighbours: int, seed: int) -> list[tuple[Baseline, str]]:
+    """Every baseline with what was chosen for it (on validation data). `told`: the queries whose dataset names and labels the
+    best-per-dataset row and the oracle are told.
+    """
+    texts = train.queries["text"].tolist()
+    seen = Seen(train.roster, embed(texts), train.labels_QL, train.queries["dataset"].tolist())
+    told_texts = told.queries["text"].tolist()
+    datasets = dict(zip(told_texts, told.queries["dataset"].tolist(), strict=True))
+    labels = dict(zip(told_texts, told.labels_QL, strict=True))
+    by_neighbours = [
+        (baselines.nearest_neighbours(seen, embed, neighbours=count), f"k = {count}") for count in sorted({10, neighbours, 2 * neighbours})
+    ]
+    by_penalty = [(baselines.ridge(seen, embed, penalty=penalty), f"penalty {penalty:g}") for penalty in RIDGE_PENALTIES]
+    by_groups = [(baselines.cluster_lookup(seen, embed, groups=groups, seed=seed), f"{groups} clusters") for groups in CLUSTERS]
+    return [
+        (baselines.random(train.roster, embed, seed=seed), "one draw per query"),
+        (baselines.cheapest(train.roster, embed, expected_cost(train)), "mean cost in training"),
+        (baselines.best_single(seen, embed), "best mean label in training"),
+        (baselines.best_per_dataset(seen, embed, datasets), "told the dataset's name"),
+        best_of(by_neighbours, validation),
+        best_of(by_penalty, validation),
+        best_of(by_groups, validation),
+        (baselines.oracle(train.roster, embed, labels), "told the labels"),
+    ]
+
+
+def best_of(candidates: Sequence[tuple[Baseline, str]], validation: Dataset) -> tuple[Baseline, str]:
+    """The candidate of best realised quality on validation queries."""
+    texts = validation.queries["text"].tolist()
+
+    def realised(candidate: tuple[Baseline, str]) -> float:
+        return float(np.nanmean(metrics.quality(candidate[0].score(texts).scores_QL, validation.labels_QL)))
+
+    return max(candidates, key=realised)
+
+
+def expected_cost(data: Dataset) -> NDArray[np.float64]:
+    """Mean USD per query of each LLM; where nothing is known, by its prices for a typical answer."""
+    known_QL = ~np.isnan(data.cost_QL)
+    counts_L = known_QL.sum(axis=0)
+    means_L = np.where(known_QL, data.cost_QL, 0.0).sum(axis=0) / np.maximum(counts_L, 1)
+    priced_L = np.array([max((llm.input_price * 200 + llm.output_price * 200) / 1e6, CHEAPEST) for llm in data.llms])
+    return np.where(counts_L > 0, means_L, priced_L)
+
+
+def row(name: str, detail: str, scores_QL: NDArray[np.floating], data: Dataset, *, resamples: int) -> Row:
+    """Every figure of one scorer on the queries of `data`."""
+    labels_QL = data.labels_QL
+    quality_Q = metrics.quality(scores_QL, labels_QL)
+    per_query = {
+        "quality": quality_Q,
+        "regret": metrics.regret(scores_QL, labels_QL),
+        "cost_usd": metrics.at_choice(data.cost_QL, metrics.choices(scores_QL, labels_QL)),
+        **hits(scores_QL, labels_QL),
+    }
+    figures = {figure: metrics.interval(values_Q, resamples=resamples) for figure, values_Q in per_query.items()}
+    return Row(name, detail, {figure: found for figure, found in figures.items() if np.isfinite(found.mean)}, quality_Q)
+
+
+def hits(scores_QL: NDArray[np.floating], labels_QL: Labels) -> dict[str, NDArray[np.float64]]:
+    """Hit@1, Hit@3 and Agree@3 by both conventions for ties."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for name, predicted, true in (("hit1", 1, 1), ("hit3", 3, 1), ("agree3", 3, 3)):
+        overlap = metrics.overlap(scores_QL, labels_QL, predicted=predicted, true=true)
+        found |= {f"{name}_any": overlap.any_Q, f"{name}_split": overlap.split_Q}
+    return found
+
+
+def flat(split: str, rows: Sequence[Row]) -> dict[str, float]:
+    """`test.ours.quality`, `.low` and `.high` beside it, for every row and figure."""
+    found: dict[str, float] = {}
+    for one in rows:
+        for figure, interval in one.figures.items():
+            name = f"{split}.{one.name.replace(' ', '_')}.{figure}"
+            found |= {name: interval.mean, f"{name}.low": interval.low, f"{name}.high": interval.high}
+    return found
+
+
+def gains(rows: Sequence[Row], *, resamples: int) -> dict[str, Interval]:
+    """Paired difference in realised quality of our row over each other, by name."""
+    ours = next(one for one in rows if one.name == OURS)
+    return {one.name: metrics.difference(ours.quality_Q, one.quality_Q, resamples=resamples) for one in rows if one.name != OURS}
+
+
+def table(rows: Sequence[Row], gained: dict[str, Interval]) -> str:
+    """The rows as Markdown; every figure's interval is in results.json."""
+    columns = [name for name in SHOWN if any(name in one.figures for one in rows)]
+    lines = [f"| scorer | quality | ours − this | {' | '.join(columns)} | USD per 1,000 queries |", "|---" * (len(columns) + 4) + "|"]
+    for one in rows:
+        figures = [f"{one.figures[name].mean:.3f}" if name in one.figures else "" for name in columns]
+        cost = f"{1000 * one.figures['cost_usd'].mean:.3g}" if "cost_usd" in one.figures else "unknown"
+        gain = str(gained[one.name]) if one.name in gained else ""
+        lines.append(f"| {one.name} ({one.detail}) | {one.figures['quality']} | {gain} | {' | '.join(figures)} | {cost} |")
+    return "\n".join(lines)

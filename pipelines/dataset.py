@@ -1,0 +1,131 @@
+"""The assembled dataset (build/dataset) as training and evaluation see it: one row a query, one column an LLM of the roster."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipelines import tables
+from pipelines.errors import TableRefused
+
+SPLITS = pa.schema([("query_id", pa.string()), ("split", pa.string())])
+ANSWERS_META = pa.schema(
+    [
+        ("query_id", pa.string()),
+        ("llm", pa.string()),
+        ("input_tokens", pa.float64()),  # mean over samples, so not whole numbers
+        ("output_tokens", pa.float64()),
+        ("cost_usd", pa.float64()),  # tokens at the pool's current prices
+        ("latency_s", pa.float64()),
+        ("mean_logprob", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RosterLLM:
+    """One column of the dataset: prices are USD per million tokens, as they were in the pool when it was assembled."""
+
+    id: str
+    name: str
+    status: str
+    input_price: float
+    output_price: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Q queries by L LLMs. A label, cost or latency nobody knows is NaN: never a zero.
+
+    queries: the QUERIES columns, sorted by query_id, index 0..Q-1.
+    labels_QL: reward in [0, 1]. cost_QL: USD of the answer at current prices. latency_QL: seconds.
+    logprob_QL: mean log-probability of the answer's tokens.
+    splits_Q: train, calibration, validation, test or ood.
+    """
+
+    queries: pd.DataFrame
+    llms: tuple[RosterLLM, ...]
+    labels_QL: NDArray[np.float64]
+    cost_QL: NDArray[np.float64]
+    latency_QL: NDArray[np.float64]
+    logprob_QL: NDArray[np.float64]
+    splits_Q: NDArray[np.str_]
+
+    @property
+    def roster(self) -> tuple[str, ...]:
+        """LLM ids in the order of the columns."""
+        return tuple(llm.id for llm in self.llms)
+
+    @property
+    def splits(self) -> NDArray[np.str_]:
+        """The split of each query."""
+        return self.splits_Q
+
+    def take(self, *splits: str) -> "Dataset":
+        """Only the queries of these splits; the roster stays whole."""
+        return self.where(np.isin(self.splits_Q, splits))
+
+    def where(self, keep_Q: NDArray[np.bool_]) -> "Dataset":
+        """Only the queries where `keep_Q` is true."""
+        return Dataset(
+            queries=self.queries[keep_Q].reset_index(drop=True),
+            llms=self.llms,
+            **{name: getattr(self, name)[keep_Q] for name in ("labels_QL", "cost_QL", "latency_QL", "logprob_QL", "splits_Q")},
+        )
+
+
+def write_roster(path: Path, llms: tuple[RosterLLM, ...]) -> None:
+    """roster.json: the LLMs in column order."""
+    entries = [{field.name: getattr(llm, field.name) for field in fields(llm)} for llm in llms]
+    path.write_text(json.dumps({"llms": entries}, indent=2) + "\n", encoding="utf-8")
+
+
+def read_roster(path: Path) -> tuple[RosterLLM, ...]:
+    """The LLMs of roster.json. Raises TableRefused."""
+    try:
+        return tuple(RosterLLM(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))["llms"])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise TableRefused(f"{path}: not a roster ({exc}).", next_step="Run `dvc repro assemble`.") from exc
+
+
+def load(folder: Path = Path("build/dataset")) -> Dataset:
+    """The dataset that `pipelines.assemble` wrote. Raises TableRefused where a file is missing or names unknown queries or LLMs."""
+    llms = read_roster(folder / "roster.json")
+    queries = tables.read(folder / "queries.parquet", tables.QUERIES).sort_values("query_id", ignore_index=True)
+    labels = tables.read(folder / "labels.parquet", tables.LABELS)
+    meta = tables.read(folder / "answers_meta.parquet", ANSWERS_META)
+    splits = tables.read(folder / "splits.parquet", SPLITS)
+    rows = pd.Index(queries["query_id"])
+    columns = pd.Index([llm.id for llm in llms])
+    if set(splits["query_id"]) != set(rows) or not splits["query_id"].is_unique:
+        raise TableRefused(f"{folder}/splits.parquet does not name each query once.", next_step="Run `dvc repro assemble`.")
+    return Dataset(
+        queries=queries,
+        llms=llms,
+        labels_QL=_grid(labels, "score", rows, columns),
+        cost_QL=_grid(meta, "cost_usd", rows, columns),
+        latency_QL=_grid(meta, "latency_s", rows, columns),
+        logprob_QL=_grid(meta, "mean_logprob", rows, columns),
+        splits_Q=splits.set_index("query_id")["split"].reindex(rows).to_numpy(dtype=np.str_),
+    )
+
+
+def _grid(long: pd.DataFrame, value: str, rows: "pd.Index[Any]", columns: "pd.Index[Any]") -> NDArray[np.float64]:
+    """`value` of a long (query_id, llm) table laid out as [Q, L], NaN where there is no row."""
+    at_row, at_column = rows.get_indexer(pd.Index(long["query_id"])), columns.get_indexer(pd.Index(long["llm"]))
+    if (at_row < 0).any() or (at_column < 0).any():
+        row = long[(at_row < 0) | (at_column < 0)].iloc[0]
+        raise TableRefused(
+            f"{row['query_id']} / {row['llm']}: a query or LLM the dataset does not have.", next_step="Run `dvc repro assemble`."
+        )
+    if long.duplicated(["query_id", "llm"]).any():
+        row = long[long.duplicated(["query_id", "llm"])].iloc[0]
+        raise TableRefused(f"{row['query_id']} / {row['llm']} has two rows of {value}.", next_step="Run `dvc repro assemble`.")
+    grid_QL = np.full((len(rows), len(columns)), np.nan)
+    grid_QL[at_row, at_column] = long[value].to_numpy(dtype=np.float64)
+    return grid_QL

@@ -1,0 +1,99 @@
+"""Embeddings cached by content under build/embeddings: a text is embedded once per encoder, whatever splits or labels change.
+
+One file per encoder state and precision: text hashes and their vectors, replaced whole by atomic rename, so it is never half written.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from scorer.interface import Floats
+
+if TYPE_CHECKING:
+    from scorer.encoder import Encoder
+    from scorer.runtime import OnnxEncoder
+
+CACHE = Path("build/embeddings")
+SAVE_EVERY_S = 60.0  # a killed run loses at most this much embedding
+Batches = Callable[[list[str]], Iterable[tuple[Sequence[int], Floats]]]  # places in the texts, and their vectors
+
+
+def trained_on(encoder: "Encoder", texts: Sequence[str], cache: Path = CACHE) -> Floats:
+    """Embeddings of `texts` by the encoder that training sees (fp32)."""
+    return _cached(cache / encoder.fingerprint()[:16] / "fp32.npz", texts, encoder.embed_in_batches, "embedding queries")
+
+
+def served(encoder: "OnnxEncoder", identity: str, texts: Sequence[str], cache: Path = CACHE) -> Floats:
+    """Embeddings of `texts` as a server computes them; `identity` is the sha256 of its graph."""
+
+    def one_by_one(missing: list[str]) -> Iterator[tuple[Sequence[int], Floats]]:
+        for place, text in enumerate(missing):
+            yield [place], encoder.embed([text])
+
+    return _cached(cache / "served" / f"{identity[:16]}.npz", texts, one_by_one, "embedding queries as served")
+
+
+def exported(encoder: "Encoder", cache: Path = CACHE) -> Path:
+    """Folder of `encoder` exported to ONNX, made once per encoder and exporter."""
+    from scorer import export
+
+    folder = cache / encoder.fingerprint()[:16] / f"onnx-{export.identity()}"
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            export.export_encoder(encoder, Path(temporary) / "made")
+            shutil.move(Path(temporary) / "made", folder)
+    return folder
+
+
+def _cached(path: Path, texts: Sequence[str], compute: Batches, title: str) -> Floats:
+    known = _read(path)
+    keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    if missing:
+        places = list(missing)
+        saved = time.monotonic()
+        for batch, vectors_BD in _shown(compute(list(missing.values())), len(missing), title):
+            known.update((places[place], vector_D) for place, vector_D in zip(batch, vectors_BD, strict=True))
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                _write(path, known)
+                saved = time.monotonic()
+        _write(path, known)
+    return np.stack([known[key] for key in keys])
+
+
+def _read(path: Path) -> dict[bytes, Floats]:
+    """What the cache holds; a file that cannot be read is as good as none."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(zip(map(bytes, arrays["keys_N32"]), arrays["vectors_ND"], strict=True))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}
+
+
+def _write(path: Path, known: dict[bytes, Floats]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keys_N32 = np.array([list(key) for key in known], dtype=np.uint8)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        np.savez(file, keys_N32=keys_N32, vectors_ND=np.stack(list(known.values())))
+    partial.replace(path)
+
+
+def _shown(batches: Iterable[tuple[Sequence[int], Floats]], total: int, title: str) -> Iterator[tuple[Sequence[int], Floats]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=total)
+        for batch, vectors_BD in batches:
+            yield batch, vectors_BD
+            progress.advance(task, len(batch))

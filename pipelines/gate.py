@@ -1,0 +1,80 @@
+"""Holds the registered challenger against the champion on the validation split: `python -m pipelines.gate`."""
+
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from pipelines import dataset, params
+from pipelines.dataset import Dataset
+from pipelines.register import REGISTERED, SCORER, read_json, write_json
+from registry import gate, versions
+from registry.gate import Candidate, GateResult, Truth
+from registry.settings import Settings
+from registry.version import Version
+from scorer import runtime
+from scorer.errors import RouteMoAError
+
+DATASET = Path("build/dataset")
+GATE = Path("build/gate.json")
+TIMED = 50  # queries whose decisions are timed
+
+
+def decide(settings: Settings) -> tuple[GateResult, Version, Version | None]:
+    """The gate's result for the registered version, with that version and the champion; written to gate.json and to MLflow."""
+    home = settings.home
+    number = str(read_json(home / REGISTERED, "register")["version"])
+    challenger, champion = versions.find(number, settings=settings), versions.champion(settings=settings)
+    if champion is not None and champion.version == challenger.version:
+        result = gate.same_version(number)
+    else:
+        result = compare(settings, champion)
+        challenger = versions.judged(number, result, settings=settings)
+    write_json(home / GATE, {**asdict(result), "version": number, "champion": champion.version if champion else None})
+    return result, challenger, champion
+
+
+def compare(settings: Settings, champion: Version | None) -> GateResult:
+    """Scores the validation queries with both, as served, and judges."""
+    held = dataset.load(settings.home / DATASET).take("validation")
+    truth = Truth(held.roster, held.labels_QL, held.queries["domain"].to_numpy(dtype=np.str_))
+    margin = params.load(settings.home / "params.yaml").gate.margin
+    with tempfile.TemporaryDirectory(prefix="routemoa-gate-") as folder:
+        standing = scored(versions.download(champion, Path(folder), settings=settings), held) if champion else None
+        return gate.judge(scored(settings.home / SCORER, held, full=True), standing, truth, margin=margin)
+
+
+def scored(folder: Path, held: Dataset, *, full: bool = False) -> Candidate:
+    """The artifact in `folder` on the held-out queries; `full` scores them by the fp32 encoder too."""
+    texts = held.queries["text"].tolist()
+    served = runtime.load(folder, cache=0)
+    times_ms = []
+    for text in texts[:TIMED]:
+        before = time.process_time()
+        served.score([text])
+        times_ms.append(1000 * (time.process_time() - before))
+    return Candidate(
+        roster=served.roster,
+        scores_QL=served.score(texts).scores_QL,
+        full_scores_QL=runtime.load(folder, precision="fp32").score(texts).scores_QL if full else None,
+        decision_ms=float(np.median(times_ms)),
+    )
+
+
+def main() -> None:
+    """Judges, and prints every reason; a failed gate is a finding, not an error."""
+    try:
+        result, challenger, champion = decide(Settings())
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
+    against = f"champion {champion.version}" if champion else "no champion yet"
+    print(f"Gate {'passed' if result.passed else 'failed'} for scorer version {challenger.version} ({against}):")
+    for reason in result.reasons:
+        print(f"- {reason}")
+
+
+if __name__ == "__main__":
+    main()

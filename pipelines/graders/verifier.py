@@ -1,0 +1,114 @@
+"""Grader `verifier`: a check of what an instruction asked for (reference: JSON `{"name": CHECK, ...arguments}`)."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pipelines.graders import sql
+from pipelines.graders.final_answer import lines_of
+from pipelines.graders.normalise import has_phrase, normalise
+from pipelines.graders.query import Query
+
+VERSION = "1"
+_BULLET = re.compile(r"^\s*(?:[-*•+]|\d+[.)])\s+\S")
+_FENCED = re.compile(r"^```\w*\n(.*?)\n?```$", re.DOTALL)
+
+
+def grade(answer: str, query: Query) -> float:
+    """The share of the reference's checks that the answer passes: 1 or 0 for a single one."""
+    reference = query.json_reference(dict)
+    checks = reference.get("checks") if reference.get("name") == "all" else [reference]
+    if not isinstance(checks, list) or not checks:
+        raise query.failed(f"reference {query.reference[:80]!r} lists no check")
+    return sum(_passes(answer, check, query) for check in checks) / len(checks)
+
+
+def _passes(answer: str, check: Mapping[str, Any], query: Query) -> bool:
+    """Whether one check holds. Raises GraderFailed for an unknown check or wrong arguments."""
+    arguments = dict(check)
+    name = str(arguments.pop("name", ""))
+    if name not in CHECKS:
+        near = get_close_matches(name, CHECKS, n=2) or sorted(CHECKS)
+        raise query.failed(f"no check {name!r}; known are {', '.join(near)}")
+    try:
+        return bool(CHECKS[name](answer.strip(), **arguments))
+    except TypeError as exc:
+        raise query.failed(f"check {name!r} does not take {arguments} ({exc})") from exc
+
+
+def _words(answer: str, *, count: int | None = None, at_least: int | None = None, at_most: int | None = None) -> bool:
+    return _within(len(re.findall(r"\w+(?:['’\-]\w+)*", answer)), count, at_least, at_most)
+
+
+def _lines(answer: str, *, count: int | None = None, at_least: int | None = None, at_most: int | None = None) -> bool:
+    return _within(len(lines_of(answer)), count, at_least, at_most)
+
+
+def _bullets(answer: str, *, count: int | None = None, at_least: int | None = None, at_most: int | None = None) -> bool:
+    return _within(sum(bool(_BULLET.match(line)) for line in answer.splitlines()), count, at_least, at_most)
+
+
+def _items(answer: str, *, separator: str = ",", count: int | None = None, at_least: int | None = None, at_most: int | None = None) -> bool:
+    return _within(sum(bool(item.strip()) for item in answer.split(separator)), count, at_least, at_most)
+
+
+def _within(found: int, count: int | None, at_least: int | None, at_most: int | None) -> bool:
+    """Whether `found` satisfies every bound that is given; at least one must be."""
+    if count is None and at_least is None and at_most is None:
+        raise TypeError("it needs count, at_least or at_most")
+    return (count is None or found == count) and (at_least is None or found >= at_least) and (at_most is None or found <= at_most)
+
+
+def _contains(answer: str, *, phrases: list[str]) -> bool:
+    return all(has_phrase(normalise(answer), normalise(phrase)) for phrase in phrases)
+
+
+def _excludes(answer: str, *, phrases: list[str]) -> bool:
+    return bool(answer) and not any(has_phrase(normalise(answer), normalise(phrase)) for phrase in phrases)
+
+
+def _without_letter(answer: str, *, letter: str) -> bool:
+    return bool(answer) and letter.casefold() not in answer.casefold()
+
+
+def _matches(answer: str, *, pattern: str) -> bool:
+    return re.fullmatch(pattern, answer, re.DOTALL) is not None
+
+
+def _json_keys(answer: str, *, keys: list[str]) -> bool:
+    parsed = _parsed(answer)
+    return isinstance(parsed, dict) and set(parsed) == set(keys)
+
+
+def _json_equals(answer: str, *, value: Any) -> bool:
+    return bool(_parsed(answer) == value)
+
+
+def _parsed(answer: str) -> Any:
+    """The JSON value an answer is, fenced or not; Ellipsis (which equals no JSON value) where it is none."""
+    fenced = _FENCED.match(answer)
+    try:
+        return json.loads(fenced[1] if fenced else answer)
+    except (ValueError, RecursionError):
+        return ...
+
+
+CHECKS: Mapping[str, Callable[..., bool]] = {
+    "words": _words,
+    "lines": _lines,
+    "bullets": _bullets,
+    "items": _items,
+    "contains": _contains,
+    "excludes": _excludes,
+    "without_letter": _without_letter,
+    "matches": _matches,
+    "json_keys": _json_keys,
+    "json_equals": _json_equals,
+    "lower_case": lambda answer: any(map(str.isalpha, answer)) and answer == answer.lower(),
+    "upper_case": lambda answer: any(map(str.isalpha, answer)) and answer == answer.upper(),
+    "starts_with": lambda answer, *, phrase: answer.casefold().startswith(phrase.casefold()),
+    "ends_with": lambda answer, *, phrase: answer.casefold().endswith(phrase.casefold()),
+    "sql": sql.same_rows,
+}

@@ -1,0 +1,76 @@
+"""Grades many answers in a few processes. One that dies costs the answer it held its label, and no other."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+from pipelines.graders.registry import Graded, Task, longest_s
+
+COMMAND = (sys.executable, "-m", "pipelines.graders.worker")
+WORKERS = 2
+GRACE_S = 30  # for a process that does not even take its own alarm (a loop in native code), or is only starting
+
+
+def grade_all(
+    tasks: Sequence[Task], advance: Callable[[], None] = lambda: None, *, workers: int = WORKERS, command: Sequence[str] = COMMAND
+) -> list[Graded]:
+    """One result a task, in order."""
+    results: dict[int, Graded] = {}
+    todo, lock = iter(range(len(tasks))), threading.Lock()
+
+    def next_task() -> int | None:
+        with lock:
+            return next(todo, None)
+
+    def work() -> None:
+        for at, graded in _graded(tasks, iter(next_task, None), command):
+            results[at] = graded
+            advance()
+
+    with ThreadPoolExecutor(workers) as threads:
+        for future in [threads.submit(work) for _ in range(min(workers, len(tasks)))]:
+            future.result()
+    return [results[at] for at in range(len(tasks))]
+
+
+def _graded(tasks: Sequence[Task], todo: Iterator[int], command: Sequence[str]) -> Iterator[tuple[int, Graded]]:
+    """Results of one process at a time, a fresh one after each that dies."""
+    process: subprocess.Popen[str] | None = None
+    try:
+        for at in todo:
+            process = process or _start(command)
+            said = _ask(process, tasks[at])
+            if said is None:
+                process.communicate()
+                failure = f"grader {tasks[at].query.grader} ended its process (exit code {process.returncode})"
+                said, process = {"score": None, "failure": failure}, None
+            yield at, Graded(tasks[at].query.query_id, **said)
+    finally:
+        if process is not None:
+            process.communicate()  # end of its input, and of it
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+
+
+def _ask(process: subprocess.Popen[str], task: Task) -> dict[str, Any] | None:
+    """What the process says of a task; None where it died over it, or said nothing for so long that it was killed."""
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("a worker needs pipes")
+    too_long = threading.Timer(longest_s(task) + GRACE_S, process.kill)
+    too_long.start()
+    try:
+        process.stdin.write(json.dumps(asdict(task)) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+    except BrokenPipeError:
+        return None
+    finally:
+        too_long.cancel()
+    return json.loads(line) if line.endswith("\n") else None

@@ -1,0 +1,158 @@
+"""Brings a user's queries and recorded answers into data/: `python -m pipelines.importing --queries F --answers F --name N`.
+
+CSV, JSONL or Parquet. Queries need a text; answers need a query (its id in the queries file or the pool, or its text), an LLM, and a score
+in [0, 1] or the answer's text. New queries go to data/imported/N.parquet and into data/queries.parquet, answers to
+data/recorded/LLM.parquet, scores to data/recorded/LLM.labels.parquet. Everything is checked before anything is written.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from pipelines import recorded_llms, tables
+from pipelines.dataset import SPLITS
+from pipelines.errors import ImportRefused
+from pipelines.queries import WRITING, merged
+from pipelines.staging import Defaults, Staged, beside, slug, stage_answers, stage_queries
+from pipelines.user_tables import read_answers, read_queries
+from registry.settings import Settings
+from scorer.errors import RouteMoAError
+
+DATA = Path("data")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import brought."""
+
+    new_queries: int
+    known_queries: int
+    answers: int
+    labels: int
+    llms: Mapping[str, str]
+    files: tuple[Path, ...]
+
+
+def import_files(queries: Path | None, answers: Path | None, defaults: Defaults, data: Path = DATA) -> Imported:
+    """Checks both files, then writes their content into `data`; an import of the same name replaces the former one's queries.
+
+    Raises ImportRefused naming file, row and field; nothing has been written then.
+    """
+    if queries is None and answers is None:
+        raise ImportRefused("Nothing to import.", next_step="Give --queries, --answers or both.")
+    if slug(defaults.name) != defaults.name:
+        raise ImportRefused(f"The name {defaults.name!r} is not a slug.", next_step=f"Use {slug(defaults.name) or 'letters and digits'!r}.")
+    lock = data.parent / "build" / "importing.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        pool = data / "queries.parquet"
+        others = pq.read_table(pool, schema=tables.QUERIES).to_pylist() if pool.exists() else []
+        if queries is not None:
+            others = [row for row in others if row["source"] != defaults.source]
+        staged = beside(others)
+        outcomes = read_answers(answers) if answers is not None else []
+        if queries is not None:
+            scored = {row.query_id for row in outcomes if row.score is not None}
+            stage_queries(staged, queries, read_queries(queries), defaults, scored)
+        if answers is not None:
+            stage_answers(staged, answers, outcomes)
+        return _write(staged, others, defaults, data, replace=queries is not None)
+
+
+def _write(staged: Staged, others: list[dict[str, Any]], defaults: Defaults, data: Path, *, replace: bool) -> Imported:
+    """Writes every file beside its place first, then renames all: a full disk leaves what was there."""
+    written: dict[Path, pa.Table] = {}
+    if replace:
+        written[data / "imported" / f"{defaults.name}.parquet"] = _table(merged(staged.rows), tables.QUERIES)
+    for llm, rows in staged.labels.items():
+        target = data / "recorded" / f"{llm}.labels.parquet"
+        written[target] = _joined(target, rows, tables.LABELS)
+    for llm, rows in staged.answers.items():
+        target = data / "recorded" / f"{llm}.parquet"
+        written[target] = _joined(target, rows, tables.ANSWERS)
+    if staged.splits:
+        pairs = [{"query_id": query_id, "split": split} for query_id, split in sorted(staged.splits.items())]
+        written[data / "recorded" / f"{defaults.name}.splits.parquet"] = _table(pairs, SPLITS)
+    if replace:
+        written[data / "queries.parquet"] = _table(merged([*others, *staged.rows]), tables.QUERIES)
+    _commit(written)
+    return Imported(
+        new_queries=len(staged.rows),
+        known_queries=staged.merged,
+        answers=sum(map(len, staged.answers.values())),
+        labels=sum(map(len, staged.labels.values())),
+        llms=staged.names,
+        files=tuple(written),
+    )
+
+
+def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _joined(target: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """What is recorded already and `rows`, which win for the same query; sorted, so that order of import leaves no trace."""
+    fresh = {row["query_id"] for row in rows}
+    before = pq.read_table(target, schema=schema).to_pylist() if target.exists() else []
+    return _table(sorted([*(row for row in before if row["query_id"] not in fresh), *rows], key=lambda row: str(row["query_id"])), schema)
+
+
+def _commit(written: Mapping[Path, pa.Table]) -> None:
+    partials = {path: path.with_suffix(".partial") for path in written}
+    try:
+        for path, table in written.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, partials[path], **WRITING)
+        for path, partial in partials.items():
+            partial.replace(path)
+    except OSError as exc:
+        raise ImportRefused(
+            f"Cannot write {exc.filename or 'the data folder'} ({exc.strerror}).", next_step="Free space and repeat."
+        ) from exc
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
+
+
+def report(imported: Imported, pool_file: Path) -> str:
+    """What was imported and what to do next, for a person."""
+    unknown = recorded_llms.missing(imported.llms, pool_file)
+    brought = f"{imported.labels} labels and {imported.answers} answers of {len(imported.llms)} LLMs"
+    lines = [f"{imported.new_queries} new queries ({imported.known_queries} had a text already there); {brought}."]
+    if unknown:
+        lines.append(f"Not in {pool_file.name} yet: {', '.join(sorted(unknown))}. Add them with --add-llms (and --prices FILE).")
+    return "\n".join([*lines, "Next: dvc add data && dvc repro"])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Reads the command line; says what was imported and what to do next."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--queries", type=Path, help="CSV, JSONL or Parquet with a text (query, prompt, question) a row")
+    parser.add_argument("--answers", type=Path, help="CSV, JSONL or Parquet with a query, an LLM and a score or an answer a row")
+    parser.add_argument("--name", required=True, help="a slug for this import; the same name again replaces it")
+    parser.add_argument("--grader", help="of queries that have a reference and name no grader")
+    parser.add_argument("--domain", help="of queries that name none")
+    parser.add_argument("--licence", default="unknown", help="of queries that name none")
+    parser.add_argument("--add-llms", action="store_true", help="add the LLMs to the pool as recorded ones: replayed, never called")
+    parser.add_argument("--prices", type=Path, help="YAML or JSON: NAME: {input: USD, output: USD}, per million tokens")
+    given = parser.parse_args(arguments)
+    pool_file = Settings().pool_file
+    try:
+        prices = recorded_llms.read_prices(given.prices) if given.prices else {}
+        imported = import_files(given.queries, given.answers, Defaults(given.name, given.grader, given.domain, given.licence))
+        if given.add_llms:
+            print("\n".join(recorded_llms.add(imported.llms, prices, pool_file)))
+        print(report(imported, pool_file))
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What an LLM has answered so far in a run that may be killed: one JSON line per answer, forced to disk every few rows."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+SYNC_EVERY = 8  # rows that a power cut may cost; a killed process costs none
+
+
+class Journal:
+    """Appends rows; the reader forgives a last line that was cut off while it was written."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = rows(path)
+        self._path = path
+        self._file = path.open("a", encoding="utf-8")
+        if path.read_bytes()[-1:] not in {b"", b"\n"}:  # a torn line would swallow the next one
+            self._file.write("\n")
+        self._unsynced = 0
+        self.count = len(whole)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Hands `row` to the operating system at once and to the disk every `SYNC_EVERY` rows."""
+        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._file.flush()
+        self.count += 1
+        self._unsynced += 1
+        if self._unsynced >= SYNC_EVERY:
+            self._sync()
+
+    def close(self) -> None:
+        """Forces what is left to disk."""
+        if not self._file.closed:
+            self._sync()
+            self._file.close()
+
+    def _sync(self) -> None:
+        os.fsync(self._file.fileno())
+        self._unsynced = 0
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """The rows written to `path`, none where it does not exist; torn lines are left out."""
+    found = []
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict):
+            found.append(row)
+    return found

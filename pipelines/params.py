@@ -1,0 +1,156 @@
+"""params.yaml, parsed once at a stage's start: how we ask, label, train and judge; a key nobody reads is refused."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from monitoring.policy import Policy
+from pipelines.errors import ParamsRefused
+
+Split = str  # train, calibration, validation, test, or ood
+
+
+class Section(BaseModel):
+    """A section of params.yaml: frozen, its types strict, every key required and no other taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Answer(Section):
+    """How each LLM is asked the query pool."""
+
+    max_queries: int | None = Field(ge=1)
+    budget_usd: float = Field(ge=0)
+    retries: int = Field(ge=0)
+
+
+class Label(Section):
+    """How answers are graded; `judge` is the pool id of the LLM that grades open questions."""
+
+    timeout_s: float = Field(gt=0)
+    judge: str | None
+
+
+class Validate(Section):
+    """What the tables must satisfy."""
+
+    min_coverage: float = Field(ge=0, le=1)
+
+
+class Shares(Section):
+    """The share of in-domain queries each split gets."""
+
+    train: float = Field(gt=0, lt=1)
+    calibration: float = Field(ge=0, lt=1)
+    validation: float = Field(ge=0, lt=1)
+    test: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Shares":
+        if abs(sum(self.by_split.values()) - 1) > 1e-6:
+            raise ValueError(f"shares add up to {sum(self.by_split.values()):g}, not 1")
+        return self
+
+    @property
+    def by_split(self) -> MappingProxyType[Split, float]:
+        """Split -> share, in the order the hash line is cut."""
+        return MappingProxyType({name: getattr(self, name) for name in ("train", "calibration", "validation", "test")})
+
+
+class Assemble(Section):
+    """How queries are split; the `out_of_domain` domains are kept apart as `ood`."""
+
+    shares: Shares
+    out_of_domain: list[str]
+
+
+class Train(Section):
+    """How the scorer is trained (METHOD of RouteMoA; `scorer.training.Plan`, `scorer.start.Shrinkage`)."""
+
+    encoder: str
+    max_tokens: int = Field(ge=8)
+    seed: int
+    min_labels: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    patience: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    dims: int = Field(ge=1)
+    positives: int = Field(ge=1)
+    negatives: int = Field(ge=1)
+    out_group: int = Field(ge=1)
+    sample_sample: float = Field(ge=0)
+    labels: float = Field(ge=0)
+    temperature: float = Field(gt=0)
+    groups: int = Field(ge=1)
+    softness: float = Field(gt=0)
+    pseudo_labels: float = Field(gt=0)
+    ridge: float = Field(gt=0)
+
+
+class Evaluate(Section):
+    """How the scorer is judged beside its baselines."""
+
+    bootstrap: int = Field(ge=1)
+    neighbours: int = Field(ge=1)
+
+
+class Gate(Section):
+    """What a challenger must show against the champion."""
+
+    margin: float = Field(ge=0, le=1)
+
+
+class Params(Section):
+    """The whole file. `validate_` is the section `validate`: the plain word is taken by pydantic."""
+
+    answer: Answer
+    label: Label
+    validate_: Validate = Field(alias="validate")
+    assemble: Assemble
+    train: Train
+    evaluate: Evaluate
+    gate: Gate
+    monitor: Policy
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """The parameters in `path`. Raises ParamsRefused, which names the key, its value and near matches."""
+    try:
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as exc:
+        raise ParamsRefused(f"{path}: cannot be read ({exc}).", next_step="Run stages from the project's root; check the YAML.") from exc
+    try:
+        return Params.model_validate(content)
+    except ValidationError as exc:
+        wrong = "; ".join(_wrong(error) for error in exc.errors())
+        raise ParamsRefused(f"{path}: {wrong}.", next_step="Correct the file and run the stage again.") from exc
+
+
+def _wrong(error: Any) -> str:
+    """One pydantic error in words: the dotted key, what is wrong, and for an unknown key the ones it may have meant."""
+    key = ".".join(map(str, error["loc"])) or "the file"
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    if error["type"] != "extra_forbidden":
+        return f"{key}: {error['msg']}, found {error['input']!r}"
+    known = _keys_beside(error["loc"])
+    near = get_close_matches(str(error["loc"][-1]), known, n=3)
+    return f"{key} is not a known key" + (f", did you mean {' or '.join(near)}?" if near else f"; known are {', '.join(known)}")
+
+
+def _keys_beside(loc: tuple[str | int, ...]) -> list[str]:
+    """The keys known in the section where `loc` ends."""
+    section: type[BaseModel] = Params
+    for name in loc[:-1]:
+        field = next(field for key, field in section.model_fields.items() if (field.alias or key) == name)
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        section = field.annotation
+    return [field.alias or key for key, field in section.model_fields.items()]

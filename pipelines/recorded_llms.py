@@ -1,0 +1,48 @@
+"""LLMs known only from recorded answers: entries of the pool without an endpoint, trained and replayed on, never called."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipelines.errors import ImportRefused
+from pipelines.staging import slug
+from registry import pool
+from registry.entry import PriceEntry
+
+Prices = Mapping[str, PriceEntry]
+
+
+def read_prices(path: Path) -> Prices:
+    """Prices by LLM id from a YAML or JSON file that names LLMs as the answers file does."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        loaded = TypeAdapter(dict[str, PriceEntry]).validate_python(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
+    except OSError as exc:
+        raise ImportRefused(f"{path}: cannot be read ({exc.strerror}).", next_step="Check the path.") from exc
+    except YAMLError as exc:
+        raise ImportRefused(f"{path}: neither YAML nor JSON ({exc}).", next_step="Write NAME: {input: USD, output: USD}.") from exc
+    except ValidationError as exc:
+        wrong = exc.errors()[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise ImportRefused(f"{path}: {place}: {wrong['msg']}.", next_step="Write NAME: {input: USD, output: USD}.") from exc
+    return {slug(name): price for name, price in loaded.items()}
+
+
+def missing(names: Mapping[str, str], pool_file: Path) -> set[str]:
+    """The LLM ids that the pool does not have."""
+    return set(names) - {llm.id for llm in pool.load(pool_file).llms}
+
+
+def add(names: Mapping[str, str], prices: Prices, pool_file: Path) -> list[str]:
+    """Adds the LLMs (id -> name) the pool does not have; one line a new entry, saying so where its price is not known."""
+    said = []
+    for llm in sorted(missing(names, pool_file)):
+        price = prices.get(llm)
+        entry = {"name": names[llm], "status": "active", "endpoint": None, "price": (price or PriceEntry(input=0, output=0)).model_dump()}
+        pool.append(pool_file, llm, entry)
+        note = "" if price else "; price unknown, written as 0: correct it, or cost counts for nothing"
+        said.append(f"Added {llm} ({names[llm]}) to {pool_file.name} as a recorded LLM{note}.")
+    return said

@@ -1,0 +1,44 @@
+"""Takes what must not be kept out of a text: e-mail and network addresses, telephone, card and account numbers, keys and passwords.
+
+These are patterns of the forms such things are usually written in. Not caught: names, postal addresses, birthdays, numbers written
+as words, identity numbers of most countries, secrets without a known prefix, anything split over lines. Where that matters, keep no text.
+"""
+
+import re
+
+_KEYS = (
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}",  # OpenAI, Anthropic, Stripe
+    r"\brm-[A-Za-z0-9_-]{32,}",  # our own (serving.keys)
+    r"\bgh[pousr]_[A-Za-z0-9]{20,}",  # GitHub
+    r"\bAKIA[0-9A-Z]{16}\b",  # AWS
+    r"\bxox[abprs]-[A-Za-z0-9-]{10,}",  # Slack
+    r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+",  # JSON web tokens
+)
+_BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile("|".join(_KEYS)), "[key]"),
+    (re.compile(r"(?i)(\bbearer )[A-Za-z0-9._~+/-]{16,}=*"), r"\1[key]"),
+    (re.compile(r"(?i)(\b(?:password|passwort|secret|api[_ -]?key)\b\s*(?:is\b|[:=])\s*)\S+"), r"\1[secret]"),
+    (re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"), "[email]"),
+    (re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"), "[account]"),  # IBAN
+    (re.compile(rf"\b(?:{_BYTE}\.){{3}}{_BYTE}\b"), "[address]"),
+)
+_CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
+_INTERNATIONAL = r"\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){5,12}"
+_PHONE = re.compile(rf"(?<![\w.])(?:{_INTERNATIONAL}|\(?\d{{3}}\)?[ .-]\d{{3}}[ .-]\d{{4}})(?![\w])")
+
+
+def redact(text: str) -> str:
+    """`text` with each find replaced by its kind in brackets, such as `[email]`."""
+    for pattern, kind in _PATTERNS:
+        text = pattern.sub(kind, text)
+    text = _CARD.sub(lambda found: "[card]" if _checks(found[0]) else found[0], text)
+    return _PHONE.sub("[phone]", text)
+
+
+def _checks(number: str) -> bool:
+    """Whether the digits' Luhn checksum is a card number's; other long numbers are arithmetic, and stay."""
+    digits = [int(digit) for digit in reversed(re.sub(r"\D", "", number))]
+    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
+    return (sum(digits[::2]) + sum(doubled)) % 10 == 0

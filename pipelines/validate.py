@@ -1,0 +1,151 @@
+"""Holds the tables against their rules: `python -m pipelines.validate` -> build/validation/ (report.json, report.html, Data Docs).
+
+The only door to Great Expectations. A broken critical rule ends in exit code 1, with the rule and the rows named; a warning is reported.
+"""
+
+import logging
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.progress import track
+
+from mixture.llm import LLM
+from pipelines import assemble, params, tables
+from pipelines.validation import derived, report
+from pipelines.validation.report import SHOWN, Finding
+from pipelines.validation.rules import IDS, Rule, rules
+from registry import pool
+from registry.settings import Settings
+from scorer.errors import RouteMoAError
+
+QUERIES = Path("data/queries.parquet")
+ANSWERS = Path("build/answers")
+LABELS = Path("build/labels")
+VALIDATION = Path("build/validation")
+
+
+def frames(
+    queries: pd.DataFrame, answers: pd.DataFrame, labels: pd.DataFrame, llms: Sequence[LLM], splits: pd.Series
+) -> dict[str, pd.DataFrame]:
+    """Every table that has rules, by its name."""
+    known = set(queries["query_id"])
+    shares = derived.coverage(labels, answers, llms, len(queries))
+    return {
+        "queries": queries,
+        "answers": answers.assign(query_known=answers["query_id"].isin(known)),
+        "labels": labels.assign(query_known=labels["query_id"].isin(known)),
+        "active": shares[shares["status"] == "active"].reset_index(drop=True),
+        "candidates": shares[shares["status"] == "candidate"].reset_index(drop=True),
+        "balance": derived.balance(labels, queries),
+        "agreement": derived.agreement(labels),
+        "likenesses": derived.likenesses(queries, splits),
+    }
+
+
+def check(by_name: Mapping[str, pd.DataFrame], wanted: Sequence[Rule], docs: Path) -> list[Finding]:
+    """One finding a rule, in the rules' order; Great Expectations' own pages go to the folder `docs`."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    context.delete_data_docs_site("local_site")
+    context.add_data_docs_site(site_name="local", site_config=_site(docs))
+    source = context.data_sources.add_pandas("tables")
+    findings: dict[int, Finding] = {}
+    named = dict(enumerate(wanted))
+    for table in track(by_name, "validate", disable=not sys.stdout.isatty()):
+        batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("all")
+        expectations = [_expectation(rule, number) for number, rule in named.items() if rule.table == table]
+        suite = context.suites.add(gx.ExpectationSuite(name=table, expectations=expectations))
+        definition = context.validation_definitions.add(gx.ValidationDefinition(name=table, data=batch, suite=suite))
+        checkpoint = gx.Checkpoint(
+            name=table,
+            validation_definitions=[definition],
+            actions=[gx.checkpoint.UpdateDataDocsAction(name="docs", site_names=["local"])],
+            result_format={"result_format": "COMPLETE", "unexpected_index_column_names": list(IDS[table])},
+        )
+        run = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": by_name[table]})
+        for result in (each for ran in run.run_results.values() for each in ran.results):
+            number = result.expectation_config.meta["rule"]
+            findings[number] = _finding(named[number], result)
+    return [findings[number] for number in sorted(findings)]
+
+
+def _site(docs: Path) -> dict[str, Any]:
+    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.resolve())}
+    index = {"class_name": "DefaultSiteIndexBuilder"}
+    return {"class_name": "SiteBuilder", "show_how_to_buttons": False, "store_backend": store, "site_index_builder": index}
+
+
+def _expectation(rule: Rule, number: int) -> Any:
+    """The rule as an object of Great Expectations; `number` finds it again in the results, which come in another order."""
+    from great_expectations import expectations
+
+    return getattr(expectations, rule.kind)(
+        **rule.arguments, severity=rule.severity, description=rule.means, notes=rule.next_step, meta={"rule": number}
+    )
+
+
+def _finding(rule: Rule, result: Any) -> Finding:
+    """A result in our words; a rule that could not be evaluated is broken, and says why."""
+    found = result.result if isinstance(result.result, dict) else {}
+    problem = result.exception_info or {}
+    raised = problem.get("exception_message") or next(
+        (each["exception_message"] for each in problem.values() if isinstance(each, dict) and each.get("exception_message")), None
+    )
+    index = found.get("unexpected_index_list") or []
+    value = found.get("observed_value")
+    return Finding(
+        rule=rule,
+        success=bool(result.success),
+        broken=int(found.get("unexpected_count", 0) or not result.success),
+        rows=[{name: _plain(row[name]) for name in sorted(row, key=lambda name: name not in IDS[rule.table])} for row in index[:SHOWN]],
+        observed=f"not evaluated: {raised}" if raised else "" if value is None else str(value),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A cell for JSON: numpy's numbers as Python's, to four figures; not-a-number as None."""
+    value = value.item() if hasattr(value, "item") else value
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def _all_of(folder: Path, llms: Sequence[LLM], schema: Any) -> pd.DataFrame:
+    """The tables of the pool's LLMs in `folder`, one under the other."""
+    parts = [tables.read_if_there(folder / f"{llm.id}.parquet", schema) for llm in llms]
+    return pd.concat([part for part in parts if len(part)] or [tables.read_if_there(folder / ".none", schema)], ignore_index=True)
+
+
+def main() -> None:
+    """Reads pool, parameters and tables; prints every broken rule."""
+    try:
+        llms = pool.load(Settings().pool_file).active
+        settings = params.load()
+        queries = tables.read(QUERIES, tables.QUERIES)
+        answers, labels = _all_of(ANSWERS, llms, tables.ANSWERS), _all_of(LABELS, llms, tables.LABELS)
+        splits = assemble.splits(queries.drop_duplicates("query_id"), settings.assemble, assemble.given_splits(assemble.RECORDED))
+        by_name = frames(queries, answers, labels, llms, splits)
+        findings = check(by_name, rules([llm.id for llm in llms], settings.validate_.min_coverage), VALIDATION / "data_docs")
+        report.write(VALIDATION, findings, {name: len(frame) for name, frame in by_name.items()})
+        for finding in findings:
+            if not finding.success and finding.rule.severity == "warning":
+                print(f"warning: {report.sentence(finding)}")
+        report.require(findings, VALIDATION / "report.html")
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
+    print(
+        f"{len(findings)} expectations on {len(queries)} queries, {len(answers)} answers, {len(labels)} labels -> {VALIDATION}/report.html"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""One entry of the pool as a person writes it: its schema, and why one is refused."""
+
+import difflib
+import re
+import typing
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from mixture.llm import LLM, Decoding, Endpoint, Limits, Price, Prompt, Status
+
+ID = re.compile(r"[a-z0-9][a-z0-9-]*")
+RESERVED = frozenset({"routemoa", "routemoa-single"})  # virtual models of the HTTP interface
+SECRET_FIELDS = frozenset({"api_key_env", "base_url"})  # a pasted key or password must not reach a log
+Capability = Literal["tools", "vision", "json"]
+
+
+def check_id(llm_id: object) -> str:
+    """`llm_id` itself where it is a slug (DVC cannot address ids with a dot) that no virtual model has; ValueError otherwise."""
+    if not isinstance(llm_id, str) or not ID.fullmatch(llm_id) or len(llm_id) > 64:
+        raise ValueError(f"the id {llm_id!r} is not a slug of at most 64 of a-z, 0-9 and '-', starting with a letter or digit (no dots).")
+    if llm_id.isdigit():
+        raise ValueError(f"the id {llm_id!r} is a number to YAML: add a letter.")
+    if llm_id in RESERVED:
+        raise ValueError(f"the id {llm_id!r} is the name of a virtual model of the server.")
+    return llm_id
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("is a truth value, not a number")  # noqa: TRY004 - pydantic collects ValueErrors only
+    return value
+
+
+Amount = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1)]
+
+
+class Part(BaseModel):
+    """A mapping that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+
+
+class EndpointEntry(Part):
+    """Where the LLM is reached."""
+
+    base_url: str
+    served_name: str = Field(min_length=1)
+    api_key_env: str | None = None
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("is not an http(s) address such as http://127.0.0.1:8000/v1")
+        if parts.username or parts.password:
+            raise ValueError("holds credentials: name an environment variable in api_key_env instead")
+        if parts.query or parts.fragment:
+            raise ValueError("has a query or fragment: an address ends before /chat/completions")
+        return value.rstrip("/").removesuffix("/chat/completions")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+            raise ValueError("is not the name of an environment variable (A-Z, 0-9, _): never write a key itself into the pool")
+        return value
+
+
+class PromptEntry(Part):
+    """How the LLM is asked."""
+
+    system: str = ""
+    suffix: str = ""
+
+
+class DecodingEntry(Part):
+    """Sampling settings."""
+
+    temperature: Amount = 0.0
+    max_tokens: Count = 256
+    seed: int | None = 0
+
+
+class PriceEntry(Part):
+    """USD per million tokens."""
+
+    input: Amount
+    output: Amount
+
+
+class LimitsEntry(Part):
+    """Concurrency and time-outs (seconds)."""
+
+    concurrency: Count = 4
+    connect_s: Seconds = 5.0
+    first_token_s: Seconds = 60.0
+    between_chunks_s: Seconds = 30.0
+    total_s: Seconds = 120.0
+
+
+class PoolEntry(Part):
+    """One LLM of pool.yaml. `endpoint: null` is a recorded LLM: its answers are known from files, it is never asked."""
+
+    name: str = Field(min_length=1)
+    status: Status = "active"
+    endpoint: EndpointEntry | None
+    prompt: PromptEntry = PromptEntry()
+    decoding: DecodingEntry = DecodingEntry()
+    price: PriceEntry
+    context_window: Count = 4096
+    capabilities: list[Capability] = []
+    data_policy: list[str] = []
+    limits: LimitsEntry = LimitsEntry()
+    ask_at_most: Count | None = None
+
+    def written(self) -> dict[str, Any]:
+        """The entry with every field that DVC depends on spelled out, ready for YAML."""
+        return self.model_dump(mode="json")
+
+    def llm(self, llm_id: str) -> LLM:
+        """The frozen LLM called `id` that this entry describes."""
+        return LLM(
+            id=llm_id,
+            name=self.name,
+            price=Price(**self.price.model_dump()),
+            endpoint=Endpoint(**self.endpoint.model_dump()) if self.endpoint else None,
+            prompt=Prompt(**self.prompt.model_dump()),
+            decoding=Decoding(**self.decoding.model_dump()),
+            limits=Limits(**self.limits.model_dump()),
+            context_window=self.context_window,
+            capabilities=frozenset(self.capabilities),
+            data_policy=frozenset(self.data_policy),
+            status=self.status,
+            ask_at_most=self.ask_at_most,
+        )
+
+
+def explain(where: str, error: ValidationError) -> str:
+    """Everything `error` complains about, in one line: field, value, reason; unknown keys with the near ones."""
+    return "; ".join(_complaint(where, details) for details in error.errors()) + "."
+
+
+def _complaint(where: str, details: Any) -> str:
+    place = ".".join([where, *(str(step) for step in details["loc"])])
+    if details["type"] == "extra_forbidden":
+        return f"{place}: unknown key; {_near(details['loc'])}"
+    if details["type"] == "missing":
+        return f"{place}: missing"
+    reason = details["msg"].removeprefix("Value error, ").rstrip(".")
+    secret = any(step in SECRET_FIELDS for step in details["loc"])
+    return f"{place}: {reason}" if secret else f"{place}: {reason} (found {details['input']!r})"
+
+
+def _near(loc: tuple[int | str, ...]) -> str:
+    known = sorted(_fields_at(loc[:-1]))
+    near = difflib.get_close_matches(str(loc[-1]), known, n=2, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"known keys are {', '.join(known)}"
+
+
+def _fields_at(loc: tuple[int | str, ...]) -> set[str]:
+    part: type[Part] = PoolEntry
+    for step in loc:
+        annotation = part.model_fields[str(step)].annotation
+        choices = [annotation, *typing.get_args(annotation)]
+        part = next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, Part))
+    return set(part.model_fields)

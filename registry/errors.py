@@ -1,0 +1,51 @@
+"""What can go wrong with the LLM pool, scorer versions and the MLflow server behind them."""
+
+from scorer.errors import RouteMoAError
+
+
+class RegistryError(RouteMoAError):
+    """Anything wrong with who exists: LLMs, scorer versions, aliases."""
+
+
+class PoolRefused(RegistryError):
+    """A pool file or entry that is not what its schema says; names file, entry, field and value."""
+
+
+class LLMUnknown(RegistryError):
+    """An id that the pool does not hold; names the near ones."""
+
+
+class RegistryUnreachable(RegistryError):
+    """MLflow does not answer; names its URL."""
+
+
+class RegistryFailed(RegistryError):
+    """MLflow answered, and refused or could not do what was asked."""
+
+
+class VersionUnknown(RegistryError):
+    """A scorer version or alias that MLflow does not hold."""
+
+
+class PromotionRefused(RegistryError):
+    """A scorer version that may not become champion: its gate failed, was never run, or its files were refused."""
+
+
+class LineageMissing(RegistryError):
+    """Something a registered scorer must be traced to (data hash, git commit) cannot be read."""
+
+
+class PriceUnknown(RegistryError):
+    """A provider or model whose price nobody has published; names the near ones."""
+
+
+class JoiningRefused(RegistryError):
+    """An LLM that may not join: its key is missing, it is there already under another id, or it does not answer."""
+
+
+class JobRefused(RegistryError):
+    """A job that cannot be taken: an unknown kind, a file that cannot hold it, a second worker."""
+
+
+class JobFailed(RegistryError):
+    """A job's process ended badly; says its last words."""

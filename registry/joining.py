@@ -1,0 +1,81 @@
+"""An LLM joins the pool: checked, asked one question, written down; asking it the query pool and retraining are a job's work."""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mixture.client import Call, Client
+from mixture.errors import LLMFailed
+from mixture.llm import LLM
+from registry import pool
+from registry.entry import PoolEntry, check_id, explain
+from registry.errors import JoiningRefused, PoolRefused
+
+PROBE = "Reply with the word ready."
+PROBE_TOKENS = 8
+PROBE_S = 30.0
+
+
+async def join(id: str, entry: Mapping[str, Any], *, pool_file: Path, client: Client) -> LLM:  # noqa: A002
+    """The LLM called `id`, now in the pool file.
+
+    Raises PoolRefused for a malformed entry or a taken id, JoiningRefused where the key's variable is not set, where the same LLM is asked
+    in the same way under another id, or where it does not answer its probe; the pool file is then as it was.
+    """
+    llm = _parsed(id, entry)
+    _refuse_twins(llm, await asyncio.to_thread(pool.load, pool_file))
+    _require_key(llm)
+    await _probe(llm, client)
+    return await asyncio.to_thread(pool.append, pool_file, id, entry)  # it may wait for the file's lock
+
+
+def _parsed(id: str, entry: Mapping[str, Any]) -> LLM:  # noqa: A002
+    try:
+        llm = PoolEntry.model_validate(dict(entry)).llm(check_id(id))
+    except ValidationError as exc:
+        raise PoolRefused(explain(id, exc), next_step="Correct the entry.") from exc
+    except ValueError as exc:
+        raise PoolRefused(str(exc), next_step="Choose another id.") from exc
+    if llm.endpoint is None:
+        raise JoiningRefused(f"{id} has no endpoint to ask.", next_step="Give it one; recorded LLMs come in with their answers (import).")
+    return llm
+
+
+def _refuse_twins(llm: LLM, known: pool.Pool) -> None:
+    """Two entries that send the same to the same endpoint would be bought, trained on and routed to twice."""
+    for other in known.llms:
+        if other.id == llm.id:
+            raise PoolRefused(f"The pool already holds {llm.id!r}.", next_step="Choose another id, or edit that entry.")
+        if (other.endpoint, other.prompt, other.decoding) == (llm.endpoint, llm.prompt, llm.decoding):
+            raise JoiningRefused(
+                f"{llm.id} would be {other.id} again: the same endpoint, prompt and decoding.",
+                next_step="Change one of them, or edit that entry.",
+            )
+
+
+def _require_key(llm: LLM) -> None:
+    variable = llm.endpoint.api_key_env if llm.endpoint else None
+    if variable and not os.environ.get(variable):
+        raise JoiningRefused(
+            f"{llm.id}: the environment variable {variable} is not set here.",
+            next_step="Set it where the server and the worker start, then restart them.",
+        )
+
+
+async def _probe(llm: LLM, client: Client) -> None:
+    """One short question: address, key and served name are right, and the reply is a chat completion."""
+    options = {"max_tokens": min(PROBE_TOKENS, llm.decoding.max_tokens)}
+    asked = replace(llm, limits=replace(llm.limits, total_s=min(PROBE_S, llm.limits.total_s)))
+    try:
+        reply = await client.ask(Call(asked, [{"role": "user", "content": PROBE}], options, deadline=time.monotonic() + PROBE_S))
+    except LLMFailed as exc:
+        why = exc.what.removeprefix(f"{llm.id}: ")
+        raise JoiningRefused(f"{llm.id} does not answer its probe. {why}", next_step=exc.next_step) from exc
+    if reply.output_tokens < 1:
+        raise JoiningRefused(f"{llm.id} answered its probe with nothing.", next_step="Check served_name and the endpoint's chat template.")

@@ -1,0 +1,80 @@
+"""Where a scorer comes from: DVC's hashes of its data, the code's git commit, the pool it was made for."""
+
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from registry.errors import LineageMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What a scorer version is traced to; None where the project does not know (no DVC file yet, not under git).
+
+    data_hash: `data.dvc`. dataset_hash: the output of the stage `assemble`. git_dirty: tracked files differed from the commit.
+    """
+
+    data_hash: str | None
+    dataset_hash: str | None
+    pool_hash: str
+    git_commit: str | None
+    git_dirty: bool
+
+    def tags(self) -> dict[str, str]:
+        """As MLflow tags; what is not known has none."""
+        known = {
+            "data_hash": self.data_hash,
+            "dataset_hash": self.dataset_hash,
+            "pool_hash": self.pool_hash,
+            "git_commit": self.git_commit,
+            "git_dirty": str(self.git_dirty).lower(),
+        }
+        return {key: value for key, value in known.items() if value is not None}
+
+
+def trace(home: Path, pool_file: Path) -> Lineage:
+    """The lineage of what lies in the project at `home` now.
+
+    Raises LineageMissing where a DVC file is malformed or the pool cannot be read.
+    """
+    try:
+        pool_hash = hashlib.sha256(pool_file.read_bytes()).hexdigest()
+    except OSError as exc:
+        raise LineageMissing(f"{pool_file}: cannot be read ({exc.strerror}).", next_step="Run from the project's root.") from exc
+    commit = _git(home, "rev-parse", "HEAD")
+    # dvc.lock changes while the pipeline runs: it says what was made, not what it was made with
+    changed = _git(home, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
+    return Lineage(
+        data_hash=_hash(home / "data.dvc", "outs", 0, "md5"),
+        dataset_hash=_hash(home / "dvc.lock", "stages", "assemble", "outs", 0, "md5"),
+        pool_hash=pool_hash,
+        git_commit=commit,
+        git_dirty=bool(changed),
+    )
+
+
+def _hash(path: Path, *keys: str | int) -> str | None:
+    if not path.exists():
+        return None
+    try:
+        found: Any = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        for key in keys:
+            found = found[key]
+    except (KeyError, IndexError):
+        return None  # the stage has not run under DVC yet
+    except (OSError, YAMLError, TypeError, UnicodeDecodeError) as exc:
+        raise LineageMissing(f"{path}: not a DVC file ({exc}).", next_step="Restore it with git, then run `dvc repro`.") from exc
+    return str(found)
+
+
+def _git(home: Path, *arguments: str) -> str | None:
+    try:
+        asked = subprocess.run(["git", "-C", str(home), *arguments], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() if asked.returncode == 0 else None

@@ -1,0 +1,38 @@
+"""Prices that vendors publish, from the maintained package `genai-prices` (its snapshot: nothing is fetched)."""
+
+import difflib
+
+from mixture.llm import Price
+from registry.errors import PriceUnknown
+
+SAMPLE_TOKENS = 1_000  # small enough for every vendor's first tier
+
+
+def published(name: str) -> Price:
+    """USD per million tokens of `PROVIDER/MODEL`, as of the installed package.
+
+    Raises PriceUnknown, naming near providers or models.
+    """
+    from genai_prices import Usage, calc_price, data_snapshot
+
+    provider_id, _, model = name.partition("/")
+    providers = {provider.id: provider for provider in data_snapshot.get_snapshot().providers}
+    if provider_id not in providers or not model:
+        raise PriceUnknown(
+            f"No provider is called {provider_id!r} (in {name!r}).", next_step=_near(provider_id, list(providers), "provider")
+        )
+    try:
+        cost = calc_price(Usage(input_tokens=SAMPLE_TOKENS, output_tokens=SAMPLE_TOKENS), model_ref=model, provider_id=provider_id)
+    except LookupError as exc:
+        known = [one.id for one in providers[provider_id].models]
+        raise PriceUnknown(f"{provider_id} has no model {model!r}.", next_step=_near(model, known, "model")) from exc
+    return Price(*(round(float(part) * 1e6 / SAMPLE_TOKENS, 6) for part in (cost.input_price, cost.output_price)))
+
+
+def _near(name: str, known: list[str], kind: str) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return (
+        f"Did you mean {' or '.join(near)}? Or give --input-price and --output-price."
+        if near
+        else f"Give the prices of this {kind} yourself."
+    )

@@ -1,0 +1,30 @@
+"""Where things run on this host: read once from the environment, at the edge."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """`ROUTEMOA_*` variables, from the environment or the project's `.env`.
+
+    `home` is the project (pool, params, DVC repo); everything made at run time lives in `home/var`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ROUTEMOA_", frozen=True, extra="ignore", env_file=".env")
+
+    home: Path = Field(default_factory=Path.cwd)
+    cache: Path = Path.home() / ".cache" / "routemoa"
+    mlflow_url: str = "http://127.0.0.1:5001"
+    scorer_name: str = "routemoa-scorer"
+
+    @property
+    def var(self) -> Path:
+        """State of this host: MLflow's database, records, jobs, published scorers, reports, logs."""
+        return self.home / "var"
+
+    @property
+    def pool_file(self) -> Path:
+        """Which LLMs exist."""
+        return self.home / "registry" / "pool.yaml"

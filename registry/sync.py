@@ -1,0 +1,145 @@
+"""Follows the alias `champion` and publishes its files to this host's servers: `python -m registry.sync`, one process per host."""
+
+import json
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from filelock import FileLock, Timeout
+
+from registry import publish, versions
+from registry.errors import RegistryError, RegistryUnreachable
+from registry.settings import Settings
+from registry.version import Version
+from scorer.errors import ArtifactRefused, RouteMoAError
+
+POLL_S = 1.0  # a lookup takes about 20 ms; download, check and warm-up fit into the other four seconds
+RETRY_S = 30.0  # after a refusal or a full disk
+log = structlog.get_logger("sync")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a version is not loaded here, and when (monotonic seconds) it is tried again."""
+
+    reason: str
+    until: float
+
+
+@dataclass
+class Sync:
+    """What this host follows, and the versions it could not load."""
+
+    settings: Settings
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    reachable: bool = True
+
+    def step(self, now: float) -> None:
+        """One look at the registry, published if the champion is another one; never raises what the next look may mend.
+
+        now: monotonic seconds.
+        """
+        try:
+            champion = versions.champion(settings=self.settings)
+        except RegistryError as exc:
+            if self.reachable:
+                log.warning("registry_unreachable", error=str(exc), serving=publish.current(self.settings.var).version)
+            self.reachable = False
+            return
+        if not self.reachable:
+            log.info("registry_back", url=self.settings.mlflow_url)
+            self.reachable = True
+        published = publish.current(self.settings.var)
+        if champion is None or (champion.version, champion.content_hash) == (published.version, published.content_hash):
+            return
+        known = self.refused.get(champion.version)
+        if known is None or known.until <= now:
+            self._follow(champion, published.version, now)
+
+    def _follow(self, champion: Version, before: str | None, now: float) -> None:
+        try:
+            folder = publish.publish(champion, self.settings)
+        except RegistryUnreachable:
+            return  # it went down between lookup and download: the next look says so
+        except (ArtifactRefused, RegistryError, OSError) as exc:
+            self._refuse(champion, before, exc, now)
+            return
+        self.refused.clear()
+        self._tell("scorer_published", version=champion.version, folder=str(folder), before=before, roster=champion.roster)
+        self._in_registry(lambda: self._settle(champion, before))
+
+    def _refuse(self, champion: Version, before: str | None, why: Exception, now: float) -> None:
+        reason = str(why)
+        known = self.refused.get(champion.version)
+        self.refused[champion.version] = Refusal(reason, now + RETRY_S)
+        if known is not None and known.reason == reason:
+            return
+        self._tell("scorer_refused", version=champion.version, kind=type(why).__name__, reason=reason, still_serving=before)
+        if isinstance(why, ArtifactRefused):  # the files themselves: no host should load them
+            self._in_registry(lambda: versions.refuse(champion.version, reason, serving=before, settings=self.settings))
+
+    def _settle(self, champion: Version, before: str | None) -> None:
+        earlier = versions.find(before, settings=self.settings) if before else None
+        versions.settle(champion, earlier, settings=self.settings)
+
+    def _in_registry(self, tell: Callable[[], None]) -> None:
+        """What MLflow should know of this host's doing; it may be down, and the host goes on."""
+        try:
+            tell()
+        except RegistryError as exc:
+            log.warning("registry_not_told", error=str(exc))
+
+    def _tell(self, event: str, **fields: Any) -> None:
+        """To the log, and to `var/events.jsonl`, which operators read; nothing here does."""
+        (log.warning if "refused" in event else log.info)(event, **fields)
+        line = json.dumps({"at": time.time(), "event": event, **fields}) + "\n"
+        try:
+            with (self.settings.var / "events.jsonl").open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as exc:
+            log.warning("event_not_written", error=str(exc))
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Follows the champion until `stop` is set.
+
+    Raises RegistryError where another sync runs on this host.
+    """
+    scorers = settings.var / "scorers"
+    scorers.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(scorers / ".sync.lock", timeout=0):
+            publish.sweep(settings.var)
+            sync = Sync(settings)
+            log.info("following", registry=settings.mlflow_url, serving=publish.current(settings.var).version)
+            while not stop.is_set():
+                sync.step(time.monotonic())
+                stop.wait(POLL_S)
+    except Timeout as exc:
+        raise RegistryError(f"Another sync already follows the registry for {scorers}.", next_step="One a host is enough.") from exc
+
+
+def main() -> None:
+    """Runs until SIGTERM or Ctrl-C."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its retry warnings say in five lines what `registry_unreachable` says in one
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    try:
+        run(Settings(), stop)
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
+
+
+if __name__ == "__main__":
+    main()

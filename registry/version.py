@@ -1,0 +1,53 @@
+"""A scorer version as MLflow holds it, and the names of the aliases and tags we give it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+
+CONTENT_HASH = "content_hash"  # sha256 over the artifact's files: the version's identity
+ROSTER = "roster"  # LLM ids, comma-separated, in column order
+GATE, GATE_REASONS = "gate", "gate_reasons"
+OVERRIDE = "override"  # why a person promoted it although its gate had not passed
+ROLLED_BACK = "rolled_back"  # a rollback left it; cleared when it is promoted again
+REFUSED = "refused"  # why a host did not load it
+
+GateState = Literal["passed", "failed", "not run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One registered scorer version.
+
+    created_at: seconds since the epoch. source: where MLflow keeps the artifact's files.
+    """
+
+    version: str
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+    description: str
+    run_id: str
+    source: str
+    created_at: float
+
+    @property
+    def content_hash(self) -> str:
+        """sha256 over the artifact's files."""
+        return self.tags.get(CONTENT_HASH, "")
+
+    @property
+    def roster(self) -> tuple[str, ...]:
+        """The LLM ids it scores, in column order."""
+        return tuple(filter(None, self.tags.get(ROSTER, "").split(",")))
+
+    @property
+    def gate(self) -> GateState:
+        """What the promotion gate said about it last."""
+        state = self.tags.get(GATE, "not run")
+        return "passed" if state == "passed" else "failed" if state == "failed" else "not run"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the gate said so."""
+        return tuple(filter(None, self.tags.get(GATE_REASONS, "").split("\n")))

@@ -1,0 +1,176 @@
+"""Does jobs, one at a time: `python -m registry.worker`. A job whose worker was stopped or killed is done again from the start."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+
+import structlog
+from filelock import FileLock, Timeout
+
+from registry.errors import JobFailed, JobRefused
+from registry.jobs import Job, Jobs
+from registry.settings import Settings
+from scorer.errors import RouteMoAError
+
+LOOK_EVERY_S = 5.0  # for jobs that were submitted but whose message was lost
+STOP_WITHIN_S = 30.0  # a retraining folds its answers before it ends
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker of this host."""
+
+    settings: Settings
+    jobs: Jobs
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _child: subprocess.Popen[str] | None = None
+
+    def run(self) -> None:
+        """Works until `stop`."""
+        interrupted = self.jobs.interrupted()
+        queue = self.jobs.queue(self.perform)
+        consumer = queue.huey.create_consumer(
+            workers=1, worker_type="thread", periodic=False, max_delay=1.0, check_worker_health=False, shutdown_timeout=STOP_WITHIN_S
+        )
+        log.info("worker_started", jobs=str(self.jobs.path), interrupted=interrupted)
+        consumer.start()
+        for number in (signal.SIGTERM, signal.SIGINT):  # huey's own would not stop the child
+            signal.signal(number, self.stop)
+        try:
+            while not self.stopping.is_set():
+                if queue.empty:
+                    for job in self.jobs.list():
+                        if job.state == "queued":
+                            queue.wake(job.id)
+                self.stopping.wait(LOOK_EVERY_S)
+        finally:
+            consumer.stop(graceful=True)
+            log.info("worker_stopped")
+
+    def stop(self, *_: int | FrameType | None) -> None:
+        """Ends the running job's process; the job waits for the next worker."""
+        self.stopping.set()
+        child = self._child
+        if child is not None and child.poll() is None:
+            child.terminate()
+
+    def perform(self, job_id: str) -> None:
+        """Does one job; what goes wrong is written into its row, never raised."""
+        if self.stopping.is_set():
+            return
+        job = self.jobs.claim(job_id)
+        if job is None:
+            return
+        log.info("job_started", job=job.id, kind=job.kind, arguments=job.arguments)
+        try:
+            said = self._do(job)
+        except RouteMoAError as exc:
+            self._failed(job, str(exc))
+        except Exception as exc:
+            log.exception("job_broke", job=job.id)
+            self._failed(job, f"{type(exc).__name__}: {exc}")
+        else:
+            self.jobs.finish(job.id, said)
+            log.info("job_done", job=job.id, said=said)
+
+    def _do(self, job: Job) -> str:
+        """What came of the job, in words."""
+        from registry import versions
+
+        if job.kind == "promote":
+            promoted = versions.promote(str(job.arguments["version"]), override=job.arguments.get("override"), settings=self.settings)
+            return f"scorer version {promoted.version} is champion"
+        if job.kind == "rollback":
+            return f"scorer version {versions.rollback(settings=self.settings).version} is champion again"
+        return self._retrain(job)
+
+    def _retrain(self, job: Job) -> str:
+        """Runs the stages in a process of their own and follows their progress."""
+        reason = job.arguments.get("reason") or "; ".join(job.arguments.get("reasons", [])) or "a person asked for it"
+        command = [sys.executable, "-m", "pipelines.retrain", "--job", job.id, "--reason", str(reason), "--with-parent"]
+        last, said = deque[str](maxlen=5), ""
+        environment = {**os.environ, "ROUTEMOA_HOME": str(self.settings.home), "PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(
+            command,
+            cwd=self.settings.home,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,  # closes when we die, and the child ends with it
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as child:
+            self._child = child
+            if self.stopping.is_set():
+                child.terminate()
+            for line in child.stdout or ():
+                told = _told(line)
+                if told is None:
+                    last.append(line.strip())
+                    log.info("job_output", job=job.id, line=line.rstrip())
+                else:
+                    said, progress = told
+                    self.jobs.advance(job.id, said, progress)
+        self._child = None
+        if child.returncode != 0:
+            raise JobFailed(" ".join(filter(None, last)) or f"pipelines.retrain ended with code {child.returncode}.")
+        return said
+
+    def _failed(self, job: Job, error: str) -> None:
+        if self.stopping.is_set():
+            self.jobs.interrupted()
+            log.info("job_interrupted", job=job.id)
+        else:
+            self.jobs.fail(job.id, error)
+            log.warning("job_failed", job=job.id, error=error)
+
+
+def _told(line: str) -> tuple[str, float] | None:
+    """Step and progress in a progress line of the child, None for any other line."""
+    if not line.startswith('{"step"'):
+        return None
+    try:
+        told = json.loads(line)
+        return str(told["step"]), float(told["progress"])
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def only_one(settings: Settings) -> Iterator[None]:
+    """Holds this host's worker lock.
+
+    Raises JobRefused where another worker holds it.
+    """
+    lock = FileLock(settings.var / "worker.lock", timeout=0)
+    try:
+        settings.var.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as exc:
+        raise JobRefused(f"{lock.lock_file}: another worker runs.", next_step="One is enough; stop it to start another.") from exc
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def main() -> None:
+    """Works until SIGTERM or SIGINT."""
+    settings = Settings()
+    try:
+        with only_one(settings):
+            Worker(settings, Jobs(settings.var / "jobs.db")).run()
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What every scorer must be compared with, behind the same interface: lookups and fits that take seconds and no training loop."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.errors import ScorerError
+from scorer.interface import Floats, Prediction
+from scorer.start import Labels, group_centres, group_rates, masked_ridge
+from scorer.weights import membership
+
+Embed = Callable[[Sequence[str]], Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A `scorer.interface.Scorer`. `rule` makes raw scores (Q, L) of texts and their embeddings; only their order within a query counts."""
+
+    name: str
+    roster: tuple[str, ...]
+    embed: Embed
+    rule: Callable[[Sequence[str], Floats], NDArray[np.floating]]
+
+    def score(self, texts: Sequence[str]) -> Prediction:
+        """Scores clipped to [0, 1]."""
+        queries_QD = self.embed(texts)
+        return Prediction(scores_QL=np.clip(self.rule(texts, queries_QD), 0.0, 1.0).astype(np.float32), queries_QD=queries_QD)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What baselines may learn from: training queries (embeddings, dataset names) and their labels."""
+
+    roster: tuple[str, ...]
+    queries_QD: Floats
+    labels_QL: Labels
+    datasets_Q: Sequence[str]
+
+
+def random(roster: tuple[str, ...], embed: Embed, *, seed: int = 0) -> Baseline:
+    """Any LLM, drawn from the text's hash: the same text draws the same."""
+
+    def rule(texts: Sequence[str], _: Floats) -> NDArray[np.floating]:
+        draws = [hashlib.sha256(f"{seed} {text}".encode("utf-8", "surrogatepass")).digest() for text in texts]
+        return np.stack([np.random.default_rng(list(draw)).random(len(roster)) for draw in draws])
+
+    return Baseline("random", roster, embed, rule)
+
+
+def cheapest(roster: tuple[str, ...], embed: Embed, expected_cost_L: NDArray[np.float64]) -> Baseline:
+    """Always the LLM that is expected to cost least."""
+    scores_L = 1.0 - np.argsort(np.argsort(expected_cost_L, kind="stable")) / len(roster)
+    return Baseline("cheapest", roster, embed, lambda texts, _: np.tile(scores_L, (len(texts), 1)))
+
+
+def best_single(seen: Seen, embed: Embed) -> Baseline:
+    """Always the LLM with the best mean label in training."""
+    means_L = _means(seen.labels_QL)
+    return Baseline("best single", seen.roster, embed, lambda texts, _: np.tile(means_L, (len(texts), 1)))
+
+
+def best_per_dataset(seen: Seen, embed: Embed, dataset_of: Mapping[str, str]) -> Baseline:
+    """The best LLM of the query's dataset in training. It is told each text's dataset, which no router knows; unseen: best single."""
+    overall_L = _means(seen.labels_QL)
+    datasets_Q = np.asarray(seen.datasets_Q)
+    means = {name: _means(seen.labels_QL[datasets_Q == name], otherwise_L=overall_L) for name in sorted(set(seen.datasets_Q))}
+
+    def rule(texts: Sequence[str], _: Floats) -> NDArray[np.floating]:
+        return np.stack([means.get(dataset_of[text], overall_L) for text in texts])
+
+    return Baseline("best per dataset", seen.roster, embed, rule)
+
+
+def nearest_neighbours(seen: Seen, embed: Embed, *, neighbours: int) -> Baseline:
+    """Mean label of the nearest training queries, shrunk to the LLM's mean where few of them are labelled."""
+    known_QL = ~np.isnan(seen.labels_QL)
+    gained_QL = np.where(known_QL, seen.labels_QL, 0.0)
+    overall_L = _means(seen.labels_QL)
+    count = min(neighbours, len(seen.queries_QD))
+
+    def rule(_: Sequence[str], queries_QD: Floats) -> NDArray[np.floating]:
+        nearest_QN = np.argpartition(-(queries_QD @ seen.queries_QD.T), count - 1, axis=1)[:, :count]
+        return np.asarray((gained_QL[nearest_QN].sum(axis=1) + overall_L) / (known_QL[nearest_QN].sum(axis=1) + 1))
+
+    return Baseline("kNN", seen.roster, embed, rule)
+
+
+def ridge(seen: Seen, embed: Embed, *, penalty: float = 100.0) -> Baseline:
+    """A linear fit of each LLM's label on the embedding, heavily shrunk."""
+    centre_D, overall_L = seen.queries_QD.mean(axis=0), _means(seen.labels_QL)
+    directions_LD = masked_ridge(seen.queries_QD - centre_D, seen.labels_QL - overall_L, penalty)
+    return Baseline("ridge", seen.roster, embed, lambda _, queries_QD: overall_L + (queries_QD - centre_D) @ directions_LD.T)
+
+
+def cluster_lookup(seen: Seen, embed: Embed, *, groups: int, seed: int = 0) -> Baseline:
+    """The best LLM of the query's nearest k-means group in training."""
+    groups_GD = group_centres(seen.queries_QD, groups, seed)
+    member_QG = np.asarray(membership(seen.queries_QD, groups_GD, 1e-4))  # so sharp that each query has one group
+    rates_GL = group_rates(member_QG, seen.labels_QL, 1.0)
+    return Baseline("cluster lookup", seen.roster, embed, lambda _, queries_QD: rates_GL[(queries_QD @ groups_GD.T).argmax(axis=1)])
+
+
+def oracle(roster: tuple[str, ...], embed: Embed, labels_of: Mapping[str, NDArray[np.float64]]) -> Baseline:
+    """The truly best LLM of each query it was told the labels of: the ceiling, inflated where answers are lucky guesses."""
+
+    def rule(texts: Sequence[str], _: Floats) -> NDArray[np.floating]:
+        if unknown := [text for text in texts if text not in labels_of]:
+            raise ScorerError(f"the oracle was not told the labels of {unknown[0][:40]!r}.", next_step="Score only queries with labels.")
+        return np.nan_to_num(np.stack([labels_of[text] for text in texts]), nan=0.0)
+
+    return Baseline("oracle", roster, embed, rule)
+
+
+def _means(labels_QL: Labels, otherwise_L: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Mean label per LLM; where it has none, `otherwise_L` or 0."""
+    known_QL = ~np.isnan(labels_QL)
+    counts_L = known_QL.sum(axis=0)
+    means_L = np.where(known_QL, labels_QL, 0.0).sum(axis=0) / np.maximum(counts_L, 1)
+    return np.where(counts_L > 0, means_L, 0.0 if otherwise_L is None else otherwise_L)

@@ -1,0 +1,192 @@
+"""Writing a trained scorer as an artifact: the encoder as ONNX (fp32, int8), the rest as safetensors, JSON and plain arrays."""
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scorer import artifact, contents
+from scorer.artifact import Manifest
+from scorer.errors import ExportFailed
+from scorer.interface import Floats
+from scorer.weights import Calibration, Weights
+
+if TYPE_CHECKING:
+    from scorer.encoder import Encoder
+
+OPSET = 18
+EXPORT_VERSION = 1  # raise it when the graphs written here change
+
+
+def identity() -> str:
+    """What an exported encoder depends on beside its weights: this exporter and the libraries it calls."""
+    from importlib.metadata import version
+
+    versions = [version(name) for name in ("torch", "onnx", "onnxscript", "onnxruntime", "transformers")]
+    return hashlib.sha256(json.dumps([EXPORT_VERSION, OPSET, *versions]).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What drift is measured against; the names of reference.npz (scorer/artifact.py)."""
+
+    queries_RD: Floats
+    scores_RL: Floats
+    domains_R: list[str]
+    query_ids_R: list[str]
+    held_queries_HD: Floats
+    held_scores_HL: Floats
+    held_domains_H: list[str]
+    held_query_ids_H: list[str]
+    neighbours: int = 10
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays of reference.npz."""
+        return {
+            "queries_RD": self.queries_RD.astype(np.float16),
+            "scores_RL": self.scores_RL.astype(np.float32),
+            "domains_R": np.array(self.domains_R, dtype=str),
+            "query_ids_R": np.array(self.query_ids_R, dtype=str),
+            "held_queries_HD": self.held_queries_HD.astype(np.float16),
+            "held_scores_HL": self.held_scores_HL.astype(np.float32),
+            "held_domains_H": np.array(self.held_domains_H, dtype=str),
+            "held_query_ids_H": np.array(self.held_query_ids_H, dtype=str),
+            "neighbour_distances_Q": neighbour_quantiles(self.queries_RD, self.held_queries_HD, self.neighbours),
+            "neighbours": np.array(self.neighbours),
+        }
+
+
+def neighbour_quantiles(queries_RD: Floats, held_queries_HD: Floats, neighbours: int) -> Floats:
+    """Quantiles 0, .01, ... 1 of the held-out queries' mean cosine distance to their nearest training queries."""
+    distances_HR = 1.0 - held_queries_HD @ queries_RD.T
+    nearest_HN = np.partition(distances_HR, min(neighbours, distances_HR.shape[1]) - 1, axis=1)[:, :neighbours]
+    return np.asarray(np.quantile(nearest_HN.mean(axis=1), np.linspace(0, 1, 101)), dtype=np.float32)
+
+
+def export_encoder(encoder: "Encoder", folder: Path) -> None:
+    """encoder.onnx, encoder.int8.onnx and tokenizer.json in `folder`: (input_ids, attention_mask) -> unit-norm embedding.
+
+    Raises ExportFailed where the graph cannot be made, or does not agree with the encoder to 1e-4.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder.tokenizer.save(str(folder / artifact.TOKENIZER))
+    try:
+        _export_graph(encoder, folder / artifact.ENCODERS["fp32"])
+        _quantise(folder / artifact.ENCODERS["fp32"], folder / artifact.ENCODERS["int8"])
+    except Exception as exc:  # torch.onnx and onnxruntime raise many kinds
+        raise ExportFailed(f"{type(encoder.backbone).__name__}: {exc}", next_step="Choose an encoder ONNX can express.") from exc
+    _check_agreement(encoder, folder)
+
+
+def write(
+    folder: Path,
+    *,
+    exported: Path,
+    weights: Weights,
+    calibration: Calibration,
+    profile: Profile,
+    encoder: Mapping[str, Any],
+    data_hash: str = "",
+    git_commit: str = "",
+    metrics: Mapping[str, float] | None = None,
+) -> Manifest:
+    """An artifact in `folder` (replaced whole) from the encoder files in `exported` and everything else; verified before it is returned."""
+    from safetensors.numpy import save_file
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".scorer-") as temporary:
+        made = Path(temporary) / "scorer"
+        made.mkdir(mode=0o755)
+        for name in (*artifact.ENCODERS.values(), artifact.TOKENIZER):
+            shutil.copyfile(exported / name, made / name)
+        arrays = {name: getattr(weights, name) for name in contents.SHAPES if name != "softness"}
+        arrays["softness"] = np.array([weights.softness])
+        save_file(
+            {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()},
+            made / artifact.WEIGHTS,
+        )
+        (made / artifact.WEIGHTS).chmod(0o644)  # safetensors writes 0600: a server under another user could not read it
+        fitted = zip(weights.roster, calibration.slope_L.tolist(), calibration.intercept_L.tolist(), strict=True)
+        _write_json(made / artifact.CALIBRATION, {"llms": {llm: {"slope": slope, "intercept": start} for llm, slope, start in fitted}})
+        _write_json(made / artifact.ROSTER, {"llms": list(weights.roster)})
+        _write_arrays(made / artifact.REFERENCE, profile.arrays())
+        artifact.write_manifest(
+            made, roster=weights.roster, encoder=encoder, data_hash=data_hash, git_commit=git_commit, metrics=metrics or {}
+        )
+        manifest = artifact.verify(made)
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.replace(folder)
+    return manifest
+
+
+def _export_graph(encoder: "Encoder", path: Path) -> None:
+    import onnx
+    import torch
+
+    ids, mask = encoder.batch(["an example of some length for tracing", "a shorter one"])
+    shapes = {0: torch.export.Dim("queries", min=1, max=4096), 1: torch.export.Dim("tokens", min=2, max=encoder.max_tokens)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside the exporter, which its caller can do nothing about
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        logging.getLogger("onnxscript").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            encoder,
+            (ids, mask),
+            input_names=["input_ids", "attention_mask"],
+            output_names=["query_QD"],
+            dynamic_shapes={"input_ids": shapes, "attention_mask": shapes},
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise ExportFailed("torch.onnx.export returned nothing.")
+    onnx.save(program.model_proto, str(path))
+
+
+def _quantise(source: Path, target: Path) -> None:
+    """Dynamic int8: weights per channel; activations are measured at run time."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # onnxruntime warns on the root logger about a step we do take
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            inferred = Path(temporary) / "inferred.onnx"
+            quant_pre_process(str(source), str(inferred), skip_symbolic_shape=True)
+            quantize_dynamic(str(inferred), str(target), weight_type=QuantType.QInt8, per_channel=True)
+    finally:
+        root.setLevel(level)
+
+
+def _check_agreement(encoder: "Encoder", folder: Path) -> None:
+    from scorer.runtime import OnnxEncoder
+
+    texts = ["What is 2 + 2?", "Explain, in a few words, why the sky is blue. " * 20, "é"]
+    tokenizer = (folder / artifact.TOKENIZER).read_bytes()
+    exported = OnnxEncoder((folder / artifact.ENCODERS["fp32"]).read_bytes(), tokenizer, max_tokens=encoder.max_tokens)
+    apart = float(np.abs(exported.embed(texts) - encoder.embed(texts)).max())
+    if not apart < 1e-4:
+        raise ExportFailed(
+            f"the ONNX graph's embeddings differ from the encoder's by {apart:.2g}.", next_step="Report it with the encoder's name."
+        )
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """An .npz whose bytes depend on its arrays alone (numpy's own writer stamps nothing, but compresses by zlib's version)."""
+    np.savez(path, allow_pickle=False, **arrays)

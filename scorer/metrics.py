@@ -1,0 +1,127 @@
+"""How good choices are: realised quality, regret, hits and agreement, cost, each per query, and paired bootstrap intervals.
+
+Labels may be missing (NaN). A choice is then made only among the LLMs labelled for that query: what an unlabelled answer was
+worth nobody knows. A value nobody can compute for a query is NaN, and means leave it out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.interface import Floats
+from scorer.start import Labels
+
+Values = NDArray[np.float64]  # [Q], NaN where undefined
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean and its bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def choices(scores_QL: NDArray[np.floating], labels_QL: Labels) -> NDArray[np.int64]:
+    """chosen_Q: column of the best-scored labelled LLM (the first where scores tie), -1 where none is labelled."""
+    known_QL = ~np.isnan(labels_QL)
+    chosen_Q = np.where(known_QL, scores_QL, -np.inf).argmax(axis=1)
+    return np.where(known_QL.any(axis=1), chosen_Q, -1)
+
+
+def at_choice(values_QL: NDArray[np.float64], chosen_Q: NDArray[np.int64]) -> Values:
+    """The value (label, cost, latency) of each query's chosen LLM."""
+    picked_Q = np.take_along_axis(values_QL, np.maximum(chosen_Q, 0)[:, None], axis=1)[:, 0]
+    return np.where(chosen_Q >= 0, picked_Q, np.nan)
+
+
+def quality(scores_QL: NDArray[np.floating], labels_QL: Labels) -> Values:
+    """Realised quality: the label of the chosen LLM's answer."""
+    return at_choice(labels_QL, choices(scores_QL, labels_QL))
+
+
+def regret(scores_QL: NDArray[np.floating], labels_QL: Labels) -> Values:
+    """What the best labelled LLM would have gained over the chosen one."""
+    best_Q = np.where(np.isnan(labels_QL), -np.inf, labels_QL).max(axis=1)
+    return np.where(np.isfinite(best_Q), best_Q, np.nan) - quality(scores_QL, labels_QL)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Share of the true best LLMs among the predicted ones, by two conventions for LLMs that tie for the last true place.
+
+    any_Q: whichever of them was predicted counts. split_Q: each counts in part, as if the tie were broken by lot.
+    """
+
+    any_Q: Values
+    split_Q: Values
+
+
+def overlap(scores_QL: NDArray[np.floating], labels_QL: Labels, *, predicted: int, true: int) -> Overlap:
+    """How many of the `true` best LLMs are among the `predicted` best-scored: Hit@k is (k, 1), Agree@3 is (3, 3).
+
+    Defined for queries with more labelled LLMs than are predicted: with fewer, every scorer is right.
+    """
+    known_QL = ~np.isnan(labels_QL)
+    predicted_QL = _top(np.where(known_QL, scores_QL, -np.inf), predicted) & known_QL
+    filled_QL = np.where(known_QL, labels_QL, -np.inf)
+    last_Q1 = -np.sort(-filled_QL, axis=1)[:, [min(true, labels_QL.shape[1]) - 1]]
+    certain_QL, tied_QL = filled_QL > last_Q1, (filled_QL == last_Q1) & known_QL
+    places_Q = true - certain_QL.sum(axis=1)
+    sure_Q, tied_Q = (predicted_QL & certain_QL).sum(axis=1), (predicted_QL & tied_QL).sum(axis=1)
+    defined_Q = known_QL.sum(axis=1) > predicted
+    any_Q = (sure_Q + np.minimum(places_Q, tied_Q)) / true
+    split_Q = (sure_Q + places_Q * tied_Q / np.maximum(tied_QL.sum(axis=1), 1)) / true
+    return Overlap(np.where(defined_Q, any_Q, np.nan), np.where(defined_Q, split_Q, np.nan))
+
+
+def _top(values_QL: NDArray[np.floating], count: int) -> NDArray[np.bool_]:
+    """Mask of each row's `count` largest values, the first of equals."""
+    order_QL = np.argsort(-values_QL, axis=1, kind="stable")
+    mask_QL = np.zeros(values_QL.shape, dtype=bool)
+    np.put_along_axis(mask_QL, order_QL[:, :count], values=True, axis=1)
+    return mask_QL
+
+
+def interval(values_Q: Values, *, resamples: int, seed: int = 0, level: float = 0.95) -> Interval:
+    """Mean over queries and its percentile bootstrap interval (queries resampled)."""
+    values_N = values_Q[~np.isnan(values_Q)]
+    if not len(values_N):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    dice = np.random.default_rng(seed)
+    means = [values_N[dice.integers(len(values_N), size=len(values_N))].mean() for _ in range(resamples)]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(values_N.mean()), float(low), float(high))
+
+
+def difference(ours_Q: Values, theirs_Q: Values, *, resamples: int, seed: int = 0, level: float = 0.95) -> Interval:
+    """Mean of ours minus theirs on the same queries: paired, so what makes a query hard cancels."""
+    return interval(ours_Q - theirs_Q, resamples=resamples, seed=seed, level=level)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where a trade of quality for cost ends: mean USD per query and mean label."""
+
+    cost: float
+    quality: float
+
+
+def frontier(
+    scores_QL: Floats, labels_QL: Labels, cost_QL: NDArray[np.float64], expected_cost_L: NDArray[np.float64], *, points: int = 25
+) -> tuple[Point, ...]:
+    """Quality and cost when the choice is the best score minus w times the LLM's expected cost, for w from 0 to "always the cheapest"."""
+    dearest = max(float(np.ptp(expected_cost_L)), 1e-12)
+    weights = [0.0, *np.geomspace(0.001, 2.0, points - 1) / dearest]
+    chosen = [choices(scores_QL - weight * expected_cost_L, labels_QL) for weight in weights]
+    return tuple(Point(_mean(at_choice(cost_QL, chosen_Q)), _mean(at_choice(labels_QL, chosen_Q))) for chosen_Q in chosen)
+
+
+def _mean(values_Q: Values) -> float:
+    known_Q = values_Q[~np.isnan(values_Q)]
+    return float(known_Q.mean()) if len(known_Q) else float("nan")

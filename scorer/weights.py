@@ -1,0 +1,75 @@
+"""What a trained scorer is made of, and its arithmetic from a query's embedding to calibrated scores, in numpy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.interface import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A head over frozen embeddings: a prior per group of queries and LLM, and one embedding per LLM that refines it.
+
+    centre_D: mean of the training queries' embeddings, taken off first: some encoders point all texts nearly the same way.
+    groups_GD: unit-norm centres of groups of centred queries; prior_GL: each LLM's log-odds in each group;
+    softness: temperature at which a query belongs to groups.
+    projection_DK: to the space queries and LLMs share; llms_LK: an embedding per LLM; temperature_L: of its cosine with the query.
+    """
+
+    roster: tuple[str, ...]
+    centre_D: Floats
+    groups_GD: Floats
+    prior_GL: Floats
+    softness: float
+    projection_DK: Floats
+    llms_LK: Floats
+    temperature_L: Floats
+
+    def logits(self, queries_QD: Floats) -> NDArray[np.float64]:
+        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature."""
+        centred_QD = centred(queries_QD, self.centre_D)
+        cosines_QL = unit(centred_QD @ self.projection_DK) @ unit(self.llms_LK).T
+        prior_QL = membership(centred_QD, self.groups_GD, self.softness) @ self.prior_GL
+        return np.asarray(prior_QL + cosines_QL / self.temperature_L, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Platt scaling per LLM, fitted on held-out queries: probability = sigmoid(slope * logit + intercept)."""
+
+    slope_L: NDArray[np.float64]
+    intercept_L: NDArray[np.float64]
+
+    def probabilities(self, logits_QL: NDArray[np.float64]) -> Floats:
+        """scores_QL in [0, 1]."""
+        return sigmoid(self.slope_L * logits_QL + self.intercept_L).astype(np.float32)
+
+    @classmethod
+    def identity(cls, llms: int) -> "Calibration":
+        """Leaves every logit as it is."""
+        return cls(np.ones(llms), np.zeros(llms))
+
+
+def centred(queries_QD: Floats, centre_D: Floats) -> Floats:
+    """Embeddings less what all have in common, back at length 1."""
+    return unit(queries_QD - centre_D)
+
+
+def membership(queries_QD: Floats, groups_GD: Floats, softness: float) -> Floats:
+    """How much each query belongs to each group: softmax over its cosines with their centres, rows sum to 1."""
+    cosines_QG = (queries_QD @ groups_GD.T) / softness
+    powers_QG = np.exp(cosines_QG - cosines_QG.max(axis=1, keepdims=True))
+    return np.asarray(powers_QG / powers_QG.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def unit(rows: NDArray[np.floating]) -> Floats:
+    """Each row at length 1; a zero row stays zero."""
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + e^-x), without overflow."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float64)

@@ -1,0 +1,135 @@
+"""/admin: the pool, the active scorer and jobs. What takes long or needs MLflow is a job; the worker process does it."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from registry.jobs import Job, Kind
+from registry.joining import join
+from serving.body import read
+from serving.errors import JobUnknown
+from serving.protocol import parse
+from serving.responses import json_response
+from serving.routing import why_not
+from serving.state import State, state_of
+
+router = APIRouter(prefix="/admin")
+ACCEPTED = 202
+
+
+class Joining(BaseModel):
+    """An LLM to add: its id, and the fields of a pool entry (checked by registry.joining)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Promotion(BaseModel):
+    """A scorer version to make champion. `override`: why, although its gate has not passed; it is recorded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: Annotated[str, Field(pattern="^[0-9]{1,9}$")]
+    override: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+
+
+class Retraining(BaseModel):
+    """A retraining by a person's wish."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Literal["retrain"]
+    reason: Annotated[str, Field(min_length=1, max_length=500)] = "a person asked for it"
+
+
+@router.get("/llms")
+async def llms(request: Request) -> Response:
+    """Every LLM of the pool, whether it can be called, and whether the active scorer knows it."""
+    state = state_of(request)
+    roster = state.scorer.value.scorer.roster if state.scorer.value else ()
+    listed = [_llm(llm) | {"uncallable": why_not(llm), "in_roster": llm.id in roster} for llm in state.llms.llms]
+    return json_response({"llms": listed, "not_in_pool": [llm for llm in roster if llm not in {each["id"] for each in listed}]})
+
+
+@router.post("/llms")
+async def add_llm(request: Request) -> Response:
+    """Probes an LLM, adds it to the pool and starts the job that asks it, labels its answers and retrains."""
+    state = state_of(request)
+    _, written = parse(Joining, await read(request, state.settings.max_request_bytes))
+    entry = {name: value for name, value in written.items() if name != "id"}
+    llm = await join(written["id"], entry, pool_file=state.settings.pool_file, client=state.client)
+    await state.pool.refresh()
+    job = await _submit(state, "retrain", {"reason": f"{llm.id} joined", "llm": llm.id})
+    return json_response({"llm": _llm(llm), "job": asdict(job)}, status=ACCEPTED)
+
+
+@router.get("/jobs")
+async def jobs(request: Request) -> Response:
+    """All jobs, the newest first."""
+    found = await asyncio.to_thread(state_of(request).jobs.list)
+    return json_response({"jobs": [asdict(each) for each in reversed(found)]})
+
+
+@router.post("/jobs")
+async def retrain(request: Request) -> Response:
+    """Starts a retraining."""
+    state = state_of(request)
+    given, _ = parse(Retraining, await read(request, state.settings.max_request_bytes))
+    return json_response(asdict(await _submit(state, "retrain", {"reason": given.reason})), status=ACCEPTED)
+
+
+@router.get("/jobs/{job_id}")
+async def job(request: Request, job_id: str) -> Response:
+    """One job with its progress."""
+    found = await asyncio.to_thread(state_of(request).jobs.get, job_id)
+    if found is None:
+        raise JobUnknown(f"No job is called {job_id!r}.", next_step="GET /admin/jobs lists all.")
+    return json_response(asdict(found))
+
+
+@router.get("/scorer")
+async def scorer(request: Request) -> Response:
+    """The active scorer version, why a published one was refused, and what happened lately."""
+    state = state_of(request)
+    active = {"version": None, "roster": []} if state.scorer.value is None else state.scorer.value.as_dict()
+    refusal = None if state.scorer.refusal is None else str(state.scorer.refusal)
+    return json_response({**active, "refused": refusal, "in_flight": state.in_flight, "events": state.events.recent()})
+
+
+@router.get("/verdict")
+async def verdict(request: Request) -> Response:
+    """What the monitor said last, and where its report lies; no verdict before its first look."""
+    latest = state_of(request).settings.var / "reports" / "latest.json"
+    try:
+        said = orjson.loads(await asyncio.to_thread(latest.read_bytes))
+    except (OSError, orjson.JSONDecodeError):
+        return json_response({"verdict": None, "report": None})
+    return json_response(said)
+
+
+@router.post("/scorer/promote")
+async def promote(request: Request) -> Response:
+    """Starts the job that makes a version champion; the server follows the alias."""
+    state = state_of(request)
+    given, _ = parse(Promotion, await read(request, state.settings.max_request_bytes))
+    return json_response(asdict(await _submit(state, "promote", given.model_dump())), status=ACCEPTED)
+
+
+@router.post("/scorer/rollback")
+async def rollback(request: Request) -> Response:
+    """Starts the job that makes the previous champion champion again."""
+    return json_response(asdict(await _submit(state_of(request), "rollback", {})), status=ACCEPTED)
+
+
+async def _submit(state: State, kind: Kind, arguments: dict[str, Any]) -> Job:
+    return await asyncio.to_thread(state.jobs.submit, kind, arguments)
+
+
+def _llm(llm: Any) -> dict[str, Any]:
+    """JSON-ready; sets are sorted lists."""
+    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(llm).items()}

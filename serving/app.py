@@ -1,0 +1,135 @@
+"""The composition root: one server worker made of its parts, started and stopped in order."""
+
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from mixture.engine import Mixture
+from mixture.openai_client import OpenAIClient
+from monitoring.records import RecordStore
+from registry import pool as pools
+from registry.jobs import Jobs
+from scorer.errors import RouteMoAError
+from serving import access, active, admin, chat, console, decisions, feedback, health, keys, logs, models, route
+from serving.errors import MethodRefused, NotFound, RequestRefused
+from serving.events import (
+    Events,
+    KeysFileRefused,
+    KeysReloaded,
+    PoolFileRefused,
+    PoolReloaded,
+    ScorerRefused,
+    ScorerSwapped,
+)
+from serving.gate import Gate
+from serving.metrics import Metrics
+from serving.responses import error_response
+from serving.settings import Settings
+from serving.state import State
+from serving.watched import Watched
+
+ROUTERS = (chat, route, feedback, decisions, models, admin, health, console)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """A server worker. Nothing is opened before its lifespan begins, but a route without a scope is refused here."""
+    state = _state(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        async with _running(state):
+            yield
+
+    app = FastAPI(title="RouteMoA", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.serving = state
+    for part in ROUTERS:
+        app.include_router(part.router)
+    access.check_routes(each.path for part in ROUTERS for each in part.router.routes if isinstance(each, Route))
+    app.add_middleware(Gate, state=state)
+    app.add_exception_handler(Exception, _failed)
+    for kind in (RouteMoAError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _failed)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """For uvicorn's worker processes."""
+    logs.configure()
+    return create_app(Settings())
+
+
+def _state(settings: Settings) -> State:
+    metrics = Metrics()
+    events = Events(metrics.note)
+    client = OpenAIClient()
+    scorer: Watched[active.Active] = Watched(
+        settings.scorers / "current.json",
+        functools.partial(active.read, precision=settings.precision),
+        swapped=lambda new, old: events.emit(ScorerSwapped(new.version, old.version if old else None, new.scorer.roster)),
+        refused=lambda error: events.emit(ScorerRefused(str(error), scorer.value.version if scorer.value else None)),
+    )
+    return State(
+        settings=settings,
+        events=events,
+        metrics=metrics,
+        scorer=scorer,
+        pool=Watched(
+            settings.pool_file,
+            pools.load,
+            swapped=lambda new, _: events.emit(PoolReloaded(tuple(llm.id for llm in new.llms))),
+            refused=lambda error: events.emit(PoolFileRefused(str(error))),
+        ),
+        keys=Watched(
+            settings.keys_file,
+            keys.read,
+            swapped=lambda new, _: events.emit(KeysReloaded(tuple(entry.name for entry in new.entries))),
+            refused=lambda error: events.emit(KeysFileRefused(str(error))),
+        ),
+        client=client,
+        mixture=Mixture(client),
+        records=RecordStore(settings.var / "records.db"),
+        jobs=Jobs(settings.var / "jobs.db"),
+        scoring=ThreadPoolExecutor(settings.scoring_threads, thread_name_prefix="scoring"),
+    )
+
+
+@asynccontextmanager
+async def _running(state: State) -> AsyncGenerator[None]:
+    """Everything a worker follows is followed; keys and pool are read before the first request, the scorer beside it.
+
+    Raises PoolRefused or KeysRefused where those files are broken at the start: there is no good copy to keep.
+    """
+    for needed in (state.keys, state.pool):
+        await needed.refresh()
+        if needed.refusal is not None:
+            raise needed.refusal
+    followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer)
+    following = [asyncio.create_task(watched.follow(state.settings.poll_s)) for watched in followed]
+    try:
+        yield
+    finally:
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, *state.background, return_exceptions=True)
+        await state.client.aclose()
+        await state.records.close()
+        state.scoring.shutdown(wait=False, cancel_futures=True)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Every error that a route raises, in OpenAI's schema."""
+    if isinstance(error, HTTPException):
+        known = {404: NotFound, 405: MethodRefused}.get(error.status_code, RequestRefused)
+        what = {404: "does not exist", 405: f"does not take {request.method}"}.get(error.status_code, f"was refused ({error.detail})")
+        return error_response(known(f"{request.url.path} {what}.", next_step="The README lists all addresses."))
+    if isinstance(error, RequestValidationError):
+        return error_response(RequestRefused(f"{request.url.path}: a parameter is malformed."))
+    return error_response(error)

@@ -1,0 +1,96 @@
+"""Decisions as OpenAI's chat completions, whole and in chunks, with our own facts under `routemoa`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mixture.decision import Decision, Piece
+from serving.routing import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer's envelope. model: as the caller named it. created: seconds since the epoch."""
+
+    decision_id: str
+    model: str
+    created: int
+    plan: Plan | None
+    explain: bool
+
+    @property
+    def id(self) -> str:
+        """OpenAI's id of the answer."""
+        return f"chatcmpl-{self.decision_id}"
+
+    def whole(self, decision: Decision) -> dict[str, Any]:
+        """A chat completion; where one LLM answered unchanged, its own choices (tool calls, log-probabilities) as they were."""
+        raw = decision.reply.raw if decision.reply is not None else {}
+        choices = raw.get("choices") or [
+            {"index": 0, "message": {"role": "assistant", "content": decision.text}, "finish_reason": decision.finish_reason}
+        ]
+        return {
+            **raw,
+            **self._head("chat.completion"),
+            "choices": choices,
+            "usage": usage(decision, raw),
+            "routemoa": self.facts(decision),
+        }
+
+    def piece(self, piece: Piece, *, first: bool) -> dict[str, Any] | None:
+        """A chunk; None where the piece brings nothing to see."""
+        if piece.raw:
+            if not piece.raw.get("choices"):
+                return None  # the endpoint's usage: ours counts everything that was run
+            return {**{name: value for name, value in piece.raw.items() if name != "usage"}, **self._head("chat.completion.chunk")}
+        if not piece.text:
+            return None
+        delta = {"role": "assistant", "content": piece.text} if first else {"content": piece.text}
+        return self._chunk(delta, None)
+
+    def last(self, decision: Decision, held: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The chunk that ends the answer: `held` is the endpoint's own, if one LLM answered unchanged."""
+        return {**(held or self._chunk({}, decision.finish_reason)), "routemoa": self.facts(decision)}
+
+    def usage_chunk(self, decision: Decision) -> dict[str, Any]:
+        """What `stream_options.include_usage` asks for: no choices, the usage."""
+        return {**self._head("chat.completion.chunk"), "choices": [], "usage": usage(decision, {})}
+
+    def facts(self, decision: Decision) -> dict[str, Any]:
+        """What was decided; all of it where the caller wants an explanation."""
+        plan = self.plan
+        facts: dict[str, Any] = {
+            "decision_id": self.decision_id,
+            "scorer_version": None if plan is None else plan.active.version,
+            "llm": decision.llm,
+            "asked": [run.llm for layer in decision.layers for run in layer.runs],
+            "layers": len(decision.layers),
+            "aggregation": decision.aggregation,
+            "stopped_because": decision.stopped_because,
+            "cost_usd": decision.cost_usd,
+            "unsettled_usd": decision.unsettled_usd,
+            "latency_s": decision.latency_s,
+        }
+        if self.explain:
+            scores = {} if plan is None else dict(plan.scores)
+            excluded = {} if plan is None else {**plan.uncallable, **decision.excluded}
+            facts |= {"scores": scores, "excluded": excluded, "decision": decision.as_dict()}
+        return facts
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+    def _chunk(self, delta: Mapping[str, Any], finish_reason: str | None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": dict(delta), "finish_reason": finish_reason}
+        return {**self._head("chat.completion.chunk"), "choices": [choice]}
+
+
+def usage(decision: Decision, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Tokens of everything that was run; an endpoint's own details are kept where it alone was."""
+    details = raw.get("usage")
+    return {
+        **(details if isinstance(details, dict) else {}),
+        "prompt_tokens": decision.input_tokens,
+        "completion_tokens": decision.output_tokens,
+        "total_tokens": decision.input_tokens + decision.output_tokens,
+    }

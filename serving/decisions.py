@@ -1,0 +1,18 @@
+"""GET /v1/decisions/{id}: the record of a served request, with what came of it."""
+
+from fastapi import APIRouter, Request, Response
+
+from serving.errors import DecisionUnknown
+from serving.responses import json_response
+from serving.state import state_of
+
+router = APIRouter()
+
+
+@router.get("/v1/decisions/{decision_id}")
+async def decision(request: Request, decision_id: str) -> Response:
+    """The record, without embedding and text."""
+    found = await state_of(request).records.get(decision_id.removeprefix("chatcmpl-"))
+    if found is None:
+        raise DecisionUnknown(f"No decision is called {decision_id!r}.", next_step="It is `routemoa.decision_id` of an answer.")
+    return json_response(found)

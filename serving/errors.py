@@ -1,0 +1,164 @@
+"""What can go wrong between HTTP and an answer, and the one table that gives every error its HTTP status and OpenAI code."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mixture import errors as mixture
+from mixture.options import OptionsRefused
+from monitoring import errors as monitoring
+from registry import errors as registry
+from scorer.errors import RouteMoAError, ScorerError
+
+
+class ServingError(RouteMoAError):
+    """Anything wrong with a request or with the server itself. `param` is the request's field it is about."""
+
+    def __init__(self, what: str, *, next_step: str = "", param: str | None = None) -> None:
+        super().__init__(what, next_step=next_step)
+        self.param = param
+
+
+class RequestRefused(ServingError):
+    """A request that is not what its schema says."""
+
+
+class RequestTooLarge(ServingError):
+    """A body of more bytes than the operator allows."""
+
+
+class KeyRefused(ServingError):
+    """No API key, or one this server does not know."""
+
+
+class ScopeMissing(ServingError):
+    """A key that may not do this."""
+
+
+class ModelUnknown(ServingError):
+    """A `model` that is neither virtual nor an LLM of the pool that can be called; names the near ones."""
+
+
+class DecisionUnknown(ServingError):
+    """A decision id that no record has."""
+
+
+class JobUnknown(ServingError):
+    """A job id that the queue does not hold."""
+
+
+class NotFound(ServingError):
+    """No such address."""
+
+
+class MethodRefused(ServingError):
+    """An address that exists, asked with another method."""
+
+
+class NotReady(ServingError):
+    """No scorer is loaded yet; nothing is ever routed at random."""
+
+
+class Overloaded(ServingError):
+    """More requests in flight than the operator allows."""
+
+
+class KeysRefused(ServingError):
+    """The file of API keys is not one, or the key asked for exists already."""
+
+
+class FileUnreadable(ServingError):
+    """A followed file whose reader failed in a way it does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one class of errors leaves the server: HTTP status, OpenAI `type` and `code`, seconds for Retry-After."""
+
+    status: int
+    type: str
+    code: str
+    retry_after_s: int | None = None
+
+
+CALLER, SERVER = "invalid_request_error", "server_error"
+UNEXPECTED = Row(500, SERVER, "internal_error")
+
+# The first row whose class matches decides, so children stand before their parents.
+TABLE: tuple[tuple[type[Exception], Row], ...] = (
+    (RequestTooLarge, Row(413, CALLER, "request_too_large")),
+    (RequestRefused, Row(400, CALLER, "invalid_request")),
+    (OptionsRefused, Row(400, CALLER, "invalid_options")),
+    (KeyRefused, Row(401, "authentication_error", "invalid_api_key")),
+    (ScopeMissing, Row(403, "permission_error", "insufficient_scope")),
+    (ModelUnknown, Row(404, CALLER, "model_not_found")),
+    (DecisionUnknown, Row(404, CALLER, "decision_not_found")),
+    (JobUnknown, Row(404, CALLER, "job_not_found")),
+    (NotFound, Row(404, CALLER, "not_found")),
+    (MethodRefused, Row(405, CALLER, "method_not_allowed")),
+    (NotReady, Row(503, SERVER, "not_ready", retry_after_s=2)),
+    (Overloaded, Row(503, "rate_limit_error", "overloaded", retry_after_s=1)),
+    (KeysRefused, Row(500, SERVER, "keys_refused")),
+    (FileUnreadable, Row(500, SERVER, "file_unreadable")),
+    (mixture.LLMTimedOut, Row(504, SERVER, "llm_timed_out")),
+    (mixture.LLMOverloaded, Row(503, "rate_limit_error", "llm_overloaded", retry_after_s=2)),
+    (mixture.LLMSetAside, Row(503, SERVER, "llm_set_aside", retry_after_s=5)),
+    (mixture.LLMUnreachable, Row(502, SERVER, "llm_unreachable")),
+    (mixture.LLMRefused, Row(502, SERVER, "llm_refused")),
+    (mixture.LLMGarbled, Row(502, SERVER, "llm_garbled")),
+    (mixture.LLMFailed, Row(502, SERVER, "llm_failed")),
+    (mixture.NoAnswer, Row(502, SERVER, "no_answer")),
+    (mixture.MixtureError, Row(502, SERVER, "no_answer")),
+    (registry.LLMUnknown, Row(404, CALLER, "model_not_found")),
+    (registry.PoolRefused, Row(400, CALLER, "llm_refused")),
+    (registry.JoiningRefused, Row(400, CALLER, "llm_refused")),
+    (registry.JobRefused, Row(503, SERVER, "jobs_unavailable", retry_after_s=5)),
+    (registry.PromotionRefused, Row(409, CALLER, "promotion_refused")),
+    (registry.VersionUnknown, Row(404, CALLER, "version_not_found")),
+    (registry.RegistryUnreachable, Row(503, SERVER, "registry_unreachable", retry_after_s=5)),
+    (registry.RegistryError, Row(400, CALLER, "registry_refused")),
+    (monitoring.RecordNotKept, Row(503, SERVER, "record_not_kept", retry_after_s=5)),
+    (monitoring.RecordRefused, Row(400, CALLER, "record_refused")),
+    (monitoring.MonitoringError, Row(503, SERVER, "records_unavailable", retry_after_s=5)),
+    (ScorerError, Row(400, CALLER, "query_not_scored")),
+    (RouteMoAError, UNEXPECTED),
+)
+NO_ANSWER = {
+    "nobody": Row(400, CALLER, "no_capable_llm"),
+    "budget": Row(400, CALLER, "budget_exceeded"),
+    "deadline": Row(504, SERVER, "deadline_exceeded"),
+}
+CALLERS_FAULT = frozenset({400, 413, 422})  # statuses by which an endpoint says that the request itself is wrong
+REQUEST_REFUSED = Row(400, CALLER, "request_refused_by_llm")
+
+
+def row_of(error: Exception) -> Row:
+    """How `error` leaves the server."""
+    if isinstance(error, mixture.NoAnswer):
+        if error.why in NO_ANSWER:
+            return NO_ANSWER[error.why]
+        if error.failures and all(_callers_fault(failure) for failure in error.failures):
+            return REQUEST_REFUSED
+    if _callers_fault(error):
+        return REQUEST_REFUSED
+    return next((row for kind, row in TABLE if isinstance(error, kind)), UNEXPECTED)
+
+
+def body_of(error: Exception) -> dict[str, Any]:
+    """`error` in OpenAI's schema; what is unexpected says nothing of the server's inside."""
+    row = row_of(error)
+    ours = isinstance(error, RouteMoAError)
+    message = str(error) if ours else "The server failed in a way nobody foresaw; its log says how."
+    return {"error": {"message": message, "type": row.type, "param": getattr(error, "param", None), "code": row.code}}
+
+
+def headers_of(error: Exception) -> dict[str, str]:
+    """Further headers of the answer."""
+    row = row_of(error)
+    headers = {} if row.retry_after_s is None else {"Retry-After": str(row.retry_after_s)}
+    if row.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
+
+
+def _callers_fault(error: Exception) -> bool:
+    return isinstance(error, mixture.LLMRefused) and error.status in CALLERS_FAULT

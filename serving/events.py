@@ -1,0 +1,99 @@
+"""What happened to the server itself, as typed facts in the past tense; each is logged, counted and kept for the console."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+
+KEPT = 100  # events the console can look back on
+log = structlog.get_logger("serving")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerSwapped(Event):
+    """Another scorer version answers from now on."""
+
+    version: str
+    previous: str | None
+    roster: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerRefused(Event):
+    """A published scorer was not loaded; `keeps` (if any) goes on answering."""
+
+    reason: str
+    keeps: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReloaded(Event):
+    """Another pool file is in force."""
+
+    llms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFileRefused(Event):
+    """A changed pool file is broken; the one before stays in force."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeysReloaded(Event):
+    """Another set of API keys is in force."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeysFileRefused(Event):
+    """A changed file of API keys is broken; the one before stays in force."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLost(Event):
+    """An answer was not acknowledged because its record could not be kept."""
+
+    decision_id: str
+    reason: str
+
+
+Handler = Callable[[Event], None]
+
+
+class Events:
+    """Passes events on to handlers; one that fails is logged and stops nobody."""
+
+    def __init__(self, *handlers: Handler) -> None:
+        self._handlers = handlers
+        self._recent: deque[dict[str, Any]] = deque(maxlen=KEPT)
+
+    def emit(self, event: Event) -> None:
+        """Logs, keeps and passes on `event`."""
+        facts = asdict(event)
+        with suppress(OSError):  # a full disk must not turn its own report into another error
+            log.info(type(event).__name__, **facts)
+        self._recent.append({"event": type(event).__name__, "at": time.time(), **facts})
+        for handler in self._handlers:
+            try:
+                handler(event)
+            except Exception:
+                with suppress(OSError):
+                    log.exception("event handler failed", handler=repr(handler))
+
+    def recent(self) -> list[dict[str, Any]]:
+        """The last events, newest first."""
+        return list(reversed(self._recent))

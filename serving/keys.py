@@ -1,0 +1,144 @@
+"""API keys, kept as hashes with scopes: `python -m serving.keys create NAME --scope chat --scope feedback` prints a new key once."""
+
+import argparse
+import hashlib
+import hmac
+import os
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from serving.errors import KeyRefused, KeysRefused
+
+Scope = Literal["chat", "feedback", "admin", "metrics"]
+SCOPES: tuple[str, ...] = get_args(Scope)
+PREFIX = "rm-"  # so that secret scanners and people recognise one
+CREATE = "Create one with `python -m serving.keys create NAME --scope chat`."
+
+
+class KeyEntry(BaseModel):
+    """One key as keys.json holds it; the key itself is kept nowhere."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=64)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    scopes: tuple[Scope, ...]
+    created_at: float
+
+
+class KeyFile(BaseModel):
+    """keys.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keys: tuple[KeyEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys in force."""
+
+    entries: tuple[KeyEntry, ...] = ()
+
+    def holder(self, authorization: str | None) -> KeyEntry:
+        """Whose key the Authorization header carries; every entry is compared, in constant time. Raises KeyRefused."""
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise KeyRefused("No API key was sent.", next_step=f"Send `Authorization: Bearer KEY`. {CREATE}")
+        digest = _digest(key.strip())
+        found = None
+        for entry in self.entries:
+            if hmac.compare_digest(entry.sha256, digest):
+                found = entry
+        if found is None:
+            raise KeyRefused("This API key is not known here.", next_step=CREATE)
+        return found
+
+
+def read(path: Path) -> Keys:
+    """The keys in `path`; none where there is no file. Raises KeysRefused."""
+    try:
+        return Keys(KeyFile.model_validate_json(path.read_bytes()).keys)
+    except FileNotFoundError:
+        return Keys()
+    except (OSError, ValidationError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else f"{exc.error_count()} faults, first: {exc.errors()[0]['msg']}"
+        raise KeysRefused(
+            f"{path}: not a file of API keys ({reason}).", next_step="Restore it, or delete it and create keys anew."
+        ) from exc
+
+
+def create(path: Path, name: str, scopes: Sequence[str]) -> str:
+    """A new key called `name`, returned this once; its hash is added to `path`. Raises KeysRefused."""
+    key = PREFIX + secrets.token_urlsafe(32)
+    try:
+        entry = KeyEntry.model_validate({"name": name, "sha256": _digest(key), "scopes": tuple(scopes), "created_at": time.time()})
+    except ValidationError as exc:
+        raise KeysRefused(f"Key {name!r} with scopes {list(scopes)}: {exc.errors()[0]['msg']}.", next_step=f"Scopes: {SCOPES}.") from exc
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        entries = read(path).entries
+        if any(known.name == name for known in entries):
+            raise KeysRefused(f"A key called {name!r} exists already.", next_step="Choose another name, or revoke that one.")
+        _write(path, (*entries, entry))
+    return key
+
+
+def revoke(path: Path, name: str) -> None:
+    """Removes the key called `name`; servers follow within their poll interval. Raises KeysRefused."""
+    with FileLock(path.with_suffix(".lock")):
+        entries = read(path).entries
+        left = tuple(entry for entry in entries if entry.name != name)
+        if len(left) == len(entries):
+            raise KeysRefused(f"No key is called {name!r}.", next_step=f"Known: {', '.join(entry.name for entry in entries) or 'none'}.")
+        _write(path, left)
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _write(path: Path, entries: tuple[KeyEntry, ...]) -> None:
+    partial = path.with_suffix(".partial")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(KeyFile(keys=entries).model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def main() -> None:
+    """Reads the command line."""
+    from serving.settings import Settings
+
+    parser = argparse.ArgumentParser(prog="python -m serving.keys", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    creating = commands.add_parser("create", help="print a new key; it cannot be read again")
+    creating.add_argument("name")
+    creating.add_argument("--scope", action="append", choices=SCOPES, required=True)
+    commands.add_parser("list", help="names and scopes")
+    commands.add_parser("revoke", help="remove a key").add_argument("name")
+    given = parser.parse_args()
+    path = Settings().keys_file
+    try:
+        if given.command == "create":
+            print(create(path, given.name, given.scope))
+        elif given.command == "revoke":
+            revoke(path, given.name)
+        else:
+            for entry in read(path).entries:
+                print(f"{entry.name}\t{','.join(entry.scopes)}")
+    except KeysRefused as exc:
+        sys.exit(str(exc))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""GET /v1/models: what a request can name as its `model`."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from serving.chat import model_unknown
+from serving.responses import json_response
+from serving.routing import VIRTUAL, why_not
+from serving.state import State, state_of
+
+router = APIRouter()
+
+
+@router.get("/v1/models")
+async def models(request: Request) -> Response:
+    """All of them, in OpenAI's form."""
+    return json_response({"object": "list", "data": list(_models(state_of(request)).values())})
+
+
+@router.get("/v1/models/{name}")
+async def model(request: Request, name: str) -> Response:
+    """One of them."""
+    state = state_of(request)
+    known = _models(state)
+    if name not in known:
+        raise model_unknown(state, name)
+    return json_response(known[name])
+
+
+def _models(state: State) -> dict[str, dict[str, Any]]:
+    callable_llms = {llm.id: llm.name for llm in state.llms.llms if why_not(llm) is None}
+    owners = ((VIRTUAL, "routemoa"), (callable_llms, "pool"))
+    return {
+        name: {"id": name, "object": "model", "created": 0, "owned_by": owner, "description": description}
+        for described, owner in owners
+        for name, description in described.items()
+    }

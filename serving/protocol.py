@@ -1,0 +1,195 @@
+"""What a chat request may hold: OpenAI's schema with fields we do not know passed on, and our own namespace, which refuses them."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from mixture.options import Aggregation, Options, Weights, Wishes
+from serving.errors import RequestRefused
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+OURS = frozenset({"model", "messages", "stream", "stream_options", "routemoa"})  # not passed on to LLMs
+DEEPEST = 200  # levels of JSON; an LLM's endpoint gets them inside further ones
+T = TypeVar("T", bound=BaseModel)
+
+
+class WeightsIn(BaseModel):
+    """What a right answer, a dollar and a second are worth, in one unit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    quality: Positive | None = None
+    usd: Positive | None = None
+    second: Positive | None = None
+
+
+class Namespace(BaseModel):
+    """`routemoa: {...}` of a request: narrows what the operator allows. `domain` is only recorded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    budget_usd: Positive | None = None
+    deadline_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    weights: WeightsIn | None = None
+    k: Annotated[int, Field(ge=1)] | None = None
+    max_layers: Annotated[int, Field(ge=1)] | None = None
+    aggregation: Aggregation | None = None
+    data_policy: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=32)] | None = None
+    explain: bool = False
+    domain: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+    def wishes(self, operator: Options, now: float) -> Wishes:
+        """For `mixture.options.narrow`; `now` is monotonic seconds."""
+        given = self.weights
+        mine = operator.weights
+        weights = None
+        if given is not None:
+            quality, usd, second = (
+                ours if theirs is None else theirs
+                for theirs, ours in ((given.quality, mine.quality), (given.usd, mine.usd), (given.second, mine.second))
+            )
+            weights = Weights(quality, usd, second)
+        return Wishes(
+            k=self.k,
+            max_layers=self.max_layers,
+            weights=weights,
+            budget_usd=self.budget_usd,
+            deadline=None if self.deadline_s is None else now + self.deadline_s,
+            aggregation=self.aggregation,
+            data_policy=None if self.data_policy is None else frozenset(self.data_policy),
+        )
+
+
+class ImageURL(BaseModel):
+    """An image inside a message. Only data: URLs: no server of ours fetches an address that a caller names."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    url: Annotated[str, Field(pattern="^data:")]
+
+
+class Part(BaseModel):
+    """One part of a message's content."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    type: str
+    text: str | None = None
+    image_url: ImageURL | None = None
+
+    @model_validator(mode="after")
+    def _carries_what_it_says(self) -> "Part":
+        if self.type in {"text", "image_url"} and getattr(self, self.type) is None:
+            raise ValueError(f"a part of type {self.type!r} needs {self.type!r}")
+        return self
+
+
+class MessageIn(BaseModel):
+    """One message."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | Annotated[list[Part], Field(min_length=1)] | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "MessageIn":
+        if self.content is None and self.role != "assistant":
+            raise ValueError(f"a message of role {self.role!r} needs content")
+        return self
+
+
+class StreamOptions(BaseModel):
+    """How a stream ends."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """A chat completion request. The fields that are checked here would otherwise fail at an LLM, at our cost."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    model: Annotated[str, Field(min_length=1, max_length=256)]
+    messages: Annotated[list[MessageIn], Field(min_length=1)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    routemoa: Namespace = Namespace()
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    n: Annotated[int, Field(ge=1, le=16)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    functions: list[dict[str, Any]] | None = None
+    response_format: dict[str, Any] | None = None
+    user: str | None = None
+
+    @field_validator("routemoa", mode="before")
+    @classmethod
+    def _none_is_default(cls, value: Any) -> Any:
+        return Namespace() if value is None else value
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with a chunk that holds the usage."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+class RouteRequest(ChatRequest):
+    """A chat completion request that is only decided on."""
+
+    model: Annotated[str, Field(min_length=1, max_length=256)] = "routemoa"
+
+
+def parse(kind: type[T], content: bytes) -> tuple[T, dict[str, Any]]:
+    """The request in `content`, checked, and its JSON as sent. Raises RequestRefused naming the field."""
+    try:
+        written = orjson.loads(content)
+    except orjson.JSONDecodeError as exc:
+        raise RequestRefused(f"The body is not JSON ({exc}).", next_step="Send a JSON object.") from exc
+    if content.count(b"[") + content.count(b"{") > DEEPEST:
+        try:
+            orjson.dumps(written)
+        except orjson.JSONEncodeError as exc:  # it reads deeper JSON than it writes
+            raise RequestRefused(f"The body is nested too deeply ({exc}).", next_step=f"Nest at most {DEEPEST} levels.") from exc
+    if not isinstance(written, dict):
+        raise RequestRefused(f"The body is a JSON {type(written).__name__}, not an object.", next_step="Send a JSON object.")
+    try:
+        return kind.model_validate(written), written
+    except ValidationError as exc:
+        raise refusal(kind, exc) from exc
+
+
+def passed_on(written: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that go to LLMs as they were sent; null means not given."""
+    return {name: value for name, value in written.items() if name not in OURS and value is not None}
+
+
+def refusal(kind: type[BaseModel], error: ValidationError) -> RequestRefused:
+    """The first complaint, with the field's dotted name; the value is not repeated (it may be a prompt)."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    place = [str(step) for step in first["loc"]]
+    param = ".".join(place) or None
+    if first["type"] == "extra_forbidden":
+        known = sorted(Namespace.model_fields if "weights" not in place[:-1] else WeightsIn.model_fields)
+        if place[0] != "routemoa":
+            known = sorted(kind.model_fields)
+        near = difflib.get_close_matches(place[-1], known, n=2, cutoff=0.5) or known
+        return RequestRefused(f"{param}: unknown key.", next_step=f"Did you mean {' or '.join(near)}?", param=param)
+    what = first["msg"].removeprefix("Value error, ")
+    return RequestRefused(f"{param or 'The request'}: {what}.", next_step="Correct the field.", param=param)

@@ -1,0 +1,102 @@
+"""Writes down what was served, before it is acknowledged."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixture.decision import Decision, Failure
+from mixture.errors import NoAnswer
+from monitoring.errors import RecordNotKept
+from monitoring.records import Record
+from serving.courses import Course
+from serving.events import RecordLost
+from serving.protocol import ChatRequest
+from serving.querytext import query_text
+from serving.state import State
+
+NO_QUERY = np.zeros(0, dtype=np.float32)
+MOST_TEXT_TOKENS = 4096  # of a passed-through conversation, where texts are stored
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One request that was decided on; `started` is `time.perf_counter`."""
+
+    state: State
+    decision_id: str
+    chat: ChatRequest
+    course: Course
+    started: float
+
+    async def keep(self, decision: Decision) -> None:
+        """Returns when the answer may leave. Raises RecordNotKept: then it may not."""
+        tree = decision.as_dict(texts=self.state.settings.store_text)
+        await self._append(
+            decision=tree,
+            llm=decision.llm,
+            cost_usd=decision.cost_usd,
+            input_tokens=decision.input_tokens,
+            output_tokens=decision.output_tokens,
+            status="ok",
+        )
+        self._count(decision)
+
+    async def keep_failure(self, error: BaseException) -> None:
+        """Keeps a request that got no answer; that it failed is said to the caller in any case."""
+        tree = failure_tree(error, texts=self.state.settings.store_text)
+        try:
+            await self._append(decision=tree, llm=None, cost_usd=0.0, input_tokens=0, output_tokens=0, status="error")
+        except RecordNotKept:
+            return  # told as an event already; the caller gets the first error
+
+    async def _append(self, **what: Any) -> None:
+        plan, state = self.course.plan, self.state
+        record = Record(
+            id=self.decision_id,
+            created_at=time.time(),
+            virtual_model=self.chat.model,
+            scorer_version="" if plan is None else plan.active.version,
+            roster=() if plan is None else tuple(plan.scores),
+            scores=() if plan is None else tuple(plan.scores.values()),
+            embedding=NO_QUERY if plan is None else plan.query_D,
+            latency_s=time.perf_counter() - self.started,
+            domain=self.chat.routemoa.domain,
+            text=self._text() if state.settings.store_text else None,
+            **what,
+        )
+        try:
+            await state.records.append(record)
+        except RecordNotKept as exc:
+            state.events.emit(RecordLost(self.decision_id, str(exc)))
+            raise
+
+    def _text(self) -> str:
+        plan = self.course.plan
+        return query_text(self.course.messages, MOST_TEXT_TOKENS) if plan is None else plan.text
+
+    def _count(self, decision: Decision) -> None:
+        metrics = self.state.metrics
+        metrics.answers.labels(self.chat.model, decision.llm or "synthesis").inc()
+        runs = [run for layer in decision.layers for run in layer.runs]
+        for run in (*runs, *(() if decision.synthesis is None else (decision.synthesis,))):
+            metrics.calls.labels(run.llm).inc()
+            metrics.cost.labels(run.llm).inc(run.cost_usd)
+        for failure in decision.failures:
+            metrics.failures.labels(failure.llm, failure.error).inc()
+        metrics.tokens.labels("in").inc(decision.input_tokens)
+        metrics.tokens.labels("out").inc(decision.output_tokens)
+        self.state.experience.note(runs)
+
+
+def failure_tree(error: BaseException, *, texts: bool) -> dict[str, Any]:
+    """What is kept of a request that got no answer; without `texts` nothing that an endpoint said."""
+    name = type(error).__name__
+    own_words = texts or isinstance(error, NoAnswer)  # any other error may repeat an endpoint's
+    tree: dict[str, Any] = {"error": name, "stopped_because": (str(error) if own_words or not str(error) else name) or "the caller hung up"}
+    if isinstance(error, NoAnswer):
+        failures = [Failure(0, failed.llm, type(failed).__name__, failed.what) for failed in error.failures]
+        kept = failures if texts else [failure.without_words() for failure in failures]
+        tree["failures"] = [{"llm": failure.llm, "error": failure.error, "what": failure.what} for failure in kept]
+    return tree

@@ -1,0 +1,72 @@
+"""How this server runs: `ROUTEMOA_*` variables, parsed once; the mixture's by `ROUTEMOA_MIXTURE__*` (`ROUTEMOA_MIXTURE__K=2`)."""
+
+import time
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import SettingsConfigDict
+
+from mixture.options import Aggregation, Options, Order, Weights
+from registry.settings import Settings as HostSettings
+from scorer.runtime import Precision
+
+
+class Mixture(BaseModel):
+    """What the operator allows every request; a request can narrow it, never widen it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    k: int = Field(default=3, ge=1, le=16)
+    max_layers: int = Field(default=3, ge=1, le=8)
+    aggregation: Aggregation = "auto"
+    ranking: Order = "value"
+    quality: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    usd: float = Field(default=10.0, ge=0, allow_inf_nan=False)
+    second: float = Field(default=0.002, ge=0, allow_inf_nan=False)
+    stop_threshold: float = Field(default=0.85, ge=0, le=1)
+    budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    deadline_s: float = Field(default=120.0, gt=0, allow_inf_nan=False)
+    data_policy: frozenset[str] | None = None
+
+    def options(self) -> Options:
+        """For a request that starts now."""
+        return Options(
+            k=self.k,
+            max_layers=self.max_layers,
+            aggregation=self.aggregation,
+            ranking=self.ranking,
+            weights=Weights(self.quality, self.usd, self.second),
+            stop_threshold=self.stop_threshold,
+            budget_usd=self.budget_usd,
+            deadline=time.monotonic() + self.deadline_s,
+            data_policy=self.data_policy,
+        )
+
+
+class Settings(HostSettings):
+    """Where and how the server listens, what it keeps, and its limits."""
+
+    model_config = SettingsConfigDict(env_prefix="ROUTEMOA_", env_nested_delimiter="__", frozen=True, extra="ignore", env_file=".env")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1)
+    precision: Precision = "int8"
+    scoring_threads: int = Field(default=2, ge=1, description="queries scored at once, per worker")
+    store_text: bool = Field(default=False, description="whether records keep prompts and answers")
+    max_request_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
+    max_in_flight: int = Field(default=256, ge=1, description="chat and route requests at once, per worker; more get 503")
+    poll_s: float = Field(default=0.5, gt=0, description="between looks at the published scorer, the pool and the keys")
+    drain_s: int = Field(default=60, ge=0, description="what requests in flight get to end after SIGTERM")
+    mixture: Mixture = Mixture()
+    evidently_url: str = "http://127.0.0.1:8001"
+
+    @property
+    def scorers(self) -> Path:
+        """Published scorer versions and `current.json`."""
+        return self.var / "scorers"
+
+    @property
+    def keys_file(self) -> Path:
+        """Hashes of the API keys."""
+        return self.var / "keys.json"

@@ -1,0 +1,62 @@
+"""What every request of one worker reaches: settings, the files it follows, LLMs, records, jobs, events."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from mixture.engine import Mixture
+from mixture.openai_client import OpenAIClient
+from monitoring.records import RecordStore
+from registry.jobs import Jobs
+from registry.pool import Pool
+from serving.active import Active
+from serving.errors import NotReady
+from serving.events import Events
+from serving.experience import Experience
+from serving.keys import Keys
+from serving.metrics import Metrics
+from serving.settings import Settings
+from serving.watched import Watched
+
+
+@dataclass
+class State:
+    """Made once in `serving.app`, closed with it."""
+
+    settings: Settings
+    events: Events
+    metrics: Metrics
+    scorer: Watched[Active]
+    pool: Watched[Pool]
+    keys: Watched[Keys]
+    client: OpenAIClient
+    mixture: Mixture
+    records: RecordStore
+    jobs: Jobs
+    scoring: ThreadPoolExecutor
+    experience: Experience = field(default_factory=Experience)
+    background: set[asyncio.Task[None]] = field(default_factory=set)
+    in_flight: int = 0
+
+    @property
+    def active(self) -> Active:
+        """The scorer version in force. Raises NotReady: nothing is ever routed at random."""
+        if self.scorer.value is None:
+            why = f" {self.scorer.refusal}" if self.scorer.refusal else ""
+            raise NotReady(f"No scorer is loaded.{why}")
+        return self.scorer.value
+
+    @property
+    def llms(self) -> Pool:
+        """The pool in force. Raises NotReady."""
+        if self.pool.value is None:
+            raise NotReady("The pool of LLMs is not read yet.")
+        return self.pool.value
+
+
+def state_of(request: Request) -> State:
+    """The state of the worker that answers `request`."""
+    state: State = request.app.state.serving
+    return state

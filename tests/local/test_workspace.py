@@ -1,0 +1,81 @@
+"""A project made from a checkout."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from local import workspace
+from local.errors import LocalError
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A git checkout with one tracked, one new and one ignored file, and parameters."""
+    home = tmp_path / "checkout"
+    home.mkdir()
+    (home / ".gitignore").write_text("ignored\n")
+    (home / "tracked").write_text("a")
+    (home / "params.yaml").write_text(
+        "answer: {max_queries: null, retries: 3}\nvalidate: {min_coverage: 0.5}\ntrain: {epochs: 9}\nevaluate: {}\n"
+    )
+    subprocess.run(["git", "init", "-q"], cwd=home, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=home, check=True)
+    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "first"], cwd=home, check=True)
+    (home / "new").write_text("b")
+    (home / "ignored").write_text("c")
+    return home
+
+
+def test_a_project_has_what_git_knows_and_its_own_history(checkout: Path, tmp_path: Path) -> None:
+    """Tracked and new files travel, ignored ones do not, and the project is a committed repository."""
+    made = workspace.make(checkout, tmp_path / "made")
+    assert (made / "tracked").read_text() == "a"
+    assert (made / "new").read_text() == "b"
+    assert not (made / "ignored").exists()
+    log = subprocess.run(["git", "log", "--oneline"], cwd=made, capture_output=True, text=True, check=True)
+    assert "Project made from" in log.stdout
+
+
+def test_making_it_again_keeps_what_was_built(checkout: Path, tmp_path: Path) -> None:
+    """A file the checkout ignores survives; a changed file follows; a vanished one goes; an unchanged one is not touched."""
+    made = workspace.make(checkout, tmp_path / "made")
+    (made / "ignored").write_text("built")
+    (made / "tracked").write_text("changed by the demo")
+    before = (made / "params.yaml").stat().st_mtime_ns
+    (checkout / "new").unlink()
+    workspace.make(checkout, tmp_path / "made")
+    assert (made / "ignored").read_text() == "built"
+    assert (made / "tracked").read_text() == "a"
+    assert not (made / "new").exists()
+    assert (made / "params.yaml").stat().st_mtime_ns == before
+
+
+def test_an_overlay_changes_single_parameters(checkout: Path, tmp_path: Path) -> None:
+    """Keys the overlay names change, the others keep the project's value; the overlay's pool replaces the project's."""
+    made = workspace.make(checkout, tmp_path / "made", overlay="small")
+    params = yaml.safe_load((made / "params.yaml").read_text())
+    assert params["answer"]["retries"] == 3
+    assert (
+        params["answer"]["max_queries"]
+        == yaml.safe_load((workspace.OVERLAYS / "small" / "params.yaml").read_text())["answer"]["max_queries"]
+    )
+    assert (made / "registry" / "pool.yaml").exists()
+
+
+def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
+    """Says which git command failed and what to do."""
+    (tmp_path / "plain").mkdir()
+    with pytest.raises(LocalError, match="git checkout of the project"):
+        workspace.make(tmp_path / "plain", tmp_path / "made")
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(checkout: Path, tmp_path: Path) -> None:
+    """Whoever names a folder of theirs loses nothing."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "thesis.txt").write_text("years of work")
+    with pytest.raises(LocalError, match="not made by this command"):
+        workspace.make(checkout, theirs)
+    assert (theirs / "thesis.txt").read_text() == "years of work"

@@ -1,0 +1,276 @@
+"""An acknowledged record survives everything; what cannot be kept is never acknowledged."""
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused
+from monitoring.records import RecordStore
+
+UNDER_LOAD = """
+import asyncio, resource, sys
+from pathlib import Path
+import numpy as np
+from monitoring.errors import RecordNotKept
+from monitoring.records import Record, RecordStore
+
+async def one(store, id):
+    while True:
+        record = Record(id, 1.0, "routemoa", "1", ("a",), (0.5,), np.ones(384, np.float32), {}, "a", 0.0, 0.1, 1, 1, "ok")
+        try:
+            await store.append(record)
+        except RecordNotKept as exc:
+            sys.exit(f"RecordNotKept {exc}")
+        sys.stdout.write(id + "\\n")
+        sys.stdout.flush()
+        head, _, tail = id.rpartition("-")
+        id = f"{head}-{int(tail) + 1}"
+
+async def main(path, prefix, limit):
+    store = RecordStore(path)
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    await asyncio.gather(*(one(store, f"{prefix}-{client}-0") for client in range(16)))
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+"""
+
+
+def test_a_record_comes_back_as_it_was_kept(tmp_path: Path, make_record) -> None:
+    """Every field survives; the embedding to float16 precision; get() leaves embedding and text out."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db")
+        vector = np.random.default_rng(0).normal(size=384).astype(np.float32)
+        vector /= np.linalg.norm(vector)
+        kept = make_record("r-1", embedding=vector, domain="law", text="What is estoppel?")
+        await store.append(kept)
+        (read,) = store.scan(0, 2000)
+        for name in ("id", "created_at", "roster", "scores", "decision", "llm", "cost_usd", "status", "domain", "text", "outcome"):
+            assert getattr(read, name) == getattr(kept, name)
+        np.testing.assert_allclose(read.embedding, vector, atol=1e-3)
+        seen = await store.get("r-1")
+        assert seen is not None
+        assert seen["scores"] == {"small": 0.25, "large": 0.75}
+        assert seen["predicted"] == 0.75
+        assert not {"embedding", "text"} & seen.keys()
+        assert await store.get("r-2") is None
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_id_is_kept_once(tmp_path: Path, make_record) -> None:
+    """Appending the same id again (a retried request) changes nothing and is acknowledged."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db")
+        await store.append(make_record("r-1", cost_usd=1.0))
+        await asyncio.gather(*(store.append(make_record("r-1", cost_usd=2.0)) for _ in range(5)))
+        assert [record.cost_usd for record in store.scan(0, 2000)] == [1.0]
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_scan_is_a_half_open_window(tmp_path: Path, make_record) -> None:
+    """Consecutive spans of time share no record."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db")
+        for number in range(6):
+            await store.append(make_record(f"r-{number}", created_at=float(number)))
+        assert [record.id for record in store.scan(1, 3)] == ["r-1", "r-2"]
+        assert [record.id for record in store.scan(3, 5)] == ["r-3", "r-4"]
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_scored_records_keep_the_order_they_came_in(tmp_path: Path, make_record) -> None:
+    """A late record (its clock runs behind) never moves others to another window; pass-through requests and other versions are left out."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db")
+        for number, created_at in enumerate([5.0, 6.0, 1.0, 7.0]):
+            await store.append(make_record(f"r-{number}", created_at=created_at))
+        await store.append(make_record("other", scorer_version="2"))
+        await store.append(make_record("through", roster=(), scores=(), embedding=np.zeros(0, dtype=np.float32)))
+        assert store.count_scored("1") == 4
+        assert [record.id for record in store.scored("1", 0, 3)] == ["r-0", "r-1", "r-2"]
+        assert [record.id for record in store.scored("1", 3, 10)] == ["r-3"]
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_outcomes_join_their_record(tmp_path: Path, make_record) -> None:
+    """The last report wins, an unknown id is answered False, a score outside [0, 1] is refused."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db", clock=lambda: 77.0)
+        await store.append(make_record("r-1"))
+        assert await store.report_outcome("r-1", 1.0, "user")
+        assert await store.report_outcome("r-1", 0.0, "audit")
+        assert not await store.report_outcome("nobody", 1.0, "user")
+        outcome = store.scan(0, 2000)[0].outcome
+        assert outcome is not None
+        assert (outcome.score, outcome.source, outcome.reported_at) == (0.0, "audit", 77.0)
+        with pytest.raises(RecordRefused, match="outside"):
+            await store.report_outcome("r-1", 1.5, "user")
+        with pytest.raises(RecordRefused, match="outside"):
+            await store.report_outcome("r-1", float("nan"), "user")
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_many_appends_share_a_commit(tmp_path: Path, make_record) -> None:
+    """400 concurrent appends take far fewer fsyncs than 400."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db")
+        await asyncio.gather(*(store.append(make_record(f"r-{number}")) for number in range(400)))
+        assert len(store.scan(0, 2000)) == 400
+        assert store.commits <= 40
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_value_the_file_refuses_fails_alone(tmp_path: Path, make_record) -> None:
+    """One impossible record in a batch is not acknowledged; its neighbours are kept."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db")
+        records = [make_record(f"r-{number}") for number in range(20)]
+        records.insert(7, make_record("impossible", input_tokens=2**70))
+        results = await asyncio.gather(*(store.append(record) for record in records), return_exceptions=True)
+        failed = [(record.id, result) for record, result in zip(records, results, strict=True) if result is not None]
+        assert [failure[0] for failure in failed] == ["impossible"]
+        assert isinstance(failed[0][1], RecordNotKept)
+        assert len(store.scan(0, 2000)) == 20
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_closed_store_acknowledges_nothing(tmp_path: Path, make_record) -> None:
+    """close() keeps what was accepted before it and refuses what comes after."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db")
+        appends = [asyncio.create_task(store.append(make_record(f"r-{number}"))) for number in range(50)]
+        await asyncio.sleep(0)
+        await store.close()
+        await asyncio.gather(*appends)
+        assert len(store.scan(0, 2000)) == 50
+        with pytest.raises(RecordNotKept, match="closed"):
+            await store.append(make_record("late"))
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_caller_does_not_harm_the_others(tmp_path: Path, make_record) -> None:
+    """A client that disconnects while its record is written leaves the writer working."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db")
+        gone = asyncio.create_task(store.append(make_record("gone")))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await store.append(make_record("stays"))
+        assert "stays" in {record.id for record in store.scan(0, 2000)}
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"id": ""}, "without an id"),
+        ({"scores": (0.5,)}, "1 scores for a roster of 2"),
+        ({"scores": (0.5, float("nan"))}, "not a finite number"),
+        ({"latency_s": float("inf")}, "not a finite number"),
+        ({"embedding": np.full(4, np.nan, dtype=np.float32)}, "not one finite vector"),
+        ({"embedding": np.zeros((2, 2), dtype=np.float32)}, "not one finite vector"),
+    ],
+)
+def test_a_record_that_cannot_be_true_is_refused(make_record, changed, message) -> None:
+    """Reports are never built on rows of unequal lengths or on numbers that are not finite."""
+    with pytest.raises(RecordRefused, match=message):
+        make_record(**({"id": "r-1"} | changed))
+
+
+def test_a_file_of_a_newer_version_or_of_another_kind_is_refused(tmp_path: Path) -> None:
+    """An older platform never writes into a newer record file, nor into something that is not one."""
+    newer = tmp_path / "newer.db"
+    with sqlite3.connect(newer) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(RecordsRefused, match="schema version 99"):
+        RecordStore(newer)
+    garbage = tmp_path / "garbage.db"
+    garbage.write_bytes(b"not a database at all " * 100)
+    with pytest.raises(RecordsRefused, match=r"garbage\.db: cannot hold records"):
+        RecordStore(garbage)
+
+
+def test_killed_under_load_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    """After each of five `kill -9`, every id printed as acknowledged is in the file, once."""
+    path = tmp_path / "records.db"
+    acknowledged: set[str] = set()
+    for number in range(5):
+        process = subprocess.Popen([sys.executable, "-c", UNDER_LOAD, str(path), f"round{number}", "0"], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(40)]
+        time.sleep(0.02 * number)
+        process.send_signal(signal.SIGKILL)
+        rest = process.communicate()[0]
+        complete = ("".join(lines) + rest).rpartition("\n")[0]
+        acknowledged |= set(complete.split("\n"))
+    kept = [record.id for record in RecordStore(path).scan(0, 10)]
+    assert len(acknowledged) >= 200
+    assert acknowledged <= set(kept)
+    assert len(kept) == len(set(kept))
+
+
+def test_a_full_disk_is_an_error_and_not_an_acknowledgement(tmp_path: Path) -> None:
+    """Where the file cannot grow, append raises RecordNotKept, and all that was acknowledged before is there."""
+    path = tmp_path / "records.db"
+    process = subprocess.run(
+        [sys.executable, "-c", UNDER_LOAD, str(path), "full", str(400_000)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert process.returncode == 1
+    assert "RecordNotKept" in process.stderr
+    assert "Free the disk" in process.stderr
+    acknowledged = set(process.stdout.split())
+    assert acknowledged
+    assert acknowledged <= {record.id for record in RecordStore(path).scan(0, 10)}
+
+
+def test_two_processes_write_one_file_while_a_third_reads(tmp_path: Path) -> None:
+    """Server workers share the record file; a report reads it meanwhile."""
+    path = tmp_path / "records.db"
+    workers = [
+        subprocess.Popen([sys.executable, "-c", UNDER_LOAD, str(path), f"worker{number}", "0"], stdout=subprocess.PIPE, text=True)
+        for number in range(2)
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        for _ in range(60):
+            assert worker.stdout.readline()
+    while_written = len(RecordStore(path).scan(0, 10))
+    acknowledged: set[str] = set()
+    for worker in workers:
+        worker.kill()
+        acknowledged |= set(worker.communicate()[0].rpartition("\n")[0].split())
+    assert while_written >= 120
+    assert acknowledged <= {record.id for record in RecordStore(path).scan(0, 10)}

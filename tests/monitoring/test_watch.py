@@ -1,0 +1,252 @@
+"""The monitor end to end on real parts: a record file, a published scorer's profile, Evidently, its workspace, the command."""
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from monitoring import drift, evidence, watch
+from monitoring.errors import NothingActive
+from monitoring.records import RecordStore
+from monitoring.verdict import decide
+from registry.jobs import Jobs
+from registry.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(tmp_path: Path, world) -> Path:
+    """A project whose published scorer version 1 has a reference profile."""
+    reference = world.profile()
+    folder = tmp_path / "var" / "scorers" / "1"
+    folder.mkdir(parents=True)
+    names = ("queries_RD", "scores_RL", "domains_R", "held_queries_HD", "held_scores_HL", "held_domains_H")
+    arrays = {name: getattr(reference, name) for name in names}
+    np.savez(folder / "reference.npz", **arrays, query_ids_R=np.arange(len(reference.queries_RD)).astype(np.str_))
+    (folder / "roster.json").write_text(json.dumps({"llms": list(reference.roster)}), encoding="utf-8")
+    (folder.parent / "current.json").write_text(json.dumps({"version": "1", "folder": "1", "published_at": "now"}), encoding="utf-8")
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    return tmp_path
+
+
+def keep(home: Path, records) -> None:
+    """Serves `records`: appends them, then reports the outcomes they carry."""
+
+    async def scenario() -> None:
+        store = RecordStore(home / "var" / "records.db")
+        await asyncio.gather(*(store.append(record) for record in records))
+        known = [record for record in records if record.outcome is not None]
+        await asyncio.gather(*(store.report_outcome(record.id, record.outcome.score, "audit") for record in known))
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_out_of_domain_domain_shows_in_verdict_report_and_workspace(home: Path, world, rules) -> None:
+    """In-domain traffic is kept; law traffic turns the verdict, and page, JSON and workspace name law with its share."""
+    from evidently.ui.workspace import Workspace
+
+    settings = Settings(home=home)
+    keep(home, world.records(60, audited=0.5))
+    before = watch.judge(settings, rules)
+    assert before.verdict.kind == "keep"
+    first = watch.report(before, settings, now=NOW)
+
+    keep(home, world.records(60, novel=1.0, prefix="law", audited=0.5))
+    after = watch.judge(settings, rules)
+    assert after.verdict.kind == "retrain"
+    second = watch.report(after, settings, now=NOW.replace(hour=13), job="j-1")
+
+    assert first is not None
+    assert second is not None
+    page = second.html.read_text(encoding="utf-8")
+    assert "Novel share: law" in page
+    assert "Verdict: retrain" in page
+    assert 'src="http' not in page
+    assert 'href="http' not in page.split("</style>")[0]
+    assert second.mispredictions is not None
+    assert "Accuracy" in second.mispredictions.read_text(encoding="utf-8")
+
+    figures = {metric["metric_name"]: metric["value"] for metric in json.loads(second.json.read_text(encoding="utf-8"))["metrics"]}
+    assert figures["NovelShare(domain=law)"] > 0.95
+    assert figures["NovelShare(domain=all)"] == pytest.approx(after.look.novelty.share)
+    assert figures["Figure(figure=query drift p)"] == after.verdict.evidence.shift.adjusted["queries"]
+    for llm in ("small", "middle", "large"):
+        assert any(name.startswith(f"ValueDrift(column=score {llm},method=ks") for name in figures)
+    assert figures["Served(column=cost (USD),statistic=mean)"] > 0
+
+    workspace = Workspace(str(home / "var" / "evidently"))
+    (project,) = workspace.list_projects()
+    assert project.name == settings.scorer_name
+    assert len(project.dashboard.model().panels) >= 8
+    assert {first.run, second.run} <= {str(run) for run in workspace.list_runs(project.id)}
+    assert workspace.get_run(project.id, second.run).metadata["verdict"] == "retrain"
+
+    latest = json.loads((home / "var" / "reports" / "latest.json").read_text(encoding="utf-8"))
+    assert latest["verdict"]["kind"] == "retrain"
+    assert latest["verdict"]["id"] == after.verdict.id
+    assert latest["report"]["html"] == str(second.html)
+    assert latest["job"] == "j-1"
+
+
+def test_a_report_needs_no_tags_no_outcomes_and_draws_text_where_it_is_stored(home: Path, world, rules) -> None:
+    """Untagged, unaudited traffic is reported on too; stored text adds its descriptors."""
+    settings = Settings(home=home)
+    keep(home, [replace(record, text="How many apples are left?") for record in world.records(20, tag=False)])
+    drawn = watch.report(watch.judge(settings, rules), settings, now=NOW)
+    assert drawn is not None
+    assert drawn.mispredictions is None
+    names = [metric["metric_name"] for metric in json.loads(drawn.json.read_text(encoding="utf-8"))["metrics"]]
+    assert "Served(column=words,statistic=mean)" in names
+    assert "NovelShare(domain=near coding)" in names
+    assert not any("Embedding" in name for name in names)
+
+
+def test_the_command_prints_verdict_and_reasons_and_ends_with_0(home: Path) -> None:
+    """`python -m monitoring.watch --once` as a user runs it; an idle server is too little data, not a failure."""
+    environment = os.environ | {"ROUTEMOA_HOME": str(home), "COLUMNS": "120"}
+    done = subprocess.run(
+        [sys.executable, "-m", "monitoring.watch", "--once"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "too-little-data" in done.stdout
+    assert "0 distinct queries; the first look takes 15" in done.stdout
+    assert json.loads((home / "var" / "reports" / "latest.json").read_text(encoding="utf-8"))["verdict"]["kind"] == "too-little-data"
+
+
+def test_without_a_published_scorer_it_says_what_to_do(tmp_path: Path, rules) -> None:
+    """Nothing to hold traffic against is an error, not a verdict."""
+    with pytest.raises(NothingActive, match="Promote a version"):
+        watch.judge(Settings(home=tmp_path), rules)
+
+
+def test_the_loop_takes_each_look_once_and_survives_errors(home: Path, world, rules, monkeypatch) -> None:
+    """Between looks nothing is drawn; a missing scorer is waited for; a new look is taken when enough records came."""
+    settings = Settings(home=home)
+    current = home / "var" / "scorers" / "current.json"
+    published = current.read_text(encoding="utf-8")
+    current.unlink()
+    taken: list[int] = []
+    monkeypatch.setattr(watch, "step", lambda settings, rules, console: taken.append(watch.due(settings, rules).size))
+
+    class Rounds(threading.Event):
+        """Stops after five rounds, changing the world between them."""
+
+        rounds = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.rounds += 1
+            if self.rounds == 1:
+                current.write_text(published, encoding="utf-8")
+            if self.rounds == 2:
+                keep(home, world.records(20))
+            if self.rounds == 4:
+                keep(home, world.records(20, prefix="more"))
+            if self.rounds == 6:
+                self.set()
+            return self.is_set()
+
+    watch.run(settings, rules, Rounds())
+    assert taken == [15, 35]
+
+
+def test_one_verdict_starts_one_job_and_then_it_cools_down(home: Path, world, rules) -> None:
+    """The same verdict gives the same job; another verdict within the cool-down gives none; after it, a new one; keep never does."""
+    pytest.importorskip("registry.jobs", reason="the job queue is not built yet")
+    settings = Settings(home=home)
+    profile = world.profile()
+
+    def verdict(window: int, novel: float):
+        return decide(evidence.gather(world.records(60, novel=novel), profile, rules, scorer_version="1", window=window).evidence, rules)
+
+    now = datetime.now(UTC)
+    job = watch.retrain(verdict(0, 1.0), settings, rules, now=now)
+    assert job is not None
+    assert watch.retrain(verdict(0, 1.0), settings, rules, now=now) == job
+    assert watch.retrain(verdict(1, 1.0), settings, rules, now=now) is None
+    later = datetime.fromtimestamp(now.timestamp() + rules.cool_down_s + 60, UTC)
+    assert watch.retrain(verdict(1, 1.0), settings, rules, now=later) not in {None, job}
+    assert watch.retrain(verdict(2, 0.0), settings, rules, now=later) is None
+
+
+def test_a_verdicts_failed_job_is_submitted_again_after_the_cool_down(home: Path, world, rules) -> None:
+    """A job that failed does not spend its verdict; one that waits or is done does."""
+    settings, now = Settings(home=home), datetime.now(UTC)
+    found = evidence.gather(world.records(60, novel=1.0), world.profile(), rules, scorer_version="1", window=0)
+    verdict = decide(found.evidence, rules)
+    jobs = Jobs(home / "var" / "jobs.db")
+
+    def fail(job_id: str) -> None:
+        jobs.claim(job_id)
+        jobs.fail(job_id, "no disk")
+
+    later = datetime.fromtimestamp(now.timestamp() + rules.cool_down_s + 60, UTC)
+    first = watch.retrain(verdict, settings, rules, now=now)
+    assert first is not None
+    assert watch.retrain(verdict, settings, rules, now=later) == first
+    fail(first)
+    assert watch.retrain(verdict, settings, rules, now=now) == first
+    second = watch.retrain(verdict, settings, rules, now=later)
+    assert second not in {None, first}
+    assert watch.retrain(verdict, settings, rules, now=later) == second
+    fail(second)
+    assert watch.retrain(verdict, settings, rules, now=later) not in {None, first, second}
+    assert len(jobs.list()) == 3
+
+
+def test_what_is_printed_names_domains_and_reasons(home: Path, world, rules) -> None:
+    """A person at a terminal reads the verdict, the reason and the domains."""
+    keep(home, world.records(120, novel=0.6, audited=1.0))
+    console = Console(record=True, width=140, quiet=False, file=io.StringIO())
+    watch.show(watch.judge(Settings(home=home), rules), console)
+    said = console.export_text()
+    for expected in ("retrain", "queries are novel", "law", "mathematics", "estimated quality"):
+        assert expected in said
+
+
+def test_text_of_callers_is_printed_as_it_is(home: Path, world, rules) -> None:
+    """A caller may name its domain as it likes: what looks like markup is neither obeyed nor an error."""
+    records = [replace(record, domain=f"[/]{record.domain}[red]") for record in world.records(120, novel=0.6, audited=1.0)]
+    keep(home, records)
+    console = Console(record=True, width=140, quiet=False, file=io.StringIO())
+    judged = watch.judge(Settings(home=home), rules)
+    watch.show(replace(judged, verdict=replace(judged.verdict, reasons=("[/] is [bold]novel[/x].",))), console)
+    said = console.export_text()
+    assert "[/]law[red]" in said
+    assert "[/] is [bold]novel[/x]." in said
+
+
+def test_evidentlys_pages_are_served_from_the_workspace(home: Path) -> None:
+    """The supervisor's command names the workspace it may not have yet, this host only, and the port it was given."""
+    command = drift.ui_command(Settings(home=home), 8123)
+    assert command[0] == sys.executable
+    assert command[-2:] == ["--port", "8123"]
+    assert "127.0.0.1" in command
+    assert (home / "var" / "evidently").is_dir()
+
+
+def test_the_door_opens_only_when_a_report_is_drawn() -> None:
+    """A process that watches or supervises imports no Evidently and no pandas before it draws."""
+    light = "import sys, monitoring.records; print(*sorted({'evidently', 'pandas', 'scipy', 'torch'} & sys.modules.keys()))"
+    watching = "import sys, monitoring.watch; print(*sorted({'evidently', 'mlflow', 'torch'} & sys.modules.keys()))"
+    for program in (light, watching):
+        said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+        assert said.stdout.strip() == ""

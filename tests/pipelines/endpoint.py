@@ -1,0 +1,63 @@
+"""An OpenAI-protocol endpoint that counts what it is asked, for tests of stages that ask; its answers are the questions reversed."""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Endpoint:
+    """delay_s: how long each answer takes. failing: questions answered with HTTP 500."""
+
+    delay_s: float = 0.0
+    failing: set[str] = field(default_factory=set)
+    asked: Counter[str] = field(default_factory=Counter)
+    url: str = ""
+
+
+@contextmanager
+def running() -> Iterator[Endpoint]:
+    """An endpoint listening on a free port."""
+    endpoint = Endpoint()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            question = body["messages"][-1]["content"]
+            endpoint.asked[question] += 1
+            time.sleep(endpoint.delay_s)
+            fails = question in endpoint.failing
+            message = {"role": "assistant", "content": question[::-1]}
+            choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": {"content": [{"logprob": -0.5}]}}
+            content = {"choices": [choice], "usage": {"prompt_tokens": 20, "completion_tokens": 5}}
+            self.send(500 if fails else 200, {"error": {"message": "cannot"}} if fails else content)
+
+        def send(self, status: int, content: dict) -> None:
+            encoded = json.dumps(content).encode()
+            try:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(encoded)))
+                self.end_headers()
+                self.wfile.write(encoded)
+            except ConnectionError:
+                pass  # the asking run was killed
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    endpoint.url = f"http://127.0.0.1:{server.server_port}/v1"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield endpoint
+    finally:
+        server.shutdown()
+        server.server_close()

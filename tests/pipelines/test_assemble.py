@@ -1,0 +1,191 @@
+"""The dataset: every query in one split for good, near-duplicates together, unknown never zero, today's prices."""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixture.llm import LLM, Price
+from pipelines import assemble, dataset, near_duplicates, params, tables
+from pipelines.errors import PipelineError, TableRefused
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = params.load(ROOT / "params.yaml").assemble
+SHARES = SETTINGS.shares.by_split
+LLMS = (LLM("b-llm", "B", Price(1, 2)), LLM("a-llm", "A", Price(10, 20), status="candidate"))
+TOPICS = ["heron", "lighthouse", "tractor", "violin", "glacier", "saffron", "compass", "beetle", "anvil", "cathedral"]
+
+
+def text_of(number: int) -> str:
+    """A text of its own for each number."""
+    return f"Why does the {TOPICS[number % 10]} number {number} need a {TOPICS[number // 10 % 10]} worth {number * 7}?"
+
+
+def queries(count: int = 200, **changed: list[Any]) -> pd.DataFrame:
+    rows = pd.DataFrame({"query_id": [f"q{n:04d}" for n in range(count)], "text": [text_of(n) for n in range(count)]})
+    rows = rows.assign(
+        dataset="d", domain="reading", language="en", choices=None, reference="1", grader="number", source="t", licence="MIT"
+    )
+    return rows.assign(**changed)[tables.QUERIES.names]
+
+
+def labels(llm: str, scores: dict[str, float], grader: str = "number") -> pd.DataFrame:
+    rows = {"query_id": list(scores), "llm": llm, "score": [float(score) for score in scores.values()]}
+    return pd.DataFrame(rows | {"grader": grader, "grader_version": "1"})[tables.LABELS.names]
+
+
+def answers(llm: str, ids: list[str], errors: list[str | None] | None = None) -> pd.DataFrame:
+    frame = pd.DataFrame({"query_id": ids, "llm": llm, "sample": 0, "text": "1", "finish_reason": "stop"})
+    frame = frame.assign(
+        input_tokens=100, output_tokens=50, cost_usd=9.0, latency_s=0.5, mean_logprob=-0.2, error=errors or [None] * len(ids)
+    )
+    return frame.assign(asked_at=pd.Timestamp("2026-01-01", tz="UTC"), asked_with="x")
+
+
+def assembled(**replaced: Any) -> assemble.Assembled:
+    given_tables: dict[str, Any] = {
+        "queries": queries(),
+        "labels": {"b-llm": labels("b-llm", {"q0000": 1, "q0001": 0}), "a-llm": labels("a-llm", {"q0001": 0.5, "gone": 1})},
+        "answers": {"b-llm": answers("b-llm", ["q0000", "q0001", "q0002"], [None, None, "timed out"]), "a-llm": answers("a-llm", [])},
+        "llms": LLMS,
+        "settings": SETTINGS,
+    }
+    return assemble.assemble(**(given_tables | replaced))
+
+
+def test_the_dataset_reads_back_as_arrays(tmp_path: Path) -> None:
+    """Columns are the pool's order, rows the ids' order; what nobody measured is NaN; cost is tokens at the pool's prices of today."""
+    assemble.write(assembled(), tmp_path)
+    loaded = dataset.load(tmp_path)
+    assert loaded.roster == ("b-llm", "a-llm")
+    assert loaded.llms[1] == dataset.RosterLLM("a-llm", "A", "candidate", 10.0, 20.0)
+    assert loaded.labels_QL.shape == (200, 2)
+    np.testing.assert_array_equal(loaded.labels_QL[:3], [[1, np.nan], [0, 0.5], [np.nan, np.nan]])
+    np.testing.assert_allclose(loaded.cost_QL[:3], [[200e-6, np.nan], [200e-6, np.nan], [np.nan, np.nan]])
+    np.testing.assert_allclose(loaded.latency_QL[:2, 0], 0.5)
+    np.testing.assert_allclose(loaded.logprob_QL[:2, 0], -0.2)
+    train = loaded.take("train")
+    assert set(train.splits) == {"train"}
+    assert len(train.queries) == len(train.labels_QL) == (loaded.splits == "train").sum() > 0
+    assert len(loaded.take("train", "test").queries) == np.isin(loaded.splits, ["train", "test"]).sum()
+
+
+def test_assembling_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Rows in another order give the same files, so that nothing is trained again for nothing."""
+    shuffled = queries().sample(frac=1, random_state=1).reset_index(drop=True)
+    assemble.write(assembled(), tmp_path / "one")
+    assemble.write(assembled(queries=shuffled), tmp_path / "other")
+    for path in sorted((tmp_path / "one").iterdir()):
+        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes(), path.name
+
+
+def test_an_llm_without_labels_is_left_out_and_named() -> None:
+    """Nothing can be learnt about it yet; with nobody labelled there is no dataset."""
+    found = assembled(labels={"b-llm": labels("b-llm", {"q0000": 1}), "a-llm": labels("a-llm", {})})
+    assert [llm.id for llm in found.roster] == ["b-llm"]
+    assert found.unlabelled == ("a-llm",)
+    with pytest.raises(PipelineError, match="None of the 2 LLMs in the pool has a label"):
+        assembled(labels={llm.id: labels(llm.id, {}) for llm in LLMS})
+
+
+def test_the_querys_own_grader_decides() -> None:
+    """Where two graders labelled an answer, the label of the grader the query names is taken."""
+    both = pd.concat(
+        [labels("b-llm", {"q0000": 0.25}, "another"), labels("b-llm", {"q0000": 0.75}), labels("b-llm", {"q0001": 0.5}, "another")]
+    )
+    chosen = assemble.one_label_each(both, queries())
+    assert dict(zip(chosen["query_id"], chosen["score"], strict=True)) == {"q0000": 0.75, "q0001": 0.5}
+
+
+@given(ids=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=50))
+def test_a_split_follows_from_the_id_alone(ids: list[str]) -> None:
+    """The same id has the same split whoever else is there."""
+    assert [assemble.split_of(name, SHARES) for name in ids] == [assemble.split_of(name, SHARES) for name in reversed(ids)][::-1]
+    assert {assemble.split_of(name, SHARES) for name in ids} <= set(SHARES)
+
+
+def test_splits_have_their_shares() -> None:
+    """Over many ids each split gets its share, within three standard deviations."""
+    got = pd.Series([assemble.split_of(f"query-{n}", SHARES) for n in range(20_000)]).value_counts(normalize=True)
+    for split, share in SHARES.items():
+        assert got[split] == pytest.approx(share, abs=3 * (share * (1 - share) / 20_000) ** 0.5)
+
+
+def test_near_duplicates_share_a_split() -> None:
+    """However ids hash, a query and its near-twin stand on one side; the others stay where they were."""
+    plain = assemble.splits(queries(), SETTINGS)
+    twins = queries(text=[text_of(n % 150) + ("" if n < 150 else " Please explain.") for n in range(200)])
+    together = assemble.splits(twins, SETTINGS)
+    first, second = together.iloc[:50].to_numpy(), together.iloc[150:].to_numpy()
+    assert (first == second).all()
+    assert (plain.iloc[:50].to_numpy() != plain.iloc[150:].to_numpy()).any()
+    assert (together.iloc[:150] == plain.iloc[:150]).all()
+
+
+def test_out_of_domain_stays_apart_with_its_twins() -> None:
+    """Out-of-domain queries are in no other split, and a near-twin of one in another domain goes with it."""
+    table = queries(text=[text_of(n % 199) for n in range(200)], domain=["law"] * 20 + ["reading"] * 180)
+    split = assemble.splits(table, SETTINGS)
+    assert set(split.iloc[:20]) == {"ood"}
+    assert split.iloc[199] == "ood"
+    assert "ood" not in set(split.iloc[20:199])
+
+
+def test_splits_that_queries_came_with_are_kept() -> None:
+    """A published test split stays the test split; a published training query is trained or calibrated on; twins go where nobody trains."""
+    brought = {f"q{n:04d}": "train" if n < 100 else "test" for n in range(200)}
+    split = assemble.splits(queries(), SETTINGS, brought)
+    assert set(split.iloc[:100]) == {"train", "calibration"}
+    assert set(split.iloc[100:]) == {"test"}
+    twins = queries(text=[text_of(n % 199) for n in range(200)])
+    assert assemble.splits(twins, SETTINGS, brought).iloc[0] == "test"
+
+
+def test_templates_do_not_make_duplicates() -> None:
+    """Many queries in the same words with other numbers are different queries; the same query in another frame is not."""
+    frame = "Please read the following carefully and give only the final result as a number without any explanation. What is {} plus {}?"
+    sums = [frame.format(n, n * n + 3) for n in range(40)]
+    assert near_duplicates.pairs(sums) == []
+    assert len(set(near_duplicates.groups([*sums, sums[3].upper(), sums[3] + " "]))) == 40
+
+
+def test_a_broken_dataset_is_refused(tmp_path: Path) -> None:
+    """A missing file, or a label of an LLM that is not in the roster, is named."""
+    with pytest.raises(TableRefused, match=r"roster\.json: not a roster"):
+        dataset.load(tmp_path)
+    assemble.write(assembled(), tmp_path)
+    tables.write(tmp_path / "labels.parquet", labels("stranger", {"q0000": 1}), tables.LABELS)
+    with pytest.raises(TableRefused, match="q0000 / stranger"):
+        dataset.load(tmp_path)
+
+
+def test_the_stage_reads_the_pool_not_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A removed LLM's labels lie in the folder still, and stay out of the dataset."""
+    (tmp_path / "registry").mkdir()
+    (tmp_path / "registry/pool.yaml").write_text(
+        "llms:\n" + "".join(f"  {llm.id}: {{name: {llm.name}, endpoint: null, price: {{input: 1, output: 2}}}}\n" for llm in LLMS)
+    )
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    tables.write(assemble.QUERIES, queries(), tables.QUERIES)
+    for llm in ("a-llm", "b-llm", "removed"):
+        tables.write(assemble.LABELS / f"{llm}.parquet", labels(llm, {"q0000": 1}), tables.LABELS)
+    assemble.main()
+    assert dataset.load(assemble.DATASET).roster == ("b-llm", "a-llm")
+    assert "2 labels of 2 LLMs on 200 queries" in capsys.readouterr().out
+
+
+def test_a_costly_llms_first_queries_fall_into_every_split() -> None:
+    """LLMs are asked in hash order; a prefix of that order holds each split in its share."""
+    ids = [f"q-{number}" for number in range(4000)]
+    first = sorted(ids, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:600]
+    counts = Counter(assemble.split_of(name, SHARES) for name in first)
+    assert {split: counts[split] / 600 for split in SHARES} == pytest.approx(SHARES, abs=0.05)

@@ -1,0 +1,115 @@
+"""The stage `evaluate`: every file it promises, with figures that a known world makes checkable."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines import evaluate, train
+from pipelines.errors import PipelineError
+from scorer.errors import ArtifactRefused
+from tests.pipelines import trained_home as homes
+
+PLOTS = ("quality-cost.png", "calibration.png", "domains.png")
+ROWS = ("ours", "random", "cheapest", "best_single", "best_per_dataset", "kNN", "ridge", "cluster_lookup", "oracle")
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after evaluation; nobody changes it."""
+    home = homes.trained_home(tmp_path_factory.mktemp("judged") / "home")
+    evaluate.run(home)
+    return home
+
+
+def test_every_row_has_its_figures_on_every_split(judged: Path) -> None:
+    """Flat numbers with intervals around them, for us and all eight baselines; all of them finite."""
+    report = json.loads((judged / evaluate.METRICS).read_text())
+    for split in ("validation", "test", "ood"):
+        for row in ROWS:
+            low, mean, high = (report[f"{split}.{row}.quality{end}"] for end in (".low", "", ".high"))
+            assert low <= mean <= high
+    assert all(isinstance(value, float) and np.isfinite(value) for value in report.values())
+
+
+def test_the_scorer_stands_between_best_single_and_oracle(judged: Path) -> None:
+    """In a world made to be routed, routing gains beyond doubt; nobody passes the oracle, whose regret is 0."""
+    report = json.loads((judged / evaluate.METRICS).read_text())
+    assert report["test.gain_over_best_single.low"] > 0.1
+    assert report["test.gain_over_oracle.high"] <= 0
+    assert report["test.oracle.regret"] == 0
+    assert report["test.oracle.hit1_any"] == 1
+    assert report["test.cheapest.cost_usd"] == pytest.approx(1e-5, rel=0.2)  # dearer only where the cheapest is unlabelled
+    assert report["int8.same_choice"] > 0.9
+    assert report["test.ours.ece"] < 0.15
+
+
+def test_tables_and_pictures_are_written(judged: Path) -> None:
+    """A Markdown table with each row, results with the slices, three pictures."""
+    folder = judged / evaluate.EVALUATION
+    text = (folder / "table.md").read_text()
+    for row in ROWS:
+        assert f"| {row.replace('_', ' ')} (" in text
+    results = json.loads((folder / "results.json").read_text())
+    assert "biomedicine (ood)" in results["domains"]
+    assert {"mathematics", "coding", "reading"} <= set(results["domains"])
+    for name in PLOTS:
+        assert (folder / "plots" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_decisions_name_an_llm_for_every_query(judged: Path) -> None:
+    """One line per query of the dataset, its split, an LLM of the roster and its score."""
+    data = homes.loaded(judged)
+    with (judged / evaluate.EVALUATION / "decisions.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["query_id"] for line in lines] == data.queries["query_id"].tolist()
+    assert {line["split"] for line in lines} == set(data.splits_Q)
+    assert all(line["llm"] in data.roster and 0 <= float(line["score"]) <= 1 for line in lines)
+
+
+def test_validation_scores_are_kept_for_the_gate(judged: Path) -> None:
+    """Validation queries only, scores beside labels in the roster's order."""
+    with np.load(judged / evaluate.EVALUATION / "validation.npz", allow_pickle=False) as kept:
+        assert kept["scores_QL"].shape == kept["labels_QL"].shape == (len(kept["query_ids"]), len(kept["roster"]))
+        split_of = dict(zip(homes.loaded(judged).queries["query_id"], homes.loaded(judged).splits_Q, strict=True))
+        assert {split_of[name] for name in kept["query_ids"]} == {"validation"}
+
+
+def test_test_labels_decide_nothing(judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every test label turned around, no scorer and no baseline but the oracle chooses otherwise."""
+    taken: list[dict[str, list[int]]] = []
+    judge = evaluate.judge
+
+    def watched(data, ours, rivals, embed, settings):
+        texts = data.queries["text"].tolist()
+        taken.append({rival.name: rival.score(texts).scores_QL.argmax(axis=1).tolist() for rival, _ in rivals})
+        return judge(data, ours, rivals, embed, settings)
+
+    home = homes.trained_home(tmp_path / "home")
+    monkeypatch.setattr(evaluate, "judge", watched)
+    evaluate.run(home)
+    load = evaluate.dataset.load
+
+    def turned(folder: Path):
+        data = load(folder)
+        data.labels_QL[data.splits_Q == "test"] = 1 - data.labels_QL[data.splits_Q == "test"]
+        return data
+
+    monkeypatch.setattr(evaluate.dataset, "load", turned)
+    evaluate.run(home)
+    before, after = taken[1], taken[4]  # validation, test, ood; twice
+    assert {name for name in before if before[name] != after[name]} == {"oracle"}
+
+
+def test_what_cannot_be_judged_is_said(judged: Path, tmp_path: Path) -> None:
+    """No test query, another roster, or a broken scorer: an error with the way out, and the old evaluation stays."""
+    home = homes.trained_home(tmp_path / "home")
+    (home / train.SCORER / "roster.json").write_text('{"llms": ["a"]}')
+    with pytest.raises(ArtifactRefused, match="sha256"):
+        evaluate.run(home)
+    home = homes.trained_home(tmp_path / "other")
+    homes.write_dataset(home / train.DATASET, queries=5, newcomer=False)
+    with pytest.raises(PipelineError, match="no labelled query in the test split"):
+        evaluate.run(home)

@@ -1,0 +1,164 @@
+"""The stages `register` and `gate` in a project of their own, against a real MLflow server."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from pipelines import assemble, dataset, gate, register
+from pipelines.dataset import RosterLLM
+from pipelines.errors import PipelineError
+from registry import versions
+from registry.settings import Settings
+from tests.mlflow_server import MLflow, running
+from tests.scorer import tiny as tiny_scorers
+
+ROOT = Path(__file__).parents[2]
+LLMS = ("a", "b", "c")
+POOL = "llms:\n" + "".join(f"  {llm}: {{name: {llm.upper()}, endpoint: null, price: {{input: 0.1, output: 0.2}}}}\n" for llm in LLMS)
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]:
+    """The server."""
+    with running(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def tiny() -> ModuleType:
+    """tests/scorer/tiny.py."""
+    return tiny_scorers
+
+
+@pytest.fixture
+def project(tmp_path: Path, mlflow: MLflow, tiny: ModuleType, request: pytest.FixtureRequest) -> Settings:
+    """What `dvc repro evaluate` leaves: dataset, scorer, metrics; under git, its data under DVC."""
+    home = tmp_path / "project"
+    (home / "registry").mkdir(parents=True)
+    (home / "registry" / "pool.yaml").write_text(POOL)
+    shutil.copy(ROOT / "params.yaml", home / "params.yaml")
+    (home / "data.dvc").write_text("outs:\n- md5: 0123456789abcdef0123456789abcdef.dir\n  path: data\n")
+    (home / "dvc.lock").write_text("stages:\n  assemble:\n    outs:\n    - path: build/dataset\n      md5: fedcba98.dir\n")
+    write_dataset(home / "build" / "dataset")
+    tiny.tiny_artifact(home / "build" / "scorer", roster=LLMS)
+    (home / "build" / "evaluation").mkdir()
+    (home / "build" / "metrics.json").write_text('{"test.ours.quality": 0.7, "test.random.quality": 0.5}')
+    (home / "build" / "train.json").write_text('{"loss": 0.4}')
+    (home / ".gitignore").write_text("/build/\n")
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "x"]):
+        subprocess.run(["git", *command], cwd=home, check=True)
+    return Settings(_env_file=None, home=home, mlflow_url=mlflow.url, scorer_name=request.node.name)
+
+
+def write_dataset(folder: Path, queries: int = 120) -> None:
+    """A dataset that `pipelines.dataset.load` reads: LLM b answers everything, a and c answer half."""
+    folder.mkdir(parents=True)
+    ids = [f"q{i:03}" for i in range(queries)]
+    columns = {"dataset": "d", "domain": "maths", "language": "en", "reference": "1", "grader": "exact", "source": "s", "licence": "MIT"}
+    table = pd.DataFrame({"query_id": ids, "text": [f"what is {i} + {i} ?" for i in range(queries)], "choices": [[]] * queries, **columns})
+    labels = [
+        {"query_id": name, "llm": llm, "score": 1.0 if llm == "b" else float(i % 2), "grader": "exact", "grader_version": "1"}
+        for i, name in enumerate(ids)
+        for llm in LLMS
+    ]
+    assembled = assemble.Assembled(
+        queries=table,
+        labels=pd.DataFrame(labels),
+        answers=pd.DataFrame(columns=dataset.ANSWERS_META.names),
+        splits=pd.DataFrame({"query_id": ids, "split": ["validation" if i % 4 else "train" for i in range(queries)]}),
+        roster=tuple(RosterLLM(llm, llm.upper(), "active", 0.1, 0.2) for llm in LLMS),
+        unlabelled=(),
+    )
+    assemble.write(assembled, folder)
+
+
+def test_register_traces_the_version(project: Settings) -> None:
+    """The version names data, dataset, pool and commit; registered.json says which it is; again gives the same."""
+    version = register.register(project)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project.home, capture_output=True, text=True, check=True).stdout.strip()
+    assert version.tags["data_hash"] == "0123456789abcdef0123456789abcdef.dir"
+    assert version.tags["dataset_hash"] == "fedcba98.dir"
+    assert (version.tags["git_commit"], version.tags["git_dirty"]) == (commit, "false")
+    written = json.loads((project.home / "build" / "registered.json").read_text())
+    assert written["version"] == version.version == "1"
+    assert written["roster"] == list(LLMS)
+    assert register.register(project).version == "1"
+    assert "| ours | 0.7 |" in version.description
+
+
+def test_uncommitted_code_is_said(project: Settings, tiny: ModuleType) -> None:
+    """A version made from changed files says that its commit does not tell everything; a changed dvc.lock alone is no change."""
+    (project.home / "dvc.lock").write_text("stages: {}\n")
+    assert register.register(project).tags["git_dirty"] == "false"
+    (project.home / "params.yaml").write_text((project.home / "params.yaml").read_text() + "# changed\n")
+    train_again(project, tiny)
+    assert register.register(project).tags["git_dirty"] == "true"
+
+
+def train_again(project: Settings, tiny: ModuleType) -> None:
+    """Another scorer in place of the first."""
+    shutil.rmtree(project.home / "build" / "scorer")
+    tiny.tiny_artifact(project.home / "build" / "scorer", seed=1, roster=LLMS)
+
+
+def test_the_first_scorer_meets_the_gate(project: Settings) -> None:
+    """Without a champion the gate holds it against the best single LLM, in MLflow and in gate.json alike."""
+    register.register(project)
+    result, challenger, champion = gate.decide(project)
+    assert champion is None
+    assert result.reasons[0].startswith("No champion yet. Against always asking b")
+    assert challenger.reasons == result.reasons
+    assert challenger.gate == ("passed" if result.passed else "failed")
+    assert json.loads((project.home / "build" / "gate.json").read_text())["passed"] is result.passed
+    assert result.reasons[0] in challenger.description
+
+
+def test_a_challenger_is_compared_with_the_champions_own_files(project: Settings, tiny: ModuleType) -> None:
+    """The champion is downloaded and scores the same validation queries; the paired difference is in the reasons."""
+    register.register(project)
+    versions.promote("1", override="the first", settings=project)
+    train_again(project, tiny)
+    assert register.register(project).version == "2"
+    result, _, champion = gate.decide(project)
+    assert champion is not None
+    assert champion.version == "1"
+    assert result.figures["queries"] == 90
+    assert result.reasons[0].startswith("Overall: realised quality")
+    assert {"overall.low", "ece", "int8.agreement", "decision_ms"} <= set(result.figures)
+
+
+def test_the_champion_itself_passes(project: Settings) -> None:
+    """Nothing new was trained: the gate says that the version serves already."""
+    register.register(project)
+    versions.promote("1", override="the first", settings=project)
+    result, _, _ = gate.decide(project)
+    assert result.passed
+    assert "is the champion already" in result.reasons[0]
+
+
+def test_a_missing_stage_is_named(project: Settings) -> None:
+    """Registering before evaluating says which stage to run."""
+    (project.home / "build" / "metrics.json").unlink()
+    with pytest.raises(PipelineError, match=r"metrics.json.*dvc repro evaluate"):
+        register.register(project)
+
+
+def test_the_command_says_where_to_look(project: Settings) -> None:
+    """`python -m pipelines.register` prints the version's page; without MLflow it ends with one line and exit code 1."""
+    environment = {**os.environ, "ROUTEMOA_HOME": str(project.home), "ROUTEMOA_SCORER_NAME": project.scorer_name}
+    command = [sys.executable, "-m", "pipelines.register"]
+    for url, code in ((project.mlflow_url, 0), ("http://127.0.0.1:9", 1)):
+        done = subprocess.run(
+            command, env={**environment, "ROUTEMOA_MLFLOW_URL": url}, cwd=project.home, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stderr
+        assert f"{url}/#/models/" in done.stdout if code == 0 else "http://127.0.0.1:9 does not answer" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,129 @@
+"""Going round the loop in a real DVC project."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.retrain import Progress
+from tests.pipelines import dvc_project
+from tests.pipelines.served import serve
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return dvc_project.make(tmp_path_factory.mktemp("template") / "home")
+
+
+@pytest.fixture
+def home(template: Path, tmp_path: Path) -> Path:
+    """A project of its own for each test; making one anew takes DVC three starts."""
+    return Path(shutil.copytree(template, tmp_path / "home", symlinks=True))
+
+
+def start(home: Path, **more: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pipelines.retrain", "--job", "retrain-1", "--reason", "a test"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": str(home)}
+    return subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+
+
+def retrain(home: Path) -> tuple[int, str]:
+    process = start(home)
+    said, _ = process.communicate(timeout=120)
+    return process.returncode, said
+
+
+def steps(said: str) -> list[tuple[str, float]]:
+    told = [json.loads(line) for line in said.splitlines() if line.startswith('{"step"')]
+    return [(each["step"], each["progress"]) for each in told]
+
+
+@pytest.mark.slow
+def test_a_round_runs_what_changed_and_reports(home: Path) -> None:
+    """Stages run once, progress only grows and ends at 1 with the version and its gate; a second round runs nothing again."""
+    code, said = retrain(home)
+    assert code == 0, said
+    assert sorted(dvc_project.ran(home)) == ["first", "gate", "second"]
+    told = steps(said)
+    assert told[0] == ("harvest", 0.0)
+    assert told[-1] == ("scorer version 7 registered, gate passed", 1.0)
+    assert ("answer first (2 of 3)") in [step for step, _ in told]
+    assert [progress for _, progress in told] == sorted(progress for _, progress in told)
+    assert "because: a test" in said
+    pinned = (home / "data.dvc").read_text()
+    code, said = retrain(home)
+    assert (code, len(dvc_project.ran(home))) == (0, 3)
+    assert (home / "data.dvc").read_text() == pinned
+    serve(home / "var" / "records.db", "What is two and two?")
+    code, said = retrain(home)
+    assert code == 0, said
+    assert "1 new queries" in said
+    assert (home / "data.dvc").read_text() != pinned
+    assert sorted(dvc_project.ran(home)[3:]) == ["first", "second"]  # asked the new query; what they wrote is the same, so no gate again
+
+
+@pytest.mark.slow
+def test_a_failing_stage_is_told_in_its_own_words(home: Path) -> None:
+    """What the stage said and which stage it was reach whoever reads the job; the exit code is not 0."""
+    (home / "stage-fails").touch()
+    code, said = retrain(home)
+    assert code == 1
+    last = said.strip().splitlines()[-1]
+    assert "The endpoint at http://127.0.0.1:9/v1 does not answer." in last
+    assert "answer@" in last
+
+
+@pytest.mark.slow
+def test_stopping_leaves_no_lock_and_no_process(home: Path) -> None:
+    """SIGTERM ends DVC and its stage; while it ran a second round was refused, and a later round goes through."""
+    (home / "stage-waits").touch()
+    process = start(home)
+    assert process.stdout is not None
+    while "2 of 3" not in process.stdout.readline():
+        pass
+    code, said = retrain(home)
+    assert code == 1
+    assert "Another retraining of this project runs" in said
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 1
+    (home / "stage-waits").unlink()
+    time.sleep(0.2)
+    code, said = retrain(home)
+    assert code == 0, said
+
+
+@pytest.mark.slow
+def test_a_project_locked_by_dvc_is_told_so(home: Path) -> None:
+    """A `dvc repro` started by hand blocks a retraining, and the message names it."""
+    (home / "stage-waits").touch()
+    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    by_hand = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], cwd=home, stdout=subprocess.PIPE, text=True, env=environment)
+    assert by_hand.stdout is not None
+    while "2/3" not in by_hand.stdout.readline():
+        pass
+    code, said = retrain(home)
+    (home / "stage-waits").unlink()
+    by_hand.communicate(timeout=60)
+    assert code == 1
+    assert f"the project is locked by (PID {by_hand.pid})" in said.strip().splitlines()[-1]
+
+
+def test_progress_reads_dvc() -> None:
+    """A stage begins, counts, is skipped: the share of the whole follows, and other lines say nothing."""
+    progress = Progress(stages=4)
+    assert progress.read("> python -m pipelines.answer a") is None
+    began = json.loads(progress.read("Running stage 'answer@first':") or "")
+    halfway = json.loads(progress.read("first: 5/10") or "")
+    skipped = json.loads(progress.read("Stage 'answer@second' didn't change, skipping") or "")
+    assert (began["step"], halfway["step"], skipped["step"]) == ("answer first", "answer first (5 of 10)", "answer second")
+    assert 0 < began["progress"] < halfway["progress"] < skipped["progress"] < 1
+    assert progress.read("first: 0/0") is None

@@ -1,0 +1,133 @@
+"""The stage `train` in a project of its own: real encoder classes, real export, a world whose best LLM is known."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines import embeddings, train
+from pipelines.errors import ParamsRefused, TableRefused
+from scorer import artifact, runtime
+from scorer.errors import EncoderUnknown, TrainingError
+from tests.pipelines import trained_home as homes
+from tests.scorer import world
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A project after training."""
+    return homes.trained_home(tmp_path / "home")
+
+
+def test_the_artifact_is_sound_and_chooses_well(home: Path) -> None:
+    """What training wrote verifies, loads without torch's help, and picks the known best LLM of new queries."""
+    served = runtime.load(home / train.SCORER)
+    fresh = world.world(60, seed=9)
+    chosen = served.score(fresh.texts).scores_QL.argmax(axis=1)
+    assert served.roster == world.ROSTER
+    known = fresh.kinds_Q < 3  # the fourth kind is out of domain
+    assert (chosen == fresh.best_Q)[known].mean() > 0.75  # a random encoder blurs kinds; a lookup of the best LLM has .33
+
+
+def test_an_llm_with_too_few_labels_is_left_out_and_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its id and both counts are said; it is in no roster."""
+    parts = train.split(homes.loaded(home), 20)
+    assert homes.NEWCOMER not in parts.roster
+    assert f"{homes.NEWCOMER} has " in capsys.readouterr().err
+    assert json.loads((home / train.TRAIN).read_text())["left_out"] == [homes.NEWCOMER]
+
+
+def test_train_json_tells_the_way(home: Path) -> None:
+    """Figures, the loss of every epoch, CPU seconds, and the artifact's content hash."""
+    report = json.loads((home / train.TRAIN).read_text())
+    assert report["content_hash"] == artifact.verify(home / train.SCORER).content_hash
+    assert [row["epoch"] for row in report["history"]] == list(range(len(report["history"])))
+    assert report["validation_loss"] == min(row["validation"] for row in report["history"])
+    assert report["cpu_s"]["all"] >= report["cpu_s"]["head"] > 0
+    assert artifact.verify(home / train.SCORER).metrics["validation_ece"] == report["validation_ece"]
+
+
+def test_the_reference_profile_is_what_a_server_sees(home: Path) -> None:
+    """Training and held-out queries, apart, embedded and scored as served; out-of-domain ones are in neither."""
+    profile = runtime.reference(home / train.SCORER)
+    data = homes.loaded(home)
+    split_of = dict(zip(data.queries["query_id"], data.splits_Q, strict=True))
+    text_of = dict(zip(data.queries["query_id"], data.queries["text"], strict=True))
+    assert {split_of[name] for name in profile["query_ids_R"]} == {"train"}
+    assert {split_of[name] for name in profile["held_query_ids_H"]} == {"calibration", "validation"}
+    assert "biomedicine" not in set(profile["domains_R"]) | set(profile["held_domains_H"])
+    served = runtime.load(home / train.SCORER).score([text_of[name] for name in profile["held_query_ids_H"][:10]])
+    np.testing.assert_allclose(served.queries_QD, profile["held_queries_HD"][:10].astype(np.float32), atol=1e-3)
+    np.testing.assert_allclose(served.scores_QL, profile["held_scores_HL"][:10], atol=1e-5)
+
+
+def test_training_again_gives_the_same_scorer_and_embeds_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same data and params: same content hash, from cached embeddings and a cached export."""
+    before = artifact.verify(home / train.SCORER).content_hash
+
+    def embedded_again(*_: object, **__: object) -> None:
+        raise AssertionError("a cached text was embedded again")
+
+    monkeypatch.setattr("scorer.encoder.Encoder.embed_in_batches", embedded_again)
+    monkeypatch.setattr("scorer.runtime.OnnxEncoder.embed", embedded_again)
+    monkeypatch.setattr("scorer.export.export_encoder", embedded_again)
+    assert train.run(home)["content_hash"] == before
+
+
+def test_a_new_llm_joins_by_training_again(home: Path) -> None:
+    """Once it has labels enough, the roster has it."""
+    homes.write_params(home, encoder=str(home / "encoder"), min_labels=2)
+    assert train.run(home)["roster"] == [*world.ROSTER, homes.NEWCOMER]
+
+
+def test_no_llm_with_labels_enough_is_an_error(home: Path) -> None:
+    """Nothing is trained on nothing, and the old artifact stays."""
+    homes.write_params(home, encoder=str(home / "encoder"), min_labels=10_000)
+    with pytest.raises(TrainingError, match="no LLM has 10000 training labels"):
+        train.run(home)
+    artifact.verify(home / train.SCORER)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "reason"),
+    [
+        (lambda home: (home / "params.yaml").write_text("train: {}"), ParamsRefused, "params.yaml"),
+        (lambda home: (home / "build" / "dataset" / "labels.parquet").write_bytes(b"x"), TableRefused, "labels.parquet"),
+        (lambda home: homes.write_params(home, encoder=str(home / "nowhere")), EncoderUnknown, "nowhere"),
+    ],
+)
+def test_bad_input_is_said_in_a_sentence(home: Path, spoil, error: type[Exception], reason: str) -> None:
+    """Params, dataset and encoder each name what is wrong; the old artifact stays."""
+    spoil(home)
+    with pytest.raises(error, match=reason):
+        train.run(home)
+    artifact.verify(home / train.SCORER)
+
+
+def test_a_spoiled_cache_is_made_again(tmp_path: Path) -> None:
+    """A cache file nobody can read is as good as none; one that can is added to."""
+    path = tmp_path / "cache.npz"
+    path.write_bytes(b"PK\x03\x04 not really")
+    asked: list[str] = []
+
+    def lengths(texts):
+        asked.extend(texts)
+        yield range(len(texts)), np.array([[len(text)] for text in texts], dtype=np.float32)
+
+    assert embeddings._cached(path, ["a", "bb", "a"], lengths, "test")[:, 0].tolist() == [1, 2, 1]
+    assert embeddings._cached(path, ["ccc", "bb"], lengths, "test")[:, 0].tolist() == [3, 2]
+    assert asked == ["a", "bb", "ccc"]
+
+
+@pytest.mark.slow
+def test_the_packaged_encoder_agrees_with_its_runtime(tmp_path: Path) -> None:
+    """MiniLM, the default: what is served in fp32 is what was trained on, to 1e-4; int8 nearly always chooses alike."""
+    homes.write_dataset(tmp_path / "build" / "dataset", queries=120)
+    homes.write_params(tmp_path, encoder="packaged:all-MiniLM-L6-v2", min_labels=5)
+    train.run(tmp_path)
+    texts = world.world(20, seed=9).texts
+    full, served = (runtime.load(tmp_path / train.SCORER, precision=precision).score(texts) for precision in ("fp32", "int8"))
+    encoder = train.load_encoder(train.params.load(tmp_path / "params.yaml").train)
+    np.testing.assert_allclose(full.queries_QD, encoder.embed(texts), atol=1e-4)
+    assert (full.scores_QL.argmax(axis=1) == served.scores_QL.argmax(axis=1)).mean() >= 0.9

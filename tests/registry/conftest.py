@@ -1,0 +1,62 @@
+"""One real MLflow server for the package's tests; each test has a registered model, a home and a pool of its own."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from registry import versions
+from registry.lineage import Lineage
+from registry.settings import Settings
+from registry.version import Version
+from tests.mlflow_server import MLflow, running
+from tests.scorer import tiny as tiny_scorers
+
+ROSTER = ("a", "b", "c")
+POOL = "llms:\n" + "".join(
+    f"  {llm}:\n    name: The LLM {llm}\n    endpoint: null\n    price: {{input: 0.1, output: 0.2}}\n" for llm in (*ROSTER, "unheard")
+)
+LINEAGE = Lineage(data_hash="d" * 32 + ".dir", dataset_hash="e" * 32 + ".dir", pool_hash="f" * 64, git_commit="1" * 40, git_dirty=False)
+METRICS = {"test.ours.quality": 0.71, "test.ours.quality.low": 0.66, "test.ours.quality.high": 0.76, "test.random.quality": 0.5}
+TRAIN = {"encoder": "tiny", "seconds": 1.5, "history": [{"loss": 1.0}, {"loss": 0.5}]}
+
+
+@pytest.fixture(scope="session")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]:
+    """The server."""
+    with running(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(mlflow: MLflow, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """A project whose registered model is this test's."""
+    home = tmp_path / "home"
+    (home / "registry").mkdir(parents=True)
+    (home / "registry" / "pool.yaml").write_text(POOL)
+    (home / "var").mkdir()
+    return Settings(_env_file=None, home=home, mlflow_url=mlflow.url, scorer_name=re.sub(r"\W+", "-", request.node.name))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> ModuleType:
+    """tests/scorer/tiny.py: real artifacts of a random two-layer encoder."""
+    return tiny_scorers
+
+
+@pytest.fixture
+def register(settings: Settings, tiny: ModuleType, tmp_path: Path) -> Callable[..., Version]:
+    """Registers a tiny scorer: another seed, another version."""
+
+    def make(seed: int = 0, roster: tuple[str, ...] = ROSTER) -> Version:
+        folder = tmp_path / f"scorer-{seed}-{'-'.join(roster)}"
+        if not folder.exists():
+            tiny.tiny_artifact(folder, seed=seed, roster=roster)
+        evaluation = tmp_path / "evaluation"
+        evaluation.mkdir(exist_ok=True)
+        (evaluation / "baselines.csv").write_text("policy,quality\nours,0.71\n")
+        return versions.register(folder, evaluation, METRICS, TRAIN, LINEAGE, params={"train": {"seed": seed}}, settings=settings)
+
+    return make

@@ -1,0 +1,179 @@
+"""Jobs: submitted from any process, done one at a time, never lost."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from registry.errors import JobRefused
+from registry.jobs import Job, Jobs
+from tests.pipelines import dvc_project
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Jobs:
+    return Jobs(tmp_path / "jobs.db")
+
+
+def test_a_job_is_there_from_the_moment_it_is_submitted(jobs: Jobs) -> None:
+    """What was submitted is read back by anyone, in order, with its arguments."""
+    first = jobs.submit("retrain", {"reason": "drift"})
+    second = jobs.submit("promote", {"version": "3"})
+    assert [job.id for job in Jobs(jobs.path).list()] == [first.id, second.id]
+    assert jobs.get(first.id) == first
+    assert (first.kind, first.state, first.arguments, first.progress, first.error) == ("retrain", "queued", {"reason": "drift"}, 0.0, None)
+    assert jobs.get("nobody") is None
+
+
+def test_the_same_key_is_the_same_job(jobs: Jobs) -> None:
+    """However often and from however many threads a verdict is acted on, it makes one job."""
+    with ThreadPoolExecutor(8) as pool:
+        submitted = list(pool.map(lambda _: jobs.submit("retrain", {}, key="verdict-1"), range(24)))
+    assert len({job.id for job in submitted}) == 1
+    assert len(jobs.list()) == 1
+    assert jobs.submit("retrain", {}, key="verdict-2").id != submitted[0].id
+
+
+def test_an_unknown_kind_and_a_bad_file_are_refused(jobs: Jobs, tmp_path: Path) -> None:
+    """A kind nobody does is refused; so is a file that is no database."""
+    with pytest.raises(JobRefused, match=r"'dance'.*retrain, promote, rollback"):
+        jobs.submit("dance", {})  # type: ignore[arg-type]
+    (tmp_path / "text.db").write_text("not a database, but long enough to be read as one" * 30)
+    with pytest.raises(JobRefused, match=r"text\.db: cannot hold jobs"):
+        Jobs(tmp_path / "text.db")
+
+
+def test_a_file_that_breaks_later_is_refused_too(jobs: Jobs) -> None:
+    """Whatever SQLite raises after the file was opened comes as JobRefused."""
+    with sqlite3.connect(jobs.path) as connection:
+        connection.execute("DROP TABLE jobs")
+    for attempt in (jobs.list, lambda: jobs.get("x"), lambda: jobs.submit("retrain", {}), lambda: jobs.claim("x"), jobs.interrupted):
+        with pytest.raises(JobRefused, match=r"jobs\.db: cannot hold jobs \(no such table"):
+            attempt()
+
+
+def test_a_job_is_claimed_once(jobs: Jobs) -> None:
+    """Of many who want to do a job one does; it ends once, and what comes later changes nothing."""
+    job = jobs.submit("retrain", {})
+    with ThreadPoolExecutor(8) as pool:
+        claims = [claim for claim in pool.map(lambda _: jobs.claim(job.id), range(16)) if claim]
+    assert len(claims) == 1
+    assert claims[0].state == "running"
+    jobs.advance(job.id, "train", 1.7)
+    assert (jobs.list()[0].step, jobs.list()[0].progress) == ("train", 1.0)
+    jobs.finish(job.id, "version 4 registered")
+    jobs.fail(job.id, "too late")
+    jobs.advance(job.id, "too late", 0.1)
+    done = jobs.list()[0]
+    assert (done.state, done.step, done.progress, done.error) == ("done", "version 4 registered", 1.0, None)
+    assert jobs.claim(job.id) is None
+
+
+def test_interrupted_jobs_wait_again(jobs: Jobs) -> None:
+    """A job whose worker is gone is waiting; finished ones stay finished."""
+    running, done = jobs.submit("retrain", {}), jobs.submit("retrain", {})
+    jobs.claim(running.id)
+    jobs.claim(done.id)
+    jobs.finish(done.id, "done")
+    assert jobs.interrupted() == 1
+    assert [job.state for job in jobs.list()] == ["queued", "done"]
+
+
+def test_the_queue_holds_no_pickles(jobs: Jobs) -> None:
+    """What lies in the queue is JSON: reading the file runs nobody's code."""
+    job = jobs.submit("retrain", {})
+    with sqlite3.connect(jobs.path) as connection:
+        (data,) = connection.execute("SELECT data FROM task").fetchone()
+    assert job.id in bytes(data).decode()
+    assert bytes(data).startswith(b"[")
+
+
+@contextmanager
+def worker(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """A real worker process of this project, ended at the end."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": str(home), "ROUTEMOA_MLFLOW_URL": "http://127.0.0.1:9"}
+    with (home / "worker.log").open("a") as log:
+        process = subprocess.Popen([sys.executable, "-m", "registry.worker"], cwd=home, env=environment, stdout=log, stderr=log, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(jobs: Jobs, job: Job, *states: str, step: str = "", seconds: float = 90) -> Job:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = jobs.get(job.id)
+        assert found is not None
+        if found.state in states and step in found.step:
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"{found} is not {states} {step!r}. The worker said: {(jobs.path.parents[1] / 'worker.log').read_text()[-2000:]}")
+
+
+@pytest.mark.slow
+def test_a_worker_retrains_survives_kill_9_and_stops_cleanly(tmp_path: Path) -> None:
+    """Progress is seen while the stages run; a killed worker's job is run again by the next one, and so is a stopped one's."""
+    home = dvc_project.make(tmp_path / "home")
+    jobs = Jobs(home / "var" / "jobs.db")
+    (home / "stage-waits").touch()
+    job = jobs.submit("retrain", {"reasons": ["queries are novel"]})
+    with worker(home) as first:
+        running = wait_for(jobs, job, "running", step="2 of 3")
+        assert 0 < running.progress < 1
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    with worker(home) as second:
+        time.sleep(1)
+        wait_for(jobs, job, "running", step="2 of 3")
+        refused = subprocess.run(
+            [sys.executable, "-m", "registry.worker"],
+            env={**os.environ, "ROUTEMOA_HOME": str(home)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert refused.returncode == 1
+        assert "another worker runs" in refused.stderr
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(timeout=40) == 0
+    waiting = jobs.get(job.id)
+    assert waiting is not None
+    assert waiting.state == "queued"
+    (home / "stage-waits").unlink()
+    with worker(home):
+        done = wait_for(jobs, job, "done", "failed")
+        assert (done.state, done.step) == ("done", "scorer version 7 registered, gate passed")
+        assert done.started_at is not None
+        assert done.ended_at is not None
+        promote = jobs.submit("promote", {"version": "7"})
+        failed = wait_for(jobs, promote, "failed")
+        assert "http://127.0.0.1:9" in (failed.error or "")
+
+
+def test_many_processes_may_write_at_once(tmp_path: Path) -> None:
+    """Submitting from several `Jobs` of one file at the same time loses none."""
+
+    def submit(count: int) -> None:
+        jobs = Jobs(tmp_path / "jobs.db")
+        for at in range(count):
+            jobs.submit("retrain", {"at": at})
+
+    threads = [threading.Thread(target=submit, args=(10,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(Jobs(tmp_path / "jobs.db").list()) == 40

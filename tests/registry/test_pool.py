@@ -1,0 +1,198 @@
+"""The pool file: what is read, what is refused and how, and how it grows."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixture.llm import Endpoint, Price
+from registry import pool
+from registry.entry import check_id
+from registry.errors import LLMUnknown, PoolRefused
+
+OWN = Path(__file__).parents[2] / "registry" / "pool.yaml"
+ENDPOINT = {"base_url": "http://127.0.0.1:8000/v1", "served_name": "n", "api_key_env": None}
+ENTRY: dict[str, Any] = {"name": "N", "endpoint": ENDPOINT, "price": {"input": 1, "output": 2}}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A copy of the project's own pool."""
+    return Path(shutil.copy(OWN, tmp_path / "pool.yaml"))
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    """A pool file with this text."""
+    path = tmp_path / "pool.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_projects_own_pool_is_sound() -> None:
+    """The pool we ship has at least four LLMs to route among, in file order."""
+    llms = pool.load(OWN).llms
+    assert llms[0].id == "smollm2-135m"
+    assert llms[0].endpoint == Endpoint("http://127.0.0.1:8101/v1", "smollm2-135m", None)
+    assert len(llms) >= 4
+
+
+def test_only_the_retired_are_out(file: Path) -> None:
+    """Active and candidate LLMs are asked and trained on; retired ones are known, but never used."""
+    pool.append(file, "coming", {**ENTRY, "status": "candidate"})
+    pool.append(file, "gone", {**ENTRY, "status": "retired"})
+    known = pool.load(file)
+    assert {"coming", "gone"} <= {llm.id for llm in known.llms}
+    assert [llm.id for llm in known.active][-1] == "coming"
+
+
+def test_a_recorded_llm_has_no_endpoint(file: Path) -> None:
+    """`endpoint: null` is said, never forgotten: it means that answers are known from files."""
+    assert pool.append(file, "recorded", {**ENTRY, "endpoint": None}).endpoint is None
+    with pytest.raises(PoolRefused, match=r"llms.other.endpoint: missing"):
+        pool.append(file, "other", {key: value for key, value in ENTRY.items() if key != "endpoint"})
+
+
+def test_an_unknown_llm_is_answered_with_near_ids() -> None:
+    """A misspelt id names the ones it may have meant."""
+    with pytest.raises(LLMUnknown, match=r"'qwen-coder-1.5b'.*qwen-coder-1-5b"):
+        pool.load(OWN).by_id("qwen-coder-1.5b")
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"nmae": "N"}, "llms.x.nmae: unknown key; did you mean name?"),
+        ({"price": {"input": -1, "output": 2}}, r"llms.x.price.input: .*greater than or equal to 0 \(found -1\)"),
+        ({"price": {"input": float("nan"), "output": 2}}, r"llms.x.price.input: .*\(found nan\)"),
+        ({"price": {"input": True, "output": 2}}, "llms.x.price.input: is a truth value"),
+        ({"price": {"input": 1}}, "llms.x.price.output: missing"),
+        ({"price": {"inptu": 1, "input": 1, "output": 2}}, r"llms.x.price.inptu: unknown key; did you mean input"),
+        ({"status": "live"}, r"llms.x.status: .*\(found 'live'\)"),
+        ({"capabilities": ["telepathy"]}, r"llms.x.capabilities.0: .*\(found 'telepathy'\)"),
+        ({"context_window": 0}, r"llms.x.context_window: .*\(found 0\)"),
+        ({"limits": {"total_s": 0}}, r"llms.x.limits.total_s: .*\(found 0\)"),
+        ({"endpoint": {**ENDPOINT, "base_url": "127.0.0.1:8000"}}, r"base_url: is not an http\(s\) address"),
+        ({"endpoint": {**ENDPOINT, "base_url": "file:///etc/passwd"}}, r"base_url: is not an http\(s\) address"),
+        ({"endpoint": {**ENDPOINT, "base_url": "http://h/v1?key=1"}}, "base_url: has a query"),
+        ({"endpoint": {**ENDPOINT, "served_name": ""}}, "served_name: "),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_value(file: Path, changed: dict[str, Any], complaint: str) -> None:
+    """Whatever is wrong in an entry: file, entry, field and value are in the message, and the file stays as it was."""
+    before = file.read_bytes()
+    with pytest.raises(PoolRefused, match=complaint) as refused:
+        pool.append(file, "x", {**ENTRY, **changed})
+    assert str(file) in str(refused.value)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [{**ENDPOINT, "api_key_env": "sk-topsecret"}, {**ENDPOINT, "base_url": "https://me:topsecret@host/v1"}],
+)
+def test_a_secret_is_refused_and_not_repeated(file: Path, endpoint: dict[str, Any]) -> None:
+    """A key or password pasted into the pool is refused, and the message does not carry it into a log."""
+    with pytest.raises(PoolRefused, match="environment variable") as refused:
+        pool.append(file, "x", {**ENTRY, "endpoint": endpoint})
+    assert "topsecret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "llm_id", ["gpt-4.1", "Upper", "-x", "a b", "", "a/b", "../x", "12", "routemoa", "routemoa-single", "x" * 65, 12, None]
+)
+def test_an_id_that_is_no_slug_is_refused(file: Path, llm_id: Any) -> None:
+    """Ids go into file names, URLs and DVC keys; virtual models keep their names."""
+    with pytest.raises(PoolRefused, match="the id"):
+        pool.append(file, llm_id, ENTRY)
+
+
+@given(st.from_regex(r"[a-z0-9][a-z0-9-]{0,63}", fullmatch=True))
+def test_every_slug_is_an_id(llm_id: str) -> None:
+    """Any slug is taken, but for plain numbers and the virtual models' names."""
+    if llm_id.isdigit() or llm_id in {"routemoa", "routemoa-single"}:
+        with pytest.raises(ValueError, match="the id"):
+            check_id(llm_id)
+    else:
+        assert check_id(llm_id) == llm_id
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("llms:\n  a: {name: x\n  b: 1\n", "line 3: not valid YAML"),
+        ("llms:\n  a: {}\n  a: {}\n", 'line 3: not valid YAML: found duplicate key "a"'),
+        ("llms:\n  a:\n    name: x\n    name: y\n", 'line 4: not valid YAML: found duplicate key "name"'),
+        ("llms: [a]\n", "llms is a CommentedSeq, not a mapping"),
+        ("llms:\n  a: 3\n", r"llms.a: .*\(found 3\)"),
+        ("llm: {}\n", r"expected one key `llms`, found \['llm'\]"),
+        ("", "expected one key `llms`"),
+        ("llms:\n  a: !!python/object:os.system {}\n", "llms.a"),
+        ("llms:\n  a: \x00\n", "not valid YAML"),
+    ],
+)
+def test_a_malformed_file_is_refused_with_its_line(tmp_path: Path, text: str, complaint: str) -> None:
+    """A broken pool file names itself, the line, and the problem."""
+    with pytest.raises(PoolRefused, match=complaint):
+        pool.load(written(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """Running outside the project says so."""
+    with pytest.raises(PoolRefused, match=r"pool.yaml: cannot be read.*project's root"):
+        pool.load(tmp_path / "pool.yaml")
+
+
+def test_all_complaints_come_at_once(tmp_path: Path) -> None:
+    """An entry with two faults is corrected in one go."""
+    with pytest.raises(PoolRefused, match=r"llms.a.price.input.*llms.a.nmae"):
+        pool.load(written(tmp_path, "llms:\n  a: {name: x, endpoint: null, price: {input: -1, output: 1}, nmae: y}\n"))
+
+
+def test_an_append_adds_lines_and_changes_none(file: Path) -> None:
+    """Comments and layout of the file stay: the diff of a new LLM is the new LLM."""
+    before = file.read_text()
+    llm = pool.append(file, "new", {**ENTRY, "name": "It's: a #name", "capabilities": ["json"]})
+    after = file.read_text()
+    assert after.startswith(before)
+    assert pool.load(file).by_id("new") == llm
+    assert llm.price == Price(1, 2)
+    assert {"prompt", "decoding", "ask_at_most"} <= {line.strip().split(":")[0] for line in after[len(before) :].splitlines()}
+
+
+def test_an_append_to_an_empty_pool(tmp_path: Path) -> None:
+    """The first LLM can be added by command."""
+    file = written(tmp_path, "# mine\nllms:\n")
+    pool.append(file, "first", ENTRY)
+    assert [llm.id for llm in pool.load(file).llms] == ["first"]
+    assert file.read_text().startswith("# mine\n")
+
+
+def test_an_id_is_given_once(file: Path) -> None:
+    """A second LLM under a taken id is refused, a retired one's included."""
+    pool.append(file, "gone", {**ENTRY, "status": "retired"})
+    with pytest.raises(PoolRefused, match=r"llms.gone already exists.*another id"):
+        pool.append(file, "gone", ENTRY)
+
+
+def test_a_lock_held_elsewhere_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who cannot get the file's lock is told to try again; the file is as it was."""
+    monkeypatch.setattr(pool, "LOCK_WAIT_S", 0.1)
+    before = file.read_bytes()
+    with FileLock(file.with_name(f".{file.name}.lock")), pytest.raises(PoolRefused, match=r"another process holds its lock.*[Tt]ry again"):
+        pool.append(file, "late", ENTRY)
+    assert file.read_bytes() == before
+    assert pool.append(file, "late", ENTRY).id == "late"
+
+
+def test_appends_at_once_are_all_kept(file: Path) -> None:
+    """Processes that add LLMs at the same moment do not lose each other's entry."""
+    before = len(pool.load(file).llms)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda i: pool.append(file, f"llm-{i}", ENTRY), range(12)))
+    assert len(pool.load(file).llms) == before + 12
+    assert not [path for path in file.parent.iterdir() if path.suffix not in {".yaml", ".lock"}]

@@ -1,0 +1,233 @@
+"""The sync follows a real MLflow server's `champion` and publishes real artifacts."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from registry import publish, versions
+from registry.errors import RegistryError
+from registry.settings import Settings
+from registry.sync import RETRY_S, Sync
+from registry.version import Version
+from scorer import artifact
+from tests.mlflow_server import MLflow
+
+Register = Callable[..., Version]
+
+
+def champion(settings: Settings, version: Version) -> None:
+    """What a person does in the MLflow UI: sets the alias, and nothing else."""
+    MlflowClient(tracking_uri=settings.mlflow_url).set_registered_model_alias(settings.scorer_name, "champion", version.version)
+
+
+def events(settings: Settings) -> list[dict[str, Any]]:
+    """What happened on this host."""
+    path = settings.var / "events.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def stored(mlflow: MLflow, version: Version) -> Path:
+    """Where the server keeps this version's files."""
+    return next(mlflow.artifacts.glob(f"*/{version.run_id}/artifacts/scorer"))
+
+
+def test_a_promotion_in_the_ui_is_live_within_five_seconds(settings: Settings, register: Register) -> None:
+    """The real process: alias set, files published and verified in under 5 s, `previous` set, then SIGTERM ends it cleanly."""
+    first, second = register(0), register(1)
+    environment = {**os.environ, "ROUTEMOA_HOME": str(settings.home), "ROUTEMOA_MLFLOW_URL": settings.mlflow_url}
+    environment["ROUTEMOA_SCORER_NAME"] = settings.scorer_name
+    champion(settings, first)
+    process = subprocess.Popen([sys.executable, "-m", "registry.sync"], env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for(settings, "1", seconds=60)
+        champion(settings, second)
+        began = time.monotonic()
+        wait_for(settings, "2", seconds=20)
+        took = time.monotonic() - began
+        while "previous" not in versions.find("1", settings=settings).aliases and time.monotonic() - began < 20:
+            time.sleep(0.1)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=20)[0]
+    assert took < 5
+    assert artifact.verify(settings.var / "scorers" / "2").content_hash == second.content_hash
+    assert versions.find("previous", settings=settings).version == "1"
+    assert versions.find("champion", settings=settings).aliases == ("champion",)
+    assert process.returncode == 0
+    assert [json.loads(line)["event"] for line in said.splitlines()][:2] == ["following", "scorer_published"]
+
+
+def wait_for(settings: Settings, version: str, seconds: float) -> None:
+    """Returns when `version` is published; fails after `seconds`."""
+    give_up = time.monotonic() + seconds
+    while publish.current(settings.var).version != version:
+        assert time.monotonic() < give_up, f"version {version} was not published within {seconds} s"
+        time.sleep(0.05)
+
+
+def test_nothing_to_follow_publishes_nothing(settings: Settings, register: Register) -> None:
+    """A challenger alone is not served."""
+    register(0)
+    Sync(settings).step(0.0)
+    assert publish.current(settings.var) == publish.Current()
+
+
+def test_a_corrupted_artifact_is_never_published(settings: Settings, register: Register, mlflow: MLflow) -> None:
+    """Files changed in storage: the old version stays, an event says why, the version is tagged, and it is not hammered."""
+    sync = Sync(settings)
+    champion(settings, register(0))
+    sync.step(0.0)
+    bad = register(1)
+    with (stored(mlflow, bad) / artifact.WEIGHTS).open("r+b") as file:
+        file.seek(-4, os.SEEK_END)
+        file.write(b"\x00\x00\x80\x3f")
+    champion(settings, bad)
+    for now in (1.0, 2.0, 3.0 + RETRY_S):
+        sync.step(now)
+    assert publish.current(settings.var).version == "1"
+    assert sorted(path.name for path in (settings.var / "scorers").iterdir()) == ["1", "current.json"]
+    refused = [event for event in events(settings) if event["event"] == "scorer_refused"]
+    assert [(event["version"], event["kind"], event["still_serving"]) for event in refused] == [("2", "ArtifactRefused", "1")]
+    assert versions.find("2", settings=settings).tags["refused"].startswith("version 2/scorer.safetensors: its sha256 is not")
+    assert versions.rollback(settings=settings).version == "1"
+
+
+def test_sound_files_that_were_not_registered_are_refused(settings: Settings, register: Register, mlflow: MLflow, tiny: ModuleType) -> None:
+    """A whole artifact put in the place of the registered one verifies by itself, and is refused all the same."""
+    version = register(0)
+    place = stored(mlflow, version)
+    shutil.rmtree(place)
+    tiny.tiny_artifact(place, seed=2, roster=version.roster)
+    champion(settings, version)
+    Sync(settings).step(0.0)
+    assert publish.current(settings.var).version is None
+    assert "not the ones that were registered" in events(settings)[0]["reason"]
+
+
+def test_a_roster_the_pool_does_not_know_waits_for_the_pool(settings: Settings, register: Register) -> None:
+    """A scorer that could choose an LLM nobody can reach is not loaded; when the pool knows the LLM, it is."""
+    version = register(0, roster=("a", "unheard"))
+    whole = settings.pool_file.read_text()
+    settings.pool_file.write_text(whole[: whole.index("  unheard:")])
+    champion(settings, version)
+    sync = Sync(settings)
+    sync.step(0.0)
+    assert "unheard" in events(settings)[0]["reason"]
+    assert "refused" not in versions.find("1", settings=settings).tags
+    settings.pool_file.write_text(whole)
+    sync.step(RETRY_S / 2)
+    assert publish.current(settings.var).version is None
+    sync.step(RETRY_S + 1)
+    assert publish.current(settings.var).version == "1"
+
+
+def test_a_rollback_is_served_from_the_kept_folder(settings: Settings, register: Register, mlflow: MLflow) -> None:
+    """Going back needs no download: the folder is still here, and is checked again."""
+    sync = Sync(settings)
+    for seed in (0, 1):
+        versions.promote(register(seed).version, override="test", settings=settings)
+        sync.step(0.0)
+    shutil.rmtree(stored(mlflow, versions.find("1", settings=settings)))
+    versions.rollback(settings=settings)
+    sync.step(1.0)
+    assert publish.current(settings.var).version == "1"
+    assert versions.find("champion", settings=settings).version == "1"
+    with pytest.raises(RegistryError, match="no previous champion"):
+        versions.rollback(settings=settings)
+
+
+def test_a_damaged_folder_is_fetched_again(settings: Settings, register: Register) -> None:
+    """A version whose local files were damaged while another served is downloaded anew into another folder."""
+    sync = Sync(settings)
+    first, second = register(0), register(1)
+    for version in (first, second):
+        champion(settings, version)
+        sync.step(0.0)
+    (settings.var / "scorers" / "1" / artifact.ROSTER).unlink()
+    champion(settings, first)
+    sync.step(1.0)
+    now = publish.current(settings.var)
+    assert now.version == "1"
+    assert now.folder == f"1-{first.content_hash[:12]}"
+    assert artifact.verify(settings.var / "scorers" / now.folder).content_hash == first.content_hash
+
+
+def test_five_versions_are_kept(settings: Settings, register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder does not grow without end; what serves is never removed."""
+    monkeypatch.setattr(publish, "GRACE_S", 0.0)
+    sync = Sync(settings)
+    for seed in range(7):
+        champion(settings, register(seed))
+        sync.step(float(seed))
+    kept = {path.name for path in (settings.var / "scorers").iterdir() if path.is_dir()}
+    assert kept == {"3", "4", "5", "6", "7"}
+
+
+def test_a_full_disk_keeps_the_last_good_version(settings: Settings, register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that cannot be stored is an event; nothing half-written is left, the old one serves."""
+    sync = Sync(settings)
+    champion(settings, register(0))
+    sync.step(0.0)
+    champion(settings, register(1))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(publish.versions, "download", full)
+    sync.step(1.0)
+    assert publish.current(settings.var).version == "1"
+    assert events(settings)[-1]["reason"].endswith("No space left on device")
+    assert not list((settings.var / "scorers").glob(".incoming-*"))
+
+
+def test_a_damaged_current_file_is_published_again(settings: Settings, register: Register) -> None:
+    """Half a `current.json` is no reason to stop."""
+    champion(settings, register(0))
+    Sync(settings).step(0.0)
+    (settings.var / "scorers" / "current.json").write_text('{"version": "1"')
+    Sync(settings).step(0.0)
+    assert publish.current(settings.var).version == "1"
+
+
+def test_one_sync_a_host(settings: Settings) -> None:
+    """A second process says that one already runs, and ends."""
+    import threading
+
+    from filelock import FileLock
+
+    from registry.sync import run
+
+    (settings.var / "scorers").mkdir()
+    with FileLock(settings.var / "scorers" / ".sync.lock"), pytest.raises(RegistryError, match="already follows"):
+        run(settings, threading.Event())
+
+
+def test_mlflow_killed_and_back(settings: Settings, register: Register, mlflow: MLflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without MLflow the last good version stays published and one line says so; when it is back, following goes on."""
+    sync = Sync(settings)
+    champion(settings, register(0))
+    second = register(1)
+    sync.step(0.0)
+    mlflow.kill()
+    try:
+        for now in (1.0, 2.0):
+            sync.step(now)
+        assert publish.current(settings.var).version == "1"
+        assert artifact.verify(settings.var / "scorers" / "1")
+        assert capsys.readouterr().out.count("registry_unreachable") == 1
+    finally:
+        mlflow.start()
+    champion(settings, second)
+    sync.step(3.0)
+    assert publish.current(settings.var).version == "2"

@@ -1,0 +1,182 @@
+"""Scorer versions against a real MLflow server."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException, RestException
+
+from registry import versions
+from registry.errors import PromotionRefused, RegistryFailed, RegistryUnreachable, VersionUnknown
+from registry.gate import GateResult
+from registry.mlflow_door import Door
+from registry.settings import Settings
+from registry.version import Version
+from scorer import artifact
+from scorer.errors import ArtifactRefused
+
+Register = Callable[..., Version]
+PASSED = GateResult(True, ("Overall: better.",), {"quality": 0.71, "overall.low": 0.01, "maths.low": -0.02})
+FAILED = GateResult(False, ("Overall: worse.",), {"quality": 0.41})
+
+
+def test_same_content_is_the_same_version(settings: Settings, register: Register) -> None:
+    """Registering the same files twice gives one version and one run; other files give another."""
+    first, again, other = register(0), register(0), register(1)
+    assert again == first
+    assert (first.version, other.version) == ("1", "2")
+    assert [one.version for one in versions.versions(settings=settings)] == ["2", "1"]
+
+
+def test_a_registered_version_is_the_challenger(settings: Settings, register: Register) -> None:
+    """`challenger` follows the newest registration, and never lands on the champion."""
+    first = register(0)
+    assert first.aliases == ("challenger",)
+    versions.promote(first.version, override="the first", settings=settings)
+    assert register(0).aliases == ("champion",)
+    assert register(1).aliases == ("challenger",)
+
+
+def test_a_run_holds_params_metrics_history_tables_and_lineage(settings: Settings, register: Register) -> None:
+    """Everything a reviewer asks of a version is in its run: settings, figures, loss per epoch, tables, DVC's hash, the commit."""
+    version = register(0)
+    client = MlflowClient(tracking_uri=settings.mlflow_url)
+    run = client.get_run(version.run_id)
+    assert run.data.params == {"encoder": "tiny", "train/seed": "0"}
+    assert run.data.metrics["test.ours.quality"] == 0.71
+    assert [(point.step, point.value) for point in client.get_metric_history(version.run_id, "train/history/loss")] == [(0, 1.0), (1, 0.5)]
+    (dataset,) = run.inputs.dataset_inputs
+    assert dataset.dataset.digest == "d" * 8
+    assert {tag.key: tag.value for tag in dataset.tags}["data_hash"] == "d" * 32 + ".dir"
+    assert [file.path for file in client.list_artifacts(version.run_id, "evaluation")] == ["evaluation/baselines.csv"]
+    assert run.info.status == "FINISHED"
+    assert version.tags["git_commit"] == "1" * 40
+
+
+def test_the_description_is_a_readable_card(register: Register) -> None:
+    """The version's page in MLflow shows figures with intervals beside baselines, the roster's prices, the gate and how to promote."""
+    text = register(0).description
+    assert "| ours | 0.71 [0.66, 0.76] |" in text
+    assert "| random | 0.5 |" in text
+    assert "| `a` | The LLM a | 0.1 / 0.2 |" in text
+    assert "**Not run**" in text
+    assert "routemoa promote 1" in text
+
+
+def test_the_gate_is_written_into_the_version(settings: Settings, register: Register) -> None:
+    """Passed or failed, the gate's reasons stand in tags and description, and registering again keeps them."""
+    number = register(0).version
+    assert versions.judged(number, FAILED, settings=settings).gate == "failed"
+    passed = versions.judged(number, PASSED, settings=settings)
+    assert passed.gate == "passed"
+    assert passed.reasons == ("Overall: better.",)
+    assert passed.tags["gate.overall.low"] == "0.01"
+    assert "**Passed**\n\n- Overall: better." in passed.description
+    assert "worse" not in passed.description
+    assert register(0).description == passed.description
+
+
+def test_promotion_needs_a_passed_gate(settings: Settings, register: Register) -> None:
+    """A version whose gate failed or was not run is not promoted; overriding is possible, and recorded."""
+    number = register(0).version
+    with pytest.raises(PromotionRefused, match="its gate was not run"):
+        versions.promote(number, settings=settings)
+    versions.judged(number, FAILED, settings=settings)
+    with pytest.raises(PromotionRefused, match="Overall: worse"):
+        versions.promote(number, settings=settings)
+    assert versions.champion(settings=settings) is None
+    assert versions.promote(number, override="nothing else is there", settings=settings).tags["override"] == "nothing else is there"
+
+
+def test_promotion_keeps_the_previous_champion(settings: Settings, register: Register) -> None:
+    """`champion` moves, the one before becomes `previous`, the spent `challenger` goes."""
+    for seed in (0, 1):
+        number = register(seed).version
+        versions.judged(number, PASSED, settings=settings)
+        versions.promote(number, settings=settings)
+    assert {one.version: one.aliases for one in versions.versions(settings=settings)} == {"2": ("champion",), "1": ("previous",)}
+
+
+def test_promoting_the_champion_again_ends_a_promotion_that_stopped_half_way(settings: Settings, register: Register) -> None:
+    """Where only the alias was moved, doing it again clears the spent `challenger`."""
+    number = register(0).version
+    Door(settings.mlflow_url, settings.scorer_name).point("champion", number)
+    assert versions.find("challenger", settings=settings).version == number
+    assert versions.promote(number, override="again", settings=settings).aliases == ("champion",)
+
+
+def test_rollback_returns_to_the_previous_champion_once(settings: Settings, register: Register) -> None:
+    """Rolling back restores the champion before; a version that was left is never what a further rollback returns to."""
+    for seed in (0, 1):
+        versions.promote(register(seed).version, override="test", settings=settings)
+    assert versions.rollback(settings=settings).version == "1"
+    versions.settle(versions.find("champion", settings=settings), versions.find("2", settings=settings), settings=settings)
+    with pytest.raises(VersionUnknown, match="no previous champion"):
+        versions.rollback(settings=settings)
+    assert versions.find("champion", settings=settings).version == "1"
+
+
+def test_a_version_rolled_back_can_be_promoted_again(settings: Settings, register: Register) -> None:
+    """The mark a rollback leaves goes with the next promotion."""
+    for seed in (0, 1):
+        versions.promote(register(seed).version, override="test", settings=settings)
+    versions.rollback(settings=settings)
+    assert "rolled_back" not in versions.promote("2", override="mended", settings=settings).tags
+    assert versions.rollback(settings=settings).version == "1"
+
+
+def test_a_refused_version_is_not_promoted_and_registers_anew(settings: Settings, register: Register) -> None:
+    """Files that a host refused are no champion, whoever asks; the same content can be registered afresh."""
+    number = register(0).version
+    versions.refuse(number, "encoder.onnx: its sha256 is not the one in manifest.json.", settings=settings)
+    with pytest.raises(PromotionRefused, match="refused by a host"):
+        versions.promote(number, override="please", settings=settings)
+    assert register(0).version == "2"
+
+
+def test_an_unsound_artifact_is_not_registered(settings: Settings, register: Register, tmp_path: Path) -> None:
+    """What the servers would refuse never reaches the registry."""
+    register(0)
+    folder = tmp_path / "scorer-0-a-b-c"
+    (folder / artifact.WEIGHTS).write_bytes(b"not weights")
+    with pytest.raises(ArtifactRefused, match="sha256"):
+        register(0)
+    assert len(versions.versions(settings=settings)) == 1
+
+
+def test_downloaded_files_are_the_registered_ones(settings: Settings, register: Register, tmp_path: Path) -> None:
+    """A download is complete: its manifest verifies and has the registered content."""
+    version = register(0)
+    assert artifact.verify(versions.download("1", tmp_path / "got", settings=settings)).content_hash == version.content_hash
+
+
+def test_an_unknown_version_is_named(settings: Settings, register: Register) -> None:
+    """Asking for a version nobody registered says which, and where to look."""
+    register(0)
+    with pytest.raises(VersionUnknown, match=r"Scorer version '77' is not in MLflow at .*routemoa list"):
+        versions.promote("77", settings=settings)
+    with pytest.raises(VersionUnknown, match="No scorer version is previous"):
+        versions.find("previous", settings=settings)
+
+
+def test_an_empty_registry_is_no_error(settings: Settings) -> None:
+    """Before the first registration there is no champion, and the list is empty."""
+    assert versions.champion(settings=settings) is None
+    assert versions.versions(settings=settings) == []
+
+
+def test_a_server_that_is_down_is_named(settings: Settings) -> None:
+    """Nothing listens: the error names the URL and how to start it."""
+    nowhere = settings.model_copy(update={"mlflow_url": "http://127.0.0.1:9"})
+    with pytest.raises(RegistryUnreachable, match=r"http://127.0.0.1:9 does not answer.*routemoa up"):
+        versions.champion(settings=nowhere)
+
+
+@pytest.mark.parametrize("code", ["INTERNAL_ERROR", "PERMISSION_DENIED", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS"])
+def test_every_exception_of_mlflow_is_translated(code: str) -> None:
+    """No exception of MLflow's passes its door."""
+    with pytest.raises(RegistryFailed, match="of its own"), Door("http://127.0.0.1:9", "x")._translated():
+        raise RestException({"error_code": code, "message": "of its own"})
+    with pytest.raises(RegistryFailed), Door("http://127.0.0.1:9", "x")._translated():
+        raise MlflowException("anything else")

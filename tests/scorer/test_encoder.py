@@ -1,0 +1,111 @@
+"""Encoders by transformers: pooling, truncation, DeBERTa, and the way to ONNX."""
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+from transformers import BertModel, DebertaV2Config, DebertaV2Model, PreTrainedTokenizerFast
+
+from scorer import artifact, encoder, export
+from scorer.errors import EncoderUnknown
+from scorer.runtime import OnnxEncoder
+
+TEXTS = ["what is the sum of 1 and 2 ?", "write a function", "who", "law " * 50]
+
+
+def saved(folder: Path, backbone: torch.nn.Module, tokenizer: Tokenizer) -> Path:
+    """A folder as `save_pretrained` leaves it."""
+    backbone.save_pretrained(folder)  # type: ignore[operator]
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def deberta(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> encoder.Encoder:
+    """A small random DeBERTa-v3 (v2 architecture with v3's shared, log-bucketed positions), loaded from a folder."""
+    tokenizer = tiny.tiny_encoder().tokenizer
+    torch.manual_seed(0)
+    config = DebertaV2Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        relative_attention=True,
+        position_buckets=16,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        pos_att_type=["p2c", "c2p"],
+        position_biased_input=False,
+        type_vocab_size=0,
+        initializer_range=0.3,
+    )
+    return encoder.load(saved(tmp_path_factory.mktemp("deberta"), DebertaV2Model(config), tokenizer), max_tokens=32)
+
+
+def test_deberta_is_pooled_by_its_first_token(deberta: encoder.Encoder) -> None:
+    """As in the paper: the embedding is the first token's state, at length 1."""
+    assert deberta.pooling == "first"
+    ids, mask = deberta.batch(TEXTS[:1])
+    with torch.no_grad():
+        state_D = deberta.backbone(input_ids=ids, attention_mask=mask).last_hidden_state[0, 0]
+    np.testing.assert_allclose(deberta.embed(TEXTS[:1])[0], (state_D / state_D.norm()).numpy(), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_deberta_survives_onnx(deberta: encoder.Encoder, tmp_path: Path) -> None:
+    """Its ONNX graph agrees to 1e-4 at every length; int8 points the same way."""
+    export.export_encoder(deberta, tmp_path)
+    tokenizer = (tmp_path / artifact.TOKENIZER).read_bytes()
+    expected = deberta.embed(TEXTS)
+    for precision, atol in (("fp32", 1e-4), ("int8", 0.3)):
+        found = OnnxEncoder((tmp_path / artifact.ENCODERS[precision]).read_bytes(), tokenizer, max_tokens=32).embed(TEXTS)
+        np.testing.assert_allclose(found, expected, atol=atol)
+        assert ((found * expected).sum(axis=1) > 0.95).all()
+
+
+def test_the_end_of_a_text_is_read(tiny: ModuleType) -> None:
+    """Truncation is from the left: what is asked stands at the end."""
+    tiny_encoder = tiny.tiny_encoder(max_tokens=8)
+    long, short = tiny_encoder.embed(["law " * 100 + "what is the sum of 1", "what is the sum of 1"])
+    np.testing.assert_allclose(long, short, atol=1e-5)
+    assert np.abs(tiny_encoder.embed(["what is the sum of 1 " + "law " * 100])[0] - short).max() > 0.01
+
+
+def test_padding_changes_nothing(tiny: ModuleType) -> None:
+    """A text in a batch of longer ones embeds as alone, in the order asked."""
+    tiny_encoder = tiny.tiny_encoder()
+    together = tiny_encoder.embed(TEXTS, batch_size=4)
+    np.testing.assert_allclose(together, np.concatenate([tiny_encoder.embed([text]) for text in TEXTS]), atol=1e-5)
+
+
+def test_pooling_written_beside_the_weights_is_followed(tiny: ModuleType, tmp_path: Path) -> None:
+    """sentence-transformers' 1_Pooling/config.json decides; without it a BERT is averaged."""
+    made = tiny.tiny_encoder()
+    assert isinstance(made.backbone, BertModel)
+    folder = saved(tmp_path / "bert", made.backbone, made.tokenizer)
+    assert encoder.load(folder, max_tokens=16).pooling == "mean"
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    assert encoder.load(folder, max_tokens=16).pooling == "first"
+    assert encoder.load(folder, max_tokens=9_999).max_tokens == 64  # no more than the encoder has positions for
+
+
+def test_the_fingerprint_follows_everything_an_embedding_depends_on(tiny: ModuleType) -> None:
+    """Same weights, same hash; other weights or another truncation, another."""
+    assert tiny.tiny_encoder().fingerprint() == tiny.tiny_encoder().fingerprint()
+    assert (
+        len({tiny.tiny_encoder().fingerprint(), tiny.tiny_encoder(seed=1).fingerprint(), tiny.tiny_encoder(max_tokens=16).fingerprint()})
+        == 3
+    )
+
+
+def test_an_unknown_encoder_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No such folder: what was asked for and what to set."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(EncoderUnknown, match=r"encoder .*nowhere.*train\.encoder"):
+        encoder.load(tmp_path / "nowhere", max_tokens=16)

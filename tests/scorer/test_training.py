@@ -1,0 +1,174 @@
+"""Start, training and calibration in a world whose best LLM is known."""
+
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from scorer import calibration, metrics
+from scorer.errors import TrainingError
+from scorer.head import Head
+from scorer.start import Shrinkage, group_rates, masked_ridge, starting_weights
+from scorer.training import Embedded, Plan, Trained, train
+
+PLAN = Plan(epochs=6, patience=3, shrinkage=Shrinkage(groups=4, dims=16))
+
+
+def trained(worlds: ModuleType, plan: Plan = PLAN, *, missing: float = 0.0, seed: int = 1) -> Trained:
+    """A head from 400 training and 150 validation queries."""
+    fit, held = worlds.world(400, seed=seed, missing=missing), worlds.world(150, seed=2)
+    return train(worlds.ROSTER, Embedded(fit.queries_QD, fit.labels_QL), Embedded(held.queries_QD, held.labels_QL), plan)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.6])
+def test_the_known_best_llm_is_chosen(worlds: ModuleType, missing: float) -> None:
+    """On new queries the trained head picks the truly best LLM nearly always, even with most labels missing."""
+    fresh = worlds.world(300, seed=3)
+    logits_QL = trained(worlds, missing=missing).weights.logits(fresh.queries_QD)
+    assert (logits_QL.argmax(axis=1) == fresh.best_Q).mean() > 0.95
+
+
+def test_the_same_seed_gives_the_same_weights(worlds: ModuleType) -> None:
+    """Training is a function of data and seed, and leaves the caller's dice alone."""
+    torch.manual_seed(5)
+    first = trained(worlds)
+    after = torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(after, torch.rand(1))
+    np.testing.assert_array_equal(first.weights.llms_LK, trained(worlds).weights.llms_LK)
+    assert not np.array_equal(first.weights.llms_LK, trained(worlds, replace(PLAN, seed=7)).weights.llms_LK)
+
+
+def test_numpy_and_torch_agree(worlds: ModuleType) -> None:
+    """`Weights.logits`, which serves, is `Head.forward`, which trains."""
+    queries_QD = worlds.world(50, seed=4).queries_QD
+    weights = trained(worlds).weights
+    _, logits_QL = Head(weights)(torch.tensor(queries_QD))
+    np.testing.assert_allclose(weights.logits(queries_QD), logits_QL.detach().numpy(), atol=1e-4)
+
+
+def test_strong_decay_returns_to_the_start(worlds: ModuleType) -> None:
+    """Weight decay pulls towards the start, not to zero: at its strongest, training goes nowhere."""
+    fit = worlds.world(400, seed=1)
+    start = starting_weights(worlds.ROSTER, fit.queries_QD, fit.labels_QL, PLAN.shrinkage, PLAN.seed)
+    bound = trained(worlds, replace(PLAN, weight_decay=1 / PLAN.learning_rate, patience=99)).weights
+    np.testing.assert_allclose(bound.prior_GL, start.prior_GL, atol=2 * PLAN.learning_rate)
+
+
+def test_the_epoch_of_best_validation_is_kept(worlds: ModuleType) -> None:
+    """A learning rate that ruins the head leaves the start, and stops after `patience` epochs."""
+    found = trained(worlds, replace(PLAN, learning_rate=3.0, weight_decay=0.0, epochs=20))
+    assert found.best_epoch <= 2
+    assert len(found.history) <= 1 + found.best_epoch + PLAN.patience
+    assert min(epoch.validation for epoch in found.history) == found.history[found.best_epoch].validation
+
+
+def test_a_loss_that_is_no_number_stops(worlds: ModuleType) -> None:
+    """Never a scorer made of NaN."""
+    with pytest.raises(TrainingError, match=r"loss is nan.*learning_rate"):
+        trained(worlds, replace(PLAN, temperature=float("nan")))
+
+
+def test_llms_without_labels_are_named(worlds: ModuleType) -> None:
+    """An LLM nobody labelled cannot be trained."""
+    fit = worlds.world(50)
+    labels = fit.labels_QL.copy()
+    labels[:, 1] = np.nan
+    known = Embedded(fit.queries_QD, fit.labels_QL)
+    with pytest.raises(TrainingError, match="no training label for code-llm"):
+        train(worlds.ROSTER, Embedded(fit.queries_QD, labels), known, PLAN)
+    with pytest.raises(TrainingError, match="no validation label"):
+        train(worlds.ROSTER, known, Embedded(fit.queries_QD, np.full_like(labels, np.nan)), PLAN)
+
+
+def test_an_embedding_that_is_no_number_is_refused(worlds: ModuleType) -> None:
+    """A broken encoder is said before k-means crashes on it."""
+    fit = worlds.world(50)
+    broken = fit.queries_QD.copy()
+    broken[3, 0] = np.inf
+    with pytest.raises(TrainingError, match="training query's embedding is not finite"):
+        train(worlds.ROSTER, Embedded(broken, fit.labels_QL), Embedded(fit.queries_QD, fit.labels_QL), PLAN)
+
+
+def test_identical_labels_and_few_queries_still_train(worlds: ModuleType) -> None:
+    """Ten queries, one LLM always right: finite scores, that LLM first."""
+    fit = worlds.world(10)
+    labels = np.tile([1.0, 0.0, 0.0], (10, 1))
+    known = Embedded(fit.queries_QD, labels)
+    logits_QL = train(worlds.ROSTER, known, known, PLAN).weights.logits(fit.queries_QD)
+    assert np.isfinite(logits_QL).all()
+    assert (logits_QL.argmax(axis=1) == 0).all()
+
+
+def test_group_rates_shrink_to_the_llms_mean() -> None:
+    """A group without labels has the LLM's overall rate; one with many has its own."""
+    member_QG = np.eye(2, dtype=np.float32)[[0] * 100 + [1]]
+    labels_QL = np.array([[1.0]] * 60 + [[0.0]] * 40 + [[np.nan]])
+    rates_GL = group_rates(member_QG, labels_QL, pseudo_labels=10)
+    assert rates_GL[:, 0] == pytest.approx([0.6, 0.6], abs=0.01)
+    crowded = group_rates(member_QG, np.array([[1.0]] * 100 + [[0.0]]), pseudo_labels=10)
+    assert crowded[0, 0] > 0.98
+    assert 0.85 < crowded[1, 0] < 0.95
+
+
+def test_masked_ridge_is_ridge_on_the_labelled_rows() -> None:
+    """Each LLM's fit is scikit-learn's on the queries it has labels for."""
+    from sklearn.linear_model import Ridge
+
+    dice = np.random.default_rng(0)
+    features, targets = dice.normal(size=(60, 5)).astype(np.float32), dice.normal(size=(60, 2))
+    targets[:25, 1] = np.nan
+    found = masked_ridge(features, targets, 3.0)
+    expected = Ridge(alpha=3.0, fit_intercept=False).fit(features[25:].astype(np.float64), targets[25:, 1]).coef_
+    np.testing.assert_allclose(found[1], expected, atol=1e-8)
+
+
+def test_calibration_repairs_overconfidence() -> None:
+    """Logits three times too large come back to probabilities: ECE falls below .05."""
+    dice = np.random.default_rng(0)
+    truth_QL = dice.normal(size=(2000, 2))
+    labels_QL = (dice.random(truth_QL.shape) < calibration.sigmoid(truth_QL)).astype(float)
+    fitted = calibration.fit(3 * truth_QL[:1000], labels_QL[:1000])
+    fresh_QL = fitted.probabilities(3 * truth_QL[1000:])
+    assert calibration.ece(calibration.sigmoid(3 * truth_QL[1000:]).astype(np.float32), labels_QL[1000:]) > 0.1
+    assert calibration.ece(fresh_QL, labels_QL[1000:]) < 0.05
+    assert calibration.brier(fresh_QL, labels_QL[1000:]) < calibration.brier(
+        calibration.sigmoid(3 * truth_QL[1000:]).astype(np.float32), labels_QL[1000:]
+    )
+
+
+def test_few_calibration_labels_change_little() -> None:
+    """An LLM with three labels, or none, gets what fits all LLMs; without any label at all nothing changes."""
+    logits_QL = np.zeros((100, 3))
+    labels_QL = np.full((100, 3), np.nan)
+    assert calibration.fit(logits_QL, labels_QL).intercept_L.tolist() == [0, 0, 0]
+    labels_QL[:, 0] = np.arange(100) < 80
+    labels_QL[:3, 1] = 0.0
+    found = calibration.fit(logits_QL, labels_QL)
+    assert found.intercept_L[1] == pytest.approx(found.intercept_L[0], abs=0.2)
+    assert found.intercept_L[2] == pytest.approx(found.intercept_L[1], abs=0.2)
+    assert (found.slope_L >= 0).all()
+
+
+def test_calibration_never_turns_an_order_around() -> None:
+    """Labels that contradict the logits flatten an LLM's scores; they never reverse them."""
+    logits_QL = np.linspace(-3, 3, 400)[:, None]
+    found = calibration.fit(logits_QL, (logits_QL < 0).astype(float), pull=1.0, common_pull=1.0)
+    assert (np.diff(found.probabilities(logits_QL)[:, 0]) >= 0).all()
+
+
+def test_ece_of_known_bins() -> None:
+    """Two bins off by .1 and .3, equally filled: .2; missing labels are left out."""
+    scores_QL = np.array([[0.1] * 10 + [0.7] * 10 + [0.5]], dtype=np.float32).T
+    labels_QL = np.array([[0.0] * 8 + [1.0] * 2 + [1.0] * 10 + [np.nan]]).T
+    assert calibration.ece(scores_QL, labels_QL, bins=2) == pytest.approx(0.2, abs=1e-6)
+
+
+def test_training_beats_the_best_single_llm(worlds: ModuleType) -> None:
+    """Realised quality on new queries is near the best rate there is, far from the best single LLM's."""
+    fresh = worlds.world(600, seed=9)
+    ours = metrics.quality(trained(worlds).weights.logits(fresh.queries_QD), fresh.labels_QL)
+    single = np.nanmean(fresh.labels_QL, axis=0).max()
+    assert ours.mean() > single + 0.2

@@ -1,0 +1,116 @@
+"""Feedback, decisions, jobs and the pool over HTTP."""
+
+import json
+
+from world import World, entry
+
+from monitoring.records import RecordStore
+
+ASK = {"model": "routemoa-single", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]}
+
+
+def test_feedback_becomes_the_decisions_outcome(client, shared: World) -> None:
+    """A reported score is read back with the decision; the last report counts; unknown ids are 404, other scores 400."""
+    decision = client.post("/v1/chat/completions", json=ASK).json()["routemoa"]["decision_id"]
+    for score in (0.0, 1.0):
+        assert client.post("/v1/feedback", json={"decision_id": decision, "score": score}).status_code == 200
+    told = client.get(f"/v1/decisions/{decision}").json()
+    assert (told["outcome"]["score"], told["outcome"]["source"]) == (1.0, "user")
+    assert told["scores"].keys() == set(shared.roster)
+    assert client.get(f"/v1/decisions/chatcmpl-{decision}").json() == told
+    assert client.post("/v1/feedback", json={"decision_id": "nobody", "score": 1}).json()["error"]["code"] == "decision_not_found"
+    for wrong in (1.5, -1, "good", None):
+        assert client.post("/v1/feedback", json={"decision_id": decision, "score": wrong}).status_code == 400
+    assert client.get("/v1/decisions/nobody").status_code == 404
+
+
+def test_an_llm_joins_over_http(client, shared: World) -> None:
+    """POST /admin/llms probes it, writes it into pool.yaml, starts a retrain job, and it can be called at once."""
+    added = {"id": "newcomer", **entry(shared.base_url, "echo", prompt={"system": "Be brief.", "suffix": ""})}
+    response = client.post("/admin/llms", json=added)
+    assert response.status_code == 202, response.text
+    job = response.json()["job"]
+    assert (job["kind"], job["state"]) == ("retrain", "queued")
+    assert job["arguments"]["llm"] == "newcomer"
+    assert client.get(f"/admin/jobs/{job['id']}").json() == job
+    assert job["id"] in {each["id"] for each in client.get("/admin/jobs").json()["jobs"]}
+    assert "newcomer:" in (shared.home / "registry" / "pool.yaml").read_text()
+    assert client.post("/v1/chat/completions", json={**ASK, "model": "newcomer"}).status_code == 200
+    listed = {llm["id"]: llm for llm in client.get("/admin/llms").json()["llms"]}
+    assert listed["newcomer"]["in_roster"] is False
+    assert listed["retired-one"]["uncallable"] == "retired"
+    assert client.post("/admin/llms", json=added).json()["error"]["code"] == "llm_refused"
+
+
+def test_an_llm_that_may_not_join_changes_nothing(client, shared: World) -> None:
+    """A malformed entry, or an LLM that does not answer its probe, is refused with the reason; pool and jobs stay as they were."""
+    pool = (shared.home / "registry" / "pool.yaml").read_text()
+    jobs = client.get("/admin/jobs").json()
+    for changed, says in [
+        ({"id": "Bad.Id"}, "slug"),
+        ({"price": {"input": -1, "output": 0}}, "price.input"),
+        ({"prize": 1}, "did you mean"),
+        ({"endpoint": {"base_url": "http://127.0.0.1:9/v1", "served_name": "x", "api_key_env": None}}, "probe"),
+        ({"endpoint": {"base_url": shared.base_url, "served_name": "x", "api_key_env": "NOT_SET_ANYWHERE"}}, "NOT_SET_ANYWHERE"),
+    ]:
+        response = client.post("/admin/llms", json={"id": "other", **entry(shared.base_url, "slow", prompt={"system": "x"}), **changed})
+        assert response.status_code == 400, response.text
+        assert says in response.json()["error"]["message"]
+    assert (shared.home / "registry" / "pool.yaml").read_text() == pool
+    assert client.get("/admin/jobs").json() == jobs
+
+
+def test_promotion_rollback_and_retraining_are_jobs(client) -> None:
+    """The server starts them; the worker process, which has the MLflow client, does them."""
+    promoted = client.post("/admin/scorer/promote", json={"version": "2", "override": "known good"})
+    assert promoted.status_code == 202
+    assert (promoted.json()["kind"], promoted.json()["arguments"]) == ("promote", {"version": "2", "override": "known good"})
+    assert client.post("/admin/scorer/rollback").json()["kind"] == "rollback"
+    assert client.post("/admin/jobs", json={"kind": "retrain", "reason": "fresh answers"}).json()["arguments"] == {
+        "reason": "fresh answers"
+    }
+    assert client.post("/admin/scorer/promote", json={"version": "latest"}).json()["error"]["param"] == "version"
+    assert client.get("/admin/jobs/nobody").json()["error"]["code"] == "job_not_found"
+
+
+def test_the_monitors_last_word_is_told(client, shared: World) -> None:
+    """/admin/verdict is what monitoring wrote last; before that there is none."""
+    assert client.get("/admin/verdict").json() == {"verdict": None, "report": None}
+    reports = shared.home / "var" / "reports"
+    reports.mkdir()
+    said = {"verdict": {"kind": "keep", "reasons": ["nothing changed"]}, "report": "var/reports/1.html"}
+    (reports / "latest.json").write_text(json.dumps(said))
+    assert client.get("/admin/verdict").json() == said
+
+
+def test_metrics_count_what_happened(client) -> None:
+    """/metrics has requests by route template, answers by LLM, cost and the active version; no label is a caller's text."""
+    client.post("/v1/chat/completions", json={**ASK, "model": "echo"})
+    client.post("/v1/chat/completions", json={**ASK, "model": "a caller's text"})
+    client.get("/v1/decisions/a-callers-text")
+    text = client.get("/metrics").text
+    assert 'routemoa_requests_total{method="POST",route="/v1/chat/completions",status="200"}' in text
+    assert 'route="/v1/decisions/{decision_id}",status="404"' in text
+    assert 'routemoa_answers_total{llm="echo",virtual_model="echo"}' in text
+    assert 'routemoa_cost_usd_total{llm="echo"}' in text
+    assert 'routemoa_scorer_version{version="1"} 1.0' in text
+    assert 'routemoa_errors_total{code="model_not_found"}' in text
+    assert "caller" not in text
+
+
+def test_the_console_is_one_page_without_outside(client) -> None:
+    """The page loads nothing from elsewhere and may not."""
+    response = client.get("/", headers={"Authorization": ""})
+    assert response.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    for outside in ("<script src", "<link", "@import", "//cdn", "{{"):
+        assert outside not in response.text
+    assert "/v1/route" in response.text
+
+
+def test_records_of_failures_are_kept_too(client, shared: World) -> None:
+    """A request that got no answer leaves a record that says so."""
+    response = client.post("/v1/chat/completions", json={**ASK, "routemoa": {"budget_usd": 0.0}})
+    assert response.json()["error"]["code"] == "budget_exceeded"
+    kept = {record.id: record for record in RecordStore(shared.home / "var" / "records.db").scan(0, 2**40)}
+    assert kept[response.headers["x-routemoa-decision"]].status == "error"
