@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused
 from monitoring.record import COLUMNS, Outcome, Record, from_row, to_row
 
@@ -64,7 +66,8 @@ class RecordStore:
         self._writer: threading.Thread | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(self._connect()) as connection:
+            # SQLite refuses a switch to WAL at once, whatever the timeout, where another process is at the new file.
+            with FileLock(path.with_name(f".{path.name}.lock"), timeout=BUSY_S), closing(self._connect()) as connection:
                 _lay_out(connection, path)
         except (OSError, sqlite3.Error) as exc:
             raise RecordsRefused(f"{path}: cannot hold records ({exc}).", next_step="Move the file away or free the disk.") from exc

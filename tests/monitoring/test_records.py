@@ -5,7 +5,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -274,3 +276,18 @@ def test_two_processes_write_one_file_while_a_third_reads(tmp_path: Path) -> Non
         acknowledged |= set(worker.communicate()[0].rpartition("\n")[0].split())
     assert while_written >= 120
     assert acknowledged <= {record.id for record in RecordStore(path).scan(0, 10)}
+
+
+def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """Server workers start together on a host that has no record file yet; each of them gets it."""
+    for attempt in range(10):
+        path = tmp_path / f"{attempt}.db"
+        together = threading.Barrier(6)
+
+        def opened(path: Path = path, together: threading.Barrier = together) -> RecordStore:
+            together.wait()
+            return RecordStore(path)
+
+        with ThreadPoolExecutor(6) as threads:
+            stores = [waiting.result() for waiting in [threads.submit(opened) for _ in range(6)]]
+        assert all(store.scan(0, 10) == [] for store in stores)
