@@ -45,7 +45,7 @@ class Script:
     max_tokens: int  # of a served answer
 
 
-FULL = Script(usual=24, unusual=24, mixed=1, max_tokens=64)
+FULL = Script(usual=16, unusual=16, mixed=1, max_tokens=48)
 SMALL = Script(usual=40, unusual=36, mixed=1, max_tokens=16)
 
 

@@ -74,7 +74,7 @@ def run(home: Path = Path()) -> dict[str, float]:
     }
     report = {**figures(judged, settings.evaluate), **agreement(home, judged["test"], ours)}
     _write(home, judged, report, comparison.expected_cost(splits["train"]), settings.evaluate)
-    write_decisions(home / EVALUATION / "decisions.csv", data, ours, embed)
+    write_decisions(home / EVALUATION / "decisions.csv", told, ours, embed)
     return report
 
 
@@ -135,7 +135,7 @@ def agreement(home: Path, test: Judged, ours: RuntimeScorer) -> dict[str, float]
 
 
 def write_decisions(path: Path, data: Dataset, ours: RuntimeScorer, embed: Embed) -> None:
-    """decisions.csv: the best-scored LLM of every query, whoever was labelled."""
+    """decisions.csv: the best-scored LLM of every query of `data`, whichever LLMs are labelled for it."""
     scores_QL = ours.score_embedded(embed(data.queries["text"].tolist()))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

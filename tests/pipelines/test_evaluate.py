@@ -59,9 +59,11 @@ def test_tables_and_pictures_are_written(judged: Path) -> None:
         assert (folder / "plots" / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_decisions_name_an_llm_for_every_query(judged: Path) -> None:
-    """One line per query of the dataset, its split, an LLM of the roster and its score."""
-    data = homes.loaded(judged)
+def test_decisions_name_an_llm_for_every_labelled_query(judged: Path) -> None:
+    """One line per query of the dataset with a label, its split, an LLM of the roster and its score."""
+    whole = homes.loaded(judged)
+    data = whole.where(~np.isnan(whole.labels_QL).all(axis=1))
+    assert len(data.queries) < len(whole.queries)
     with (judged / evaluate.EVALUATION / "decisions.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [line["query_id"] for line in lines] == data.queries["query_id"].tolist()
