@@ -20,8 +20,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from scorer.interface import Floats
 
 if TYPE_CHECKING:
+    from scorer.artifact import Manifest
     from scorer.encoder import Encoder
-    from scorer.runtime import OnnxEncoder
+    from scorer.runtime import OnnxEncoder, Precision
 
 CACHE = Path("build/embeddings")
 SAVE_EVERY_S = 60.0  # a killed run loses at most this much embedding
@@ -41,6 +42,14 @@ def served(encoder: "OnnxEncoder", identity: str, texts: Sequence[str], cache: P
             yield [place], encoder.embed([text])
 
     return _cached(cache / "served" / f"{identity[:16]}.npz", texts, one_by_one, "embedding queries as served")
+
+
+def as_served(folder: Path, manifest: "Manifest", precision: "Precision", cache: Path = CACHE) -> Callable[[Sequence[str]], Floats]:
+    """Embeds texts as a server of the verified artifact in `folder` would, at that precision."""
+    from scorer import artifact, runtime
+
+    encoder = runtime.load_encoder(folder, manifest, precision=precision)
+    return lambda texts: served(encoder, manifest.files[artifact.ENCODERS[precision]], texts, cache)
 
 
 def exported(encoder: "Encoder", cache: Path = CACHE) -> Path:

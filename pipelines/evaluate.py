@@ -21,7 +21,7 @@ from pipelines.dataset import Dataset
 from pipelines.errors import PipelineError
 from pipelines.params import Evaluate
 from pipelines.train import DATASET, SCORER, columns
-from scorer import artifact, calibration, metrics, runtime
+from scorer import calibration, metrics, runtime
 from scorer.baselines import Baseline, Embed
 from scorer.errors import RouteMoAError
 from scorer.interface import Floats
@@ -55,7 +55,7 @@ def run(home: Path = Path()) -> dict[str, float]:
         raise PipelineError(
             f"the scorer's roster is {', '.join(ours.roster)}, the dataset's {', '.join(full.roster)}.", next_step="Run `dvc repro train`."
         )
-    embed = _embed(home, ours)
+    embed = embeddings.as_served(home / SCORER, ours.manifest, "int8", home / embeddings.CACHE)
     splits = {"train": _labelled(data.take("train"))} | {name: _with_a_choice(data.take(name)) for name in ("validation", "test", "ood")}
     for name in ("train", "validation", "test"):
         if not len(splits[name].queries):
@@ -124,11 +124,9 @@ def domains(judged: dict[str, Judged], settings: Evaluate) -> dict[str, dict[str
 
 def agreement(home: Path, test: Judged, ours: RuntimeScorer) -> dict[str, float]:
     """int8 against fp32: share of queries with the same best LLM, and the largest difference in any score."""
-    manifest = ours.manifest
-    encoder = runtime.load_encoder(home / SCORER, manifest, precision="fp32")
     texts = test.data.queries["text"].tolist()[:AGREEMENT_QUERIES]
-    identity = manifest.files[artifact.ENCODERS["fp32"]]
-    full_QL = ours.score_embedded(embeddings.served(encoder, identity, texts, home / embeddings.CACHE))
+    embed = embeddings.as_served(home / SCORER, ours.manifest, "fp32", home / embeddings.CACHE)
+    full_QL = ours.score_embedded(embed(texts))
     int8_QL = test.scores_QL[: len(texts)]
     same = full_QL.argmax(axis=1) == int8_QL.argmax(axis=1)
     return {"int8.same_choice": float(same.mean()), "int8.largest_difference": float(np.abs(full_QL - int8_QL).max())}
@@ -178,13 +176,6 @@ def _write(home: Path, judged: dict[str, Judged], report: dict[str, float], cost
         labels_QL=validation.data.labels_QL,
     )
     (home / METRICS).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _embed(home: Path, ours: RuntimeScorer) -> Embed:
-    """Embeddings as served (int8), from the cache where it has them."""
-    encoder = runtime.load_encoder(home / SCORER, ours.manifest, precision="int8")
-    identity = ours.manifest.files[artifact.ENCODERS["int8"]]
-    return lambda texts: embeddings.served(encoder, identity, texts, home / embeddings.CACHE)
 
 
 def _labelled(data: Dataset) -> Dataset:

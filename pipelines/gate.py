@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import dataset, params
+from pipelines import dataset, embeddings, params
 from pipelines.dataset import Dataset
 from pipelines.register import REGISTERED, SCORER, read_json, write_json
 from registry import gate, versions
@@ -17,6 +17,7 @@ from registry.settings import Settings
 from registry.version import Version
 from scorer import runtime
 from scorer.errors import RouteMoAError
+from scorer.interface import Floats
 
 DATASET = Path("build/dataset")
 GATE = Path("build/gate.json")
@@ -43,14 +44,19 @@ def compare(settings: Settings, champion: Version | None) -> GateResult:
     truth = Truth(held.roster, held.labels_QL, held.queries["domain"].to_numpy(dtype=np.str_))
     margin = params.load(settings.home / "params.yaml").gate.margin
     with tempfile.TemporaryDirectory(prefix="routemoa-gate-") as folder:
-        standing = scored(versions.download(champion, Path(folder), settings=settings), held) if champion else None
-        return gate.judge(scored(settings.home / SCORER, held, full=True), standing, truth, margin=margin)
+        cache = settings.home / embeddings.CACHE
+        standing = scored(versions.download(champion, Path(folder), settings=settings), held, cache) if champion else None
+        return gate.judge(scored(settings.home / SCORER, held, cache, full=True), standing, truth, margin=margin)
 
 
-def scored(folder: Path, held: Dataset, *, full: bool = False) -> Candidate:
-    """The artifact in `folder` on the held-out queries; `full` scores them by the fp32 encoder too."""
+def scored(folder: Path, held: Dataset, cache: Path, *, full: bool = False) -> Candidate:
+    """The artifact in `folder` on the held-out queries, embeddings from `cache` where it has them; `full`: by the fp32 encoder too."""
     texts = held.queries["text"].tolist()
     served = runtime.load(folder, cache=0)
+
+    def scores(precision: runtime.Precision) -> Floats:
+        return served.score_embedded(embeddings.as_served(folder, served.manifest, precision, cache)(texts))
+
     times_ms = []
     for text in texts[:TIMED]:
         before = time.process_time()
@@ -58,8 +64,8 @@ def scored(folder: Path, held: Dataset, *, full: bool = False) -> Candidate:
         times_ms.append(1000 * (time.process_time() - before))
     return Candidate(
         roster=served.roster,
-        scores_QL=served.score(texts).scores_QL,
-        full_scores_QL=runtime.load(folder, precision="fp32").score(texts).scores_QL if full else None,
+        scores_QL=scores("int8"),
+        full_scores_QL=scores("fp32") if full else None,
         decision_ms=float(np.median(times_ms)),
     )
 

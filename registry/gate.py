@@ -5,10 +5,14 @@ rosters (a pool that grew) are compared on the same queries by what their choice
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scorer import metrics
+from scorer.metrics import Values
+from scorer.start import Labels
 
 Floats = NDArray[np.floating]
 
@@ -38,7 +42,7 @@ class Truth:
     """What is known of the validation queries. labels_QL: in [0, 1], NaN where nobody graded. domains_Q: one name a query."""
 
     roster: tuple[str, ...]
-    labels_QL: Floats
+    labels_QL: Labels
     domains_Q: NDArray[np.str_]
 
 
@@ -65,15 +69,14 @@ def same_version(number: str) -> GateResult:
     return GateResult(True, (f"Version {number} is the champion already: there is nothing to compare.",))
 
 
-def judge(challenger: Candidate, champion: Candidate | None, truth: Truth, *, margin: float, seed: int = 0) -> GateResult:
+def judge(challenger: Candidate, champion: Candidate | None, truth: Truth, *, margin: float) -> GateResult:
     """Holds `challenger` against `champion`, or against the best single LLM where there is no champion yet."""
-    rng = np.random.default_rng(seed)
     quality_Q = realised(challenger, truth)
     if champion is None:
-        checks = [_against_best_single(quality_Q, truth, margin, rng)]
+        checks = [_against_best_single(quality_Q, truth, margin)]
     else:
         difference_Q = quality_Q - realised(champion, truth)
-        checks = [_better(difference_Q, rng), *_by_domain(difference_Q, truth.domains_Q, margin, rng), *_slower(challenger, champion)]
+        checks = [_better(difference_Q), *_by_domain(difference_Q, truth.domains_Q, margin), *_slower(challenger, champion)]
     checks += [_calibrated(challenger, truth), *_int8_agrees(challenger, truth, margin)]
     figures: dict[str, float] = {"queries": float(np.isfinite(quality_Q).sum()), "quality": _mean(quality_Q), "margin": margin}
     for check in checks:
@@ -81,7 +84,7 @@ def judge(challenger: Candidate, champion: Candidate | None, truth: Truth, *, ma
     return GateResult(all(check.holds for check in checks), tuple(check.reason for check in checks if check.reason), figures)
 
 
-def realised(candidate: Candidate, truth: Truth, scores_QL: Floats | None = None) -> Floats:
+def realised(candidate: Candidate, truth: Truth, scores_QL: Floats | None = None) -> Values:
     """quality_Q: the label of the LLM put first among those labelled for the query; NaN where none of its roster is."""
     scores_QL = candidate.scores_QL if scores_QL is None else scores_QL
     shared = [llm for llm in candidate.roster if llm in truth.roster]
@@ -92,16 +95,6 @@ def realised(candidate: Candidate, truth: Truth, scores_QL: Floats | None = None
     offered_QL = np.where(known_QL, scores_QL[:, [candidate.roster.index(llm) for llm in shared]], -np.inf)
     chosen_Q = offered_QL.argmax(axis=1)
     return np.where(known_QL.any(axis=1), labels_QL[np.arange(len(labels_QL)), chosen_Q], np.nan)
-
-
-def interval(difference_Q: Floats, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Mean of paired differences with its 95 % bootstrap interval (percentiles)."""
-    known_Q = difference_Q[np.isfinite(difference_Q)]
-    if not len(known_Q):
-        return float("nan"), float("nan"), float("nan")
-    means = np.array([known_Q[rng.integers(0, len(known_Q), len(known_Q))].mean() for _ in range(RESAMPLES)])
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(known_Q.mean()), float(low), float(high)
 
 
 def calibration_error(scores: Floats, labels: Floats, bins: int = 10) -> tuple[float, float]:
@@ -115,12 +108,12 @@ def calibration_error(scores: Floats, labels: Floats, bins: int = 10) -> tuple[f
     return error, chance
 
 
-def _mean(values_Q: Floats) -> float:
+def _mean(values_Q: Values) -> float:
     return float(np.nanmean(values_Q)) if np.isfinite(values_Q).any() else float("nan")
 
 
-def _better(difference_Q: Floats, rng: np.random.Generator) -> _Check:
-    mean, low, high = interval(difference_Q, rng)
+def _better(difference_Q: Values) -> _Check:
+    mean, low, high = astuple(metrics.interval(difference_Q, resamples=RESAMPLES))
     n = int(np.isfinite(difference_Q).sum())
     figures = {"overall.difference": mean, "overall.low": low, "overall.high": high}
     text = f"Overall: realised quality {mean:+.3f} against the champion, 95 % interval [{low:+.3f}, {high:+.3f}], {n} queries"
@@ -131,14 +124,14 @@ def _better(difference_Q: Floats, rng: np.random.Generator) -> _Check:
     return _Check(False, f"{text}: {'worse' if high < 0 else 'not shown to be better'}.", figures)
 
 
-def _by_domain(difference_Q: Floats, domains_Q: NDArray[np.str_], margin: float, rng: np.random.Generator) -> list[_Check]:
+def _by_domain(difference_Q: Values, domains_Q: NDArray[np.str_], margin: float) -> list[_Check]:
     checks, few = [], []
     for domain in sorted(set(domains_Q.tolist())):
         inside_Q = difference_Q[domains_Q == domain]
         n = int(np.isfinite(inside_Q).sum())
         if n == 0:
             continue
-        mean, low, high = interval(inside_Q, rng)
+        mean, low, high = astuple(metrics.interval(inside_Q, resamples=RESAMPLES))
         figures = {f"{domain}.difference": mean, f"{domain}.low": low, f"{domain}.high": high, f"{domain}.queries": float(n)}
         text = f"{domain}: {mean:+.3f} [{low:+.3f}, {high:+.3f}], {n} queries"
         if n >= ENOUGH_QUERIES:
@@ -155,12 +148,12 @@ def _by_domain(difference_Q: Floats, domains_Q: NDArray[np.str_], margin: float,
     return checks
 
 
-def _against_best_single(quality_Q: Floats, truth: Truth, margin: float, rng: np.random.Generator) -> _Check:
+def _against_best_single(quality_Q: Values, truth: Truth, margin: float) -> _Check:
     known = np.isfinite(truth.labels_QL)
     counts_L = known.sum(axis=0)
     means_L = np.where(counts_L > 0, np.where(known, truth.labels_QL, 0).sum(axis=0) / np.maximum(counts_L, 1), -np.inf)
     best = int(means_L.argmax())
-    mean, low, high = interval(quality_Q - truth.labels_QL[:, best], rng)
+    mean, low, high = astuple(metrics.difference(quality_Q, truth.labels_QL[:, best], resamples=RESAMPLES))
     figures = {"best_single.difference": mean, "best_single.low": low, "best_single.high": high}
     text = (
         f"No champion yet. Against always asking {truth.roster[best]}, the best single LLM in hindsight: "

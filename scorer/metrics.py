@@ -13,6 +13,7 @@ from scorer.interface import Floats
 from scorer.start import Labels
 
 Values = NDArray[np.float64]  # [Q], NaN where undefined
+DRAWS_AT_ONCE = 1_000_000  # of a bootstrap: bounds what it holds in memory, 16 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,9 @@ def interval(values_Q: Values, *, resamples: int, seed: int = 0, level: float = 
     if not len(values_N):
         return Interval(float("nan"), float("nan"), float("nan"))
     dice = np.random.default_rng(seed)
-    means = [values_N[dice.integers(len(values_N), size=len(values_N))].mean() for _ in range(resamples)]
+    at_once = max(1, DRAWS_AT_ONCE // len(values_N))
+    sizes = [min(at_once, resamples - first) for first in range(0, resamples, at_once)]
+    means = np.concatenate([values_N[dice.integers(len(values_N), size=(size, len(values_N)))].mean(axis=1) for size in sizes])
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(values_N.mean()), float(low), float(high))
 
