@@ -1,22 +1,27 @@
-"""The scorer beside its baselines on recorded outcomes: `python -m benchmarks.scorer FOLDER [--llms a,b,c] [--most N] [--folds F]`.
+"""The scorer beside every baseline on recorded outcomes: `python -m benchmarks.scorer FOLDER [--llms a,b] [--group domain] [--keep train]`.
 
-FOLDER holds queries.parquet (query_id, dataset, domain, query) and outcomes.parquet (query_id, llm, score), any further columns
-ignored. Queries fall into five folds; each of the first F is tested once (20 %) while the others train, calibrate and validate (55 /
-10 / 15 %). Figures are means over the folds' test queries, each gain with a paired bootstrap interval over all of them. Embeddings
-are fp32, cached in build/embeddings.
+FOLDER holds queries.parquet (query_id, dataset, domain, query; split where it has its own) and outcomes.parquet (query_id, llm,
+score), your own or another's. All choices (epoch, neighbours, penalties, ranks, clusters, learning rates) are made on validation
+queries; the test queries are read once, at the end. Figures are means over `--seeds` seeds; intervals are paired bootstraps over test
+queries. `--leave-out` also trains once without each group and tests on it. `--out` gets table.md, results.json and choices.csv.
 """
 
 import argparse
-import statistics
+import csv
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+from rich.progress import track
 
-from benchmarks.machine import report
+from benchmarks import machine, outcomes, routerdc
 from pipelines import comparison, embeddings, params, train
-from pipelines.dataset import Dataset, RosterLLM
+from pipelines.comparison import OURS
+from pipelines.dataset import Dataset
 from scorer import calibration, metrics, training
 
 if TYPE_CHECKING:
@@ -24,70 +29,184 @@ if TYPE_CHECKING:
 
     from scorer.baselines import Embed
 
-SHARES = {"train": 0.55, "calibration": 0.10, "validation": 0.15, "test": 0.20}
+RESAMPLES = 2000
+SINGLE, ORACLE, PUBLISHED = "best single", "oracle", "RouterDC's recipe"
+PROBABILITIES = frozenset({OURS, "kNN", "ridge", "matrix factorisation", "cluster lookup", SINGLE})  # rows whose scores claim to be them
+HITS = ("hit1_any", "hit1_split", "hit3_any", "hit3_split", "agree3_any", "agree3_split")
+UNPRICED = frozenset({"cheapest"})  # recorded outcomes come without prices
 
 
-def recorded(folder: Path, llms: list[str], most: int | None) -> Dataset:
-    """The folder's outcomes as a dataset without splits; costs are unknown."""
-    queries = pd.read_parquet(folder / "queries.parquet").drop_duplicates("query").rename(columns={"query": "text"})
-    queries = queries.sample(min(most or len(queries), len(queries)), random_state=0).sort_values("query_id", ignore_index=True)
-    outcomes = pd.read_parquet(folder / "outcomes.parquet", columns=["query_id", "llm", "score"]).astype({"query_id": str, "llm": str})
-    names = llms or sorted(outcomes["llm"].unique())
-    grid = outcomes.pivot(index="query_id", columns="llm", values="score").reindex(index=queries["query_id"], columns=names)
-    labels_QL = grid.to_numpy(dtype=np.float64)
-    unknown_QL = np.full(labels_QL.shape, np.nan)
-    roster = tuple(RosterLLM(name, name, "active", 0.0, 0.0) for name in names)
-    return Dataset(queries, roster, labels_QL, unknown_QL, unknown_QL, unknown_QL, np.full(len(queries), "train"))
+@dataclass(frozen=True, slots=True)
+class System:
+    """One row of the table on the test queries: scores_SQL of each seed, what was chosen for it, CPU seconds of its training."""
+
+    name: str
+    detail: str
+    scores_SQL: "NDArray[np.floating]"
+    cpu_s: float | None = None
+
+    def mean(self, figure: Callable[["NDArray[np.floating]"], Any]) -> "NDArray[np.float64]":
+        """`figure` of each seed's scores, averaged over seeds."""
+        return np.mean([figure(scores_QL) for scores_QL in self.scores_SQL], axis=0)
 
 
-def split(data: Dataset, fold: int) -> dict[str, Dataset]:
-    """Four parts; the test parts of folds 0 to 4 share no query."""
-    drawn_Q = (np.random.default_rng(0).random(len(data.queries)) + SHARES["test"] * fold) % 1.0
-    edges = np.cumsum([0.0, *SHARES.values()])
-    parts = zip(SHARES, edges[:-1], edges[1:], strict=True)
-    return {name: data.where((drawn_Q >= low) & (drawn_Q < high)) for name, low, high in parts}
+def systems(parts: dict[str, Dataset], embed: "Embed", seeds: Iterable[int], *, published: bool = True) -> list[System]:
+    """Every system trained with each seed, scoring the test queries."""
+    runs = [_one_seed(parts, embed, seed, published=published) for seed in seeds]
+    found = []
+    for name, (detail, _, cpu_s) in runs[0].items():
+        mean_s = None if cpu_s is None else float(np.mean([run[name][2] for run in runs]))
+        found.append(System(name, detail, np.stack([run[name][1] for run in runs]), mean_s))
+    return found
 
 
-def compare(parts: dict[str, Dataset], embed: "Embed", seed: int) -> tuple[dict[str, "NDArray[np.float64]"], dict[str, float]]:
-    """Realised quality per test query of every scorer, and our calibration and training time."""
+def _one_seed(parts: dict[str, Dataset], embed: "Embed", seed: int, *, published: bool) -> dict[str, tuple[str, Any, float | None]]:
+    test_texts = parts["test"].queries["text"].tolist()
     embedded = {name: embed(part.queries["text"].tolist()) for name, part in parts.items()}
     known = {name: training.Embedded(embedded[name], part.labels_QL) for name, part in parts.items()}
     plan = train.plan_of(params.load().train.model_copy(update={"seed": seed}))
     trained = training.train(parts["train"].roster, known["train"], known["validation"], plan)
     fitted = calibration.fit(trained.weights.logits(embedded["calibration"]), parts["calibration"].labels_QL)
-    scores_QL = fitted.probabilities(trained.weights.logits(embedded["test"]))
-    test = parts["test"]
-    quality = {comparison.OURS: metrics.quality(scores_QL, test.labels_QL)}
-    for rival, _ in comparison.rivals(parts["train"], parts["validation"], test, embed, neighbours=50, seed=seed):
-        quality[rival.name] = metrics.quality(rival.score(test.queries["text"].tolist()).scores_QL, test.labels_QL)
-    return quality, {"ece": calibration.ece(scores_QL, test.labels_QL), "train_cpu_s": trained.cpu_s, "best_epoch": trained.best_epoch}
+    scores = fitted.probabilities(trained.weights.logits(embedded["test"]))
+    found: dict[str, tuple[str, Any, float | None]] = {OURS: ("as trained by default", scores, trained.cpu_s)}
+    for rival, detail in comparison.rivals(parts["train"], parts["validation"], parts["test"], embed, neighbours=100, seed=seed):
+        if rival.name not in UNPRICED:
+            found[rival.name] = (detail, rival.score(test_texts).scores_QL, None)
+    if published:
+        began = time.process_time()
+        scores = routerdc.scores(known["train"], known["validation"], embedded["test"], seed)
+        found[PUBLISHED] = ("on the frozen encoder", scores, (time.process_time() - began) / len(routerdc.RATES))
+    return found
+
+
+def figures(system: System, rows: dict[str, System], labels_QL: "NDArray[np.float64]") -> dict[str, Any]:
+    """Everything the table shows of one system."""
+
+    def quality(of: System) -> "NDArray[np.float64]":
+        return of.mean(lambda scores_QL: metrics.quality(scores_QL, labels_QL))
+
+    def gained(over: System) -> metrics.Interval:
+        return metrics.difference(quality(system), quality(over), resamples=RESAMPLES)
+
+    single_Q, oracle_Q = quality(rows[SINGLE]), quality(rows[ORACLE])
+    gap = np.nanmean(oracle_Q - single_Q)
+    hits = [comparison.hits(scores_QL, labels_QL) for scores_QL in system.scores_SQL]
+    found: dict[str, Any] = {
+        "quality": metrics.interval(quality(system), resamples=RESAMPLES),
+        "over best single": gained(rows[SINGLE]),
+        "ours − this": metrics.difference(quality(rows[OURS]), quality(system), resamples=RESAMPLES),
+        "gap closed": float(np.nanmean(quality(system) - single_Q) / gap) if gap > 0 else float("nan"),
+        "regret": float(np.nanmean(system.mean(lambda scores_QL: metrics.regret(scores_QL, labels_QL)))),
+        **{name: float(np.mean([metrics.mean(seed[name]) for seed in hits])) for name in HITS},
+        "training CPU s": system.cpu_s,
+    }
+    if system.name in PROBABILITIES:
+        known_L = [~np.isnan(labels_QL[:, llm]) for llm in range(labels_QL.shape[1])]
+        ece_L = system.mean(
+            lambda scores_QL: [calibration.ece(scores_QL[known, llm], labels_QL[known, llm]) for llm, known in enumerate(known_L)]
+        )
+        found |= {"ECE": float(ece_L.mean()), "worst ECE": float(ece_L.max())}
+        found |= {"Brier": float(system.mean(lambda scores_QL: calibration.brier(scores_QL, labels_QL)))}
+    return found
+
+
+def table(found: dict[str, dict[str, Any]], details: dict[str, str]) -> str:
+    """The figures as Markdown, one row a system."""
+    columns = list(found[OURS])
+    lines = [f"| system | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for name, row in found.items():
+        cells = ["" if row.get(column) is None or (name == OURS and "this" in column) else _cell(row[column]) for column in columns]
+        lines.append(f"| {name} ({details[name]}) | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def left_out(data: Dataset, embed: "Embed") -> dict[str, dict[str, metrics.Interval]]:
+    """For each group: trained on the others, tested on all of it; ours over the best single LLM of the others, and its quality."""
+    groups_Q = data.queries["dataset"].to_numpy(dtype=np.str_)
+    found = {}
+    for group in track(sorted(set(groups_Q)), description="leaving out"):
+        others = data.where(groups_Q != group)
+        parts = {name: others.take(name) for name in ("train", "calibration", "validation")} | {"test": data.where(groups_Q == group)}
+        rows = {system.name: system for system in systems(parts, embed, [0], published=False)}
+        quality = {name: metrics.quality(system.scores_SQL[0], parts["test"].labels_QL) for name, system in rows.items()}
+        found[group] = {name: metrics.interval(values_Q, resamples=RESAMPLES) for name, values_Q in quality.items()}
+        found[group]["gain"] = metrics.difference(quality[OURS], quality[SINGLE], resamples=RESAMPLES)
+    return found
+
+
+def left_out_table(found: dict[str, dict[str, metrics.Interval]]) -> str:
+    """One row a group, and the mean over groups."""
+    columns = (SINGLE, OURS, "gain", "ridge", "kNN", "cluster lookup", ORACLE)
+    lines = [f"| left out | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for group, row in found.items():
+        lines.append(f"| {group} | {' | '.join(str(row[name]) if name == 'gain' else f'{row[name].mean:.3f}' for name in columns)} |")
+    means = [f"{np.mean([row[name].mean for row in found.values()]):.3f}" for name in columns]
+    return "\n".join([*lines, f"| mean of groups | {' | '.join(means)} |"])
+
+
+def write_choices(path: Path, rows: Iterable[System], test: Dataset) -> None:
+    """choices.csv: each system's choice for every test query (first seed), so that anyone can score it independently."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["system", "query_id", "llm", "score"])
+        for system in rows:
+            scores_QL = system.scores_SQL[0]
+            chosen_Q = metrics.choices(scores_QL, test.labels_QL)
+            for query_id, llm, scores_L in zip(test.queries["query_id"], chosen_Q, scores_QL, strict=True):
+                if llm >= 0:
+                    writer.writerow([system.name, query_id, test.roster[llm], f"{scores_L[llm]:.4f}"])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.3f}"
+    return str(value)
+
+
+def _json(value: Any) -> Any:
+    """Intervals as lists; None for a figure that is undefined here (Agree@3 of three LLMs)."""
+    if isinstance(value, metrics.Interval):
+        return [value.mean, value.low, value.high]
+    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def main() -> None:
-    """Embeds once, trains per fold, prints."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Embeds once, trains per seed, writes and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--llms", default="", help="comma-separated; all where none is named")
+    parser.add_argument("--group", default="dataset", help="column that says which queries belong together")
+    parser.add_argument("--keep", help="use only this split of the folder's own, cut anew by hash")
     parser.add_argument("--most", type=int, help="take at most this many queries")
-    parser.add_argument("--folds", type=int, default=3, choices=range(1, 6))
-    arguments = parser.parse_args()
-    data = recorded(arguments.folder, [name for name in arguments.llms.split(",") if name], arguments.most)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--leave-out", action="store_true", help="also test on each group without training on it")
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/scorer"))
+    given = parser.parse_args()
+    llms = tuple(name for name in given.llms.split(",") if name)
+    data = outcomes.read(outcomes.Recorded(given.folder, llms, given.group, given.keep, given.most))
     texts = data.queries["text"].tolist()
     vectors = dict(zip(texts, embeddings.trained_on(train.load_encoder(params.load().train), texts), strict=True))
-    runs = [compare(split(data, fold), lambda asked: np.stack([vectors[text] for text in asked]), fold) for fold in range(arguments.folds)]
-    pooled = {name: np.concatenate([quality[name] for quality, _ in runs]) for name in runs[0][0]}
-    ours = pooled[comparison.OURS]
-    gains = {name: metrics.difference(ours, values_Q, resamples=1000) for name, values_Q in pooled.items() if name != comparison.OURS}
-    report(
-        {
-            "queries": len(texts),
-            "llms": list(data.roster),
-            "quality": {name: round(float(np.nanmean(values_Q)), 4) for name, values_Q in pooled.items()},
-            "ours_minus": {name: str(gain) for name, gain in gains.items()},
-            **{name: round(statistics.mean(facts[name] for _, facts in runs), 4) for name in runs[0][1]},
-        },
-        ["torch", "scikit-learn", "numpy"],
-    )
+
+    def embed(asked: Iterable[str]) -> Any:
+        return np.stack([vectors[text] for text in asked])
+
+    parts = {name: data.take(name) for name in outcomes.SHARES}
+    rows = {system.name: system for system in systems(parts, embed, range(given.seeds))}
+    found = {name: figures(system, rows, parts["test"].labels_QL) for name, system in rows.items()}
+    details = {name: system.detail for name, system in rows.items()}
+    sizes = ", ".join(f"{len(part.queries)} {name}" for name, part in parts.items())
+    shown = [f"`{machine.command()}`", f"{len(data.roster)} LLMs; queries: {sizes}; {given.seeds} seeds.", table(found, details)]
+    results: dict[str, Any] = {"rows": {name: {key: _json(value) for key, value in row.items()} for name, row in found.items()}}
+    if given.leave_out:
+        apart = left_out(data, embed)
+        shown.append(left_out_table(apart))
+        results["left_out"] = {group: {name: _json(value) for name, value in row.items()} for group, row in apart.items()}
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
+    results |= {"command": machine.command(), "machine": machine.facts(["torch", "scikit-learn", "numpy"])}
+    (given.out / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_choices(given.out / "choices.csv", rows.values(), parts["test"])
+    print("\n\n".join(shown))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ CHEAPEST = 1e-9  # USD: keeps an LLM without known costs from looking free
 RIDGE_PENALTIES = (10.0, 30.0, 100.0, 300.0)
 SHOWN = ("regret", "hit1_any", "hit1_split", "hit3_any", "hit3_split", "agree3_any", "agree3_split")
 CLUSTERS = (4, 8, 16, 32)
+RANKS = (1, 2, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ def rivals(train: Dataset, validation: Dataset, told: Dataset, embed: Embed, *, 
         (baselines.nearest_neighbours(seen, embed, neighbours=count), f"k = {count}") for count in sorted({10, neighbours, 2 * neighbours})
     ]
     by_penalty = [(baselines.ridge(seen, embed, penalty=penalty), f"penalty {penalty:g}") for penalty in RIDGE_PENALTIES]
+    by_rank = [
+        (baselines.low_rank(seen, embed, rank=rank, penalty=penalty), f"rank {rank}, penalty {penalty:g}")
+        for rank in RANKS
+        for penalty in RIDGE_PENALTIES
+    ]
     by_groups = [(baselines.cluster_lookup(seen, embed, groups=groups, seed=seed), f"{groups} clusters") for groups in CLUSTERS]
     return [
         (baselines.random(train.roster, embed, seed=seed), "one draw per query"),
@@ -50,6 +56,7 @@ def rivals(train: Dataset, validation: Dataset, told: Dataset, embed: Embed, *, 
         (baselines.best_per_dataset(seen, embed, datasets), "told the dataset's name"),
         best_of(by_neighbours, validation),
         best_of(by_penalty, validation),
+        best_of(by_rank, validation),
         best_of(by_groups, validation),
         (baselines.oracle(train.roster, embed, labels), "told the labels"),
     ]

@@ -78,7 +78,7 @@ def judge(challenger: Candidate, champion: Candidate | None, truth: Truth, *, ma
         difference_Q = quality_Q - realised(champion, truth)
         checks = [_better(difference_Q), *_by_domain(difference_Q, truth.domains_Q, margin), *_slower(challenger, champion)]
     checks += [_calibrated(challenger, truth), *_int8_agrees(challenger, truth, margin)]
-    figures: dict[str, float] = {"queries": float(np.isfinite(quality_Q).sum()), "quality": _mean(quality_Q), "margin": margin}
+    figures: dict[str, float] = {"queries": float(np.isfinite(quality_Q).sum()), "quality": metrics.mean(quality_Q), "margin": margin}
     for check in checks:
         figures.update(check.figures)
     return GateResult(all(check.holds for check in checks), tuple(check.reason for check in checks if check.reason), figures)
@@ -106,10 +106,6 @@ def calibration_error(scores: Floats, labels: Floats, bins: int = 10) -> tuple[f
         error += share * abs(float(scores[part].mean() - labels[part].mean()))
         chance += share * float(np.sqrt(2 / np.pi) * labels[part].std() / np.sqrt(len(part)))  # mean of |N(0, s)|
     return error, chance
-
-
-def _mean(values_Q: Values) -> float:
-    return float(np.nanmean(values_Q)) if np.isfinite(values_Q).any() else float("nan")
 
 
 def _better(difference_Q: Values) -> _Check:
@@ -183,7 +179,7 @@ def _int8_agrees(challenger: Candidate, truth: Truth, margin: float) -> list[_Ch
     if challenger.full_scores_QL is None:
         return []
     agreement = float((challenger.scores_QL.argmax(axis=1) == challenger.full_scores_QL.argmax(axis=1)).mean())
-    loss = _mean(realised(challenger, truth, challenger.full_scores_QL)) - _mean(realised(challenger, truth))
+    loss = metrics.mean(realised(challenger, truth, challenger.full_scores_QL)) - metrics.mean(realised(challenger, truth))
     holds = agreement >= LEAST_AGREEMENT or loss <= margin
     verdict = "fine" if holds else "too much"
     reason = f"int8 puts the LLM first that fp32 does for {agreement:.1%} of the queries and loses {loss:.3f} of quality: {verdict}."

@@ -95,6 +95,19 @@ def ridge(seen: Seen, embed: Embed, *, penalty: float = 100.0) -> Baseline:
     return Baseline("ridge", seen.roster, embed, lambda _, queries_QD: overall_L + (queries_QD - centre_D) @ directions_LD.T)
 
 
+def low_rank(seen: Seen, embed: Embed, *, rank: int, penalty: float = 100.0) -> Baseline:
+    """Matrix factorisation with side information: the ridge fit with LLMs allowed to differ in `rank` skills only.
+
+    The best such fit in least squares: its predictions of the training queries, truncated to their `rank` first singular directions.
+    """
+    centre_D, overall_L = seen.queries_QD.mean(axis=0), _means(seen.labels_QL)
+    centred_QD = seen.queries_QD - centre_D
+    directions_LD = masked_ridge(centred_QD, seen.labels_QL - overall_L, penalty)
+    _, _, skills_RL = np.linalg.svd(centred_QD @ directions_LD.T, full_matrices=False)
+    few_LD = skills_RL[:rank].T @ (skills_RL[:rank] @ directions_LD)
+    return Baseline("matrix factorisation", seen.roster, embed, lambda _, queries_QD: overall_L + (queries_QD - centre_D) @ few_LD.T)
+
+
 def cluster_lookup(seen: Seen, embed: Embed, *, groups: int, seed: int = 0) -> Baseline:
     """The best LLM of the query's nearest k-means group in training."""
     groups_GD = group_centres(seen.queries_QD, groups, seed)

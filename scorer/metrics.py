@@ -89,6 +89,12 @@ def _top(values_QL: NDArray[np.floating], count: int) -> NDArray[np.bool_]:
     return mask_QL
 
 
+def mean(values_Q: Values) -> float:
+    """Over the queries for which there is a value; NaN where there is none."""
+    known_Q = values_Q[~np.isnan(values_Q)]
+    return float(known_Q.mean()) if len(known_Q) else float("nan")
+
+
 def interval(values_Q: Values, *, resamples: int, seed: int = 0, level: float = 0.95) -> Interval:
     """Mean over queries and its percentile bootstrap interval (queries resampled)."""
     values_N = values_Q[~np.isnan(values_Q)]
@@ -122,9 +128,4 @@ def frontier(
     dearest = max(float(np.ptp(expected_cost_L)), 1e-12)
     weights = [0.0, *np.geomspace(0.001, 2.0, points - 1) / dearest]
     chosen = [choices(scores_QL - weight * expected_cost_L, labels_QL) for weight in weights]
-    return tuple(Point(_mean(at_choice(cost_QL, chosen_Q)), _mean(at_choice(labels_QL, chosen_Q))) for chosen_Q in chosen)
-
-
-def _mean(values_Q: Values) -> float:
-    known_Q = values_Q[~np.isnan(values_Q)]
-    return float(known_Q.mean()) if len(known_Q) else float("nan")
+    return tuple(Point(mean(at_choice(cost_QL, chosen_Q)), mean(at_choice(labels_QL, chosen_Q))) for chosen_Q in chosen)

@@ -1,0 +1,106 @@
+"""The harness on a recorded world whose best LLM per query is known: splits, figures, what is held apart."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import outcomes, scorer
+from benchmarks.outcomes import Recorded
+from pipelines.comparison import OURS
+from pipelines.dataset import Dataset
+from tests.scorer import world
+
+QUERIES = 1200
+
+
+def write(folder: Path, **more: list[str]) -> world.World:
+    """A folder as somebody's recorded outcomes would be, half the labels missing."""
+    made = world.world(QUERIES, seed=3)
+    ids = [f"q{place:04}" for place in range(QUERIES)]
+    kinds = [f"kind-{kind}" for kind in made.kinds_Q]
+    pd.DataFrame({"query_id": ids, "dataset": kinds, "domain": kinds, "query": made.texts, **more}).to_parquet(folder / "queries.parquet")
+    dice = np.random.default_rng(0)
+    known = [(ids[query], llm, made.labels_QL[query, place]) for query in range(QUERIES) for place, llm in enumerate(world.ROSTER)]
+    kept = [row for row in known if dice.random() < 0.7]
+    pd.DataFrame(kept, columns=["query_id", "llm", "score"]).to_parquet(folder / "outcomes.parquet")
+    return made
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, world.World]:
+    """The recorded world, read, and its truth."""
+    folder = tmp_path_factory.mktemp("recorded")
+    truth = write(folder)
+    return outcomes.read(Recorded(folder)), truth
+
+
+def embed_by(truth: world.World) -> "scorer.Embed":
+    """Looks a text's embedding up."""
+    vectors = dict(zip(truth.texts, truth.queries_QD, strict=True))
+    return lambda texts: np.stack([vectors[text] for text in texts])
+
+
+def test_splits_are_made_by_hash(made: tuple[Dataset, world.World]) -> None:
+    """Four parts in the stated proportions; a missing label is NaN; equal texts count once, so none is in two parts."""
+    data, _ = made
+    for name, share in outcomes.SHARES.items():
+        assert (data.splits_Q == name).mean() == pytest.approx(share, abs=0.04)
+    assert data.queries["text"].is_unique
+    assert 0.2 < np.isnan(data.labels_QL).mean() < 0.4
+    assert data.roster == tuple(sorted(world.ROSTER))
+
+
+def test_a_folders_own_splits_are_kept(tmp_path: Path) -> None:
+    """Its test queries stay the test queries, its val is halved; `keep` cuts one split anew and leaves the others out."""
+    own = (["train"] * 8 + ["val", "test"]) * (QUERIES // 10)
+    write(tmp_path, split=own)
+    data = outcomes.read(Recorded(tmp_path))
+    came_from = dict(zip((f"q{place:04}" for place in range(QUERIES)), own, strict=True))
+    for query_id, split in zip(data.queries["query_id"], data.splits_Q, strict=True):
+        assert {"calibration": "val", "validation": "val"}.get(split, split) == came_from[query_id]
+    kept = outcomes.read(Recorded(tmp_path, keep="train"))
+    assert {came_from[query_id] for query_id in kept.queries["query_id"]} == {"train"}
+    assert set(kept.splits_Q) == set(outcomes.SHARES)
+
+
+def test_every_system_has_its_figures(made: tuple[Dataset, world.World], tmp_path: Path) -> None:
+    """Where routing pays, ours gains over the best single LLM beyond doubt; the oracle closes the gap; choices can be scored again."""
+    data, truth = made
+    parts = {name: data.take(name) for name in outcomes.SHARES}
+    rows = {system.name: system for system in scorer.systems(parts, embed_by(truth), [0])}
+    found = {name: scorer.figures(system, rows, parts["test"].labels_QL) for name, system in rows.items()}
+    assert found[OURS]["over best single"].low > 0.05
+    assert found["oracle"]["gap closed"] == pytest.approx(1)
+    assert found["best single"]["gap closed"] == pytest.approx(0)
+    assert found[scorer.PUBLISHED]["quality"].mean > found["random"]["quality"].mean
+    assert found[OURS]["worst ECE"] >= found[OURS]["ECE"]
+    text = scorer.table(found, {name: system.detail for name, system in rows.items()})
+    assert all(f"| {name} (" in text for name in rows)
+    scorer.write_choices(tmp_path / "choices.csv", rows.values(), parts["test"])
+    with (tmp_path / "choices.csv").open() as file:
+        lines = [line for line in csv.DictReader(file) if line["system"] == "kNN"]
+    labels = pd.DataFrame(parts["test"].labels_QL, index=parts["test"].queries["query_id"], columns=list(data.roster))
+    again = np.mean([labels.loc[line["query_id"], line["llm"]] for line in lines])
+    assert again == pytest.approx(found["kNN"]["quality"].mean)
+
+
+def test_a_group_left_out_is_never_trained_on(made: tuple[Dataset, world.World], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each group is tested whole by systems that saw none of it."""
+    data, truth = made
+    seen = []
+    real = scorer.systems
+
+    def noted(parts: dict[str, Dataset], *arguments: object, **more: object) -> list[scorer.System]:
+        seen.append({name: set(part.queries["dataset"]) for name, part in parts.items()})
+        return real(parts, *arguments, **more)
+
+    monkeypatch.setattr(scorer, "systems", noted)
+    apart = scorer.left_out(data, embed_by(truth))
+    assert set(apart) == set(data.queries["dataset"])
+    for groups in seen:
+        (tested,) = groups["test"]
+        assert all(tested not in groups[name] for name in ("train", "calibration", "validation"))
+    assert "mean of groups" in scorer.left_out_table(apart)
