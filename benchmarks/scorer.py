@@ -3,20 +3,22 @@
 FOLDER holds queries.parquet (query_id, dataset, domain, query; split where it has its own) and outcomes.parquet (query_id, llm,
 score), your own or another's. All choices (epoch, neighbours, penalties, ranks, clusters, learning rates) are made on validation
 queries; the test queries are read once, at the end. Figures are means over `--seeds` seeds; intervals are paired bootstraps over test
-queries. `--leave-out` also trains once without each group and tests on it. `--out` gets table.md, results.json and choices.csv.
+queries. `--leave-out` also trains once without each group and tests on it. `--set background=0.1` trains ours with another value of
+the section `train` of params.yaml. `--out` gets table.md, results.json and choices.csv.
 """
 
 import argparse
 import csv
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.progress import track
+from ruamel.yaml import YAML
 
 from benchmarks import machine, outcomes, routerdc
 from pipelines import comparison, embeddings, params, train
@@ -35,6 +37,8 @@ PROBABILITIES = frozenset({OURS, "kNN", "ridge", "matrix factorisation", "cluste
 HITS = ("hit1_any", "hit1_split", "hit3_any", "hit3_split", "agree3_any", "agree3_split")
 UNPRICED = frozenset({"cheapest"})  # recorded outcomes come without prices
 
+Scored = tuple[str, Any, float | None]  # what was chosen, scores_QL of the test queries, CPU seconds of training
+
 
 @dataclass(frozen=True, slots=True)
 class System:
@@ -50,9 +54,9 @@ class System:
         return np.mean([figure(scores_QL) for scores_QL in self.scores_SQL], axis=0)
 
 
-def systems(parts: dict[str, Dataset], embed: "Embed", seeds: Iterable[int], *, published: bool = True) -> list[System]:
-    """Every system trained with each seed, scoring the test queries."""
-    runs = [_one_seed(parts, embed, seed, published=published) for seed in seeds]
+def systems(parts: dict[str, Dataset], embed: "Embed", plans: Iterable[training.Plan], *, published: bool = True) -> list[System]:
+    """Every system trained with each plan's seed, ours by the plan, scoring the test queries."""
+    runs = [_one_seed(parts, embed, plan, published=published) for plan in plans]
     found = []
     for name, (detail, _, cpu_s) in runs[0].items():
         mean_s = None if cpu_s is None else float(np.mean([run[name][2] for run in runs]))
@@ -60,21 +64,20 @@ def systems(parts: dict[str, Dataset], embed: "Embed", seeds: Iterable[int], *, 
     return found
 
 
-def _one_seed(parts: dict[str, Dataset], embed: "Embed", seed: int, *, published: bool) -> dict[str, tuple[str, Any, float | None]]:
+def _one_seed(parts: dict[str, Dataset], embed: "Embed", plan: training.Plan, *, published: bool) -> dict[str, Scored]:
     test_texts = parts["test"].queries["text"].tolist()
     embedded = {name: embed(part.queries["text"].tolist()) for name, part in parts.items()}
     known = {name: training.Embedded(embedded[name], part.labels_QL) for name, part in parts.items()}
-    plan = train.plan_of(params.load().train.model_copy(update={"seed": seed}))
     trained = training.train(parts["train"].roster, known["train"], known["validation"], plan)
     fitted = calibration.fit(trained.weights.logits(embedded["calibration"]), parts["calibration"].labels_QL)
     scores = fitted.probabilities(trained.weights.logits(embedded["test"]))
-    found: dict[str, tuple[str, Any, float | None]] = {OURS: ("as trained by default", scores, trained.cpu_s)}
-    for rival, detail in comparison.rivals(parts["train"], parts["validation"], parts["test"], embed, neighbours=100, seed=seed):
+    found: dict[str, Scored] = {OURS: ("with this project's parameters", scores, trained.cpu_s)}
+    for rival, detail in comparison.rivals(parts["train"], parts["validation"], parts["test"], embed, neighbours=100, seed=plan.seed):
         if rival.name not in UNPRICED:
             found[rival.name] = (detail, rival.score(test_texts).scores_QL, None)
     if published:
         began = time.process_time()
-        scores = routerdc.scores(known["train"], known["validation"], embedded["test"], seed)
+        scores = routerdc.scores(known["train"], known["validation"], embedded["test"], plan.seed)
         found[PUBLISHED] = ("on the frozen encoder", scores, (time.process_time() - began) / len(routerdc.RATES))
     return found
 
@@ -120,14 +123,14 @@ def table(found: dict[str, dict[str, Any]], details: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def left_out(data: Dataset, embed: "Embed") -> dict[str, dict[str, metrics.Interval]]:
+def left_out(data: Dataset, embed: "Embed", plan: training.Plan) -> dict[str, dict[str, metrics.Interval]]:
     """For each group: trained on the others, tested on all of it; ours over the best single LLM of the others, and its quality."""
     groups_Q = data.queries["dataset"].to_numpy(dtype=np.str_)
     found = {}
     for group in track(sorted(set(groups_Q)), description="leaving out"):
         others = data.where(groups_Q != group)
         parts = {name: others.take(name) for name in ("train", "calibration", "validation")} | {"test": data.where(groups_Q == group)}
-        rows = {system.name: system for system in systems(parts, embed, [0], published=False)}
+        rows = {system.name: system for system in systems(parts, embed, [plan], published=False)}
         quality = {name: metrics.quality(system.scores_SQL[0], parts["test"].labels_QL) for name, system in rows.items()}
         found[group] = {name: metrics.interval(values_Q, resamples=RESAMPLES) for name, values_Q in quality.items()}
         found[group]["gain"] = metrics.difference(quality[OURS], quality[SINGLE], resamples=RESAMPLES)
@@ -157,6 +160,13 @@ def write_choices(path: Path, rows: Iterable[System], test: Dataset) -> None:
                     writer.writerow([system.name, query_id, test.roster[llm], f"{scores_L[llm]:.4f}"])
 
 
+def plans(settings: Mapping[str, str], seeds: int) -> list[training.Plan]:
+    """The section `train` with some values changed, one plan a seed. Raises what pydantic says of a key or value that is none."""
+    section = params.load().train
+    changed = {**section.model_dump(), **YAML(typ="safe").load("\n".join(f"{key}: {value}" for key, value in settings.items()) or "{}")}
+    return [train.plan_of(params.Train.model_validate({**changed, "seed": seed})) for seed in range(seeds)]
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:.3f}"
@@ -179,6 +189,7 @@ def main() -> None:
     parser.add_argument("--keep", help="use only this split of the folder's own, cut anew by hash")
     parser.add_argument("--most", type=int, help="take at most this many queries")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a value of the section `train`")
     parser.add_argument("--leave-out", action="store_true", help="also test on each group without training on it")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/scorer"))
     given = parser.parse_args()
@@ -191,14 +202,15 @@ def main() -> None:
         return np.stack([vectors[text] for text in asked])
 
     parts = {name: data.take(name) for name in outcomes.SHARES}
-    rows = {system.name: system for system in systems(parts, embed, range(given.seeds))}
+    each_seed = plans(dict(pair.split("=", 1) for pair in given.set), given.seeds)
+    rows = {system.name: system for system in systems(parts, embed, each_seed)}
     found = {name: figures(system, rows, parts["test"].labels_QL) for name, system in rows.items()}
     details = {name: system.detail for name, system in rows.items()}
     sizes = ", ".join(f"{len(part.queries)} {name}" for name, part in parts.items())
     shown = [f"`{machine.command()}`", f"{len(data.roster)} LLMs; queries: {sizes}; {given.seeds} seeds.", table(found, details)]
     results: dict[str, Any] = {"rows": {name: {key: _json(value) for key, value in row.items()} for name, row in found.items()}}
     if given.leave_out:
-        apart = left_out(data, embed)
+        apart = left_out(data, embed, each_seed[0])
         shown.append(left_out_table(apart))
         results["left_out"] = {group: {name: _json(value) for name, value in row.items()} for group, row in apart.items()}
     given.out.mkdir(parents=True, exist_ok=True)

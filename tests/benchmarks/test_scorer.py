@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
-from benchmarks import outcomes, scorer
+from benchmarks import outcomes, routerdc, scorer
 from benchmarks.outcomes import Recorded
 from pipelines.comparison import OURS
 from pipelines.dataset import Dataset
@@ -66,11 +67,12 @@ def test_a_folders_own_splits_are_kept(tmp_path: Path) -> None:
     assert set(kept.splits_Q) == set(outcomes.SHARES)
 
 
-def test_every_system_has_its_figures(made: tuple[Dataset, world.World], tmp_path: Path) -> None:
+def test_every_system_has_its_figures(made: tuple[Dataset, world.World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where routing pays, ours gains over the best single LLM beyond doubt; the oracle closes the gap; choices can be scored again."""
+    monkeypatch.setattr(routerdc, "STEPS", 100)
     data, truth = made
     parts = {name: data.take(name) for name in outcomes.SHARES}
-    rows = {system.name: system for system in scorer.systems(parts, embed_by(truth), [0])}
+    rows = {system.name: system for system in scorer.systems(parts, embed_by(truth), scorer.plans({}, 1))}
     found = {name: scorer.figures(system, rows, parts["test"].labels_QL) for name, system in rows.items()}
     assert found[OURS]["over best single"].low > 0.05
     assert found["oracle"]["gap closed"] == pytest.approx(1)
@@ -98,9 +100,17 @@ def test_a_group_left_out_is_never_trained_on(made: tuple[Dataset, world.World],
         return real(parts, *arguments, **more)
 
     monkeypatch.setattr(scorer, "systems", noted)
-    apart = scorer.left_out(data, embed_by(truth))
+    apart = scorer.left_out(data, embed_by(truth), scorer.plans({}, 1)[0])
     assert set(apart) == set(data.queries["dataset"])
     for groups in seen:
         (tested,) = groups["test"]
         assert all(tested not in groups[name] for name in ("train", "calibration", "validation"))
     assert "mean of groups" in scorer.left_out_table(apart)
+
+
+def test_settings_are_those_of_the_pipeline() -> None:
+    """A changed value reaches the plan, with the type it has in params.yaml; a key nobody knows is refused."""
+    first, second = scorer.plans({"background": "0.1", "epochs": "7"}, 2)
+    assert (first.shrinkage.background, first.epochs, first.seed, second.seed) == (0.1, 7, 0, 1)
+    with pytest.raises(ValidationError, match="backgruond"):
+        scorer.plans({"backgruond": "0.1"}, 1)
