@@ -90,7 +90,6 @@ class Train(Section):
     temperature: float = Field(gt=0)
     groups: int = Field(ge=1)
     softness: float = Field(gt=0)
-    background: float = Field(ge=0, le=1)
     pseudo_labels: float = Field(gt=0)
     ridge: float = Field(gt=0)
 

@@ -137,7 +137,7 @@ def plan_of(settings: Train) -> "Plan":
 
     losses = ("positives", "negatives", "out_group", "sample_sample", "labels", "temperature")
     steps = ("seed", "epochs", "patience", "batch_size", "learning_rate", "weight_decay")
-    shrinkage = {name: getattr(settings, name) for name in ("groups", "softness", "background", "pseudo_labels", "ridge", "dims")}
+    shrinkage = {name: getattr(settings, name) for name in ("groups", "softness", "pseudo_labels", "ridge", "dims")}
     return Plan(**{name: getattr(settings, name) for name in losses + steps}, shrinkage=Shrinkage(**shrinkage))
 
 

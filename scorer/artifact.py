@@ -22,7 +22,7 @@ from typing import Any
 from scorer.errors import ArtifactRefused
 from scorer.strict_json import parse, typed
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 WEIGHTS = "scorer.safetensors"
 ENCODERS = {"fp32": "encoder.onnx", "int8": "encoder.int8.onnx"}

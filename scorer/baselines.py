@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scorer.errors import ScorerError
 from scorer.interface import Floats, Prediction
 from scorer.start import Labels, group_centres, group_rates, masked_ridge
+from scorer.weights import membership
 
 Embed = Callable[[Sequence[str]], Floats]
 
@@ -110,7 +111,7 @@ def low_rank(seen: Seen, embed: Embed, *, rank: int, penalty: float = 100.0) -> 
 def cluster_lookup(seen: Seen, embed: Embed, *, groups: int, seed: int = 0) -> Baseline:
     """The best LLM of the query's nearest k-means group in training."""
     groups_GD = group_centres(seen.queries_QD, groups, seed)
-    member_QG = np.eye(len(groups_GD), dtype=np.float32)[(seen.queries_QD @ groups_GD.T).argmax(axis=1)]
+    member_QG = np.asarray(membership(seen.queries_QD, groups_GD, 1e-4))  # so sharp that each query has one group
     rates_GL = group_rates(member_QG, seen.labels_QL, 1.0)
     return Baseline("cluster lookup", seen.roster, embed, lambda _, queries_QD: rates_GL[(queries_QD @ groups_GD.T).argmax(axis=1)])
 

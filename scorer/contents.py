@@ -20,14 +20,11 @@ SHAPES = {
     "groups_GD": "GD",
     "prior_GL": "GL",
     "softness": "1",
-    "background": "1",
-    "everyone_L": "L",
     "centre_D": "D",
     "projection_DK": "DK",
     "llms_LK": "LK",
     "temperature_L": "L",
 }
-SCALARS = ("softness", "background")
 PROFILE = {
     "queries_RD": "RD",
     "scores_RL": "RL",
@@ -89,8 +86,8 @@ def read_weights(folder: Path, manifest: Manifest) -> Weights:
         raise ArtifactRefused(f"{path}: a weight is not float32.", next_step=NEXT)
     if not (arrays["temperature_L"] > 0).all() or not arrays["softness"][0] > 0:
         raise ArtifactRefused(f"{path}: a temperature is not positive.", next_step=NEXT)
-    softness, background = (float(arrays.pop(name)[0]) for name in SCALARS)
-    return Weights(roster=manifest.roster, softness=softness, background=background, **arrays)
+    softness = float(arrays.pop("softness")[0])
+    return Weights(roster=manifest.roster, softness=softness, **arrays)
 
 
 def read_calibration(folder: Path, manifest: Manifest) -> Calibration:

@@ -107,8 +107,8 @@ def write(
         made.mkdir(mode=0o755)
         for name in (*artifact.ENCODERS.values(), artifact.TOKENIZER):
             shutil.copyfile(exported / name, made / name)
-        arrays = {name: getattr(weights, name) for name in contents.SHAPES if name not in contents.SCALARS}
-        arrays |= {name: np.array([getattr(weights, name)]) for name in contents.SCALARS}
+        arrays = {name: getattr(weights, name) for name in contents.SHAPES if name != "softness"}
+        arrays["softness"] = np.array([weights.softness])
         save_file(
             {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()},
             made / artifact.WEIGHTS,

@@ -17,12 +17,11 @@ class Head(nn.Module):
     llms_LK: Tensor
     prior_GL: Tensor
     log_temperature_L: Tensor
-    everyone_L: Tensor
 
     def __init__(self, start: Weights) -> None:
         super().__init__()
         self.start = start
-        for name in ("groups_GD", "centre_D", "projection_DK", "llms_LK", "prior_GL", "everyone_L"):
+        for name in ("groups_GD", "centre_D", "projection_DK", "llms_LK", "prior_GL"):
             self.register_buffer(name, torch.tensor(getattr(start, name)))
         self.register_buffer("log_temperature_L", torch.tensor(start.temperature_L).log())
         self.moved_projection_DK = nn.Parameter(torch.zeros(start.projection_DK.shape))
@@ -36,10 +35,9 @@ class Head(nn.Module):
         queries_QK = nn.functional.normalize(queries_QD @ (self.projection_DK + self.moved_projection_DK), dim=-1)
         llms_LK = nn.functional.normalize(self.llms_LK + self.moved_llms_LK, dim=-1)
         temperature_L = (self.log_temperature_L + self.moved_log_temperature_L).exp()
-        nearness_QG = nn.functional.pad(queries_QD @ self.groups_GD.T, (0, 1), value=self.start.background)
-        member_QG, away_Q1 = (nearness_QG / self.start.softness).softmax(dim=-1).tensor_split([-1], dim=1)
-        prior_QL = member_QG @ (self.prior_GL + self.moved_prior_GL) + away_Q1 * self.everyone_L
-        return queries_QK, prior_QL + (1 - away_Q1) * (queries_QK @ llms_LK.T) / temperature_L
+        member_QG = (queries_QD @ self.groups_GD.T / self.start.softness).softmax(dim=-1)
+        logits_QL = member_QG @ (self.prior_GL + self.moved_prior_GL) + queries_QK @ llms_LK.T / temperature_L
+        return queries_QK, logits_QL
 
     @torch.no_grad()
     def weights(self) -> Weights:
@@ -49,8 +47,6 @@ class Head(nn.Module):
             groups_GD=self.start.groups_GD,
             prior_GL=_array(self.prior_GL + self.moved_prior_GL),
             softness=self.start.softness,
-            background=self.start.background,
-            everyone_L=self.start.everyone_L,
             centre_D=self.start.centre_D,
             projection_DK=_array(self.projection_DK + self.moved_projection_DK),
             llms_LK=_array(nn.functional.normalize(self.llms_LK + self.moved_llms_LK, dim=-1)),

@@ -19,14 +19,12 @@ Labels = NDArray[np.float64]  # [Q, L], in [0, 1], NaN where nobody knows
 class Shrinkage:
     """How strongly the start believes in what is common.
 
-    groups: of queries, at most; softness: temperature of belonging to them; background: share of the training queries to which no
-    group is nearer than "none"; pseudo_labels: how many labels at the LLM's overall rate each group starts with; ridge: penalty on
-    what an LLM's embedding explains beyond the groups; dims: K.
+    groups: of queries, at most; softness: temperature of belonging to them; pseudo_labels: how many labels at the LLM's
+    overall rate each group starts with; ridge: penalty on what an LLM's embedding explains beyond the groups; dims: K.
     """
 
     groups: int = 16
     softness: float = 0.05
-    background: float = 0.2
     pseudo_labels: float = 10.0
     ridge: float = 100.0
     dims: int = 128
@@ -37,11 +35,9 @@ def starting_weights(roster: tuple[str, ...], queries_QD: Floats, labels_QL: Lab
     centre_D = queries_QD.mean(axis=0)
     centred_QD = centred(queries_QD, centre_D)
     groups_GD = group_centres(centred_QD, shrinkage.groups, seed)
-    background = float(np.quantile((centred_QD @ groups_GD.T).max(axis=1), shrinkage.background))
-    member_QG, away_Q1 = membership(centred_QD, groups_GD, shrinkage.softness, background)
+    member_QG = membership(centred_QD, groups_GD, shrinkage.softness)
     prior_GL = log_odds(group_rates(member_QG, labels_QL, shrinkage.pseudo_labels))
-    everyone_L = log_odds(overall_rates(labels_QL))
-    predicted_QL = sigmoid(member_QG @ prior_GL + away_Q1 * everyone_L)
+    predicted_QL = sigmoid(member_QG @ prior_GL)
     slope_L = np.nanmean(np.where(np.isnan(labels_QL), np.nan, predicted_QL * (1 - predicted_QL)), axis=0)
     directions_LD = masked_ridge(centred_QD, labels_QL - predicted_QL, shrinkage.ridge) / slope_L[:, None]
     projection_DK = _basis(directions_LD, centred_QD, min(shrinkage.dims, queries_QD.shape[1]))
@@ -52,8 +48,6 @@ def starting_weights(roster: tuple[str, ...], queries_QD: Floats, labels_QL: Lab
         groups_GD=groups_GD,
         prior_GL=prior_GL.astype(np.float32),
         softness=shrinkage.softness,
-        background=background,
-        everyone_L=everyone_L.astype(np.float32),
         centre_D=centre_D.astype(np.float32),
         projection_DK=projection_DK.astype(np.float32),
         llms_LK=unit(llms_LK),
@@ -72,18 +66,13 @@ def group_centres(queries_QD: Floats, groups: int, seed: int) -> Floats:
 
 
 def group_rates(member_QG: Floats, labels_QL: Labels, pseudo_labels: float) -> NDArray[np.float64]:
-    """Each LLM's mean label in each group, shrunk to its overall rate."""
-    known_QL = ~np.isnan(labels_QL)
-    gained_GL = member_QG.T @ np.where(known_QL, labels_QL, 0.0) + pseudo_labels * overall_rates(labels_QL)
-    return np.asarray(gained_GL / (member_QG.T @ known_QL + pseudo_labels), dtype=np.float64)
-
-
-def overall_rates(labels_QL: Labels) -> NDArray[np.float64]:
-    """Each LLM's mean label, shrunk (lightly) to the mean of all LLMs."""
+    """Each LLM's mean label in each group, shrunk to its overall mean, which is shrunk (lightly) to the mean of all LLMs."""
     known_QL = ~np.isnan(labels_QL)
     labels_QL = np.where(known_QL, labels_QL, 0.0)
     everyone = labels_QL.sum() / max(known_QL.sum(), 1)
-    return np.asarray((labels_QL.sum(axis=0) + everyone) / (known_QL.sum(axis=0) + 1), dtype=np.float64)
+    overall_L = (labels_QL.sum(axis=0) + everyone) / (known_QL.sum(axis=0) + 1)
+    gained_GL = member_QG.T @ labels_QL + pseudo_labels * overall_L
+    return np.asarray(gained_GL / (member_QG.T @ known_QL + pseudo_labels), dtype=np.float64)
 
 
 def masked_ridge(features_QD: Floats, targets_QL: Labels, penalty: float) -> NDArray[np.float64]:

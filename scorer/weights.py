@@ -12,13 +12,9 @@ from scorer.interface import Floats
 class Weights:
     """A head over frozen embeddings: a prior per group of queries and LLM, and one embedding per LLM that refines it.
 
-    The farther a query lies from every group, the more its scores are each LLM's overall rate: where nothing like it was seen, what is
-    good overall is the best guess.
-
     centre_D: mean of the training queries' embeddings, taken off first: some encoders point all texts nearly the same way.
     groups_GD: unit-norm centres of groups of centred queries; prior_GL: each LLM's log-odds in each group;
-    softness: temperature at which a query belongs to groups; background: how near "none of them" is, a cosine;
-    everyone_L: each LLM's log-odds over all queries.
+    softness: temperature at which a query belongs to groups.
     projection_DK: to the space queries and LLMs share; llms_LK: an embedding per LLM; temperature_L: of its cosine with the query.
     """
 
@@ -27,19 +23,16 @@ class Weights:
     groups_GD: Floats
     prior_GL: Floats
     softness: float
-    background: float
-    everyone_L: Floats
     projection_DK: Floats
     llms_LK: Floats
     temperature_L: Floats
 
     def logits(self, queries_QD: Floats) -> NDArray[np.float64]:
-        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature, the latter as far as it belongs to any."""
+        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature."""
         centred_QD = centred(queries_QD, self.centre_D)
         cosines_QL = unit(centred_QD @ self.projection_DK) @ unit(self.llms_LK).T
-        member_QG, away_Q1 = membership(centred_QD, self.groups_GD, self.softness, self.background)
-        prior_QL = member_QG @ self.prior_GL + away_Q1 * self.everyone_L
-        return np.asarray(prior_QL + (1 - away_Q1) * cosines_QL / self.temperature_L, dtype=np.float64)
+        prior_QL = membership(centred_QD, self.groups_GD, self.softness) @ self.prior_GL
+        return np.asarray(prior_QL + cosines_QL / self.temperature_L, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +57,11 @@ def centred(queries_QD: Floats, centre_D: Floats) -> Floats:
     return unit(queries_QD - centre_D)
 
 
-def membership(queries_QD: Floats, groups_GD: Floats, softness: float, background: float) -> tuple[Floats, Floats]:
-    """How much each query belongs to each group, and to none (Q, 1): softmax over its cosines with their centres and `background`."""
-    cosines_QG = queries_QD @ groups_GD.T
-    highest_Q1 = np.maximum(cosines_QG.max(axis=1, keepdims=True), background)
-    powers_QG, power_Q1 = np.exp((cosines_QG - highest_Q1) / softness), np.exp((background - highest_Q1) / softness)
-    whole_Q1 = powers_QG.sum(axis=1, keepdims=True) + power_Q1
-    return np.asarray(powers_QG / whole_Q1, dtype=np.float32), np.asarray(power_Q1 / whole_Q1, dtype=np.float32)
+def membership(queries_QD: Floats, groups_GD: Floats, softness: float) -> Floats:
+    """How much each query belongs to each group: softmax over its cosines with their centres, rows sum to 1."""
+    cosines_QG = (queries_QD @ groups_GD.T) / softness
+    powers_QG = np.exp(cosines_QG - cosines_QG.max(axis=1, keepdims=True))
+    return np.asarray(powers_QG / powers_QG.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def unit(rows: NDArray[np.floating]) -> Floats:

@@ -133,7 +133,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a path upwards": (manifest(lambda m: m["files"].update({"../secret": "0" * 64})), r"\.\./secret"),
     "an absolute path": (manifest(lambda m: m["files"].update({"/etc/passwd": "0" * 64})), "/etc/passwd"),
     "a file unnamed": (manifest(lambda m: m["files"].pop("roster.json")), "names other files"),
-    "a later schema": (manifest(lambda m: m.update(schema_version=99)), "schema_version 99, this code reads 2"),
+    "a later schema": (manifest(lambda m: m.update(schema_version=2)), "schema_version 2, this code reads 1"),
     "an unknown field": (manifest(lambda m: m.update(run="x")), "run missing or unknown"),
     "a field of another type": (manifest(lambda m: m.update(data_hash=3)), "data_hash is 3, not a str"),
     "no tokens": (manifest(lambda m: m["encoder"].update(max_tokens=0)), "out of range"),

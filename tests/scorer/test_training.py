@@ -12,7 +12,6 @@ from scorer.errors import TrainingError
 from scorer.head import Head
 from scorer.start import Shrinkage, group_rates, masked_ridge, starting_weights
 from scorer.training import Embedded, Plan, Trained, train
-from scorer.weights import centred, membership
 
 PLAN = Plan(epochs=6, patience=3, shrinkage=Shrinkage(groups=4, dims=16))
 
@@ -48,19 +47,6 @@ def test_numpy_and_torch_agree(worlds: ModuleType) -> None:
     weights = trained(worlds).weights
     _, logits_QL = Head(weights)(torch.tensor(queries_QD))
     np.testing.assert_allclose(weights.logits(queries_QD), logits_QL.detach().numpy(), atol=1e-4)
-
-
-def test_what_lies_far_from_every_group_gets_the_overall_rates(worlds: ModuleType) -> None:
-    """The nearer a query to a group, the more its own scores; far from all of them every LLM has what it has on average."""
-    found = trained(worlds).weights
-    fit = worlds.world(200, seed=1)
-    member_QG, away_Q1 = membership(centred(fit.queries_QD, found.centre_D), found.groups_GD, found.softness, found.background)
-    np.testing.assert_allclose(member_QG.sum(axis=1, keepdims=True) + away_Q1, 1, atol=1e-5)
-    assert np.median(away_Q1) < 0.5
-    far_QD = found.centre_D + np.linalg.svd(found.groups_GD)[2][-1:]  # at right angles to every group
-    np.testing.assert_allclose(found.logits(far_QD)[0], found.everyone_L, atol=0.05)
-    rates_L = np.nanmean(fit.labels_QL, axis=0)
-    np.testing.assert_allclose(1 / (1 + np.exp(-found.everyone_L)), rates_L, atol=0.08)
 
 
 def test_strong_decay_returns_to_the_start(worlds: ModuleType) -> None:
