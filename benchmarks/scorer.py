@@ -2,17 +2,18 @@
 
 FOLDER holds queries.parquet (query_id, dataset, domain, query; split where it has its own) and outcomes.parquet (query_id, llm,
 score), your own or another's. All choices (epoch, neighbours, penalties, ranks, clusters, learning rates) are made on validation
-queries; the test queries are read once, at the end. Figures are means over `--seeds` seeds; intervals are paired bootstraps over test
-queries. `--leave-out` also trains once without each group and tests on it. `--set background=0.1` trains ours with another value of
-the section `train` of params.yaml. `--out` gets table.md, results.json and choices.csv.
+queries; the test queries are read once, at the end. Figures are means over `--seeds` seeds, whose
+spread has its own column; intervals are bootstraps over test queries of those means, paired where two systems are compared.
+`--leave-out` also trains once without each group and tests on all of it. `--set ridge=30` trains ours with another value of the section
+`train` of params.yaml. `--out` gets table.md, results.json and choices.csv.
 """
 
 import argparse
 import csv
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +72,10 @@ def _one_seed(parts: dict[str, Dataset], embed: "Embed", plan: training.Plan, *,
     trained = training.train(parts["train"].roster, known["train"], known["validation"], plan)
     fitted = calibration.fit(trained.weights.logits(embedded["calibration"]), parts["calibration"].labels_QL)
     scores = fitted.probabilities(trained.weights.logits(embedded["test"]))
-    found: dict[str, Scored] = {OURS: ("with this project's parameters", scores, trained.cpu_s)}
+    found: dict[str, Scored] = {OURS: ("", scores, trained.cpu_s)}
     for rival, detail in comparison.rivals(parts["train"], parts["validation"], parts["test"], embed, neighbours=100, seed=plan.seed):
         if rival.name not in UNPRICED:
-            found[rival.name] = (detail, rival.score(test_texts).scores_QL, None)
+            found[rival.name] = (detail, rival.order(test_texts), None)
     if published:
         began = time.process_time()
         scores = routerdc.scores(known["train"], known["validation"], embedded["test"], plan.seed)
@@ -96,6 +97,7 @@ def figures(system: System, rows: dict[str, System], labels_QL: "NDArray[np.floa
     hits = [comparison.hits(scores_QL, labels_QL) for scores_QL in system.scores_SQL]
     found: dict[str, Any] = {
         "quality": metrics.interval(quality(system), resamples=RESAMPLES),
+        "over seeds": float(np.std([metrics.mean(metrics.quality(scores_QL, labels_QL)) for scores_QL in system.scores_SQL])),
         "over best single": gained(rows[SINGLE]),
         "ours − this": metrics.difference(quality(rows[OURS]), quality(system), resamples=RESAMPLES),
         "gap closed": float(np.nanmean(quality(system) - single_Q) / gap) if gap > 0 else float("nan"),
@@ -104,12 +106,11 @@ def figures(system: System, rows: dict[str, System], labels_QL: "NDArray[np.floa
         "training CPU s": system.cpu_s,
     }
     if system.name in PROBABILITIES:
-        known_L = [~np.isnan(labels_QL[:, llm]) for llm in range(labels_QL.shape[1])]
-        ece_L = system.mean(
-            lambda scores_QL: [calibration.ece(scores_QL[known, llm], labels_QL[known, llm]) for llm, known in enumerate(known_L)]
-        )
+        claimed = replace(system, scores_SQL=np.clip(system.scores_SQL, 0.0, 1.0))
+        labelled = np.flatnonzero((~np.isnan(labels_QL)).any(axis=0))
+        ece_L = claimed.mean(lambda scores_QL: [calibration.ece(scores_QL[:, llm], labels_QL[:, llm]) for llm in labelled])
         found |= {"ECE": float(ece_L.mean()), "worst ECE": float(ece_L.max())}
-        found |= {"Brier": float(system.mean(lambda scores_QL: calibration.brier(scores_QL, labels_QL)))}
+        found |= {"Brier": float(claimed.mean(lambda scores_QL: calibration.brier(scores_QL, labels_QL)))}
     return found
 
 
@@ -119,7 +120,7 @@ def table(found: dict[str, dict[str, Any]], details: dict[str, str]) -> str:
     lines = [f"| system | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for name, row in found.items():
         cells = ["" if row.get(column) is None or (name == OURS and "this" in column) else _cell(row[column]) for column in columns]
-        lines.append(f"| {name} ({details[name]}) | {' | '.join(cells)} |")
+        lines.append(f"| {name}{f' ({details[name]})' if details[name] else ''} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -148,23 +149,26 @@ def left_out_table(found: dict[str, dict[str, metrics.Interval]]) -> str:
 
 
 def write_choices(path: Path, rows: Iterable[System], test: Dataset) -> None:
-    """choices.csv: each system's choice for every test query (first seed), so that anyone can score it independently."""
+    """choices.csv: each system's choice for every test query and seed, so that anyone can score it independently."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["system", "query_id", "llm", "score"])
-        for system in rows:
-            scores_QL = system.scores_SQL[0]
+        writer.writerow(["system", "seed", "query_id", "llm", "score"])
+        for name, seed, scores_QL in ((row.name, *each) for row in rows for each in enumerate(row.scores_SQL)):
             chosen_Q = metrics.choices(scores_QL, test.labels_QL)
             for query_id, llm, scores_L in zip(test.queries["query_id"], chosen_Q, scores_QL, strict=True):
                 if llm >= 0:
-                    writer.writerow([system.name, query_id, test.roster[llm], f"{scores_L[llm]:.4f}"])
+                    writer.writerow([name, seed, query_id, test.roster[llm], f"{scores_L[llm]:.4f}"])
 
 
-def plans(settings: Mapping[str, str], seeds: int) -> list[training.Plan]:
-    """The section `train` with some values changed, one plan a seed. Raises what pydantic says of a key or value that is none."""
-    section = params.load().train
-    changed = {**section.model_dump(), **YAML(typ="safe").load("\n".join(f"{key}: {value}" for key, value in settings.items()) or "{}")}
-    return [train.plan_of(params.Train.model_validate({**changed, "seed": seed})) for seed in range(seeds)]
+def changed(pairs: Iterable[str]) -> params.Train:
+    """The section `train` with the values of some KEY=VALUE. Raises what pydantic says of a key or value that is none."""
+    values = YAML(typ="safe").load("\n".join(pair.replace("=", ": ", 1) for pair in pairs) or "{}")
+    return params.Train.model_validate({**params.load().train.model_dump(), **values})
+
+
+def plans(settings: params.Train, seeds: int) -> list[training.Plan]:
+    """One plan a seed, from 0."""
+    return [train.plan_of(settings.model_copy(update={"seed": seed})) for seed in range(seeds)]
 
 
 def _cell(value: Any) -> str:
@@ -196,29 +200,35 @@ def main() -> None:
     llms = tuple(name for name in given.llms.split(",") if name)
     data = outcomes.read(outcomes.Recorded(given.folder, llms, given.group, given.keep, given.most))
     texts = data.queries["text"].tolist()
-    vectors = dict(zip(texts, embeddings.trained_on(train.load_encoder(params.load().train), texts), strict=True))
+    settings = changed(given.set)
+    vectors = dict(zip(texts, embeddings.trained_on(train.load_encoder(settings), texts), strict=True))
 
     def embed(asked: Iterable[str]) -> Any:
         return np.stack([vectors[text] for text in asked])
 
     parts = {name: data.take(name) for name in outcomes.SHARES}
-    each_seed = plans(dict(pair.split("=", 1) for pair in given.set), given.seeds)
+    each_seed = plans(settings, given.seeds)
     rows = {system.name: system for system in systems(parts, embed, each_seed)}
     found = {name: figures(system, rows, parts["test"].labels_QL) for name, system in rows.items()}
     details = {name: system.detail for name, system in rows.items()}
     sizes = ", ".join(f"{len(part.queries)} {name}" for name, part in parts.items())
     shown = [f"`{machine.command()}`", f"{len(data.roster)} LLMs; queries: {sizes}; {given.seeds} seeds.", table(found, details)]
     results: dict[str, Any] = {"rows": {name: {key: _json(value) for key, value in row.items()} for name, row in found.items()}}
+    given.out.mkdir(parents=True, exist_ok=True)
+    write_choices(given.out / "choices.csv", rows.values(), parts["test"])
+    _write(given.out, shown, results)
     if given.leave_out:
         apart = left_out(data, embed, each_seed[0])
         shown.append(left_out_table(apart))
         results["left_out"] = {group: {name: _json(value) for name, value in row.items()} for group, row in apart.items()}
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
-    results |= {"command": machine.command(), "machine": machine.facts(["torch", "scikit-learn", "numpy"])}
-    (given.out / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    write_choices(given.out / "choices.csv", rows.values(), parts["test"])
+        _write(given.out, shown, results)
     print("\n\n".join(shown))
+
+
+def _write(folder: Path, shown: list[str], results: dict[str, Any]) -> None:
+    (folder / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
+    about = {"command": machine.command(), "machine": machine.facts(["torch", "scikit-learn", "numpy"])}
+    (folder / "results.json").write_text(json.dumps(results | about, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def best_of(candidates: Sequence[tuple[Baseline, str]], validation: Dataset) -> 
     texts = validation.queries["text"].tolist()
 
     def realised(candidate: tuple[Baseline, str]) -> float:
-        return float(np.nanmean(metrics.quality(candidate[0].score(texts).scores_QL, validation.labels_QL)))
+        return float(np.nanmean(metrics.quality(candidate[0].order(texts), validation.labels_QL)))
 
     return max(candidates, key=realised)
 

@@ -35,7 +35,7 @@ def trained_on(encoder: "Encoder", texts: Sequence[str], cache: Path = CACHE) ->
 
 
 def served(encoder: "OnnxEncoder", identity: str, texts: Sequence[str], cache: Path = CACHE) -> Floats:
-    """Embeddings of `texts` as a server computes them; `identity` is the sha256 of its graph."""
+    """Embeddings of `texts` as a server computes them; `identity` is that of its encoder."""
 
     def one_by_one(missing: list[str]) -> Iterator[tuple[Sequence[int], Floats]]:
         for place, text in enumerate(missing):
@@ -44,12 +44,18 @@ def served(encoder: "OnnxEncoder", identity: str, texts: Sequence[str], cache: P
     return _cached(cache / "served" / f"{identity[:16]}.npz", texts, one_by_one, "embedding queries as served")
 
 
+def identity(graph: str, tokenizer: str, max_tokens: int) -> str:
+    """Of a served encoder: the sha256 of its graph and of its tokenizer, and where it cuts."""
+    return hashlib.sha256(f"{graph} {tokenizer} {max_tokens}".encode()).hexdigest()
+
+
 def as_served(folder: Path, manifest: "Manifest", precision: "Precision", cache: Path = CACHE) -> Callable[[Sequence[str]], Floats]:
     """Embeds texts as a server of the verified artifact in `folder` would, at that precision."""
     from scorer import artifact, runtime
 
     encoder = runtime.load_encoder(folder, manifest, precision=precision)
-    return lambda texts: served(encoder, manifest.files[artifact.ENCODERS[precision]], texts, cache)
+    whose = identity(manifest.files[artifact.ENCODERS[precision]], manifest.files[artifact.TOKENIZER], manifest.max_tokens)
+    return lambda texts: served(encoder, whose, texts, cache)
 
 
 def exported(encoder: "Encoder", cache: Path = CACHE) -> Path:

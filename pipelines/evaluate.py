@@ -84,7 +84,7 @@ def judge(data: Dataset, ours: RuntimeScorer, rivals: list[tuple[Baseline, str]]
     scores_QL = ours.score_embedded(embed(texts))
     rows = [comparison.row(OURS, "as served, int8", scores_QL, data, resamples=settings.bootstrap)]
     for rival, detail in rivals:
-        rows.append(comparison.row(rival.name, detail, rival.score(texts).scores_QL, data, resamples=settings.bootstrap))
+        rows.append(comparison.row(rival.name, detail, rival.order(texts), data, resamples=settings.bootstrap))
     return Judged(data, scores_QL, rows)
 
 

@@ -151,10 +151,11 @@ def write_artifact(
     graph = exported / artifact.ENCODERS["int8"]
     tokenizer = (exported / artifact.TOKENIZER).read_bytes()
     served = runtime.OnnxEncoder(graph.read_bytes(), tokenizer, max_tokens=encoder.max_tokens)
+    whose = embeddings.identity(artifact.sha256(graph), artifact.sha256(exported / artifact.TOKENIZER), encoder.max_tokens)
 
     def seen(data: Dataset) -> tuple[Floats, Floats]:
         texts = data.queries["text"].tolist()
-        queries_QD = embeddings.served(served, artifact.sha256(graph), texts, home / embeddings.CACHE)
+        queries_QD = embeddings.served(served, whose, texts, home / embeddings.CACHE)
         return queries_QD, calibration.probabilities(trained.weights.logits(queries_QD))
 
     train, held = _sample(parts.train), _sample(parts.held)

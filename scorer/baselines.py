@@ -24,6 +24,10 @@ class Baseline:
     embed: Embed
     rule: Callable[[Sequence[str], Floats], NDArray[np.floating]]
 
+    def order(self, texts: Sequence[str]) -> NDArray[np.floating]:
+        """Raw scores: what a choice is made by. Clipping would make ties of all that a linear fit puts above 1."""
+        return self.rule(texts, self.embed(texts))
+
     def score(self, texts: Sequence[str]) -> Prediction:
         """Scores clipped to [0, 1]."""
         queries_QD = self.embed(texts)
@@ -96,10 +100,7 @@ def ridge(seen: Seen, embed: Embed, *, penalty: float = 100.0) -> Baseline:
 
 
 def low_rank(seen: Seen, embed: Embed, *, rank: int, penalty: float = 100.0) -> Baseline:
-    """Matrix factorisation with side information: the ridge fit with LLMs allowed to differ in `rank` skills only.
-
-    The best such fit in least squares: its predictions of the training queries, truncated to their `rank` first singular directions.
-    """
+    """Matrix factorisation with side information: the ridge fit's predictions truncated to their `rank` first singular directions."""
     centre_D, overall_L = seen.queries_QD.mean(axis=0), _means(seen.labels_QL)
     centred_QD = seen.queries_QD - centre_D
     directions_LD = masked_ridge(centred_QD, seen.labels_QL - overall_L, penalty)

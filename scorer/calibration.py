@@ -56,11 +56,14 @@ def brier(scores_QL: Floats, labels_QL: Labels) -> float:
 
 
 def reliability(scores_QL: Floats, labels_QL: Labels, *, bins: int = 10) -> tuple[Reliability, ...]:
-    """Equally filled bins by score, over known labels (equal widths leave bins empty where scores crowd)."""
+    """Equally filled bins by score, over known labels (equal widths leave bins empty where scores crowd); equal scores share one."""
     known_QL = ~np.isnan(labels_QL)
     order = np.argsort(scores_QL[known_QL], kind="stable")
     scores_N, labels_N = scores_QL[known_QL][order], labels_QL[known_QL][order]
-    filled = [part for part in np.array_split(np.arange(len(order)), bins) if len(part)]
+    if not len(order):
+        return ()
+    cuts = np.searchsorted(scores_N, scores_N[np.arange(1, bins) * len(order) // bins])
+    filled = [part for part in np.split(np.arange(len(order)), np.unique(cuts)) if len(part)]
     return tuple(Reliability(float(scores_N[part].mean()), float(labels_N[part].mean()), len(part)) for part in filled)
 
 

@@ -72,7 +72,7 @@ def test_every_system_has_its_figures(made: tuple[Dataset, world.World], tmp_pat
     monkeypatch.setattr(routerdc, "STEPS", 100)
     data, truth = made
     parts = {name: data.take(name) for name in outcomes.SHARES}
-    rows = {system.name: system for system in scorer.systems(parts, embed_by(truth), scorer.plans({}, 1))}
+    rows = {system.name: system for system in scorer.systems(parts, embed_by(truth), scorer.plans(scorer.changed([]), 1))}
     found = {name: scorer.figures(system, rows, parts["test"].labels_QL) for name, system in rows.items()}
     assert found[OURS]["over best single"].low > 0.05
     assert found["oracle"]["gap closed"] == pytest.approx(1)
@@ -80,7 +80,7 @@ def test_every_system_has_its_figures(made: tuple[Dataset, world.World], tmp_pat
     assert found[scorer.PUBLISHED]["quality"].mean > found["random"]["quality"].mean
     assert found[OURS]["worst ECE"] >= found[OURS]["ECE"]
     text = scorer.table(found, {name: system.detail for name, system in rows.items()})
-    assert all(f"| {name} (" in text for name in rows)
+    assert all(f"\n| {name} " in text for name in rows)
     scorer.write_choices(tmp_path / "choices.csv", rows.values(), parts["test"])
     with (tmp_path / "choices.csv").open() as file:
         lines = [line for line in csv.DictReader(file) if line["system"] == "kNN"]
@@ -100,7 +100,7 @@ def test_a_group_left_out_is_never_trained_on(made: tuple[Dataset, world.World],
         return real(parts, *arguments, **more)
 
     monkeypatch.setattr(scorer, "systems", noted)
-    apart = scorer.left_out(data, embed_by(truth), scorer.plans({}, 1)[0])
+    apart = scorer.left_out(data, embed_by(truth), scorer.plans(scorer.changed([]), 1)[0])
     assert set(apart) == set(data.queries["dataset"])
     for groups in seen:
         (tested,) = groups["test"]
@@ -110,7 +110,14 @@ def test_a_group_left_out_is_never_trained_on(made: tuple[Dataset, world.World],
 
 def test_settings_are_those_of_the_pipeline() -> None:
     """A changed value reaches the plan, with the type it has in params.yaml; a key nobody knows is refused."""
-    first, second = scorer.plans({"background": "0.1", "epochs": "7"}, 2)
-    assert (first.shrinkage.background, first.epochs, first.seed, second.seed) == (0.1, 7, 0, 1)
-    with pytest.raises(ValidationError, match="backgruond"):
-        scorer.plans({"backgruond": "0.1"}, 1)
+    first, second = scorer.plans(scorer.changed(["ridge=30.5", "epochs=7"]), 2)
+    assert (first.shrinkage.ridge, first.epochs, first.seed, second.seed) == (30.5, 7, 0, 1)
+    with pytest.raises(ValidationError, match="rigde"):
+        scorer.changed(["rigde=30"])
+
+
+def test_unknown_splits_are_refused(tmp_path: Path) -> None:
+    """A folder's published test queries are never cut into training ones unasked."""
+    write(tmp_path, split=(["train", "test"] * QUERIES)[:QUERIES])
+    with pytest.raises(ValueError, match="--keep"):
+        outcomes.read(Recorded(tmp_path))

@@ -166,6 +166,12 @@ def test_ece_of_known_bins() -> None:
     assert calibration.ece(scores_QL, labels_QL, bins=2) == pytest.approx(0.2, abs=1e-6)
 
 
+def test_equal_scores_share_a_bin() -> None:
+    """A constant score at the overall rate is calibrated, in whatever order its labels come."""
+    labels_QL = np.repeat([[0.0], [1.0]], 500, axis=0)
+    assert calibration.ece(np.full((1000, 1), 0.5, dtype=np.float32), labels_QL) == 0
+
+
 def test_training_beats_the_best_single_llm(worlds: ModuleType) -> None:
     """Realised quality on new queries is near the best rate there is, far from the best single LLM's."""
     fresh = worlds.world(600, seed=9)
