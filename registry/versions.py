@@ -71,12 +71,13 @@ def promote(version: str, *, override: str | None = None, settings: Settings | N
     """Points `champion` to `version` and `previous` to the champion before.
 
     Raises PromotionRefused where the gate has not passed, unless `override` says why it is done all the same (kept as a tag).
+    The champion may be promoted again whatever its gate says: somebody made it champion.
     """
     door = _door(settings)
-    target = door.version(version)
-    _check_promotable(target, override)
-    before = door.at(CHAMPION)
-    if before is not None and before.version == target.version:
+    target, before = door.version(version), door.at(CHAMPION)
+    again = before is not None and before.version == target.version
+    _check_promotable(target, "it is the champion" if again else override)
+    if again:
         settle(target, None, settings=settings)  # an earlier promotion may have stopped half-way; who came before it is not known here
         return door.version(target.version)
     if override and target.gate != "passed":

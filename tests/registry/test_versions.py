@@ -106,6 +106,14 @@ def test_promoting_the_champion_again_ends_a_promotion_that_stopped_half_way(set
     assert versions.promote(number, override="again", settings=settings).aliases == ("champion",)
 
 
+def test_a_champion_whose_gate_failed_stays_champion(settings: Settings, register: Register) -> None:
+    """A rollback may bring back a version that was promoted over its gate; asking for the champion again changes nothing."""
+    number = register(0).version
+    versions.judged(number, FAILED, settings=settings)
+    versions.promote(number, override="nothing else is there", settings=settings)
+    assert versions.promote(number, settings=settings).aliases == ("champion",)
+
+
 def test_rollback_returns_to_the_previous_champion_once(settings: Settings, register: Register) -> None:
     """Rolling back restores the champion before; a version that was left is never what a further rollback returns to."""
     for seed in (0, 1):
