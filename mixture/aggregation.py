@@ -8,6 +8,7 @@ from mixture.agreement import agree, groups
 from mixture.judging import SHOW, quoted, with_note
 from mixture.llm import Message
 from mixture.options import Options
+from mixture.posterior import Posterior
 from mixture.stopping import expected_gain
 
 Way = Literal["single", "best", "vote", "synthesise"]
@@ -36,20 +37,24 @@ def choose(texts: Mapping[str, str], scores: Mapping[str, float], options: Optio
         return Choice("synthesise", best)
     gathered = groups(texts)
     if options.aggregation == "vote":
-        return _voted(gathered, scores, best)
+        return _voted(gathered, scores, best, options.posterior)
     if agree(texts):
         return Choice("best", best)
     if sum(map(len, gathered.values())) == len(texts):
-        return _voted(gathered, scores, best)
+        return _voted(gathered, scores, best, options.posterior)
     worth_it = scores[best] < options.stop_threshold and expected_gain(scores[best], options) > synthesis_price
     return Choice("synthesise" if worth_it else "best", best)
 
 
-def vote(gathered: Mapping[str, Sequence[str]], scores: Mapping[str, float]) -> str:
-    """The LLM whose answer wins: the highest sum of scores over those who say the same, then the highest score among them."""
+def vote(gathered: Mapping[str, Sequence[str]], scores: Mapping[str, float], posterior: Posterior) -> str:
+    """The LLM whose answer wins, the one with the highest score among those who say the same.
+
+    The highest sum of scores wins; scores that count agreement already (`Evidence`) are one answer's and not summed.
+    """
 
     def weight(members: Sequence[str]) -> tuple[float, float, str]:
-        return sum(scores[llm] for llm in members), max(scores[llm] for llm in members), min(members)
+        most = max(scores[llm] for llm in members)
+        return most if posterior.counts_agreement else sum(scores[llm] for llm in members), most, min(members)
 
     return _first(max(gathered.values(), key=weight), scores)
 
@@ -59,10 +64,10 @@ def synthesis_messages(messages: Sequence[Message], shown: Mapping[str, str]) ->
     return with_note(messages, f"{SHOW.format(answers=quoted(shown))} {SYNTHESISE}")
 
 
-def _voted(gathered: Mapping[str, Sequence[str]], scores: Mapping[str, float], best: str) -> Choice:
+def _voted(gathered: Mapping[str, Sequence[str]], scores: Mapping[str, float], best: str, posterior: Posterior) -> Choice:
     """The vote's winner; where no two answers say the same there is nothing to count, and the best one stands."""
     counted = any(len(members) > 1 for members in gathered.values())
-    return Choice("vote", vote(gathered, scores)) if counted else Choice("best", best)
+    return Choice("vote", vote(gathered, scores, posterior)) if counted else Choice("best", best)
 
 
 def _first(llms: Mapping[str, str] | Sequence[str], scores: Mapping[str, float]) -> str:

@@ -8,16 +8,27 @@ LONGEST_SHORT = 64  # characters: longer texts are prose, which is not compared 
 _ANSWER_LINE = re.compile(  # its runs are bounded: the time it takes grows with the line, not with its square
     r"^(?:.*[.!?]\s)?\W{0,8}(?:the )?(?:final )?answer\b[*_\s]{0,8}(?:is\b|[:=])[*_\s:=]*(.+)$", re.IGNORECASE
 )
+_IN_A_SENTENCE = re.compile(  # as an argument often ends: "Therefore, the correct answer is (B)."
+    r"\b(?:the|final|correct|best) answer(?: is\b|:)[\s.*_]{0,8}(?:option )?"
+    r"(\([A-J]\)|[A-J]\b|\$?\\boxed\{[^{}]*\}|[-+$]{0,2}\d[\d,.]*)",
+    re.IGNORECASE,
+)
+_LAST = 400  # characters at the end in which a sentence may state the answer
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 _CHOICE = re.compile(r"\(?([A-Ja-j])[).:]\s")
 
 
 def short_answer(text: str) -> str | None:
-    """The final answer in `text` in normal form: its last 'Answer:' line, or all of it if it is one short line; None for prose."""
+    """The final answer in `text` in normal form, None for prose.
+
+    Its last 'Answer:' line, else the last sentence near its end that says what the answer is, else all of it if it is one short line.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    stated = [match[1] for line in lines if (match := _ANSWER_LINE.match(line))]
+    stated = [match[1] for line in lines if (match := _ANSWER_LINE.match(line))] or _IN_A_SENTENCE.findall(text[-_LAST:])
     said = stated[-1] if stated else (lines[0] if len(lines) == 1 else "")
+    if inside := _IN_A_SENTENCE.findall(said):  # "Final answer: the answer is (B)."
+        said = inside[-1]
     if boxed := _BOXED.search(said):
         said = boxed[1]
     return normal(said) if len(said) <= LONGEST_SHORT else None
@@ -39,17 +50,24 @@ def _number(digits: str) -> str:
     return f"{number:f}" if number else "0"
 
 
-def groups(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """LLM ids by the final answer they give, for the answers that have one; 'B. Paris' counts as 'B' where another answer is just 'B'."""
+def said(texts: Mapping[str, str]) -> dict[str, str | None]:
+    """Each LLM's final answer in normal form, None for prose; 'B. Paris' says 'b' where another answer is just 'B'."""
     found = {llm: short_answer(text) for llm, text in texts.items()}
-    letters = {said for said in found.values() if said is not None and re.fullmatch("[a-j]", said)}
+    letters = {short for short in found.values() if short is not None and re.fullmatch("[a-j]", short)}
+    return {llm: _letter(short, letters) for llm, short in found.items()}
+
+
+def _letter(short: str | None, letters: set[str]) -> str | None:
+    choice = _CHOICE.match(f"{short} ")
+    return choice[1] if short is not None and choice and choice[1] in letters else short
+
+
+def groups(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """LLM ids by the final answer they give, for the answers that have one."""
     gathered: dict[str, tuple[str, ...]] = {}
-    for llm, said in found.items():
-        if said is None:
-            continue
-        choice = _CHOICE.match(f"{said} ")
-        key = choice[1] if choice and choice[1] in letters else said
-        gathered[key] = (*gathered.get(key, ()), llm)
+    for llm, short in said(texts).items():
+        if short is not None:
+            gathered[short] = (*gathered.get(short, ()), llm)
     return gathered
 
 

@@ -5,16 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mixture import judging
+from mixture.agreement import said
 from mixture.client import Reply
 from mixture.decision import Layer, Run
 from mixture.demand import expected_input_tokens
 from mixture.desk import Desk, Held
 from mixture.errors import Why
 from mixture.llm import LLM, Message
-from mixture.posterior import posterior
+from mixture.posterior import Heard
 from mixture.ranking import Candidate, Ranked, rank, with_quality
 from mixture.round import Round
 from mixture.stopping import Reason, stop_reason
+from mixture.widening import widened
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ class Course:
             {run.llm: run.text for run in last.runs},
             {run.llm: run.text for layer in before_it for run in layer.runs},
             scores={llm: self.scores[llm] for llm in self.answers},
-            upcoming=[each for each in ranking if each.chosen],
+            ranking=ranking,
             layers_run=len(self.layers),
             options=self.desk.options,
         )
@@ -81,21 +83,26 @@ class Course:
         judge, cross = self._judge(runs, before)
         self._cross_scores |= cross
         self._self_scores |= {run.llm: run.self_score for run in runs}
-        self._update()
         self.answers |= {run.llm: run for run in runs}
+        self._update()
         self.layers.append(Layer(runs, before, dict(self.scores), judge, cross, self.desk.clock() - started))
         return None
 
     def _rank(self) -> tuple[Ranked, ...]:
-        asks_self, asks_cross = self.desk.options.self_assessment, self.desk.options.cross_assessment
-        asked = judging.ask(self.messages, shown=_texts(self._shown()), self_score=asks_self, cross_scores=asks_cross)
+        options = self.desk.options
+        asked = judging.ask(
+            self.messages, shown=_texts(self._shown()), self_score=options.self_assessment, cross_scores=options.cross_assessment
+        )
         tokens = expected_input_tokens(asked, {})
         known = [replace(each, input_tokens=tokens) for each in self.candidates if each.llm.id not in self.out]
-        return rank(with_quality(known, self.scores), self.desk.options)
+        if options.deepen == "refine":
+            return rank(with_quality(known, self.scores), options)
+        fresh = [each for each in known if each.llm.id not in self.answers]
+        return widened(rank(fresh, options), self._heard(), options)
 
     def _shown(self) -> dict[str, Run]:
-        """The last layer's answers by opaque id."""
-        if not self.layers:
+        """The last layer's answers by opaque id; none where the next LLMs get the bare question."""
+        if not self.layers or self.desk.options.deepen == "widen":
             return {}
         runs = {run.llm: run for run in self.layers[-1].runs}
         return {opaque: runs[llm] for opaque, llm in judging.opaque_ids({llm: run.text for llm, run in runs.items()}).items()}
@@ -125,10 +132,24 @@ class Course:
         return judge.llm, {llm: score for llm, score in judge.given.items() if llm != judge.llm}
 
     def _update(self) -> None:
-        weights = self.desk.options.posterior
-        for each in (each for each in self.candidates if each.llm.id in self.scores):
-            llm = each.llm.id
-            self.scores[llm] = posterior(each.prior, self._self_scores.get(llm), self._cross_scores.get(llm), weights)
+        """Scores of the LLMs that answered by the posterior; the others keep their prior."""
+        self.scores |= self.desk.options.posterior.scores(self._heard())
+
+    def _heard(self) -> dict[str, Heard]:
+        """What is known of each answer so far."""
+        says = said({llm: run.text for llm, run in self.answers.items()})
+        return {
+            each.llm.id: Heard(
+                each.prior,
+                says[each.llm.id],
+                each.family,
+                self._self_scores.get(each.llm.id),
+                self._cross_scores.get(each.llm.id),
+                self.answers[each.llm.id].mean_logprob,
+            )
+            for each in self.candidates
+            if each.llm.id in self.answers
+        }
 
     def _nothing(self, asked: Round) -> Reason:
         """Why a layer brought nothing. Raises NoAnswer where it was the first."""

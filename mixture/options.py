@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
+from mixture.posterior import Evidence, Posterior, Published
 from scorer.errors import RouteMoAError
 
 Number = TypeVar("Number", int, float)
 Aggregation = Literal["auto", "best", "vote", "synthesise"]
 Order = Literal["value", "strict"]
+Deepening = Literal["refine", "widen"]
+Stopping = Literal["gain", "threshold"]
 
 # What a request may choose under each operator's setting: never something that could cost more than that setting may.
 _NARROWER: Mapping[Aggregation, frozenset[Aggregation]] = {
@@ -44,17 +47,6 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class PosteriorWeights:
-    """How much prior, self- and cross-assessment count (METHOD.md §2); renormalised over the terms that are known.
-
-    first: (prior, self) for an LLM whose answers no peer has judged. later: (prior, self, cross) for one whose answer was.
-    """
-
-    first: tuple[float, float] = (0.9, 0.1)
-    later: tuple[float, float, float] = (0.25, 0.30, 0.45)
-
-
-@dataclass(frozen=True, slots=True)
 class Options:
     """How one request is answered.
 
@@ -62,8 +54,11 @@ class Options:
     (capped by the LLMs in it). patience: how many times its expected latency a straggler gets in all, or where that is unknown,
     how many times what the quorum took. grace_s: seconds that a straggler of unknown latency gets after the quorum at least.
     ranking: "value" weighs quality, price and latency; "strict" is the paper's performance > output price > input price > latency.
-    stop_threshold: expected quality at which no further layer runs. headroom: share of the questions not yet answered right that
-    more answers to combine turn right (used for sets, stopping and synthesis).
+    deepen: what a further layer does. "refine" shows the last layer's answers to the LLMs that rank first now (the paper's);
+    "widen" asks LLMs that have not answered the bare question, as many as are expected to bring more than they cost.
+    stopping: "gain" weighs what a further layer brings against its price; "threshold" is the paper's: at `stop_threshold`, expected
+    quality at which no further layer runs. headroom: share of the questions not yet answered right that more answers to combine turn
+    right (used for sets, refining and synthesis). posterior: the rule that makes scores of what was heard; widening needs `Evidence`.
     standby: LLMs beyond the chosen that may be asked in place of failed ones, a layer.
     budget_usd, deadline: limits of the whole request; `deadline` is monotonic seconds (`time.monotonic`).
     data_policy: tags of which an LLM must carry one, None for any. capabilities: what every LLM asked must have.
@@ -75,6 +70,8 @@ class Options:
     max_layers: int = 3
     weights: Weights = field(default_factory=Weights)
     ranking: Order = "value"
+    deepen: Deepening = "refine"
+    stopping: Stopping = "gain"
     stop_threshold: float = 0.85
     headroom: float = 0.15
     quorum: int = 2
@@ -89,7 +86,7 @@ class Options:
     self_assessment: bool = True
     cross_assessment: bool = True
     unassessed: frozenset[str] = frozenset()
-    posterior: PosteriorWeights = field(default_factory=PosteriorWeights)
+    posterior: Posterior = field(default_factory=Published)
 
     def __post_init__(self) -> None:
         for name in ("k", "max_layers", "quorum"):
@@ -102,6 +99,8 @@ class Options:
                 f"Unknown aggregation {self.aggregation!r} or ranking {self.ranking!r}.",
                 next_step=f"Aggregations: {', '.join(_NARROWER)}; rankings: value, strict.",
             )
+        if self.deepen == "widen" and not isinstance(self.posterior, Evidence):
+            raise OptionsRefused("Widening compares answers; the published posterior does not.", next_step="Give posterior=Evidence().")
 
     @property
     def single(self) -> bool:
@@ -179,6 +178,6 @@ def _common(allowed: frozenset[str] | None, wished: frozenset[str] | None) -> fr
 def _jsonable(value: Any) -> Any:
     if isinstance(value, frozenset):
         return sorted(value)
-    if isinstance(value, Weights | PosteriorWeights):
+    if isinstance(value, Weights | Published | Evidence):
         return {each.name: _jsonable(getattr(value, each.name)) for each in fields(value)}
     return list(value) if isinstance(value, tuple) else value

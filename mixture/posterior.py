@@ -1,18 +1,142 @@
-"""Combines prior, self- and cross-assessment into one score per LLM; a term nobody gave is left out, never invented."""
+"""What the answers so far tell of each LLM's being right; a term nobody gave is left out, never invented.
 
-from mixture.options import PosteriorWeights
+Two rules with one interface. `Published` is the paper's weighted mean of prior, self- and cross-assessment (METHOD.md §2).
+`Evidence` also reads who says the same as whom: a conditional logit over the distinct answers and "none of them is right".
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+_LEAST = 0.02  # probabilities are kept off 0 and 1 by this much before their log-odds are taken
 
 
-def posterior(prior: float, self_score: float | None, cross_score: float | None, weights: PosteriorWeights) -> float:
-    """s_l in [0, 1] of one LLM (METHOD.md §2): the published weights, renormalised over the terms that are known.
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is known of one LLM's answer.
 
-    An LLM that never ran has neither self- nor cross-assessment: its prior stands.
+    prior: the scorer's chance in [0, 1] that it is right. said: equal for answers that say the same; None for prose, which is compared
+    with nothing. family: whose weights wrote it. self_score, cross_score in [0, 1] and mean_logprob are None where nobody gave them.
     """
-    if cross_score is not None:
-        prior_weight, self_weight, cross_weight = weights.later
-    else:
-        (prior_weight, self_weight), cross_weight = weights.first, 0.0
-    terms = ((prior, prior_weight), (self_score, self_weight), (cross_score, cross_weight))
-    known = [(score, weight) for score, weight in terms if score is not None and weight > 0]
-    total = sum(weight for _, weight in known)
-    return sum(score * weight for score, weight in known) / total if total else prior
+
+    prior: float
+    said: str | None = None
+    family: str = ""
+    self_score: float | None = None
+    cross_score: float | None = None
+    mean_logprob: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How much prior, self- and cross-assessment count (METHOD.md §2), renormalised over the terms that are known.
+
+    first: (prior, self) for an LLM whose answers no peer has judged. later: (prior, self, cross) for one whose answer was.
+    """
+
+    counts_agreement: ClassVar[bool] = False
+    first: tuple[float, float] = (0.9, 0.1)
+    later: tuple[float, float, float] = (0.25, 0.30, 0.45)
+
+    def scores(self, heard: Mapping[str, Heard]) -> dict[str, float]:
+        """s_l in [0, 1] by LLM id."""
+        return {llm: self.score(each.prior, each.self_score, each.cross_score) for llm, each in heard.items()}
+
+    def score(self, prior: float, self_score: float | None, cross_score: float | None) -> float:
+        """s_l of one LLM."""
+        if cross_score is not None:
+            prior_weight, self_weight, cross_weight = self.later
+        else:
+            (prior_weight, self_weight), cross_weight = self.first, 0.0
+        terms = ((prior, prior_weight), (self_score, self_weight), (cross_score, cross_weight))
+        known = [(score, weight) for score, weight in terms if score is not None and weight > 0]
+        total = sum(weight for _, weight in known)
+        return sum(score * weight for score, weight in known) / total if total else prior
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A conditional logit: P(answer a is right) = e^V_a / (e^V_none + sum over the distinct answers b of e^V_b).
+
+    V_a sums what each LLM that gives answer a adds: base + prior * log-odds of its prior + self_score, cross_score * log-odds of
+    the assessment + logprob * (mean log-probability - logprob_at); an LLM on the weights of another that says the same adds the share
+    `same_weights` of that; an answer in prose loses `unstated` where another states a final answer.
+    V_none = nothing - difficulty * log-odds of the highest prior + crowd * log(number of answers).
+    coincidence: share of the wrong answers that repeat an earlier wrong one, for looking ahead (`mixture.outlook`).
+    The defaults are what `python -m benchmarks.mixture FOLDER --fit` prints for 27 recorded LLMs on choice questions.
+    """
+
+    counts_agreement: ClassVar[bool] = True
+    base: float = 0.69
+    prior: float = 0.15
+    self_score: float = 0.0
+    cross_score: float = 0.0
+    logprob: float = 0.0
+    logprob_at: float = 0.0
+    same_weights: float = 0.3
+    unstated: float = 2.0
+    nothing: float = 0.56
+    difficulty: float = 0.44
+    crowd: float = 0.43
+    coincidence: float = 0.53
+
+    def scores(self, heard: Mapping[str, Heard]) -> dict[str, float]:
+        """The chance in [0, 1] that each LLM's answer is right; equal for answers that say the same."""
+        if not heard:
+            return {}
+        values = self.values(heard)
+        none = self.none([each.prior for each in heard.values()])
+        chances = dict(zip(values, self.softmax(list(values.values()), none), strict=True))
+        return {llm: chances[key(llm, each)] for llm, each in heard.items()}
+
+    def values(self, heard: Mapping[str, Heard]) -> dict[str, float]:
+        """V of each distinct answer."""
+        values: dict[str, float] = {}
+        told: set[tuple[str, str]] = set()
+        stated = any(each.said is not None for each in heard.values())
+        for llm, each in sorted(heard.items(), key=lambda pair: (-pair[1].prior, pair[0])):
+            answer = key(llm, each)
+            again = bool(each.family) and (answer, each.family) in told
+            values[answer] = values.get(answer, 0.0) + self.adds(each) * (self.same_weights if again else 1.0)
+            if stated and each.said is None:
+                values[answer] -= self.unstated
+            told.add((answer, each.family))
+        return values
+
+    def adds(self, heard: Heard) -> float:
+        """What one LLM adds to the answer it gives."""
+        added = self.base + self.prior * log_odds(heard.prior)
+        if heard.self_score is not None:
+            added += self.self_score * log_odds(heard.self_score)
+        if heard.cross_score is not None:
+            added += self.cross_score * log_odds(heard.cross_score)
+        if heard.mean_logprob is not None:
+            added += self.logprob * (heard.mean_logprob - self.logprob_at)
+        return added
+
+    def none(self, priors: Sequence[float]) -> float:
+        """V of "none of them is right", from the priors of all that answered."""
+        return self.nothing - self.difficulty * log_odds(max(priors)) + self.crowd * math.log(len(priors))
+
+    @staticmethod
+    def softmax(values: Sequence[float], none: float) -> list[float]:
+        """The chance of each answer; with that of "none" they sum to 1."""
+        most = max(none, *values) if values else none
+        powers = [math.exp(value - most) for value in values]
+        total = math.fsum(powers) + math.exp(none - most)
+        return [power / total for power in powers]
+
+
+Posterior = Published | Evidence
+
+
+def key(llm: str, heard: Heard) -> str:
+    """What stands for an answer: what it says, or the LLM itself where that is prose."""
+    return f"={heard.said}" if heard.said is not None else f"@{llm}"
+
+
+def log_odds(chance: float) -> float:
+    """ln(p / (1 - p)), p kept in [.02, .98]."""
+    kept = min(max(chance, _LEAST), 1.0 - _LEAST)
+    return math.log(kept / (1.0 - kept))

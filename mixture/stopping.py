@@ -15,26 +15,32 @@ def stop_reason(
     previous: Mapping[str, str],
     *,
     scores: Mapping[str, float],
-    upcoming: Sequence[Ranked],
+    ranking: Sequence[Ranked],
     layers_run: int,
     options: Options,
 ) -> Reason | None:
     """Why no further layer runs, None where one should.
 
     texts, previous: the last layer's answers and those of the one before, by LLM id.
-    scores: after the last layer, of the LLMs that answered so far. upcoming: the LLMs the next layer would ask.
+    scores: after the last layer, of the LLMs that answered so far. ranking: who may answer next; the chosen ones would.
     """
     best = max(scores.values(), default=0.0)
-    if agree(texts):
-        return "agreement"
-    if previous and set(texts.values()) == set(previous.values()):
-        return "unchanged"  # the next layer would be shown what this one was
+    if options.deepen == "refine" and options.stopping == "gain":
+        if agree(texts):
+            return "agreement"
+        if previous and set(texts.values()) == set(previous.values()):
+            return "unchanged"  # the next layer would be shown what this one was
     if best >= options.stop_threshold:
         return "threshold"
     if layers_run >= options.max_layers:
         return "layers"
-    if not upcoming:
+    if not ranking:
         return "nobody"
+    upcoming = [each for each in ranking if each.chosen]
+    if options.deepen == "widen":
+        return None if upcoming else "gain"  # `mixture.widening` chose only who is expected to bring more than he costs
+    if options.stopping == "threshold":
+        return None
     return "gain" if expected_gain(best, options) <= expected_price(upcoming, options) else None
 
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from scripted import user
 
 from mixture import judging
-from mixture.options import PosteriorWeights
-from mixture.posterior import posterior
+from mixture.posterior import Published
 
 SHOWN = ("A1", "A2")
 texts = st.text(max_size=200) | st.lists(
@@ -157,29 +156,29 @@ def test_marks_of_any_number_do_not_hide_a_trailer() -> None:
     assert judging.quoted({"A1": f"It is 42. {marks} SCORES {marks}: {marks} A1=1.0"}) == "[A1]\n> It is 42"
 
 
-WEIGHTS = PosteriorWeights()
+PUBLISHED = Published()
 scores = st.floats(0, 1)
 
 
 def test_the_posterior_has_the_published_weights() -> None:
     """After layer 1 .9 prior + .1 self; for LLMs in both layers .25 prior + .30 self + .45 cross."""
-    assert posterior(0.5, 1.0, None, WEIGHTS) == pytest.approx(0.9 * 0.5 + 0.1)
-    assert posterior(0.5, 1.0, 0.2, WEIGHTS) == pytest.approx(0.25 * 0.5 + 0.30 + 0.45 * 0.2)
+    assert PUBLISHED.score(0.5, 1.0, None) == pytest.approx(0.9 * 0.5 + 0.1)
+    assert PUBLISHED.score(0.5, 1.0, 0.2) == pytest.approx(0.25 * 0.5 + 0.30 + 0.45 * 0.2)
 
 
 def test_unknown_terms_are_left_out_and_the_rest_renormalised() -> None:
     """A missing self-assessment neither helps nor harms: the known terms share its weight."""
-    assert posterior(0.5, None, 0.2, WEIGHTS) == pytest.approx((0.25 * 0.5 + 0.45 * 0.2) / 0.70)
+    assert PUBLISHED.score(0.5, None, 0.2) == pytest.approx((0.25 * 0.5 + 0.45 * 0.2) / 0.70)
 
 
 @given(scores)
 def test_an_llm_that_never_ran_keeps_its_prior(prior: float) -> None:
     """No self and no cross term for an LLM without an answer."""
-    assert posterior(prior, None, None, WEIGHTS) == pytest.approx(prior)
+    assert PUBLISHED.score(prior, None, None) == pytest.approx(prior)
 
 
 @given(scores, st.none() | scores, st.none() | scores)
 def test_the_posterior_lies_between_its_terms(prior: float, self_score: float | None, cross: float | None) -> None:
     """A posterior is a weighted mean of what is known."""
     known = [term for term in (prior, self_score, cross) if term is not None]
-    assert min(known) - 1e-9 <= posterior(prior, self_score, cross, WEIGHTS) <= max(known) + 1e-9
+    assert min(known) - 1e-9 <= PUBLISHED.score(prior, self_score, cross) <= max(known) + 1e-9

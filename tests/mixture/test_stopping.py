@@ -24,7 +24,7 @@ def reason(
     upcoming: bool = True,
 ) -> Reason | None:
     ranking = rank([candidate("a", best, price=price)], OPTIONS) if upcoming else ()
-    return stop_reason(texts, previous or {}, scores={"a": best, "b": 0.1}, upcoming=ranking, layers_run=layers_run, options=OPTIONS)
+    return stop_reason(texts, previous or {}, scores={"a": best, "b": 0.1}, ranking=ranking, layers_run=layers_run, options=OPTIONS)
 
 
 def test_doubt_and_disagreement_go_on() -> None:
@@ -73,7 +73,8 @@ def test_with_nobody_left_it_stops() -> None:
     [("42", "42"), (" **42.** ", "42"), ("1,234.50", "1234.5"), ("$42", "42"), ("Paris", "paris"), ("The Nile", "nile"),
      ("6 x 7 is 42.\nAnswer: 42", "42"), ("We add.\n\n**Answer:** B", "b"), ("The answer is (C).", "c"),
      ("Final answer: \\boxed{7}", "7"), ("Answer: 1\nNo, wait.\nAnswer: 2", "2"), ("42.0", "42"), ("It is Paris. Answer: Paris.", "paris"),
-     ("-0.5", "-0.5"), ("Answer: -5", "-5"),
+     ("-0.5", "-0.5"), ("Answer: -5", "-5"), ("We compare the two.\nTherefore, the correct answer is (B) since it is larger.", "b"),
+     ("We add.\nFinal Answer: The answer is (H).", "h"), ("It is not A, so the answer is ... C. Paris\nis its name.", "c"),
      ("The answer depends on\nwhat is asked.\n#### Answer = 3", "3")],
 )  # fmt: skip
 def test_short_answers_have_one_form(text: str, short: str) -> None:

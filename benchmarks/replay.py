@@ -1,0 +1,92 @@
+"""The mixture's own engine over recorded answers: the bare question's answers are known, so whatever asks only it can be replayed.
+
+What shows LLMs each other's answers (refining, synthesis, cross-assessment) makes new text, which no record holds: it raises here.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mixture.client import Call, Chunk, Reply
+from mixture.decision import Decision
+from mixture.engine import Mixture
+from mixture.errors import LLMGarbled
+from mixture.llm import LLM
+from mixture.options import Options
+from mixture.ranking import Candidate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TOKENS_A_CHARACTER = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One recorded answer; cost in USD, latency in seconds."""
+
+    text: str
+    output_tokens: int
+    cost_usd: float
+    latency_s: float = 0.0
+    mean_logprob: float | None = None
+
+
+class RecordedClient:
+    """Answers one query's bare question with what each LLM once said; an LLM without a record fails as garbled."""
+
+    def __init__(self, question: str, said: Mapping[str, Said]) -> None:
+        self._question, self._said = question, said
+
+    async def ask(self, call: Call) -> Reply:
+        """The recorded reply. Raises ValueError for any other question."""
+        if len(call.messages) != 1 or call.messages[0].get("content") != self._question:
+            raise ValueError("Only the bare question can be replayed; switch assessments, refining and synthesis off.")
+        said = self._said.get(call.llm.id)
+        if said is None:
+            raise LLMGarbled(call.llm.id, "no answer is on record.")
+        tokens = round(len(self._question) * TOKENS_A_CHARACTER)
+        return Reply(call.llm.id, said.text, "stop", tokens, said.output_tokens, said.cost_usd, said.latency_s, said.mean_logprob)
+
+    async def stream(self, call: Call) -> AsyncIterator[Chunk]:
+        """The same in one piece."""
+        reply = await self.ask(call)
+        yield Chunk(reply.text, reply=reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query of a replay: its text, what each LLM said and its label in [0, 1], by LLM id."""
+
+    text: str
+    said: Mapping[str, Said]
+    labels: Mapping[str, float]
+
+
+def replay(questions: Sequence[Question], priors_QL: "NDArray[np.floating]", llms: Sequence[LLM], options: Options) -> list[Decision]:
+    """One decision a question; `priors_QL` in the order of `llms`."""
+
+    async def run() -> list[Decision]:
+        return [
+            await Mixture(RecordedClient(question.text, question.said)).run(
+                [{"role": "user", "content": question.text}],
+                [Candidate(llm, float(prior)) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.said],
+                options,
+            )
+            for question, priors_L in zip(questions, priors_QL, strict=True)
+        ]
+
+    return asyncio.run(run())
+
+
+def quality(questions: Iterable[Question], decisions: Iterable[Decision]) -> "NDArray[np.float64]":
+    """quality_Q: the label of the LLM whose answer was returned."""
+    return np.array([question.labels[str(made.llm)] for question, made in zip(questions, decisions, strict=True)])
+
+
+def calls(decisions: Iterable[Decision]) -> "NDArray[np.float64]":
+    """calls_Q: LLMs asked for each query."""
+    return np.array([float(sum(len(layer.runs) for layer in made.layers)) for made in decisions])

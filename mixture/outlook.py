@@ -1,0 +1,41 @@
+"""Looks ahead: what asking further LLMs the same question is expected to do to the chance that the returned answer is right."""
+
+from collections.abc import Mapping, Sequence
+
+from mixture.posterior import Evidence, Heard
+
+
+def expected_gain(heard: Mapping[str, Heard], further: Sequence[float], evidence: Evidence) -> float:
+    """What may be won by changing one's mind: E[chance of the best answer - chance of today's best answer], in [0, 1].
+
+    Both chances are those after LLMs with the priors `further` have answered too; every way their answers may fall is weighed: each
+    repeats an answer that stands or brings a new one. Where nobody has answered yet, today's best is what the first of them will say.
+    """
+    priors = [each.prior for each in heard.values()]
+    values = list(evidence.values(heard).values())
+    today = max(range(len(values)), key=values.__getitem__, default=0)
+    now, then = evidence.none(priors or list(further)), evidence.none([*priors, *further])
+
+    def gained(values: list[float], coming: Sequence[float]) -> float:
+        if not coming:
+            chances = evidence.softmax(values, then)
+            return max(chances) - chances[today]
+        prior, rest = coming[0], coming[1:]
+        added = evidence.adds(Heard(prior))
+        again = repeats(evidence.softmax(values, now), prior, evidence.coincidence)
+        expected = (1.0 - sum(again)) * gained([*values, added], rest)
+        for at, chance in enumerate(again):
+            expected += chance * gained([*values[:at], values[at] + added, *values[at + 1 :]], rest)
+        return expected
+
+    return gained(values, further) if further else 0.0
+
+
+def repeats(chances: Sequence[float], prior: float, coincidence: float) -> list[float]:
+    """The chance that an LLM says again what each of the standing answers says: it is right, or wrong in the same way."""
+    total = sum(chances)
+    repeated = []
+    for at, chance in enumerate(chances):
+        wrong = sum(other / (total - other) for to, other in enumerate(chances) if to != at)
+        repeated.append(chance * (prior + coincidence * ((1.0 - prior) * wrong + (1.0 - total) / total)))
+    return repeated

@@ -1,0 +1,46 @@
+"""Whom to ask the bare question next: those who, with what may follow, are expected to bring more than they cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from mixture.options import Options
+from mixture.outlook import expected_gain
+from mixture.posterior import Evidence, Heard
+from mixture.ranking import Ranked
+
+LOOKAHEAD = 3  # LLMs: one more answer alone often cannot change the outcome where two or three can
+
+
+def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], options: Options) -> tuple[Ranked, ...]:
+    """`ranking` with the LLMs chosen that are asked next, at most `options.k` at once; one at least where none has answered.
+
+    The next LLMs up to LOOKAHEAD are weighed together; where asking so many is worth its price, the first `k` of them are asked, and what
+    they say decides on the others. LLMs on the weights of one already asked come later: they mostly repeat it.
+    """
+    evidence = options.posterior
+    if not isinstance(evidence, Evidence):
+        raise TypeError(f"Widening needs a posterior that compares answers, not {evidence}.")  # Options refuses it before
+    ordered = _fresh_weights_first(ranking, {each.family for each in heard.values()})
+    prose = len(heard) > 1 and all(each.said is None for each in heard.values())
+    most = 0 if prose else min(LOOKAHEAD, len(ordered))  # answers in prose cannot be compared, so more of them decide nothing
+
+    def worth(size: int) -> float:
+        asked = ordered[:size]
+        price = options.weights.price(sum(each.cost_usd for each in asked), max((each.latency_s for each in asked), default=0.0))
+        return options.weights.quality * expected_gain(heard, [each.quality for each in asked], evidence) - price
+
+    least = 0 if heard else 1
+    planned = max(range(least, max(most, least) + 1), key=lambda size: (worth(size) if size else 0.0, -size))
+    return tuple(replace(each, chosen=at < min(planned, options.k)) for at, each in enumerate(ordered))
+
+
+def _fresh_weights_first(ranking: Sequence[Ranked], known: set[str]) -> list[Ranked]:
+    """By value, the first of each family ahead of its others."""
+    ordered = sorted(ranking, key=lambda each: (-each.value, each.id))
+    seen = set(known)
+    first: list[Ranked] = []
+    later: list[Ranked] = []
+    for each in ordered:
+        (later if each.candidate.family in seen else first).append(each)
+        seen.add(each.candidate.family)
+    return first + later

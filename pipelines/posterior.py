@@ -1,0 +1,141 @@
+"""Fits the mixture's `Evidence` to answered and labelled queries: which of the distinct answers is right, or none."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+
+from mixture.outlook import repeats
+from mixture.posterior import Evidence, Heard, key, log_odds
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+RIGHT = 0.5  # labels above it count as right
+MOST_STEPS = 4000  # episodes that fit `coincidence`, one number
+_LEAST = 1e-9
+PULL = 20.0  # the start counts as that many queries' worth of curvature 1/4 for each constant
+FITTED = ("base", "prior", "same_weights", "unstated", "nothing", "difficulty", "crowd")
+JUDGES = ("self_score", "cross_score", "logprob")  # fitted where at least one answer has the term
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One query: what is known of the answers of those asked, and their labels in [0, 1], by LLM id."""
+
+    heard: Mapping[str, Heard]
+    labels: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Episodes [E] of at most K answers as arrays; absent places hold zeros. terms_KE: [K, E] of each constant's factor."""
+
+    terms: Mapping[str, Floats]
+    same_EKK: Floats
+    first_EK: Bools
+    again_EK: Bools
+    unstated_EK: Bools
+    right_EK: Bools
+    hardest_E: Floats
+    crowd_E: Floats
+
+
+def fit(episodes: Sequence[Episode], start: Evidence | None = None) -> Evidence:
+    """The constants under which the labels are most likely, pulled to `start`; terms that nobody gave keep theirs.
+
+    Raises ValueError where there are no episodes.
+    """
+    start = start or Evidence()
+    if not episodes:
+        raise ValueError("No answered and labelled query to fit the posterior to.")
+    logprobs = [each.mean_logprob for episode in episodes for each in episode.heard.values() if each.mean_logprob is not None]
+    start = replace(start, logprob_at=float(np.mean(logprobs)) if logprobs else start.logprob_at)
+    table = _table(episodes, start.logprob_at)
+    names = [*FITTED, *(name for name in JUDGES if table.terms[name].any())]
+    at = np.array([getattr(start, name) for name in names])
+
+    def loss(values: Floats) -> float:
+        evidence = replace(start, **dict(zip(names, map(float, values), strict=True)))
+        return float(-_log_likelihood(table, evidence).sum() + PULL / 8 * ((values - at) ** 2).sum())
+
+    bounds = [(0.0, 1.0) if name == "same_weights" else (None, None) for name in names]
+    found = minimize(loss, at, method="L-BFGS-B", bounds=bounds)
+    fitted = replace(start, **dict(zip(names, map(float, found.x), strict=True)))
+    return replace(fitted, coincidence=_coincidence(episodes[:MOST_STEPS], fitted))
+
+
+def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
+    shape = (len(episodes), max(len(episode.heard) for episode in episodes))
+    terms = {name: np.zeros(shape) for name in ("base", "prior", *JUDGES)}
+    groups_EK = np.full(shape, -1)
+    first_EK, again_EK, unstated_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(4))
+    hardest_E, crowd_E = np.zeros(shape[0]), np.zeros(shape[0])
+    for row, episode in enumerate(episodes):
+        numbers: dict[str, int] = {}
+        told: set[tuple[str, str]] = set()
+        stated = any(each.said is not None for each in episode.heard.values())
+        ordered = _by_prior(episode.heard)
+        for column, (llm, each) in enumerate(ordered):
+            answer = key(llm, each)
+            first_EK[row, column] = answer not in numbers
+            groups_EK[row, column] = numbers.setdefault(answer, len(numbers))
+            again_EK[row, column] = bool(each.family) and (answer, each.family) in told
+            told.add((answer, each.family))
+            unstated_EK[row, column] = stated and each.said is None
+            right_EK[row, column] = episode.labels[llm] > RIGHT
+            terms["base"][row, column] = 1.0
+            terms["prior"][row, column] = log_odds(each.prior)
+            terms["self_score"][row, column] = 0.0 if each.self_score is None else log_odds(each.self_score)
+            terms["cross_score"][row, column] = 0.0 if each.cross_score is None else log_odds(each.cross_score)
+            terms["logprob"][row, column] = 0.0 if each.mean_logprob is None else each.mean_logprob - logprob_at
+        hardest_E[row] = log_odds(ordered[0][1].prior)
+        crowd_E[row] = np.log(len(ordered))
+    same_EKK = (groups_EK[:, :, None] == groups_EK[:, None, :]) & (groups_EK >= 0)[:, :, None]
+    return _Table(terms, same_EKK.astype(float), first_EK, again_EK, unstated_EK, right_EK, hardest_E, crowd_E)
+
+
+def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
+    """Log-likelihood of what was right in each episode [E]."""
+    adds_EK = sum(getattr(evidence, name) * factor_EK for name, factor_EK in table.terms.items())
+    adds_EK = np.where(table.again_EK, evidence.same_weights * adds_EK, adds_EK)
+    adds_EK = adds_EK - evidence.unstated * table.unstated_EK
+    values_EK = np.where(table.first_EK, np.einsum("eij,ej->ei", table.same_EKK, adds_EK), -np.inf)
+    none_E = evidence.nothing - evidence.difficulty * table.hardest_E + evidence.crowd * table.crowd_E
+    group_right_EK = np.einsum("eij,ej->ei", table.same_EKK, table.right_EK.astype(float)) > 0
+    all_E = np.logaddexp.reduce(np.column_stack([values_EK, none_E]), axis=1)
+    right_E = np.logaddexp.reduce(np.where(group_right_EK, values_EK, -np.inf), axis=1)
+    return np.asarray(np.where(np.isneginf(right_E), none_E, right_E) - all_E, dtype=np.float64)
+
+
+def _coincidence(episodes: Sequence[Episode], evidence: Evidence) -> float:
+    """The share of wrong answers that repeat a wrong one under which what the next LLM (by prior) said is most likely."""
+    steps = [step for episode in episodes for step in _steps(_by_prior(episode.heard), evidence)]
+    if not steps:
+        return evidence.coincidence
+
+    def loss(coincidence: float) -> float:
+        said = [repeats(chances, prior, coincidence) for chances, prior, _ in steps]
+        return -sum(
+            math.log(max(_LEAST, 1.0 - sum(each) if at is None else each[at])) for each, (_, _, at) in zip(said, steps, strict=True)
+        )
+
+    return float(minimize_scalar(loss, bounds=(0.0, 0.95), method="bounded", options={"xatol": 0.01}).x)
+
+
+def _steps(ordered: Sequence[tuple[str, Heard]], evidence: Evidence) -> Iterator[tuple[list[float], float, int | None]]:
+    """For each answer after the first: the chances of those before it, its LLM's prior, and which of them it repeats (None: a new one)."""
+    for count in range(1, len(ordered)):
+        before, (llm, each) = dict(ordered[:count]), ordered[count]
+        if each.said is not None:
+            values = evidence.values(before)
+            chances = evidence.softmax(list(values.values()), evidence.none([one.prior for one in before.values()]))
+            answer = key(llm, each)
+            yield chances, each.prior, list(values).index(answer) if answer in values else None
+
+
+def _by_prior(heard: Mapping[str, Heard]) -> list[tuple[str, Heard]]:
+    return sorted(heard.items(), key=lambda pair: (-pair[1].prior, pair[0]))

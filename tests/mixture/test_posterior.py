@@ -1,0 +1,92 @@
+"""What answers tell about each other: agreement, priors, assessments; and what further answers may change."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixture.options import Options, OptionsRefused
+from mixture.outlook import expected_gain, repeats
+from mixture.posterior import Evidence, Heard
+
+EVIDENCE = Evidence()
+chances = st.floats(0.05, 0.95)
+answers = st.sampled_from(["a", "b", "c", None])
+several = st.lists(st.tuples(chances, answers), min_size=1, max_size=5)
+
+
+def heard(*said: tuple[float, str | None]) -> dict[str, Heard]:
+    return {f"llm-{at}": Heard(prior, answer) for at, (prior, answer) in enumerate(said)}
+
+
+@given(several)
+def test_scores_are_chances_of_which_one_at_most_is_right(said: list[tuple[float, str | None]]) -> None:
+    """Each is in (0, 1); those of distinct answers sum to less than 1, for all may be wrong."""
+    known = heard(*said)
+    scores = EVIDENCE.scores(known)
+    distinct = {each.said or llm: scores[llm] for llm, each in known.items()}
+    assert all(0 < score < 1 for score in scores.values())
+    assert sum(distinct.values()) < 1
+
+
+def test_agreement_raises_a_score_and_dissent_lowers_it() -> None:
+    """The same LLM's answer, seconded, alone and contradicted."""
+    alone = EVIDENCE.scores(heard((0.5, "a")))["llm-0"]
+    seconded = EVIDENCE.scores(heard((0.5, "a"), (0.5, "a")))["llm-0"]
+    contradicted = EVIDENCE.scores(heard((0.5, "a"), (0.5, "b")))["llm-0"]
+    assert contradicted < alone < seconded
+
+
+def test_the_same_weights_second_an_answer_less() -> None:
+    """Two prompts to one set of weights are not two witnesses."""
+    independent = EVIDENCE.scores({"a": Heard(0.5, "x", "one"), "b": Heard(0.5, "x", "other")})["a"]
+    twins = EVIDENCE.scores({"a": Heard(0.5, "x", "one"), "b": Heard(0.5, "x", "one")})["a"]
+    assert twins < independent
+
+
+def test_assessments_count_only_where_given() -> None:
+    """A missing self-assessment is no evidence; a high one is evidence for, a low one against."""
+    evidence = replace(EVIDENCE, self_score=0.5, cross_score=0.5, logprob=0.5, logprob_at=-1.0)
+
+    def score(**terms: float) -> float:
+        return evidence.scores({"a": Heard(0.5, "x", **terms)})["a"]
+
+    assert score(self_score=0.1) < score() < score(self_score=0.9)
+    assert score(cross_score=0.1) < score() < score(cross_score=0.9)
+    assert score(mean_logprob=-3.0) < score() < score(mean_logprob=-0.1)
+
+
+def test_an_answer_without_a_final_answer_loses_to_one_that_states_it() -> None:
+    """Where a peer states a final answer, prose does not win by its LLM's prior."""
+    scores = EVIDENCE.scores(heard((0.7, None), (0.5, "a")))
+    assert scores["llm-0"] < scores["llm-1"]
+
+
+@given(several, st.lists(chances, max_size=3))
+def test_looking_ahead_never_expects_a_loss(said: list[tuple[float, str | None]], further: list[float]) -> None:
+    """One may keep one's mind; nobody to ask brings nothing."""
+    gain = expected_gain(heard(*said), further, EVIDENCE)
+    assert -1e-12 <= gain <= 1
+    assert further or gain == 0
+
+
+def test_one_vote_cannot_outvote_two_but_three_can() -> None:
+    """After two equal answers one more changes nothing, three may."""
+    agreed = heard((0.5, "a"), (0.5, "a"))
+    assert expected_gain(agreed, [0.5], EVIDENCE) == pytest.approx(0)
+    assert expected_gain(agreed, [0.5, 0.5, 0.5], EVIDENCE) > 0
+    assert expected_gain(heard((0.5, "a"), (0.5, "b")), [0.5], EVIDENCE) > expected_gain(agreed, [0.5, 0.5], EVIDENCE)
+
+
+@given(st.lists(st.floats(0.01, 0.3), min_size=1, max_size=3), chances)
+def test_an_llm_repeats_something_or_says_something_new(standing: list[float], prior: float) -> None:
+    """The chances of repeating each standing answer leave room for a new one."""
+    assert all(0 <= chance <= 1 for chance in repeats(standing, prior, EVIDENCE.coincidence))
+    assert sum(repeats(standing, prior, EVIDENCE.coincidence)) <= 1 + 1e-9
+
+
+def test_widening_without_comparing_answers_is_refused() -> None:
+    """The published rule cannot say what another answer would change."""
+    with pytest.raises(OptionsRefused, match="posterior=Evidence"):
+        Options(deepen="widen")

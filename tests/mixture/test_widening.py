@@ -1,0 +1,99 @@
+"""Asking further LLMs the bare question, one after the other, while that is expected to pay."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from scripted import Script, ScriptedClient, broken, candidate, clock, drive, last_words, user
+
+from mixture.decision import Decision
+from mixture.engine import Mixture
+from mixture.options import Options, Weights
+from mixture.posterior import Evidence
+
+PRIORS = {"a": 0.55, "b": 0.5, "c": 0.5, "d": 0.45, "e": 0.4}
+DEAR = Weights(usd=1e6, second=0)
+
+
+def run(says: dict[str, str], **changed: Any) -> tuple[Decision, ScriptedClient]:
+    options = {
+        "weights": Weights(usd=10, second=0),
+        "k": 1,
+        "max_layers": 5,
+        "stop_threshold": 1.0,
+        "self_assessment": False,
+        "headroom": 0.0,
+    }
+    client = ScriptedClient({name: Script(says.get(name, "0")) for name in PRIORS} | changed.pop("scripts", {}))
+    candidates = [candidate(name, prior) for name, prior in PRIORS.items()]
+    wanted = Options(**{**options, "deepen": "widen", "posterior": Evidence(), **changed})
+    return drive(Mixture(client, clock).run(user(), candidates, wanted)), client
+
+
+def test_disagreement_asks_on_and_the_majority_is_returned() -> None:
+    """The favourite is outvoted by two that agree; each is asked the bare question."""
+    decision, client = run({"a": "41", "b": "42", "c": "42", "d": "42", "e": "42"})
+    assert decision.text == "42"
+    assert decision.aggregation == "vote"
+    assert client.asked()[:3] == ["a", "b", "c"]
+    assert all(last_words(call) == "What is 6 x 7?" for call in client.calls)
+    assert decision.score > PRIORS["b"]
+
+
+def test_agreement_asks_fewer() -> None:
+    """Where the first answers agree, fewer LLMs are asked than where they differ."""
+    agreed, _ = run(dict.fromkeys(PRIORS, "42"))
+    differed, _ = run({"a": "1", "b": "2", "c": "3", "d": "4", "e": "5"})
+    assert len(agreed.layers) < len(differed.layers)
+
+
+def test_a_dear_call_is_not_made() -> None:
+    """At a million units a dollar one answer must do, and says why."""
+    decision, client = run({"a": "41"}, weights=DEAR)
+    assert client.asked() == ["a"]
+    assert decision.stopped_because == "gain"
+
+
+def test_everyone_asked_is_the_end() -> None:
+    """Where calls are free, all are asked at most once."""
+    decision, client = run({"a": "1", "b": "2", "c": "3", "d": "4", "e": "5"}, weights=Weights(usd=0, second=0), max_layers=6)
+    assert sorted(client.asked()) == list("abcde")
+    assert decision.stopped_because == "nobody"
+
+
+def test_several_at_once() -> None:
+    """At most k are asked at a time."""
+    decision, _ = run({"a": "1", "b": "2", "c": "3"}, k=3, weights=Weights(usd=0, second=0))
+    assert len(decision.layers[0].runs) == 3
+
+
+def test_prose_is_not_counted() -> None:
+    """Two answers in prose say that no third can be compared with them."""
+    decision, client = run(dict.fromkeys(PRIORS, "It depends.\nOn many things."), weights=Weights(usd=0, second=0))
+    assert client.asked() == ["a", "b"]
+    assert decision.llm == "a"
+
+
+def test_a_broken_llm_is_passed_over() -> None:
+    """A failure is written down, and the next in line answers."""
+    decision, _ = run({"b": "42", "c": "42"}, scripts={"a": broken("a")})
+    assert decision.text == "42"
+    assert [failure.llm for failure in decision.failures] == ["a"]
+
+
+def test_weights_already_heard_come_last() -> None:
+    """The twin of the first is asked after LLMs on other weights."""
+    known = candidate("a", 0.54)
+    twin = replace(known, llm=replace(known.llm, id="a2"))
+    client = ScriptedClient({name: Script(name) for name in [*PRIORS, "a2"]})
+    options = Options(weights=Weights(usd=0, second=0), k=1, max_layers=3, deepen="widen", posterior=Evidence(), stop_threshold=1.0)
+    drive(Mixture(client, clock).run(user(), [*(candidate(name, prior) for name, prior in PRIORS.items()), twin], options))
+    assert client.asked() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5])
+def test_a_good_enough_answer_stops(threshold: float) -> None:
+    """The threshold holds here too."""
+    decision, client = run({}, stop_threshold=threshold, weights=Weights(usd=0, second=0))
+    assert decision.stopped_because == "threshold"
+    assert len(client.asked()) < len(PRIORS)
