@@ -211,7 +211,7 @@ def main() -> None:
     constants = {name: round(value, 3) for name, value in asdict(evidence).items()}
     shown = [
         f"`{machine.command()}`",
-        f"{len(llms)} LLMs, {len(asked)} test queries; a call is worth {usd * CALL_USD:g} of a right answer (chosen on validation queries).",
+        f"{len(llms)} LLMs, {len(asked)} test queries; a call is worth {usd * CALL_USD:g} right answers (chosen on validation queries).",
         f"Posterior: {constants}.",
         table(rows, oracle_Q),
         _list("AUROC of the score of an answer for its being right (three routed LLMs a query)", auroc),

@@ -90,3 +90,8 @@ def quality(questions: Iterable[Question], decisions: Iterable[Decision]) -> "ND
 def calls(decisions: Iterable[Decision]) -> "NDArray[np.float64]":
     """calls_Q: LLMs asked for each query."""
     return np.array([float(sum(len(layer.runs) for layer in made.layers)) for made in decisions])
+
+
+def cost(decisions: Iterable[Decision]) -> "NDArray[np.float64]":
+    """cost_Q: USD of all calls of each query."""
+    return np.array([made.cost_usd for made in decisions])

@@ -1,0 +1,120 @@
+"""How the mixture scales, on simulated pools whose truth is known: `python -m benchmarks.mixture_simulation [--llms 15,50,200]`.
+
+The generator: LLMs have an ability ~ N(0, 1) and, in each of 8 domains, a skill = ability + N(0, `--specialised`); a query of a domain
+has a difficulty ~ N(0, 1); an LLM answers it rightly with chance sigmoid(skill - difficulty). Of ten options, a wrong answer falls on the
+query's one lure with chance `--lure` (errors correlate through difficulty and the lure), else on any other. Price and tokens of a call:
+USD per million output tokens 0.1 * 10^(0.5 * ability + N(0, 0.3)), 200 tokens. The scorer knows each LLM's mean chance in the domain,
+its log-odds disturbed by N(0, `--noise`): it does not know the difficulty. For scaling and sensitivity only: no figure here says how good
+real LLMs are. Systems are those of `benchmarks.mixture`; the posterior is fitted to queries of its own.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import machine
+from benchmarks.mixture import BARE, OURS, RUN_ON, SINGLE, episodes, systems
+from benchmarks.replay import Question, Said, calls, cost, quality, replay
+from mixture.llm import LLM, Decoding, Price
+from mixture.options import Weights
+from pipelines.posterior import fit
+from scorer import metrics
+from scorer.weights import sigmoid
+
+Floats = NDArray[np.float64]
+
+DOMAINS, OPTIONS, TOKENS = 8, 10, 200
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """How skills, errors and scores are drawn; standard deviations in log-odds."""
+
+    specialised: float = 1.0
+    lure: float = 0.5
+    noise: float = 0.3
+
+
+def simulate(count: int, llms: int, world: World, seed: int) -> tuple[list[Question], Floats, list[LLM]]:
+    """`count` questions, the scorer's priors_QL, and the pool. The pool is the same for every seed, the questions are not."""
+    pool_dice, dice = np.random.default_rng(llms), np.random.default_rng([llms, seed])
+    ability_L = pool_dice.normal(size=llms)
+    skill_DL = ability_L + world.specialised * pool_dice.normal(size=(DOMAINS, llms))
+    usd_L = 0.1 * 10 ** (0.5 * ability_L + 0.3 * pool_dice.normal(size=llms))
+    pool = [
+        LLM(f"llm-{at}", f"LLM {at}", Price(0.0, float(usd)), decoding=Decoding(max_tokens=TOKENS), context_window=10**6)
+        for at, usd in enumerate(usd_L)
+    ]
+    domain_Q, difficulty_Q = dice.integers(DOMAINS, size=count), dice.normal(size=count)
+    right_QL = dice.random((count, llms)) < sigmoid(skill_DL[domain_Q] - difficulty_Q[:, None])
+    mean_DL = sigmoid(skill_DL / np.sqrt(1 + np.pi / 8))  # over difficulties, to a good approximation
+    priors_QL = sigmoid(np.log(mean_DL / (1 - mean_DL))[domain_Q] + world.noise * dice.normal(size=(count, llms)))
+    questions = []
+    for query in range(count):
+        truth, lure = dice.permutation(OPTIONS)[:2]
+        other_L = np.where(dice.random(llms) < world.lure, lure, (truth + dice.integers(1, OPTIONS, size=llms)) % OPTIONS)
+        said_L = np.where(right_QL[query], truth, other_L)
+        said = {llm.id: Said(f"Answer: {said_L[at]}", TOKENS, llm.price.cost(0, TOKENS)) for at, llm in enumerate(pool)}
+        questions.append(Question(f"Question {query}?", said, {llm.id: float(said_L[at] == truth) for at, llm in enumerate(pool)}))
+    return questions, priors_QL, pool
+
+
+def rows(llms: int, world: World, count: int, usd: float) -> list[str]:
+    """One Markdown row a system."""
+    seen, seen_QL, pool = simulate(400, llms, world, seed=0)
+    evidence = fit(episodes(seen, seen_QL, pool))
+    asked, asked_QL, _ = simulate(count, llms, world, seed=1)
+    means_L = np.mean([[each.labels[llm.id] for llm in pool] for each in seen], axis=0)
+    cheapest_L = -np.array([llm.price.output for llm in pool])
+    single = replace(BARE, weights=Weights(usd=0, second=0)).as_single()
+    compared = {each.name: each for each in systems(asked_QL, means_L, evidence, usd, llms=llms)}
+    wanted = ["random", SINGLE, "routed single", "vote of 5 routed", RUN_ON, OURS]
+    lines = []
+    best_Q = None
+    for name in ["cheapest", *wanted]:
+        system = replace(compared["random"], name=name) if name == "cheapest" else compared[name]
+        priors_QL = np.broadcast_to(sigmoid(cheapest_L), asked_QL.shape) if name == "cheapest" else system.priors_QL
+        began = time.process_time()
+        made = replay(asked, priors_QL, pool, single if name == "cheapest" else system.options)
+        cpu_ms = 1000 * (time.process_time() - began) / count
+        quality_Q, calls_Q, cost_Q = quality(asked, made), calls(made), cost(made)
+        best_Q = quality_Q if name == SINGLE else best_Q
+        gain = "" if best_Q is None or name == SINGLE else metrics.difference(quality_Q, best_Q, resamples=RESAMPLES)
+        shown = metrics.interval(quality_Q, resamples=RESAMPLES)
+        lines.append(f"| {llms} | {name} | {shown} | {gain} | {calls_Q.mean():.2f} | {1e4 * cost_Q.mean():.3f} | {cpu_ms:.2f} |")
+    return lines
+
+
+def main() -> None:
+    """Simulates each size and some sensitivities, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--llms", default="15,50,200", help="sizes of the pool")
+    parser.add_argument("--queries", type=int, default=400)
+    parser.add_argument("--usd", type=float, default=400.0, help="what a dollar is worth to ours, in right answers")
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture-simulation"))
+    given = parser.parse_args()
+    head = ["| LLMs | system | quality | over best single | calls | USD per 10,000 queries | own CPU ms |", "|---" * 7 + "|"]
+    shown = [f"`{machine.command()}`"]
+    shown.append(
+        "\n".join([*head, *(row for size in map(int, given.llms.split(",")) for row in rows(size, World(), given.queries, given.usd))])
+    )
+    changed = {
+        "errors fall apart (lure 0)": World(lure=0.0),
+        "errors coincide (lure 0.9)": World(lure=0.9),
+        "no specialists": World(specialised=0.0),
+        "a scorer that guesses (noise 1.5)": World(noise=1.5),
+    }
+    for name, world in changed.items():
+        shown.append("\n".join([f"Fifteen LLMs, {name}:", "", *head, *rows(15, world, given.queries, given.usd)]))
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
+    print("\n\n".join(shown))
+
+
+if __name__ == "__main__":
+    main()
