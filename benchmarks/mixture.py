@@ -38,7 +38,7 @@ Floats = NDArray[np.floating]
 FOLDS = 5
 TOKENS = 200
 CALL_USD = 0.001  # of every call; only its product with the weight of a dollar matters, and that is chosen
-PRICES = (0.004, 0.008, 0.01, 0.011, 0.012, 0.013, 0.014, 0.015, 0.017, 0.02)  # of a call, in right answers: what is chosen among
+PRICES = (0.004, 0.006, 0.008, 0.01, 0.012, 0.013, 0.014, 0.015, 0.016, 0.018)  # of a call, in right answers: what is chosen among
 ASKED = 6  # answers an episode holds at most
 BARE = Options(self_assessment=False, cross_assessment=False, aggregation="best", headroom=0.0, stop_threshold=1.0)
 OURS, RUN_ON, ROUTED, SINGLE = "ours", "ours, run on", "routed single", "best single"

@@ -32,10 +32,5 @@ def expected_gain(heard: Mapping[str, Heard], further: Sequence[float], evidence
 
 
 def repeats(chances: Sequence[float], prior: float, coincidence: float) -> list[float]:
-    """The chance that an LLM says again what each of the standing answers says: it is right, or wrong in the same way."""
-    total = sum(chances)
-    repeated = []
-    for at, chance in enumerate(chances):
-        wrong = sum(other / (total - other) for to, other in enumerate(chances) if to != at)
-        repeated.append(chance * (prior + coincidence * ((1.0 - prior) * wrong + (1.0 - total) / total)))
-    return repeated
+    """The chance that an LLM says again what each standing answer says: that is right and so is it, or it goes along."""
+    return [chance * (prior + coincidence * (1.0 - prior)) for chance in chances]

@@ -62,14 +62,15 @@ class Evidence:
     V_a sums what each LLM that gives answer a adds: base + prior * log-odds of its prior + self_score, cross_score * log-odds of
     the assessment + logprob * (mean log-probability - logprob_at); an LLM on the weights of another that says the same adds the share
     `same_weights` of that; an answer in prose loses `unstated` where another states a final answer.
-    V_none = nothing - difficulty * log-odds of the highest prior + crowd * log(number of answers).
-    coincidence: share of the wrong answers that repeat an earlier wrong one, for looking ahead (`mixture.outlook`).
+    V_none = nothing - difficulty * log-odds of the highest prior / number of answers + crowd * log(number of answers): what the scorer
+    thinks of the query matters less with every answer heard. coincidence: chance that an LLM says what a standing answer says though
+    it would not be right by itself (`mixture.outlook`).
     The defaults are what `python -m benchmarks.mixture FOLDER --fit` prints for 27 recorded LLMs on choice questions.
     """
 
     counts_agreement: ClassVar[bool] = True
-    base: float = 0.69
-    prior: float = 0.15
+    base: float = 0.72
+    prior: float = 0.2
     self_score: float = 0.0
     cross_score: float = 0.0
     logprob: float = 0.0
@@ -77,9 +78,9 @@ class Evidence:
     same_weights: float = 0.3
     unstated: float = 2.0
     nothing: float = 0.56
-    difficulty: float = 0.44
-    crowd: float = 0.43
-    coincidence: float = 0.53
+    difficulty: float = 0.85
+    crowd: float = 0.46
+    coincidence: float = 0.9
 
     def scores(self, heard: Mapping[str, Heard]) -> dict[str, float]:
         """The chance in [0, 1] that each LLM's answer is right; equal for answers that say the same."""
@@ -117,7 +118,7 @@ class Evidence:
 
     def none(self, priors: Sequence[float]) -> float:
         """V of "none of them is right", from the priors of all that answered."""
-        return self.nothing - self.difficulty * log_odds(max(priors)) + self.crowd * math.log(len(priors))
+        return self.nothing - self.difficulty * log_odds(max(priors)) / len(priors) + self.crowd * math.log(len(priors))
 
     @staticmethod
     def softmax(values: Sequence[float], none: float) -> list[float]:

@@ -40,7 +40,7 @@ class _Table:
     again_EK: Bools
     unstated_EK: Bools
     right_EK: Bools
-    hardest_E: Floats
+    prior_E: Floats
     crowd_E: Floats
 
 
@@ -73,7 +73,7 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
     terms = {name: np.zeros(shape) for name in ("base", "prior", *JUDGES)}
     groups_EK = np.full(shape, -1)
     first_EK, again_EK, unstated_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(4))
-    hardest_E, crowd_E = np.zeros(shape[0]), np.zeros(shape[0])
+    prior_E, crowd_E = np.zeros(shape[0]), np.zeros(shape[0])
     for row, episode in enumerate(episodes):
         numbers: dict[str, int] = {}
         told: set[tuple[str, str]] = set()
@@ -92,10 +92,10 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
             terms["self_score"][row, column] = 0.0 if each.self_score is None else log_odds(each.self_score)
             terms["cross_score"][row, column] = 0.0 if each.cross_score is None else log_odds(each.cross_score)
             terms["logprob"][row, column] = 0.0 if each.mean_logprob is None else each.mean_logprob - logprob_at
-        hardest_E[row] = log_odds(ordered[0][1].prior)
+        prior_E[row] = log_odds(ordered[0][1].prior) / len(ordered)
         crowd_E[row] = np.log(len(ordered))
     same_EKK = (groups_EK[:, :, None] == groups_EK[:, None, :]) & (groups_EK >= 0)[:, :, None]
-    return _Table(terms, same_EKK.astype(float), first_EK, again_EK, unstated_EK, right_EK, hardest_E, crowd_E)
+    return _Table(terms, same_EKK.astype(float), first_EK, again_EK, unstated_EK, right_EK, prior_E, crowd_E)
 
 
 def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
@@ -104,7 +104,7 @@ def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
     adds_EK = np.where(table.again_EK, evidence.same_weights * adds_EK, adds_EK)
     adds_EK = adds_EK - evidence.unstated * table.unstated_EK
     values_EK = np.where(table.first_EK, np.einsum("eij,ej->ei", table.same_EKK, adds_EK), -np.inf)
-    none_E = evidence.nothing - evidence.difficulty * table.hardest_E + evidence.crowd * table.crowd_E
+    none_E = evidence.nothing - evidence.difficulty * table.prior_E + evidence.crowd * table.crowd_E
     group_right_EK = np.einsum("eij,ej->ei", table.same_EKK, table.right_EK.astype(float)) > 0
     all_E = np.logaddexp.reduce(np.column_stack([values_EK, none_E]), axis=1)
     right_E = np.logaddexp.reduce(np.where(group_right_EK, values_EK, -np.inf), axis=1)
@@ -112,7 +112,7 @@ def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
 
 
 def _coincidence(episodes: Sequence[Episode], evidence: Evidence) -> float:
-    """The share of wrong answers that repeat a wrong one under which what the next LLM (by prior) said is most likely."""
+    """The coincidence under which what each next LLM (by prior) said is most likely."""
     steps = [step for episode in episodes for step in _steps(_by_prior(episode.heard), evidence)]
     if not steps:
         return evidence.coincidence
@@ -123,7 +123,7 @@ def _coincidence(episodes: Sequence[Episode], evidence: Evidence) -> float:
             math.log(max(_LEAST, 1.0 - sum(each) if at is None else each[at])) for each, (_, _, at) in zip(said, steps, strict=True)
         )
 
-    return float(minimize_scalar(loss, bounds=(0.0, 0.95), method="bounded", options={"xatol": 0.01}).x)
+    return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded", options={"xatol": 0.01}).x)
 
 
 def _steps(ordered: Sequence[tuple[str, Heard]], evidence: Evidence) -> Iterator[tuple[list[float], float, int | None]]:
