@@ -32,11 +32,15 @@ def write(folder: Path, found: Mapping[str, Cost], alone: Mapping[str, Point]) -
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(7.0, 4.4), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
     axes.set(xlabel="USD per 1,000 queries", ylabel="mean label of the chosen LLM", xscale="log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.spines[["top", "right"]].set_visible(False)
     axes.scatter(
         [1000 * at.cost for at in alone.values()], [at.quality for at in alone.values()], color="#c4c4c4", s=14, label="an LLM alone"
