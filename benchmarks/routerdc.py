@@ -1,9 +1,13 @@
 """RouterDC's recipe (arXiv 2409.19886) on frozen embeddings: a projection and one random embedding per LLM, contrastive losses alone."""
 
+import copy
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import nn
 
+from scorer.interface import Floats
 from scorer.losses import sample_llm_loss, sample_sample_loss
 from scorer.metrics import quality
 from scorer.start import group_centres
@@ -29,20 +33,26 @@ class RouterDC(nn.Module):
         return queries_QK, queries_QK @ nn.functional.normalize(self.llms_LK, dim=-1).T
 
 
-def scores(training: Embedded, validation: Embedded, queries_QD: np.ndarray, seed: int) -> np.ndarray:
-    """scores_QL of the queries, by the learning rate and checkpoint that route validation queries best."""
-    found = [_fitted(training, validation, queries_QD, seed, rate) for rate in RATES]
-    return max(found, key=lambda each: each[0])[1]
+def fitted(training: Embedded, validation: Embedded, seed: int) -> Callable[[Floats], Floats]:
+    """From queries_QD to scores_QL, by the learning rate and checkpoint that route validation queries best."""
+    found = [_fitted(training, validation, seed, rate) for rate in RATES]
+    model = max(found, key=lambda each: each[0])[1]
+
+    def scores(queries_QD: Floats) -> Floats:
+        with torch.no_grad():
+            return np.asarray(model(torch.tensor(queries_QD))[1].numpy())
+
+    return scores
 
 
-def _fitted(training: Embedded, validation: Embedded, queries_QD: np.ndarray, seed: int, rate: float) -> tuple[float, np.ndarray]:
+def _fitted(training: Embedded, validation: Embedded, seed: int, rate: float) -> tuple[float, RouterDC]:
     torch.manual_seed(seed)
     dice = torch.Generator().manual_seed(seed)
     queries, labels = training.tensors()
     groups = torch.tensor((training.queries_QD @ group_centres(training.queries_QD, GROUPS, seed).T).argmax(axis=1))
     model = RouterDC(queries.shape[1], labels.shape[1])
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
-    best, best_scores = -1.0, np.zeros((len(queries_QD), labels.shape[1]))
+    best, best_model = -1.0, model
     for step in range(1, STEPS + 1):
         batch = torch.randint(len(queries), (BATCH,), generator=dice)
         queries_BK, cosines_BL = model(queries[batch])
@@ -56,5 +66,5 @@ def _fitted(training: Embedded, validation: Embedded, queries_QD: np.ndarray, se
             with torch.no_grad():
                 reached = float(np.nanmean(quality(model(torch.tensor(validation.queries_QD))[1].numpy(), validation.labels_QL)))
                 if reached > best:
-                    best, best_scores = reached, model(torch.tensor(queries_QD))[1].numpy()
-    return best, best_scores
+                    best, best_model = reached, copy.deepcopy(model)
+    return best, best_model

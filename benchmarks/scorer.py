@@ -1,151 +1,51 @@
 """The scorer beside every baseline on recorded outcomes: `python -m benchmarks.scorer FOLDER [--llms a,b] [--group domain] [--keep train]`.
 
-FOLDER holds queries.parquet (query_id, dataset, domain, query; split where it has its own) and outcomes.parquet (query_id, llm,
-score), your own or another's. All choices (epoch, neighbours, penalties, ranks, clusters, learning rates) are made on validation
-queries; the test queries are read once, at the end. Figures are means over `--seeds` seeds, whose
-spread has its own column; intervals are bootstraps over test queries of those means, paired where two systems are compared.
+FOLDER holds queries.parquet (query_id, dataset, domain, query; split where it has its own) and outcomes.parquet (query_id, llm, score;
+input_tokens, output_tokens, cost where known), your own or another's; or it is build/dataset, the default pool's (`dvc repro
+benchmarks/dvc.yaml`). All choices (epoch, neighbours, penalties, ranks, clusters, learning rates, weights of cost) are made on held-out
+queries; the test queries are read once, at the end. Figures are means over `--seeds` seeds, whose spread has its own column; intervals are
+bootstraps over test queries of those means, paired where two systems are compared.
+`--prices` gives costs to outcomes without: tokens as recorded, else characters / 4; answers nobody counted take `--output-tokens`.
 `--leave-out` also trains once without each group and tests on all of it. `--set ridge=30` trains ours with another value of the section
-`train` of params.yaml. `--out` gets table.md, results.json and choices.csv.
+`train` of params.yaml. `--out` gets table.md, results.json, choices.csv, curve.svg and curve.vl.json.
 """
 
 import argparse
 import csv
 import json
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 from rich.progress import track
 from ruamel.yaml import YAML
 
-from benchmarks import machine, outcomes, routerdc
-from pipelines import comparison, embeddings, params, train
+from benchmarks import costs, curves, machine, outcomes, precision, prices, systems, tables
+from benchmarks.systems import SINGLE, System
+from pipelines import embeddings, params, train
 from pipelines.comparison import OURS
 from pipelines.dataset import Dataset
-from scorer import calibration, metrics, training
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from scorer.baselines import Embed
-
-RESAMPLES = 2000
-SINGLE, ORACLE, PUBLISHED = "best single", "oracle", "RouterDC's recipe"
-PROBABILITIES = frozenset({OURS, "kNN", "ridge", "matrix factorisation", "cluster lookup", SINGLE})  # rows whose scores claim to be them
-HITS = ("hit1_any", "hit1_split", "hit3_any", "hit3_split", "agree3_any", "agree3_split")
-UNPRICED = frozenset({"cheapest"})  # recorded outcomes come without prices
-
-Scored = tuple[str, Any, float | None]  # what was chosen, scores_QL of the test queries, CPU seconds of training
+from pipelines.errors import ParamsRefused
+from scorer import metrics, training
+from scorer.baselines import Embed
+from scorer.errors import RouteMoAError
 
 
-@dataclass(frozen=True, slots=True)
-class System:
-    """One row of the table on the test queries: scores_SQL of each seed, what was chosen for it, CPU seconds of its training."""
-
-    name: str
-    detail: str
-    scores_SQL: "NDArray[np.floating]"
-    cpu_s: float | None = None
-
-    def mean(self, figure: Callable[["NDArray[np.floating]"], Any]) -> "NDArray[np.float64]":
-        """`figure` of each seed's scores, averaged over seeds."""
-        return np.mean([figure(scores_QL) for scores_QL in self.scores_SQL], axis=0)
-
-
-def systems(parts: dict[str, Dataset], embed: "Embed", plans: Iterable[training.Plan], *, published: bool = True) -> list[System]:
-    """Every system trained with each plan's seed, ours by the plan, scoring the test queries."""
-    runs = [_one_seed(parts, embed, plan, published=published) for plan in plans]
-    found = []
-    for name, (detail, _, cpu_s) in runs[0].items():
-        mean_s = None if cpu_s is None else float(np.mean([run[name][2] for run in runs]))
-        found.append(System(name, detail, np.stack([run[name][1] for run in runs]), mean_s))
-    return found
-
-
-def _one_seed(parts: dict[str, Dataset], embed: "Embed", plan: training.Plan, *, published: bool) -> dict[str, Scored]:
-    test_texts = parts["test"].queries["text"].tolist()
-    embedded = {name: embed(part.queries["text"].tolist()) for name, part in parts.items()}
-    known = {name: training.Embedded(embedded[name], part.labels_QL) for name, part in parts.items()}
-    trained = training.train(parts["train"].roster, known["train"], known["validation"], plan)
-    fitted = calibration.fit(trained.weights.logits(embedded["calibration"]), parts["calibration"].labels_QL)
-    scores = fitted.probabilities(trained.weights.logits(embedded["test"]))
-    found: dict[str, Scored] = {OURS: ("", scores, trained.cpu_s)}
-    for rival, detail in comparison.rivals(parts["train"], parts["validation"], parts["test"], embed, neighbours=100, seed=plan.seed):
-        if rival.name not in UNPRICED:
-            found[rival.name] = (detail, rival.order(test_texts), None)
-    if published:
-        began = time.process_time()
-        scores = routerdc.scores(known["train"], known["validation"], embedded["test"], plan.seed)
-        found[PUBLISHED] = ("on the frozen encoder", scores, (time.process_time() - began) / len(routerdc.RATES))
-    return found
-
-
-def figures(system: System, rows: dict[str, System], labels_QL: "NDArray[np.float64]") -> dict[str, Any]:
-    """Everything the table shows of one system."""
-
-    def quality(of: System) -> "NDArray[np.float64]":
-        return of.mean(lambda scores_QL: metrics.quality(scores_QL, labels_QL))
-
-    def gained(over: System) -> metrics.Interval:
-        return metrics.difference(quality(system), quality(over), resamples=RESAMPLES)
-
-    single_Q, oracle_Q = quality(rows[SINGLE]), quality(rows[ORACLE])
-    gap = np.nanmean(oracle_Q - single_Q)
-    hits = [comparison.hits(scores_QL, labels_QL) for scores_QL in system.scores_SQL]
-    found: dict[str, Any] = {
-        "quality": metrics.interval(quality(system), resamples=RESAMPLES),
-        "over seeds": float(np.std([metrics.mean(metrics.quality(scores_QL, labels_QL)) for scores_QL in system.scores_SQL])),
-        "over best single": gained(rows[SINGLE]),
-        "ours − this": metrics.difference(quality(rows[OURS]), quality(system), resamples=RESAMPLES),
-        "gap closed": float(np.nanmean(quality(system) - single_Q) / gap) if gap > 0 else float("nan"),
-        "regret": float(np.nanmean(system.mean(lambda scores_QL: metrics.regret(scores_QL, labels_QL)))),
-        **{name: float(np.mean([metrics.mean(seed[name]) for seed in hits])) for name in HITS},
-        "training CPU s": system.cpu_s,
-    }
-    if system.name in PROBABILITIES:
-        claimed = replace(system, scores_SQL=np.clip(system.scores_SQL, 0.0, 1.0))
-        labelled = np.flatnonzero((~np.isnan(labels_QL)).any(axis=0))
-        ece_L = claimed.mean(lambda scores_QL: [calibration.ece(scores_QL[:, llm], labels_QL[:, llm]) for llm in labelled])
-        found |= {"ECE": float(ece_L.mean()), "worst ECE": float(ece_L.max())}
-        found |= {"Brier": float(claimed.mean(lambda scores_QL: calibration.brier(scores_QL, labels_QL)))}
-    return found
-
-
-def table(found: dict[str, dict[str, Any]], details: dict[str, str]) -> str:
-    """The figures as Markdown, one row a system."""
-    columns = list(found[OURS])
-    lines = [f"| system | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    for name, row in found.items():
-        cells = ["" if row.get(column) is None or (name == OURS and "this" in column) else _cell(row[column]) for column in columns]
-        lines.append(f"| {name}{f' ({details[name]})' if details[name] else ''} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def left_out(data: Dataset, embed: "Embed", plan: training.Plan) -> dict[str, dict[str, metrics.Interval]]:
+def left_out(data: Dataset, embed: Embed, plan: training.Plan) -> dict[str, dict[str, metrics.Interval]]:
     """For each group: trained on the others, tested on all of it; ours over the best single LLM of the others, and its quality."""
     groups_Q = data.queries["dataset"].to_numpy(dtype=np.str_)
     found = {}
     for group in track(sorted(set(groups_Q)), description="leaving out"):
-        others = data.where(groups_Q != group)
-        parts = {name: others.take(name) for name in ("train", "calibration", "validation")} | {"test": data.where(groups_Q == group)}
-        rows = {system.name: system for system in systems(parts, embed, [plan], published=False)}
+        parts = systems.split(data.where(groups_Q != group)) | {"test": data.where(groups_Q == group)}
+        rows = {system.name: system for system in systems.trained(parts, data, embed, [plan], published=False)}
         quality = {name: metrics.quality(system.scores_SQL[0], parts["test"].labels_QL) for name, system in rows.items()}
-        found[group] = {name: metrics.interval(values_Q, resamples=RESAMPLES) for name, values_Q in quality.items()}
-        found[group]["gain"] = metrics.difference(quality[OURS], quality[SINGLE], resamples=RESAMPLES)
+        found[group] = {name: metrics.interval(values_Q, resamples=tables.RESAMPLES) for name, values_Q in quality.items()}
+        found[group]["gain"] = metrics.difference(quality[OURS], quality[SINGLE], resamples=tables.RESAMPLES)
     return found
-
-
-def left_out_table(found: dict[str, dict[str, metrics.Interval]]) -> str:
-    """One row a group, and the mean over groups."""
-    columns = (SINGLE, OURS, "gain", "ridge", "kNN", "cluster lookup", ORACLE)
-    lines = [f"| left out | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    for group, row in found.items():
-        lines.append(f"| {group} | {' | '.join(str(row[name]) if name == 'gain' else f'{row[name].mean:.3f}' for name in columns)} |")
-    means = [f"{np.mean([row[name].mean for row in found.values()]):.3f}" for name in columns]
-    return "\n".join([*lines, f"| mean of groups | {' | '.join(means)} |"])
 
 
 def write_choices(path: Path, rows: Iterable[System], test: Dataset) -> None:
@@ -161,9 +61,13 @@ def write_choices(path: Path, rows: Iterable[System], test: Dataset) -> None:
 
 
 def changed(pairs: Iterable[str]) -> params.Train:
-    """The section `train` with the values of some KEY=VALUE. Raises what pydantic says of a key or value that is none."""
+    """The section `train` with the values of some KEY=VALUE. Raises ParamsRefused for a key or value that is none."""
     values = YAML(typ="safe").load("\n".join(pair.replace("=", ": ", 1) for pair in pairs) or "{}")
-    return params.Train.model_validate({**params.load().train.model_dump(), **values})
+    try:
+        return params.Train.model_validate({**params.load().train.model_dump(), **values})
+    except ValidationError as exc:
+        wrong = "; ".join(f"{error['loc'][0]}: {error['msg']}, found {error['input']!r}" for error in exc.errors())
+        raise ParamsRefused(f"--set {wrong}.", next_step="Give KEY=VALUE of the section `train` of params.yaml.") from exc
 
 
 def plans(settings: params.Train, seeds: int) -> list[training.Plan]:
@@ -171,64 +75,110 @@ def plans(settings: params.Train, seeds: int) -> list[training.Plan]:
     return [train.plan_of(settings.model_copy(update={"seed": seed})) for seed in range(seeds)]
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:.3f}"
-    return str(value)
+def asked(given: argparse.Namespace) -> outcomes.Recorded:
+    """What the command line asks to be read."""
+    return outcomes.Recorded(
+        folder=given.folder,
+        llms=_split(given.llms),
+        group=given.group,
+        keep=given.keep,
+        most=given.most,
+        complete=given.complete,
+        without=_split(given.without),
+        listed=prices.read(given.prices) if given.prices else None,
+        output_tokens=given.output_tokens,
+    )
 
 
-def _json(value: Any) -> Any:
-    """Intervals as lists; None for a figure that is undefined here (Agree@3 of three LLMs)."""
-    if isinstance(value, metrics.Interval):
-        return [value.mean, value.low, value.high]
-    return None if isinstance(value, float) and np.isnan(value) else value
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(name for name in names.split(",") if name)
 
 
-def main() -> None:
-    """Embeds once, trains per seed, writes and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--llms", default="", help="comma-separated; all where none is named")
-    parser.add_argument("--group", default="dataset", help="column that says which queries belong together")
-    parser.add_argument("--keep", help="use only this split of the folder's own, cut anew by hash")
-    parser.add_argument("--most", type=int, help="take at most this many queries")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a value of the section `train`")
-    parser.add_argument("--leave-out", action="store_true", help="also test on each group without training on it")
-    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/scorer"))
-    given = parser.parse_args()
-    llms = tuple(name for name in given.llms.split(",") if name)
-    data = outcomes.read(outcomes.Recorded(given.folder, llms, given.group, given.keep, given.most))
-    texts = data.queries["text"].tolist()
+def run(given: argparse.Namespace) -> str:
+    """Embeds once, trains per seed, writes everything to `given.out`; returns what table.md says."""
     settings = changed(given.set)
-    vectors = dict(zip(texts, embeddings.trained_on(train.load_encoder(settings), texts), strict=True))
+    data = outcomes.read(asked(given))
+    texts = data.queries["text"].tolist()
+    encoder = train.load_encoder(settings)
+    vectors = dict(zip(texts, embeddings.trained_on(encoder, texts), strict=True))
 
-    def embed(asked: Iterable[str]) -> Any:
-        return np.stack([vectors[text] for text in asked])
+    def embed(some: Iterable[str]) -> Any:
+        return np.stack([vectors[text] for text in some])
 
-    parts = {name: data.take(name) for name in outcomes.SHARES}
+    parts = systems.split(data)
+    test = parts["test"]
+    test_texts = test.queries["text"].tolist()
     each_seed = plans(settings, given.seeds)
-    rows = {system.name: system for system in systems(parts, embed, each_seed)}
-    found = {name: figures(system, rows, parts["test"].labels_QL) for name, system in rows.items()}
-    details = {name: system.detail for name, system in rows.items()}
-    sizes = ", ".join(f"{len(part.queries)} {name}" for name, part in parts.items())
-    shown = [f"`{machine.command()}`", f"{len(data.roster)} LLMs; queries: {sizes}; {given.seeds} seeds.", table(found, details)]
-    results: dict[str, Any] = {"rows": {name: {key: _json(value) for key, value in row.items()} for name, row in found.items()}}
+    rows = {system.name: system for system in systems.trained(parts, data, embed, each_seed)}
+    money = costs.priced(parts)
+    if money is None:
+        rows.pop(systems.CHEAPEST)  # nobody knows which it is
+    spent = {name: precision.decision_ms(system, test_texts, embed(test_texts)) for name, system in rows.items()}
+    found = {name: tables.figures(system, rows, test.labels_QL, spent[name]) for name, system in rows.items()}
+    served, identity = precision.served(encoder)
+    agreed = precision.agreement(rows[OURS], test, embeddings.served(served, identity, test_texts))
+    sizes = ", ".join(f"{len(parts[name].queries)} {name}" for name in outcomes.SHARES)
+    encoder_ms = precision.encoder_ms(served)
+    shown = [
+        f"`{shown_command(given.folder)}`",
+        f"{len(data.roster)} LLMs; queries: {sizes}; {given.seeds} seeds.",
+        tables.table(found, {name: system.detail for name, system in rows.items()}),
+        f"`decision ms`: given the embedding; the int8 encoder takes {encoder_ms:.1f} ms of CPU (median, {precision.TOKENS} tokens).",
+        f"{agreed}",
+    ]
+    results: dict[str, Any] = {"rows": tables.as_json(found), "int8": tables.as_json(asdict(agreed)), "encoder_ms": encoder_ms}
     given.out.mkdir(parents=True, exist_ok=True)
-    write_choices(given.out / "choices.csv", rows.values(), parts["test"])
+    write_choices(given.out / "choices.csv", rows.values(), test)
+    if money is None:
+        shown.append("Costs unknown: name a price file (`--prices`), and `--output-tokens` where answers were not counted.")
+    else:
+        paid = costs.compare(rows, parts, money)
+        curves.write(given.out, paid, curves.points(test, money.test_QL))
+        shown.append(costs.table(paid))
+        if money.assumed:
+            shown.append(f"{money.assumed:.0%} of the test answers' costs are not recorded and taken at what is expected.")
+        results["costs"] = {name: asdict(row) | {"bar": row.bar} for name, row in paid.items()}
     _write(given.out, shown, results)
     if given.leave_out:
         apart = left_out(data, embed, each_seed[0])
-        shown.append(left_out_table(apart))
-        results["left_out"] = {group: {name: _json(value) for name, value in row.items()} for group, row in apart.items()}
+        shown.append(tables.left_out_table(apart))
+        results["left_out"] = tables.as_json(apart)
         _write(given.out, shown, results)
-    print("\n\n".join(shown))
+    return "\n\n".join(shown)
+
+
+def shown_command(folder: Path) -> str:
+    """How it was started, without where this machine keeps its folders."""
+    outside = folder.is_absolute() or ".." in folder.parts
+    return machine.command().replace(str(folder), f"FOLDER/{folder.name}") if outside else machine.command()
 
 
 def _write(folder: Path, shown: list[str], results: dict[str, Any]) -> None:
     (folder / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
     about = {"command": machine.command(), "machine": machine.facts(["torch", "scikit-learn", "numpy"])}
     (folder / "results.json").write_text(json.dumps(results | about, indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Reads the command line, runs, prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--llms", default="", help="comma-separated; all where none is named")
+    parser.add_argument("--without", default="", help="comma-separated LLMs to leave out")
+    parser.add_argument("--complete", action="store_true", help="only LLMs with an outcome for every query")
+    parser.add_argument("--group", default="dataset", help="column that says which queries belong together")
+    parser.add_argument("--keep", help="use only this split of the folder's own, cut anew by hash")
+    parser.add_argument("--most", type=int, help="take at most this many queries")
+    parser.add_argument("--prices", type=Path, help="YAML of prices by LLM, such as benchmarks/prices.yaml")
+    parser.add_argument("--output-tokens", type=float, help="length of answers whose tokens were not recorded")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a value of the section `train`")
+    parser.add_argument("--leave-out", action="store_true", help="also test on each group without training on it")
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/scorer"))
+    try:
+        print(run(parser.parse_args()))
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
 
 
 if __name__ == "__main__":

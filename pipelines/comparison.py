@@ -31,35 +31,46 @@ class Row:
 
 
 def rivals(train: Dataset, validation: Dataset, told: Dataset, embed: Embed, *, neighbours: int, seed: int) -> list[tuple[Baseline, str]]:
-    """Every baseline with what was chosen for it (on validation data). `told`: the queries whose dataset names and labels the
-    best-per-dataset row and the oracle are told.
+    """Every baseline with what was chosen for it (on validation data), the oracle last. `told`: the queries whose dataset names and
+    labels the best-per-dataset row and the oracle are told.
     """
-    texts = train.queries["text"].tolist()
-    seen = Seen(train.roster, embed(texts), train.labels_QL, train.queries["dataset"].tolist())
+    return [*drawn_rivals(train, validation, embed, seed=seed), *fixed_rivals(train, validation, told, embed, neighbours=neighbours)]
+
+
+def drawn_rivals(train: Dataset, validation: Dataset, embed: Embed, *, seed: int) -> list[tuple[Baseline, str]]:
+    """The baselines that another seed changes."""
+    seen = _seen(train, embed)
+    by_groups = [(baselines.cluster_lookup(seen, embed, groups=groups, seed=seed), f"{groups} clusters") for groups in CLUSTERS]
+    return [(baselines.random(train.roster, embed, seed=seed), "one draw per query"), best_of(by_groups, validation)]
+
+
+def fixed_rivals(train: Dataset, validation: Dataset, told: Dataset, embed: Embed, *, neighbours: int) -> list[tuple[Baseline, str]]:
+    """The baselines that no seed changes."""
+    seen = _seen(train, embed)
     told_texts = told.queries["text"].tolist()
     datasets = dict(zip(told_texts, told.queries["dataset"].tolist(), strict=True))
     labels = dict(zip(told_texts, told.labels_QL, strict=True))
     by_neighbours = [
         (baselines.nearest_neighbours(seen, embed, neighbours=count), f"k = {count}") for count in sorted({10, neighbours, 2 * neighbours})
     ]
-    by_penalty = [(baselines.ridge(seen, embed, penalty=penalty), f"penalty {penalty:g}") for penalty in RIDGE_PENALTIES]
+    fits = {f"penalty {penalty:g}": baselines.linear_fit(seen, penalty) for penalty in RIDGE_PENALTIES}
+    by_penalty = [(baselines.ridge(seen, embed, fit), penalty) for penalty, fit in fits.items()]
     by_rank = [
-        (baselines.low_rank(seen, embed, rank=rank, penalty=penalty), f"rank {rank}, penalty {penalty:g}")
-        for rank in RANKS
-        for penalty in RIDGE_PENALTIES
+        (baselines.low_rank(seen, embed, fit, rank=rank), f"rank {rank}, {penalty}") for rank in RANKS for penalty, fit in fits.items()
     ]
-    by_groups = [(baselines.cluster_lookup(seen, embed, groups=groups, seed=seed), f"{groups} clusters") for groups in CLUSTERS]
     return [
-        (baselines.random(train.roster, embed, seed=seed), "one draw per query"),
         (baselines.cheapest(train.roster, embed, expected_cost(train)), "mean cost in training"),
         (baselines.best_single(seen, embed), "best mean label in training"),
         (baselines.best_per_dataset(seen, embed, datasets), "told the dataset's name"),
         best_of(by_neighbours, validation),
         best_of(by_penalty, validation),
         best_of(by_rank, validation),
-        best_of(by_groups, validation),
         (baselines.oracle(train.roster, embed, labels), "told the labels"),
     ]
+
+
+def _seen(train: Dataset, embed: Embed) -> Seen:
+    return Seen(train.roster, embed(train.queries["text"].tolist()), train.labels_QL, train.queries["dataset"].tolist())
 
 
 def best_of(candidates: Sequence[tuple[Baseline, str]], validation: Dataset) -> tuple[Baseline, str]:

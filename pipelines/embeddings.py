@@ -49,11 +49,13 @@ def identity(graph: str, tokenizer: str, max_tokens: int) -> str:
     return hashlib.sha256(f"{graph} {tokenizer} {max_tokens}".encode()).hexdigest()
 
 
-def as_served(folder: Path, manifest: "Manifest", precision: "Precision", cache: Path = CACHE) -> Callable[[Sequence[str]], Floats]:
-    """Embeds texts as a server of the verified artifact in `folder` would, at that precision."""
+def as_served(
+    folder: Path, manifest: "Manifest", precision: "Precision", cache: Path = CACHE, *, loaded: "OnnxEncoder | None" = None
+) -> Callable[[Sequence[str]], Floats]:
+    """Embeds texts as a server of the verified artifact in `folder` would, at that precision. `loaded`: its encoder, if in memory."""
     from scorer import artifact, runtime
 
-    encoder = runtime.load_encoder(folder, manifest, precision=precision)
+    encoder = loaded or runtime.load_encoder(folder, manifest, precision=precision)
     whose = identity(manifest.files[artifact.ENCODERS[precision]], manifest.files[artifact.TOKENIZER], manifest.max_tokens)
     return lambda texts: served(encoder, whose, texts, cache)
 

@@ -55,7 +55,7 @@ def run(home: Path = Path()) -> dict[str, float]:
         raise PipelineError(
             f"the scorer's roster is {', '.join(ours.roster)}, the dataset's {', '.join(full.roster)}.", next_step="Run `dvc repro train`."
         )
-    embed = embeddings.as_served(home / SCORER, ours.manifest, "int8", home / embeddings.CACHE)
+    embed = embeddings.as_served(home / SCORER, ours.manifest, "int8", home / embeddings.CACHE, loaded=ours.encoder)
     splits = {"train": _labelled(data.take("train"))} | {name: _with_a_choice(data.take(name)) for name in ("validation", "test", "ood")}
     for name in ("train", "validation", "test"):
         if not len(splits[name].queries):

@@ -54,8 +54,8 @@ def scored(folder: Path, held: Dataset, cache: Path, *, full: bool = False) -> C
     texts = held.queries["text"].tolist()
     served = runtime.load(folder, cache=0)
 
-    def scores(precision: runtime.Precision) -> Floats:
-        return served.score_embedded(embeddings.as_served(folder, served.manifest, precision, cache)(texts))
+    def scores(precision: runtime.Precision, loaded: runtime.OnnxEncoder | None = None) -> Floats:
+        return served.score_embedded(embeddings.as_served(folder, served.manifest, precision, cache, loaded=loaded)(texts))
 
     times_ms = []
     for text in texts[:TIMED]:
@@ -64,7 +64,7 @@ def scored(folder: Path, held: Dataset, cache: Path, *, full: bool = False) -> C
         times_ms.append(1000 * (time.process_time() - before))
     return Candidate(
         roster=served.roster,
-        scores_QL=scores("int8"),
+        scores_QL=scores("int8", served.encoder),
         full_scores_QL=scores("fp32") if full else None,
         decision_ms=float(np.median(times_ms)),
     )

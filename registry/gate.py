@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer import metrics
+from scorer import calibration, metrics
 from scorer.metrics import Values
 from scorer.start import Labels
 
@@ -97,17 +97,6 @@ def realised(candidate: Candidate, truth: Truth, scores_QL: Floats | None = None
     return np.where(known_QL.any(axis=1), labels_QL[np.arange(len(labels_QL)), chosen_Q], np.nan)
 
 
-def calibration_error(scores: Floats, labels: Floats, bins: int = 10) -> tuple[float, float]:
-    """Expected calibration error over equally filled bins, and what chance alone would make of it at this sample size."""
-    order = np.argsort(scores, kind="stable")
-    error = chance = 0.0
-    for part in np.array_split(order, min(bins, len(order))):
-        share = len(part) / len(order)
-        error += share * abs(float(scores[part].mean() - labels[part].mean()))
-        chance += share * float(np.sqrt(2 / np.pi) * labels[part].std() / np.sqrt(len(part)))  # mean of |N(0, s)|
-    return error, chance
-
-
 def _better(difference_Q: Values) -> _Check:
     mean, low, high = astuple(metrics.interval(difference_Q, resamples=RESAMPLES))
     n = int(np.isfinite(difference_Q).sum())
@@ -161,17 +150,15 @@ def _against_best_single(quality_Q: Values, truth: Truth, margin: float) -> _Che
 
 def _calibrated(challenger: Candidate, truth: Truth) -> _Check:
     shared = [llm for llm in challenger.roster if llm in truth.roster]
-    labels = truth.labels_QL[:, [truth.roster.index(llm) for llm in shared]].ravel()
-    scores = challenger.scores_QL[:, [challenger.roster.index(llm) for llm in shared]].ravel()
-    known = np.isfinite(labels)
-    if not known.any():
+    labels_QL = truth.labels_QL[:, [truth.roster.index(llm) for llm in shared]]
+    scores_QL = challenger.scores_QL[:, [challenger.roster.index(llm) for llm in shared]]
+    count = np.isfinite(labels_QL).sum()
+    if not count:
         return _Check(False, "Calibration: no label to hold the scores against.")
-    error, chance = calibration_error(scores[known], labels[known])
+    error, chance = calibration.ece(scores_QL, labels_QL), calibration.chance_ece(scores_QL, labels_QL)
     holds = error <= MOST_ECE + chance
     verdict = "within" if holds else "above"
-    reason = (
-        f"Calibration: ECE {error:.3f} over {known.sum()} scores, {verdict} {MOST_ECE:g} + {chance:.3f} that chance alone makes of so few."
-    )
+    reason = f"Calibration: ECE {error:.3f} over {count} scores, {verdict} {MOST_ECE:g} + {chance:.3f} that chance alone makes of so few."
     return _Check(holds, reason, {"ece": error, "ece.chance": chance})
 
 

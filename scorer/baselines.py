@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,21 +92,35 @@ def nearest_neighbours(seen: Seen, embed: Embed, *, neighbours: int) -> Baseline
     return Baseline("kNN", seen.roster, embed, rule)
 
 
-def ridge(seen: Seen, embed: Embed, *, penalty: float = 100.0) -> Baseline:
-    """A linear fit of each LLM's label on the embedding, heavily shrunk."""
-    centre_D, overall_L = seen.queries_QD.mean(axis=0), _means(seen.labels_QL)
-    directions_LD = masked_ridge(seen.queries_QD - centre_D, seen.labels_QL - overall_L, penalty)
-    return Baseline("ridge", seen.roster, embed, lambda _, queries_QD: overall_L + (queries_QD - centre_D) @ directions_LD.T)
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Each LLM's label as a line in the embedding: overall_L + (queries_QD - centre_D) @ directions_LD.T."""
+
+    centre_D: Floats
+    overall_L: NDArray[np.float64]
+    directions_LD: NDArray[np.float64]
+
+    def rule(self, _: Sequence[str], queries_QD: Floats) -> NDArray[np.floating]:
+        """Raw scores."""
+        return np.asarray(self.overall_L + (queries_QD - self.centre_D) @ self.directions_LD.T)
 
 
-def low_rank(seen: Seen, embed: Embed, *, rank: int, penalty: float = 100.0) -> Baseline:
-    """Matrix factorisation with side information: the ridge fit's predictions truncated to their `rank` first singular directions."""
+def linear_fit(seen: Seen, penalty: float) -> Linear:
+    """Each LLM's label by ridge regression on the embedding."""
     centre_D, overall_L = seen.queries_QD.mean(axis=0), _means(seen.labels_QL)
-    centred_QD = seen.queries_QD - centre_D
-    directions_LD = masked_ridge(centred_QD, seen.labels_QL - overall_L, penalty)
-    _, _, skills_RL = np.linalg.svd(centred_QD @ directions_LD.T, full_matrices=False)
-    few_LD = skills_RL[:rank].T @ (skills_RL[:rank] @ directions_LD)
-    return Baseline("matrix factorisation", seen.roster, embed, lambda _, queries_QD: overall_L + (queries_QD - centre_D) @ few_LD.T)
+    return Linear(centre_D, overall_L, masked_ridge(seen.queries_QD - centre_D, seen.labels_QL - overall_L, penalty))
+
+
+def ridge(seen: Seen, embed: Embed, fit: Linear) -> Baseline:
+    """The linear fit of `linear_fit`, heavily shrunk."""
+    return Baseline("ridge", seen.roster, embed, fit.rule)
+
+
+def low_rank(seen: Seen, embed: Embed, fit: Linear, *, rank: int) -> Baseline:
+    """Matrix factorisation with side information: the linear fit's predictions truncated to their `rank` first singular directions."""
+    _, _, skills_RL = np.linalg.svd((seen.queries_QD - fit.centre_D) @ fit.directions_LD.T, full_matrices=False)
+    few_LD = skills_RL[:rank].T @ (skills_RL[:rank] @ fit.directions_LD)
+    return Baseline("matrix factorisation", seen.roster, embed, replace(fit, directions_LD=few_LD).rule)
 
 
 def cluster_lookup(seen: Seen, embed: Embed, *, groups: int, seed: int = 0) -> Baseline:

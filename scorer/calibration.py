@@ -42,11 +42,12 @@ def _platt(logits_N: NDArray[np.float64], labels_N: NDArray[np.float64], prior: 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """One bin of a reliability diagram: mean score, mean label, how many."""
+    """One bin of a reliability diagram: mean score, mean label, how many, and the labels' standard deviation."""
 
     score: float
     label: float
     count: int
+    spread: float
 
 
 def brier(scores_QL: Floats, labels_QL: Labels) -> float:
@@ -64,10 +65,18 @@ def reliability(scores_QL: Floats, labels_QL: Labels, *, bins: int = 10) -> tupl
         return ()
     cuts = np.searchsorted(scores_N, scores_N[np.arange(1, bins) * len(order) // bins])
     filled = [part for part in np.split(np.arange(len(order)), np.unique(cuts)) if len(part)]
-    return tuple(Reliability(float(scores_N[part].mean()), float(labels_N[part].mean()), len(part)) for part in filled)
+    return tuple(
+        Reliability(float(scores_N[part].mean()), float(labels_N[part].mean()), len(part), float(labels_N[part].std())) for part in filled
+    )
 
 
 def ece(scores_QL: Floats, labels_QL: Labels, *, bins: int = 10) -> float:
     """Expected calibration error: how far, on average, a bin's mean label is from its mean score."""
     found = reliability(scores_QL, labels_QL, bins=bins)
     return sum(row.count * abs(row.score - row.label) for row in found) / max(sum(row.count for row in found), 1)
+
+
+def chance_ece(scores_QL: Floats, labels_QL: Labels, *, bins: int = 10) -> float:
+    """What chance alone makes of the error of perfectly calibrated scores at this sample size: the mean of |N(0, s)| of each bin's mean."""
+    found = reliability(scores_QL, labels_QL, bins=bins)
+    return sum(float(np.sqrt(2 / np.pi * row.count)) * row.spread for row in found) / max(sum(row.count for row in found), 1)

@@ -70,6 +70,11 @@ class RuntimeScorer:
         """LLM ids in the order of the scores' columns."""
         return self.manifest.roster
 
+    @property
+    def encoder(self) -> OnnxEncoder:
+        """What embeds the texts."""
+        return self._encoder
+
     def score(self, texts: Sequence[str]) -> Prediction:
         """Calibrated scores and embeddings of `texts`."""
         if not texts:

@@ -6,25 +6,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import ValidationError
 
-from benchmarks import outcomes, routerdc, scorer
+from benchmarks import costs, outcomes, routerdc, scorer, systems, tables
 from benchmarks.outcomes import Recorded
 from pipelines.comparison import OURS
 from pipelines.dataset import Dataset
+from pipelines.errors import ParamsRefused, TableRefused
+from scorer.baselines import Embed
+from tests.pipelines import trained_home
 from tests.scorer import world
 
 QUERIES = 1200
+DRAWN = (OURS, "random", "cluster lookup", systems.PUBLISHED)  # what a seed changes
 
 
-def write(folder: Path, **more: list[str]) -> world.World:
-    """A folder as somebody's recorded outcomes would be, half the labels missing."""
-    made = world.world(QUERIES, seed=3)
-    ids = [f"q{place:04}" for place in range(QUERIES)]
+def write(folder: Path, *, queries: int = QUERIES, **more: list[str]) -> world.World:
+    """A folder as somebody's recorded outcomes would be, a third of the labels missing."""
+    made = world.world(queries, seed=3)
+    ids = [f"q{place:04}" for place in range(queries)]
     kinds = [f"kind-{kind}" for kind in made.kinds_Q]
     pd.DataFrame({"query_id": ids, "dataset": kinds, "domain": kinds, "query": made.texts, **more}).to_parquet(folder / "queries.parquet")
     dice = np.random.default_rng(0)
-    known = [(ids[query], llm, made.labels_QL[query, place]) for query in range(QUERIES) for place, llm in enumerate(world.ROSTER)]
+    known = [(ids[query], llm, made.labels_QL[query, place]) for query in range(queries) for place, llm in enumerate(world.ROSTER)]
     kept = [row for row in known if dice.random() < 0.7]
     pd.DataFrame(kept, columns=["query_id", "llm", "score"]).to_parquet(folder / "outcomes.parquet")
     return made
@@ -38,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, world.World
     return outcomes.read(Recorded(folder)), truth
 
 
-def embed_by(truth: world.World) -> "scorer.Embed":
+def embed_by(truth: world.World) -> Embed:
     """Looks a text's embedding up."""
     vectors = dict(zip(truth.texts, truth.queries_QD, strict=True))
     return lambda texts: np.stack([vectors[text] for text in texts])
@@ -70,16 +73,19 @@ def test_a_folders_own_splits_are_kept(tmp_path: Path) -> None:
 def test_every_system_has_its_figures(made: tuple[Dataset, world.World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where routing pays, ours gains over the best single LLM beyond doubt; the oracle closes the gap; choices can be scored again."""
     monkeypatch.setattr(routerdc, "STEPS", 100)
+    monkeypatch.setattr(tables, "RESAMPLES", 200)
     data, truth = made
-    parts = {name: data.take(name) for name in outcomes.SHARES}
-    rows = {system.name: system for system in scorer.systems(parts, embed_by(truth), scorer.plans(scorer.changed([]), 1))}
-    found = {name: scorer.figures(system, rows, parts["test"].labels_QL) for name, system in rows.items()}
+    parts = systems.split(data)
+    rows = {system.name: system for system in systems.trained(parts, data, embed_by(truth), scorer.plans(scorer.changed(["epochs=3"]), 2))}
+    found = {name: tables.figures(system, rows, parts["test"].labels_QL, 0.0) for name, system in rows.items()}
+    assert list(rows) == list(systems.ORDER)
+    assert {name: len(row.rules) for name, row in rows.items() if len(row.rules) > 1} == dict.fromkeys(DRAWN, 2)
     assert found[OURS]["over best single"].low > 0.05
     assert found["oracle"]["gap closed"] == pytest.approx(1)
     assert found["best single"]["gap closed"] == pytest.approx(0)
-    assert found[scorer.PUBLISHED]["quality"].mean > found["random"]["quality"].mean
+    assert found[systems.PUBLISHED]["quality"].mean > found["random"]["quality"].mean
     assert found[OURS]["worst ECE"] >= found[OURS]["ECE"]
-    text = scorer.table(found, {name: system.detail for name, system in rows.items()})
+    text = tables.table(found, {name: system.detail for name, system in rows.items()})
     assert all(f"\n| {name} " in text for name in rows)
     scorer.write_choices(tmp_path / "choices.csv", rows.values(), parts["test"])
     with (tmp_path / "choices.csv").open() as file:
@@ -93,31 +99,90 @@ def test_a_group_left_out_is_never_trained_on(made: tuple[Dataset, world.World],
     """Each group is tested whole by systems that saw none of it."""
     data, truth = made
     seen = []
-    real = scorer.systems
+    real = systems.trained
 
-    def noted(parts: dict[str, Dataset], *arguments: object, **more: object) -> list[scorer.System]:
+    def noted(parts: dict[str, Dataset], *arguments: object, **more: object) -> list[systems.System]:
         seen.append({name: set(part.queries["dataset"]) for name, part in parts.items()})
         return real(parts, *arguments, **more)
 
-    monkeypatch.setattr(scorer, "systems", noted)
-    apart = scorer.left_out(data, embed_by(truth), scorer.plans(scorer.changed([]), 1)[0])
+    monkeypatch.setattr(systems, "trained", noted)
+    apart = scorer.left_out(data, embed_by(truth), scorer.plans(scorer.changed(["epochs=3"]), 1)[0])
     assert set(apart) == set(data.queries["dataset"])
     for groups in seen:
         (tested,) = groups["test"]
-        assert all(tested not in groups[name] for name in ("train", "calibration", "validation"))
-    assert "mean of groups" in scorer.left_out_table(apart)
+        assert all(tested not in groups[name] for name in ("train", "calibration", "validation", "held"))
+    assert "mean of groups" in tables.left_out_table(apart)
 
 
 def test_settings_are_those_of_the_pipeline() -> None:
     """A changed value reaches the plan, with the type it has in params.yaml; a key nobody knows is refused."""
     first, second = scorer.plans(scorer.changed(["ridge=30.5", "epochs=7"]), 2)
     assert (first.shrinkage.ridge, first.epochs, first.seed, second.seed) == (30.5, 7, 0, 1)
-    with pytest.raises(ValidationError, match="rigde"):
+    with pytest.raises(ParamsRefused, match="rigde"):
         scorer.changed(["rigde=30"])
 
 
 def test_unknown_splits_are_refused(tmp_path: Path) -> None:
     """A folder's published test queries are never cut into training ones unasked."""
     write(tmp_path, split=(["train", "test"] * QUERIES)[:QUERIES])
-    with pytest.raises(ValueError, match="--keep"):
+    with pytest.raises(TableRefused, match="--keep"):
+        outcomes.read(Recorded(tmp_path))
+
+
+def test_one_command_on_ones_own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with nothing but query, LLM, score and cost gives every file."""
+    home = trained_home.trained_home(tmp_path / "home")
+    monkeypatch.setattr(routerdc, "STEPS", 50)
+    monkeypatch.setattr(tables, "RESAMPLES", 50)
+    monkeypatch.setattr(costs, "RESAMPLES", 50)
+    monkeypatch.chdir(home)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    write(mine, queries=200)
+    recorded = pd.read_parquet(mine / "outcomes.parquet")
+    recorded.assign(cost=recorded["llm"].map({llm: 1e-4 * 10**place for place, llm in enumerate(world.ROSTER)})).to_parquet(
+        mine / "outcomes.parquet"
+    )
+    monkeypatch.setattr("sys.argv", ["benchmarks/scorer.py", str(mine), "--seeds", "1", "--out", str(tmp_path / "out")])
+    scorer.main()
+    said = (tmp_path / "out" / "table.md").read_text()
+    assert said.startswith("`python -m benchmarks.scorer FOLDER/mine")
+    assert "\n| cheapest | " in said
+    assert "int8 encoder against fp32" in said
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"table.md", "results.json", "choices.csv", "curve.svg", "curve.vl.json"}
+
+
+def test_the_default_pools_dataset_is_read_too(tmp_path: Path) -> None:
+    """build/dataset: its own splits and costs, out-of-domain queries apart, LLMs with too few labels left out; read whole or not at all."""
+    folder = trained_home.trained_home(tmp_path / "home") / "build" / "dataset"
+    data = outcomes.read(Recorded(folder, group="domain"))
+    assert data.roster == world.ROSTER
+    assert set(data.splits_Q) == set(outcomes.SHARES)
+    assert costs.priced(systems.split(data)) is not None
+    with pytest.raises(TableRefused, match="read whole"):
+        outcomes.read(Recorded(folder, llms=("maths-llm",)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"folder": Path("mistyped")}, r"mistyped/queries.parquet: cannot be read .* FOLDER must hold"),
+        ({"llms": ("maths-lm",)}, r"no outcome of an LLM called 'maths-lm'. It has maths-llm"),
+        ({"without": ("nobody",)}, r"no outcome of an LLM called 'nobody'"),
+        ({"group": "subject"}, r"no column 'subject'. Name one with --group: query_id, dataset, domain"),
+        ({"keep": "train"}, r"no column 'split'"),
+    ],
+)
+def test_what_is_mistyped_is_named(tmp_path: Path, wanted: dict[str, object], said: str) -> None:
+    """The value that is wrong, and what to write instead."""
+    write(tmp_path)
+    with pytest.raises(TableRefused, match=said):
+        outcomes.read(Recorded(**{"folder": tmp_path, **wanted}))
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    """A table without a score is refused by the name of the column."""
+    write(tmp_path)
+    pd.read_parquet(tmp_path / "outcomes.parquet").drop(columns="score").to_parquet(tmp_path / "outcomes.parquet")
+    with pytest.raises(TableRefused, match="no column 'score', only query_id, llm"):
         outcomes.read(Recorded(tmp_path))

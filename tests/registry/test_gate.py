@@ -5,6 +5,7 @@ import pytest
 
 from registry import gate
 from registry.gate import Candidate, GateResult, Truth
+from scorer import calibration
 
 ROSTER = ("cheap", "coder", "strong")
 
@@ -108,7 +109,8 @@ def test_calibration_error_of_calibrated_scores_is_chance() -> None:
     """Scores that are true probabilities have about the error that chance makes at their number."""
     rng = np.random.default_rng(3)
     scores = rng.random(2_000)
-    error, chance = gate.calibration_error(scores, (rng.random(2_000) < scores).astype(float))
+    labels = (rng.random(2_000) < scores).astype(float)
+    error, chance = calibration.ece(scores, labels), calibration.chance_ece(scores, labels)
     assert error < 2 * chance
     assert chance == pytest.approx(np.sqrt(2 / np.pi) * 0.41 / np.sqrt(200), rel=0.15)
 

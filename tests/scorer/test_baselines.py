@@ -41,8 +41,8 @@ LEARNERS: dict[str, Callable[[Told], Baseline]] = {
         t.seen, t.embed, {text: f"kind-{kind}" for text, kind in zip(t.fresh.texts, t.fresh.kinds_Q, strict=True)}
     ),
     "kNN": lambda t: baselines.nearest_neighbours(t.seen, t.embed, neighbours=20),
-    "ridge": lambda t: baselines.ridge(t.seen, t.embed, penalty=1.0),
-    "matrix factorisation": lambda t: baselines.low_rank(t.seen, t.embed, rank=2, penalty=1.0),
+    "ridge": lambda t: baselines.ridge(t.seen, t.embed, baselines.linear_fit(t.seen, 1.0)),
+    "matrix factorisation": lambda t: baselines.low_rank(t.seen, t.embed, baselines.linear_fit(t.seen, 1.0), rank=2),
     "cluster lookup": lambda t: baselines.cluster_lookup(t.seen, t.embed, groups=4),
 }
 
@@ -58,9 +58,10 @@ def test_what_learns_finds_the_best_llm(name: str, told: Told) -> None:
 
 def test_matrix_factorisation_ends_where_ridge_is(told: Told) -> None:
     """With as many skills as LLMs it is the ridge fit; with one, LLMs lie on a line: their orders are each other's or the reverse."""
-    whole = baselines.low_rank(told.seen, told.embed, rank=len(told.roster), penalty=1.0).score(told.fresh.texts).scores_QL
-    np.testing.assert_allclose(whole, baselines.ridge(told.seen, told.embed, penalty=1.0).score(told.fresh.texts).scores_QL, atol=1e-5)
-    line = baselines.low_rank(told.seen, told.embed, rank=1, penalty=1.0)
+    fit = baselines.linear_fit(told.seen, 1.0)
+    whole = baselines.low_rank(told.seen, told.embed, fit, rank=len(told.roster)).score(told.fresh.texts).scores_QL
+    np.testing.assert_allclose(whole, baselines.ridge(told.seen, told.embed, fit).score(told.fresh.texts).scores_QL, atol=1e-5)
+    line = baselines.low_rank(told.seen, told.embed, fit, rank=1)
     spread_QL = line.rule(told.fresh.texts, told.embed(told.fresh.texts))
     assert np.linalg.matrix_rank(spread_QL - spread_QL.mean(axis=0), tol=1e-6) == 1
 

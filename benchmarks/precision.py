@@ -1,0 +1,80 @@
+"""What a decision takes and what int8 changes: CPU time of scoring, the served encoder's time, agreement of int8 with fp32."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks import decision_latency
+from benchmarks.systems import System
+from pipelines import embeddings
+from pipelines.dataset import Dataset
+from scorer import artifact, metrics
+from scorer.encoder import Encoder
+from scorer.interface import Floats
+from scorer.metrics import Interval
+from scorer.runtime import OnnxEncoder
+
+TIMED = 100
+TOKENS = 64
+RESAMPLES = 2000
+BAR_TOP3, BAR_QUALITY = 0.99, 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """int8 against fp32 on the test queries: share with the same best LLM, share of the three best that are the same, quality lost."""
+
+    top1: float
+    top3: float
+    lost: Interval
+
+    def __str__(self) -> str:
+        verdict = "met" if self.top3 >= BAR_TOP3 and abs(self.lost.mean) <= BAR_QUALITY else "missed"
+        return (
+            f"int8 encoder against fp32 on the test queries, ours: same best LLM {self.top1:.1%}, same three best {self.top3:.1%} "
+            f"(overlap), quality fp32 − int8 {self.lost}; bar (top-3 ≥ {BAR_TOP3:.0%}, within {100 * BAR_QUALITY:g} points): {verdict}."
+        )
+
+
+def decision_ms(system: System, texts: Sequence[str], queries_QD: Floats) -> float:
+    """Median CPU milliseconds of scoring one query whose embedding is known."""
+    spent = []
+    for text, query_D in zip(texts[:TIMED], queries_QD[:TIMED], strict=True):
+        began = time.process_time()
+        system.rules[0]([text], query_D[None, :])
+        spent.append(time.process_time() - began)
+    return 1000 * float(np.median(spent))
+
+
+def served(encoder: Encoder) -> tuple[OnnxEncoder, str]:
+    """The encoder exported and quantised as a server has it, and its identity."""
+    folder = embeddings.exported(encoder)
+    graph, tokenizer = folder / artifact.ENCODERS["int8"], folder / artifact.TOKENIZER
+    identity = embeddings.identity(artifact.sha256(graph), artifact.sha256(tokenizer), encoder.max_tokens)
+    return OnnxEncoder(graph.read_bytes(), tokenizer.read_bytes(), max_tokens=encoder.max_tokens), identity
+
+
+def encoder_ms(encoder: OnnxEncoder) -> float:
+    """Median CPU milliseconds of embedding a text of TOKENS tokens, one thread."""
+    spent = []
+    for text in decision_latency.texts(TOKENS, TIMED):
+        began = time.process_time()
+        encoder.embed([text])
+        spent.append(time.process_time() - began)
+    return 1000 * float(np.median(spent))
+
+
+def agreement(system: System, test: Dataset, int8_QD: Floats) -> Agreement:
+    """`system` on the test queries by int8 embeddings, against its scores by fp32 ones; means over its seeds."""
+    texts = test.queries["text"].tolist()
+    int8_SQL = np.stack([rule(texts, int8_QD) for rule in system.rules])
+    best = [scores_SQL.argmax(axis=2) for scores_SQL in (int8_SQL, system.scores_SQL)]
+    three = [np.argsort(-scores_SQL, axis=2, kind="stable")[:, :, :3] for scores_SQL in (int8_SQL, system.scores_SQL)]
+    same = (three[0][:, :, :, None] == three[1][:, :, None, :]).any(axis=3)
+    full_Q, int8_Q = (
+        np.mean([metrics.quality(scores_QL, test.labels_QL) for scores_QL in scores_SQL], axis=0)
+        for scores_SQL in (system.scores_SQL, int8_SQL)
+    )
+    return Agreement(float((best[0] == best[1]).mean()), float(same.mean()), metrics.difference(full_Q, int8_Q, resamples=RESAMPLES))

@@ -1,0 +1,75 @@
+"""The price list: every entry stands where it says, and what is missing or malformed is named."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import outcomes, prices
+from benchmarks.outcomes import Recorded
+from pipelines.errors import TableRefused
+from registry.errors import PriceUnknown
+from registry.prices import published
+from tests.benchmarks.test_scorer import write
+from tests.scorer import world
+
+LISTED = Path(__file__).parents[2] / "benchmarks" / "prices.yaml"
+
+
+def test_every_price_is_where_its_source_says() -> None:
+    """Each entry equals what the package lists under the name in its source."""
+    for llm, price in prices.read(LISTED).items():
+        place = re.match(r"genai-prices: (\S+)( \(.+\))?$", price.source)
+        assert place, llm
+        there = published(place[1])
+        assert (price.input, price.output) == (there.input, there.output), llm
+
+
+def test_costs_are_tokens_at_prices(tmp_path: Path) -> None:
+    """Recorded tokens count; a query's are its characters / 4 and an answer's what is stated where nobody counted; recorded costs stay."""
+    write(tmp_path)
+    recorded = pd.read_parquet(tmp_path / "outcomes.parquet")
+    first, second, third = world.ROSTER
+    recorded["output_tokens"] = np.where(recorded["llm"] == first, 30.0, np.nan)
+    recorded["cost"] = np.where(recorded["llm"] == third, 0.5, np.nan)
+    recorded.to_parquet(tmp_path / "outcomes.parquet")
+    listed = {llm: prices.Listed(input=2, output=10, source="a test") for llm in world.ROSTER}
+    data = outcomes.read(Recorded(tmp_path, listed=listed, output_tokens=100))
+    tokens_Q = outcomes.tokens(data.queries)
+    np.testing.assert_array_equal(tokens_Q, [len(text) / 4 for text in data.queries["text"]])
+    column = {llm: data.cost_QL[:, data.roster.index(llm)] for llm in data.roster}
+    known_Q = ~np.isnan(data.labels_QL[:, data.roster.index(first)])
+    np.testing.assert_allclose(column[first][known_Q], (2 * tokens_Q[known_Q] + 10 * 30) / 1e6)
+    np.testing.assert_allclose(column[second], (2 * tokens_Q + 10 * 100) / 1e6)
+    assert np.nanmax(column[third]) == 0.5
+    assert np.isnan(outcomes.read(Recorded(tmp_path)).cost_QL[:, data.roster.index(second)]).all()
+
+
+def test_an_unlisted_llm_is_named(tmp_path: Path) -> None:
+    """Which LLM has no price, and the near ones that have."""
+    write(tmp_path)
+    listed = {"maths-llm-2": prices.Listed(input=1, output=1, source="a test")}
+    with pytest.raises(PriceUnknown, match="no price is listed for 'code-llm'"):
+        outcomes.read(Recorded(tmp_path, llms=("code-llm",), listed=listed))
+    with pytest.raises(PriceUnknown, match="it has maths-llm-2"):
+        outcomes.read(Recorded(tmp_path, llms=("maths-llm",), listed=listed))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read"),
+        ("llms: {a: {input: 1, output: 2}}", r"llms.a.source: Field required"),
+        ("llms: {a: {input: -1, output: 2, source: x}}", r"llms.a.input: .*found -1"),
+        ("llms: {a: {input: 1, output: 2, source: x, ouput: 3}}", r"llms.a.ouput"),
+        ("- 1", "Input should be a valid dict"),
+    ],
+)
+def test_a_malformed_list_is_refused(tmp_path: Path, content: str | None, said: str) -> None:
+    """The entry, its field and value, and the shape the file must have."""
+    if content is not None:
+        (tmp_path / "prices.yaml").write_text(content)
+    with pytest.raises(TableRefused, match=f"{said}.*It must read"):
+        prices.read(tmp_path / "prices.yaml")
