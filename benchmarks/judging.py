@@ -26,6 +26,7 @@ class Row:
 
     quality_Q: Floats
     calls_Q: Floats
+    cost_Q: Floats
     decisions: list[Decision]
 
 

@@ -5,22 +5,22 @@ has a difficulty ~ N(0, 1); an LLM answers it rightly with chance sigmoid(skill 
 query's one lure with chance `--lure` (errors correlate through difficulty and the lure), else on any other. Price and tokens of a call:
 USD per million output tokens 0.1 * 10^(0.5 * ability + N(0, 0.3)), 200 tokens. The scorer knows each LLM's mean chance in the domain,
 its log-odds disturbed by N(0, `--noise`): it does not know the difficulty. For scaling and sensitivity only: no figure here says how good
-real LLMs are. Systems are those of `benchmarks.mixture`; the posterior is fitted to queries of its own.
+real LLMs are. Systems are those of `benchmarks.compositions`; the posterior is fitted to queries of its own.
 """
 
 import argparse
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import machine
-from benchmarks.mixture import BARE, OURS, RUN_ON, SINGLE, episodes, systems
+from benchmarks.compositions import OURS, RUN_ON, SINGLE, systems
+from benchmarks.mixture import episodes
 from benchmarks.replay import Question, Said, calls, cost, quality, replay
 from mixture.llm import LLM, Decoding, Price
-from mixture.options import Weights
 from pipelines.posterior import fit
 from scorer import metrics
 from scorer.weights import sigmoid
@@ -70,23 +70,17 @@ def rows(llms: int, world: World, count: int, usd: float) -> list[str]:
     evidence = fit(episodes(seen, seen_QL, pool))
     asked, asked_QL, _ = simulate(count, llms, world, seed=1)
     means_L = np.mean([[each.labels[llm.id] for llm in pool] for each in seen], axis=0)
-    cheapest_L = -np.array([llm.price.output for llm in pool])
-    single = replace(BARE, weights=Weights(usd=0, second=0)).as_single()
-    compared = {each.name: each for each in systems(asked_QL, means_L, evidence, usd, llms=llms)}
-    wanted = ["random", SINGLE, "routed single", "vote of 5 routed", RUN_ON, OURS]
+    compared = {each.name: each for each in systems(asked_QL, means_L, pool, evidence, usd)}
+    single_Q = quality(asked, replay(asked, compared[SINGLE].priors_QL, pool, compared[SINGLE].options))
     lines = []
-    best_Q = None
-    for name in ["cheapest", *wanted]:
-        system = replace(compared["random"], name=name) if name == "cheapest" else compared[name]
-        priors_QL = np.broadcast_to(sigmoid(cheapest_L), asked_QL.shape) if name == "cheapest" else system.priors_QL
+    for name in ("cheapest", "random", SINGLE, "routed single", "vote of 5 routed", RUN_ON, OURS):
         began = time.process_time()
-        made = replay(asked, priors_QL, pool, single if name == "cheapest" else system.options)
+        made = replay(asked, compared[name].priors_QL, pool, compared[name].options)
         cpu_ms = 1000 * (time.process_time() - began) / count
-        quality_Q, calls_Q, cost_Q = quality(asked, made), calls(made), cost(made)
-        best_Q = quality_Q if name == SINGLE else best_Q
-        gain = "" if best_Q is None or name == SINGLE else metrics.difference(quality_Q, best_Q, resamples=RESAMPLES)
-        shown = metrics.interval(quality_Q, resamples=RESAMPLES)
-        lines.append(f"| {llms} | {name} | {shown} | {gain} | {calls_Q.mean():.2f} | {1e4 * cost_Q.mean():.3f} | {cpu_ms:.2f} |")
+        quality_Q = quality(asked, made)
+        gain = metrics.difference(quality_Q, single_Q, resamples=RESAMPLES)
+        cells = (metrics.interval(quality_Q, resamples=RESAMPLES), gain, f"{calls(made).mean():.2f}", f"{1e4 * cost(made).mean():.3f}")
+        lines.append(f"| {llms} | {name} | {' | '.join(map(str, cells))} | {cpu_ms:.2f} |")
     return lines
 
 

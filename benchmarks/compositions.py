@@ -1,0 +1,66 @@
+"""The systems that are compared, each one small composition of the engine's parts: who is thought to be right, and the options."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixture.llm import LLM
+from mixture.options import Options, Weights
+from mixture.posterior import Evidence
+from mixture.ranking import Candidate
+
+Floats = NDArray[np.floating]
+
+BARE = Options(self_assessment=False, cross_assessment=False, aggregation="best", headroom=0.0, stop_threshold=1.0)
+OURS, RUN_ON, ROUTED, SINGLE = "ours", "ours, run on", "routed single", "best single"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One row: who is thought to be right (priors_QL) and how the engine goes about it."""
+
+    name: str
+    priors_QL: Floats
+    options: Options
+
+
+def systems(priors_QL: Floats, means_L: Floats, llms: Sequence[LLM], evidence: Evidence, usd: float) -> list[System]:
+    """The rows. priors_QL: the scorer's; means_L: of the training labels; usd: what a dollar is worth to ours, in right answers."""
+    dice, everyone = np.random.default_rng(0), len(llms)
+    cheap_L = np.argsort(np.argsort([-Candidate(llm, 0.0).cost_usd for llm in llms])) / everyone
+    free = Weights(usd=0, second=0)
+    single = replace(BARE, weights=free).as_single()
+    vote = replace(BARE, max_layers=1, aggregation="vote", weights=free, ranking="strict")
+    ours = replace(
+        BARE, k=1, max_layers=everyone, deepen="widen", aggregation="vote", posterior=evidence, weights=Weights(usd=usd, second=0)
+    )
+    flat = replace(evidence, prior=0.0, difficulty=0.0)
+    overall_QL = np.broadcast_to(means_L, priors_QL.shape)
+    return [
+        System("cheapest", np.broadcast_to(cheap_L, priors_QL.shape), single),
+        System("random", dice.random(priors_QL.shape), single),
+        System(SINGLE, overall_QL, single),
+        System(ROUTED, priors_QL, single),
+        System("vote of the best 3 overall", overall_QL, replace(vote, k=3)),
+        System("vote of the best 5 overall", overall_QL, replace(vote, k=5)),
+        System("vote of 3 routed", priors_QL, replace(vote, k=3)),
+        System("vote of 5 routed", priors_QL, replace(vote, k=5)),
+        System("MoA's first layer, a vote of all", priors_QL, replace(vote, k=everyone)),
+        System("RouteMoA as published, its first layer", priors_QL, replace(vote, k=3, aggregation="best", stopping="threshold")),
+        System("ours without the prior", priors_QL, replace(ours, posterior=flat)),
+        System("ours without looking ahead: all asked at once", priors_QL, replace(vote, k=3, posterior=evidence)),
+        System(OURS, priors_QL, ours),
+        System(RUN_ON, priors_QL, replace(vote, k=everyone, posterior=evidence)),
+    ]
+
+
+def ours(priors_QL: Floats, llms: Sequence[LLM], evidence: Evidence, usd: float) -> System:
+    """Our row alone."""
+    return next(each for each in systems(priors_QL, priors_QL.mean(axis=0), llms, evidence, usd) if each.name == OURS)
+
+
+def mean_usd(llms: Sequence[LLM]) -> float:
+    """What a call costs, over the pool."""
+    return float(np.mean([Candidate(llm, 0.0).cost_usd for llm in llms]))
