@@ -55,7 +55,7 @@ def add_llm(
     context_window: Annotated[int, typer.Option(help="Tokens it can read.")] = 4096,
     capability: Annotated[list[str] | None, typer.Option(help="tools, vision or json; may be repeated.")] = None,
     data_policy: Annotated[list[str] | None, typer.Option(help="A tag of yours, such as eu; may be repeated.")] = None,
-    ask_at_most: Annotated[int | None, typer.Option(help="Of the query pool's queries (default: 300; with --full: all).")] = None,
+    ask_at_most: Annotated[int | None, typer.Option(help="Of the query pool's queries (default: 400; with --full: all).")] = None,
     full: Annotated[bool, typer.Option("--full", help="Train the whole scorer anew, instead of fitting this LLM's row alone.")] = False,
     retrain: Annotated[bool, typer.Option(help="Start the job that asks it, labels it and retrains the scorer.")] = True,
 ) -> None:

@@ -20,7 +20,7 @@ from registry.errors import JoiningRefused, PoolRefused
 PROBE = "Reply with the word ready."
 PROBE_TOKENS = 8
 PROBE_S = 30.0
-ROW_QUERIES = 300  # enough for most of what an LLM joined by its row can gain: docs/results/joining.md
+ROW_QUERIES = 400  # about 260 of them to train and calibrate on; what few labels are worth: docs/results/joining.md
 
 
 async def join(id: str, entry: Mapping[str, Any], *, pool_file: Path, client: Client) -> LLM:  # noqa: A002

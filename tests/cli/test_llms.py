@@ -68,7 +68,7 @@ def said(*arguments: str) -> Result:
 @pytest.mark.parametrize(
     ("options", "joins", "ask_at_most", "says"),
     [
-        ((), "row", 300, "It is to be asked 300 of 1000 queries of the pool; then its row of the scorer is fitted"),
+        ((), "row", 400, "It is to be asked 400 of 1000 queries of the pool; then its row of the scorer is fitted"),
         (("--ask-at-most", "2000"), "row", 2000, "It is to be asked 1000 of 1000"),
         (("--full",), "whole", None, "It is to be asked 1000 of 1000 queries of the pool; then the whole scorer is trained anew"),
     ],

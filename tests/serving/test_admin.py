@@ -35,7 +35,7 @@ def test_an_llm_joins_over_http(client, shared: World) -> None:
     assert client.get(f"/admin/jobs/{job['id']}").json() == job
     assert job["id"] in {each["id"] for each in client.get("/admin/jobs").json()["jobs"]}
     assert "newcomer:" in (shared.home / "registry" / "pool.yaml").read_text()
-    assert (response.json()["llm"]["joins"], response.json()["llm"]["ask_at_most"]) == ("row", 300)
+    assert (response.json()["llm"]["joins"], response.json()["llm"]["ask_at_most"]) == ("row", 400)
     assert client.post("/v1/chat/completions", json={**ASK, "model": "newcomer"}).status_code == 200
     listed = {llm["id"]: llm for llm in client.get("/admin/llms").json()["llms"]}
     assert listed["newcomer"]["in_roster"] is False
