@@ -1,6 +1,7 @@
-"""`routemoa jobs`: what the worker has done, does and will do."""
+"""`routemoa jobs` and `routemoa retrain`: what the worker has done, does and will do, and one more thing for it to do."""
 
 from datetime import datetime
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -24,3 +25,21 @@ def jobs() -> None:
         why = job.error or str(reasons[0])
         table.add_row(job.id, job.kind, job.state, escape(job.step or ""), f"{job.progress:.0%}", created, escape(why))
     Console().print(table)
+
+
+@commands.command()
+def retrain(
+    *,
+    full: Annotated[bool, typer.Option("--full", help="Train all LLMs together from now on, those too that joined by their row.")] = False,
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "a person asked for it",
+) -> None:
+    """Start the job that asks and labels what is missing and trains the scorer; asks no LLM more queries than its entry says."""
+    from registry import pool
+    from registry.jobs import Jobs
+
+    settings, console = Settings(), Console(soft_wrap=True)
+    if full:
+        changed = ", ".join(pool.train_whole(settings.pool_file)) or "none was joined by its row"
+        console.print(f"Trained with all others from now on: {changed}.", highlight=False, markup=False)
+    job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": reason})
+    console.print(f"Job {job.id} retrains the scorer; follow it with `routemoa jobs`.", highlight=False)

@@ -1,6 +1,7 @@
 """`routemoa add-llm` and `routemoa llms`: who is in the pool."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -54,14 +55,16 @@ def add_llm(
     context_window: Annotated[int, typer.Option(help="Tokens it can read.")] = 4096,
     capability: Annotated[list[str] | None, typer.Option(help="tools, vision or json; may be repeated.")] = None,
     data_policy: Annotated[list[str] | None, typer.Option(help="A tag of yours, such as eu; may be repeated.")] = None,
-    ask_at_most: Annotated[int | None, typer.Option(help="Of the query pool's queries, for training.")] = None,
+    ask_at_most: Annotated[int | None, typer.Option(help="Of the query pool's queries (default: 400; with --full: all).")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Train the whole scorer anew, instead of fitting this LLM's row alone.")] = False,
     retrain: Annotated[bool, typer.Option(help="Start the job that asks it, labels it and retrains the scorer.")] = True,
 ) -> None:
-    """Add an LLM to the pool: checked, probed with one call, and (unless --no-retrain) the scorer is retrained for it."""
+    """Add an LLM to the pool: checked, probed with one call, and (unless --no-retrain) asked some queries and fitted into the scorer."""
+    from registry.joining import asked_few
     from registry.settings import Settings
 
     settings = Settings()
-    entry = {
+    entry: dict[str, Any] = {
         "name": name or llm_id,
         "status": "active",
         "endpoint": {"base_url": base_url, "served_name": served_name, "api_key_env": api_key_env},
@@ -71,16 +74,34 @@ def add_llm(
         "context_window": context_window,
         "capabilities": capability or [],
         "data_policy": data_policy or [],
-        "ask_at_most": ask_at_most,
+        "joins": "whole" if full else "row",
     }
-    llm = asyncio.run(_join(llm_id, entry, settings))
-    console = Console()
+    if ask_at_most is not None:
+        entry["ask_at_most"] = ask_at_most
+    llm = asyncio.run(_join(llm_id, asked_few(entry), settings))
+    console = Console(soft_wrap=True)
     console.print(f"{llm.id} answered its probe and is in {settings.pool_file}.", highlight=False, markup=False)
+    trained = "the whole scorer is trained anew" if full else "its row of the scorer is fitted, the other LLMs' scores stay as they are"
+    console.print(f"It is to be asked {_asked(llm, settings.home)} queries of the pool; then {trained}.", highlight=False, markup=False)
     if retrain:
         from registry.jobs import Jobs
 
         job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": f"{llm.id} joined"})
-        console.print(f"Job {job.id} asks it, labels it and retrains the scorer; follow it with `routemoa jobs`.", highlight=False)
+        console.print(f"Job {job.id} does it; follow it with `routemoa jobs`.", highlight=False)
+
+
+def _asked(llm: LLM, home: Path) -> str:
+    """How many queries `pipelines.answer` will ask: all, or the first ones up to a cap."""
+    from pyarrow import parquet
+
+    from pipelines import params
+
+    caps = [cap for cap in (llm.ask_at_most, params.load(home / "params.yaml").answer.max_queries) if cap is not None]
+    pool = home / "data" / "queries.parquet"
+    if not pool.is_file():
+        return f"at most {min(caps)}" if caps else "all"
+    count = parquet.read_metadata(pool).num_rows
+    return f"{min([*caps, count])} of {count}"
 
 
 async def _join(llm_id: str, entry: dict[str, Any], settings: Any) -> LLM:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Status = Literal["candidate", "active", "retired"]
+Joins = Literal["whole", "row"]
 Message = Mapping[str, Any]  # one message of the OpenAI chat protocol
 
 
@@ -88,3 +89,4 @@ class LLM:
     data_policy: frozenset[str] = frozenset()
     status: Status = "active"
     ask_at_most: int | None = None  # of the pool's queries, when its answers are bought for training; None: all of them
+    joins: Joins = "whole"  # trained with all others, or "row": its row of the scorer is fitted alone, the others stay as they are

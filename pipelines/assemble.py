@@ -122,10 +122,13 @@ def assemble(
     *,
     given: Mapping[str, str] | None = None,
 ) -> Assembled:
-    """The dataset of `llms` in their order; those without a label are left out. Raises PipelineError where nobody has one."""
+    """The dataset of `llms` in their order, those that join by row last; those without a label are left out.
+
+    Raises PipelineError where nobody has one.
+    """
     known = set(queries["query_id"])
     kept = {llm.id: labels[llm.id][labels[llm.id]["query_id"].isin(known)] for llm in llms}
-    roster = [llm for llm in llms if len(kept[llm.id])]
+    roster = sorted((llm for llm in llms if len(kept[llm.id])), key=lambda llm: llm.joins == "row")
     if not roster:
         raise PipelineError(
             f"None of the {len(llms)} LLMs in the pool has a label.", next_step="Run `dvc repro`; see what `pipelines.answer` says."
@@ -137,7 +140,7 @@ def assemble(
         labels=one_label_each(pd.concat([kept[llm.id] for llm in roster], ignore_index=True), queries),
         answers=all_meta[all_meta["query_id"].isin(known)].sort_values(["query_id", "llm"], ignore_index=True),
         splits=splits(queries, settings, given).sort_index().reset_index(),
-        roster=tuple(RosterLLM(llm.id, llm.name, llm.status, llm.price.input, llm.price.output) for llm in roster),
+        roster=tuple(RosterLLM(llm.id, llm.name, llm.status, llm.price.input, llm.price.output, llm.joins) for llm in roster),
         unlabelled=tuple(llm.id for llm in llms if not len(kept[llm.id])),
     )
 

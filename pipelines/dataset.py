@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mixture.llm import Joins
 from pipelines import tables
 from pipelines.errors import TableRefused
 
@@ -29,13 +30,14 @@ ANSWERS_META = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class RosterLLM:
-    """One column of the dataset: prices are USD per million tokens, as they were in the pool when it was assembled."""
+    """One column of the dataset, as the pool had it when it was assembled: prices are USD per million tokens, `joins` whole or row."""
 
     id: str
     name: str
     status: str
     input_price: float
     output_price: float
+    joins: Joins = "whole"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +24,20 @@ if TYPE_CHECKING:
     from scorer.artifact import Manifest
     from scorer.encoder import Encoder
     from scorer.export import Profile
-    from scorer.training import Plan, Trained
-    from scorer.weights import Calibration
+    from scorer.training import Plan
+    from scorer.weights import Calibration, Weights
 
 DATASET = Path("build/dataset")
 SCORER = Path("build/scorer")
 TRAIN = Path("build/train.json")
 PACKAGED = "packaged:"
+LEAST_KNOWN = 2  # a row is fitted beside the rows of others
 MOST_REFERENCE = 2000  # queries of each kind in the drift profile: 1.5 MB each at 384 dims
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The dataset's splits that training reads, for the LLMs of the roster. Held out: calibration and validation."""
+    """The dataset's splits that training reads, for the LLMs trained together. Held out: calibration and validation."""
 
     roster: tuple[str, ...]
     train: Dataset
@@ -54,10 +56,15 @@ def run(home: Path = Path()) -> dict[str, Any]:
     began = time.process_time()
     settings = params.load(home / "params.yaml").train
     data = dataset.load(home / DATASET)
-    parts = split(data, settings.min_labels)
+    whole, by_row = apart(data, settings.min_labels)
+    parts = split(whole)
     encoder = load_encoder(settings)
-    cache = home / embeddings.CACHE
-    train_QD, held_QD = (embeddings.trained_on(encoder, part.queries["text"].tolist(), cache) for part in (parts.train, parts.held))
+
+    def embed(part: Dataset) -> Floats:
+        return embeddings.trained_on(encoder, part.queries["text"].tolist(), home / embeddings.CACHE)
+
+    # first, and without those only a newcomer answered: an embedding may round by its batch, and nobody's batch may change by a joining
+    train_QD, held_QD = embed(parts.train), embed(parts.held)
     chosen = parts.held.splits_Q == "validation"
     trained = training.train(
         parts.roster,
@@ -67,40 +74,87 @@ def run(home: Path = Path()) -> dict[str, Any]:
     )
     logits_CL = trained.weights.logits(held_QD[~chosen])
     calibrated = calibration.fit(logits_CL, parts.calibration.labels_QL)
-    scores_VL = calibrated.probabilities(trained.weights.logits(held_QD[chosen]))
+    weights, calibrated, rows = with_rows(trained.weights, calibrated, whole, by_row, embed)
+    judged = _labelled(beside(whole, by_row).take("validation"))
+    scores_VL = calibrated.probabilities(weights.logits(embed(judged)))
     figures = {
         "best_epoch": float(trained.best_epoch),
         "validation_loss": min(epoch.validation for epoch in trained.history),
-        "validation_ece": calibration.ece(scores_VL, parts.validation.labels_QL),
-        "validation_brier": calibration.brier(scores_VL, parts.validation.labels_QL),
+        "validation_ece": calibration.ece(scores_VL, judged.labels_QL),
+        "validation_brier": calibration.brier(scores_VL, judged.labels_QL),
         "training_queries": float(len(parts.train.queries)),
         "training_labels": float((~np.isnan(parts.train.labels_QL)).sum()),
     }
-    manifest = write_artifact(home, parts, encoder, trained=trained, calibration=calibrated, figures=figures)
+    manifest = write_artifact(home, parts, encoder, weights=weights, calibration=calibrated, figures=figures)
     report = {
         **figures,
         "cpu_s": {"head": round(trained.cpu_s, 3), "all": round(time.process_time() - began, 3)},
         "content_hash": manifest.content_hash,
-        "roster": list(parts.roster),
-        "left_out": [llm for llm in data.roster if llm not in parts.roster],
+        "roster": list(weights.roster),
+        "joined_by_row": rows,
+        "left_out": [llm for llm in data.roster if llm not in weights.roster],
         "history": [_finite(asdict(epoch)) for epoch in trained.history],
     }
     (home / TRAIN).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return report
 
 
-def split(data: Dataset, min_labels: int) -> Parts:
-    """The splits for the LLMs with at least `min_labels` training labels; the others are named on stderr. Raises TrainingError."""
+def apart(data: Dataset, min_labels: int) -> tuple[Dataset, Dataset]:
+    """The LLMs to train together, and those that join by their row; those with too few training labels in neither.
+
+    Where fewer than two would be trained together, all are. Raises TrainingError where no LLM has labels enough.
+    """
+    enough = with_labels(data, min_labels)
+    by_row_L = np.array([llm.joins == "row" for llm in enough.llms])
+    if by_row_L.any() and (~by_row_L).sum() < LEAST_KNOWN:
+        names = ", ".join(llm.id for llm in enough.llms if llm.joins == "row")
+        print(f"Trained whole, not by row: {names}; fewer than {LEAST_KNOWN} others have {min_labels} training labels.", file=sys.stderr)
+        by_row_L[:] = False
+    return columns(enough, ~by_row_L), columns(enough, by_row_L)
+
+
+def with_labels(data: Dataset, min_labels: int) -> Dataset:
+    """Only the LLMs with at least `min_labels` training labels; the others are named on stderr. Raises TrainingError where all are."""
     counts_L = (~np.isnan(data.take("train").labels_QL)).sum(axis=0)
-    keep_L = counts_L >= min_labels
     for llm, count in zip(data.roster, counts_L, strict=True):
         if count < min_labels:
             print(f"Left out of the roster: {llm} has {count} training labels, {min_labels} are needed.", file=sys.stderr)
-    if not keep_L.any():
+    if (counts_L < min_labels).all():
         raise TrainingError(f"no LLM has {min_labels} training labels.", next_step="Answer and label more queries (`dvc repro label`).")
-    names = ("train", "calibration", "validation")
-    train, calibration, validation = (_labelled(columns(data.take(name), keep_L)) for name in names)
-    return Parts(train.roster, train, calibration, validation, _labelled(columns(data.take("calibration", "validation"), keep_L)))
+    return columns(data, counts_L >= min_labels)
+
+
+def split(data: Dataset) -> Parts:
+    """The splits that training reads, each without the queries that none of its LLMs is labelled on."""
+    train, calibration, validation, held = (
+        _labelled(data.take(*names)) for names in (("train",), ("calibration",), ("validation",), ("calibration", "validation"))
+    )
+    return Parts(data.roster, train, calibration, validation, held)
+
+
+def with_rows(
+    weights: "Weights", calibration: "Calibration", whole: Dataset, by_row: Dataset, embed: Callable[[Dataset], Floats]
+) -> tuple["Weights", "Calibration", dict[str, int]]:
+    """The trained scorer with the rows of the LLMs of `by_row` after its own, which stay as they are; and how many labels each had.
+
+    Fitted on training and calibration queries: validation data choose between scorer versions.
+    """
+    from scorer.joining import Known, joined
+
+    if not by_row.llms:
+        return weights, calibration, {}
+    known, new = (data.take("train", "calibration") for data in (whole, by_row))
+    labelled_Q = np.any(~np.isnan(np.column_stack([known.labels_QL, new.labels_QL])), axis=1)
+    known, new = known.where(labelled_Q), new.where(labelled_Q)
+    weights, calibration = joined(Known(weights, calibration, embed(known), known.labels_QL), new.roster, new.labels_QL)
+    return weights, calibration, dict(zip(new.roster, (~np.isnan(new.labels_QL)).sum(axis=0).tolist(), strict=True))
+
+
+def beside(first: Dataset, second: Dataset) -> Dataset:
+    """The LLMs of `first`, then those of `second`, on their common queries."""
+    grids = ("labels_QL", "cost_QL", "latency_QL", "logprob_QL")
+    together: dict[str, Any] = {name: np.column_stack([getattr(first, name), getattr(second, name)]) for name in grids}
+    return replace(first, llms=first.llms + second.llms, **together)
 
 
 def columns(data: Dataset, keep_L: NDArray[np.bool_]) -> Dataset:
@@ -142,7 +196,7 @@ def plan_of(settings: Train) -> "Plan":
 
 
 def write_artifact(
-    home: Path, parts: Parts, encoder: "Encoder", *, trained: "Trained", calibration: "Calibration", figures: dict[str, float]
+    home: Path, parts: Parts, encoder: "Encoder", *, weights: "Weights", calibration: "Calibration", figures: dict[str, float]
 ) -> "Manifest":
     """build/scorer; its drift profile holds the queries as a server embeds them (int8), or serving itself would look like drift."""
     from scorer import artifact, export, runtime
@@ -156,7 +210,7 @@ def write_artifact(
     def seen(data: Dataset) -> tuple[Floats, Floats]:
         texts = data.queries["text"].tolist()
         queries_QD = embeddings.served(served, whose, texts, home / embeddings.CACHE)
-        return queries_QD, calibration.probabilities(trained.weights.logits(queries_QD))
+        return queries_QD, calibration.probabilities(weights.logits(queries_QD))
 
     train, held = _sample(parts.train), _sample(parts.held)
     (queries_RD, scores_RL), (held_queries_HD, held_scores_HL) = seen(train), seen(held)
@@ -174,7 +228,7 @@ def write_artifact(
     return export.write(
         home / SCORER,
         exported=exported,
-        weights=trained.weights,
+        weights=weights,
         calibration=calibration,
         profile=profile,
         encoder={"name": name, "fingerprint": encoder.fingerprint(), "max_tokens": encoder.max_tokens, "dims": encoder.dims},
@@ -218,8 +272,9 @@ def main() -> None:
         report = run()
     except RouteMoAError as exc:
         sys.exit(str(exc))
+    rows = "".join(f", {llm} by its row on {count}" for llm, count in report["joined_by_row"].items())
     print(
-        f"Trained a scorer for {', '.join(report['roster'])} on {report['training_labels']:.0f} labels: "
+        f"Trained a scorer for {', '.join(report['roster'])} on {report['training_labels']:.0f} labels{rows}: "
         f"best epoch {report['best_epoch']:.0f}, validation loss {report['validation_loss']:.4f}, ECE {report['validation_ece']:.3f}, "
         f"{report['cpu_s']['all']:.1f} CPU seconds."
     )

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from mixture.llm import LLM, Decoding, Endpoint, Limits, Price, Prompt, Status
+from mixture.llm import LLM, Decoding, Endpoint, Joins, Limits, Price, Prompt, Status
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 RESERVED = frozenset({"routemoa", "routemoa-single"})  # virtual models of the HTTP interface
@@ -117,6 +117,7 @@ class PoolEntry(Part):
     data_policy: list[str] = []
     limits: LimitsEntry = LimitsEntry()
     ask_at_most: Count | None = None
+    joins: Joins = "whole"
 
     def written(self) -> dict[str, Any]:
         """The entry with every field that DVC depends on spelled out, ready for YAML."""
@@ -137,6 +138,7 @@ class PoolEntry(Part):
             data_policy=frozenset(self.data_policy),
             status=self.status,
             ask_at_most=self.ask_at_most,
+            joins=self.joins,
         )
 
 

@@ -79,6 +79,23 @@ def append(path: Path, llm_id: str, entry: Mapping[str, Any]) -> LLM:
     return llm
 
 
+def train_whole(path: Path) -> tuple[str, ...]:
+    """Takes `joins: row` out of every entry, so that the next training is of all LLMs together; returns the ids that had it.
+
+    Raises PoolRefused where the file is refused or another process keeps it locked.
+    """
+    path = path.resolve()
+    with _locked(path):
+        document = _read(path)
+        entries = _entries(path, document)
+        by_row = tuple(llm_id for llm_id, entry in entries.items() if _validate(path, llm_id, entry).joins == "row")
+        for llm_id in by_row:
+            del entries[llm_id]["joins"]
+        if by_row:
+            _replace(path, document)
+    return by_row
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     lock = FileLock(path.with_name(f".{path.name}.lock"))

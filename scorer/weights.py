@@ -28,10 +28,10 @@ class Weights:
     temperature_L: Floats
 
     def logits(self, queries_QD: Floats) -> NDArray[np.float64]:
-        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature."""
+        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature; no column depends on the other LLMs."""
         centred_QD = centred(queries_QD, self.centre_D)
-        cosines_QL = unit(centred_QD @ self.projection_DK) @ unit(self.llms_LK).T
-        prior_QL = membership(centred_QD, self.groups_GD, self.softness) @ self.prior_GL
+        cosines_QL = per_llm(unit(centred_QD @ self.projection_DK), unit(self.llms_LK))
+        prior_QL = per_llm(membership(centred_QD, self.groups_GD, self.softness), self.prior_GL.T)
         return np.asarray(prior_QL + cosines_QL / self.temperature_L, dtype=np.float64)
 
 
@@ -50,6 +50,12 @@ class Calibration:
     def identity(cls, llms: int) -> "Calibration":
         """Leaves every logit as it is."""
         return cls(np.ones(llms), np.zeros(llms))
+
+
+def per_llm(features_QF: Floats, rows_LF: Floats) -> Floats:
+    """features_QF @ rows_LF.T, one product an LLM: a single one is rounded differently when it has one column more."""
+    columns_LQ1 = np.matmul(features_QF, np.ascontiguousarray(rows_LF)[:, :, None])
+    return np.ascontiguousarray(columns_LQ1[:, :, 0].T)
 
 
 def centred(queries_QD: Floats, centre_D: Floats) -> Floats:

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from registry.jobs import Job, Kind
-from registry.joining import join
+from registry.joining import asked_few, join
+from registry.pool import train_whole
 from serving.body import read
 from serving.errors import JobUnknown
 from serving.protocol import parse
@@ -22,7 +23,7 @@ ACCEPTED = 202
 
 
 class Joining(BaseModel):
-    """An LLM to add: its id, and the fields of a pool entry (checked by registry.joining)."""
+    """An LLM to add: its id, and the fields of a pool entry (checked by registry.joining); unsaid, it joins by row, asked few queries."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
@@ -39,12 +40,13 @@ class Promotion(BaseModel):
 
 
 class Retraining(BaseModel):
-    """A retraining by a person's wish."""
+    """A retraining by a person's wish. `full`: from now on no LLM joins by its row, all are trained together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["retrain"]
     reason: Annotated[str, Field(min_length=1, max_length=500)] = "a person asked for it"
+    full: bool = False
 
 
 @router.get("/llms")
@@ -61,7 +63,7 @@ async def add_llm(request: Request) -> Response:
     """Probes an LLM, adds it to the pool and starts the job that asks it, labels its answers and retrains."""
     state = state_of(request)
     _, written = parse(Joining, await read(request, state.settings.max_request_bytes))
-    entry = {name: value for name, value in written.items() if name != "id"}
+    entry = asked_few({name: value for name, value in written.items() if name != "id"})
     llm = await join(written["id"], entry, pool_file=state.settings.pool_file, client=state.client)
     await state.pool.refresh()
     job = await _submit(state, "retrain", {"reason": f"{llm.id} joined", "llm": llm.id})
@@ -80,6 +82,9 @@ async def retrain(request: Request) -> Response:
     """Starts a retraining."""
     state = state_of(request)
     given, _ = parse(Retraining, await read(request, state.settings.max_request_bytes))
+    if given.full:
+        await asyncio.to_thread(train_whole, state.settings.pool_file)
+        await state.pool.refresh()
     return json_response(asdict(await _submit(state, "retrain", {"reason": given.reason})), status=ACCEPTED)
 
 

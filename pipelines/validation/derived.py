@@ -13,14 +13,18 @@ CLOSE = 0.25  # two graders' scores of one answer differ by no more than this wh
 
 
 def coverage(labels: pd.DataFrame, answers: pd.DataFrame, llms: Sequence[LLM], queries: int) -> pd.DataFrame:
-    """A row an LLM: `active` or `candidate`, the share of the query pool it is labelled on, the share of calls that failed."""
+    """A row an LLM: `active` or `candidate`, the share of the query pool it is labelled on, the share of calls that failed.
+
+    An LLM that joins by row is not meant to be labelled on all: its share is of the queries it is asked.
+    """
+    asked = {llm.id: min(llm.ask_at_most or queries, queries) if llm.joins == "row" else queries for llm in llms}
     labelled = labels.groupby("llm")["query_id"].nunique()
     failed = answers["error"].notna().groupby(answers["llm"]).mean()
     return pd.DataFrame(
         {
             "llm": [llm.id for llm in llms],
             "status": [llm.status for llm in llms],
-            "labelled_share": [float(labelled.get(llm.id, 0)) / max(queries, 1) for llm in llms],
+            "labelled_share": [float(labelled.get(llm.id, 0)) / max(asked[llm.id], 1) for llm in llms],
             "failed_share": [float(failed.get(llm.id, 0.0)) for llm in llms],
         }
     )

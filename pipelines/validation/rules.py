@@ -96,7 +96,7 @@ def _of_labels(llms: Sequence[str]) -> list[Rule]:
 
 
 def _of_shares(min_coverage: float) -> list[Rule]:
-    covered = f"an LLM is labelled on at least {min_coverage:.0%} of the query pool (validate.min_coverage)"
+    covered = f"an LLM is labelled on at least {min_coverage:.0%} of the query pool, by row of what it is asked (validate.min_coverage)"
     ask = "Ask it more queries (`python -m pipelines.answer LLM`), make it a candidate or retire it, or lower the bar in params.yaml."
     read = "Read some of its answers there: a grader that cannot read their form looks like this. Compare `others_mean`."
     same = "an LLM does not get the same score on every query of a dataset"

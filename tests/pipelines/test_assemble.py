@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,12 @@ def test_a_costly_llms_first_queries_fall_into_every_split() -> None:
     first = sorted(ids, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:600]
     counts = Counter(assemble.split_of(name, SHARES) for name in first)
     assert {split: counts[split] / 600 for split in SHARES} == pytest.approx(SHARES, abs=0.05)
+
+
+def test_who_joins_by_row_comes_last_and_is_marked(tmp_path: Path) -> None:
+    """The roster starts with the LLMs that are trained together; how each joins travels to training in roster.json."""
+    llms = (replace(LLMS[0], joins="row"), LLMS[1])
+    assemble.write(assembled(llms=llms), tmp_path)
+    loaded = dataset.load(tmp_path)
+    assert [(llm.id, llm.joins) for llm in loaded.llms] == [("a-llm", "whole"), ("b-llm", "row")]
+    assert loaded.labels_QL[1].tolist() == [0.5, 0.0]

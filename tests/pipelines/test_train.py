@@ -1,12 +1,13 @@
 """The stage `train` in a project of its own: real encoder classes, real export, a world whose best LLM is known."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipelines import embeddings, train
+from pipelines import dataset, embeddings, train
 from pipelines.errors import ParamsRefused, TableRefused
 from scorer import artifact, runtime
 from scorer.errors import EncoderUnknown, TrainingError
@@ -32,8 +33,8 @@ def test_the_artifact_is_sound_and_chooses_well(home: Path) -> None:
 
 def test_an_llm_with_too_few_labels_is_left_out_and_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its id and both counts are said; it is in no roster."""
-    parts = train.split(homes.loaded(home), 20)
-    assert homes.NEWCOMER not in parts.roster
+    whole, by_row = train.apart(homes.loaded(home), 20)
+    assert (whole.roster, by_row.roster) == (world.ROSTER, ())
     assert f"{homes.NEWCOMER} has " in capsys.readouterr().err
     assert json.loads((home / train.TRAIN).read_text())["left_out"] == [homes.NEWCOMER]
 
@@ -79,6 +80,36 @@ def test_a_new_llm_joins_by_training_again(home: Path) -> None:
     """Once it has labels enough, the roster has it."""
     homes.write_params(home, encoder=str(home / "encoder"), min_labels=2)
     assert train.run(home)["roster"] == [*world.ROSTER, homes.NEWCOMER]
+
+
+def by_row(home: Path, *llms: str) -> None:
+    """As if the pool said of these LLMs that they join by their row."""
+    path = home / "build" / "dataset" / "roster.json"
+    changed = [replace(llm, joins="row" if llm.id in llms else "whole") for llm in dataset.read_roster(path)]
+    dataset.write_roster(path, tuple(changed))
+
+
+def test_a_new_llm_joins_by_its_row_and_nobody_elses_score_changes(home: Path) -> None:
+    """The head is trained as it would be without it: what a server computes for the others is the same to the last bit."""
+    texts = world.world(40, seed=9).texts
+    before = runtime.load(home / train.SCORER)
+    homes.write_params(home, encoder=str(home / "encoder"), min_labels=2)
+    by_row(home, homes.NEWCOMER)
+    report = train.run(home)
+    after = runtime.load(home / train.SCORER)
+    assert after.roster == (*before.roster, homes.NEWCOMER)
+    assert report["joined_by_row"] == {homes.NEWCOMER: 3}  # of its five labels one is of a validation query, one out of domain
+    assert np.array_equal(after.score(texts).scores_QL[:, :-1], before.score(texts).scores_QL)
+    assert 0.5 < after.score(texts).scores_QL[:, -1].mean() < 1.0  # right each time it was asked
+
+
+def test_beside_fewer_than_two_others_it_is_trained_whole(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row needs rows to lean on; that it was not fitted alone is said."""
+    by_row(home, *world.ROSTER[1:])
+    report = train.run(home)
+    assert report["roster"] == list(world.ROSTER)
+    assert report["joined_by_row"] == {}
+    assert f"Trained whole, not by row: {', '.join(world.ROSTER[1:])}; fewer than 2 others" in capsys.readouterr().err
 
 
 def test_no_llm_with_labels_enough_is_an_error(home: Path) -> None:

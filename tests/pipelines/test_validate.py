@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from mixture.llm import LLM, Price
 from pipelines import assemble, params, tables, validate
 from pipelines.errors import ValidationFailed
-from pipelines.validation import report
+from pipelines.validation import derived, report
 from pipelines.validation.report import Finding
 from pipelines.validation.rules import rules
 
@@ -190,3 +191,11 @@ def test_assembling_leaves_no_leak_for_validation_to_find() -> None:
     likenesses = validate.derived.likenesses(table, splits)
     assert len(likenesses) >= 30
     assert not likenesses["crosses_splits"].any()
+
+
+def test_an_llm_that_joins_by_row_is_held_to_what_it_is_asked() -> None:
+    """A few hundred labels of a large pool are all it should have, not a gap."""
+    llms = (replace(LLMS[0], ask_at_most=10, joins="row"), replace(LLMS[1], ask_at_most=10))
+    marked = pd.concat([labels("good").head(9), labels("odd").head(9)])
+    shares = derived.coverage(marked, answers("good"), llms, COUNT).set_index("llm")["labelled_share"]
+    assert shares.to_dict() == {"good": 0.9, "odd": 0.15}

@@ -196,3 +196,16 @@ def test_appends_at_once_are_all_kept(file: Path) -> None:
         list(threads.map(lambda i: pool.append(file, f"llm-{i}", ENTRY), range(12)))
     assert len(pool.load(file).llms) == before + 12
     assert not [path for path in file.parent.iterdir() if path.suffix not in {".yaml", ".lock"}]
+
+
+def test_training_whole_takes_the_mark_from_every_entry(file: Path) -> None:
+    """Who joined by its row is trained with the others from then on; nothing else of the file changes."""
+    before = file.read_text()
+    pool.append(file, "new", {**ENTRY, "joins": "row", "ask_at_most": 300})
+    pool.append(file, "other", {**ENTRY, "joins": "whole"})
+    assert pool.load(file).by_id("new").joins == "row"
+    assert pool.train_whole(file) == ("new",)
+    assert {llm.joins for llm in pool.load(file).llms} == {"whole"}
+    assert pool.load(file).by_id("new").ask_at_most == 300
+    assert file.read_text().startswith(before)
+    assert pool.train_whole(file) == ()

@@ -1,0 +1,76 @@
+"""The harness of joining: what it asks first, what it counts as gain, what it leaves of the known LLMs."""
+
+import numpy as np
+import pytest
+
+from benchmarks import choosing, joining, simulated
+from benchmarks.joining import Cell, World
+from scorer import training
+from scorer.start import Shrinkage
+from tests.scorer import world
+
+PLAN = training.Plan(epochs=1, shrinkage=Shrinkage(groups=4, dims=16))
+
+
+@pytest.fixture(scope="module")
+def recorded() -> World:
+    """The world of the scorer's tests, by split."""
+    sizes = {"train": 400, "calibration": 100, "validation": 100, "test": 300}
+    made = {name: world.world(size, seed=seed) for seed, (name, size) in enumerate(sizes.items())}
+    queries, labels = ({name: getattr(each, axis) for name, each in made.items()} for axis in ("queries_QD", "labels_QL"))
+    return World(world.ROSTER, queries, labels, PLAN)
+
+
+def test_rules_name_as_many_different_queries_as_are_wanted(recorded: World) -> None:
+    """Each rule covers what it says: medoids all kinds of queries, disagreement the queries LLMs disagree on."""
+    queries_QD, labels_QL = recorded.queries["train"], recorded.labels["train"]
+    for places in (
+        choosing.at_random(400, 20, 0),
+        choosing.medoids(queries_QD, 20, 0),
+        choosing.d_optimal(queries_QD, 20),
+        choosing.disagreement(labels_QL, 20, 0),
+    ):
+        assert len(set(places.tolist())) == 20
+        assert places.max() < 400
+    assert set(world.world(400, seed=0).kinds_Q[choosing.medoids(queries_QD, 20, 0)]) == {0, 1, 2, 3}
+    assert labels_QL[choosing.disagreement(labels_QL, 20, 0)].var(axis=1).min() > 0
+
+
+def test_a_gain_is_what_the_new_llm_adds(recorded: World) -> None:
+    """Left out and joined again by its row: the one that is best at two kinds adds about what whole training gives it."""
+    reader = 2
+    base, _ = joining.whole(recorded, [0, 1])
+    known = recorded.known(base, [0, 1])
+    places = joining.labelled(recorded, reader)
+    cell = joining.joins(recorded, reader, known, [(known, places, None), (known, places[:100], None)], ("test",))
+    full, _ = joining.whole(recorded, [0, 1, reader])
+    gained_Q = joining.gain(
+        joining.scores(full, recorded.queries["test"]), joining.scores(base, recorded.queries["test"]), recorded.labels["test"], [0, 1, 2]
+    )
+    assert gained_Q.mean() > 0.15
+    assert cell.total_Q().mean() > 0.8 * gained_Q.mean()
+
+
+def test_joins_in_a_row_leave_the_known_scores_alone(recorded: World) -> None:
+    """The count of changed scores, which the table shows, is zero at every size; quality follows whole training."""
+    rows = joining.series(recorded, 0)
+    assert [row["LLMs"] for row in rows] == [2, 3]
+    assert [row["known scores that changed"] for row in rows] == [0, 0]
+    assert rows[1]["rows"].mean > rows[1]["whole, all labels"].mean - 0.1
+
+
+def test_a_share_is_of_sums_over_llms() -> None:
+    """Harm counts: a join that loses half of what another gains leaves half of it."""
+    every = Cell([np.full(50, 0.2), np.full(50, 0.2)], [], [])
+    some = Cell([np.full(50, 0.2), np.full(50, -0.1)], [], [])
+    assert joining.share(some, every)[0] == pytest.approx(0.25)
+    assert joining.share(some, every)[1] == pytest.approx((0.25, 0.25))
+
+
+def test_simulated_llms_are_like_the_recorded_ones(recorded: World) -> None:
+    """Labels are 0 or 1, the same for the same seed, and rates differ between LLMs."""
+    scorer, _ = joining.whole(recorded, [0, 1, 2])
+    labels_QS = simulated.labels(*scorer, recorded.queries["train"], 5, 0)
+    assert np.array_equal(labels_QS, simulated.labels(*scorer, recorded.queries["train"], 5, 0))
+    assert set(np.unique(labels_QS)) == {0.0, 1.0}
+    assert np.ptp(labels_QS.mean(axis=0)) > 0.05
