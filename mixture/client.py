@@ -1,10 +1,15 @@
 """The one door to LLMs: what a call is and what comes back, spoken as the OpenAI chat protocol."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from mixture.errors import LLMFailed
 from mixture.llm import LLM, Message
+
+
+def _always(_: LLMFailed) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +19,14 @@ class Call:
     messages: as the caller wrote them; the LLM's prompt style is applied by the client.
     options: further fields of the OpenAI request (tools, response_format, seed, max_tokens, logprobs, n ...).
     deadline: monotonic time (seconds, `time.monotonic`) by which the call must end, or None.
+    again: asked before a failed attempt is followed by another, since the failed one may be charged too; False ends the call.
     """
 
     llm: LLM
     messages: Sequence[Message]
     options: Mapping[str, Any] = field(default_factory=dict)
     deadline: float | None = None
+    again: Callable[[LLMFailed], bool] = field(default=_always, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

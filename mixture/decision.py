@@ -15,6 +15,7 @@ class Run:
     """One LLM's answer in one layer.
 
     self_score: its own assessment, None where it gave none. given: the scores it gave to the previous layer's answers, by LLM id.
+    at_s: when it was there, in seconds from the request's start.
     """
 
     llm: str
@@ -27,9 +28,12 @@ class Run:
     mean_logprob: float | None = None
     self_score: float | None = None
     given: Mapping[str, float] = field(default_factory=dict)
+    at_s: float = field(default=0.0, compare=False)
 
     @classmethod
-    def of(cls, reply: Reply, text: str, self_score: float | None = None, given: Mapping[str, float] | None = None) -> "Run":
+    def of(
+        cls, reply: Reply, text: str, self_score: float | None = None, given: Mapping[str, float] | None = None, *, at_s: float = 0.0
+    ) -> "Run":
         """`reply` with the judgements taken out of its text."""
         return cls(
             llm=reply.llm,
@@ -42,17 +46,22 @@ class Run:
             mean_logprob=reply.mean_logprob,
             self_score=self_score,
             given=given or {},
+            at_s=at_s,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One call that brought no answer; `layer` counts from 1, 0 for the aggregator. `error` is the class, `what` its message."""
+    """One call that brought no answer; `layer` counts from 1, 0 for the aggregator. `error` is the class, `what` its message.
+
+    at_s: when that was known, in seconds from the request's start.
+    """
 
     layer: int
     llm: str
     error: str
     what: str
+    at_s: float = field(default=0.0, compare=False)
 
     def without_words(self) -> "Failure":
         """The same with nothing of what the endpoint said: `what` is its HTTP status, empty where none was sent."""

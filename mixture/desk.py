@@ -4,7 +4,8 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from mixture.client import Call, Chunk, Client, Reply
@@ -15,6 +16,7 @@ from mixture.llm import LLM, Message
 from mixture.options import Options
 
 Clock = Callable[[], float]  # monotonic seconds
+MOST_RETRIES = 4  # of all calls of a request together: when much is broken, retries must not multiply the load
 
 _NO_ANSWER: Mapping[Why, tuple[str, str]] = {
     "failed": ("Every LLM asked failed.", "Check the endpoints in pool.yaml."),
@@ -36,7 +38,7 @@ class Held:
 class Desk:
     """Made for one request and dropped with it.
 
-    held: the calls that run, were cut off or broke: what may still be charged.
+    held: the calls that run, were cut off or broke, and attempts before the last one: what may still be charged.
     """
 
     client: Client
@@ -48,6 +50,7 @@ class Desk:
     failures: list[Failure] = field(default_factory=list)
     errors: list[LLMFailed] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    retries: int = 0
 
     @property
     def spent_usd(self) -> float:
@@ -60,6 +63,11 @@ class Desk:
         return math.fsum(each.most_usd for each in self.held)
 
     @property
+    def elapsed_s(self) -> float:
+        """Seconds since the request began."""
+        return self.clock() - self.started_at
+
+    @property
     def remaining_s(self) -> float:
         """Seconds to the deadline, infinite without one."""
         return math.inf if self.options.deadline is None else self.options.deadline - self.clock()
@@ -67,12 +75,9 @@ class Desk:
     def hold(self, llm: LLM, messages: Sequence[Message]) -> Held | None:
         """A call with the request's own fields and deadline; None where, with all that is held, it could pass the budget."""
         call = Call(llm, messages, self.request, self.options.deadline)
-        held = Held(call, worst_case_usd(call))
-        budget_usd = self.options.budget_usd
-        if budget_usd is not None and self.spent_usd + self.unsettled_usd + held.most_usd > budget_usd:
-            return None
-        self.held.append(held)
-        return held
+        attempt = Held(call, worst_case_usd(call))
+        held = replace(attempt, call=replace(call, again=partial(self._again, attempt)))
+        return held if self._set_aside(held) else None
 
     async def ask(self, held: Held) -> Reply:
         """One complete reply. Raises LLMFailed."""
@@ -104,7 +109,7 @@ class Desk:
     def failed(self, layer: int, failure: LLMFailed) -> None:
         """Writes down a call that brought no answer."""
         self.errors.append(failure)
-        self.failures.append(Failure(layer, failure.llm, type(failure).__name__, failure.what))
+        self.failures.append(Failure(layer, failure.llm, type(failure).__name__, failure.what, self.elapsed_s))
 
     def no_answer(self, why: Why) -> NoAnswer:
         """The error of a request to which nobody answered."""
@@ -115,6 +120,21 @@ class Desk:
     async def _whole(self, held: Held) -> AsyncGenerator[Chunk, None]:
         reply = await self.ask(held)
         yield Chunk(reply.text, reply=reply)
+
+    def _set_aside(self, held: Held) -> bool:
+        """Takes a call's worst case out of the budget; False where that has no room for it."""
+        budget_usd = self.options.budget_usd
+        if budget_usd is not None and self.spent_usd + self.unsettled_usd + held.most_usd > budget_usd:
+            return False
+        self.held.append(held)
+        return True
+
+    def _again(self, attempt: Held, failed: LLMFailed) -> bool:
+        """Whether an attempt that failed may be followed by another; where it may be charged, the next one needs money of its own."""
+        if self.retries >= MOST_RETRIES or (failed.billable and not self._set_aside(replace(attempt))):
+            return False
+        self.retries += 1
+        return True
 
     def _in_time(self) -> asyncio.Timeout:
         return asyncio.timeout(None if self.options.deadline is None else self.remaining_s)

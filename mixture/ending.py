@@ -73,7 +73,7 @@ async def _synthesis(
                     if chunk.reply is not None:
                         if not chunk.reply.text.strip():
                             raise LLMGarbled(chunk.reply.llm, f"the synthesis is empty (finish reason {chunk.reply.finish_reason!r}).")
-                        yield Ending("synthesise", Run.of(chunk.reply, chunk.reply.text))
+                        yield Ending("synthesise", Run.of(chunk.reply, chunk.reply.text, at_s=desk.elapsed_s))
                         return
         except LLMFailed as failure:
             if began and live:

@@ -114,8 +114,8 @@ async def _several(desk: Desk, messages: Sequence[Message], candidates: Sequence
 
 def _single_decision(desk: Desk, ranked: Ranked, candidates: Sequence[Candidate], reply: Reply) -> Decision:
     scores = {each.llm.id: each.prior for each in candidates if math.isfinite(each.prior)}
-    run = Run.of(reply, reply.text)
-    layer = Layer((run,), scores, scores, latency_s=desk.clock() - desk.started_at)
+    run = Run.of(reply, reply.text, at_s=desk.elapsed_s)
+    layer = Layer((run,), scores, scores, latency_s=desk.elapsed_s)
     return _decision(desk, candidates, run=run, way="single", reason="single", layers=(layer,), score=ranked.quality, reply=reply)
 
 
@@ -146,7 +146,7 @@ def _decision(
         aggregation=way,
         score=score,
         cost_usd=desk.spent_usd,
-        latency_s=desk.clock() - desk.started_at,
+        latency_s=desk.elapsed_s,
         input_tokens=sum(each.input_tokens for each in desk.replies),
         output_tokens=sum(each.output_tokens for each in desk.replies),
         unsettled_usd=desk.unsettled_usd,

@@ -24,10 +24,11 @@ class _Running:
 class Round:
     """One layer while it runs. `ask()` ends with `runs` and `failures` filled; it leaves no call behind.
 
-    hold: makes an LLM's call, None where the budget has no room for it. read: makes its reply a run.
+    number: of the layer, from 1. hold: makes an LLM's call, None where the budget has no room for it. read: makes its reply a run.
     """
 
     desk: Desk
+    number: int
     hold: Callable[[LLM], Held | None]
     read: Callable[[Reply], Run]
     ranking: Sequence[Ranked]
@@ -75,7 +76,7 @@ class Round:
 
     def _take(self, llm: str, outcome: Run | LLMFailed) -> None:
         if isinstance(outcome, LLMFailed):
-            self.failures.append(outcome)
+            self._fail(outcome)
         else:
             self.runs[llm] = outcome
 
@@ -102,4 +103,8 @@ class Round:
                 task.cancel()
                 del running[task]
                 took = f"cut off after {now - each.since:.2f} s, the others having answered."
-                self.failures.append(LLMTimedOut(each.ranked.id, took if self._quorum_at is not None else "the deadline passed."))
+                self._fail(LLMTimedOut(each.ranked.id, took if self._quorum_at is not None else "the deadline passed."))
+
+    def _fail(self, failure: LLMFailed) -> None:
+        self.failures.append(failure)
+        self.desk.failed(self.number, failure)
