@@ -16,27 +16,29 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.mixture_world import Character, Query, World, pool, query
+from benchmarks.mixture_world import SPREAD, Query, World, pool, query
 from mixture.agreement import groups
 from mixture.client import Call, Chunk, Reply
 from mixture.decision import Decision, Run
 from mixture.engine import Mixture
 from mixture.errors import LLMFailed, NoAnswer
-from mixture.llm import LLM
 from mixture.options import Options, Weights
 from mixture.virtual_time import clock, drive
 from serving.experience import Experience
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 TOGETHER = 50  # queries at once
 CPU_BAR_MS, P99_BAR = 15.0, 1.3
-SLOWER = 10.0
+SLOWER, WARM = 10.0, 300
 RESAMPLES = 2000
 SMALL = 1e-9  # of adding floats in another order
 
@@ -226,69 +228,63 @@ def own_work(seed: int, requests: int, characters: int) -> dict[str, Any]:
     return {"requests": requests, "characters of an answer": characters, "pool": 15, **_percentiles(taken_ms, "cpu ms")}
 
 
-@dataclass(slots=True)
-class Slowed:
-    """A world in which one endpoint is so many times slower. `learned`: whether its latency is followed, as serving does."""
+def latencies(seed: int, requests: int, options: Options, *, slow: bool, learned: bool) -> tuple[list[float], list[float]]:
+    """Latencies and costs of so many requests on one pool of eight, one after the other; the LLM with the highest prior is the slow one.
 
-    name: str
-    slow: str | None
-    learned: bool
-    options: Options
-    took_s: list[float] = field(default_factory=list)
-    usd: list[float] = field(default_factory=list)
-
-
-def slowdown(seed: int, requests: int, options: Options, *, slow: bool, learned: bool) -> tuple[list[float], list[float]]:
-    """Latencies and costs of so many requests on one pool of eight, one after the other; the LLM asked most often is the slow one."""
+    learned: expected latencies follow what is answered, as in serving, over WARM requests before the slowdown and all through it.
+    """
     dice = random.Random(f"{seed} slowdown")
-    candidates, characters = pool(dice, 8, broken=0.0)
-    candidates = tuple(replace(each, latency_s=characters[each.llm.id].latency_s * math.exp(0.5 * 0.45**2)) for each in candidates)
+    candidates, usual = pool(dice, 8, broken=0.0)
+    candidates = tuple(replace(each, latency_s=usual[each.llm.id].latency_s * math.exp(0.5 * SPREAD**2)) for each in candidates)
     best = max(candidates, key=lambda each: each.prior).llm.id
-    if slow:
-        characters[best] = replace(characters[best], latency_s=SLOWER * characters[best].latency_s)
-    return _latencies(seed, requests, options, candidates, characters, learned=learned)
-
-
-def _latencies(
-    seed: int, requests: int, options: Options, candidates: Sequence[Any], characters: dict[str, Character], *, learned: bool
-) -> tuple[list[float], list[float]]:
+    slowed = {**usual, best: replace(usual[best], latency_s=SLOWER * usual[best].latency_s)} if slow else usual
     world = World(seed)
     mixture, experience = Mixture(world, clock), Experience()
     took_s, usd = [], []
 
     async def go() -> None:
-        for number in range(requests):
+        for number in range(-WARM if learned else 0, requests):
             dice = random.Random(f"{seed} prior {number}")
             asked = [replace(each, prior=min(0.95, max(0.05, each.prior + dice.gauss(0.0, 0.15)))) for each in candidates]
             if learned:
                 known = [experience.candidate(each.llm, each.prior, 0) for each in asked]
-                asked = [new if new.latency_s is not None else old for new, old in zip(known, asked, strict=True)]
-            done = await ask(world, mixture, Query(number, tuple(asked), characters, options, prose=bool(number % 2), deadline_s=120.0, faults=False))
-            took_s.append(done.took_s)
-            usd.append(done.spent_usd)
+                asked = [old if new.latency_s is None else new for new, old in zip(known, asked, strict=True)]
+            characters = usual if number < 0 else slowed
+            done = await ask(world, mixture, Query(number, tuple(asked), characters, options, bool(number % 2), deadline_s=120.0, faults=False))
             if learned and done.decision is not None:
                 experience.note(run for layer in done.decision.layers for run in layer.runs)
+            if number >= 0:
+                took_s.append(done.took_s)
+                usd.append(done.spent_usd)
 
     drive(go())
     return took_s, usd
 
 
-def stragglers(seed: int, requests: int) -> list[dict[str, Any]]:
-    """p50 and p99 latency without and with the slow endpoint, for the mixture and for one LLM alone."""
+def stragglers(seed: int, pools: int, requests: int) -> list[dict[str, Any]]:
+    """Latency without and with the slow endpoint, over so many requests on each of several pools."""
+    patient, hurried = Options(), Options(weights=Weights(second=0.02))
     rows = []
-    for name, options in (("mixture", Options()), ("one LLM", Options().as_single())):
-        for learned in (False, True):
-            usual_s, usual_usd = slowdown(seed, requests, options, slow=False, learned=learned)
-            slow_s, slow_usd = slowdown(seed, requests, options, slow=True, learned=learned)
-            rows.append(
-                {
-                    "what": f"{name}, latencies {'followed' if learned else 'as before the slowdown'}",
-                    "usual": _percentiles(usual_s, "s"),
-                    "slow": _percentiles(slow_s, "s"),
-                    "p99 ratio": _ratio(usual_s, slow_s),
-                    "mean cost ratio": float(np.mean(slow_usd) / np.mean(usual_usd)),
-                }
-            )
+    for name, options, learned in (
+        ("mixture", patient, False),
+        ("mixture, latencies followed", patient, True),
+        ("mixture, latencies followed, a second worth 0.02", hurried, True),
+        ("one LLM", patient.as_single(), False),
+        ("one LLM, latencies followed", patient.as_single(), True),
+        ("one LLM, latencies followed, a second worth 0.02", hurried.as_single(), True),
+    ):
+        usual = [latencies(seed + at, requests, options, slow=False, learned=learned) for at in range(pools)]
+        slow = [latencies(seed + at, requests, options, slow=True, learned=learned) for at in range(pools)]
+        usual_PR, slow_PR = np.array([taken for taken, _ in usual]), np.array([taken for taken, _ in slow])
+        rows.append(
+            {
+                "what": name,
+                "p50 s": [float(np.median(usual_PR)), float(np.median(slow_PR))],
+                "p99 s": [float(np.percentile(usual_PR, 99)), float(np.percentile(slow_PR, 99))],
+                "p99 ratio": _ratio(usual_PR, slow_PR),
+                "cost ratio": float(np.mean([usd for _, usd in slow]) / np.mean([usd for _, usd in usual])),
+            }
+        )
     return rows
 
 
@@ -301,10 +297,10 @@ def _percentiles(values: Sequence[float], unit: str) -> dict[str, Any]:
     return {f"{name} {unit}": [float(value), *map(float, np.percentile(drawn, [2.5, 97.5]))] for name, (value, drawn) in figures.items()}
 
 
-def _ratio(usual: Sequence[float], slow: Sequence[float]) -> list[float]:
-    """p99 of `slow` over p99 of `usual`, with a 95 % bootstrap interval over requests (paired: the same requests)."""
-    both = np.stack([usual, slow])
-    draws = both[:, np.random.default_rng(0).integers(0, both.shape[1], size=(RESAMPLES, both.shape[1]))]
-    p99 = np.percentile(draws, 99, axis=2)
-    ratios = p99[1] / p99[0]
-    return [float(np.percentile(slow, 99) / np.percentile(usual, 99)), *map(float, np.percentile(ratios, [2.5, 97.5]))]
+def _ratio(usual_PR: "NDArray[np.float64]", slow_PR: "NDArray[np.float64]") -> list[float]:
+    """p99 of `slow_PR` over p99 of `usual_PR` (pools, requests), with a 95 % bootstrap interval over pools, paired."""
+    both = np.stack([usual_PR, slow_PR])
+    draws = np.random.default_rng(0).integers(0, both.shape[1], size=(RESAMPLES, both.shape[1]))
+    p99 = np.array([np.percentile(both[:, drawn].reshape(2, -1), 99, axis=1) for drawn in draws])
+    found = np.percentile(both.reshape(2, -1), 99, axis=1)
+    return [float(found[1] / found[0]), *map(float, np.percentile(p99[:, 1] / p99[:, 0], [2.5, 97.5]))]

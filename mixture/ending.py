@@ -12,7 +12,7 @@ from mixture.demand import expected_input_tokens
 from mixture.errors import LLMFailed, LLMGarbled
 from mixture.judging import opaque_ids
 from mixture.layers import Course
-from mixture.ranking import Candidate
+from mixture.ranking import Candidate, late_after_s
 
 AGGREGATORS = 2  # asked one after the other, before the best answer is returned as it is
 _WORDS = re.compile(r"\S*\s*", re.ASCII)
@@ -65,7 +65,7 @@ async def _synthesis(
             continue
         began = False
         try:
-            async with aclosing(desk.pieces(held, live=live)) as chunks:
+            async with aclosing(desk.pieces(held, late_after_s(aggregator, desk.options), live=live)) as chunks:
                 async for chunk in chunks:
                     if chunk.text:
                         began = True

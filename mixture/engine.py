@@ -5,15 +5,16 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from mixture.aggregation import Way
-from mixture.client import Client, Reply
+from mixture.client import Client, Reply, says_nothing
 from mixture.decision import Decision, Layer, Piece, Run
 from mixture.demand import abilities, expected_input_tokens, one_llm_only
 from mixture.desk import Clock, Desk
 from mixture.ending import Ending, ending
-from mixture.errors import LLMFailed
+from mixture.errors import LLMFailed, LLMGarbled
 from mixture.layers import Course
 from mixture.llm import Message
 from mixture.options import Options
@@ -73,24 +74,31 @@ def _demanded(options: Options, messages: Sequence[Message], request: Mapping[st
 
 
 async def _one(desk: Desk, messages: Sequence[Message], candidates: Sequence[Candidate], *, live: bool) -> AsyncGenerator[Piece, None]:
-    """One LLM's answer unchanged; the next in the ranking where one fails before its first byte."""
-    ranking = rank(candidates, desk.options)
+    """One LLM's answer unchanged; the next in the ranking where one fails, is late or says nothing before its first word."""
+    ranking = rank(candidates, desk.options)[: 1 + desk.options.standby]
     if not ranking:
         raise desk.no_answer("nobody")
-    for ranked in ranking[: 1 + desk.options.standby]:
+    for ranked, successor in zip_longest(ranking, ranking[1:]):
         held = desk.hold(ranked.candidate.llm, messages)
         if held is None:
             continue
-        began = False
+        patience_s = desk.patience_s(ranked.candidate, successor and successor.candidate, messages)
+        began, wordless = False, []
         try:
-            async with aclosing(desk.pieces(held, live=live)) as chunks:
+            async with aclosing(desk.pieces(held, patience_s, live=live)) as chunks:
                 async for chunk in chunks:
-                    began = True
-                    if chunk.text or chunk.raw:
-                        yield Piece(chunk.text, raw=chunk.raw)
+                    if not began and says_nothing(chunk):
+                        wordless.append(chunk)
+                        continue
+                    for said in [*wordless, chunk]:
+                        began = True
+                        if said.text or said.raw:
+                            yield Piece(said.text, raw=said.raw)
+                    wordless.clear()
                     if chunk.reply is not None:
                         yield Piece("", _single_decision(desk, ranked, candidates, chunk.reply))
                         return
+            raise LLMGarbled(ranked.id, "the answer is empty.")
         except LLMFailed as failure:
             if began:
                 raise

@@ -119,6 +119,11 @@ def quality(members: Sequence[Candidate], headroom: float) -> float:
     return best + headroom * (1.0 - all_wrong - best)
 
 
+def late_after_s(candidate: Candidate, options: Options) -> float:
+    """How long a call may take before it is late: `patience` times its expected latency, for ever where that is unknown."""
+    return math.inf if candidate.latency_s is None else options.patience * candidate.latency_s
+
+
 def with_quality(candidates: Iterable[Candidate], scores: dict[str, float]) -> tuple[Candidate, ...]:
     """The candidates with each one's score in place of its prior, where it has one."""
     return tuple(replace(each, prior=scores.get(each.llm.id, each.prior)) for each in candidates)
