@@ -7,22 +7,17 @@ Then: CPU per request of seven calls outside the calls (bar 15 ms), and p99 late
 `--out` gets table.md and results.json.
 """
 
-import argparse
 import asyncio
-import json
 import math
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import machine
 from benchmarks.mixture_world import SPREAD, Query, World, pool, query
 from mixture.agreement import groups
 from mixture.client import Call, Chunk, Reply
@@ -250,7 +245,9 @@ def latencies(seed: int, requests: int, options: Options, *, slow: bool, learned
                 known = [experience.candidate(each.llm, each.prior, 0) for each in asked]
                 asked = [old if new.latency_s is None else new for new, old in zip(known, asked, strict=True)]
             characters = usual if number < 0 else slowed
-            done = await ask(world, mixture, Query(number, tuple(asked), characters, options, bool(number % 2), deadline_s=120.0, faults=False))
+            done = await ask(
+                world, mixture, Query(number, tuple(asked), characters, options, bool(number % 2), deadline_s=120.0, faults=False)
+            )
             if learned and done.decision is not None:
                 experience.note(run for layer in done.decision.layers for run in layer.runs)
             if number >= 0:

@@ -5,7 +5,7 @@ same whoever else is asked at the time.
 
 - pool: 5 to 15 LLMs, some of them on the same weights; skill (chance of a right answer) from Beta(4, 3), prior = skill + N(0, 0.1)
 - price: log-normal around 1 USD per million output tokens (sigma 1.3), input a third of it; expected output 30 to 400 tokens, at most 512
-- latency: a median per LLM, log-normal around 2 s (sigma 0.6); each call log-normal around it (sigma 0.45), 2 % of them 3 to 30 times slower
+- latency: a median per LLM, log-normal around 2 s (sigma 0.6); each call log-normal around it (sigma 0.45), some 3 to 30 times slower
 - every twelfth LLM is broken for good; single calls fail at the rates of FAULTS, some of them after the endpoint began to charge
 - judgements: a fifth missing, a tenth garbled or out of range, the others noisy numbers
 - budgets: 70 % of queries, log-uniform around a few calls and often below one; deadlines: 70 %, log-uniform from 0.3 s to 60 s

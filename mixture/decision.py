@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mixture.client import Reply
+from mixture.errors import LLMGarbled
+from mixture.given import Given
 
 _STATUS = re.compile(r"HTTP \d{3}(?=:)", re.ASCII)
 
@@ -50,17 +52,29 @@ class Run:
         )
 
 
+def empty(said: Run | Reply) -> LLMGarbled:
+    """The error that an answer without words is; what it cost has been paid."""
+    failed = LLMGarbled(said.llm, f"the answer is empty (finish reason {said.finish_reason!r}).")
+    failed.paid = (said.cost_usd, said.input_tokens, said.output_tokens)
+    return failed
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One call that brought no answer; `layer` counts from 1, 0 for the aggregator. `error` is the class, `what` its message.
 
-    at_s: when that was known, in seconds from the request's start.
+    billable: whether it may be charged all the same. cost_usd, tokens: of a reply that came and was empty. at_s: when that was known,
+    in seconds from the request's start.
     """
 
     layer: int
     llm: str
     error: str
     what: str
+    billable: bool = True
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
     at_s: float = field(default=0.0, compare=False)
 
     def without_words(self) -> "Failure":
@@ -91,7 +105,7 @@ class Decision:
 
     llm: whose answer `text` is, None for a synthesis. aggregation: single, best, vote or synthesise. score: expected quality of the
     answer. cost_usd, tokens: of every answered call. unsettled_usd: at most what calls that were cut off or broke may cost on top.
-    excluded: LLM id -> why it could not answer. options: the effective ones.
+    excluded: LLM id -> why it could not answer. options: the effective ones. given: what `mixture.replay` decides again from.
     reply: the endpoint's reply where exactly one LLM answered unchanged (not part of `as_dict`).
     """
 
@@ -111,6 +125,7 @@ class Decision:
     failures: tuple[Failure, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    given: Given | None = field(default=None, compare=False)
     reply: Reply | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self, *, texts: bool = True) -> dict[str, Any]:
@@ -124,7 +139,8 @@ class Decision:
         layers = tuple(Layer(**{**layer, "runs": tuple(Run(**run) for run in layer["runs"])}) for layer in tree["layers"])
         failures = tuple(Failure(**failure) for failure in tree.get("failures", ()))
         synthesis = Run(**tree["synthesis"]) if tree.get("synthesis") else None
-        return cls(**{**tree, "layers": layers, "failures": failures, "synthesis": synthesis})
+        given = Given.from_dict(tree["given"]) if tree.get("given") else None
+        return cls(**{**tree, "layers": layers, "failures": failures, "synthesis": synthesis, "given": given})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +158,8 @@ Pieces = AsyncIterator[Piece]
 def _plain(value: Any, *, texts: bool) -> Any:
     if isinstance(value, Failure) and not texts:
         value = value.without_words()
+    if isinstance(value, Given):
+        return value.as_dict()
     if isinstance(value, Run | Layer | Failure):
         return {
             name: "" if name == "text" and not texts else _plain(getattr(value, name), texts=texts) for name in value.__dataclass_fields__

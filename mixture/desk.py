@@ -12,6 +12,7 @@ from mixture.client import Call, Chunk, Client, Reply
 from mixture.decision import Failure
 from mixture.demand import worst_case_usd
 from mixture.errors import LLMFailed, LLMGarbled, LLMTimedOut, NoAnswer, Why
+from mixture.given import Given
 from mixture.llm import LLM, Message
 from mixture.options import Options
 from mixture.ranking import Candidate, late_after_s
@@ -48,6 +49,7 @@ class Desk:
     options: Options
     request: Mapping[str, Any]
     started_at: float
+    given: Given | None = None
     replies: list[Reply] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     errors: list[LLMFailed] = field(default_factory=list)
@@ -126,7 +128,20 @@ class Desk:
     def failed(self, layer: int, failure: LLMFailed) -> None:
         """Writes down a call that brought no answer."""
         self.errors.append(failure)
-        self.failures.append(Failure(layer, failure.llm, type(failure).__name__, failure.what, self.elapsed_s))
+        cost_usd, input_tokens, output_tokens = failure.paid
+        self.failures.append(
+            Failure(
+                layer=layer,
+                llm=failure.llm,
+                error=type(failure).__name__,
+                what=failure.what,
+                billable=failure.billable,
+                cost_usd=cost_usd,
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+                at_s=self.elapsed_s,
+            )
+        )
 
     def no_answer(self, why: Why) -> NoAnswer:
         """The error of a request to which nobody answered."""

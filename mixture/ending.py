@@ -7,9 +7,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from mixture.aggregation import Choice, Way, choose, synthesis_messages
-from mixture.decision import Run
+from mixture.decision import Run, empty
 from mixture.demand import expected_input_tokens
-from mixture.errors import LLMFailed, LLMGarbled
+from mixture.errors import LLMFailed
 from mixture.judging import opaque_ids
 from mixture.layers import Course
 from mixture.ranking import Candidate, late_after_s
@@ -72,7 +72,7 @@ async def _synthesis(
                         yield chunk.text
                     if chunk.reply is not None:
                         if not chunk.reply.text.strip():
-                            raise LLMGarbled(chunk.reply.llm, f"the synthesis is empty (finish reason {chunk.reply.finish_reason!r}).")
+                            raise empty(chunk.reply)
                         yield Ending("synthesise", Run.of(chunk.reply, chunk.reply.text, at_s=desk.elapsed_s))
                         return
         except LLMFailed as failure:

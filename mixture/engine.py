@@ -9,12 +9,13 @@ from itertools import zip_longest
 from typing import Any
 
 from mixture.aggregation import Way
-from mixture.client import Client, Reply, says_nothing
-from mixture.decision import Decision, Layer, Piece, Run
+from mixture.client import Chunk, Client, Reply, says_nothing
+from mixture.decision import Decision, Layer, Piece, Run, empty
 from mixture.demand import abilities, expected_input_tokens, one_llm_only
-from mixture.desk import Clock, Desk
+from mixture.desk import Clock, Desk, Held
 from mixture.ending import Ending, ending
-from mixture.errors import LLMFailed, LLMGarbled
+from mixture.errors import LLMFailed
+from mixture.given import Given
 from mixture.layers import Course
 from mixture.llm import Message
 from mixture.options import Options
@@ -60,7 +61,10 @@ class Mixture:
         options = _demanded(options, messages, request)
         tokens = expected_input_tokens(messages, request)
         candidates = [replace(each, input_tokens=tokens) for each in candidates]
-        desk = Desk(self._client, self._clock, options, request, self._clock())
+        now = self._clock()
+        deadline_s = None if options.deadline is None else options.deadline - now
+        given = Given.of(messages, request, candidates, deadline_s=deadline_s, live=live)
+        desk = Desk(self._client, self._clock, options, request, now, given)
         answer = _one(desk, messages, candidates, live=live) if options.single else _several(desk, messages, candidates, live=live)
         async with aclosing(answer) as pieces:
             async for piece in pieces:
@@ -78,27 +82,21 @@ async def _one(desk: Desk, messages: Sequence[Message], candidates: Sequence[Can
     ranking = rank(candidates, desk.options)[: 1 + desk.options.standby]
     if not ranking:
         raise desk.no_answer("nobody")
-    for ranked, successor in zip_longest(ranking, ranking[1:]):
+    for ranked, successor in zip_longest(ranking, [each.candidate for each in ranking[1:]]):
         held = desk.hold(ranked.candidate.llm, messages)
         if held is None:
             continue
-        patience_s = desk.patience_s(ranked.candidate, successor and successor.candidate, messages)
-        began, wordless = False, []
+        patience_s = desk.patience_s(ranked.candidate, successor, messages)
+        began = False
         try:
-            async with aclosing(desk.pieces(held, patience_s, live=live)) as chunks:
+            async with aclosing(_spoken(desk, held, patience_s, live=live)) as chunks:
                 async for chunk in chunks:
-                    if not began and says_nothing(chunk):
-                        wordless.append(chunk)
-                        continue
-                    for said in [*wordless, chunk]:
-                        began = True
-                        if said.text or said.raw:
-                            yield Piece(said.text, raw=said.raw)
-                    wordless.clear()
+                    began = True
+                    if chunk.text or chunk.raw:
+                        yield Piece(chunk.text, raw=chunk.raw)
                     if chunk.reply is not None:
                         yield Piece("", _single_decision(desk, ranked, candidates, chunk.reply))
                         return
-            raise LLMGarbled(ranked.id, "the answer is empty.")
         except LLMFailed as failure:
             if began:
                 raise
@@ -106,6 +104,20 @@ async def _one(desk: Desk, messages: Sequence[Message], candidates: Sequence[Can
         if desk.remaining_s <= 0:
             raise desk.no_answer("deadline")
     raise desk.no_answer("failed" if desk.failures else "budget")
+
+
+async def _spoken(desk: Desk, held: Held, patience_s: float, *, live: bool) -> AsyncGenerator[Chunk, None]:
+    """An answer's chunks, kept back until one says something. Raises LLMGarbled where none does, so that another LLM can be asked."""
+    silent: list[Chunk] = []
+    spoken = False
+    async with aclosing(desk.pieces(held, patience_s, live=live)) as chunks:
+        async for chunk in chunks:
+            spoken = spoken or not says_nothing(chunk)
+            if chunk.reply is not None and not spoken:
+                raise empty(chunk.reply)
+            silent.append(chunk)
+            while spoken and silent:
+                yield silent.pop(0)
 
 
 async def _several(desk: Desk, messages: Sequence[Message], candidates: Sequence[Candidate], *, live: bool) -> AsyncGenerator[Piece, None]:
@@ -162,5 +174,6 @@ def _decision(
         failures=tuple(desk.failures),
         excluded={each.llm.id: why for each in candidates if (why := refusal(each, desk.options)) is not None},
         options=desk.options.as_dict(),
+        given=desk.given,
         reply=reply,
     )

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mixture.client import Reply
-from mixture.decision import Run
+from mixture.decision import Run, empty
 from mixture.desk import Desk, Held
-from mixture.errors import LLMFailed, LLMGarbled, LLMTimedOut
+from mixture.errors import LLMFailed, LLMTimedOut
 from mixture.llm import LLM
 from mixture.ranking import Ranked, late_after_s
 
@@ -77,7 +77,7 @@ class Round:
             run = self.read(await self.desk.ask(held))
         except LLMFailed as failed:
             return failed
-        return run if run.text.strip() else LLMGarbled(run.llm, f"the answer is empty (finish reason {run.finish_reason!r}).")
+        return run if run.text.strip() else empty(run)
 
     def _take(self, llm: str, outcome: Run | LLMFailed) -> None:
         if isinstance(outcome, LLMFailed):
