@@ -105,6 +105,7 @@ class Decision:
 
     llm: whose answer `text` is, None for a synthesis. aggregation: single, best, vote or synthesise. score: expected quality of the
     answer. cost_usd, tokens: of every answered call. unsettled_usd: at most what calls that were cut off or broke may cost on top.
+    retried: attempts within a call that failed and were followed by another (their layer is 0).
     excluded: LLM id -> why it could not answer. options: the effective ones. given: what `mixture.replay` decides again from.
     reply: the endpoint's reply where exactly one LLM answered unchanged (not part of `as_dict`).
     """
@@ -123,6 +124,7 @@ class Decision:
     unsettled_usd: float = 0.0
     synthesis: Run | None = None
     failures: tuple[Failure, ...] = ()
+    retried: tuple[Failure, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     given: Given | None = field(default=None, compare=False)
@@ -137,10 +139,10 @@ class Decision:
     def from_dict(cls, tree: Mapping[str, Any]) -> "Decision":
         """The decision `as_dict` wrote; fields it does not know are an error (TypeError)."""
         layers = tuple(Layer(**{**layer, "runs": tuple(Run(**run) for run in layer["runs"])}) for layer in tree["layers"])
-        failures = tuple(Failure(**failure) for failure in tree.get("failures", ()))
+        failures, retried = (tuple(Failure(**failure) for failure in tree.get(name, ())) for name in ("failures", "retried"))
         synthesis = Run(**tree["synthesis"]) if tree.get("synthesis") else None
         given = Given.from_dict(tree["given"]) if tree.get("given") else None
-        return cls(**{**tree, "layers": layers, "failures": failures, "synthesis": synthesis, "given": given})
+        return cls(**{**tree, "layers": layers, "failures": failures, "retried": retried, "synthesis": synthesis, "given": given})
 
 
 @dataclass(frozen=True, slots=True)

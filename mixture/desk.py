@@ -42,6 +42,7 @@ class Desk:
     """Made for one request and dropped with it.
 
     held: the calls that run, were cut off or broke, and attempts before the last one: what may still be charged.
+    retried: attempts that failed and were followed by another.
     """
 
     client: Client
@@ -54,7 +55,7 @@ class Desk:
     failures: list[Failure] = field(default_factory=list)
     errors: list[LLMFailed] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
-    retries: int = 0
+    retried: list[Failure] = field(default_factory=list)
 
     @property
     def spent_usd(self) -> float:
@@ -128,20 +129,7 @@ class Desk:
     def failed(self, layer: int, failure: LLMFailed) -> None:
         """Writes down a call that brought no answer."""
         self.errors.append(failure)
-        cost_usd, input_tokens, output_tokens = failure.paid
-        self.failures.append(
-            Failure(
-                layer=layer,
-                llm=failure.llm,
-                error=type(failure).__name__,
-                what=failure.what,
-                billable=failure.billable,
-                cost_usd=cost_usd,
-                input_tokens=input_tokens,
-                output_tokens=output_tokens,
-                at_s=self.elapsed_s,
-            )
-        )
+        self.failures.append(self._written(layer, failure))
 
     def no_answer(self, why: Why) -> NoAnswer:
         """The error of a request to which nobody answered."""
@@ -166,10 +154,24 @@ class Desk:
 
     def _again(self, attempt: Held, failed: LLMFailed) -> bool:
         """Whether an attempt that failed may be followed by another; where it may be charged, the next one needs money of its own."""
-        if self.retries >= MOST_RETRIES or (failed.billable and not self._set_aside(replace(attempt))):
+        if len(self.retried) >= MOST_RETRIES or (failed.billable and not self._set_aside(replace(attempt))):
             return False
-        self.retries += 1
+        self.retried.append(self._written(0, failed))
         return True
+
+    def _written(self, layer: int, failure: LLMFailed) -> Failure:
+        cost_usd, input_tokens, output_tokens = failure.paid
+        return Failure(
+            layer=layer,
+            llm=failure.llm,
+            error=type(failure).__name__,
+            what=failure.what,
+            billable=failure.billable,
+            cost_usd=cost_usd,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            at_s=self.elapsed_s,
+        )
 
     def _in_time(self, patience_s: float) -> asyncio.Timeout:
         limit_s = min(patience_s, self.remaining_s)

@@ -172,6 +172,7 @@ def _decision(
         unsettled_usd=desk.unsettled_usd,
         synthesis=run if synthesised else None,
         failures=tuple(desk.failures),
+        retried=tuple(desk.retried),
         excluded={each.llm.id: why for each in candidates if (why := refusal(each, desk.options)) is not None},
         options=desk.options.as_dict(),
         given=desk.given,

@@ -22,7 +22,7 @@ from mixture.virtual_time import clock, drive
 
 AFTER_S = 1e-6  # a time-out that the engine itself called comes first; only one of the endpoint's own is left to tell
 EVERYTHING = frozenset({"tools", "vision", "audio", "files", "json"})
-NOT_COMPARED = frozenset({"latency_s", "at_s", "what", "billable", "unsettled_usd", "excluded", "options", "given", "reply"})
+NOT_COMPARED = frozenset({"latency_s", "at_s", "what", "billable", "excluded", "options", "given", "reply"})
 
 
 class CannotReplay(MixtureError):
@@ -32,9 +32,8 @@ class CannotReplay(MixtureError):
 def differences(recorded: Decision) -> list[str]:
     """Where deciding again from the record of a decision comes to something else; empty where it is the same.
 
-    Compared: layers, runs, scores, judges, failures, why it stopped, aggregation, answer, cost, tokens. Not compared: times; who was
-    excluded, which is taken from the record; money for calls without a reply, since a client's earlier attempts leave no trace.
-    Raises CannotReplay, and must be called outside an event loop.
+    Compared: layers, runs, scores, judges, failures, why it stopped, aggregation, answer, cost, tokens. Not compared: times, and who was
+    excluded, which is taken from the record. Raises CannotReplay, and must be called outside an event loop.
     """
     try:
         again = decide_again(recorded)
@@ -68,34 +67,40 @@ def decide_again(recorded: Decision) -> Decision:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Implements `mixture.client.Client` from one decision: each LLM's calls end as they did, when they did."""
+    """Implements `mixture.client.Client` from one decision: each LLM's attempts end as they did, when they did.
 
-    ends: Mapping[str, deque[tuple[float, Reply | LLMFailed]]]
+    ends: by LLM, (seconds from the start, what came, whether the client tried again), in the order of their times.
+    """
+
+    ends: Mapping[str, deque[tuple[float, Reply | LLMFailed, bool]]]
 
     @classmethod
     def of(cls, decision: Decision) -> "Recorded":
-        """Every call of `decision`, by LLM and in the order of their ends."""
-        found: dict[str, list[tuple[float, Reply | LLMFailed]]] = defaultdict(list)
+        """Every attempt that `decision` holds."""
+        found: dict[str, list[tuple[float, Reply | LLMFailed, bool]]] = defaultdict(list)
         for at, layer in enumerate(decision.layers):
             shown = opaque_ids({run.llm: run.text for run in decision.layers[at - 1].runs}) if at else {}
             for run in layer.runs:
-                found[run.llm].append((run.at_s, _reply(run, {llm: opaque for opaque, llm in shown.items()})))
+                found[run.llm].append((run.at_s, _reply(run, {llm: opaque for opaque, llm in shown.items()}), False))
         for failure in decision.failures:
-            found[failure.llm].append((failure.at_s, _silence(failure) if failure.input_tokens else _failure(failure)))
+            found[failure.llm].append((failure.at_s, _silence(failure) if failure.input_tokens else _failure(failure), False))
+        for failure in decision.retried:
+            found[failure.llm].append((failure.at_s, _failure(failure), True))
         if decision.synthesis is not None:
-            found[decision.synthesis.llm].append((decision.synthesis.at_s, _reply(decision.synthesis, {})))
+            found[decision.synthesis.llm].append((decision.synthesis.at_s, _reply(decision.synthesis, {}), False))
         return cls({llm: deque(sorted(ends, key=lambda end: end[0])) for llm, ends in found.items()})
 
     async def ask(self, call: Call) -> Reply:
         """The recorded end of this LLM's next call."""
-        if not self.ends.get(call.llm.id):
-            raise LLMRefused(call.llm.id, "the record has no such call.")
-        at_s, end = self.ends[call.llm.id].popleft()
-        late_s = AFTER_S if isinstance(end, errors.LLMTimedOut) else 0.0
-        await asyncio.sleep(max(0.0, at_s + late_s - clock()))
-        if isinstance(end, LLMFailed):
-            raise end
-        return end
+        while self.ends.get(call.llm.id):
+            at_s, end, again = self.ends[call.llm.id].popleft()
+            late_s = AFTER_S if isinstance(end, errors.LLMTimedOut) else 0.0
+            await asyncio.sleep(max(0.0, at_s + late_s - clock()))
+            if isinstance(end, Reply):
+                return end
+            if not again or not call.again(end):
+                raise end
+        raise LLMRefused(call.llm.id, "the record has no such call.")
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The same; the sign of life that a stream gives before its words comes at once, since nobody recorded when."""
