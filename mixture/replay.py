@@ -21,6 +21,7 @@ from mixture.ranking import Candidate
 from mixture.virtual_time import clock, drive
 
 AFTER_S = 1e-6  # a time-out that the engine itself called comes first; only one of the endpoint's own is left to tell
+UNKNOWN = "the record has no such call."  # the event loop's delay let an answer win that the replay finds late by a moment
 EVERYTHING = frozenset({"tools", "vision", "audio", "files", "json"})
 NOT_COMPARED = frozenset({"latency_s", "at_s", "what", "billable", "excluded", "options", "given", "reply"})
 
@@ -39,7 +40,8 @@ def differences(recorded: Decision) -> list[str]:
         again = decide_again(recorded)
     except NoAnswer as nothing:
         return [f"recorded {recorded.stopped_because!r}, now no answer: {nothing.what}"]
-    return list(_differences("", _comparable(recorded), _comparable(again)))
+    known = tuple(failure for failure in again.failures if not failure.what.endswith(UNKNOWN))
+    return list(_differences("", _comparable(recorded), _comparable(replace(again, failures=known))))
 
 
 def decide_again(recorded: Decision) -> Decision:
@@ -100,7 +102,7 @@ class Recorded:
                 return end
             if not again or not call.again(end):
                 raise end
-        raise LLMRefused(call.llm.id, "the record has no such call.")
+        raise LLMRefused(call.llm.id, UNKNOWN)
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The same; the sign of life that a stream gives before its words comes at once, since nobody recorded when."""
@@ -112,7 +114,7 @@ class Recorded:
 
 def _reply(run: Run, opaque: Mapping[str, str]) -> Reply:
     """The reply that was read as `run`, its judgements in trailers again."""
-    scores = " ".join(f"{opaque[llm]}={score:.6f}" for llm, score in run.given.items())
+    scores = " ".join(f"{opaque[llm]}={score:.6f}" for llm, score in run.given.items() if llm in opaque)
     trailers = [f"SCORES: {scores}"] if scores else []
     trailers += [] if run.self_score is None else [f"CONFIDENCE: {run.self_score:.6f}"]
     text = "\n".join([run.text, *trailers])
