@@ -353,7 +353,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--pools", type=int, default=20, help="of the slow endpoint's part, each with its own requests")
+    parser.add_argument("--pools", type=int, default=12, help="of the slow endpoint's part, each with its own requests")
     parser.add_argument("--requests", type=int, default=200, help="a pool")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -362,7 +362,7 @@ def main() -> None:
     found: dict[str, Any] = {
         "limits": limits(outcomes),
         "sharing": sharing(arguments.seed, min(500, arguments.queries)),
-        "replays": replays(outcomes),
+        "replays": replays(outcomes[:3000]),
         "own work": [own_work(arguments.seed, 300, characters) for characters in (300, 1200, 6000)],
         "stragglers": stragglers(arguments.seed, arguments.pools, arguments.requests),
     }
