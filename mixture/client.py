@@ -1,10 +1,15 @@
 """The one door to LLMs: what a call is and what comes back, spoken as the OpenAI chat protocol."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from mixture.errors import LLMFailed
 from mixture.llm import LLM, Message
+
+
+def _always(_: LLMFailed) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +19,14 @@ class Call:
     messages: as the caller wrote them; the LLM's prompt style is applied by the client.
     options: further fields of the OpenAI request (tools, response_format, seed, max_tokens, logprobs, n ...).
     deadline: monotonic time (seconds, `time.monotonic`) by which the call must end, or None.
+    again: asked before a failed attempt is followed by another, since the failed one may be charged too; False ends the call.
     """
 
     llm: LLM
     messages: Sequence[Message]
     options: Mapping[str, Any] = field(default_factory=dict)
     deadline: float | None = None
+    again: Callable[[LLMFailed], bool] = field(default=_always, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,18 @@ class Chunk:
     text: str
     raw: Mapping[str, Any] = field(default_factory=dict)
     reply: Reply | None = None
+
+
+def says_nothing(chunk: Chunk) -> bool:
+    """Whether a chunk brings neither words nor anything else of a message (tool calls, a refusal): a role, a usage, an empty reply."""
+    told = chunk.raw if chunk.reply is None else chunk.reply.raw
+    parts = [choice.get("delta") or choice.get("message") or {} for choice in told.get("choices") or []]
+    text = chunk.text if chunk.reply is None else chunk.reply.text
+    return not text.strip() and not any(_filled(value) for part in parts for name, value in part.items() if name != "role")
+
+
+def _filled(value: Any) -> bool:
+    return bool(value.strip() if isinstance(value, str) else value)
 
 
 class Client(Protocol):

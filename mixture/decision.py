@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mixture.client import Reply
+from mixture.errors import LLMGarbled
+from mixture.given import Given
 
 _STATUS = re.compile(r"HTTP \d{3}(?=:)", re.ASCII)
 
@@ -15,6 +17,7 @@ class Run:
     """One LLM's answer in one layer.
 
     self_score: its own assessment, None where it gave none. given: the scores it gave to the previous layer's answers, by LLM id.
+    at_s: when it was there, in seconds from the request's start.
     """
 
     llm: str
@@ -27,9 +30,12 @@ class Run:
     mean_logprob: float | None = None
     self_score: float | None = None
     given: Mapping[str, float] = field(default_factory=dict)
+    at_s: float = field(default=0.0, compare=False)
 
     @classmethod
-    def of(cls, reply: Reply, text: str, self_score: float | None = None, given: Mapping[str, float] | None = None) -> "Run":
+    def of(
+        cls, reply: Reply, text: str, self_score: float | None = None, given: Mapping[str, float] | None = None, *, at_s: float = 0.0
+    ) -> "Run":
         """`reply` with the judgements taken out of its text."""
         return cls(
             llm=reply.llm,
@@ -42,17 +48,34 @@ class Run:
             mean_logprob=reply.mean_logprob,
             self_score=self_score,
             given=given or {},
+            at_s=at_s,
         )
+
+
+def empty(said: Run | Reply) -> LLMGarbled:
+    """The error that an answer without words is; what it cost has been paid."""
+    failed = LLMGarbled(said.llm, f"the answer is empty (finish reason {said.finish_reason!r}).")
+    failed.paid = (said.cost_usd, said.input_tokens, said.output_tokens)
+    return failed
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One call that brought no answer; `layer` counts from 1, 0 for the aggregator. `error` is the class, `what` its message."""
+    """One call that brought no answer; `layer` counts from 1, 0 for the aggregator. `error` is the class, `what` its message.
+
+    billable: whether it may be charged all the same. cost_usd, tokens: of a reply that came and was empty. at_s: when that was known,
+    in seconds from the request's start.
+    """
 
     layer: int
     llm: str
     error: str
     what: str
+    billable: bool = True
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    at_s: float = field(default=0.0, compare=False)
 
     def without_words(self) -> "Failure":
         """The same with nothing of what the endpoint said: `what` is its HTTP status, empty where none was sent."""
@@ -82,7 +105,8 @@ class Decision:
 
     llm: whose answer `text` is, None for a synthesis. aggregation: single, best, vote or synthesise. score: expected quality of the
     answer. cost_usd, tokens: of every answered call. unsettled_usd: at most what calls that were cut off or broke may cost on top.
-    excluded: LLM id -> why it could not answer. options: the effective ones.
+    retried: attempts within a call that failed and were followed by another (their layer is 0).
+    excluded: LLM id -> why it could not answer. options: the effective ones. given: what `mixture.replay` decides again from.
     reply: the endpoint's reply where exactly one LLM answered unchanged (not part of `as_dict`).
     """
 
@@ -100,8 +124,10 @@ class Decision:
     unsettled_usd: float = 0.0
     synthesis: Run | None = None
     failures: tuple[Failure, ...] = ()
+    retried: tuple[Failure, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    given: Given | None = field(default=None, compare=False)
     reply: Reply | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self, *, texts: bool = True) -> dict[str, Any]:
@@ -113,9 +139,10 @@ class Decision:
     def from_dict(cls, tree: Mapping[str, Any]) -> "Decision":
         """The decision `as_dict` wrote; fields it does not know are an error (TypeError)."""
         layers = tuple(Layer(**{**layer, "runs": tuple(Run(**run) for run in layer["runs"])}) for layer in tree["layers"])
-        failures = tuple(Failure(**failure) for failure in tree.get("failures", ()))
+        failures, retried = (tuple(Failure(**failure) for failure in tree.get(name, ())) for name in ("failures", "retried"))
         synthesis = Run(**tree["synthesis"]) if tree.get("synthesis") else None
-        return cls(**{**tree, "layers": layers, "failures": failures, "synthesis": synthesis})
+        given = Given.from_dict(tree["given"]) if tree.get("given") else None
+        return cls(**{**tree, "layers": layers, "failures": failures, "retried": retried, "synthesis": synthesis, "given": given})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +160,8 @@ Pieces = AsyncIterator[Piece]
 def _plain(value: Any, *, texts: bool) -> Any:
     if isinstance(value, Failure) and not texts:
         value = value.without_words()
+    if isinstance(value, Given):
+        return value.as_dict()
     if isinstance(value, Run | Layer | Failure):
         return {
             name: "" if name == "text" and not texts else _plain(getattr(value, name), texts=texts) for name in value.__dataclass_fields__

@@ -36,17 +36,17 @@ def one_llm_only(messages: Sequence[Message], request: Mapping[str, Any]) -> boo
 
 def expected_input_tokens(messages: Sequence[Message], request: Mapping[str, Any]) -> int:
     """Tokens of the request as far as its characters tell."""
-    characters = sum(_size(message.get("content")) for message in messages) + _size(request.get("tools"))
-    return math.ceil(characters / CHARACTERS_PER_TOKEN) + 4 * len(messages) + TOKENS_PER_IMAGE // 4 * _images(messages)
+    characters = sum(size(message.get("content")) for message in messages) + size(request.get("tools"))
+    return math.ceil(characters / CHARACTERS_PER_TOKEN) + 4 * len(messages) + TOKENS_PER_IMAGE // 4 * images(messages)
 
 
 def worst_case_usd(call: Call) -> float:
     """More than `call` can cost: no tokenizer makes more tokens than there are bytes, and no reply is longer than its limit."""
     llm = call.llm
     messages = llm.prompt.apply(call.messages)
-    fields = sum(_size(call.options.get(name)) for name in ("tools", "functions", "response_format"))
-    asked = fields + sum(_size(message.get("content")) + _size(message.get("tool_calls")) + TOKENS_PER_MESSAGE for message in messages)
-    asked += TEMPLATE_TOKENS + TOKENS_PER_IMAGE * _images(messages)
+    fields = sum(size(call.options.get(name)) for name in ("tools", "functions", "response_format"))
+    asked = fields + sum(size(message.get("content")) + size(message.get("tool_calls")) + TOKENS_PER_MESSAGE for message in messages)
+    asked += TEMPLATE_TOKENS + TOKENS_PER_IMAGE * images(messages)
     return llm.price.cost(min(asked, llm.context_window), _most_output(llm, call.options) * (call.options.get("n") or 1))
 
 
@@ -55,7 +55,7 @@ def _most_output(llm: LLM, request: Mapping[str, Any]) -> int:
     return max((llm.context_window if limit is None else int(limit) for limit in limits), default=llm.decoding.max_tokens)
 
 
-def _size(content: Any) -> int:
+def size(content: Any) -> int:
     """Bytes of text in `content`, media left out."""
     if content is None:
         return 0
@@ -76,7 +76,8 @@ def _part_kinds(messages: Sequence[Message]) -> Iterable[str]:
             yield from (str(part.get("type", "text")) for part in content if isinstance(part, Mapping))
 
 
-def _images(messages: Sequence[Message]) -> int:
+def images(messages: Sequence[Message]) -> int:
+    """Images and other media in `messages`."""
     return sum(kind in _ABILITIES for kind in _part_kinds(messages))
 
 

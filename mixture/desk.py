@@ -4,17 +4,22 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from mixture.client import Call, Chunk, Client, Reply
 from mixture.decision import Failure
 from mixture.demand import worst_case_usd
 from mixture.errors import LLMFailed, LLMGarbled, LLMTimedOut, NoAnswer, Why
+from mixture.given import Given
 from mixture.llm import LLM, Message
 from mixture.options import Options
+from mixture.ranking import Candidate, late_after_s
 
 Clock = Callable[[], float]  # monotonic seconds
+MOST_REPLACED = 2
+MOST_RETRIES = 4  # of all calls of a request together: when much is broken, retries must not multiply the load
 
 _NO_ANSWER: Mapping[Why, tuple[str, str]] = {
     "failed": ("Every LLM asked failed.", "Check the endpoints in pool.yaml."),
@@ -36,7 +41,8 @@ class Held:
 class Desk:
     """Made for one request and dropped with it.
 
-    held: the calls that run, were cut off or broke: what may still be charged.
+    held: the calls that run, were cut off or broke, and attempts before the last one: what may still be charged.
+    retried: attempts that failed and were followed by another.
     """
 
     client: Client
@@ -44,10 +50,12 @@ class Desk:
     options: Options
     request: Mapping[str, Any]
     started_at: float
+    given: Given | None = None
     replies: list[Reply] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     errors: list[LLMFailed] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    retried: list[Failure] = field(default_factory=list)
 
     @property
     def spent_usd(self) -> float:
@@ -60,6 +68,11 @@ class Desk:
         return math.fsum(each.most_usd for each in self.held)
 
     @property
+    def elapsed_s(self) -> float:
+        """Seconds since the request began."""
+        return self.clock() - self.started_at
+
+    @property
     def remaining_s(self) -> float:
         """Seconds to the deadline, infinite without one."""
         return math.inf if self.options.deadline is None else self.options.deadline - self.clock()
@@ -67,28 +80,40 @@ class Desk:
     def hold(self, llm: LLM, messages: Sequence[Message]) -> Held | None:
         """A call with the request's own fields and deadline; None where, with all that is held, it could pass the budget."""
         call = Call(llm, messages, self.request, self.options.deadline)
-        held = Held(call, worst_case_usd(call))
-        budget_usd = self.options.budget_usd
-        if budget_usd is not None and self.spent_usd + self.unsettled_usd + held.most_usd > budget_usd:
-            return None
-        self.held.append(held)
-        return held
+        attempt = Held(call, worst_case_usd(call))
+        held = replace(attempt, call=replace(call, again=partial(self._again, attempt)))
+        return held if self._set_aside(held) else None
 
-    async def ask(self, held: Held) -> Reply:
+    def patience_s(self, candidate: Candidate, successor: Candidate | None, messages: Sequence[Message]) -> float:
+        """How long one LLM is waited for before another is asked in its place.
+
+        For ever where there is no other, or too little money or time left for its answer, and once MOST_REPLACED failed: where
+        several are late, asking more of them would make it worse.
+        """
+        late_s = late_after_s(candidate, self.options)
+        if successor is None or len(self.failures) >= MOST_REPLACED or late_s + (successor.latency_s or 0.0) > self.remaining_s:
+            return math.inf
+        return late_s if self._has_room(worst_case_usd(Call(successor.llm, messages, self.request))) else math.inf
+
+    async def ask(self, held: Held, patience_s: float = math.inf) -> Reply:
         """One complete reply. Raises LLMFailed."""
         with self._accounted(held):
-            async with self._in_time():
+            async with self._in_time(patience_s):
                 reply = await self.client.ask(held.call)
         self._settle(held, reply)
         return reply
 
-    async def stream(self, held: Held) -> AsyncGenerator[Chunk, None]:
-        """The same in pieces, the last with the reply. Raises LLMFailed, before the first chunk or after any."""
+    async def stream(self, held: Held, patience_s: float = math.inf) -> AsyncGenerator[Chunk, None]:
+        """The same in pieces, the last with the reply; only the first has to be there in `patience_s`.
+
+        Raises LLMFailed, before the first chunk or after any.
+        """
         async with _closing(self.client.stream(held.call)) as chunks:
             while True:
                 with self._accounted(held):
-                    async with self._in_time():
+                    async with self._in_time(patience_s):
                         chunk = await anext(chunks, None)
+                    patience_s = math.inf
                     if chunk is None:
                         raise LLMGarbled(held.call.llm.id, "the stream ended without its reply.")
                 if chunk.reply is not None:
@@ -97,14 +122,14 @@ class Desk:
                 if chunk.reply is not None:
                     return
 
-    def pieces(self, held: Held, *, live: bool) -> AsyncGenerator[Chunk, None]:
+    def pieces(self, held: Held, patience_s: float, *, live: bool) -> AsyncGenerator[Chunk, None]:
         """`stream` where the caller wants the answer as it is written, else one chunk that is all of it."""
-        return self.stream(held) if live else self._whole(held)
+        return self.stream(held, patience_s) if live else self._whole(held, patience_s)
 
     def failed(self, layer: int, failure: LLMFailed) -> None:
         """Writes down a call that brought no answer."""
         self.errors.append(failure)
-        self.failures.append(Failure(layer, failure.llm, type(failure).__name__, failure.what))
+        self.failures.append(self._written(layer, failure))
 
     def no_answer(self, why: Why) -> NoAnswer:
         """The error of a request to which nobody answered."""
@@ -112,12 +137,45 @@ class Desk:
         what, next_step = _NO_ANSWER[why]
         return NoAnswer(f"{what} {told}".strip(), why=why, failures=self.errors, next_step=next_step)
 
-    async def _whole(self, held: Held) -> AsyncGenerator[Chunk, None]:
-        reply = await self.ask(held)
+    async def _whole(self, held: Held, patience_s: float) -> AsyncGenerator[Chunk, None]:
+        reply = await self.ask(held, patience_s)
         yield Chunk(reply.text, reply=reply)
 
-    def _in_time(self) -> asyncio.Timeout:
-        return asyncio.timeout(None if self.options.deadline is None else self.remaining_s)
+    def _set_aside(self, held: Held) -> bool:
+        """Takes a call's worst case out of the budget; False where that has no room for it."""
+        if not self._has_room(held.most_usd):
+            return False
+        self.held.append(held)
+        return True
+
+    def _has_room(self, most_usd: float) -> bool:
+        budget_usd = self.options.budget_usd
+        return budget_usd is None or self.spent_usd + self.unsettled_usd + most_usd <= budget_usd
+
+    def _again(self, attempt: Held, failed: LLMFailed) -> bool:
+        """Whether an attempt that failed may be followed by another; where it may be charged, the next one needs money of its own."""
+        if len(self.retried) >= MOST_RETRIES or (failed.billable and not self._set_aside(replace(attempt))):
+            return False
+        self.retried.append(self._written(0, failed))
+        return True
+
+    def _written(self, layer: int, failure: LLMFailed) -> Failure:
+        cost_usd, input_tokens, output_tokens = failure.paid
+        return Failure(
+            layer=layer,
+            llm=failure.llm,
+            error=type(failure).__name__,
+            what=failure.what,
+            billable=failure.billable,
+            cost_usd=cost_usd,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            at_s=self.elapsed_s,
+        )
+
+    def _in_time(self, patience_s: float) -> asyncio.Timeout:
+        limit_s = min(patience_s, self.remaining_s)
+        return asyncio.timeout(None if math.isinf(limit_s) else limit_s)
 
     def _settle(self, held: Held, reply: Reply) -> None:
         self.held.remove(held)
@@ -125,7 +183,7 @@ class Desk:
 
     @contextmanager
     def _accounted(self, held: Held) -> Iterator[None]:
-        """Lets go of the money held for a call that failed for free; the deadline's end is the LLM's time-out."""
+        """Lets go of the money held for a call that failed for free; the end of the patience or the deadline is the LLM's time-out."""
         try:
             yield
         except LLMFailed as failed:
@@ -133,8 +191,8 @@ class Desk:
                 self.held.remove(held)
             raise
         except TimeoutError as exc:
-            late = f"the request's deadline passed after {self.clock() - self.started_at:.2f} s."
-            raise LLMTimedOut(held.call.llm.id, late) from exc
+            what = "the request's deadline passed" if self.remaining_s <= 0 else "given up, being later than it usually is,"
+            raise LLMTimedOut(held.call.llm.id, f"{what} after {self.elapsed_s:.2f} s.") from exc
 
 
 @asynccontextmanager

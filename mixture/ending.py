@@ -7,12 +7,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from mixture.aggregation import Choice, Way, choose, synthesis_messages
-from mixture.decision import Run
+from mixture.decision import Run, empty
 from mixture.demand import expected_input_tokens
-from mixture.errors import LLMFailed, LLMGarbled
+from mixture.errors import LLMFailed
 from mixture.judging import opaque_ids
 from mixture.layers import Course
-from mixture.ranking import Candidate
+from mixture.ranking import Candidate, late_after_s
 
 AGGREGATORS = 2  # asked one after the other, before the best answer is returned as it is
 _WORDS = re.compile(r"\S*\s*", re.ASCII)
@@ -65,15 +65,15 @@ async def _synthesis(
             continue
         began = False
         try:
-            async with aclosing(desk.pieces(held, live=live)) as chunks:
+            async with aclosing(desk.pieces(held, late_after_s(aggregator, desk.options), live=live)) as chunks:
                 async for chunk in chunks:
                     if chunk.text:
                         began = True
                         yield chunk.text
                     if chunk.reply is not None:
                         if not chunk.reply.text.strip():
-                            raise LLMGarbled(chunk.reply.llm, f"the synthesis is empty (finish reason {chunk.reply.finish_reason!r}).")
-                        yield Ending("synthesise", Run.of(chunk.reply, chunk.reply.text))
+                            raise empty(chunk.reply)
+                        yield Ending("synthesise", Run.of(chunk.reply, chunk.reply.text, at_s=desk.elapsed_s))
                         return
         except LLMFailed as failure:
             if began and live:

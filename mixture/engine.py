@@ -5,15 +5,17 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from mixture.aggregation import Way
-from mixture.client import Client, Reply
-from mixture.decision import Decision, Layer, Piece, Run
+from mixture.client import Chunk, Client, Reply, says_nothing
+from mixture.decision import Decision, Layer, Piece, Run, empty
 from mixture.demand import abilities, expected_input_tokens, one_llm_only
-from mixture.desk import Clock, Desk
+from mixture.desk import Clock, Desk, Held
 from mixture.ending import Ending, ending
 from mixture.errors import LLMFailed
+from mixture.given import Given
 from mixture.layers import Course
 from mixture.llm import Message
 from mixture.options import Options
@@ -59,7 +61,10 @@ class Mixture:
         options = _demanded(options, messages, request)
         tokens = expected_input_tokens(messages, request)
         candidates = [replace(each, input_tokens=tokens) for each in candidates]
-        desk = Desk(self._client, self._clock, options, request, self._clock())
+        now = self._clock()
+        deadline_s = None if options.deadline is None else options.deadline - now
+        given = Given.of(messages, request, candidates, deadline_s=deadline_s, live=live)
+        desk = Desk(self._client, self._clock, options, request, now, given)
         answer = _one(desk, messages, candidates, live=live) if options.single else _several(desk, messages, candidates, live=live)
         async with aclosing(answer) as pieces:
             async for piece in pieces:
@@ -73,17 +78,18 @@ def _demanded(options: Options, messages: Sequence[Message], request: Mapping[st
 
 
 async def _one(desk: Desk, messages: Sequence[Message], candidates: Sequence[Candidate], *, live: bool) -> AsyncGenerator[Piece, None]:
-    """One LLM's answer unchanged; the next in the ranking where one fails before its first byte."""
-    ranking = rank(candidates, desk.options)
+    """One LLM's answer unchanged; the next in the ranking where one fails, is late or says nothing before its first word."""
+    ranking = rank(candidates, desk.options)[: 1 + desk.options.standby]
     if not ranking:
         raise desk.no_answer("nobody")
-    for ranked in ranking[: 1 + desk.options.standby]:
+    for ranked, successor in zip_longest(ranking, [each.candidate for each in ranking[1:]]):
         held = desk.hold(ranked.candidate.llm, messages)
         if held is None:
             continue
+        patience_s = desk.patience_s(ranked.candidate, successor, messages)
         began = False
         try:
-            async with aclosing(desk.pieces(held, live=live)) as chunks:
+            async with aclosing(_spoken(desk, held, patience_s, live=live)) as chunks:
                 async for chunk in chunks:
                     began = True
                     if chunk.text or chunk.raw:
@@ -100,6 +106,20 @@ async def _one(desk: Desk, messages: Sequence[Message], candidates: Sequence[Can
     raise desk.no_answer("failed" if desk.failures else "budget")
 
 
+async def _spoken(desk: Desk, held: Held, patience_s: float, *, live: bool) -> AsyncGenerator[Chunk, None]:
+    """An answer's chunks, kept back until one says something. Raises LLMGarbled where none does, so that another LLM can be asked."""
+    silent: list[Chunk] = []
+    spoken = False
+    async with aclosing(desk.pieces(held, patience_s, live=live)) as chunks:
+        async for chunk in chunks:
+            spoken = spoken or not says_nothing(chunk)
+            if chunk.reply is not None and not spoken:
+                raise empty(chunk.reply)
+            silent.append(chunk)
+            while spoken and silent:
+                yield silent.pop(0)
+
+
 async def _several(desk: Desk, messages: Sequence[Message], candidates: Sequence[Candidate], *, live: bool) -> AsyncGenerator[Piece, None]:
     """Layers of LLMs, then one answer made of theirs."""
     course = Course(desk, messages, candidates)
@@ -114,8 +134,8 @@ async def _several(desk: Desk, messages: Sequence[Message], candidates: Sequence
 
 def _single_decision(desk: Desk, ranked: Ranked, candidates: Sequence[Candidate], reply: Reply) -> Decision:
     scores = {each.llm.id: each.prior for each in candidates if math.isfinite(each.prior)}
-    run = Run.of(reply, reply.text)
-    layer = Layer((run,), scores, scores, latency_s=desk.clock() - desk.started_at)
+    run = Run.of(reply, reply.text, at_s=desk.elapsed_s)
+    layer = Layer((run,), scores, scores, latency_s=desk.elapsed_s)
     return _decision(desk, candidates, run=run, way="single", reason="single", layers=(layer,), score=ranked.quality, reply=reply)
 
 
@@ -146,13 +166,15 @@ def _decision(
         aggregation=way,
         score=score,
         cost_usd=desk.spent_usd,
-        latency_s=desk.clock() - desk.started_at,
+        latency_s=desk.elapsed_s,
         input_tokens=sum(each.input_tokens for each in desk.replies),
         output_tokens=sum(each.output_tokens for each in desk.replies),
         unsettled_usd=desk.unsettled_usd,
         synthesis=run if synthesised else None,
         failures=tuple(desk.failures),
+        retried=tuple(desk.retried),
         excluded={each.llm.id: why for each in candidates if (why := refusal(each, desk.options)) is not None},
         options=desk.options.as_dict(),
+        given=desk.given,
         reply=reply,
     )

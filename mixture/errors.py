@@ -15,11 +15,12 @@ class MixtureError(RouteMoAError):
 class LLMFailed(MixtureError):
     """One call to one LLM brought no usable answer; `llm` is its id.
 
-    billable: whether the endpoint may charge for it all the same.
+    billable: whether the endpoint may charge for it all the same. paid: USD, input and output tokens of a reply that came and was empty.
     """
 
     retryable = False
     billable = True
+    paid: tuple[float, int, int] = (0.0, 0, 0)
 
     def __init__(self, llm: str, what: str, *, next_step: str = "") -> None:
         super().__init__(f"{llm}: {what}", next_step=next_step)

@@ -1,6 +1,7 @@
 """Prints a decision as a readable tree: who was asked, what came back, what it cost, why it stopped, how the answer was made.
 
-python -m mixture.explain DECISION.json      # as written by Decision.as_dict(); - reads standard input
+python -m mixture.explain DECISION.json             # as written by Decision.as_dict(); - reads standard input
+python -m mixture.explain --replay DECISION.json    # then decides again from it; exit code 1 where that comes to something else
 """
 
 import json
@@ -14,6 +15,7 @@ from rich.tree import Tree
 
 from mixture.decision import Decision, Failure, Layer, Run
 from mixture.errors import MixtureError
+from mixture.replay import differences
 
 LONGEST_TEXT = 100  # characters of an answer shown on its line
 REASONS = {
@@ -46,6 +48,8 @@ def tree(decision: Decision) -> Tree:
     root.add(Text(f"stopped: {REASONS.get(decision.stopped_because, decision.stopped_because)}"))
     if decision.aggregation == "synthesise" or any(each.layer == 0 for each in decision.failures):
         _add_synthesis(root.add(Text("synthesis")), decision)
+    for failure in decision.retried:
+        root.add(Text(f"tried again: {failure.error}: {failure.what}", style="dim"))
     for llm, why in decision.excluded.items():
         root.add(Text(f"not asked: {llm}, {why}", style="dim"))
     root.add(Text(_total(decision)))
@@ -63,17 +67,28 @@ def load(text: str) -> Decision:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints the decision in the file named by the only argument."""
-    if len(arguments) != 1:
+    """Prints the decision in the file named by the last argument."""
+    again = arguments[:1] == ["--replay"]
+    if len(arguments) != 1 + again:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        text = sys.stdin.read() if arguments[0] == "-" else Path(arguments[0]).read_text(encoding="utf-8")
-        Console().print(tree(load(text)))
+        text = sys.stdin.read() if arguments[-1] == "-" else Path(arguments[-1]).read_text(encoding="utf-8")
+        decision = load(text)
+        Console().print(tree(decision))
+        if again:
+            return _replayed(decision)
     except (OSError, MixtureError) as exc:
         print(exc, file=sys.stderr)
         return 1
     return 0
+
+
+def _replayed(decision: Decision) -> int:
+    """Prints where deciding again differs. Raises CannotReplay."""
+    found = differences(decision)
+    print("\n".join(["replayed: not the same decision", *found]) if found else "replayed: the same decision")
+    return int(bool(found))
 
 
 def _add_layer(branch: Tree, layer: Layer, failures: Sequence[Failure]) -> None:

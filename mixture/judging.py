@@ -81,14 +81,19 @@ def quoted(shown: Mapping[str, str]) -> str:
 
 
 def without_trailers(text: str) -> list[str]:
-    """The lines of `text` without what looks like a trailer in any disguise (other case, markdown, full-width letters)."""
+    """The lines of `text` without what looks like a trailer in any disguise (other case, markdown, full-width or invisible letters)."""
     kept = []
     for line in text.splitlines():
-        plain = unicodedata.normalize("NFKC", line)
+        plain = line if line.isascii() else _plain(line)
         if not _LOOKS_LIKE_TRAILER.match(plain):
             found = _LOOKS_LIKE_SCORE.search(plain)
             kept.append(_without_last_marks(plain[: found.start()]) if found else line)
     return kept
+
+
+def _plain(line: str) -> str:
+    """`line` as a reader sees it: letters in their usual width, and none that are invisible."""
+    return "".join(letter for letter in unicodedata.normalize("NFKC", line) if unicodedata.category(letter) != "Cf")
 
 
 def _without_last_marks(said: str) -> str:

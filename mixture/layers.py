@@ -71,11 +71,10 @@ class Course:
         """Asks one layer and takes in its answers; a reason to stop where it brought none."""
         shown = self._shown()
         started = self.desk.clock()
-        asked = Round(self.desk, lambda llm: self._hold(llm, shown), lambda reply: self._read(reply, shown), ranking)
+        number = len(self.layers) + 1
+        asked = Round(self.desk, number, lambda llm: self._hold(llm, shown), lambda reply: self._read(reply, shown), ranking)
         await asked.ask()
-        for failure in asked.failures:
-            self.desk.failed(len(self.layers) + 1, failure)
-            self.out.add(failure.llm)
+        self.out |= {failure.llm for failure in asked.failures}
         runs = tuple(asked.runs[each.id] for each in ranking if each.id in asked.runs)
         if not runs:
             return self._nothing(asked)
@@ -120,7 +119,7 @@ class Course:
         asks_self, asks_cross = self._asks_self(reply.llm), bool(shown) and self.desk.options.cross_assessment
         judged = judging.read(reply.text, tuple(shown)) if asks_self or asks_cross else judging.Judged(reply.text)
         given = {shown[opaque].llm: score for opaque, score in judged.scores.items()} if asks_cross else {}
-        return Run.of(reply, judged.text, judged.self_score if asks_self else None, given)
+        return Run.of(reply, judged.text, judged.self_score if asks_self else None, given, at_s=self.desk.elapsed_s)
 
     @staticmethod
     def _judge(runs: Sequence[Run], before: Mapping[str, float]) -> tuple[str | None, Mapping[str, float]]:

@@ -148,11 +148,12 @@ class OpenAIClient:
             slots.release()
 
     async def _retried(self, call: Call, attempt: Callable[[], Awaitable[T]], *, whole: bool) -> T:
-        """`attempt`, again after a growing, jittered wait while its error is retryable and the deadline allows."""
+        """`attempt`, again after a growing, jittered wait while its error is retryable and the deadline and the caller allow."""
         last: LLMFailed | None = None
+        left = self._attempts
 
         def retry_after(exc: Exception) -> bool | float:
-            if not isinstance(exc, LLMFailed) or not exc.retryable:
+            if not isinstance(exc, LLMFailed) or not exc.retryable or not left or not call.again(exc):
                 return False
             asked_s = getattr(exc, "retry_after_s", None)
             return min(asked_s, MOST_RETRY_AFTER_S) if asked_s else True
@@ -162,6 +163,7 @@ class OpenAIClient:
                 async for again in stamina.retry_context(
                     on=retry_after, attempts=self._attempts, timeout=None, wait_initial=0.2, wait_max=5.0
                 ):
+                    left -= 1
                     with again:
                         try:
                             return await self._admitted(call, attempt, whole=whole)

@@ -71,8 +71,9 @@ def rank(candidates: Iterable[Candidate], options: Options) -> tuple[Ranked, ...
     The order of `candidates` has no influence. Empty where none may answer; `refusal` says why of each.
     """
     eligible = sorted((each for each in candidates if refusal(each, options) is None), key=lambda each: each.llm.id)
-    ordered = sorted(eligible, key=lambda each: _strictly(each) if options.ranking == "strict" else (-value([each], options), each.llm.id))
-    chosen = ordered[: options.k] if options.ranking == "strict" else _best_set(eligible, ordered, options)
+    strict = options.ranking == "strict"
+    ordered = sorted(eligible, key=_strictly) if strict else sorted(eligible, key=lambda each: _preference([each], options), reverse=True)
+    chosen = ordered[: options.k] if strict else _best_set(eligible, ordered, options)
     chosen_ids = {each.llm.id for each in chosen}
     in_place = [each for each in ordered if each.llm.id in chosen_ids] + [each for each in ordered if each.llm.id not in chosen_ids]
     return tuple(Ranked(each, value([each], options), each.cost_usd, each.latency_s or 0.0, each.llm.id in chosen_ids) for each in in_place)
@@ -96,9 +97,7 @@ def refusal(candidate: Candidate, options: Options) -> str | None:
 
 def value(members: Sequence[Candidate], options: Options) -> float:
     """What asking all `members` at once is worth: quality of the set - its summed cost - its longest latency, each at its weight."""
-    latency_s = max((each.latency_s or 0.0 for each in members), default=0.0)
-    cost_usd = math.fsum(each.cost_usd for each in members)
-    return options.weights.quality * quality(members, options.headroom) - options.weights.price(cost_usd, latency_s)
+    return _preference(members, options)[0]
 
 
 def quality(members: Sequence[Candidate], headroom: float) -> float:
@@ -119,6 +118,11 @@ def quality(members: Sequence[Candidate], headroom: float) -> float:
     return best + headroom * (1.0 - all_wrong - best)
 
 
+def late_after_s(candidate: Candidate, options: Options) -> float:
+    """How long a call may take before it is late: `patience` times its expected latency, for ever where that is unknown."""
+    return math.inf if candidate.latency_s is None else options.patience * candidate.latency_s
+
+
 def with_quality(candidates: Iterable[Candidate], scores: dict[str, float]) -> tuple[Candidate, ...]:
     """The candidates with each one's score in place of its prior, where it has one."""
     return tuple(replace(each, prior=scores.get(each.llm.id, each.prior)) for each in candidates)
@@ -131,12 +135,17 @@ def _strictly(candidate: Candidate) -> tuple[float, float, float, float, str]:
 
 
 def _best_set(eligible: Sequence[Candidate], ordered: Sequence[Candidate], options: Options) -> tuple[Candidate, ...]:
-    """The set of at most k with the highest value; of equal ones the cheaper, then the smaller, then the one first by id."""
+    """The set of at most k with the highest value; of equal ones the cheaper, faster, better, smaller, and then the first by id."""
     worth_a_look = {each.llm.id for each in ordered[:CONSIDERED]}
     considered = [each for each in eligible if each.llm.id in worth_a_look]
     sets = (members for size in range(1, options.k + 1) for members in combinations(considered, size))
-    return max(
-        sets,
-        key=lambda members: (value(members, options), -math.fsum(each.cost_usd for each in members), -len(members)),
-        default=(),
-    )
+    return max(sets, key=lambda members: (*_preference(members, options), -len(members)), default=())
+
+
+def _preference(members: Sequence[Candidate], options: Options) -> tuple[float, float, float, float]:
+    """The value of a set, and what decides between equal ones: what a weight of nothing leaves out still tells a dominated LLM apart."""
+    cost_usd = math.fsum(each.cost_usd for each in members)
+    latencies_s = [each.latency_s or 0.0 for each in members]
+    expected = quality(members, options.headroom)
+    worth = options.weights.quality * expected - options.weights.price(cost_usd, max(latencies_s, default=0.0))
+    return worth, -cost_usd, -sum(latencies_s), expected

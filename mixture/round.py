@@ -1,17 +1,19 @@
-"""Asks several LLMs at once: replaces those that fail, goes on once enough have answered, cuts off stragglers."""
+"""Asks several LLMs at once: others stand in for those that fail or are late, it goes on once enough answered, and cuts off stragglers."""
 
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mixture.client import Reply
-from mixture.decision import Run
+from mixture.decision import Run, empty
 from mixture.desk import Desk, Held
-from mixture.errors import LLMFailed, LLMGarbled, LLMTimedOut
+from mixture.errors import LLMFailed, LLMTimedOut
 from mixture.llm import LLM
-from mixture.ranking import Ranked
+from mixture.ranking import Ranked, late_after_s
+
+MOST_LATE = 1  # late calls of a layer that others stand in for: where every LLM is late, asking more of them would make it worse
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,11 @@ class _Running:
 class Round:
     """One layer while it runs. `ask()` ends with `runs` and `failures` filled; it leaves no call behind.
 
-    hold: makes an LLM's call, None where the budget has no room for it. read: makes its reply a run.
+    number: of the layer, from 1. hold: makes an LLM's call, None where the budget has no room for it. read: makes its reply a run.
     """
 
     desk: Desk
+    number: int
     hold: Callable[[LLM], Held | None]
     read: Callable[[Reply], Run]
     ranking: Sequence[Ranked]
@@ -36,7 +39,10 @@ class Round:
     _quorum_at: float | None = None
 
     async def ask(self) -> None:
-        """Asks the chosen LLMs, and those standing by in place of failed ones while fewer than the quorum can still answer."""
+        """Asks the chosen LLMs, and those standing by while fewer than the quorum have answered or still may.
+
+        A late call is not given up: another LLM is asked beside it, and whichever answers first counts.
+        """
         options = self.desk.options
         places = sum(each.chosen for each in self.ranking)
         quorum = min(options.quorum, places)
@@ -57,13 +63,13 @@ class Round:
                 pass
             while running:
                 done, _ = await asyncio.wait(running, timeout=self._patience(running.values()), return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
+                for task in [task for task in running if task in done]:  # a set's own order is nobody's
                     self._take(running.pop(task).ranked.id, task.result())
                 if self._quorum_at is None and len(self.runs) >= quorum:
                     self._quorum_at = self.desk.clock()
                 if not done:
                     self._cut_off(running)
-                while len(self.runs) + len(running) < quorum and start_next():
+                while len(self.runs) + self._expected(running.values()) < quorum and start_next():
                     pass
 
     async def _attempt(self, held: Held) -> Run | LLMFailed:
@@ -71,29 +77,39 @@ class Round:
             run = self.read(await self.desk.ask(held))
         except LLMFailed as failed:
             return failed
-        return run if run.text.strip() else LLMGarbled(run.llm, f"the answer is empty (finish reason {run.finish_reason!r}).")
+        return run if run.text.strip() else empty(run)
 
     def _take(self, llm: str, outcome: Run | LLMFailed) -> None:
         if isinstance(outcome, LLMFailed):
-            self.failures.append(outcome)
+            self._fail(outcome)
         else:
             self.runs[llm] = outcome
 
     def _patience(self, running: Iterable[_Running]) -> float | None:
-        """Seconds until the first of the running calls is late, None where none can be."""
+        """Seconds until the first of the running calls is late or cut off, None where none can be."""
         until = min(self._until(each) for each in running)
+        if self._quorum_at is None:
+            until = min(until, *(late for each in running if (late := self._late(each)) > self.desk.clock()), math.inf)
         return None if math.isinf(until) else max(0.0, until - self.desk.clock())
 
+    def _expected(self, running: Collection[_Running]) -> int:
+        """How many of the running calls are counted on."""
+        late = sum(self._late(each) <= self.desk.clock() for each in running)
+        return len(running) - min(late, MOST_LATE)
+
+    def _late(self, running: _Running) -> float:
+        """When a call has taken so long that another LLM is asked too, should it be needed for the quorum."""
+        return running.since + late_after_s(running.ranked.candidate, self.desk.options)
+
     def _until(self, running: _Running) -> float:
-        """When a call that has not ended by then is cut off."""
+        """When a call that has not ended by then is cut off; its deadline ends it by itself."""
         options = self.desk.options
-        deadline = math.inf if options.deadline is None else options.deadline
         if self._quorum_at is None:
-            return deadline
+            return math.inf
         latency_s = running.ranked.candidate.latency_s
         took_s = self._quorum_at - running.since if latency_s is None else latency_s
         grace_s = options.grace_s if latency_s is None else 0.0
-        return min(deadline, max(running.since + options.patience * took_s, self._quorum_at + grace_s))
+        return max(running.since + options.patience * took_s, self._quorum_at + grace_s)
 
     def _cut_off(self, running: dict[asyncio.Task[Run | LLMFailed], _Running]) -> None:
         now = self.desk.clock()
@@ -101,5 +117,8 @@ class Round:
             if self._until(each) <= now:
                 task.cancel()
                 del running[task]
-                took = f"cut off after {now - each.since:.2f} s, the others having answered."
-                self.failures.append(LLMTimedOut(each.ranked.id, took if self._quorum_at is not None else "the deadline passed."))
+                self._fail(LLMTimedOut(each.ranked.id, f"cut off after {now - each.since:.2f} s, the others having answered."))
+
+    def _fail(self, failure: LLMFailed) -> None:
+        self.failures.append(failure)
+        self.desk.failed(self.number, failure)

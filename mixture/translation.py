@@ -26,6 +26,9 @@ TRANSLATED: tuple[tuple[type[Exception], type[LLMFailed], str], ...] = (
     (httpx2.StreamError, LLMUnreachable, "closed the stream"),
 )
 
+# What fails before the request has left costs nothing.
+NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+
 
 def translate(exc: Exception, llm: LLM) -> LLMFailed:
     """Our error for one of httpx2's; the URL is named, the request and its headers are not."""
@@ -33,7 +36,9 @@ def translate(exc: Exception, llm: LLM) -> LLMFailed:
         if isinstance(exc, vendor):
             url = llm.endpoint.base_url if llm.endpoint else "nowhere"
             detail = type(exc).__name__ if not str(exc) else f"{type(exc).__name__}: {exc}"
-            return ours(llm.id, f"{url} {what} ({detail}).", next_step="Check that the endpoint runs, and base_url in pool.yaml.")
+            failed = ours(llm.id, f"{url} {what} ({detail}).", next_step="Check that the endpoint runs, and base_url in pool.yaml.")
+            failed.billable = failed.billable and not isinstance(exc, NEVER_SENT)
+            return failed
     raise exc
 
 

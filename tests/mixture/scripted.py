@@ -1,51 +1,17 @@
-"""An LLM client that answers from a script, and an event loop whose clock jumps: faults and timing that nothing real gives on demand."""
+"""An LLM client that answers from a script, in virtual time: faults and timing that nothing real gives on demand."""
 
 import asyncio
-import selectors
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from mixture.client import Call, Chunk, Reply
 from mixture.errors import LLMFailed, LLMUnreachable
 from mixture.llm import LLM, Endpoint, Price
 from mixture.ranking import Candidate
+from mixture.virtual_time import clock, drive
 
-T = TypeVar("T")
-
-
-class _JumpingSelector(selectors.DefaultSelector):
-    """Waits by setting the clock forward instead of sleeping."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:
-            raise RuntimeError("Everything waits for ever: a deadlock in the code under test.")
-        self.now += max(0.0, timeout)
-        return super().select(0)
-
-
-class JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time, starting at 0 s."""
-
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._jumping.now
-
-
-def drive(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The coroutine's result, in virtual time."""
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        return runner.run(coroutine)
-
-
-def clock() -> float:
-    """The running loop's time, in seconds."""
-    return asyncio.get_running_loop().time()
+__all__ = ["Script", "ScriptedClient", "broken", "candidate", "clock", "drive", "last_words", "llm", "user"]
 
 
 @dataclass

@@ -399,3 +399,82 @@ def test_a_decision_without_texts_holds_no_endpoints_words() -> None:
     kept = decision.as_dict(texts=False)
     assert "secret" not in json.dumps(kept)
     assert [(each["error"], each["what"]) for each in kept["failures"]] == [("LLMOverloaded", "HTTP 503"), ("LLMGarbled", "")]
+
+
+def test_a_late_llm_gets_another_beside_it_while_the_quorum_is_out_of_reach() -> None:
+    """One of two is ten times slower than usual: after its patience the next is asked, and the first quorum of answers ends the layer."""
+    asked = client(a=Script("late", takes=20.0))
+    decision = run(asked, settings_for(k=2), pool(latency_s=1.0))
+    assert asked.asked() == ["a", "b", "c"]
+    assert decision.latency_s == pytest.approx(2.0 + 1.0)
+    assert asked.cancelled == ["a"]
+    in_time = client(a=Script("42", takes=2.5))
+    assert run(in_time, settings_for(k=2), pool(latency_s=1.0)).text == "42"  # it is not given up: it came first
+
+
+def test_where_every_llm_is_late_one_more_is_asked_and_not_all() -> None:
+    """When everything is slow, asking more would make it worse."""
+    asked = client(**{name: Script(f"answer of {name}", takes=20.0) for name in PRIORS})
+    run(asked, settings_for(k=2), pool(latency_s=1.0))
+    assert asked.asked() == ["a", "b", "c"]
+
+
+def single(**changed: Any) -> Options:
+    return settings_for(**changed).as_single()
+
+
+def test_a_late_single_llm_is_replaced_where_another_has_the_time_and_the_money() -> None:
+    """After its patience the next answers; with no time or money left for that, the first is waited for."""
+    late = Script("late", takes=5.0)
+    assert run(client(a=late), single(), pool(latency_s=1.0)).latency_s == pytest.approx(2.0 + 1.0)
+    assert run(client(a=late), single(deadline=2.5 + 2.6), pool(latency_s=2.5)).text == "late"
+    assert run(client(a=late), single(budget_usd=0.0006), pool(latency_s=1.0)).text == "late"
+
+
+def test_an_empty_single_answer_is_replaced() -> None:
+    """Nothing is no answer there either; its cost is counted, and the failure says so."""
+    decision = run(client(a=Script(" ")), single())
+    assert (decision.text, decision.cost_usd) == ("answer of b", pytest.approx(2 * 110 / 1e6))
+    assert (decision.failures[0].error, decision.failures[0].cost_usd) == ("LLMGarbled", pytest.approx(110 / 1e6))
+
+
+class Retrying(ScriptedClient):
+    """Tries every call that broke again, as often as it may."""
+
+    async def ask(self, call: Call) -> Any:
+        while True:
+            try:
+                return await super().ask(call)
+            except LLMOverloaded as failed:
+                if not call.again(failed):
+                    raise
+
+
+@pytest.mark.parametrize(("charged", "budget_usd", "attempts"), [(True, 0.0008, 2), (True, 0.0011, 3), (True, None, 5), (False, 0.0004, 5)])
+def test_retries_are_under_the_requests_one_budget(charged: bool, budget_usd: float | None, attempts: int) -> None:
+    """An attempt that may be charged needs money of its own (here up to 0.00036 each); free ones are limited by number."""
+    failure = LLMOverloaded("a", "HTTP 503")
+    failure.billable = charged
+    asked = Retrying({"a": Script(fails=failure), "b": Script("42")})
+    candidates = [candidate("a", 0.6), candidate("b", 0.5)]
+    if charged and budget_usd is not None:
+        with pytest.raises(NoAnswer):
+            run(asked, single(budget_usd=budget_usd), candidates)
+    else:
+        decision = run(asked, single(budget_usd=budget_usd), candidates)
+        assert (decision.text, len(decision.retried)) == ("42", attempts - 1)
+        assert (decision.unsettled_usd > 0) == charged
+    assert asked.asked().count("a") == attempts
+
+
+def test_the_number_of_retries_is_shared_by_all_calls_of_a_request() -> None:
+    """Three broken LLMs at once get four retries together, not four each."""
+    asked = Retrying({name: Script(fails=LLMOverloaded(name, "HTTP 503")) for name in "abc"} | {"d": Script("42")})
+    run(asked, settings_for(), [candidate(name, PRIORS[name]) for name in "abcd"])
+    assert len(asked.calls) == 3 + 4 + 1
+
+
+def test_calls_that_end_at_once_have_one_order() -> None:
+    """Which of two simultaneous failures is told first does not depend on where objects lie in memory."""
+    told = {tuple(each.llm for each in run(client(a=broken("a"), b=broken("b")), settings_for()).failures) for _ in range(20)}
+    assert told == {("a", "b")}

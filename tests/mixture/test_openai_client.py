@@ -10,8 +10,10 @@ import pytest
 import stamina
 
 from mixture.client import Call, Chunk, Reply
+from mixture.engine import Candidate, Mixture
 from mixture.errors import LLMFailed, LLMGarbled, LLMOverloaded, LLMRefused, LLMSetAside, LLMTimedOut, LLMUnreachable
 from mixture.openai_client import OpenAIClient
+from mixture.options import Options, Weights
 from mixture.translation import TRANSLATED, translate
 from tests.mixture.misbehaving import STREAM, Asked, Handler, completion, delta, event, llm, response, serving, usage
 
@@ -174,10 +176,49 @@ def test_nobody_listens() -> None:
     """A closed port is LLMUnreachable and names the URL."""
 
     async def scenario(asked: Asked, client: OpenAIClient) -> None:
-        with pytest.raises(LLMUnreachable, match=r"http://127\.0\.0\.1:9/v1 does not take connections"):
+        with pytest.raises(LLMUnreachable, match=r"http://127\.0\.0\.1:9/v1 does not take connections") as caught:
             await client.ask(Call(llm("http://127.0.0.1:9/v1"), QUESTION))
+        assert not caught.value.billable  # nothing was sent
 
     with_server(hangs, scenario)
+
+
+@pytest.mark.parametrize(("allows", "calls", "asked_for"), [(0, 1, 1), (1, 2, 2), (9, 3, 2)])
+def test_the_caller_may_forbid_another_attempt(allows: int, calls: int, asked_for: int) -> None:
+    """Before each further attempt the call's `again` is asked, with what went wrong; after the last attempt it is not."""
+    failures: list[LLMFailed] = []
+
+    def again(failed: LLMFailed) -> bool:
+        failures.append(failed)
+        return len(failures) <= allows
+
+    async def scenario(asked: Asked, client: OpenAIClient) -> None:
+        with pytest.raises(LLMOverloaded):
+            await client.ask(Call(llm(asked.url), QUESTION, again=again))
+        assert (len(asked.bodies), len(failures)) == (calls, asked_for)
+
+    with_server(sends(response({"error": {"message": "busy"}}, status=503)), scenario)
+
+
+def test_a_straggler_that_is_cut_off_is_hung_up_on() -> None:
+    """The mixture's patience reaches the wire: the endpoint of a late LLM sees its connection close, and its place is free."""
+
+    async def drips(writer: asyncio.StreamWriter, _: int) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
+        for _ in range(1000):
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async def scenario(late: Asked, client: OpenAIClient) -> None:
+        async with serving(sends(response(completion("Paris")))) as prompt:
+            pool = [Candidate(llm(late.url, llm_id="late"), 0.9, latency_s=0.1), Candidate(llm(prompt.url, llm_id="prompt"), 0.5)]
+            decision = await Mixture(client).run(QUESTION, pool, Options(k=1, max_layers=2, weights=Weights(usd=0, second=0)))
+            assert (decision.text, [each.llm for each in decision.failures]) == ("Paris", ["late"])
+        await asyncio.sleep(0.2)
+        assert (late.running, late.hung_up) == (0, 1)
+
+    with_server(drips, scenario)
 
 
 def test_missing_usage_is_estimated() -> None:

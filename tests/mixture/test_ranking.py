@@ -11,12 +11,12 @@ from mixture.llm import Endpoint
 from mixture.options import Options, Weights
 from mixture.ranking import Candidate, Ranked, quality, rank, refusal
 
-LETTERS = "abcdefgh"
+LETTERS = "abcdefghijklmno"
 
 
 @st.composite
 def pools(draw: st.DrawFn) -> list[Candidate]:
-    """Up to eight LLMs on weights of their own."""
+    """Up to fifteen LLMs on weights of their own: more than are compared set by set."""
     size = draw(st.integers(1, len(LETTERS)))
     priors = draw(st.lists(st.integers(0, 20), min_size=size, max_size=size))
     prices = draw(st.lists(st.integers(0, 20), min_size=size, max_size=size))
@@ -55,6 +55,31 @@ def test_a_dominated_llm_is_never_chosen_instead_of_its_better(pool: list[Candid
         for better in pool:
             dominated = better.prior > worse.prior and better.cost_usd < worse.cost_usd and (better.latency_s or 0) < (worse.latency_s or 0)
             assert not (dominated and worse.llm.id in names and better.llm.id not in names)
+
+
+@st.composite
+def families(draw: st.DrawFn) -> list[Candidate]:
+    """A pool in which some LLMs are on the same weights."""
+    pool = draw(pools())
+    weights = draw(st.lists(st.sampled_from(["", "", "x", "y"]), min_size=len(pool), max_size=len(pool)))
+    shared = zip(pool, weights, strict=True)
+    return [replace(each, llm=replace(each.llm, endpoint=Endpoint("http://one/v1", on))) if on else each for each, on in shared]
+
+
+@given(families(), options_)
+def test_a_dominated_llm_is_never_chosen(pool: list[Candidate], options: Options) -> None:
+    """No better in anything and worse in something than one that is not asked: never, whatever a weight of nothing leaves out.
+
+    The better one's place is free only where it does not repeat weights that are asked already, or the dominated one is on them too.
+    """
+    asked = [each.candidate for each in rank(pool, options) if each.chosen]
+    for worse in asked:
+        others = {each.family for each in asked if each is not worse}
+        for better in pool:
+            if better.llm.id in {each.llm.id for each in asked} or (better.family in others and better.family != worse.family):
+                continue
+            differences = (better.prior - worse.prior, worse.cost_usd - better.cost_usd, (worse.latency_s or 0) - (better.latency_s or 0))
+            assert min(differences) < 0 or max(differences) == 0
 
 
 @given(pools(), options_, st.sampled_from(["value", "strict"]), st.randoms(use_true_random=False))

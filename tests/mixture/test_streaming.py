@@ -187,3 +187,26 @@ def test_a_caller_that_leaves_during_a_layer_cancels_its_calls() -> None:
 
     drive(leave())
     assert (sorted(asked.cancelled), asked.running) == (["a", "b", "c"], 0)
+
+
+def test_a_stream_that_says_nothing_is_replaced_before_anything_was_sent() -> None:
+    """A role and an end are no answer: they are kept back, and the next LLM's words come instead."""
+    pieces = streamed(client(a=Script("")), SINGLE)
+    assert text_of(pieces) == "b says it at length"
+    decision = pieces[-1][1].decision
+    assert decision is not None
+    assert [(each.llm, each.error) for each in decision.failures] == [("a", "LLMGarbled")]
+
+
+def test_a_stream_that_began_is_not_late() -> None:
+    """Patience counts to the first word: an LLM that writes for long is left to write."""
+    late = [candidate("a", 0.6, latency_s=1.0), *POOL[1:]]
+    pieces: list[tuple[float, Piece]] = []
+
+    async def go() -> None:
+        async for piece in Mixture(client(a=Script("word " * 50)), clock).stream(user(), late, SINGLE, {}):
+            pieces.append((clock(), piece))  # noqa: PERF401 - with the time of each
+
+    drive(go())
+    assert pieces[-1][0] > 5.0
+    assert text_of(pieces).startswith("word word")

@@ -8,6 +8,8 @@ import httpx2
 import pytest
 from world import Running, World
 
+from mixture.decision import Decision
+from mixture.replay import differences
 from serving.events import RecordLost
 
 ASK = [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]
@@ -45,6 +47,16 @@ def test_without_include_usage_no_chunk_is_without_choices(client) -> None:
     """The usage chunk comes only to those who ask for it."""
     _, got = events(client, "echo")
     assert all(chunk["choices"] for chunk in got[:-1])
+
+
+@pytest.mark.parametrize("model", ["routemoa-single", "routemoa"])
+def test_the_trace_comes_in_the_last_event_for_those_who_ask(client, model) -> None:
+    """With explain the final chunk holds the whole decision, which decides the same again; without it there is none."""
+    _, got = events(client, model, routemoa={"explain": True, "k": 2, "max_layers": 2})
+    decision = Decision.from_dict(got[-2]["routemoa"]["decision"])
+    assert decision.text == "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in got[:-1])
+    assert differences(decision) == []
+    assert not any("decision" in chunk.get("routemoa", {}) for chunk in events(client, model)[1][:-1])
 
 
 @pytest.mark.parametrize("model", ["cut", "error-inside"])

@@ -1,0 +1,387 @@
+"""The mixture's limits under faults: `python -m benchmarks.mixture_limits [--queries 10000] [--seed 0] [--out FOLDER]`.
+
+Simulated queries (benchmarks/mixture_world.py says how they are drawn) run through the real engine in virtual time. Counted, and every one
+a reason to exit 1: money spent beyond a request's budget or time beyond its deadline by more than the call in flight, a record that
+says less than was spent, calls left running, an answer that was there and was not returned, a request that another one changed.
+Then: CPU per request of seven calls outside the calls (bar 15 ms), and p99 latency with one endpoint ten times slower (bar 1.3 times).
+`--out` gets table.md and results.json.
+"""
+
+import argparse
+import asyncio
+import json
+import math
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks import machine
+from benchmarks.mixture_world import SPREAD, Query, World, pool, query
+from mixture.agreement import groups
+from mixture.client import Call, Chunk, Reply
+from mixture.decision import Decision, Run
+from mixture.engine import Mixture
+from mixture.errors import LLMFailed, NoAnswer
+from mixture.options import Options, Weights
+from mixture.replay import differences
+from mixture.virtual_time import clock, drive
+from serving.experience import Experience
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TOGETHER = 50  # queries at once
+CPU_BAR_MS, P99_BAR = 15.0, 1.3
+AT_THE_BAR = ("mixture", "mixture, latencies followed")  # at the default settings
+SLOWER, WARM = 10.0, 100
+RESAMPLES = 2000
+SMALL = 1e-9  # of adding floats in another order
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one request ended. reason: why it stopped, or why it has no answer. took_s: virtual seconds."""
+
+    query: Query
+    reason: str
+    took_s: float
+    spent_usd: float
+    excess_usd: float
+    calls: int
+    decision: Decision | None = None
+    violations: tuple[str, ...] = ()
+
+    @property
+    def over_usd(self) -> float:
+        """Money beyond the budget."""
+        return 0.0 if self.query.options.budget_usd is None else max(0.0, self.spent_usd - self.query.options.budget_usd)
+
+    @property
+    def over_s(self) -> float:
+        """Time beyond the deadline."""
+        return 0.0 if self.query.deadline_s is None else max(0.0, self.took_s - self.query.deadline_s)
+
+
+async def ask(world: World, mixture: Mixture, asked: Query) -> Outcome:
+    """One request, and what it violated."""
+    ledger, began = world.enter(asked), clock()
+    options = replace(asked.options, deadline=None if asked.deadline_s is None else began + asked.deadline_s)
+    work = asyncio.ensure_future(_answer(mixture, asked, options))
+    if asked.hangs_up_s is not None:
+        await asyncio.wait([work], timeout=asked.hangs_up_s)
+        work.cancel()
+    decision: Decision | None = None
+    try:
+        decision = await work
+        reason = decision.stopped_because
+    except NoAnswer as nothing:
+        reason = f"no answer: {nothing.why}"
+    except LLMFailed:
+        reason = "the stream broke"
+    except asyncio.CancelledError:
+        reason = "the caller hung up"
+    spent_usd, excess_usd = ledger.spent_usd, ledger.excess_usd
+    outcome = Outcome(asked, reason, clock() - began, spent_usd, excess_usd, len(ledger.charges), decision)
+    there = [charge.text for charge in ledger.charges if charge.ended and charge.text.strip()]
+    found = {
+        "over its budget": outcome.over_usd > excess_usd + SMALL,
+        "over its deadline": outcome.over_s > SMALL,
+        "calls left running": ledger.running > 0,
+        "an answer was there and none was returned": reason.startswith("no answer") and bool(there),
+        "the record says less than was spent": decision is not None
+        and spent_usd > decision.cost_usd + decision.unsettled_usd + excess_usd + SMALL,
+        "not the best answer so far": decision is not None and not is_best(decision),
+    }
+    return replace(outcome, violations=tuple(name for name, broken in found.items() if broken))
+
+
+async def _answer(mixture: Mixture, asked: Query, options: Options) -> Decision:
+    if not asked.live:
+        return await mixture.run(asked.messages, asked.candidates, options, {})
+    pieces = [piece async for piece in mixture.stream(asked.messages, asked.candidates, options, {})]
+    decision = pieces[-1].decision
+    if decision is None or "".join(piece.text for piece in pieces) != decision.text:
+        raise RuntimeError("A stream that ended without error did not bring its decision's text.")
+    return decision
+
+
+def is_best(decision: Decision) -> bool:
+    """Whether the answer is the best so far: by score, or by the scores of all that say the same where they voted."""
+    if not decision.text.strip():
+        return False
+    if decision.aggregation in {"single", "synthesise"}:
+        return True
+    latest: dict[str, Run] = {run.llm: run for layer in decision.layers for run in layer.runs}
+    scores, texts = decision.layers[-1].after, {llm: run.text for llm, run in latest.items()}
+    if decision.llm is None or texts[decision.llm] != decision.text:
+        return False
+    if decision.aggregation == "vote":
+        votes = {said: math.fsum(scores[llm] for llm in members) for said, members in groups(texts).items()}
+        mine = next(said for said, members in groups(texts).items() if decision.llm in members)
+        return votes[mine] >= max(votes.values()) - SMALL
+    return scores[decision.llm] >= max(scores[llm] for llm in latest)
+
+
+def simulate(seed: int, numbers: Sequence[int], *, together: int = TOGETHER) -> list[Outcome]:
+    """The queries of these numbers, so many at once over one engine."""
+    world = World(seed)
+    mixture = Mixture(world, clock)
+
+    async def go() -> list[Outcome]:
+        found: list[Outcome] = []
+        for at in range(0, len(numbers), together):
+            found += await asyncio.gather(*(ask(world, mixture, query(seed, number)) for number in numbers[at : at + together]))
+        return found
+
+    return drive(go())
+
+
+def limits(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What was violated, by how much at worst, and how requests ended."""
+    counted = Counter(violation for outcome in outcomes for violation in outcome.violations)
+    return {
+        "queries": len(outcomes),
+        "with a budget": sum(outcome.query.options.budget_usd is not None for outcome in outcomes),
+        "with a deadline": sum(outcome.query.deadline_s is not None for outcome in outcomes),
+        "attempts of calls": sum(outcome.calls for outcome in outcomes),
+        "violations": dict(counted),
+        "worst beyond the budget, usd": max(outcome.over_usd for outcome in outcomes),
+        "requests beyond the budget by an LLM that ignored its limit": sum(outcome.over_usd > SMALL for outcome in outcomes),
+        "worst beyond the budget of the others, usd": max(outcome.over_usd for outcome in outcomes if not outcome.excess_usd),
+        "worst beyond the deadline, s": max(outcome.over_s for outcome in outcomes),
+        "ended": dict(Counter(outcome.reason for outcome in outcomes).most_common()),
+    }
+
+
+def sharing(seed: int, count: int) -> dict[str, Any]:
+    """Requests run together and each alone: how many differ."""
+    together = simulate(seed, range(count))
+    differ = sum(_told(each) != _told(simulate(seed, [each.query.number])[0]) for each in together)
+    return {"queries": count, "at once": TOGETHER, "differ": differ}
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    decision = None if outcome.decision is None else outcome.decision.as_dict()
+    return _rounded({"reason": outcome.reason, "spent": outcome.spent_usd, "decision": decision, "took": outcome.took_s})
+
+
+def _rounded(value: Any) -> Any:
+    """Without times on the loop's own clock, which differ by when a request began, and the floats' last digits."""
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items() if name not in {"deadline", "what"}}
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+@dataclass(slots=True)
+class Instant:
+    """A client that answers at once and counts the CPU time it takes itself."""
+
+    text: str
+    calls: int = 0
+    cpu_s: float = 0.0
+
+    async def ask(self, call: Call) -> Reply:
+        """A different answer per LLM, with the judgements asked for."""
+        await asyncio.sleep(0.001)
+        began = time.process_time()
+        self.calls += 1
+        shown = [line[1:-1] for line in str(call.messages[-1]["content"]).splitlines() if line.startswith("[A")]
+        scores = "\nSCORES: " + " ".join(f"{opaque}=0.50" for opaque in shown) if shown else ""
+        text = f"{call.llm.id} says in layer {bool(shown)}: {self.text}{scores}\nCONFIDENCE: 0.50"
+        reply = Reply(call.llm.id, text, "stop", 400, 300, call.llm.price.cost(400, 300), 1.0)
+        self.cpu_s += time.process_time() - began
+        return reply
+
+    async def stream(self, call: Call) -> Any:
+        """All of it in one chunk."""
+        reply = await self.ask(call)
+        yield Chunk(reply.text, reply=reply)
+
+
+def own_work(seed: int, requests: int, characters: int) -> dict[str, Any]:
+    """CPU milliseconds a request of three, three and one calls takes outside them; pool of 15, answers of so many characters."""
+    candidates, _ = pool(random.Random(seed), 15)
+    options = Options(k=3, max_layers=2, aggregation="synthesise", stop_threshold=1.1, headroom=0.9, weights=Weights(usd=0, second=0))
+    client = Instant("So it is, as we know.\n" * (characters // 22))
+    mixture = Mixture(client, clock)
+    taken_ms = []
+
+    async def go() -> None:
+        for number in range(requests):
+            client.calls, client.cpu_s = 0, 0.0
+            messages = [{"role": "user", "content": f"query {number}: " + "what is it that we want to know? " * 12}]
+            began = time.process_time()
+            await mixture.run(messages, candidates, options, {})
+            taken_ms.append(1000 * (time.process_time() - began - client.cpu_s))
+            if client.calls != 7:
+                raise RuntimeError(f"A request made {client.calls} calls, not 7.")
+
+    drive(go())
+    return {"requests": requests, "characters of an answer": characters, "pool": 15, **_percentiles(taken_ms, "cpu ms")}
+
+
+def latencies(seed: int, requests: int, options: Options, *, slow: bool, learned: bool) -> tuple[list[float], list[float]]:
+    """Latencies and costs of so many requests on one pool of eight, one after the other; the LLM with the highest prior is the slow one.
+
+    learned: expected latencies follow what is answered, as in serving, over WARM requests before the slowdown and all through it.
+    """
+    dice = random.Random(f"{seed} slowdown")
+    candidates, usual = pool(dice, 8, broken=0.0)
+    candidates = tuple(replace(each, latency_s=usual[each.llm.id].latency_s * math.exp(0.5 * SPREAD**2)) for each in candidates)
+    best = max(candidates, key=lambda each: each.prior).llm.id
+    slowed = {**usual, best: replace(usual[best], latency_s=SLOWER * usual[best].latency_s)} if slow else usual
+    world = World(seed)
+    mixture, experience = Mixture(world, clock), Experience()
+    took_s, usd = [], []
+
+    async def go() -> None:
+        for number in range(-WARM if learned else 0, requests):
+            dice = random.Random(f"{seed} prior {number}")
+            asked = [replace(each, prior=min(0.95, max(0.05, each.prior + dice.gauss(0.0, 0.15)))) for each in candidates]
+            if learned:
+                known = [experience.candidate(each.llm, each.prior, 0) for each in asked]
+                asked = [old if new.latency_s is None else new for new, old in zip(known, asked, strict=True)]
+            characters = usual if number < 0 else slowed
+            done = await ask(
+                world, mixture, Query(number, tuple(asked), characters, options, bool(number % 2), deadline_s=120.0, faults=False)
+            )
+            if learned and done.decision is not None:
+                experience.note(run for layer in done.decision.layers for run in layer.runs)
+            if number >= 0:
+                took_s.append(done.took_s)
+                usd.append(done.spent_usd)
+
+    drive(go())
+    return took_s, usd
+
+
+def stragglers(seed: int, pools: int, requests: int) -> list[dict[str, Any]]:
+    """Latency without and with the slow endpoint, over so many requests on each of several pools."""
+    patient, alone, hurried = Options(), Options(standby=0), Options(weights=Weights(second=0.02))
+    rows = []
+    for name, options, learned in (
+        ("mixture", patient, False),
+        ("mixture, nobody stands by", alone, False),
+        ("mixture, latencies followed", patient, True),
+        ("mixture, latencies followed, a second worth 0.02", hurried, True),
+        ("one LLM", patient.as_single(), False),
+        ("one LLM, nobody stands by", alone.as_single(), False),
+        ("one LLM, latencies followed", patient.as_single(), True),
+    ):
+        usual = [latencies(seed + at, requests, options, slow=False, learned=learned) for at in range(pools)]
+        slow = [latencies(seed + at, requests, options, slow=True, learned=learned) for at in range(pools)]
+        usual_PR, slow_PR = np.array([taken for taken, _ in usual]), np.array([taken for taken, _ in slow])
+        rows.append(
+            {
+                "what": name,
+                "p50 s": [float(np.median(usual_PR)), float(np.median(slow_PR))],
+                "p99 s": [float(np.percentile(usual_PR, 99)), float(np.percentile(slow_PR, 99))],
+                "p99 ratio": _ratio(usual_PR, slow_PR),
+                "cost ratio": float(np.mean([usd for _, usd in slow]) / np.mean([usd for _, usd in usual])),
+            }
+        )
+    return rows
+
+
+def _percentiles(values: Sequence[float], unit: str) -> dict[str, Any]:
+    """p50, p99 and mean with 95 % bootstrap intervals."""
+    found = np.asarray(values)
+    draws = found[np.random.default_rng(0).integers(0, len(found), size=(RESAMPLES, len(found)))]
+    figures = {"p50": (np.median(found), np.median(draws, axis=1)), "p99": (np.percentile(found, 99), np.percentile(draws, 99, axis=1))}
+    figures["mean"] = (found.mean(), draws.mean(axis=1))
+    return {f"{name} {unit}": [float(value), *map(float, np.percentile(drawn, [2.5, 97.5]))] for name, (value, drawn) in figures.items()}
+
+
+def _ratio(usual_PR: "NDArray[np.float64]", slow_PR: "NDArray[np.float64]") -> list[float]:
+    """p99 of `slow_PR` over p99 of `usual_PR` (pools, requests), with a 95 % bootstrap interval over pools, paired."""
+    both = np.stack([usual_PR, slow_PR])
+    draws = np.random.default_rng(0).integers(0, both.shape[1], size=(RESAMPLES, both.shape[1]))
+    p99 = np.array([np.percentile(both[:, drawn].reshape(2, -1), 99, axis=1) for drawn in draws])
+    found = np.percentile(both.reshape(2, -1), 99, axis=1)
+    return [float(found[1] / found[0]), *map(float, np.percentile(p99[:, 1] / p99[:, 0], [2.5, 97.5]))]
+
+
+def replays(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many decisions come to something else when decided again from their records, as JSON."""
+    decided = [outcome.decision for outcome in outcomes if outcome.decision is not None]
+    records = [Decision.from_dict(json.loads(json.dumps(decision.as_dict()))) for decision in decided]
+    return {"decisions": len(records), "differ": sum(bool(differences(record)) for record in records)}
+
+
+def table(found: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    held = found["limits"]
+    lines = ["| limit | found |", "|---|---|"]
+    lines += [f"| {name} | {_cell(value)} |" for name, value in held.items() if name not in {"violations", "ended"}]
+    lines += [f"| violations | {json.dumps(held['violations']) if held['violations'] else '0'} |"]
+    for name in ("sharing", "replays"):
+        lines.append(f"| {name} | {', '.join(f'{key} {value}' for key, value in found[name].items())} |")
+    lines += ["", "| ended | requests |", "|---|---|", *(f"| {reason} | {count} |" for reason, count in held["ended"].items())]
+    columns = list(found["own work"][0])
+    lines += ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines += [f"| {' | '.join(_cell(row[column]) for column in columns)} |" for row in found["own work"]]
+    lines += ["", "| one endpoint ten times slower | p50 s | p99 s | p99 ratio | cost ratio |", "|---|---|---|---|---|"]
+    for row in found["stragglers"]:
+        moved = (f"{row[name][0]:.2f} → {row[name][1]:.2f}" for name in ("p50 s", "p99 s"))
+        lines.append(f"| {row['what']} | {' | '.join(moved)} | {_cell(row['p99 ratio'])} | {row['cost ratio']:.2f} |")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{value[0]:.2f} [{value[1]:.2f}, {value[2]:.2f}]"
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def failed(found: dict[str, Any]) -> list[str]:
+    """The bars that were missed."""
+    missed = [f"{count} x {name}" for name, count in found["limits"]["violations"].items()]
+    missed += [f"{name}: {found[name]['differ']} differ" for name in ("sharing", "replays") if found[name]["differ"]]
+    missed += [f"{row['mean cpu ms'][0]:.1f} ms CPU" for row in found["own work"] if row["mean cpu ms"][0] > CPU_BAR_MS]
+    missed += [
+        f"{row['what']}: p99 ratio {row['p99 ratio'][0]:.2f}"
+        for row in found["stragglers"]
+        if row["what"] in AT_THE_BAR and row["p99 ratio"][0] > P99_BAR
+    ]
+    return missed
+
+
+def main() -> None:
+    """Simulates, measures, prints, writes; exit code 1 where a limit was passed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--queries", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pools", type=int, default=12, help="of the slow endpoint's part, each with its own requests")
+    parser.add_argument("--requests", type=int, default=200, help="a pool")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    began = time.process_time()
+    outcomes = simulate(arguments.seed, range(arguments.queries))
+    found: dict[str, Any] = {
+        "limits": limits(outcomes),
+        "sharing": sharing(arguments.seed, min(500, arguments.queries)),
+        "replays": replays(outcomes[:3000]),
+        "own work": [own_work(arguments.seed, 300, characters) for characters in (300, 1200, 6000)],
+        "stragglers": stragglers(arguments.seed, arguments.pools, arguments.requests),
+    }
+    found["missed"] = failed(found)
+    found["cpu_s"] = round(time.process_time() - began, 1)
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "table.md").write_text(table(found) + "\n", encoding="utf-8")
+        (arguments.out / "results.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    machine.report(found)
+    sys.exit(bool(found["missed"]))
+
+
+if __name__ == "__main__":
+    main()
