@@ -115,6 +115,19 @@ class Options:
         """JSON-ready; sets are sorted lists."""
         return {each.name: _jsonable(getattr(self, each.name)) for each in fields(self)}
 
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> "Options":
+        """The options `as_dict` wrote; fields it does not know are an error (TypeError)."""
+        read = dict(tree)
+        for name in ("data_policy", "capabilities", "unassessed"):
+            if isinstance(read.get(name), list):
+                read[name] = frozenset(read[name])
+        if isinstance(weights := read.get("weights"), Mapping):
+            read["weights"] = Weights(**weights)
+        if isinstance(rule := read.get("posterior"), Mapping):
+            read["posterior"] = Evidence(**rule) if "base" in rule else Published(**{name: tuple(part) for name, part in rule.items()})
+        return cls(**read)
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:

@@ -5,7 +5,7 @@ import json
 import math
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from mixture import errors
@@ -136,16 +136,8 @@ def _failure(failure: Failure) -> LLMFailed:
 
 
 def _options(tree: Mapping[str, Any]) -> Options:
-    """The options that `Options.as_dict` wrote."""
-    usual, found = Options(), dict(tree)
-    for each in fields(Options):
-        value, default = found.get(each.name), getattr(usual, each.name)
-        if isinstance(value, dict) and is_dataclass(default) and not isinstance(default, type):
-            found[each.name] = replace(default, **{name: tuple(part) if isinstance(part, list) else part for name, part in value.items()})
-        elif isinstance(value, list):
-            found[each.name] = frozenset(value)
     try:
-        return Options(**found)
+        return Options.from_dict(tree)
     except TypeError as exc:
         raise CannotReplay(
             f"The record's options are not this version's: {exc}.", next_step="Replay with the version that wrote it."

@@ -1,10 +1,13 @@
 """What a request may change of the operator's settings."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mixture.options import Options, OptionsRefused, Weights, Wishes, narrow
+from mixture.posterior import Evidence
 
 counts = st.integers(1, 9)
 amounts = st.none() | st.floats(0, 100)
@@ -73,3 +76,11 @@ def test_negative_weights_are_refused() -> None:
     """Nobody is paid for waiting."""
     with pytest.raises(OptionsRefused, match="negative"):
         Weights(second=-1)
+
+
+@pytest.mark.parametrize(
+    "options", [Options(), Options(deepen="widen", posterior=Evidence(base=0.5), data_policy=frozenset({"local"}), budget_usd=0.1)]
+)
+def test_options_come_back_from_their_record(options: Options) -> None:
+    """What a decision recorded can be decided with again."""
+    assert Options.from_dict(json.loads(json.dumps(options.as_dict()))) == options
