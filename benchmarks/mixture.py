@@ -31,7 +31,7 @@ from mixture.posterior import Evidence, Heard, Posterior, Published
 from mixture.ranking import Candidate
 from pipelines import embeddings, params, train
 from pipelines.dataset import Dataset
-from pipelines.posterior import Episode, fit
+from pipelines.posterior import Episode, fit, partly
 from scorer import calibration, metrics, training
 from scorer.errors import RouteMoAError
 
@@ -50,7 +50,6 @@ PRICES = (
     0.016,
     0.018,
 )  # of a call of mean cost, in right answers: what is chosen among
-ASKED = 6  # answers an episode holds at most
 
 
 def scored(data: Dataset, queries_QD: Floats, plan: training.Plan) -> Floats:
@@ -72,23 +71,17 @@ def scored(data: Dataset, queries_QD: Floats, plan: training.Plan) -> Floats:
     return priors_QL
 
 
-def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LLM], *, repeats: int = 2) -> list[Episode]:
-    """`repeats` a question: one to ASKED of its LLMs, those with high priors more often."""
-    dice = np.random.default_rng(0)
+def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LLM]) -> list[Episode]:
+    """What is known of each question's answers, all of them."""
     families = {llm.id: Candidate(llm, 0.0).family for llm in llms}
     found = []
     for question, priors_L in zip(questions, priors_QL, strict=True):
-        chances_L = np.log(priors_L) - np.log1p(-priors_L)
-        for _ in range(repeats):
-            order = np.argsort(-(chances_L + 0.5 * dice.gumbel(size=len(chances_L))))[: dice.integers(1, ASKED + 1)]
-            asked = {llms[at].id: float(priors_L[at]) for at in order if llms[at].id in question.said}
-            if asked:
-                said = says({llm: question.said[llm].text for llm in asked})
-                heard = {
-                    llm: Heard(prior, said[llm], families[llm], mean_logprob=question.said[llm].mean_logprob)
-                    for llm, prior in asked.items()
-                }
-                found.append(Episode(heard, {llm: question.labels[llm] for llm in asked}))
+        priors = {llm.id: float(prior) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.said}
+        short = says({llm: question.said[llm].text for llm in priors})
+        heard = {
+            llm: Heard(prior, short[llm], families[llm], mean_logprob=question.said[llm].mean_logprob) for llm, prior in priors.items()
+        }
+        found.append(Episode(heard, {llm: question.labels[llm] for llm in heard}))
     return found
 
 
@@ -169,7 +162,7 @@ def main() -> None:
         taken_Q = np.isin(data.splits_Q, names)
         return [question for question, take in zip(recorded.questions, taken_Q, strict=True) if take], priors_QL[taken_Q]
 
-    evidence = fit(episodes(*part("train"), llms))
+    evidence = fit(partly(episodes(*part("train"), llms)))
     usd = choose_price(*part("calibration", "validation"), llms, evidence, given.calls)
     asked, asked_QL = part("test")
     means_L = np.nanmean(data.take("train").labels_QL, axis=0)

@@ -21,7 +21,7 @@ from benchmarks.compositions import OURS, RUN_ON, SINGLE, systems
 from benchmarks.mixture import episodes
 from benchmarks.replay import Question, Said, calls, cost, quality, replay
 from mixture.llm import LLM, Decoding, Price
-from pipelines.posterior import fit
+from pipelines.posterior import fit, partly
 from scorer import metrics
 from scorer.weights import sigmoid
 
@@ -67,7 +67,7 @@ def simulate(count: int, llms: int, world: World, seed: int) -> tuple[list[Quest
 def rows(llms: int, world: World, count: int, usd: float) -> list[str]:
     """One Markdown row a system."""
     seen, seen_QL, pool = simulate(400, llms, world, seed=0)
-    evidence = fit(episodes(seen, seen_QL, pool))
+    evidence = fit(partly(episodes(seen, seen_QL, pool)))
     asked, asked_QL, _ = simulate(count, llms, world, seed=1)
     means_L = np.mean([[each.labels[llm.id] for llm in pool] for each in seen], axis=0)
     compared = {each.name: each for each in systems(asked_QL, means_L, pool, evidence, usd)}

@@ -45,7 +45,9 @@ def write_dataset(home: Path, queries: int, llms: int) -> None:
     scores = (dice.random((queries, llms)) < rates[topics]).astype(float)
     rows = [(ids[query], f"llm-{llm}", scores[query, llm]) for query in range(queries) for llm in range(llms)]
     labels = pd.DataFrame(rows, columns=["query_id", "llm", "score"]).assign(grader="exact", grader_version="1")
-    answers = labels[["query_id", "llm"]].assign(input_tokens=50.0, output_tokens=20.0, cost_usd=1e-5, latency_s=1.0, mean_logprob=-0.5)
+    answers = labels[["query_id", "llm"]].assign(
+        input_tokens=50.0, output_tokens=20.0, cost_usd=1e-5, latency_s=1.0, mean_logprob=-0.5, said=None
+    )
     splits = np.array(["train"] * 11 + ["calibration"] * 2 + ["validation"] * 3 + ["test"] * 4)[np.arange(queries) % 20]
     assembled = assemble.Assembled(
         queries=table,

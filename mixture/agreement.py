@@ -51,10 +51,14 @@ def _number(digits: str) -> str:
 
 
 def said(texts: Mapping[str, str]) -> dict[str, str | None]:
-    """Each LLM's final answer in normal form, None for prose; 'B. Paris' says 'b' where another answer is just 'B'."""
-    found = {llm: short_answer(text) for llm, text in texts.items()}
-    letters = {short for short in found.values() if short is not None and re.fullmatch("[a-j]", short)}
-    return {llm: _letter(short, letters) for llm, short in found.items()}
+    """Each LLM's final answer in normal form, None for prose."""
+    return alike({llm: short_answer(text) for llm, text in texts.items()})
+
+
+def alike(shorts: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Short answers to one query, equal where they mean the same choice: 'b. paris' is 'b' where another is just 'b'."""
+    letters = {short for short in shorts.values() if short is not None and re.fullmatch("[a-j]", short)}
+    return {llm: _letter(short, letters) for llm, short in shorts.items()}
 
 
 def _letter(short: str | None, letters: set[str]) -> str | None:

@@ -13,7 +13,9 @@ from typing import Any
 import pandas as pd
 from rich.progress import track
 
+from mixture.agreement import short_answer
 from mixture.llm import LLM
+from mixture.ranking import Candidate
 from pipelines import near_duplicates, params, tables
 from pipelines.dataset import ANSWERS_META, SPLITS, RosterLLM, write_roster
 from pipelines.errors import PipelineError
@@ -105,11 +107,14 @@ def one_label_each(labels: pd.DataFrame, queries: pd.DataFrame) -> pd.DataFrame:
 
 
 def priced(answers: pd.DataFrame, llm: LLM) -> pd.DataFrame:
-    """ANSWERS_META of one LLM: means over its samples, at the pool's current price; failed calls left out."""
+    """ANSWERS_META of one LLM: means over its samples, at the pool's current price, and what the first says; failed calls left out."""
     usable = answers[answers["error"].isna()]
+    first = usable.sort_values("sample").drop_duplicates("query_id").set_index("query_id")["text"]
     means = usable.groupby("query_id", as_index=False)[["input_tokens", "output_tokens", "latency_s", "mean_logprob"]].mean()
     cost = (means["input_tokens"] * llm.price.input + means["output_tokens"] * llm.price.output) / 1e6
-    priced_means: pd.DataFrame = means.assign(llm=llm.id, cost_usd=cost)[ANSWERS_META.names]
+    priced_means: pd.DataFrame = means.assign(
+        llm=llm.id, cost_usd=cost, said=pd.Series(means["query_id"].map(first).map(short_answer), dtype=object)
+    )[ANSWERS_META.names]
     return priced_means
 
 
@@ -140,7 +145,10 @@ def assemble(
         labels=one_label_each(pd.concat([kept[llm.id] for llm in roster], ignore_index=True), queries),
         answers=all_meta[all_meta["query_id"].isin(known)].sort_values(["query_id", "llm"], ignore_index=True),
         splits=splits(queries, settings, given).sort_index().reset_index(),
-        roster=tuple(RosterLLM(llm.id, llm.name, llm.status, llm.price.input, llm.price.output, llm.joins) for llm in roster),
+        roster=tuple(
+            RosterLLM(llm.id, llm.name, llm.status, llm.price.input, llm.price.output, llm.joins, Candidate(llm, 0.0).family)
+            for llm in roster
+        ),
         unlabelled=tuple(llm.id for llm in llms if not len(kept[llm.id])),
     )
 

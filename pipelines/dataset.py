@@ -24,13 +24,17 @@ ANSWERS_META = pa.schema(
         ("cost_usd", pa.float64()),  # tokens at the pool's current prices
         ("latency_s", pa.float64()),
         ("mean_logprob", pa.float64()),
+        ("said", pa.string()),  # the first sample's final answer in normal form, null for prose (`mixture.agreement`)
     ]
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RosterLLM:
-    """One column of the dataset, as the pool had it when it was assembled: prices are USD per million tokens, `joins` whole or row."""
+    """One column of the dataset, as the pool had it when it was assembled.
+
+    Prices are USD per million tokens; `joins` whole or row; `family`: equal for LLMs on the same weights.
+    """
 
     id: str
     name: str
@@ -38,6 +42,7 @@ class RosterLLM:
     input_price: float
     output_price: float
     joins: Joins = "whole"
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,13 @@ def load(folder: Path = Path("build/dataset")) -> Dataset:
         logprob_QL=_grid(meta, "mean_logprob", rows, columns),
         splits_Q=splits.set_index("query_id")["split"].reindex(rows).to_numpy(dtype=np.str_),
     )
+
+
+def said(folder: Path = Path("build/dataset")) -> dict[tuple[str, str], tuple[str | None, float | None]]:
+    """(query_id, llm) -> the final answer in normal form and its tokens' mean log-probability, None where unknown. Raises TableRefused."""
+    meta = tables.read(folder / "answers_meta.parquet", ANSWERS_META)
+    columns = (meta[name].astype(object).where(meta[name].notna(), None) for name in ("said", "mean_logprob"))
+    return dict(zip(zip(meta["query_id"], meta["llm"], strict=True), zip(*columns, strict=True), strict=True))
 
 
 def _grid(long: pd.DataFrame, value: str, rows: "pd.Index[Any]", columns: "pd.Index[Any]") -> NDArray[np.float64]:

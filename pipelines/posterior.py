@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
+from mixture.agreement import alike
 from mixture.outlook import repeats
 from mixture.posterior import Evidence, Heard, key, log_odds
+from pipelines.dataset import Dataset
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -28,6 +30,39 @@ class Episode:
 
     heard: Mapping[str, Heard]
     labels: Mapping[str, float]
+
+
+def episodes(
+    data: Dataset, scores_QL: NDArray[np.floating], said: Mapping[tuple[str, str], tuple[str | None, float | None]]
+) -> list[Episode]:
+    """The labelled and answered queries of `data` with the scorer's scores as priors; `said` as `pipelines.dataset.said` gives it."""
+    found = []
+    for at, query_id in enumerate(data.queries["query_id"]):
+        known = [
+            (llm, place) for place, llm in enumerate(data.llms) if (query_id, llm.id) in said and not np.isnan(data.labels_QL[at, place])
+        ]
+        shorts = alike({llm.id: said[query_id, llm.id][0] for llm, _ in known})
+        heard = {
+            llm.id: Heard(float(scores_QL[at, place]), shorts[llm.id], llm.family or llm.id, mean_logprob=said[query_id, llm.id][1])
+            for llm, place in known
+        }
+        if heard:
+            found.append(Episode(heard, {llm.id: float(data.labels_QL[at, place]) for llm, place in known}))
+    return found
+
+
+def partly(whole: Sequence[Episode], *, repeats: int = 2, most: int = 6, seed: int = 0) -> list[Episode]:
+    """`repeats` of each episode with only one to `most` of its LLMs, those with high priors more often: what a mixture sees on its way."""
+    dice = np.random.default_rng(seed)
+    found = []
+    for episode in whole:
+        llms = list(episode.heard)
+        chances = np.array([log_odds(episode.heard[llm].prior) for llm in llms])
+        for _ in range(repeats):
+            order = np.argsort(-(chances + 0.5 * dice.gumbel(size=len(llms))))[: dice.integers(1, most + 1)]
+            heard = {llms[at]: episode.heard[llms[at]] for at in order}
+            found.append(Episode(heard, {llm: episode.labels[llm] for llm in heard}))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

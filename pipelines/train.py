@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines import dataset, embeddings, params
+from mixture.posterior import Evidence
+from pipelines import dataset, embeddings, params, posterior
 from pipelines.dataset import Dataset
 from pipelines.params import Train
 from scorer.errors import RouteMoAError, TrainingError
@@ -75,8 +76,10 @@ def run(home: Path = Path()) -> dict[str, Any]:
     logits_CL = trained.weights.logits(held_QD[~chosen])
     calibrated = calibration.fit(logits_CL, parts.calibration.labels_QL)
     weights, calibrated, rows = with_rows(trained.weights, calibrated, whole, by_row, embed)
-    judged = _labelled(beside(whole, by_row).take("validation"))
-    scores_VL = calibrated.probabilities(weights.logits(embed(judged)))
+    held = _labelled(beside(whole, by_row).take("calibration", "validation"))
+    scores_HL = calibrated.probabilities(weights.logits(embed(held)))
+    evidence = answers_weighed(home, held, scores_HL)
+    judged, scores_VL = held.take("validation"), scores_HL[held.splits_Q == "validation"]
     figures = {
         "best_epoch": float(trained.best_epoch),
         "validation_loss": min(epoch.validation for epoch in trained.history),
@@ -85,7 +88,7 @@ def run(home: Path = Path()) -> dict[str, Any]:
         "training_queries": float(len(parts.train.queries)),
         "training_labels": float((~np.isnan(parts.train.labels_QL)).sum()),
     }
-    manifest = write_artifact(home, parts, encoder, weights=weights, calibration=calibrated, figures=figures)
+    manifest = write_artifact(home, parts, encoder, weights=weights, calibration=calibrated, evidence=evidence, figures=figures)
     report = {
         **figures,
         "cpu_s": {"head": round(trained.cpu_s, 3), "all": round(time.process_time() - began, 3)},
@@ -97,6 +100,12 @@ def run(home: Path = Path()) -> dict[str, Any]:
     }
     (home / TRAIN).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return report
+
+
+def answers_weighed(home: Path, held: Dataset, scores_HL: Floats) -> Evidence:
+    """How this pool's answers are weighed in a mixture, fitted on queries whose labels the scorer did not learn from."""
+    answered = posterior.episodes(held, scores_HL, dataset.said(home / DATASET))
+    return posterior.fit(posterior.partly(answered)) if answered else Evidence()
 
 
 def apart(data: Dataset, min_labels: int) -> tuple[Dataset, Dataset]:
@@ -196,7 +205,14 @@ def plan_of(settings: Train) -> "Plan":
 
 
 def write_artifact(
-    home: Path, parts: Parts, encoder: "Encoder", *, weights: "Weights", calibration: "Calibration", figures: dict[str, float]
+    home: Path,
+    parts: Parts,
+    encoder: "Encoder",
+    *,
+    weights: "Weights",
+    calibration: "Calibration",
+    evidence: Evidence,
+    figures: dict[str, float],
 ) -> "Manifest":
     """build/scorer; its drift profile holds the queries as a server embeds them (int8), or serving itself would look like drift."""
     from scorer import artifact, export, runtime
@@ -230,6 +246,7 @@ def write_artifact(
         exported=exported,
         weights=weights,
         calibration=calibration,
+        answers=asdict(evidence),
         profile=profile,
         encoder={"name": name, "fingerprint": encoder.fingerprint(), "max_tokens": encoder.max_tokens, "dims": encoder.dims},
         data_hash=data_hash(home / DATASET),

@@ -50,6 +50,7 @@ def check(folder: Path, manifest: Manifest) -> None:
     read_roster(folder, manifest)
     read_weights(folder, manifest)
     read_calibration(folder, manifest)
+    read_answers(folder)
     read_reference(folder, manifest)
     parse(folder / artifact.TOKENIZER)
     for name in artifact.ENCODERS.values():
@@ -104,6 +105,15 @@ def read_calibration(folder: Path, manifest: Manifest) -> Calibration:
     if not (np.isfinite(slope_L).all() and np.isfinite(intercept_L).all() and (slope_L >= 0).all()):
         raise ArtifactRefused(f"{path}: a slope is negative or a number not finite.", next_step=NEXT)
     return Calibration(slope_L, intercept_L)
+
+
+def read_answers(folder: Path) -> dict[str, float]:
+    """calibration.json: how the pool's answers are weighed, constants by name; none in an artifact that was written without them."""
+    path = folder / artifact.CALIBRATION
+    found = parse(path).get("answers", {})
+    if not isinstance(found, dict) or not all(type(value) in (int, float) and np.isfinite(value) for value in found.values()):
+        raise ArtifactRefused(f"{path}: answers must be finite numbers by name, found {found!r}.", next_step=NEXT)
+    return {name: float(value) for name, value in found.items()}
 
 
 def read_reference(folder: Path, manifest: Manifest) -> dict[str, Any]:

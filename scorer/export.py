@@ -92,6 +92,7 @@ def write(
     exported: Path,
     weights: Weights,
     calibration: Calibration,
+    answers: Mapping[str, float] | None = None,
     profile: Profile,
     encoder: Mapping[str, Any],
     data_hash: str = "",
@@ -115,7 +116,8 @@ def write(
         )
         (made / artifact.WEIGHTS).chmod(0o644)  # safetensors writes 0600: a server under another user could not read it
         fitted = zip(weights.roster, calibration.slope_L.tolist(), calibration.intercept_L.tolist(), strict=True)
-        _write_json(made / artifact.CALIBRATION, {"llms": {llm: {"slope": slope, "intercept": start} for llm, slope, start in fitted}})
+        fits = {"llms": {llm: {"slope": slope, "intercept": start} for llm, slope, start in fitted}, "answers": dict(answers or {})}
+        _write_json(made / artifact.CALIBRATION, fits)
         _write_json(made / artifact.ROSTER, {"llms": list(weights.roster)})
         _write_arrays(made / artifact.REFERENCE, profile.arrays())
         artifact.write_manifest(

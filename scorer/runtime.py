@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -56,8 +56,18 @@ class RuntimeScorer:
     The embeddings and scores of the last `cache` distinct texts are kept (by hash: no text stays in memory).
     """
 
-    def __init__(self, manifest: Manifest, encoder: OnnxEncoder, weights: Weights, calibration: Calibration, *, cache: int = 4096) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        encoder: OnnxEncoder,
+        weights: Weights,
+        calibration: Calibration,
+        *,
+        answers: Mapping[str, float] | None = None,
+        cache: int = 4096,
+    ) -> None:
         self.manifest = manifest
+        self.answers = dict(answers or {})  # constants of `mixture.posterior.Evidence`, none in an artifact without them
         self._encoder = encoder
         self._weights = weights
         self._calibration = calibration
@@ -112,6 +122,7 @@ def load(folder: Path, *, precision: Precision = "int8", threads: int = 1, cache
         load_encoder(folder, manifest, precision=precision, threads=threads),
         contents.read_weights(folder, manifest),
         contents.read_calibration(folder, manifest),
+        answers=contents.read_answers(folder),
         cache=cache,
     )
     _warm_up(folder, scorer)

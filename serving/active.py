@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mixture.posterior import Evidence
 from scorer.errors import ArtifactRefused
 from scorer.runtime import Precision, RuntimeScorer, load
 
@@ -27,10 +28,11 @@ class Published(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """One loaded scorer version; a request takes it once and uses nothing else."""
+    """One loaded scorer version; a request takes it once and uses nothing else. evidence: how its pool's answers are weighed."""
 
     version: str
     scorer: RuntimeScorer
+    evidence: Evidence
     published_at: str
     loaded_at: float
 
@@ -61,4 +63,8 @@ def read(current: Path, *, precision: Precision = "int8") -> Active:
     if not PLAIN_NAME.fullmatch(published.folder):
         raise ArtifactRefused(f"{current}: folder {published.folder!r} is not a plain name.", next_step=PUBLISH)
     scorer = load(current.parent / published.folder, precision=precision)
-    return Active(published.version, scorer, published.published_at, time.time())
+    try:
+        evidence = Evidence(**scorer.answers)
+    except TypeError as exc:
+        raise ArtifactRefused(f"{published.folder}/calibration.json: {exc}.", next_step=PUBLISH) from exc
+    return Active(published.version, scorer, evidence, published.published_at, time.time())

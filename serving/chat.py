@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from mixture.demand import worst_case_usd
 from mixture.errors import NoAnswer
 from mixture.options import narrow
+from mixture.posterior import Evidence
 from scorer.errors import RouteMoAError
 from serving.body import read, unless_disconnected
 from serving.completion import Completion
@@ -62,7 +63,7 @@ async def choose(state: State, chat: ChatRequest, written: Mapping[str, Any]) ->
     llm = next((llm for llm in state.llms.llms if llm.id == chat.model and why_not(llm) is None), None)
     if llm is None:
         raise model_unknown(state, chat.model)
-    operator = state.settings.mixture.options()
+    operator = state.settings.mixture.options(Evidence())  # one LLM: nothing is weighed
     options = narrow(operator, chat.routemoa.wishes(operator, time.monotonic()))
     if options.data_policy is not None and not options.data_policy & llm.data_policy:
         tags = ", ".join(sorted(options.data_policy)) or "none"

@@ -101,7 +101,7 @@ def why_not(llm: LLM | None) -> str | None:
 
 def _options(state: State, chat: ChatRequest, messages: Sequence[Message], asked: Mapping[str, Any]) -> Options:
     """The operator's, narrowed by the request; one LLM where the request or its virtual model wants one."""
-    operator = state.settings.mixture.options()
+    operator = state.settings.mixture.options(state.active.evidence)
     wishes = chat.routemoa.wishes(operator, time.monotonic())
     options = narrow(operator, replace(wishes, capabilities=demand.abilities(messages, asked)))
     return options.as_single() if chat.model == SINGLE or demand.one_llm_only(messages, asked) else options

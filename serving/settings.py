@@ -6,7 +6,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 
-from mixture.options import Aggregation, Options, Order, Weights
+from mixture.options import Aggregation, Deepening, Options, Order, Weights
+from mixture.posterior import Evidence, Published
 from registry.settings import Settings as HostSettings
 from scorer.runtime import Precision
 
@@ -16,21 +17,32 @@ class Mixture(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    k: int = Field(default=3, ge=1, le=16)
-    max_layers: int = Field(default=3, ge=1, le=8)
+    deepen: Deepening = "widen"
+    k: int = Field(default=1, ge=1, le=16, description="LLMs asked at once; 3 for the paper's layers")
+    max_layers: int = Field(default=5, ge=1, le=16, description="times that LLMs are asked; 3 for the paper's layers")
     aggregation: Aggregation = "auto"
     ranking: Order = "value"
     quality: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     usd: float = Field(default=10.0, ge=0, allow_inf_nan=False)
     second: float = Field(default=0.002, ge=0, allow_inf_nan=False)
     stop_threshold: float = Field(default=0.85, ge=0, le=1)
+    headroom: float = Field(default=0.0, ge=0, le=1, description="share of failures that a synthesis or a refining layer mends")
     budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     deadline_s: float = Field(default=120.0, gt=0, allow_inf_nan=False)
     data_policy: frozenset[str] | None = None
 
-    def options(self) -> Options:
-        """For a request that starts now."""
+    def options(self, evidence: Evidence) -> Options:
+        """For a request that starts now, answered by a pool whose answers are weighed by `evidence`.
+
+        Refining is the paper's: its judges and its posterior. Widening asks for no assessment that no one has shown to tell anything.
+        """
+        refine = self.deepen == "refine"
         return Options(
+            deepen=self.deepen,
+            posterior=Published() if refine else evidence,
+            self_assessment=refine or evidence.self_score != 0,
+            cross_assessment=refine,
+            headroom=self.headroom,
             k=self.k,
             max_layers=self.max_layers,
             aggregation=self.aggregation,

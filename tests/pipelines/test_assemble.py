@@ -65,7 +65,7 @@ def test_the_dataset_reads_back_as_arrays(tmp_path: Path) -> None:
     assemble.write(assembled(), tmp_path)
     loaded = dataset.load(tmp_path)
     assert loaded.roster == ("b-llm", "a-llm")
-    assert loaded.llms[1] == dataset.RosterLLM("a-llm", "A", "candidate", 10.0, 20.0)
+    assert loaded.llms[1] == dataset.RosterLLM("a-llm", "A", "candidate", 10.0, 20.0, family="a-llm")
     assert loaded.labels_QL.shape == (200, 2)
     np.testing.assert_array_equal(loaded.labels_QL[:3], [[1, np.nan], [0, 0.5], [np.nan, np.nan]])
     np.testing.assert_allclose(loaded.cost_QL[:3], [[200e-6, np.nan], [200e-6, np.nan], [np.nan, np.nan]])
@@ -199,3 +199,10 @@ def test_who_joins_by_row_comes_last_and_is_marked(tmp_path: Path) -> None:
     loaded = dataset.load(tmp_path)
     assert [(llm.id, llm.joins) for llm in loaded.llms] == [("a-llm", "whole"), ("b-llm", "row")]
     assert loaded.labels_QL[1].tolist() == [0.5, 0.0]
+
+
+def test_what_each_llm_says_can_be_compared(tmp_path: Path) -> None:
+    """The first sample's final answer in normal form stands beside its log-probability."""
+    assemble.write(assembled(), tmp_path)
+    said = dataset.said(tmp_path)
+    assert said == {("q0000", "b-llm"): ("1", -0.2), ("q0001", "b-llm"): ("1", -0.2)}

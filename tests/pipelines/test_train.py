@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mixture.posterior import Evidence, Heard
 from pipelines import dataset, embeddings, train
 from pipelines.errors import ParamsRefused, TableRefused
 from scorer import artifact, runtime
@@ -162,3 +163,11 @@ def test_the_packaged_encoder_agrees_with_its_runtime(tmp_path: Path) -> None:
     encoder = train.load_encoder(train.params.load(tmp_path / "params.yaml").train)
     np.testing.assert_allclose(full.queries_QD, encoder.embed(texts), atol=1e-4)
     assert (full.scores_QL.argmax(axis=1) == served.scores_QL.argmax(axis=1)).mean() >= 0.9
+
+
+def test_the_artifact_says_how_the_pools_answers_are_weighed(home: Path) -> None:
+    """The constants are fitted to this pool's held-out answers, and a server reads them."""
+    train.run(home)
+    weighed = Evidence(**runtime.load(home / "build" / "scorer").answers)
+    assert weighed != Evidence()
+    assert weighed.scores({"a": Heard(0.5, "42"), "b": Heard(0.5, "42")})["a"] > weighed.scores({"a": Heard(0.5, "42")})["a"]

@@ -32,7 +32,9 @@ def write_dataset(folder: Path, *, queries: int = 500, seed: int = 0, newcomer: 
         labels_QL[:5, -1] = 1.0
     known = [(ids[query], roster[llm], labels_QL[query, llm]) for query, llm in np.argwhere(~np.isnan(labels_QL))]
     labels = pd.DataFrame(known, columns=["query_id", "llm", "score"]).assign(grader="exact", grader_version="1")
-    answers = labels[["query_id", "llm"]].assign(input_tokens=50.0, output_tokens=20.0, latency_s=1.0, mean_logprob=-0.5)
+    answers = labels[["query_id", "llm"]].assign(
+        input_tokens=50.0, output_tokens=20.0, latency_s=1.0, mean_logprob=-0.5, said=labels["score"].map({1.0: "42", 0.0: "7"})
+    )
     answers["cost_usd"] = answers["llm"].map({llm: 1e-5 * (place + 1) for place, llm in enumerate(roster)})
     splits = np.array(["train", "train", "train", "calibration", "validation", "test", "test"])[np.arange(queries) % 7]
     splits = np.where(made.kinds_Q == 3, "ood", splits)

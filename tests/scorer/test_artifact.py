@@ -150,6 +150,10 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "an empty roster": (edited("roster.json", lambda r: r.update(llms=[])), "distinct ids"),
     "calibration of others": (edited("calibration.json", lambda c: c["llms"].pop("a")), "other LLMs"),
     "a slope that reverses": (edited("calibration.json", lambda c: c["llms"]["a"].update(slope=-1.0)), "slope is negative"),
+    "answers in words": (
+        edited("calibration.json", lambda c: c.update(answers={"base": "1"})),
+        "answers must be finite numbers",
+    ),
     "a slope in words": (edited("calibration.json", lambda c: c["llms"]["a"].update(slope="1")), "needs the numbers"),
     "an endless intercept": (
         lambda f: (
