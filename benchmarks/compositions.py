@@ -38,8 +38,9 @@ def systems(priors_QL: Floats, means_L: Floats, llms: Sequence[LLM], evidence: E
     )
     flat = replace(evidence, prior=0.0, difficulty=0.0)
     overall_QL = np.broadcast_to(means_L, priors_QL.shape)
+    priced = len({Candidate(llm, 0.0).cost_usd for llm in llms}) > 1
     return [
-        System("cheapest", np.broadcast_to(cheap_L, priors_QL.shape), single),
+        *([System("cheapest", np.broadcast_to(cheap_L, priors_QL.shape), single)] if priced else []),
         System("random", dice.random(priors_QL.shape), single),
         System(SINGLE, overall_QL, single),
         System(ROUTED, priors_QL, single),
