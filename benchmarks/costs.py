@@ -136,7 +136,7 @@ class _Sweep:
 
     def area(self, budgets: Values) -> Values:
         """Each test query's quality, averaged over the budgets."""
-        return np.mean([self.quality_WQ[self.within(budget)] for budget in budgets], axis=0)
+        return np.asarray(np.mean([self.quality_WQ[self.within(budget)] for budget in budgets], axis=0))
 
     def curve(self, budgets: Values) -> list[metrics.Point]:
         """Mean cost and quality of the test queries at each budget."""

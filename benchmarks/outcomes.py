@@ -98,7 +98,7 @@ def read(wanted: Recorded) -> Dataset:
 
 def tokens(queries: pd.DataFrame) -> NDArray[np.float64]:
     """About how many tokens each query's text has."""
-    return queries["text"].str.len().to_numpy(dtype=np.float64) / CHARACTERS
+    return np.asarray(queries["text"].str.len(), dtype=np.float64) / CHARACTERS
 
 
 def _paid(
@@ -108,7 +108,8 @@ def _paid(
     input_QL = np.where(np.isnan(grids["input_tokens"]), tokens(queries)[:, None], grids["input_tokens"])
     stated = np.nan if output_tokens is None else output_tokens
     output_QL = np.where(np.isnan(grids["output_tokens"]), stated, grids["output_tokens"])
-    return (input_QL * [price.input for price in priced] + output_QL * [price.output for price in priced]) / 1e6
+    input_L, output_L = (np.array([getattr(price, side) for price in priced]) for side in ("input", "output"))
+    return np.asarray((input_QL * input_L + output_QL * output_L) / 1e6)
 
 
 def own_splits(queries: pd.DataFrame) -> NDArray[np.str_]:
@@ -145,7 +146,7 @@ def _judged(data: Dataset, least: int) -> Dataset:
     """Queries with a label, LLMs with at least `least` training labels, every part filled. Raises TableRefused."""
     keep_L = (~np.isnan(data.take("train").labels_QL)).sum(axis=0) >= least
     data = columns(data, keep_L)
-    data = data.where((~np.isnan(data.labels_QL)).any(axis=1))
+    data = data.where(np.any(~np.isnan(data.labels_QL), axis=1))
     counts = {name: int((data.splits_Q == name).sum()) for name in SHARES}
     if not min(counts.values()):
         raise TableRefused(f"too few labelled queries: {counts}.", next_step="Record more answers, so that each part has some.")

@@ -48,8 +48,8 @@ def of(llms: Iterable[str], listed: Mapping[str, Listed]) -> tuple[Price, ...]:
     found = []
     for llm in llms:
         if llm not in listed:
-            near = difflib.get_close_matches(llm, listed, n=3)
-            next_step = f"Add it to the price file{f' (it has {chr(44).join(near)})' if near else ''}, or leave it out with --llms."
+            near = ", ".join(difflib.get_close_matches(llm, listed, n=3))
+            next_step = f"Add it to the price file{f' (it has {near})' if near else ''}, or leave it out with --without."
             raise PriceUnknown(f"no price is listed for {llm!r}.", next_step=next_step)
         found.append(Price(listed[llm].input, listed[llm].output))
     return tuple(found)

@@ -38,7 +38,7 @@ class System:
 
     def mean(self, figure: Callable[[NDArray[np.floating]], Any]) -> NDArray[np.float64]:
         """`figure` of each seed's scores, averaged over seeds."""
-        return np.mean([figure(scores_QL) for scores_QL in self.scores_SQL], axis=0)
+        return np.asarray(np.mean([figure(scores_QL) for scores_QL in self.scores_SQL], axis=0))
 
 
 def split(data: Dataset) -> dict[str, Dataset]:
@@ -76,8 +76,8 @@ def _known(name: str, parts: dict[str, Dataset], embedded: dict[str, Floats]) ->
 
 
 def _ours(parts: dict[str, Dataset], embedded: dict[str, Floats], plan: training.Plan) -> tuple[str, Rule, float]:
-    known = [_known(name, parts, embedded) for name in ("train", "validation")]
-    made = training.train(parts["train"].roster, *known, plan)
+    known, chosen_by = (_known(name, parts, embedded) for name in ("train", "validation"))
+    made = training.train(parts["train"].roster, known, chosen_by, plan)
     fitted = calibration.fit(made.weights.logits(embedded["calibration"]), parts["calibration"].labels_QL)
     return "", lambda _, queries_QD: fitted.probabilities(made.weights.logits(queries_QD)), made.cpu_s
 
