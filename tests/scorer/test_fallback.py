@@ -30,7 +30,7 @@ def test_kinds_that_teach_nothing_about_each_other_bring_a_fallback(worlds: Modu
     monkeypatch.setattr(fallback, "LEFT_OUT", 4)  # as many as there are kinds
     weights, found = started(worlds)
     assert found is not None
-    assert found.kept < 0.5
+    assert found.kept <= 0.6
     fresh = worlds.world(300, seed=3)
     chosen_Q = replace(weights, fallback=found).logits(fresh.queries_QD).argmax(axis=1)
     assert (chosen_Q == fresh.best_Q).mean() > 0.95
