@@ -92,6 +92,7 @@ class Train(Section):
     softness: float = Field(gt=0)
     pseudo_labels: float = Field(gt=0)
     ridge: float = Field(gt=0)
+    fallback: bool
 
 
 class Evaluate(Section):

@@ -8,7 +8,7 @@
 - `neighbour_distances_Q`: quantiles 0, .01, ... 1 of each held-out query's mean cosine distance to its `neighbours` nearest training
   queries; `neighbours`: that k, a scalar
 
-`scorer.safetensors` holds the float32 arrays of `scorer.weights.Weights`.
+`scorer.safetensors` holds the float32 arrays of `scorer.weights.Weights`, and of its `Fallback` where it has one.
 """
 
 import hashlib
@@ -22,7 +22,8 @@ from typing import Any
 from scorer.errors import ArtifactRefused
 from scorer.strict_json import parse, typed
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # written; read is also 1, whose scorers do not fall back far from what they were trained on
+READABLE = (1, SCHEMA_VERSION)
 MANIFEST = "manifest.json"
 WEIGHTS = "scorer.safetensors"
 ENCODERS = {"fp32": "encoder.onnx", "int8": "encoder.int8.onnx"}
@@ -136,10 +137,9 @@ def read_manifest(folder: Path) -> Manifest:
     """manifest.json in its types; the files it names are not looked at."""
     path = folder / MANIFEST
     written = parse(path)
-    if written.get("schema_version") != SCHEMA_VERSION:
-        raise ArtifactRefused(
-            f"{path}: schema_version {written.get('schema_version')!r}, this code reads {SCHEMA_VERSION}.", next_step=NEXT
-        )
+    version = written.get("schema_version")
+    if type(version) is not int or version not in READABLE:
+        raise ArtifactRefused(f"{path}: schema_version {version!r}, this code reads {' and '.join(map(str, READABLE))}.", next_step=NEXT)
     if set(written) != set(FIELDS):
         raise ArtifactRefused(f"{path}: fields {', '.join(sorted(set(written) ^ set(FIELDS)))} missing or unknown.", next_step=NEXT)
     files = typed(path, written, "files", dict)
@@ -163,6 +163,7 @@ def read_manifest(folder: Path) -> Manifest:
         data_hash=typed(path, written, "data_hash", str),
         git_commit=typed(path, written, "git_commit", str),
         metrics=metrics,
+        schema_version=version,
     )
 
 

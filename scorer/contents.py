@@ -13,7 +13,7 @@ from scorer.artifact import NEXT, Manifest
 from scorer.errors import ArtifactRefused
 from scorer.interface import Floats
 from scorer.strict_json import parse, typed
-from scorer.weights import Calibration, Weights
+from scorer.weights import Calibration, Fallback, Weights
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 SHAPES = {
@@ -25,6 +25,7 @@ SHAPES = {
     "llms_LK": "LK",
     "temperature_L": "L",
 }
+FALLBACK = {"landmarks_MD": "MD", "edge": "1", "kept": "1"}  # all of them or none; artifacts of schema 1 have none
 PROFILE = {
     "queries_RD": "RD",
     "scores_RL": "RL",
@@ -82,13 +83,20 @@ def read_weights(folder: Path, manifest: Manifest) -> Weights:
     except (SafetensorError, ValueError, KeyError, TypeError) as exc:
         raise ArtifactRefused(f"{path}: not a safetensors file ({exc}).", next_step=NEXT) from exc
     sizes = {"D": int(manifest.encoder["dims"]), "L": len(manifest.roster), "1": 1}
-    _check_arrays(path, arrays, SHAPES, sizes)
+    has_fallback = manifest.schema_version > 1 and bool(set(FALLBACK) & set(arrays))
+    _check_arrays(path, arrays, {**SHAPES, **FALLBACK} if has_fallback else SHAPES, sizes)
     if any(array.dtype != np.float32 for array in arrays.values()):
         raise ArtifactRefused(f"{path}: a weight is not float32.", next_step=NEXT)
     if not (arrays["temperature_L"] > 0).all() or not arrays["softness"][0] > 0:
         raise ArtifactRefused(f"{path}: a temperature is not positive.", next_step=NEXT)
+    fallback = None
+    if has_fallback:
+        landmarks_MD, edge, kept = (arrays.pop(name) for name in FALLBACK)
+        if not len(landmarks_MD) or not 0 <= kept[0] <= 1:
+            raise ArtifactRefused(f"{path}: a fallback without landmarks, or one that keeps {kept[0]} (not in 0 to 1).", next_step=NEXT)
+        fallback = Fallback(landmarks_MD, edge=float(edge[0]), kept=float(kept[0]))
     softness = float(arrays.pop("softness")[0])
-    return Weights(roster=manifest.roster, softness=softness, **arrays)
+    return Weights(roster=manifest.roster, softness=softness, fallback=fallback, **arrays)
 
 
 def read_calibration(folder: Path, manifest: Manifest) -> Calibration:

@@ -110,6 +110,9 @@ def write(
             shutil.copyfile(exported / name, made / name)
         arrays = {name: getattr(weights, name) for name in contents.SHAPES if name != "softness"}
         arrays["softness"] = np.array([weights.softness])
+        if weights.fallback is not None:
+            far = weights.fallback
+            arrays |= {"landmarks_MD": far.landmarks_MD, "edge": np.array([far.edge]), "kept": np.array([far.kept])}
         save_file(
             {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()},
             made / artifact.WEIGHTS,

@@ -57,12 +57,12 @@ def starting_weights(roster: tuple[str, ...], queries_QD: Floats, labels_QL: Lab
     )
 
 
-def group_centres(queries_QD: Floats, groups: int, seed: int) -> Floats:
-    """Unit-norm k-means centres, no more than one per eight queries."""
+def group_centres(queries_QD: Floats, groups: int, seed: int, *, starts: int = 2) -> Floats:
+    """Unit-norm k-means centres, no more than one per eight queries; the best of so many starts."""
     from sklearn.cluster import KMeans
 
     groups = max(1, min(groups, len(queries_QD) // 8))
-    return unit(KMeans(groups, n_init=2, random_state=seed).fit(queries_QD).cluster_centers_)
+    return unit(KMeans(groups, n_init=starts, random_state=seed).fit(queries_QD).cluster_centers_)
 
 
 def group_rates(member_QG: Floats, labels_QL: Labels, pseudo_labels: float) -> NDArray[np.float64]:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scorer import fallback
 from scorer.errors import TrainingError
 from scorer.head import Head
 from scorer.interface import Floats
@@ -21,7 +22,8 @@ from scorer.weights import Weights, centred
 class Plan:
     """How to train. positives, negatives: K+, K-; out_group: H; sample_sample: lambda; labels: weight of the cross-entropy.
 
-    temperature: of the cosine between queries. weight_decay: pull back to the start (AdamW: a share lr * decay of the way a step).
+    temperature: of the cosine between queries; sample_llm: weight of that loss; fallback: whether far queries may fall back to what is
+    good overall (`scorer.fallback`). weight_decay: pull back to the start (AdamW: a share lr * decay of the way a step).
     patience: epochs without a better validation loss before stopping.
     """
 
@@ -33,10 +35,12 @@ class Plan:
     positives: int = 3
     negatives: int = 3
     out_group: int = 3
+    sample_llm: float = 1.0
     sample_sample: float = 0.2
     labels: float = 1.0
     temperature: float = 0.1
     patience: int = 8
+    fallback: bool = True
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
 
 
@@ -109,6 +113,10 @@ def train(
                 best, best_weights = history[-1], head.weights()
             elif epoch - best.epoch >= plan.patience:
                 break
+    if plan.fallback:
+        seen, held = ((known.queries_QD, known.labels_QL) for known in (training, validation))
+        far = fallback.fit(best_weights, seen, held, shrinkage=plan.shrinkage, seed=plan.seed)
+        best_weights = replace(best_weights, fallback=far)
     return Trained(best_weights, best.epoch, tuple(history), time.process_time() - began)
 
 
@@ -118,9 +126,9 @@ def group_of(start: Weights, queries_QD: Floats) -> NDArray[np.int64]:
 
 
 def batch_loss(head: Head, queries_BD: Tensor, labels_BL: Tensor, groups_B: Tensor, *, plan: Plan, dice: torch.Generator) -> Tensor:
-    """L = L_sample-LLM + lambda * L_sample-sample + labels * L_label of one batch; `dice` breaks ties between equal labels."""
+    """L = sample_llm * L_sample-LLM + lambda * L_sample-sample + labels * L_label of one batch; `dice` breaks ties between equal labels."""
     queries_BK, logits_BL = head(queries_BD)
-    loss = sample_llm_loss(
+    loss = plan.sample_llm * sample_llm_loss(
         logits_BL,
         labels_BL,
         positives=plan.positives,

@@ -7,6 +7,27 @@ from numpy.typing import NDArray
 
 from scorer.interface import Floats
 
+Logits = NDArray[np.float64]
+EDGE_WIDTH = 0.02  # of the cosine: from 12 % to 88 % of the way within 4 of these
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Far from all training queries, scores fall back to what is good overall; `scorer.fallback` fits how far is far, and how much.
+
+    landmarks_MD: unit-norm centres of many small groups of centred training queries; edge: the cosine with the nearest one at which
+    half of the way is gone; kept: the share of what sets a query apart that is still believed far beyond it, in [0, 1].
+    """
+
+    landmarks_MD: Floats
+    edge: float
+    kept: float
+
+    def applied(self, logits_QL: Logits, everyone_L: Logits, nearness_Q: NDArray[np.float64]) -> Logits:
+        """logits_QL, as far as they are not believed moved to each LLM's overall log-odds."""
+        believed_Q1 = self.kept + (1 - self.kept) * sigmoid((nearness_Q - self.edge) / EDGE_WIDTH)[:, None]
+        return everyone_L + believed_Q1 * (logits_QL - everyone_L)
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -16,6 +37,7 @@ class Weights:
     groups_GD: unit-norm centres of groups of centred queries; prior_GL: each LLM's log-odds in each group;
     softness: temperature at which a query belongs to groups.
     projection_DK: to the space queries and LLMs share; llms_LK: an embedding per LLM; temperature_L: of its cosine with the query.
+    fallback: what to do far from the training queries; None changes nothing there.
     """
 
     roster: tuple[str, ...]
@@ -26,13 +48,25 @@ class Weights:
     projection_DK: Floats
     llms_LK: Floats
     temperature_L: Floats
+    fallback: Fallback | None = None
+
+    @property
+    def everyone_L(self) -> NDArray[np.float64]:
+        """Each LLM's log-odds overall: the mean of its groups'."""
+        return np.asarray(self.prior_GL.mean(axis=0), dtype=np.float64)
 
     def logits(self, queries_QD: Floats) -> NDArray[np.float64]:
-        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature; no column depends on the other LLMs."""
+        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature; far away, nearer to `everyone_L`.
+
+        No column depends on the other LLMs.
+        """
         centred_QD = centred(queries_QD, self.centre_D)
         cosines_QL = per_llm(unit(centred_QD @ self.projection_DK), unit(self.llms_LK))
         prior_QL = per_llm(membership(centred_QD, self.groups_GD, self.softness), self.prior_GL.T)
-        return np.asarray(prior_QL + cosines_QL / self.temperature_L, dtype=np.float64)
+        logits_QL = np.asarray(prior_QL + cosines_QL / self.temperature_L, dtype=np.float64)
+        if self.fallback is None:
+            return logits_QL
+        return self.fallback.applied(logits_QL, self.everyone_L, nearness(centred_QD, self.fallback.landmarks_MD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +102,11 @@ def membership(queries_QD: Floats, groups_GD: Floats, softness: float) -> Floats
     cosines_QG = (queries_QD @ groups_GD.T) / softness
     powers_QG = np.exp(cosines_QG - cosines_QG.max(axis=1, keepdims=True))
     return np.asarray(powers_QG / powers_QG.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def nearness(centred_QD: Floats, landmarks_MD: Floats) -> NDArray[np.float64]:
+    """nearness_Q: each query's cosine with the nearest landmark."""
+    return np.asarray((centred_QD @ landmarks_MD.T).max(axis=1), dtype=np.float64)
 
 
 def unit(rows: NDArray[np.floating]) -> Floats:
