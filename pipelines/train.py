@@ -61,12 +61,12 @@ def run(home: Path = Path()) -> dict[str, Any]:
     chosen = parts.held.splits_Q == "validation"
     trained = training.train(
         parts.roster,
-        training.Embedded(train_QD, parts.train.labels_QL),
-        training.Embedded(held_QD[chosen], parts.validation.labels_QL),
+        training.Embedded(train_QD, parts.train.labels_QL, parts.train.weights_QL),
+        training.Embedded(held_QD[chosen], parts.validation.labels_QL, parts.validation.weights_QL),
         plan_of(settings),
     )
     logits_CL = trained.weights.logits(held_QD[~chosen])
-    calibrated = calibration.fit(logits_CL, parts.calibration.labels_QL)
+    calibrated = calibration.fit(logits_CL, parts.calibration.labels_QL, parts.calibration.weights_QL)
     scores_VL = calibrated.probabilities(trained.weights.logits(held_QD[chosen]))
     figures = {
         "best_epoch": float(trained.best_epoch),
@@ -113,6 +113,7 @@ def columns(data: Dataset, keep_L: NDArray[np.bool_]) -> Dataset:
         latency_QL=data.latency_QL[:, keep_L],
         logprob_QL=data.logprob_QL[:, keep_L],
         splits_Q=data.splits_Q,
+        weights_QL=None if data.weights_QL is None else data.weights_QL[:, keep_L],
     )
 
 
