@@ -17,8 +17,9 @@ from mixture.agreement import short_answer
 from mixture.llm import LLM
 from mixture.ranking import Candidate
 from pipelines import near_duplicates, params, tables
-from pipelines.dataset import ANSWERS_META, SPLITS, RosterLLM, write_roster
+from pipelines.dataset import ANSWERS_META, SPLITS, WEIGHTED, RosterLLM, write_roster
 from pipelines.errors import PipelineError
+from pipelines.validation import suspects
 from registry import pool
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
@@ -28,6 +29,7 @@ ANSWERS = Path("build/answers")
 LABELS = Path("build/labels")
 RECORDED = Path("data/recorded")
 DATASET = Path("build/dataset")
+SUSPECTS = Path("build/validation/suspects.parquet")
 OUT_OF_DOMAIN = "ood"
 
 
@@ -106,6 +108,20 @@ def one_label_each(labels: pd.DataFrame, queries: pd.DataFrame) -> pd.DataFrame:
     return chosen.reset_index(drop=True)
 
 
+def weighted(labels: pd.DataFrame, reliability: Mapping[params.Opinion, float]) -> pd.DataFrame:
+    """WEIGHTED: each label with how much its grader's labels count (`label.reliability`); in full where the grader is not named there."""
+    return labels.assign(weight=labels["grader"].map(dict(reliability)).fillna(1.0).astype("float64"))
+
+
+def without(labels: pd.DataFrame, queries: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """`labels` but for those of the (LLM, dataset) pairs that validation calls suspect."""
+    datasets = labels["query_id"].map(queries.set_index("query_id")["dataset"])
+    unread = set(zip(pairs["llm"], pairs["dataset"], strict=True))
+    keep = [pair not in unread for pair in zip(labels["llm"], datasets, strict=True)]
+    kept: pd.DataFrame = labels[keep]
+    return kept.reset_index(drop=True)
+
+
 def priced(answers: pd.DataFrame, llm: LLM) -> pd.DataFrame:
     """ANSWERS_META of one LLM: means over its samples, at the pool's current price, and what the first says; failed calls left out."""
     usable = answers[answers["error"].isna()]
@@ -126,6 +142,7 @@ def assemble(
     settings: params.Assemble,
     *,
     given: Mapping[str, str] | None = None,
+    reliability: Mapping[params.Opinion, float] | None = None,
 ) -> Assembled:
     """The dataset of `llms` in their order, those that join by row last; those without a label are left out.
 
@@ -142,7 +159,7 @@ def assemble(
     all_meta = pd.concat([part for part in meta if len(part)] or meta[:1], ignore_index=True)
     return Assembled(
         queries=queries.sort_values("query_id", ignore_index=True),
-        labels=one_label_each(pd.concat([kept[llm.id] for llm in roster], ignore_index=True), queries),
+        labels=weighted(one_label_each(pd.concat([kept[llm.id] for llm in roster], ignore_index=True), queries), reliability or {}),
         answers=all_meta[all_meta["query_id"].isin(known)].sort_values(["query_id", "llm"], ignore_index=True),
         splits=splits(queries, settings, given).sort_index().reset_index(),
         roster=tuple(
@@ -156,7 +173,7 @@ def assemble(
 def write(assembled: Assembled, folder: Path) -> None:
     """Writes the tables and roster.json to `folder`."""
     tables.write(folder / "queries.parquet", assembled.queries, tables.QUERIES)
-    tables.write(folder / "labels.parquet", assembled.labels, tables.LABELS)
+    tables.write(folder / "labels.parquet", assembled.labels, WEIGHTED)
     tables.write(folder / "answers_meta.parquet", assembled.answers, ANSWERS_META)
     tables.write(folder / "splits.parquet", assembled.splits, SPLITS)
     write_roster(folder / "roster.json", assembled.roster)
@@ -166,13 +183,19 @@ def main() -> None:
     """Reads the pool's tables; says at the end what the dataset holds."""
     try:
         llms = pool.load(Settings().pool_file).active
-        settings = params.load().assemble
+        loaded = params.load()
+        settings = loaded.assemble
         queries = tables.read(QUERIES, tables.QUERIES)
         labels, answers = {}, {}
         for llm in track(llms, "assemble", disable=not sys.stdout.isatty()):
             labels[llm.id] = tables.read(LABELS / f"{llm.id}.parquet", tables.LABELS)
             answers[llm.id] = tables.read_if_there(ANSWERS / f"{llm.id}.parquet", tables.ANSWERS)
-        assembled = assemble(queries, labels, answers, llms, settings, given=given_splits(RECORDED))
+        if loaded.validate_.leave_out_suspect:
+            suspect = tables.read(SUSPECTS, suspects.SUSPECTS)
+            whole, labels = labels, {llm: without(table, queries, suspect) for llm, table in labels.items()}
+            gone = sum(len(whole[llm]) - len(labels[llm]) for llm in labels)
+            print(f"{gone} labels of {len(suspect)} suspect LLM x dataset pairs are left out (validate.leave_out_suspect).")
+        assembled = assemble(queries, labels, answers, llms, settings, given=given_splits(RECORDED), reliability=loaded.label.reliability)
         write(assembled, DATASET)
     except RouteMoAError as exc:
         sys.exit(str(exc))

@@ -14,6 +14,7 @@ from mixture.llm import Joins
 from pipelines import tables
 from pipelines.errors import TableRefused
 
+WEIGHTED = tables.LABELS.append(pa.field("weight", pa.float64()))  # in (0, 1]: how much a label counts in training
 SPLITS = pa.schema([("query_id", pa.string()), ("split", pa.string())])
 ANSWERS_META = pa.schema(
     [
@@ -53,6 +54,7 @@ class Dataset:
     labels_QL: reward in [0, 1]. cost_QL: USD of the answer at current prices. latency_QL: seconds.
     logprob_QL: mean log-probability of the answer's tokens.
     splits_Q: train, calibration, validation, test or ood.
+    weights_QL: how much each label counts in training, in (0, 1]; None: all in full.
     """
 
     queries: pd.DataFrame
@@ -62,6 +64,7 @@ class Dataset:
     latency_QL: NDArray[np.float64]
     logprob_QL: NDArray[np.float64]
     splits_Q: NDArray[np.str_]
+    weights_QL: NDArray[np.float64] | None = None
 
     @property
     def roster(self) -> tuple[str, ...]:
@@ -83,6 +86,7 @@ class Dataset:
             queries=self.queries[keep_Q].reset_index(drop=True),
             llms=self.llms,
             **{name: getattr(self, name)[keep_Q] for name in ("labels_QL", "cost_QL", "latency_QL", "logprob_QL", "splits_Q")},
+            weights_QL=None if self.weights_QL is None else self.weights_QL[keep_Q],
         )
 
 
@@ -104,7 +108,7 @@ def load(folder: Path = Path("build/dataset")) -> Dataset:
     """The dataset that `pipelines.assemble` wrote. Raises TableRefused where a file is missing or names unknown queries or LLMs."""
     llms = read_roster(folder / "roster.json")
     queries = tables.read(folder / "queries.parquet", tables.QUERIES).sort_values("query_id", ignore_index=True)
-    labels = tables.read(folder / "labels.parquet", tables.LABELS)
+    labels = tables.read(folder / "labels.parquet", WEIGHTED).fillna({"weight": 1.0})  # written before there were weights: all in full
     meta = tables.read(folder / "answers_meta.parquet", ANSWERS_META)
     splits = tables.read(folder / "splits.parquet", SPLITS)
     rows = pd.Index(queries["query_id"])
@@ -119,6 +123,7 @@ def load(folder: Path = Path("build/dataset")) -> Dataset:
         latency_QL=_grid(meta, "latency_s", rows, columns),
         logprob_QL=_grid(meta, "mean_logprob", rows, columns),
         splits_Q=splits.set_index("query_id")["split"].reindex(rows).to_numpy(dtype=np.str_),
+        weights_QL=np.nan_to_num(_grid(labels, "weight", rows, columns), nan=1.0),
     )
 
 

@@ -1,8 +1,9 @@
 """Grades what one LLM answered: `python -m pipelines.label LLM` -> build/labels/LLM.parquet.
 
 A label exists only where there is an answer to grade: a call that failed (`error` set) is a missing label, never a 0, because it says
-nothing about the LLM's skill. An answer cut off at the token limit is graded as it stands. Labels made elsewhere
-(data/recorded/LLM.labels.parquet) stand beside ours under their own grader's name.
+nothing about the LLM's skill. An answer cut off at the token limit is graded as it stands. Open questions get a label of the judge and of
+the reward model, whichever params.yaml names. Labels made elsewhere (data/recorded/LLM.labels.parquet) stand beside ours under their own
+grader's name.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import structlog
 from rich.progress import Progress
@@ -19,7 +21,7 @@ from rich.progress import Progress
 from mixture.llm import LLM
 from mixture.openai_client import OpenAIClient
 from pipelines import params, tables
-from pipelines.graders import judge, registry
+from pipelines.graders import judge, registry, reward_model
 from pipelines.graders.query import Query
 from pipelines.graders.registry import Graded, Task
 from pipelines.graders.workers import grade_all
@@ -35,22 +37,32 @@ JUDGEMENTS = Path("build/judgements")
 log = structlog.get_logger()
 
 
-def label(llm: LLM, queries: pd.DataFrame, timeout_s: float, judging: LLM | None) -> pd.DataFrame:
+def label(
+    llm: LLM, queries: pd.DataFrame, timeout_s: float, judging: LLM | None, rewarding: reward_model.RewardModel | None = None
+) -> pd.DataFrame:
     """The LABELS table of `llm`: its answers graded, and the labels that came from elsewhere."""
     by_id = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
     answers = to_grade(tables.read_if_there(ANSWERS / f"{llm.id}.parquet", tables.ANSWERS), by_id)
-    judged = [(query, text) for query, text in answers if query.grader == registry.JUDGE]
-    tasks = [Task(query, text, timeout_s) for query, text in answers if query.grader not in {registry.JUDGE, registry.RECORDED}]
+    open_ones = [(query, text) for query, text in answers if query.grader in registry.OPEN]
+    tasks = [Task(query, text, timeout_s) for query, text in answers if query.grader not in {*registry.OPEN, registry.RECORDED}]
     with Progress(disable=not sys.stdout.isatty()) as progress:
-        shown = progress.add_task(f"label {llm.id}", total=len(tasks) + (len(judged) if judging else 0))
-        graded = grade_all(tasks, lambda: progress.advance(shown))
-        graded += _judge(judging, judged, lambda: progress.advance(shown)) if judging and judged else []
-    if judged and judging is None:
-        log.warning("open_questions_unlabelled", llm=llm.id, answers=len(judged), next_step="Set label.judge in params.yaml.")
-    for failure in (result for result in graded if result.score is None):
+        shown = progress.add_task(f"label {llm.id}", total=len(tasks) + len(open_ones) * ((judging is not None) + (rewarding is not None)))
+
+        def advance() -> None:
+            progress.advance(shown)
+
+        graded = {registry.REWARD_MODEL: _reward(llm, rewarding, open_ones, advance)} if rewarding and open_ones else {}
+        graded |= {registry.JUDGE: _judge(llm, judging, open_ones, advance)} if judging and open_ones else {}
+        for result in grade_all(tasks, advance):
+            graded.setdefault(by_id[result.query_id].grader, []).append(result)
+    if open_ones and judging is None and rewarding is None:
+        next_step = "Set label.judge or label.reward_model in params.yaml."
+        log.warning("open_questions_unlabelled", llm=llm.id, answers=len(open_ones), next_step=next_step)
+    for failure in (result for results in graded.values() for result in results if result.score is None):
         log.warning("answer_unlabelled", llm=llm.id, query=failure.query_id, why=failure.failure)
     recorded = tables.read_if_there(RECORDED / f"{llm.id}.labels.parquet", tables.LABELS)
-    parts = [_frame(llm, graded, by_id), recorded[recorded["query_id"].isin(list(by_id))]]
+    frames = [_frame(llm, results, grader, version_of(grader, rewarding)) for grader, results in graded.items() if _known(grader)]
+    parts = [*frames, recorded[recorded["query_id"].isin(list(by_id))]]
     labels = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     return labels.drop_duplicates(["query_id", "grader"], keep="first").sort_values(["query_id", "grader"], ignore_index=True)
 
@@ -62,31 +74,51 @@ def to_grade(answers: pd.DataFrame, queries: Mapping[str, Query]) -> list[tuple[
     return [(queries[query_id], text) for query_id, text in pairs]
 
 
-def _judge(judging: LLM, judged: Sequence[tuple[Query, str]], advance: Callable[[], None]) -> list[Graded]:
+def _judge(llm: LLM, judging: LLM, answers: Sequence[tuple[Query, str]], advance: Callable[[], None]) -> list[Graded]:
+    """The judge's labels; how many judgements had no score, and how far apart its two verdicts are, is said."""
+
     async def ask() -> list[Graded]:
         async with OpenAIClient() as client:
-            return await judge.Judge(judging, client, JUDGEMENTS / f"{judging.id}.jsonl").grade(judged, advance)
+            return await judge.Judge(judging, client, JUDGEMENTS / f"{judging.id}.jsonl").grade(answers, advance)
 
-    return asyncio.run(ask())
-
-
-def _frame(llm: LLM, graded: Sequence[Graded], queries: Mapping[str, Query]) -> pd.DataFrame:
-    rows = [
-        {
-            "query_id": result.query_id,
-            "llm": llm.id,
-            "score": result.score,
-            "grader": queries[result.query_id].grader,
-            "grader_version": version_of(queries[result.query_id].grader),
-        }
-        for result in graded
-        if result.score is not None
-    ]
-    return pd.DataFrame(rows, columns=tables.LABELS.names).astype({"score": "float64"})
+    graded = asyncio.run(ask())
+    apart = [result.apart for result in graded if result.apart is not None]
+    log.info(
+        "judged",
+        llm=llm.id,
+        judge=judging.id,
+        answers=len(graded),
+        without_score=len(graded) - len(apart),
+        verdicts_apart=round(float(np.mean(apart)), 3) if apart else None,
+    )
+    return graded
 
 
-def version_of(grader: str) -> str:
+def _reward(
+    llm: LLM, rewarding: reward_model.RewardModel, answers: Sequence[tuple[Query, str]], advance: Callable[[], None]
+) -> list[Graded]:
+    """The reward model's labels; how many answers were cut to fit it is said."""
+    found = reward_model.grade(rewarding, answers, JUDGEMENTS / f"reward-{rewarding.version}.jsonl", advance)
+    log.info("rewarded", llm=llm.id, version=rewarding.version, answers=len(answers), cut=found.cut, max_tokens=rewarding.max_tokens)
+    return found.graded
+
+
+def _frame(llm: LLM, graded: Sequence[Graded], grader: str, version: str) -> pd.DataFrame:
+    scored = [result for result in graded if result.score is not None]
+    rows = {"query_id": [result.query_id for result in scored], "score": [result.score for result in scored]}
+    frame: pd.DataFrame = pd.DataFrame(rows).assign(llm=llm.id, grader=grader, grader_version=version)[tables.LABELS.names]
+    return frame.astype({"score": "float64"})
+
+
+def _known(grader: str) -> bool:
+    """Whether a grader of this name exists: answers to a query that names another are unlabelled, and have been named."""
+    return grader in registry.OPEN or grader in registry.GRADERS
+
+
+def version_of(grader: str, rewarding: reward_model.RewardModel | None = None) -> str:
     """The version a label of `grader` carries."""
+    if grader == registry.REWARD_MODEL and rewarding is not None:
+        return rewarding.version
     return judge.VERSION if grader == registry.JUDGE else registry.find(grader).VERSION
 
 
@@ -100,7 +132,8 @@ def main(arguments: list[str] | None = None) -> None:
         settings = params.load().label
         llm = entries.by_id(given.llm)
         judging = entries.by_id(settings.judge) if settings.judge else None
-        labels = label(llm, tables.read(QUERIES, tables.QUERIES), settings.timeout_s, judging)
+        rewarding = reward_model.load(settings.reward_model) if settings.reward_model else None
+        labels = label(llm, tables.read(QUERIES, tables.QUERIES), settings.timeout_s, judging, rewarding)
         tables.write(LABELS / f"{llm.id}.parquet", labels, tables.LABELS)
     except RouteMoAError as exc:
         sys.exit(str(exc))

@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 from monitoring.policy import Policy
 from pipelines.errors import ParamsRefused
 
+Opinion = Literal["judge", "reward_model", "recorded"]  # graders whose labels may count less than 1
 Split = str  # train, calibration, validation, test, or ood
 
 
@@ -30,16 +31,26 @@ class Answer(Section):
 
 
 class Label(Section):
-    """How answers are graded; `judge` is the pool id of the LLM that grades open questions."""
+    """How answers are graded.
+
+    judge: the pool id of the LLM that grades open questions. reward_model: a sequence classifier that grades them, a Hugging Face name
+    (`NAME@REVISION`) or a local folder. reliability: grader -> how much one of its labels counts in training; 1 where it is not named.
+    """
 
     timeout_s: float = Field(gt=0)
     judge: str | None
+    reward_model: str | None
+    reliability: dict[Opinion, Annotated[float, Field(gt=0, le=1)]]
 
 
 class Validate(Section):
-    """What the tables must satisfy."""
+    """What the tables must satisfy.
+
+    leave_out_suspect: train without the labels of LLM x dataset pairs whose answers look unread; they are named either way.
+    """
 
     min_coverage: float = Field(ge=0, le=1)
+    leave_out_suspect: bool
 
 
 class Shares(Section):

@@ -69,12 +69,12 @@ def run(home: Path = Path()) -> dict[str, Any]:
     chosen = parts.held.splits_Q == "validation"
     trained = training.train(
         parts.roster,
-        training.Embedded(train_QD, parts.train.labels_QL),
-        training.Embedded(held_QD[chosen], parts.validation.labels_QL),
+        training.Embedded(train_QD, parts.train.labels_QL, parts.train.weights_QL),
+        training.Embedded(held_QD[chosen], parts.validation.labels_QL, parts.validation.weights_QL),
         plan_of(settings),
     )
     logits_CL = trained.weights.logits(held_QD[~chosen])
-    calibrated = calibration.fit(logits_CL, parts.calibration.labels_QL)
+    calibrated = calibration.fit(logits_CL, parts.calibration.labels_QL, parts.calibration.weights_QL)
     weights, calibrated, rows = with_rows(trained.weights, calibrated, whole, by_row, embed)
     held = _labelled(beside(whole, by_row).take("calibration", "validation"))
     scores_HL = calibrated.probabilities(weights.logits(embed(held)))
@@ -161,7 +161,7 @@ def with_rows(
 
 def beside(first: Dataset, second: Dataset) -> Dataset:
     """The LLMs of `first`, then those of `second`, on their common queries."""
-    grids = ("labels_QL", "cost_QL", "latency_QL", "logprob_QL")
+    grids = ("labels_QL", "cost_QL", "latency_QL", "logprob_QL", *(("weights_QL",) if first.weights_QL is not None else ()))
     together: dict[str, Any] = {name: np.column_stack([getattr(first, name), getattr(second, name)]) for name in grids}
     return replace(first, llms=first.llms + second.llms, **together)
 
@@ -176,6 +176,7 @@ def columns(data: Dataset, keep_L: NDArray[np.bool_]) -> Dataset:
         latency_QL=data.latency_QL[:, keep_L],
         logprob_QL=data.logprob_QL[:, keep_L],
         splits_Q=data.splits_Q,
+        weights_QL=None if data.weights_QL is None else data.weights_QL[:, keep_L],
     )
 
 

@@ -16,7 +16,7 @@ from rich.progress import track
 
 from mixture.llm import LLM
 from pipelines import assemble, params, tables
-from pipelines.validation import derived, report
+from pipelines.validation import derived, report, suspects
 from pipelines.validation.report import SHOWN, Finding
 from pipelines.validation.rules import IDS, Rule, rules
 from registry import pool
@@ -44,6 +44,7 @@ def frames(
         "balance": derived.balance(labels, queries),
         "agreement": derived.agreement(labels),
         "likenesses": derived.likenesses(queries, splits),
+        "suspects": suspects.find(assemble.one_label_each(labels, queries.drop_duplicates("query_id")), queries, answers),
     }
 
 
@@ -136,6 +137,8 @@ def main() -> None:
         by_name = frames(queries, answers, labels, llms, splits)
         findings = check(by_name, rules([llm.id for llm in llms], settings.validate_.min_coverage), VALIDATION / "data_docs")
         report.write(VALIDATION, findings, {name: len(frame) for name, frame in by_name.items()})
+        named = by_name["suspects"]
+        tables.write(assemble.SUSPECTS, named[named["suspect"] == 1], suspects.SUSPECTS)
         for finding in findings:
             if not finding.success and finding.rule.severity == "warning":
                 print(f"warning: {report.sentence(finding)}")

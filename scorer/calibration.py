@@ -11,28 +11,39 @@ from scorer.start import Labels
 from scorer.weights import Calibration, sigmoid
 
 
-def fit(logits_QL: NDArray[np.float64], labels_QL: Labels, *, pull: float = 300.0, common_pull: float = 10.0) -> Calibration:
+def fit(
+    logits_QL: NDArray[np.float64], labels_QL: Labels, weights_QL: Labels | None = None, *, pull: float = 300.0, common_pull: float = 10.0
+) -> Calibration:
     """Slope and intercept per LLM, pulled with the weight of `pull` labels to those that fit all LLMs best, which are pulled
-    with that of `common_pull` to 1 and 0. An LLM without calibration labels gets the common ones.
+    with that of `common_pull` to 1 and 0. An LLM without calibration labels gets the common ones. weights_QL: how many labels each
+    label counts as; None: one.
 
     The pull is strong because an intercept per LLM re-ranks LLMs: from 100 labels each (pull 10) it cost 2 points of realised
     quality on recorded outcomes, and gained nothing in calibration.
     """
     known_QL = ~np.isnan(labels_QL)
-    common = _platt(logits_QL[known_QL], labels_QL[known_QL], np.array([1.0, 0.0]), common_pull)
-    fitted_L = [_platt(logits_QL[known, llm], labels_QL[known, llm], common, pull) for llm, known in enumerate(known_QL.T)]
+    weights_QL = np.ones(labels_QL.shape) if weights_QL is None else weights_QL
+    common = _platt(logits_QL[known_QL], labels_QL[known_QL], weights_QL[known_QL], np.array([1.0, 0.0]), common_pull)
+    fitted_L = [
+        _platt(logits_QL[known, llm], labels_QL[known, llm], weights_QL[known, llm], common, pull) for llm, known in enumerate(known_QL.T)
+    ]
     return Calibration(slope_L=np.array([slope for slope, _ in fitted_L]), intercept_L=np.array([start for _, start in fitted_L]))
 
 
-def _platt(logits_N: NDArray[np.float64], labels_N: NDArray[np.float64], prior: NDArray[np.float64], pull: float) -> NDArray[np.float64]:
-    """[slope, intercept] of least cross-entropy plus pull / 8 (a label's curvature is at most 1/4) times the squared way from `prior`."""
+def _platt(
+    logits_N: NDArray[np.float64], labels_N: NDArray[np.float64], weights_N: NDArray[np.float64], prior: NDArray[np.float64], pull: float
+) -> NDArray[np.float64]:
+    """[slope, intercept] of least weighted cross-entropy plus pull / 8 times the squared way from `prior`.
+
+    By 8: a label's curvature is at most 1/4.
+    """
     if not len(logits_N):
         return prior
 
     def cost(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scaled_N = at[0] * logits_N + at[1]
-        wrong_N = sigmoid(scaled_N) - labels_N
-        entropy = float((np.logaddexp(0.0, scaled_N) - labels_N * scaled_N).sum())
+        wrong_N = weights_N * (sigmoid(scaled_N) - labels_N)
+        entropy = float((weights_N * (np.logaddexp(0.0, scaled_N) - labels_N * scaled_N)).sum())
         away = at - prior
         return entropy + pull / 8 * float(away @ away), np.array([wrong_N @ logits_N, wrong_N.sum()]) + pull / 4 * away
 

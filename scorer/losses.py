@@ -39,12 +39,18 @@ def sample_sample_loss(similarities_QQ: Tensor, groups_Q: Tensor, *, out_group: 
     return _masked_mean(losses_QQ, positive_QQ & negative_QQ.any(1, keepdim=True))
 
 
-def label_loss(logits_QL: Tensor, labels_QL: Tensor) -> Tensor:
-    """Mean cross-entropy of sigmoid(logit) with every known label (labels may lie between 0 and 1): what makes scores probabilities."""
+def label_loss(logits_QL: Tensor, labels_QL: Tensor, weights_QL: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy of sigmoid(logit) with every known label (labels may lie between 0 and 1): what makes scores probabilities.
+
+    weights_QL: how much each label counts; None: all the same.
+    """
     known_QL = ~labels_QL.isnan()
     labels_QL = labels_QL.nan_to_num(0.0).to(logits_QL.dtype)
     losses_QL = torch.nn.functional.binary_cross_entropy_with_logits(logits_QL, labels_QL, reduction="none")
-    return _masked_mean(losses_QL, known_QL)
+    if weights_QL is None:
+        return _masked_mean(losses_QL, known_QL)
+    weights_QL = torch.where(known_QL, weights_QL.to(logits_QL.dtype), 0.0)
+    return (torch.where(known_QL, losses_QL, 0.0) * weights_QL).sum() / weights_QL.sum().clamp(min=torch.finfo(logits_QL.dtype).tiny)
 
 
 def _first(values: Tensor, allowed: Tensor, most: int, ties: Tensor) -> Tensor:

@@ -30,16 +30,18 @@ class Shrinkage:
     dims: int = 128
 
 
-def starting_weights(roster: tuple[str, ...], queries_QD: Floats, labels_QL: Labels, shrinkage: Shrinkage, seed: int) -> Weights:
-    """Weights whose scores are a soft group lookup plus a ridge fit of its residual."""
+def starting_weights(
+    roster: tuple[str, ...], queries_QD: Floats, labels_QL: Labels, shrinkage: Shrinkage, seed: int, *, weights_QL: Labels | None = None
+) -> Weights:
+    """Weights whose scores are a soft group lookup plus a ridge fit of its residual; weights_QL: how much a label counts (None: 1)."""
     centre_D = queries_QD.mean(axis=0)
     centred_QD = centred(queries_QD, centre_D)
     groups_GD = group_centres(centred_QD, shrinkage.groups, seed)
     member_QG = membership(centred_QD, groups_GD, shrinkage.softness)
-    prior_GL = log_odds(group_rates(member_QG, labels_QL, shrinkage.pseudo_labels))
+    prior_GL = log_odds(group_rates(member_QG, labels_QL, shrinkage.pseudo_labels, weights_QL))
     predicted_QL = sigmoid(member_QG @ prior_GL)
     slope_L = np.nanmean(np.where(np.isnan(labels_QL), np.nan, predicted_QL * (1 - predicted_QL)), axis=0)
-    directions_LD = masked_ridge(centred_QD, labels_QL - predicted_QL, shrinkage.ridge) / slope_L[:, None]
+    directions_LD = masked_ridge(centred_QD, labels_QL - predicted_QL, shrinkage.ridge, weights_QL) / slope_L[:, None]
     projection_DK = _basis(directions_LD, centred_QD, min(shrinkage.dims, queries_QD.shape[1]))
     llms_LK = directions_LD @ projection_DK
     typical_length = float(np.linalg.norm(centred_QD @ projection_DK, axis=1).mean())
@@ -65,25 +67,32 @@ def group_centres(queries_QD: Floats, groups: int, seed: int, *, starts: int = 2
     return unit(KMeans(groups, n_init=starts, random_state=seed).fit(queries_QD).cluster_centers_)
 
 
-def group_rates(member_QG: Floats, labels_QL: Labels, pseudo_labels: float) -> NDArray[np.float64]:
-    """Each LLM's mean label in each group, shrunk to its overall mean, which is shrunk (lightly) to the mean of all LLMs."""
+def group_rates(member_QG: Floats, labels_QL: Labels, pseudo_labels: float, weights_QL: Labels | None = None) -> NDArray[np.float64]:
+    """Each LLM's mean label in each group, shrunk to its overall mean, which is shrunk (lightly) to the mean of all LLMs.
+
+    weights_QL: how many labels each of them counts as; None: one.
+    """
     known_QL = ~np.isnan(labels_QL)
-    labels_QL = np.where(known_QL, labels_QL, 0.0)
-    everyone = labels_QL.sum() / max(known_QL.sum(), 1)
-    overall_L = (labels_QL.sum(axis=0) + everyone) / (known_QL.sum(axis=0) + 1)
+    counts_QL = known_QL.astype(np.float32) if weights_QL is None else np.where(known_QL, weights_QL, 0.0).astype(np.float32)
+    labels_QL = np.where(known_QL, labels_QL, 0.0) * counts_QL
+    everyone = labels_QL.sum() / (float(counts_QL.sum(dtype=np.float64)) or 1.0)
+    overall_L = (labels_QL.sum(axis=0) + everyone) / (counts_QL.sum(axis=0, dtype=np.float64) + 1)
     gained_GL = member_QG.T @ labels_QL + pseudo_labels * overall_L
-    return np.asarray(gained_GL / (member_QG.T @ known_QL + pseudo_labels), dtype=np.float64)
+    return np.asarray(gained_GL / (member_QG.T @ counts_QL + pseudo_labels), dtype=np.float64)
 
 
-def masked_ridge(features_QD: Floats, targets_QL: Labels, penalty: float) -> NDArray[np.float64]:
-    """directions_LD of one ridge regression per LLM over the queries it has a target for (no intercept)."""
+def masked_ridge(features_QD: Floats, targets_QL: Labels, penalty: float, weights_QL: Labels | None = None) -> NDArray[np.float64]:
+    """directions_LD of one ridge regression per LLM over the queries it has a target for (no intercept); weighted squares."""
     dims = features_QD.shape[1]
     directions_LD = np.zeros((targets_QL.shape[1], dims))
     for column in range(targets_QL.shape[1]):
         known_Q = ~np.isnan(targets_QL[:, column])
-        known_QD = features_QD[known_Q].astype(np.float64)
+        known_QD, known_targets_Q = features_QD[known_Q].astype(np.float64), targets_QL[known_Q, column]
+        if weights_QL is not None:
+            roots_Q = np.sqrt(weights_QL[known_Q, column])
+            known_QD, known_targets_Q = known_QD * roots_Q[:, None], known_targets_Q * roots_Q
         gram_DD = known_QD.T @ known_QD + penalty * np.eye(dims)
-        directions_LD[column] = np.linalg.solve(gram_DD, known_QD.T @ targets_QL[known_Q, column])
+        directions_LD[column] = np.linalg.solve(gram_DD, known_QD.T @ known_targets_Q)
     return directions_LD
 
 

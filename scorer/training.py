@@ -46,13 +46,18 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Queries as the encoder sees them, and their labels (NaN: nobody knows)."""
+    """Queries as the encoder sees them, their labels (NaN: nobody knows), and how much each label counts (None: all in full)."""
 
     queries_QD: Floats
     labels_QL: Labels
+    weights_QL: Labels | None = None
+
+    def counts(self) -> Tensor:
+        """The weights as a float32 tensor."""
+        return torch.ones(self.labels_QL.shape) if self.weights_QL is None else torch.tensor(self.weights_QL, dtype=torch.float32)
 
     def tensors(self) -> tuple[Tensor, Tensor]:
-        """Both as float32 tensors."""
+        """Queries and labels as float32 tensors."""
         return torch.tensor(self.queries_QD), torch.tensor(self.labels_QL, dtype=torch.float32)
 
 
@@ -90,9 +95,11 @@ def train(
     began = time.process_time()
     with torch.random.fork_rng():
         dice = torch.Generator().manual_seed(plan.seed)
-        head = Head(starting_weights(roster, training.queries_QD, training.labels_QL, plan.shrinkage, plan.seed))
+        head = Head(
+            starting_weights(roster, training.queries_QD, training.labels_QL, plan.shrinkage, plan.seed, weights_QL=training.weights_QL)
+        )
         optimizer = torch.optim.AdamW(head.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
-        queries, labels = training.tensors()
+        (queries, labels), counts = training.tensors(), training.counts()
         groups = torch.tensor(group_of(head.start, training.queries_QD))
 
         history = [Epoch(0, float("nan"), _validation_loss(head, validation))]
@@ -100,7 +107,7 @@ def train(
         for epoch in range(1, plan.epochs + 1):
             losses = []
             for batch in torch.split(torch.randperm(len(queries), generator=dice), plan.batch_size):
-                loss = batch_loss(head, queries[batch], labels[batch], groups[batch], plan=plan, dice=dice)
+                loss = batch_loss(head, queries[batch], labels[batch], groups[batch], plan=plan, dice=dice, weights_BL=counts[batch])
                 if not torch.isfinite(loss):
                     raise TrainingError(f"epoch {epoch}: the loss is {loss.item()}.", next_step="Lower train.learning_rate.")
                 optimizer.zero_grad()
@@ -125,8 +132,20 @@ def group_of(start: Weights, queries_QD: Floats) -> NDArray[np.int64]:
     return np.asarray((centred(queries_QD, start.centre_D) @ start.groups_GD.T).argmax(axis=1))
 
 
-def batch_loss(head: Head, queries_BD: Tensor, labels_BL: Tensor, groups_B: Tensor, *, plan: Plan, dice: torch.Generator) -> Tensor:
-    """L = sample_llm * L_sample-LLM + lambda * L_sample-sample + labels * L_label of one batch; `dice` breaks ties between equal labels."""
+def batch_loss(
+    head: Head,
+    queries_BD: Tensor,
+    labels_BL: Tensor,
+    groups_B: Tensor,
+    *,
+    plan: Plan,
+    dice: torch.Generator,
+    weights_BL: Tensor | None = None,
+) -> Tensor:
+    """L = sample_llm * L_sample-LLM + lambda * L_sample-sample + labels * L_label of one batch; `dice` breaks ties between equal labels.
+
+    weights_BL: how much each label counts in L_label.
+    """
     queries_BK, logits_BL = head(queries_BD)
     loss = plan.sample_llm * sample_llm_loss(
         logits_BL,
@@ -139,14 +158,14 @@ def batch_loss(head: Head, queries_BD: Tensor, labels_BL: Tensor, groups_B: Tens
         ties_BB = torch.rand(len(queries_BK), len(queries_BK), generator=dice)
         similarities_BB = queries_BK @ queries_BK.T / plan.temperature
         loss = loss + plan.sample_sample * sample_sample_loss(similarities_BB, groups_B, out_group=plan.out_group, ties_QQ=ties_BB)
-    return loss + plan.labels * label_loss(logits_BL, labels_BL)
+    return loss + plan.labels * label_loss(logits_BL, labels_BL, weights_BL)
 
 
 @torch.no_grad()
 def _validation_loss(head: Head, validation: Embedded) -> float:
     queries_VD, labels_VL = validation.tensors()
     _, logits_VL = head(queries_VD)
-    loss = float(label_loss(logits_VL, labels_VL))
+    loss = float(label_loss(logits_VL, labels_VL, validation.counts()))
     if not np.isfinite(loss):
         raise TrainingError(f"the validation loss is {loss}.", next_step="Lower train.learning_rate.")
     return loss

@@ -30,6 +30,8 @@ GRADERS: Mapping[str, Grader] = MappingProxyType(
     {"choice": choice, "number": number, "exact": exact, "contains": contains, "unit_tests": unit_tests, "verifier": verifier}
 )
 JUDGE = "judge"  # graded by an LLM: pipelines.graders.judge
+REWARD_MODEL = "reward_model"  # by a sequence classifier: pipelines.graders.reward_model
+OPEN = frozenset({JUDGE, REWARD_MODEL})  # queries of these graders have no reference that code can check an answer against
 RECORDED = "recorded"  # labelled elsewhere: data/recorded/LLM.labels.parquet
 
 
@@ -44,11 +46,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """What came of a task: a score, or None and why there is none."""
+    """What came of a task: a score, or None and why there is none; `apart`: how far two verdicts of one judge are from each other."""
 
     query_id: str
     score: float | None
     failure: str = ""
+    apart: float | None = None
 
 
 def find(name: str) -> Grader:

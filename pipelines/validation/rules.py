@@ -8,7 +8,7 @@ from pipelines.graders import registry
 from pipelines.near_duplicates import ALIKE
 
 Severity = Literal["critical", "warning"]
-GRADERS = [*registry.GRADERS, registry.JUDGE, registry.RECORDED]
+GRADERS = [*registry.GRADERS, *sorted(registry.OPEN), registry.RECORDED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ IDS: Mapping[str, tuple[str, ...]] = {  # the columns that name a row of each ta
     "balance": ("llm", "dataset"),
     "agreement": ("llm", "one", "other"),
     "likenesses": ("query_id", "like"),
+    "suspects": ("llm", "dataset", "evidence"),
 }
 _QUERIES = "Correct the source of these queries and build the query pool again."
 _ANSWERS = "Look at what the endpoint of this LLM returns; delete the rows and run `dvc repro` to ask again."
@@ -101,11 +102,14 @@ def _of_shares(min_coverage: float) -> list[Rule]:
     read = "Read some of its answers there: a grader that cannot read their form looks like this. Compare `others_mean`."
     same = "an LLM does not get the same score on every query of a dataset"
     differ = "Read answers they differ on; used is the label of the grader that the query names."
+    unread = "Read these answers and how they were graded; validate.leave_out_suspect keeps such pairs out of training, nothing else does."
+    scored = "the scores of an LLM on a dataset look like skill, not like answers that could not be read"
     failed = "Read the `error` column of its answers; failed calls are not labelled."
     return [
         _between("active", "labelled_share", least=min_coverage, means=covered, next_step=ask),
         _between("candidates", "labelled_share", least=min_coverage, severity="warning", means=covered, next_step=ask),
         _between("active", "failed_share", most=0.2, severity="warning", means="at most a fifth of the calls failed", next_step=failed),
+        _one_of("suspects", "suspect", [0], severity="warning", means=scored, next_step=unread),
         _between("balance", "spread", above=0, severity="warning", means=same, next_step=read),
         _between("agreement", "agreement", least=0.9, severity="warning", means="two graders agree on 90 % of answers", next_step=differ),
     ]

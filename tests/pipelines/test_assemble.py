@@ -77,6 +77,21 @@ def test_the_dataset_reads_back_as_arrays(tmp_path: Path) -> None:
     assert len(loaded.take("train", "test").queries) == np.isin(loaded.splits, ["train", "test"]).sum()
 
 
+def test_a_graders_reliability_is_what_its_labels_count(tmp_path: Path) -> None:
+    """Labels of a judge count what params.yaml says, others in full; a dataset written before there were weights counts in full."""
+    given_labels = {"b-llm": labels("b-llm", {"q0000": 1}), "a-llm": labels("a-llm", {"q0000": 0.5}, "judge")}
+    made = assembled(labels=given_labels, reliability={"judge": 0.25})
+    assemble.write(made, tmp_path)
+    loaded = dataset.load(tmp_path)
+    assert loaded.weights_QL is not None
+    assert loaded.weights_QL[0].tolist() == [1.0, 0.25]
+    assert loaded.take(str(loaded.splits[0])).weights_QL is not None
+    tables.write(tmp_path / "labels.parquet", made.labels, tables.LABELS)
+    old = dataset.load(tmp_path)
+    assert old.weights_QL is not None
+    assert (old.weights_QL == 1).all()
+
+
 def test_assembling_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     """Rows in another order give the same files, so that nothing is trained again for nothing."""
     shuffled = queries().sample(frac=1, random_state=1).reset_index(drop=True)

@@ -32,6 +32,8 @@ def test_the_projects_file_is_accepted() -> None:
         ("timeout_s:", "timeout:", r"label\.timeout is not a known key, did you mean timeout_s"),
         ("timeout_s: 10", "timeout_s: ten", r"label\.timeout_s: .*found 'ten'"),
         ("validate:", "validat:", r"validat is not a known key, did you mean validate"),
+        ("judge: 0.25", "judg: 0.25", r"label\.reliability\.judg.*'judge'"),
+        ("judge: 0.25", "judge: 0.0", r"label\.reliability\.judge.*greater than 0"),
         ("train: 0.55", "train: 0.95", r"assemble\.shares: .*add up to 1\.4, not 1"),
         ("test: 0.20", "tests: 0.20", r"assemble\.shares\.tests is not a known key, did you mean test"),
         ("  retries: 3", "", r"answer\.retries is missing"),

@@ -60,6 +60,7 @@ def broken() -> dict[str, pd.DataFrame]:
     marked.loc[1, "score"] = None
     marked.loc[3, "query_id"] = "q002"
     marked.loc[marked["llm"] == "odd", "score"] = 0.0
+    given.loc[given["llm"] == "odd", "text"] = ""
     return {"queries": asked, "answers": given, "labels": marked}
 
 
@@ -95,6 +96,7 @@ def found(findings: list[Finding], table: str, means: str) -> Finding:
         ("candidates", "at least 50%", {"llm": "fresh", "labelled_share": 0.0}),
         ("active", "calls failed", {"llm": "odd", "failed_share": 0.35}),
         ("balance", "same score on every query", {"llm": "odd", "dataset": "d"}),
+        ("suspects", "look like skill", {"llm": "odd", "dataset": "d", "suspect": 1}),
         ("agreement", "agree on 90 %", {"llm": "good", "one": "judge", "other": "number"}),
     ],
 )

@@ -9,7 +9,7 @@ from scorer import calibration
 from scorer.errors import TrainingError
 from scorer.joining import Known, joined
 from scorer.start import Labels, Shrinkage, starting_weights
-from scorer.weights import per_llm, sigmoid
+from scorer.weights import Fallback, per_llm, sigmoid
 from tests.scorer import world
 
 NEW = "new-llm"
@@ -52,6 +52,15 @@ def test_nobody_elses_score_changes_by_a_bit(made: world.World, known: Known) ->
         assert np.array_equal(after[0].llms_LK[:3], known.weights.llms_LK)
         assert np.array_equal(scores(after, fresh_QD)[:, :3], scores(before, fresh_QD))
         assert np.array_equal(scores(after, fresh_QD[:1])[:, :3], scores(before, fresh_QD[:1]))
+
+
+def test_nor_far_from_all_training_queries(made: world.World, known: Known) -> None:
+    """What is good overall, to which scores fall back there, is each LLM's own."""
+    far = replace(known, weights=replace(known.weights, fallback=Fallback(known.weights.groups_GD, edge=0.9, kept=0.3)))
+    fresh_QD = world.world(50, seed=9).queries_QD
+    assert not np.array_equal(far.weights.logits(fresh_QD), known.weights.logits(fresh_QD))
+    after = joined(far, (NEW,), few_labels(made, (0.5, 0.6, 0.4, 0.3), 100))
+    assert np.array_equal(scores(after, fresh_QD)[:, :3], scores((far.weights, far.calibration), fresh_QD))
 
 
 @pytest.mark.parametrize("queries", [1, 2, 7, 64])

@@ -10,6 +10,7 @@ import torch
 from scorer import calibration, metrics
 from scorer.errors import TrainingError
 from scorer.head import Head
+from scorer.losses import label_loss
 from scorer.start import Shrinkage, group_rates, masked_ridge, starting_weights
 from scorer.training import Embedded, Plan, Trained, train
 
@@ -123,6 +124,39 @@ def test_masked_ridge_is_ridge_on_the_labelled_rows() -> None:
     found = masked_ridge(features, targets, 3.0)
     expected = Ridge(alpha=3.0, fit_intercept=False).fit(features[25:].astype(np.float64), targets[25:, 1]).coef_
     np.testing.assert_allclose(found[1], expected, atol=1e-8)
+
+
+def test_weights_of_one_change_nothing(worlds: ModuleType) -> None:
+    """Labels that all count in full give the very bits that labels without weights give."""
+    fit, held = worlds.world(120, missing=0.2), worlds.world(60, seed=1)
+    ones, held_ones = np.ones(fit.labels_QL.shape), np.ones(held.labels_QL.shape)
+    without = train(worlds.ROSTER, Embedded(fit.queries_QD, fit.labels_QL), Embedded(held.queries_QD, held.labels_QL), PLAN)
+    weighted = train(
+        worlds.ROSTER, Embedded(fit.queries_QD, fit.labels_QL, ones), Embedded(held.queries_QD, held.labels_QL, held_ones), PLAN
+    )
+    logits = [trained.weights.logits(held.queries_QD) for trained in (without, weighted)]
+    assert logits[0].tobytes() == logits[1].tobytes()
+    fitted = [calibration.fit(logits[0], held.labels_QL, weights) for weights in (None, held_ones)]
+    assert fitted[0].slope_L.tobytes() == fitted[1].slope_L.tobytes()
+
+
+def test_a_label_of_no_weight_teaches_nothing() -> None:
+    """Half weight is half a label: two equal labels at a half are one; a label of (almost) no weight is as good as unknown."""
+    dice = np.random.default_rng(0)
+    features = dice.normal(size=(40, 4)).astype(np.float32)
+    member_QG, labels_QL = np.eye(2, dtype=np.float32)[dice.integers(2, size=40)], (dice.random((40, 2)) < 0.6).astype(float)
+    twice, halves = [np.concatenate([part, part]) for part in (features, member_QG)], np.full((80, 2), 0.5)
+    labels_twice = np.concatenate([labels_QL, labels_QL])
+    np.testing.assert_allclose(masked_ridge(twice[0], labels_twice, 3.0, halves), masked_ridge(features, labels_QL, 3.0), atol=1e-7)
+    np.testing.assert_allclose(group_rates(twice[1], labels_twice, 5.0, halves), group_rates(member_QG, labels_QL, 5.0), atol=1e-6)
+    logits_QL = dice.normal(size=(40, 2))
+    fitted = calibration.fit(np.concatenate([logits_QL, logits_QL]), labels_twice, halves), calibration.fit(logits_QL, labels_QL)
+    np.testing.assert_allclose(fitted[0].slope_L, fitted[1].slope_L, atol=1e-3)
+    unknown_QL, faint_QL = labels_QL.copy(), np.ones((40, 2))
+    unknown_QL[:10], faint_QL[:10] = np.nan, 1e-9
+    np.testing.assert_allclose(masked_ridge(features, labels_QL, 3.0, faint_QL), masked_ridge(features, unknown_QL, 3.0), atol=1e-6)
+    loss = label_loss(torch.tensor(logits_QL), torch.tensor(labels_QL), torch.tensor(faint_QL))
+    assert float(loss) == pytest.approx(float(label_loss(torch.tensor(logits_QL), torch.tensor(unknown_QL))), abs=1e-6)
 
 
 def test_calibration_repairs_overconfidence() -> None:
