@@ -44,7 +44,7 @@ def write_dataset(home: Path, queries: int, llms: int) -> None:
     rates = np.random.default_rng(1).uniform(0.2, 0.9, size=(64, len(TOPICS)))[:llms].T
     scores = (dice.random((queries, llms)) < rates[topics]).astype(float)
     rows = [(ids[query], f"llm-{llm}", scores[query, llm]) for query in range(queries) for llm in range(llms)]
-    labels = pd.DataFrame(rows, columns=["query_id", "llm", "score"]).assign(grader="exact", grader_version="1")
+    labels = pd.DataFrame(rows, columns=["query_id", "llm", "score"]).assign(grader="exact", grader_version="1", weight=1.0)
     answers = labels[["query_id", "llm"]].assign(
         input_tokens=50.0, output_tokens=20.0, cost_usd=1e-5, latency_s=1.0, mean_logprob=-0.5, said=None
     )

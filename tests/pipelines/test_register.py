@@ -71,7 +71,7 @@ def write_dataset(folder: Path, queries: int = 120) -> None:
     ]
     assembled = assemble.Assembled(
         queries=table,
-        labels=pd.DataFrame(labels),
+        labels=pd.DataFrame(labels).assign(weight=1.0),
         answers=pd.DataFrame(columns=dataset.ANSWERS_META.names),
         splits=pd.DataFrame({"query_id": ids, "split": ["validation" if i % 4 else "train" for i in range(queries)]}),
         roster=tuple(RosterLLM(llm, llm.upper(), "active", 0.1, 0.2) for llm in LLMS),

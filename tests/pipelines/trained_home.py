@@ -31,7 +31,7 @@ def write_dataset(folder: Path, *, queries: int = 500, seed: int = 0, newcomer: 
     if newcomer:
         labels_QL[:5, -1] = 1.0
     known = [(ids[query], roster[llm], labels_QL[query, llm]) for query, llm in np.argwhere(~np.isnan(labels_QL))]
-    labels = pd.DataFrame(known, columns=["query_id", "llm", "score"]).assign(grader="exact", grader_version="1")
+    labels = pd.DataFrame(known, columns=["query_id", "llm", "score"]).assign(grader="exact", grader_version="1", weight=1.0)
     answers = labels[["query_id", "llm"]].assign(
         input_tokens=50.0, output_tokens=20.0, latency_s=1.0, mean_logprob=-0.5, said=labels["score"].map({1.0: "42", 0.0: "7"})
     )
