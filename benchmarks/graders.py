@@ -184,6 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--judge", help="an id of registry/pool.yaml whose server runs")
     parser.add_argument("--base-url", help="where the judge listens, instead of what pool.yaml says")
+    parser.add_argument("--patience", type=float, help="seconds that one judgement may take, instead of what pool.yaml says")
     parser.add_argument("--reward-model", help="a Hugging Face name or a local folder")
     parser.add_argument("--most", type=int, help="answers a category; all where it is not given")
     parser.add_argument("--longest", type=int, default=4000, help="characters of query and answer together; longer ones are left out")
@@ -203,6 +204,8 @@ def run(given: argparse.Namespace) -> str:
     llm = pool.load(Settings().pool_file).by_id(given.judge) if given.judge else None
     if llm and given.base_url and llm.endpoint:
         llm = replace(llm, endpoint=replace(llm.endpoint, base_url=given.base_url))
+    if llm and given.patience:
+        llm = replace(llm, limits=replace(llm.limits, total_s=given.patience))
     everything = human_scored.read()
     kept, shown, results = given.out / f"{given.judge}.jsonl", [f"`{machine.command()}`"], dict[str, Any]()
     for category in given.categories.split(","):

@@ -9,9 +9,10 @@ from pipelines.graders.query import Query
 BEST = 10
 _SCORE = re.compile(r"^\W*score[\s*_]*[:=][\s*_]*(\d{1,3})(?:\s*/\s*10)?[\s*_.]*$", re.IGNORECASE | re.MULTILINE)
 _TO_THE_GRADER = re.compile(
-    r"\b(?:score|grade|rating|verdict)\W{0,4}[:=]\W*\d"  # a verdict of its own
-    r"|\b(?:give|award|assign|grant|return|output|reply|answer|rate|grade|score|mark)\b.{0,40}"
-    r"\b(?:10|1\.0|100|full (?:marks|score|points)|(?:top|highest|maximum|best|perfect) (?:score|grade|marks?|rating))\b"
+    r"\b(?:score|grade|rating|verdict)\W{0,4}:\W*\d"  # a verdict of its own
+    r"|\b(?:give|award|assign|grant|rate|deserves?)\b.{0,40}\b"  # a wish for one
+    r"(?:(?:10|1\.0|100)(?=\s*(?:[.!,;:)/*]|$|points\b|out of\b))|full (?:marks|score|points)"
+    r"|(?:top|highest|maximum|best|perfect) (?:score|grade|marks?|rating))"
     r"|\b(?:ignore|disregard|forget)\b.{0,30}\b(?:instructions?|rubric|prompt|above|previous)\b"
     r"|\b(?:note|message|attention|instructions?) (?:to|for) the (?:grader|judge|evaluator)\b",
     re.IGNORECASE,

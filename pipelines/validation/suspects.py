@@ -7,7 +7,8 @@ Either rule is enough; texts that are empty or all the same are a third.
 (Tukey's median polish, which a few broken cells do not move) within datasets of one kind (choice questions, others). What LLMs differ by
 on single datasets is estimated from the same table; who is weak at one subject is no suspect.
 
-Each rule is meant to raise any alarm on 5 % of clean tables at most, however many pairs it looks at (benchmarks/suspects.py simulates it).
+The first raises any alarm on 5 % of clean tables at most, however many pairs it looks at; how many the second raises is simulated
+(`python -m benchmarks.suspects --simulate N`, docs/results/graders.md).
 """
 
 from collections.abc import Mapping
@@ -21,8 +22,10 @@ from scipy.stats import binom
 
 ENOUGH = 30  # labels of a pair before it is looked at
 LEAST = 4  # LLMs, and datasets, that an additive fit needs
-ALPHA = 0.05  # chance of any alarm of a rule on a clean table
-DRAWS = 200  # clean tables that the additive rule is calibrated on
+ALPHA = 0.05  # chance of any score below blind guessing in a clean table
+TAIL = 0.01  # of drawn clean tables beyond which a pair is far below; what that comes to: docs/results/graders.md
+DRAWS = 400  # clean tables that the additive rule is calibrated on
+WIDE = 0.6  # log-odds by which LLMs may differ on a dataset, whatever a table shows
 ROUNDS = 8  # of median polish
 FAR = 0.15  # a smaller gap between expected and observed is not worth a warning
 LETTERS = 0.9  # share of a dataset's references that are one letter where it asks to choose
@@ -105,7 +108,8 @@ def _below_chance(cells: Cells, chances: Mapping[str, float]) -> NDArray[np.bool
 def far_below(means_LS: Grid, counts_LS: Grid) -> tuple[Grid, NDArray[np.bool_]]:
     """What the additive model expects of each pair (NaN where it cannot say), and which are far below that.
 
-    How far is too far is drawn from DRAWS clean tables with the same levels, spread and counts: ALPHA of them have any pair so far.
+    How far is too far is drawn from clean tables with the same levels and counts: TAIL of them have any pair so far. They are drawn with
+    the spread found and with a wider one, and the more patient of both counts: a small table may look more even than its LLMs are.
     """
     known_LS = ~np.isnan(means_LS)
     enough_L = known_LS.sum(axis=1) >= LEAST
@@ -115,15 +119,20 @@ def far_below(means_LS: Grid, counts_LS: Grid) -> tuple[Grid, NDArray[np.bool_]]
     core = np.ix_(enough_L, enough_S)
     means, counts = means_LS[core], counts_LS[core]
     fitted, spread, surprise = _surprise(means, counts)
+    farthest = min(_farthest(fitted, wide, means, counts) for wide in (spread, np.maximum(2 * spread, WIDE)))
+    expected_LS, far_LS = np.full(means_LS.shape, np.nan), np.zeros(means_LS.shape, dtype=bool)
+    expected_LS[core] = _share(fitted)
+    far_LS[core] = (surprise < farthest) & (_share(fitted) - means >= FAR)
+    return expected_LS, far_LS
+
+
+def _farthest(fitted: Grid, spread: Grid, means: Grid, counts: Grid) -> float:
+    """The distance that TAIL of DRAWS clean tables have any pair beyond."""
     dice = np.random.default_rng(0)
     rates = _share(fitted + spread * dice.normal(size=(DRAWS, *fitted.shape)))
     right = dice.binomial(np.nan_to_num(counts).astype(np.int64), np.nan_to_num(rates, nan=0.5))
     drawn = np.where(np.isnan(means), np.nan, right / counts)
-    lowest_N = np.nanmin(_surprise(drawn, counts)[2], axis=(1, 2))
-    expected_LS, far_LS = np.full(means_LS.shape, np.nan), np.zeros(means_LS.shape, dtype=bool)
-    expected_LS[core] = _share(fitted)
-    far_LS[core] = (surprise < np.quantile(lowest_N, ALPHA)) & (_share(fitted) - means >= FAR)
-    return expected_LS, far_LS
+    return float(np.quantile(np.nanmin(_surprise(drawn, counts)[2], axis=(1, 2)), TAIL))
 
 
 def _surprise(means: Grid, counts: Grid) -> tuple[Grid, Grid, Grid]:

@@ -272,8 +272,8 @@ def test_an_answer_does_not_steer_its_judge(judging: tuple[JudgeServer, LLM], pr
 
 def test_an_honest_answer_is_shown_whole() -> None:
     """Numbers, scores of a match and the word rubric are no instructions: every line of such an answer reaches the judge."""
-    answer = "The match ended 10 to 1.\nA rubric lists criteria.\nThe answer is 10."
-    assert rubric.quoted(answer) == "| The match ended 10 to 1.\n| A rubric lists criteria.\n| The answer is 10."
+    answer = "The match ended 10 to 1.\nscore = 3  # a rubric lists criteria\nThe answer is 10."
+    assert rubric.quoted(answer) == "| The match ended 10 to 1.\n| score = 3  # a rubric lists criteria\n| The answer is 10."
 
 
 def test_the_reference_is_shown_and_the_order_turned_around() -> None:
