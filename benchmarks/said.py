@@ -16,6 +16,7 @@ from registry import pool
 
 TOKENS = 200  # of every answer, for its price: what a call of an LLM is expected to cost is the mean of its recorded costs
 CALL_USD = 0.001  # of every call where costs are unknown
+LEAST = 3  # answers to a query: with fewer there is nothing to choose among, and every system looks the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Conversations:
 def read(wanted: outcomes.Recorded, column: str) -> Conversations:
     """`outcomes.read`, and the answers' texts: of outcomes.parquet's `column` (`pred`: bare final answers), or of the stage `answer`.
 
-    Raises TableRefused where texts are missing.
+    Queries that fewer than LEAST LLMs answered are left out. Raises TableRefused where texts are missing.
     """
     data = outcomes.read(wanted)
     assembled = (wanted.folder / "roster.json").is_file()
@@ -51,7 +52,9 @@ def read(wanted: outcomes.Recorded, column: str) -> Conversations:
                 answer, logprob = texts[query_id, llm]
                 said[llm] = Said(answer, TOKENS, float(cost_QL[at, place]), mean_logprob=logprob)
         questions.append(Question(text, said, labels))
-    return Conversations(data, questions, llms, priced)
+    enough_Q = np.array([len(question.said) >= min(LEAST, len(llms)) for question in questions])
+    questions = [question for question, enough in zip(questions, enough_Q, strict=True) if enough]
+    return Conversations(data.where(enough_Q), questions, llms, priced)
 
 
 def _llm(name: str, usd: float, known: Mapping[str, LLM]) -> LLM:
