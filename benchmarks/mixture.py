@@ -130,6 +130,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--llms", default="", help="comma-separated; all where none is named")
     parser.add_argument("--group", default="dataset")
     parser.add_argument("--complete", action="store_true", help="only LLMs with an outcome for every query")
+    parser.add_argument("--without", default="", help="comma-separated LLMs to leave out")
     parser.add_argument("--text", default="response", help="column of outcomes.parquet with the answers' texts; pred: bare final answers")
     parser.add_argument("--prices", type=Path, help="YAML of prices by LLM, such as benchmarks/prices.yaml")
     parser.add_argument("--most", type=int, help="take at most this many queries")
@@ -147,6 +148,7 @@ def main() -> None:
         given.group,
         most=given.most,
         complete=given.complete,
+        without=tuple(name for name in given.without.split(",") if name),
         listed=prices.read(given.prices) if given.prices else None,
     )
     try:

@@ -1,0 +1,140 @@
+"""What asking an LLM for a self-assessment is worth, and what it does to its answers: `python -m benchmarks.assessment HOME LLM`.
+
+HOME is a project whose pipeline has run; the LLM's server must be up (`python -m local.llama NAME`; `--base-url` where it listens
+elsewhere). Its recorded answers to test queries were given without being asked for a score; the same queries are asked again with
+`mixture.judging`'s words, and graded by the same verifiable graders. Printed: how often a score could be read, how well it tells right
+from wrong (AUROC, beside the scorer's prior on the same answers), and the paired difference in quality.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+from sklearn.metrics import roc_auc_score
+
+from benchmarks import machine
+from mixture import judging
+from mixture.client import Call
+from mixture.errors import LLMFailed
+from mixture.llm import LLM
+from mixture.openai_client import OpenAIClient
+from pipelines import dataset, tables
+from pipelines.errors import PipelineError
+from pipelines.graders import registry, workers
+from pipelines.graders.query import Query
+from registry import pool
+from scorer import metrics, runtime
+from scorer.errors import RouteMoAError
+
+RESAMPLES = 2000
+TRAILER_TOKENS = 24  # beyond the LLM's own limit, for the line that it is asked to add
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """One answer given with a self-assessment (None: none could be read), its label and that of the answer given without."""
+
+    prior: float
+    self_score: float | None
+    label: float
+    without: float
+
+
+async def ask(llm: LLM, queries: list[Query]) -> list[judging.Judged | None]:
+    """Each query's answer with its self-assessment; None where the call failed."""
+    found: list[judging.Judged | None] = []
+    options = {"max_tokens": llm.decoding.max_tokens + TRAILER_TOKENS}
+    async with OpenAIClient() as client:
+        for query in track(queries, description=llm.id, disable=not sys.stderr.isatty()):
+            asked = judging.ask([{"role": "user", "content": query.text}], self_score=True, cross_scores=False)
+            try:
+                found.append(judging.read((await client.ask(Call(llm, asked, options))).text))
+            except LLMFailed as failure:
+                print(failure, file=sys.stderr)
+                found.append(None)
+    return found
+
+
+def measure(home: Path, llm: LLM, most: int) -> list[Assessed]:
+    """At most `most` test queries (by id) that the LLM has a label for by a verifiable grader. Raises PipelineError where there is none."""
+    data = dataset.load(home / "build" / "dataset").take("test")
+    if llm.id not in data.roster:
+        raise PipelineError(f"{llm.id} has no labels in {home}.", next_step=f"Name one of {', '.join(data.roster)}.")
+    column = data.roster.index(llm.id)
+    labelled = ~np.isnan(data.labels_QL[:, column]) & data.queries["grader"].isin(list(registry.GRADERS)).to_numpy()
+    data = data.where(labelled)
+    data = data.where(np.arange(len(data.queries)) < most)
+    if not len(data.queries):
+        raise PipelineError(f"No test query of {home} has a checked label of {llm.id}.", next_step="Label its answers first.")
+    scorer = runtime.load(home / "build" / "scorer")
+    priors_Q = scorer.score(data.queries["text"].tolist()).scores_QL[:, scorer.roster.index(llm.id)]
+    queries = [Query.of(row) for row in data.queries[tables.QUERIES.names].to_dict("records")]
+    answers = asyncio.run(ask(llm, queries))
+    graded = workers.grade(
+        [registry.Task(query, answer.text if answer else "", 10.0) for query, answer in zip(queries, answers, strict=True)]
+    )
+    return [
+        Assessed(float(prior), answer.self_score, float(result.score), float(without))
+        for prior, answer, result, without in zip(priors_Q, answers, graded, data.labels_QL[:, column], strict=True)
+        if answer is not None and result.score is not None
+    ]
+
+
+def auroc(scores: list[float], right: list[bool]) -> metrics.Interval:
+    """With a bootstrap interval over answers; undefined where all are right or all wrong."""
+    scores_N, right_N = np.array(scores), np.array(right)
+    dice = np.random.default_rng(0)
+    if len(set(right)) < 2:
+        return metrics.Interval(float("nan"), float("nan"), float("nan"))
+    draws = (dice.integers(len(right_N), size=len(right_N)) for _ in range(RESAMPLES))
+    drawn = [roc_auc_score(right_N[draw], scores_N[draw]) for draw in draws if 0 < right_N[draw].sum() < len(right_N)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return metrics.Interval(float(roc_auc_score(right_N, scores_N)), float(low), float(high))
+
+
+def main() -> None:
+    """Asks, grades, prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("llm")
+    parser.add_argument("--base-url")
+    parser.add_argument("--most", type=int, default=100)
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/assessment"))
+    given = parser.parse_args()
+    try:
+        llm = pool.load(given.home / "registry" / "pool.yaml").by_id(given.llm)
+        if given.base_url and llm.endpoint:
+            llm = replace(llm, endpoint=replace(llm.endpoint, base_url=given.base_url))
+        rows = measure(given.home, llm, given.most)
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
+    told = [row for row in rows if row.self_score is not None]
+    right = [row.label > 0.5 for row in told]
+    labels, without = np.array([row.label for row in rows]), np.array([row.without for row in rows])
+    figures = {
+        "answers": len(rows),
+        "with a readable score": len(told),
+        "quality without being asked": str(metrics.interval(without, resamples=RESAMPLES)),
+        "quality when asked": str(metrics.interval(labels, resamples=RESAMPLES)),
+        "difference": str(metrics.difference(labels, without, resamples=RESAMPLES)),
+        "AUROC of the self-assessment": str(auroc([row.self_score or 0.0 for row in told], right)),
+        "AUROC of the scorer's prior on the same": str(auroc([row.prior for row in told], right)),
+        "mean self-assessment where right / wrong": [
+            round(float(np.mean([row.self_score or 0.0 for row, good in zip(told, right, strict=True) if good is which] or [np.nan])), 3)
+            for which in (True, False)
+        ],
+    }
+    shown = [f"`{machine.command()}`", "\n".join(f"- {name}: {value}" for name, value in figures.items())]
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / f"{llm.id}.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
+    (given.out / f"{llm.id}.json").write_text(json.dumps(figures | {"command": machine.command()}, indent=2) + "\n", encoding="utf-8")
+    print("\n\n".join(shown))
+
+
+if __name__ == "__main__":
+    main()
