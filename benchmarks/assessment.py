@@ -75,7 +75,7 @@ def measure(home: Path, llm: LLM, most: int) -> list[Assessed]:
     priors_Q = scorer.score(data.queries["text"].tolist()).scores_QL[:, scorer.roster.index(llm.id)]
     queries = [Query.of(row) for row in data.queries[tables.QUERIES.names].to_dict("records")]
     answers = asyncio.run(ask(llm, queries))
-    graded = workers.grade(
+    graded = workers.grade_all(
         [registry.Task(query, answer.text if answer else "", 10.0) for query, answer in zip(queries, answers, strict=True)]
     )
     return [
