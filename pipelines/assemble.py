@@ -171,9 +171,10 @@ def assemble(
 
 
 def write(assembled: Assembled, folder: Path) -> None:
-    """Writes the tables and roster.json to `folder`."""
+    """Writes the tables and roster.json to `folder`; labels without a weight count in full."""
+    labels = assembled.labels if "weight" in assembled.labels else weighted(assembled.labels, {})
     tables.write(folder / "queries.parquet", assembled.queries, tables.QUERIES)
-    tables.write(folder / "labels.parquet", assembled.labels, WEIGHTED)
+    tables.write(folder / "labels.parquet", labels, WEIGHTED)
     tables.write(folder / "answers_meta.parquet", assembled.answers, ANSWERS_META)
     tables.write(folder / "splits.parquet", assembled.splits, SPLITS)
     write_roster(folder / "roster.json", assembled.roster)

@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 from monitoring.policy import Policy
 from pipelines.errors import ParamsRefused
 
-Opinion = Literal["judge", "reward_model", "recorded"]  # graders whose labels may count less than 1
+Opinion = Literal["judge", "reward_model", "recorded", "outcome"]  # graders whose labels may count less than 1
 Split = str  # train, calibration, validation, test, or ood
 
 
