@@ -49,9 +49,7 @@ def learning_curve(parts: dict[str, Outcomes], seeds: int) -> tuple[list[int], N
         for seed in range(seeds):
             keep_Q = np.random.default_rng(seed).permutation(whole) < round(share * whole)
             fit = parts["train"].where(keep_Q)
-            trained = training.train(
-                fit.data.roster, fit.embedded(), parts["validation"].embedded(), training.Plan(seed=seed, fallback=False)
-            )
+            trained = training.train(fit.data.roster, fit.embedded(), parts["validation"].embedded(), training.Plan(seed=seed))
             found.append(metrics.quality(trained.weights.logits(parts["test"].queries_QD), parts["test"].labels_QL))
         rows.append(np.mean(found, axis=0))
     return [round(share * whole) for share in SHARES], np.stack(rows)

@@ -3,7 +3,7 @@
 Each row changes one thing and trains again. Rows are judged by folds of the queries outside the test split, each scored by a scorer that
 never saw it: nothing here reads the test split but the last table, once. Intervals: bootstrap over queries, paired with the default.
 
-The fallback, meant for kinds of queries never seen, is off in every row but its own: its fit costs as much as training.
+The fallback, meant for kinds of queries never seen, is off in every row but its own, where its fit costs as much as training.
 
 labels: a share of the known training and validation labels turned over (1 - label); what is judged stays true.
 losses: each loss, the ridge start, the groups, the training itself and the calibration left out; the fallback switched on.

@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/unseen"))
     given = parser.parse_args()
     known = recorded.read(given)
-    plan = train.plan_of(params.load().train)
+    plan = replace(train.plan_of(params.load().train), fallback=True)
     groups_Q = known.data.queries["dataset"].to_numpy(dtype=np.str_)
     ways = " | ".join(f"gain {way} | highest score | ECE" for way in WAYS)
     lines = [f"`{machine.command()}`", "", f"| left out | queries | kept | best single | {ways} |", "|---" * 10 + "|"]

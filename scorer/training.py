@@ -40,7 +40,7 @@ class Plan:
     labels: float = 1.0
     temperature: float = 0.1
     patience: int = 8
-    fallback: bool = True
+    fallback: bool = False
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
 
 
