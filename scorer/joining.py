@@ -3,7 +3,7 @@
 The row starts as the mean of the LLMs that are there (what is hard for them is hard for the new one) at a level of its own. From there its
 labels move it, each step shrunk by a Gaussian prior: along the differences between the known LLMs, with the spread those have
 (hierarchical Bayes), then per group of queries and per direction of the shared space. A few hundred labels mostly tell the level, and
-half of their noise is in which queries were drawn: what the known LLMs' labels say about a query's luck is taken off first
+part of their noise is in which queries were drawn: what the known LLMs' labels say about a query's luck is taken off first
 (a control variate, as in regression estimators of survey sampling).
 """
 
