@@ -52,7 +52,8 @@ class Options:
 
     k: LLMs a layer at most. max_layers: layers at most. quorum: answers after which a layer no longer waits for its stragglers
     (capped by the LLMs in it). patience: how many times its expected latency a straggler gets in all, or where that is unknown,
-    how many times what the quorum took; a call that is later gets another LLM asked beside it, or in its place. grace_s: seconds that a straggler of unknown latency gets after the quorum at least.
+    how many times what the quorum took; a call that is later gets another LLM asked beside it, or in its place.
+    grace_s: seconds that a straggler of unknown latency gets after the quorum at least.
     ranking: "value" weighs quality, price and latency; "strict" is the paper's performance > output price > input price > latency.
     deepen: what a further layer does. "refine" shows the last layer's answers to the LLMs that rank first now (the paper's);
     "widen" asks LLMs that have not answered the bare question, as many as are expected to bring more than they cost.

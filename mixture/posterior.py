@@ -65,22 +65,22 @@ class Evidence:
     V_none = nothing - difficulty * log-odds of the highest prior / number of answers + crowd * log(number of answers): what the scorer
     thinks of the query matters less with every answer heard. coincidence: chance that an LLM says what a standing answer says though
     it would not be right by itself (`mixture.outlook`).
-    The defaults are what `python -m benchmarks.mixture FOLDER --fit` prints for 27 recorded LLMs on choice questions.
+    The defaults are those of 27 recorded LLMs on choice questions (docs/results/mixture.md).
     """
 
     counts_agreement: ClassVar[bool] = True
-    base: float = 0.72
-    prior: float = 0.2
+    base: float = 0.59
+    prior: float = 0.47
     self_score: float = 0.0
     cross_score: float = 0.0
     logprob: float = 0.0
     logprob_at: float = 0.0
     same_weights: float = 0.3
-    unstated: float = 2.0
-    nothing: float = 0.56
-    difficulty: float = 0.85
-    crowd: float = 0.46
-    coincidence: float = 0.9
+    unstated: float = 3.6
+    nothing: float = 0.53
+    difficulty: float = 0.48
+    crowd: float = 0.25
+    coincidence: float = 0.66
 
     def scores(self, heard: Mapping[str, Heard]) -> dict[str, float]:
         """The chance in [0, 1] that each LLM's answer is right; equal for answers that say the same."""
