@@ -32,8 +32,8 @@ demo-small: install
 up: install
 	$(BIN)/routemoa demo --stay
 
-test: install
-	$(BIN)/python -m pytest
+test: install  # one thread each: beside the servers that tests start, threads that spin for each other only waste the cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 check: install
 	$(BIN)/ruff check .
