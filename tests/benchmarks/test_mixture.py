@@ -1,0 +1,97 @@
+"""The mixture's harness: recorded answers through the real engine, and what is said of the decisions."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import mixture_simulation, outcomes, said
+from benchmarks.compositions import BARE, OURS, RUN_ON, SINGLE, systems
+from benchmarks.judging import Row, aggregated, judged, stopping
+from benchmarks.mixture import episodes
+from benchmarks.replay import Question, Said, calls, cost, quality, replay
+from mixture.llm import LLM, Price
+from mixture.posterior import Evidence, Published
+from pipelines.errors import TableRefused
+from pipelines.posterior import fit, partly
+
+LLMS = [LLM(name, name, Price(0.0, 5.0), context_window=10**6) for name in "abc"]
+
+
+def question(*answers: str, right: str = "1") -> Question:
+    texts = dict(zip("abc", answers, strict=True))
+    return Question(
+        "What is it?",
+        {llm: Said(f"Answer: {text}", 200, 0.001) for llm, text in texts.items()},
+        {llm: float(text == right) for llm, text in texts.items()},
+    )
+
+
+def test_the_engine_replays_what_was_recorded() -> None:
+    """A routed single LLM has its own label, cost and one call; a vote of three has the majority's."""
+    questions = [question("1", "2", "2"), question("2", "1", "1")]
+    priors_QL = np.array([[0.6, 0.55, 0.5]] * 2)
+    single = replay(questions, priors_QL, LLMS, BARE.as_single())
+    assert quality(questions, single).tolist() == [1.0, 0.0]
+    assert (calls(single).tolist(), cost(single).tolist()) == ([1.0, 1.0], [0.001, 0.001])
+    vote = next(each for each in systems(priors_QL, priors_QL[0], LLMS, Evidence(), 1.0) if each.name == RUN_ON)
+    made = replay(questions, priors_QL, LLMS, vote.options)
+    assert quality(questions, made).tolist() == [0.0, 1.0]
+    assert cost(made) == pytest.approx([0.003, 0.003])
+
+
+def test_what_writes_new_text_is_refused() -> None:
+    """A self-assessment changes the question, and no record answers that."""
+    with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="bare question")):
+        replay([question("1", "2", "2")], np.array([[0.9, 0.5, 0.4]]), LLMS, replace(BARE, self_assessment=True))
+
+
+def test_ours_asks_fewer_than_everyone_and_its_parts_are_measured() -> None:
+    """On a simulated pool: one row a system, AUROC above the prior's, stops that say why."""
+    world = mixture_simulation.World()
+    seen, seen_QL, pool = mixture_simulation.simulate(150, 6, world, seed=0)
+    evidence = fit(partly(episodes(seen, seen_QL, pool)))
+    asked, asked_QL, _ = mixture_simulation.simulate(80, 6, world, seed=1)
+    rows = {}
+    for system in systems(asked_QL, seen_QL.mean(axis=0), pool, evidence, usd=100.0):
+        made = replay(asked, system.priors_QL, pool, system.options)
+        rows[system.name] = Row(quality(asked, made), calls(made), cost(made), made)
+    assert calls(rows[SINGLE].decisions).max() == 1
+    assert 1 < rows[OURS].calls_Q.mean() < rows[RUN_ON].calls_Q.mean() == 6
+    families = {llm.id: llm.id for llm in pool}
+    told = judged(asked, rows[RUN_ON].decisions, {"posterior": evidence, "published": Published()}, families)
+    assert told["posterior"].mean > told["prior"].mean
+    assert told["published"].mean == pytest.approx(told["prior"].mean)
+    stops = stopping(rows[OURS], rows[RUN_ON])
+    assert sum(stops["reasons"].values()) == pytest.approx(1)
+    assert sum(stops["rounds"].values()) == pytest.approx(1)
+    assert aggregated(asked, rows[RUN_ON])["of these returned wrong"].mean <= 0.1
+
+
+def recorded(folder: Path, **columns: list[str]) -> Path:
+    """Ten queries of each split, two LLMs."""
+    splits = ["train"] * 10 + ["val"] * 10 + ["test"] * 10
+    ids = [f"q{n}" for n in range(30)]
+    pd.DataFrame({"query_id": ids, "dataset": "d", "query": [f"Question {n}?" for n in range(30)], "split": splits}).to_parquet(
+        folder / "queries.parquet"
+    )
+    rows = pd.DataFrame([(query_id, llm, float(llm == "a")) for query_id in ids for llm in "ab"], columns=["query_id", "llm", "score"])
+    rows.assign(**{name: values * 30 for name, values in columns.items()}).to_parquet(folder / "outcomes.parquet")
+    return folder
+
+
+def test_texts_come_from_the_column_that_is_named(tmp_path: Path) -> None:
+    """A bare final answer is stated as one; where there is none, it is prose. Without prices all calls cost the same."""
+    found = said.read(outcomes.Recorded(recorded(tmp_path, pred=["42", ""])), "pred")
+    assert {each.said["a"].text for each in found.questions} == {"Answer: 42"}
+    assert "Answer" not in found.questions[0].said["b"].text
+    assert not found.priced
+    assert len({each.said[llm].cost_usd for each in found.questions for llm in "ab"}) == 1
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    """With what is there, and what to type."""
+    with pytest.raises(TableRefused, match=r"no column 'response'.*pred.*--text"):
+        said.read(outcomes.Recorded(recorded(tmp_path, pred=["1", "2"])), "response")
