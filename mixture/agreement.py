@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from decimal import Context
 
 LONGEST_SHORT = 64  # characters: longer texts are prose, which is not compared word by word
+MOST_WORDS = 5  # of a line that is taken for a final answer though it does not say so: "I cannot help with that, sorry." is none
 _ANSWER_LINE = re.compile(  # its runs are bounded: the time it takes grows with the line, not with its square
     r"^(?:.*[.!?]\s)?\W{0,8}(?:the )?(?:final )?answer\b[*_\s]{0,8}(?:is\b|[:=])[*_\s:=]*(.+)$", re.IGNORECASE
 )
 _IN_A_SENTENCE = re.compile(  # as an argument often ends: "Therefore, the correct answer is (B)."
     r"\b(?:the|final|correct|best) answer(?: is\b|:)[\s.*_]{0,8}(?:option )?"
-    r"(\([A-J]\)|[A-J]\b|\$?\\boxed\{[^{}]*\}|[-+$]{0,2}\d[\d,.]*)",
+    r"(\([A-J]\)|(?-i:[A-J])(?=[\s*_]*(?:[.,;:)]|$))|\$?\\boxed\{[^{}]*\}|[-+$]{0,2}\d[\d,.]*)",
     re.IGNORECASE,
 )
 _LAST = 400  # characters at the end in which a sentence may state the answer
@@ -22,11 +23,11 @@ _CHOICE = re.compile(r"\(?([A-Ja-j])[).:]\s")
 def short_answer(text: str) -> str | None:
     """The final answer in `text` in normal form, None for prose.
 
-    Its last 'Answer:' line, else the last sentence near its end that says what the answer is, else all of it if it is one short line.
+    Its last 'Answer:' line, else the last sentence near its end that says what the answer is, else all of it if it is a few words.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     stated = [match[1] for line in lines if (match := _ANSWER_LINE.match(line))] or _IN_A_SENTENCE.findall(text[-_LAST:])
-    said = stated[-1] if stated else (lines[0] if len(lines) == 1 else "")
+    said = stated[-1] if stated else (lines[0] if len(lines) == 1 and len(lines[0].split()) <= MOST_WORDS else "")
     if inside := _IN_A_SENTENCE.findall(said):  # "Final answer: the answer is (B)."
         said = inside[-1]
     if boxed := _BOXED.search(said):

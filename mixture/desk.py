@@ -77,9 +77,12 @@ class Desk:
         """Seconds to the deadline, infinite without one."""
         return math.inf if self.options.deadline is None else self.options.deadline - self.clock()
 
-    def hold(self, llm: LLM, messages: Sequence[Message]) -> Held | None:
-        """A call with the request's own fields and deadline; None where, with all that is held, it could pass the budget."""
-        call = Call(llm, messages, self.request, self.options.deadline)
+    def hold(self, llm: LLM, messages: Sequence[Message], fields: Mapping[str, Any] | None = None) -> Held | None:
+        """A call with the request's own fields, further `fields` and the deadline.
+
+        None where, with all that is held, it could pass the budget.
+        """
+        call = Call(llm, messages, {**self.request, **(fields or {})}, self.options.deadline)
         attempt = Held(call, worst_case_usd(call))
         held = replace(attempt, call=replace(call, again=partial(self._again, attempt)))
         return held if self._set_aside(held) else None

@@ -14,6 +14,7 @@ from mixture.judging import opaque_ids
 from mixture.layers import Course
 from mixture.ranking import Candidate, late_after_s
 
+SHOWN = 3  # answers that an aggregator gets to see, at least
 AGGREGATORS = 2  # asked one after the other, before the best answer is returned as it is
 _WORDS = re.compile(r"\S*\s*", re.ASCII)
 _WORDS_PER_PIECE = 6
@@ -89,8 +90,8 @@ def _aggregators(course: Course) -> list[Candidate]:
 
 
 def _best_few(course: Course, texts: Mapping[str, str]) -> dict[str, str]:
-    """The k answers with the highest scores."""
-    best = sorted(texts, key=lambda llm: (-course.scores[llm], llm))[: course.desk.options.k]
+    """The answers with the highest scores: k, and where few are asked at once, SHOWN."""
+    best = sorted(texts, key=lambda llm: (-course.scores[llm], llm))[: max(course.desk.options.k, SHOWN)]
     return {llm: texts[llm] for llm in best}
 
 

@@ -18,6 +18,8 @@ from mixture.round import Round
 from mixture.stopping import Reason, stop_reason
 from mixture.widening import widened
 
+LOGPROBS = {"logprobs": True, "top_logprobs": 1}  # as the pipeline asks, whose answers the posterior was fitted to
+
 
 @dataclass(slots=True)
 class Course:
@@ -109,7 +111,7 @@ class Course:
     def _hold(self, llm: LLM, shown: Mapping[str, Run]) -> Held | None:
         cross_scores = self.desk.options.cross_assessment
         asked = judging.ask(self.messages, shown=_texts(shown), self_score=self._asks_self(llm.id), cross_scores=cross_scores)
-        return self.desk.hold(llm, asked)
+        return self.desk.hold(llm, asked, LOGPROBS if self.desk.options.posterior.reads_logprobs else None)
 
     def _asks_self(self, llm: str) -> bool:
         return self.desk.options.self_assessment and llm not in self.desk.options.unassessed

@@ -153,6 +153,8 @@ def narrow(operator: Options, wishes: Wishes) -> Options:
     A wish for more than the operator allows gets what the operator allows.
     """
     asked = wishes.aggregation
+    buys = operator.aggregation != "auto" or operator.headroom > 0  # "auto" without headroom never pays for a synthesis
+    permitted = _NARROWER[operator.aggregation] - (frozenset() if buys else {"synthesise"})
     return replace(
         operator,
         k=_least(operator.k, wishes.k),
@@ -161,7 +163,7 @@ def narrow(operator: Options, wishes: Wishes) -> Options:
         stop_threshold=_least(operator.stop_threshold, wishes.stop_threshold),
         budget_usd=_tightest(operator.budget_usd, wishes.budget_usd),
         deadline=_tightest(operator.deadline, wishes.deadline),
-        aggregation=asked if asked in _NARROWER[operator.aggregation] else operator.aggregation,
+        aggregation=asked if asked in permitted else operator.aggregation,
         data_policy=_common(operator.data_policy, wishes.data_policy),
         capabilities=operator.capabilities | (wishes.capabilities or frozenset()),
         self_assessment=operator.self_assessment and wishes.self_assessment is not False,

@@ -36,6 +36,7 @@ class Published:
     """
 
     counts_agreement: ClassVar[bool] = False
+    reads_logprobs: ClassVar[bool] = False
     first: tuple[float, float] = (0.9, 0.1)
     later: tuple[float, float, float] = (0.25, 0.30, 0.45)
 
@@ -64,7 +65,8 @@ class Evidence:
     `same_weights` of that; an answer in prose loses `unstated` where another states a final answer.
     V_none = nothing - difficulty * log-odds of the highest prior / number of answers + crowd * log(number of answers): what the scorer
     thinks of the query matters less with every answer heard. coincidence: chance that an LLM says what a standing answer says though
-    it would not be right by itself (`mixture.outlook`).
+    it would not be right by itself (`mixture.outlook`). stated_later: chance that a next LLM states a final answer where the first gave
+    prose; 0 until a pool's own answers show it, for two answers in prose cannot be compared.
     The defaults are those of 27 recorded LLMs on choice questions (docs/results/mixture.md).
     """
 
@@ -81,6 +83,12 @@ class Evidence:
     difficulty: float = 0.48
     crowd: float = 0.25
     coincidence: float = 0.66
+    stated_later: float = 0.0
+
+    @property
+    def reads_logprobs(self) -> bool:
+        """Whether an answer's log-probability says anything."""
+        return self.logprob != 0
 
     def scores(self, heard: Mapping[str, Heard]) -> dict[str, float]:
         """The chance in [0, 1] that each LLM's answer is right; equal for answers that say the same."""

@@ -16,7 +16,7 @@ from mixture.errors import LLMFailed, LLMRefused, MixtureError, NoAnswer
 from mixture.given import Given, Turn
 from mixture.judging import opaque_ids
 from mixture.llm import LLM, Decoding, Endpoint, Message, Price, Prompt
-from mixture.options import Options
+from mixture.options import Options, OptionsRefused
 from mixture.ranking import Candidate
 from mixture.virtual_time import clock, drive
 
@@ -138,7 +138,7 @@ def _failure(failure: Failure) -> LLMFailed:
 def _options(tree: Mapping[str, Any]) -> Options:
     try:
         return Options.from_dict(tree)
-    except TypeError as exc:
+    except (TypeError, OptionsRefused) as exc:
         raise CannotReplay(
             f"The record's options are not this version's: {exc}.", next_step="Replay with the version that wrote it."
         ) from exc

@@ -20,14 +20,16 @@ def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], options: Opti
     evidence = options.posterior
     if not isinstance(evidence, Evidence):
         raise TypeError(f"Widening needs a posterior that compares answers, not {evidence}.")  # Options refuses it before
-    ordered = _fresh_weights_first(ranking, {each.family for each in heard.values()})
-    prose = len(heard) > 1 and all(each.said is None for each in heard.values())
-    most = 0 if prose else min(LOOKAHEAD, len(ordered))  # answers in prose cannot be compared, so more of them decide nothing
+    in_order = ranking if options.ranking == "strict" else sorted(ranking, key=lambda each: -each.value)  # ties stay as ranked
+    ordered = _fresh_weights_first(in_order, {each.family for each in heard.values()})
+    prose = bool(heard) and all(each.said is None for each in heard.values())
+    comparable = evidence.stated_later if prose else 1.0
+    most = 0 if prose and len(heard) > 1 else min(LOOKAHEAD, len(ordered))  # answers in prose cannot be compared: more decide nothing
 
     def worth(size: int) -> float:
         asked = ordered[:size]
         price = options.weights.price(sum(each.cost_usd for each in asked), max((each.latency_s for each in asked), default=0.0))
-        return options.weights.quality * expected_gain(heard, [each.quality for each in asked], evidence) - price
+        return options.weights.quality * comparable * expected_gain(heard, [each.quality for each in asked], evidence) - price
 
     least = 0 if heard else 1
     planned = max(range(least, max(most, least) + 1), key=lambda size: (worth(size) if size else 0.0, -size))
@@ -35,12 +37,11 @@ def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], options: Opti
 
 
 def _fresh_weights_first(ranking: Sequence[Ranked], known: set[str]) -> list[Ranked]:
-    """By value, the first of each family ahead of its others."""
-    ordered = sorted(ranking, key=lambda each: (-each.value, each.id))
+    """The first of each family ahead of its others."""
     seen = set(known)
     first: list[Ranked] = []
     later: list[Ranked] = []
-    for each in ordered:
+    for each in ranking:
         (later if each.candidate.family in seen else first).append(each)
         seen.add(each.candidate.family)
     return first + later

@@ -125,7 +125,7 @@ def without(labels: pd.DataFrame, queries: pd.DataFrame, pairs: pd.DataFrame) ->
 def priced(answers: pd.DataFrame, llm: LLM) -> pd.DataFrame:
     """ANSWERS_META of one LLM: means over its samples, at the pool's current price, and what the first says; failed calls left out."""
     usable = answers[answers["error"].isna()]
-    first = usable.sort_values("sample").drop_duplicates("query_id").set_index("query_id")["text"]
+    first = usable.sort_values("sample").drop_duplicates("query_id").set_index("query_id")["text"].fillna("")
     means = usable.groupby("query_id", as_index=False)[["input_tokens", "output_tokens", "latency_s", "mean_logprob"]].mean()
     cost = (means["input_tokens"] * llm.price.input + means["output_tokens"] * llm.price.output) / 1e6
     priced_means: pd.DataFrame = means.assign(

@@ -100,7 +100,7 @@ def fit(episodes: Sequence[Episode], start: Evidence | None = None) -> Evidence:
     bounds = [(0.0, 1.0) if name == "same_weights" else (None, None) for name in names]
     found = minimize(loss, at, method="L-BFGS-B", bounds=bounds)
     fitted = replace(start, **dict(zip(names, map(float, found.x), strict=True)))
-    return replace(fitted, coincidence=_coincidence(episodes[:MOST_STEPS], fitted))
+    return replace(fitted, coincidence=_coincidence(episodes[:MOST_STEPS], fitted), stated_later=_stated_later(episodes))
 
 
 def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
@@ -159,6 +159,12 @@ def _coincidence(episodes: Sequence[Episode], evidence: Evidence) -> float:
         )
 
     return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded", options={"xatol": 0.01}).x)
+
+
+def _stated_later(episodes: Sequence[Episode]) -> float:
+    """Where the first LLM (by prior) gave prose: how often the second states a final answer; two such cases of 0 are added."""
+    seconds = [ordered[1][1] for each in episodes if len(ordered := _by_prior(each.heard)) > 1 and ordered[0][1].said is None]
+    return sum(each.said is not None for each in seconds) / (len(seconds) + 2)
 
 
 def _steps(ordered: Sequence[tuple[str, Heard]], evidence: Evidence) -> Iterator[tuple[list[float], float, int | None]]:

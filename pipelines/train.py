@@ -103,7 +103,7 @@ def run(home: Path = Path()) -> dict[str, Any]:
 
 
 def answers_weighed(home: Path, held: Dataset, scores_HL: Floats) -> Evidence:
-    """How this pool's answers are weighed in a mixture, fitted on queries whose labels the scorer did not learn from."""
+    """How this pool's answers are weighed in a mixture, fitted on the queries that calibrate and choose, not on those that train."""
     answered = posterior.episodes(held, scores_HL, dataset.said(home / DATASET))
     return posterior.fit(posterior.partly(answered)) if answered else Evidence()
 
@@ -155,7 +155,8 @@ def with_rows(
     known, new = (data.take("train", "calibration") for data in (whole, by_row))
     labelled_Q = np.any(~np.isnan(np.column_stack([known.labels_QL, new.labels_QL])), axis=1)
     known, new = known.where(labelled_Q), new.where(labelled_Q)
-    weights, calibration = joined(Known(weights, calibration, embed(known), known.labels_QL), new.roster, new.labels_QL)
+    seen = Known(weights, calibration, embed(known), known.labels_QL)
+    weights, calibration = joined(seen, new.roster, new.labels_QL, weights_QN=new.weights_QL)
     return weights, calibration, dict(zip(new.roster, (~np.isnan(new.labels_QL)).sum(axis=0).tolist(), strict=True))
 
 

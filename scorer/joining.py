@@ -46,14 +46,18 @@ class Known:
     labels_QL: Labels
 
 
-def joined(known: Known, newcomers: tuple[str, ...], labels_QN: Labels, spread: Spread | None = None) -> tuple[Weights, Calibration]:
+def joined(
+    known: Known, newcomers: tuple[str, ...], labels_QN: Labels, spread: Spread | None = None, *, weights_QN: Labels | None = None
+) -> tuple[Weights, Calibration]:
     """The scorer with a row for each of `newcomers` after the others, from its labels on the queries of `known`.
 
     Every array of the known LLMs stays as it is, so their scores do; a newcomer's row does not depend on the other newcomers.
+    weights_QN: how many labels each of theirs counts as; None: one.
     Raises TrainingError where fewer than two LLMs are known, a newcomer is known already, or has no label.
     """
     _check(known, newcomers, labels_QN)
-    rows = [_row(known, labels_Q, spread or Spread()) for labels_Q in labels_QN.T]
+    counted_QN = np.ones(labels_QN.shape) if weights_QN is None else weights_QN
+    rows = [_row(known, labels_Q, counts_Q, spread or Spread()) for labels_Q, counts_Q in zip(labels_QN.T, counted_QN.T, strict=True)]
     weights, calibration = known.weights, known.calibration
     extended = replace(
         weights,
@@ -67,11 +71,11 @@ def joined(known: Known, newcomers: tuple[str, ...], labels_QN: Labels, spread: 
     return extended, Calibration(np.concatenate(slopes), np.concatenate(intercepts))
 
 
-def _row(known: Known, labels_Q: Values, spread: Spread) -> "_Row":
+def _row(known: Known, labels_Q: Values, counts_Q: Values, spread: Spread) -> "_Row":
     """Without the queries that only other newcomers are labelled on: even a sum over them would be rounded differently."""
     own_Q = (~np.isnan(known.labels_QL)).any(axis=1) | ~np.isnan(labels_Q)
     mine = replace(known, queries_QD=known.queries_QD[own_Q], labels_QL=known.labels_QL[own_Q])
-    return _Features.of(mine).row(labels_Q[own_Q], spread)
+    return _Features.of(mine).row(labels_Q[own_Q], counts_Q[own_Q], spread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +120,8 @@ class _Features:
         luck_Q = np.where(labelled_Q, luck_Q - luck_Q[labelled_Q].mean(), 0.0)
         return cls(member_QG, direction_QK, prior_GL, llms_KL, logits_QL - level_L, level_L, luck_Q, follows)
 
-    def row(self, labels_Q: Values, spread: Spread) -> _Row:
-        """The row of most posterior probability given one LLM's labels."""
+    def row(self, labels_Q: Values, counts_Q: Values, spread: Spread) -> _Row:
+        """The row of most posterior probability given one LLM's labels, each counted that many times."""
         known_Q = ~np.isnan(labels_Q)
         llms, groups, dims = len(self.level_L), self.member_QG.shape[1], self.direction_QK.shape[1]
         mean_Q = self.logits_QL.mean(axis=1)
@@ -128,7 +132,7 @@ class _Features:
         start_F[0] = self.level_L.mean()
         labels_N = labels_Q[known_Q]
         lucky_N = self.follows * float(_deviation(labels_N.mean())) * self.luck_Q[known_Q]
-        fitted_F = _most_probable(design_NF, labels_N - lucky_N, mean_Q[known_Q], start_F, spreads_F)
+        fitted_F = _most_probable(design_NF, labels_N - lucky_N, mean_Q[known_Q], counts_Q[known_Q], (start_F, spreads_F))
         level, apart_L, group_G, direction_K = fitted_F[0], *np.split(fitted_F[1:], [llms, llms + groups])
         share_L = 1 / llms + apart_L - apart_L.mean()  # of each known row in the new one
         llm_K = self.llms_KL @ share_L + direction_K
@@ -153,13 +157,14 @@ def _deviation(rate: Values) -> Values:
     return np.sqrt(rate * (1 - rate))
 
 
-def _most_probable(design_NF: Values, labels_N: Values, offset_N: Values, start_F: Values, spreads_F: Values) -> Values:
-    """Logistic regression with a Gaussian prior around `start_F`, by Newton's method; a label less its luck may lie outside [0, 1]."""
+def _most_probable(design_NF: Values, labels_N: Values, offset_N: Values, counts_N: Values, prior: tuple[Values, Values]) -> Values:
+    """Logistic regression by Newton's method; a label less its luck may lie outside [0, 1]. prior: a Gaussian's means and spreads."""
+    start_F, spreads_F = prior
     at_F = start_F
     for _ in range(STEPS):
         predicted_N = sigmoid(design_NF @ at_F + offset_N)
-        slope_F = design_NF.T @ (predicted_N - labels_N) + (at_F - start_F) / spreads_F**2
-        curvature_FF = (design_NF.T * (predicted_N * (1 - predicted_N))) @ design_NF + np.diag(spreads_F**-2.0)
+        slope_F = design_NF.T @ (counts_N * (predicted_N - labels_N)) + (at_F - start_F) / spreads_F**2
+        curvature_FF = (design_NF.T * (counts_N * predicted_N * (1 - predicted_N))) @ design_NF + np.diag(spreads_F**-2.0)
         step_F = np.linalg.solve(curvature_FF, slope_F)
         longest = float(np.abs(step_F).max())
         at_F = at_F - step_F * min(1.0, LONGEST_STEP / max(longest, 1e-12))

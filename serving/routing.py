@@ -14,6 +14,7 @@ from mixture.errors import NoAnswer
 from mixture.llm import LLM, Message
 from mixture.options import Options, narrow
 from mixture.ranking import Candidate, Ranked, rank, refusal
+from mixture.widening import widened
 from serving.active import Active
 from serving.protocol import ChatRequest, passed_on
 from serving.querytext import query_text
@@ -46,8 +47,9 @@ class Plan:
 
     @property
     def ranked(self) -> tuple[Ranked, ...]:
-        """The first layer's order."""
-        return rank(self.candidates, self.options)
+        """In the order in which they are asked; the first layer's are chosen."""
+        ranking = rank(self.candidates, self.options)
+        return widened(ranking, {}, self.options) if self.options.deepen == "widen" and not self.options.single else ranking
 
     @property
     def excluded(self) -> dict[str, str]:
@@ -78,7 +80,7 @@ async def plan(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> P
         query_D=prediction.queries_QD[0],
         candidates=tuple(state.experience.candidate(known[llm], score, tokens) for llm, score in scores.items() if llm not in uncallable),
         uncallable=uncallable,
-        options=_options(state, chat, messages, asked),
+        options=_options(state, active, chat, messages, asked),
         messages=messages,
         asked=asked,
     )
@@ -99,9 +101,9 @@ def why_not(llm: LLM | None) -> str | None:
     return "recorded, not served" if llm.endpoint is None else None
 
 
-def _options(state: State, chat: ChatRequest, messages: Sequence[Message], asked: Mapping[str, Any]) -> Options:
+def _options(state: State, active: Active, chat: ChatRequest, messages: Sequence[Message], asked: Mapping[str, Any]) -> Options:
     """The operator's, narrowed by the request; one LLM where the request or its virtual model wants one."""
-    operator = state.settings.mixture.options(state.active.evidence)
+    operator = state.settings.mixture.options(active.evidence)
     wishes = chat.routemoa.wishes(operator, time.monotonic())
     options = narrow(operator, replace(wishes, capabilities=demand.abilities(messages, asked)))
     return options.as_single() if chat.model == SINGLE or demand.one_llm_only(messages, asked) else options

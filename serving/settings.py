@@ -25,7 +25,7 @@ class Mixture(BaseModel):
     quality: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     usd: float = Field(default=10.0, ge=0, allow_inf_nan=False)
     second: float = Field(default=0.002, ge=0, allow_inf_nan=False)
-    stop_threshold: float = Field(default=0.85, ge=0, le=1)
+    stop_threshold: float | None = Field(default=None, ge=0, le=1, description="expected quality that is enough; else .85 when refining")
     headroom: float = Field(default=0.0, ge=0, le=1, description="share of failures that a synthesis or a refining layer mends")
     budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     deadline_s: float = Field(default=120.0, gt=0, allow_inf_nan=False)
@@ -48,7 +48,7 @@ class Mixture(BaseModel):
             aggregation=self.aggregation,
             ranking=self.ranking,
             weights=Weights(self.quality, self.usd, self.second),
-            stop_threshold=self.stop_threshold,
+            stop_threshold=(0.85 if refine else 1.0) if self.stop_threshold is None else self.stop_threshold,
             budget_usd=self.budget_usd,
             deadline=time.monotonic() + self.deadline_s,
             data_policy=self.data_policy,

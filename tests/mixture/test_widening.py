@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from scripted import Script, ScriptedClient, broken, candidate, clock, drive, last_words, user
 
+from mixture.agreement import short_answer
 from mixture.decision import Decision
 from mixture.engine import Mixture
 from mixture.options import Options, Weights
@@ -68,10 +69,28 @@ def test_several_at_once() -> None:
 
 
 def test_prose_is_not_counted() -> None:
-    """Two answers in prose say that no third can be compared with them."""
-    decision, client = run(dict.fromkeys(PRIORS, "It depends.\nOn many things."), weights=Weights(usd=0, second=0))
-    assert client.asked() == ["a", "b"]
+    """After prose nobody is asked for more of it, unless the pool's LLMs are known to state final answers where another did not."""
+    prose = dict.fromkeys(PRIORS, "It depends.\nOn many things.")
+    decision, client = run(prose, weights=Weights(usd=0, second=0))
+    assert client.asked() == ["a"]
     assert decision.llm == "a"
+    _, client = run(prose, weights=Weights(usd=0, second=0), posterior=Evidence(stated_later=0.9))
+    assert client.asked() == ["a", "b"]
+
+
+def test_a_refusal_in_a_line_is_no_final_answer() -> None:
+    """A sentence that says nothing of the kind does not beat a longer answer; a few words do count."""
+    assert short_answer("I'm sorry, I can't help with that.") is None
+    assert short_answer("Mount Fuji") == "mount fuji"
+    assert short_answer("Honestly, the answer is a compromise between cost and speed.\nSee above.") is None
+
+
+def test_log_probabilities_are_asked_for_where_they_count() -> None:
+    """As the pipeline asks, whose answers the posterior was fitted to."""
+    _, client = run({}, posterior=Evidence(logprob=1.0))
+    assert all(call.options["logprobs"] for call in client.calls)
+    _, client = run({})
+    assert not any("logprobs" in call.options for call in client.calls)
 
 
 def test_a_broken_llm_is_passed_over() -> None:
