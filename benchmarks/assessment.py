@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("llm")
     parser.add_argument("--base-url")
     parser.add_argument("--most", type=int, default=100)
-    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/assessment"))
+    parser.add_argument("--out", type=Path, help="default: build/benchmarks/assessment-LLM")
     given = parser.parse_args()
     try:
         llm = pool.load(given.home / "registry" / "pool.yaml").by_id(given.llm)
@@ -130,9 +130,10 @@ def main() -> None:
         ],
     }
     shown = [f"`{machine.command()}`", "\n".join(f"- {name}: {value}" for name, value in figures.items())]
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / f"{llm.id}.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
-    (given.out / f"{llm.id}.json").write_text(json.dumps(figures | {"command": machine.command()}, indent=2) + "\n", encoding="utf-8")
+    folder = given.out or Path("build/benchmarks") / f"assessment-{llm.id}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
+    (folder / "results.json").write_text(json.dumps(figures | {"command": machine.command()}, indent=2) + "\n", encoding="utf-8")
     print("\n\n".join(shown))
 
 
