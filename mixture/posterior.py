@@ -78,7 +78,7 @@ class Evidence:
     logprob: float = 0.0
     logprob_at: float = 0.0
     same_weights: float = 0.3
-    unstated: float = 3.6
+    unstated: float = 4.3
     nothing: float = 0.53
     difficulty: float = 0.48
     crowd: float = 0.25
