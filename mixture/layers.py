@@ -36,7 +36,6 @@ class Course:
     scores: dict[str, float] = field(default_factory=dict)
     stopped_because: Reason = "layers"
     out: set[str] = field(default_factory=set)
-    _self_scores: dict[str, float | None] = field(default_factory=dict)
     _cross_scores: dict[str, float] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -83,7 +82,6 @@ class Course:
         before = dict(self.scores)
         judge, cross = self._judge(runs, before)
         self._cross_scores |= cross
-        self._self_scores |= {run.llm: run.self_score for run in runs}
         self.answers |= {run.llm: run for run in runs}
         self._update()
         self.layers.append(Layer(runs, before, dict(self.scores), judge, cross, self.desk.clock() - started))
@@ -144,12 +142,12 @@ class Course:
                 each.prior,
                 says[each.llm.id],
                 each.family,
-                self._self_scores.get(each.llm.id),
+                run.self_score,
                 self._cross_scores.get(each.llm.id),
-                self.answers[each.llm.id].mean_logprob,
+                run.mean_logprob,
             )
             for each in self.candidates
-            if each.llm.id in self.answers
+            if (run := self.answers.get(each.llm.id)) is not None
         }
 
     def _nothing(self, asked: Round) -> Reason:

@@ -7,6 +7,7 @@ from mixture.options import Options
 from mixture.outlook import expected_gain
 from mixture.posterior import Evidence, Heard
 from mixture.ranking import Ranked
+from mixture.stopping import expected_price
 
 LOOKAHEAD = 3  # LLMs: one more answer alone often cannot change the outcome where two or three can
 
@@ -28,8 +29,8 @@ def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], options: Opti
 
     def worth(size: int) -> float:
         asked = ordered[:size]
-        price = options.weights.price(sum(each.cost_usd for each in asked), max((each.latency_s for each in asked), default=0.0))
-        return options.weights.quality * comparable * expected_gain(heard, [each.quality for each in asked], evidence) - price
+        gain = comparable * expected_gain(heard, [each.quality for each in asked], evidence)
+        return options.weights.quality * gain - expected_price(asked, options)
 
     least = 0 if heard else 1
     planned = max(range(least, max(most, least) + 1), key=lambda size: (worth(size) if size else 0.0, -size))
