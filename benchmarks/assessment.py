@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 from rich.progress import track
-from sklearn.metrics import roc_auc_score
 
 from benchmarks import machine
+from benchmarks.figures import auroc, bootstrapped
 from mixture import judging
 from mixture.client import Call
 from mixture.errors import LLMFailed
@@ -27,6 +27,7 @@ from pipelines import dataset, tables
 from pipelines.errors import PipelineError
 from pipelines.graders import registry, workers
 from pipelines.graders.query import Query
+from pipelines.posterior import RIGHT
 from registry import pool
 from scorer import metrics, runtime
 from scorer.errors import RouteMoAError
@@ -85,18 +86,6 @@ def measure(home: Path, llm: LLM, most: int) -> list[Assessed]:
     ]
 
 
-def auroc(scores: list[float], right: list[bool]) -> metrics.Interval:
-    """With a bootstrap interval over answers; undefined where all are right or all wrong."""
-    scores_N, right_N = np.array(scores), np.array(right)
-    dice = np.random.default_rng(0)
-    if len(set(right)) < 2:
-        return metrics.Interval(float("nan"), float("nan"), float("nan"))
-    draws = (dice.integers(len(right_N), size=len(right_N)) for _ in range(RESAMPLES))
-    drawn = [roc_auc_score(right_N[draw], scores_N[draw]) for draw in draws if 0 < right_N[draw].sum() < len(right_N)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return metrics.Interval(float(roc_auc_score(right_N, scores_N)), float(low), float(high))
-
-
 def main() -> None:
     """Asks, grades, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -114,7 +103,8 @@ def main() -> None:
     except RouteMoAError as exc:
         sys.exit(str(exc))
     told = [row for row in rows if row.self_score is not None]
-    right = [row.label > 0.5 for row in told]
+    right_N = np.array([row.label > RIGHT for row in told], dtype=bool)
+    assessed_N, prior_N = np.array([row.self_score for row in told], dtype=float), np.array([row.prior for row in told])
     labels, without = np.array([row.label for row in rows]), np.array([row.without for row in rows])
     figures = {
         "answers": len(rows),
@@ -122,11 +112,10 @@ def main() -> None:
         "quality without being asked": str(metrics.interval(without, resamples=RESAMPLES)),
         "quality when asked": str(metrics.interval(labels, resamples=RESAMPLES)),
         "difference": str(metrics.difference(labels, without, resamples=RESAMPLES)),
-        "AUROC of the self-assessment": str(auroc([row.self_score or 0.0 for row in told], right)),
-        "AUROC of the scorer's prior on the same": str(auroc([row.prior for row in told], right)),
+        "AUROC of the self-assessment": str(bootstrapped(auroc, assessed_N, right_N)),
+        "AUROC of the scorer's prior on the same": str(bootstrapped(auroc, prior_N, right_N)),
         "mean self-assessment where right / wrong": [
-            round(float(np.mean([row.self_score or 0.0 for row, good in zip(told, right, strict=True) if good is which] or [np.nan])), 3)
-            for which in (True, False)
+            round(float(part_N.mean()), 3) if len(part_N) else None for part_N in (assessed_N[right_N], assessed_N[~right_N])
         ],
     }
     shown = [f"`{machine.command()}`", "\n".join(f"- {name}: {value}" for name, value in figures.items())]

@@ -9,7 +9,6 @@ earns, on validation and calibration queries: the defaults were chosen there), s
 `--out` gets table.md and results.json.
 """
 
-import argparse
 import functools
 import json
 import time
@@ -22,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from benchmarks import choosing, machine, outcomes, simulated
+from benchmarks import choosing, figures, machine, outcomes, recorded, simulated
 from benchmarks.scorer import changed
-from pipelines import comparison, embeddings, train
+from pipelines import comparison, train
 from scorer import calibration, metrics, training
 from scorer.interface import Floats
 from scorer.joining import Known, Spread, joined
@@ -364,18 +363,9 @@ def rows_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(["| " + " | ".join(line) + " |" for line in [list(rows[0]), ["---"] * len(rows[0]), *cells]])
 
 
-def _json(value: Any) -> Any:
-    return [value.mean, value.low, value.high] if isinstance(value, metrics.Interval) else value
-
-
 def main() -> None:
     """Embeds, runs the parts, writes and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--llms", default="", help="comma-separated; all where none is named")
-    parser.add_argument("--group", default="dataset", help="column that says which queries belong together")
-    parser.add_argument("--keep", help="use only this split of the folder's own, cut anew by hash")
-    parser.add_argument("--most", type=int, help="take at most this many queries")
+    parser = recorded.arguments(__doc__ or "")
     parser.add_argument("--parts", default="rules,terms,series", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--grow", default="5,10,15,20,27,50,100,200", help="numbers of LLMs, past the recorded ones simulated")
     parser.add_argument("--seed", type=int, default=0, help="of training, of the order of joining and of growing")
@@ -384,16 +374,13 @@ def main() -> None:
     wanted = tuple(part for part in given.parts.split(",") if part)
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"--parts has no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    llms = tuple(name for name in given.llms.split(",") if name)
-    data = outcomes.read(outcomes.Recorded(given.folder, llms, given.group, given.keep, given.most))
-    settings = changed([f"seed={given.seed}"])
-    embedded_QD = embeddings.trained_on(train.load_encoder(settings), data.queries["text"].tolist())
-    inside = {name: data.splits_Q == name for name in outcomes.SHARES}
+    known = recorded.read(given)
+    parts = {name: known.take(name) for name in outcomes.SHARES}
     world = World(
-        data.roster,
-        {name: embedded_QD[at_Q] for name, at_Q in inside.items()},
-        {name: data.labels_QL[at_Q] for name, at_Q in inside.items()},
-        train.plan_of(settings),
+        known.data.roster,
+        {name: part.queries_QD for name, part in parts.items()},
+        {name: part.labels_QL for name, part in parts.items()},
+        train.plan_of(changed([f"seed={given.seed}"])),
     )
     sizes = ", ".join(f"{len(queries_QD)} {name}" for name, queries_QD in world.queries.items())
     shown = [f"`{machine.command()}`", f"{len(world.roster)} LLMs; queries: {sizes}; {DRAWS} draws at random; seed {given.seed}."]
@@ -420,7 +407,7 @@ def main() -> None:
     ):
         if rows:
             shown.append(rows_table(rows))
-            results[name] = [{key: _json(value) for key, value in row.items()} for row in rows]
+            results[name] = [figures.as_json(row) for row in rows]
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
     about = {"command": machine.command(), "machine": machine.facts(["torch", "numpy"])}

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
+from benchmarks.figures import auroc
 from benchmarks.replay import Question
 from mixture.agreement import groups
 from mixture.agreement import said as says
@@ -62,8 +62,8 @@ def _auroc(
     others_N = None if less is None else np.array(less)
 
     def figure(take: NDArray[np.int64]) -> float:
-        own = float(roc_auc_score(right_N[take], scores_N[take]))
-        return own if others_N is None else own - float(roc_auc_score(right_N[take], others_N[take]))
+        own = auroc(scores_N[take], right_N[take])
+        return own if others_N is None else own - auroc(others_N[take], right_N[take])
 
     starts = np.searchsorted(owner_N, np.arange(owner_N[-1] + 2))
     dice = np.random.default_rng(0)

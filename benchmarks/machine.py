@@ -40,9 +40,12 @@ def report(figures: Mapping[str, Any], packages: Sequence[str] = ()) -> None:
     print()
 
 
-def command() -> str:
-    """How this benchmark was started."""
-    return " ".join(["python -m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+def command(folder: Path | None = None) -> str:
+    """How this benchmark was started; a `folder` outside the project without where this machine keeps it."""
+    typed = " ".join(["python -m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+    if folder is None or not (folder.is_absolute() or ".." in folder.parts):
+        return typed
+    return typed.replace(str(folder), f"FOLDER/{folder.name}")
 
 
 def _processor() -> str:

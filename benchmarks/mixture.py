@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import machine, outcomes, prices
+from benchmarks import machine, outcomes, prices, recorded
 from benchmarks.compositions import OURS, ROUTED, RUN_ON, SINGLE, mean_usd, ours, systems
+from benchmarks.figures import as_json
 from benchmarks.judging import RESAMPLES, Row, aggregated, judged, stopping
 from benchmarks.replay import Question, calls, cost, quality, replay
 from benchmarks.said import read
@@ -125,15 +126,11 @@ def table(rows: Mapping[str, Row], oracle_Q: Floats, *, priced: bool) -> str:
 
 def arguments() -> argparse.Namespace:
     """What was typed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--llms", default="", help="comma-separated; all where none is named")
-    parser.add_argument("--group", default="dataset")
+    parser = recorded.arguments(__doc__ or "")
     parser.add_argument("--complete", action="store_true", help="only LLMs with an outcome for every query")
     parser.add_argument("--without", default="", help="comma-separated LLMs to leave out")
     parser.add_argument("--text", default="response", help="column of outcomes.parquet with the answers' texts; pred: bare final answers")
     parser.add_argument("--prices", type=Path, help="YAML of prices by LLM, such as benchmarks/prices.yaml")
-    parser.add_argument("--most", type=int, help="take at most this many queries")
     parser.add_argument("--calls", type=float, default=3.0, help="LLMs that ours may ask a query, on average over validation queries")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture"))
     return parser.parse_args()
@@ -146,23 +143,24 @@ def main() -> None:
         given.folder,
         tuple(name for name in given.llms.split(",") if name),
         given.group,
-        most=given.most,
+        given.keep,
+        given.most,
         complete=given.complete,
         without=tuple(name for name in given.without.split(",") if name),
         listed=prices.read(given.prices) if given.prices else None,
     )
     try:
-        recorded = read(wanted, given.text)
+        answered = read(wanted, given.text)
     except RouteMoAError as exc:
         sys.exit(str(exc))
-    data, llms = recorded.data, recorded.llms
+    data, llms = answered.data, answered.llms
     settings = params.load().train
     queries_QD = embeddings.trained_on(train.load_encoder(settings), data.queries["text"].tolist())
     priors_QL = scored(data, queries_QD, train.plan_of(settings))
 
     def part(*names: str) -> tuple[list[Question], Floats]:
         taken_Q = np.isin(data.splits_Q, names)
-        return [question for question, take in zip(recorded.questions, taken_Q, strict=True) if take], priors_QL[taken_Q]
+        return [question for question, take in zip(answered.questions, taken_Q, strict=True) if take], priors_QL[taken_Q]
 
     evidence = fit(partly(episodes(*part("train"), llms)))
     usd = choose_price(*part("calibration", "validation"), llms, evidence, given.calls)
@@ -187,10 +185,10 @@ def main() -> None:
     }
     constants = ", ".join(f"{name} {value:.3f}" for name, value in asdict(evidence).items())
     shown = [
-        f"`{machine.command()}`",
+        f"`{machine.command(given.folder)}`",
         f"{len(llms)} LLMs, {len(asked)} test queries; a call of mean cost is worth {usd * mean_usd(llms):.3g} right answers.",
         f"Posterior: {constants}.",
-        table(rows, oracle_Q, priced=recorded.priced),
+        table(rows, oracle_Q, priced=answered.priced),
         *(_list(title, figures) for title, figures in found.items()),
     ]
     given.out.mkdir(parents=True, exist_ok=True)
@@ -198,7 +196,7 @@ def main() -> None:
     figures = {name: {"quality": row.quality_Q.mean(), "calls": row.calls_Q.mean(), "usd": row.cost_Q.mean()} for name, row in rows.items()}
     about = {"command": machine.command(), "machine": machine.facts(["numpy", "scipy", "scikit-learn"])}
     results = {"rows": figures, "evidence": asdict(evidence), **found, **about}
-    (given.out / "results.json").write_text(json.dumps(results, indent=2, default=_plain) + "\n", encoding="utf-8")
+    (given.out / "results.json").write_text(json.dumps(as_json(results), indent=2) + "\n", encoding="utf-8")
     write_choices(given.out / "choices.csv", rows, data.take("test").queries["query_id"])
     print("\n\n".join(shown))
 
@@ -216,12 +214,6 @@ def write_choices(path: Path, rows: Mapping[str, Row], query_ids: Iterable[str])
 def _list(title: str, figures: Mapping[str, Any]) -> str:
     lines = [f"- {name}: {value if not isinstance(value, float) else f'{value:.3f}'}" for name, value in figures.items()]
     return "\n".join([f"{title}:", "", *lines])
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, metrics.Interval):
-        return [value.mean, value.low, value.high]
-    return float(value) if isinstance(value, np.floating) else str(value)
 
 
 if __name__ == "__main__":

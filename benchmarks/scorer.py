@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from rich.progress import track
 from ruamel.yaml import YAML
 
-from benchmarks import costs, curves, machine, outcomes, precision, prices, systems, tables
+from benchmarks import costs, curves, figures, machine, outcomes, precision, prices, systems, tables
 from benchmarks.systems import SINGLE, System
 from pipelines import embeddings, params, train
 from pipelines.comparison import OURS
@@ -120,13 +120,13 @@ def run(given: argparse.Namespace) -> str:
     sizes = ", ".join(f"{len(parts[name].queries)} {name}" for name in outcomes.SHARES)
     encoder_ms = precision.encoder_ms(served)
     shown = [
-        f"`{shown_command(given.folder)}`",
+        f"`{machine.command(given.folder)}`",
         f"{len(data.roster)} LLMs; queries: {sizes}; {given.seeds} seeds.",
         tables.table(found, {name: system.detail for name, system in rows.items()}),
         f"`decision ms`: given the embedding; the int8 encoder takes {encoder_ms:.1f} ms of CPU (median, {precision.TOKENS} tokens).",
         f"{agreed}",
     ]
-    results: dict[str, Any] = {"rows": tables.as_json(found), "int8": tables.as_json(asdict(agreed)), "encoder_ms": encoder_ms}
+    results: dict[str, Any] = {"rows": figures.as_json(found), "int8": figures.as_json(asdict(agreed)), "encoder_ms": encoder_ms}
     given.out.mkdir(parents=True, exist_ok=True)
     write_choices(given.out / "choices.csv", rows.values(), test)
     if money is None:
@@ -142,15 +142,9 @@ def run(given: argparse.Namespace) -> str:
     if given.leave_out:
         apart = left_out(data, embed, each_seed[0])
         shown.append(tables.left_out_table(apart))
-        results["left_out"] = tables.as_json(apart)
+        results["left_out"] = figures.as_json(apart)
         _write(given.out, shown, results)
     return "\n\n".join(shown)
-
-
-def shown_command(folder: Path) -> str:
-    """How it was started, without where this machine keeps its folders."""
-    outside = folder.is_absolute() or ".." in folder.parts
-    return machine.command().replace(str(folder), f"FOLDER/{folder.name}") if outside else machine.command()
 
 
 def _write(folder: Path, shown: list[str], results: dict[str, Any]) -> None:

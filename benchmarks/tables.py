@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.figures import cell
 from benchmarks.systems import ORACLE, SINGLE, System
 from pipelines import comparison
 from pipelines.comparison import OURS
@@ -54,7 +55,7 @@ def table(found: Mapping[str, Mapping[str, Any]], details: Mapping[str, str]) ->
     columns = list(found[OURS])
     lines = [f"| system | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for name, row in found.items():
-        cells = ["" if row.get(column) is None or (name == OURS and "this" in column) else _cell(row[column]) for column in columns]
+        cells = ["" if row.get(column) is None or (name == OURS and "this" in column) else cell(row[column]) for column in columns]
         lines.append(f"| {name}{f' ({details[name]})' if details[name] else ''} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -67,18 +68,3 @@ def left_out_table(found: Mapping[str, Mapping[str, metrics.Interval]]) -> str:
         lines.append(f"| {group} | {' | '.join(str(row[name]) if name == 'gain' else f'{row[name].mean:.3f}' for name in columns)} |")
     means = [f"{np.mean([row[name].mean for row in found.values()]):.3f}" for name in columns]
     return "\n".join([*lines, f"| mean of groups | {' | '.join(means)} |"])
-
-
-def as_json(value: Any) -> Any:
-    """Intervals as lists; None for a figure that is undefined here (Agree@3 of three LLMs)."""
-    if isinstance(value, metrics.Interval):
-        return [value.mean, value.low, value.high]
-    if isinstance(value, Mapping):
-        return {name: as_json(inner) for name, inner in value.items()}
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:.3f}"
-    return str(value)
