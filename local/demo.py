@@ -46,7 +46,7 @@ class Script:
 
 
 FULL = Script(usual=16, unusual=16, mixed=1, max_tokens=48)
-SMALL = Script(usual=40, unusual=36, mixed=1, max_tokens=16)
+SMALL = Script(usual=24, unusual=36, mixed=1, max_tokens=16)
 
 
 @dataclass

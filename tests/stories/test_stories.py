@@ -64,6 +64,17 @@ def test_registering_an_llm_retrains_the_scorer(platform: Stack, story: demo.Sto
         pd.testing.assert_frame_equal(after[llm], asked)  # the time each was asked included
 
 
+def test_out_of_domain_traffic_shows_in_the_drift_report(platform: Stack, story: demo.Story, script: demo.Script) -> None:
+    """User story 3: traffic from domains never trained on changes the verdict, and the report names those domains."""
+    demo.unusual_traffic(story, platform, script)
+    said = latest(platform)
+    assert said["verdict"]["kind"] in {"watch", "retrain"}
+    report = Path(said["report"]["html"])
+    html = report.read_text()
+    assert "law" in html
+    assert "sql" in html or "spanish" in html
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the MLflow UI is not clicked")
 def test_promoting_in_the_mlflow_ui_changes_what_is_served(platform: Stack, visitor: Visitor, tmp_path: Path) -> None:
@@ -81,17 +92,6 @@ def test_promoting_in_the_mlflow_ui_changes_what_is_served(platform: Stack, visi
         time.sleep(0.2)
         previous = next(version for version in versions.versions(settings=platform.settings) if version.version == serving)
     assert "previous" in previous.aliases
-
-
-def test_out_of_domain_traffic_shows_in_the_drift_report(platform: Stack, story: demo.Story, script: demo.Script) -> None:
-    """User story 3: traffic from domains never trained on changes the verdict, and the report names those domains."""
-    demo.unusual_traffic(story, platform, script)
-    said = latest(platform)
-    assert said["verdict"]["kind"] in {"watch", "retrain"}
-    report = Path(said["report"]["html"])
-    html = report.read_text()
-    assert "law" in html
-    assert "sql" in html or "spanish" in html
 
 
 def set_champion_in_the_ui(mlflow_url: str, name: str, version: str, tmp_path: Path) -> None:
