@@ -1,0 +1,256 @@
+"""Mixtures on real LLMs: `python -m benchmarks.mixture_live HOME [--in-domain 300] [--out-of-domain 100] [--offline]`.
+
+HOME is a project whose pipeline has run. Its test queries and its out-of-domain ones, in the order of their ids' hashes, are answered by
+every system over the pool's LLMs (llama.cpp servers started here, on free ports). Calls are bought once and kept in `--calls` by what was
+sent: a run that was stopped goes on, and `--offline` replays what is there, as far as all systems have answered. `--buy I/N` only buys
+the calls of every N-th query from the I-th on, so that N processes can share the work. Answers are graded by the verifiable graders;
+a time-out is counted apart and is no wrong answer. Costs are the pool's prices, latencies those of the critical path (virtual time over
+the seconds that each call took when it was bought). `--out` gets table.md, results.json and answers.csv.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from benchmarks import live_systems as systems
+from benchmarks import machine
+from benchmarks.calls import BoughtCalls, CallMissing, buying
+from benchmarks.figures import RESAMPLES, as_json
+from benchmarks.live_systems import Answered, Situation, System
+from local import llama
+from local.processes import free_ports
+from mixture.llm import LLM
+from mixture.posterior import Evidence
+from mixture.virtual_time import drive
+from pipelines import dataset, tables
+from pipelines.answer import in_hash_order
+from pipelines.errors import PipelineError
+from pipelines.graders import registry, workers
+from pipelines.graders.query import Query
+from registry import pool
+from scorer import metrics, runtime
+from scorer.errors import RouteMoAError
+from serving.settings import Mixture as Served
+
+SINGLE, MOA, PUBLISHED, OURS = "best single", "MoA", "RouteMoA as released", "ours"
+USD = 1000.0  # what a dollar is worth to ours, in right answers: local calls cost millionths of one (as in `make demo`)
+GRADING_S = 10.0
+PORTS = 18200  # the first that may be used
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One query, where it is from, and what each LLM is thought to make of it."""
+
+    query: Query
+    domain: str
+    inside: bool
+    priors: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What is compared: queries, the pool's LLMs, their mean training labels, the posterior of the scorer's version."""
+
+    asked: list[Asked]
+    llms: list[LLM]
+    means: Mapping[str, float]
+    evidence: Evidence
+
+    def situation(self, asked: Asked, calls: BoughtCalls) -> Situation:
+        """`asked` as a system sees it."""
+        messages = [{"role": "user", "content": asked.query.text}]
+        return Situation(messages, self.llms, asked.priors, self.means, self.evidence, calls)
+
+
+def compared() -> dict[str, System]:
+    """The rows, those that need no call of their own first."""
+    served = Served(usd=USD).options(Evidence())
+    return {
+        "cheapest": systems.alone(lambda situation: {llm.id: -llm.price.output - 1e-6 * at for at, llm in enumerate(situation.llms)}),
+        "random": systems.alone(_dice),
+        SINGLE: systems.alone(lambda situation: situation.means),
+        "routed single": systems.alone(lambda situation: situation.priors),
+        "vote of all": systems.vote_of_all,
+        OURS: systems.ours(served),
+        "Self-MoA": systems.self_moa,
+        MOA: systems.moa,
+        "SMoA": systems.smoa,
+        PUBLISHED: systems.route_moa(mended=False),
+        "RouteMoA, its faults mended": systems.route_moa(mended=True),
+    }
+
+
+def _dice(situation: Situation) -> dict[str, float]:
+    """Chance, the same for a query in every run."""
+    seed = [ord(letter) for letter in str(situation.messages[0]["content"])[:64]]
+    return dict(zip((llm.id for llm in situation.llms), np.random.default_rng(seed).random(len(situation.llms)), strict=True))
+
+
+def read(home: Path, inside: int, outside: int) -> Bench:
+    """The first `inside` test queries and `outside` out-of-domain ones, mixed evenly. Raises PipelineError."""
+    data = dataset.load(home / "build" / "dataset")
+    scorer = runtime.load(home / "build" / "scorer")
+    pooled = {llm.id: llm for llm in pool.load(home / "registry" / "pool.yaml").llms}
+    unknown = [name for name in scorer.roster if name not in pooled or pooled[name].endpoint is None]
+    if unknown or set(scorer.roster) != set(data.roster):
+        raise PipelineError(f"{home}: no endpoint or no labels for {', '.join(unknown or data.roster)}.", next_step="Run its pipeline.")
+    chosen: list[tuple[float, str]] = []
+    tested = set(data.take("test").queries["query_id"])
+    for split, most in (("test", inside), ("ood", outside)):
+        ids = in_hash_order(data.take(split).queries["query_id"])[:most]
+        chosen += [(at / max(1, len(ids)), name) for at, name in enumerate(ids)]
+    order = [name for _, name in sorted(chosen)]
+    rows = {row["query_id"]: row for row in data.queries[tables.QUERIES.names].to_dict("records")}
+    scores_QL = scorer.score([rows[name]["text"] for name in order]).scores_QL
+    asked = [
+        Asked(
+            Query.of(rows[name]),
+            str(rows[name]["domain"]),
+            name in tested,
+            dict(zip(scorer.roster, map(float, scores_L), strict=True)),
+        )
+        for name, scores_L in zip(order, scores_QL, strict=True)
+    ]
+    means = dict(zip(data.roster, map(float, np.nanmean(data.take("train").labels_QL, axis=0)), strict=True))
+    return Bench(asked, [pooled[name] for name in scorer.roster], means, Evidence(**scorer.answers))
+
+
+@contextmanager
+def served(llms: Sequence[LLM], first_port: int) -> Iterator[list[LLM]]:
+    """The LLMs on llama.cpp servers of this process, one per weights, on free ports."""
+    ports = free_ports(first_port)
+    with ExitStack() as stack:
+        names = sorted({llm.endpoint.served_name for llm in llms if llm.endpoint})
+        urls = {name: stack.enter_context(llama.start(name, next(ports))).base_url for name in names}
+        yield [replace(llm, endpoint=replace(llm.endpoint, base_url=urls[llm.endpoint.served_name])) for llm in llms if llm.endpoint]
+
+
+def answers(bench: Bench, calls: BoughtCalls, most: int | None = None) -> list[dict[str, Answered]]:
+    """What every system answers, query by query, up to the first call that is missing."""
+    rows, found = compared(), list[dict[str, Answered]]()
+    for asked in track(bench.asked[:most], description="answering", disable=not sys.stderr.isatty()):
+        situation = bench.situation(asked, calls)
+        try:
+            found.append({name: drive(system(situation)) for name, system in rows.items()})
+        except CallMissing:
+            break
+    return found
+
+
+def graded(asked: Sequence[Asked], answered: Sequence[Mapping[str, Answered]]) -> list[dict[str, float]]:
+    """The grade of each system's answer, NaN for a time-out; equal answers are graded once."""
+    texts = {(at, row.text) for at, rows in enumerate(answered) for row in rows.values() if row.text is not None}
+    ordered = sorted(texts)
+    results = workers.grade_all([registry.Task(asked[at].query, text, GRADING_S) for at, text in ordered])
+    scores = {one: np.nan if result.score is None else float(result.score) for one, result in zip(ordered, results, strict=True)}
+    return [{name: np.nan if row.text is None else scores[at, row.text] for name, row in rows.items()} for at, rows in enumerate(answered)]
+
+
+def table(answered: Sequence[Mapping[str, Answered]], grades: Sequence[Mapping[str, float]]) -> str:
+    """Quality, paired differences, cost and latency of every system over these queries, as Markdown."""
+    lines = [
+        "| system | quality | over best single | ours − this | USD, 10,000 queries | s | p95 s | calls | layers | tokens | late | unread |",
+        "|---" * 12 + "|",
+    ]
+    columns = {name: np.array([row[name] for row in grades]) for name in compared()}
+    for name, grades_Q in columns.items():
+        rows = [row[name] for row in answered]
+        layers = np.bincount([row.layers for row in rows])[1:]
+        cells = [
+            metrics.interval(grades_Q[~np.isnan(grades_Q)], resamples=RESAMPLES),
+            "" if name == SINGLE else _difference(grades_Q, columns[SINGLE]),
+            "" if name == OURS else _difference(columns[OURS], grades_Q),
+            f"{1e4 * np.mean([row.cost_usd for row in rows]):.3g}",
+            f"{np.mean([row.latency_s for row in rows]):.1f}",
+            f"{np.quantile([row.latency_s for row in rows], 0.95):.1f}",
+            f"{np.mean([row.calls for row in rows]):.2f}",
+            " ".join(f"{count / len(rows):.0%}" for count in layers),
+            f"{np.mean([row.tokens for row in rows]):.0f}",
+            sum(row.time_outs for row in rows),
+            sum(row.unread for row in rows),
+        ]
+        lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def _difference(one_Q: Any, other_Q: Any) -> metrics.Interval:
+    both_Q = ~np.isnan(one_Q) & ~np.isnan(other_Q)
+    return metrics.difference(one_Q[both_Q], other_Q[both_Q], resamples=RESAMPLES)
+
+
+def report(bench: Bench, calls: BoughtCalls, home: Path, out: Path) -> None:
+    """Grades, prints and writes what every system answered."""
+    answered = answers(bench, calls)
+    if not answered:
+        raise CallMissing("Not one query was answered by every system.", next_step="Run again without --offline.")
+    asked = bench.asked[: len(answered)]
+    grades = graded(asked, answered)
+    shown = [
+        f"`{machine.command(home)}`",
+        f"LLMs: {', '.join(llm.id for llm in bench.llms)}. Layers: share of queries that ended after 1, 2, 3.",
+    ]
+    figures: dict[str, Any] = {}
+    for title, inside in (("In domain", True), ("Out of domain", False)):
+        places = [at for at, one in enumerate(asked) if one.inside == inside]
+        if places:
+            shown += [f"{title}, {len(places)} queries:", table([answered[at] for at in places], [grades[at] for at in places])]
+            figures[title] = {
+                name: {
+                    "quality": float(np.nanmean([grades[at][name] for at in places])),
+                    "usd": float(np.mean([answered[at][name].cost_usd for at in places])),
+                }
+                for name in compared()
+            }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
+    about = {"command": machine.command(), "machine": machine.facts()}
+    (out / "results.json").write_text(json.dumps(as_json({**figures, **about}), indent=2) + "\n", encoding="utf-8")
+    with (out / "answers.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["query_id", "domain", "in_domain", "system", "grade", *asdict(next(iter(answered[0].values())))])
+        for one, rows, scores in zip(asked, answered, grades, strict=True):
+            writer.writerows(
+                [one.query.query_id, one.domain, one.inside, name, scores[name], *asdict(row).values()] for name, row in rows.items()
+            )
+    print("\n\n".join(shown))
+
+
+def main() -> None:
+    """Buys what is missing, then reports."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--in-domain", type=int, default=300)
+    parser.add_argument("--out-of-domain", type=int, default=100)
+    parser.add_argument("--calls", type=Path, default=Path("build/benchmarks/calls"))
+    parser.add_argument("--buy", metavar="I/N", help="only buy the calls of every N-th query, from the I-th (1 to N)")
+    parser.add_argument("--offline", action="store_true", help="ask nobody")
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture-live"))
+    given = parser.parse_args()
+    try:
+        bench = read(given.home, given.in_domain, given.out_of_domain)
+        if given.offline:
+            report(bench, BoughtCalls(given.calls), given.home, given.out)
+            return
+        share, shares = map(int, (given.buy or "1/1").split("/"))
+        with served(bench.llms, PORTS + 50 * share) as llms, buying(given.calls, f"{share}-of-{shares}") as calls:
+            running = replace(bench, llms=llms)
+            if given.buy:
+                answers(replace(running, asked=bench.asked[share - 1 :: shares]), calls)
+            else:
+                report(running, calls, given.home, given.out)
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
+
+
+if __name__ == "__main__":
+    main()
