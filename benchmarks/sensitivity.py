@@ -3,10 +3,9 @@
 Each row changes one thing and trains again. Rows are judged by folds of the queries outside the test split, each scored by a scorer that
 never saw it: nothing here reads the test split but the last table, once. Intervals: bootstrap over queries, paired with the default.
 
-The fallback, meant for kinds of queries never seen, is off in every row but its own, where its fit costs as much as training.
 
 labels: a share of the known training and validation labels turned over (1 - label); what is judged stays true.
-losses: each loss, the ridge start, the groups, the training itself and the calibration left out; the fallback switched on.
+losses: each loss, the ridge start, the groups, the training itself, the calibration and the fallback left out.
 settings: other values of the parameters, one at a time.
 ranking: a share of the queries routed to a random LLM, and noise on the scores: what a worse ranking costs.
 tuning: a random search over the parameters, chosen by the validation split's cross-entropy, every trial logged to MLflow (--mlflow URL,
@@ -138,7 +137,7 @@ def by_losses(plan: Plan) -> list[Change]:
         Change("no ridge start", changed(plan, ridge=1e9)),
         Change("no groups (one for all)", changed(plan, groups=1)),
         Change("no calibration", plan, calibrated=False),
-        Change("with the fallback", changed(plan, fallback=True)),
+        Change("no fallback", changed(plan, fallback=False)),
     ]
 
 
@@ -214,7 +213,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/sensitivity"))
     given = parser.parse_args()
     known = recorded.read(given)
-    plan = replace(train.plan_of(params.load().train), fallback=False)
+    plan = train.plan_of(params.load().train)
     seen = known.where(known.data.splits_Q != "test")
     given.out.mkdir(parents=True, exist_ok=True)
     shown = [

@@ -1,15 +1,20 @@
-"""Kinds of queries nobody labelled: `python -m benchmarks.unseen FOLDER [--except LLM@GROUP]`.
+"""Kinds of queries nobody labelled: `python -m benchmarks.unseen FOLDER [--except LLM@GROUP] [--on FOLDER --on-llms A,B]`.
 
 Each group is left out of training and then routed, with the fallback (`scorer.fallback`) and without it, from one and the same training;
 the row "test split" is the usual kind of query, from training on all groups. Beside the realised quality stand the mean of the highest
 score and the ECE: what a scorer says it does not know should look like it. `--except` adds the mean over groups without the labels of
-an LLM in a group, where those are known to be at fault. Splits as in benchmarks.outcomes; nothing is chosen here.
+an LLM in a group, where those are known to be at fault. `--on` leaves nothing out and routes the queries of another folder instead, whose
+texts were not trained on; `--on-llms` are the names there of the LLMs of `--llms`, in their order. Splits as in benchmarks.outcomes;
+nothing is chosen here.
 """
 
+import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import track
 
 from benchmarks import machine, recorded
@@ -20,7 +25,7 @@ from scorer.interface import Floats
 from scorer.metrics import Interval
 from scorer.start import Labels
 from scorer.training import Plan
-from scorer.weights import Weights
+from scorer.weights import Weights, centred, nearness
 
 RESAMPLES = 2000
 WAYS = ("without fallback", "with fallback")
@@ -28,11 +33,13 @@ WAYS = ("without fallback", "with fallback")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One group: how many queries, the best single LLM's quality, and per way the gain over it, the mean highest score and the ECE."""
+    """One group: how many queries, the share of them beyond the fallback's edge, the best single LLM's quality, and per way the gain
+    over it, the mean highest score and the ECE.
+    """
 
     name: str
     queries: int
-    kept: str
+    far: float
     single: float
     gain: tuple[Interval, ...]
     highest: tuple[float, ...]
@@ -41,11 +48,13 @@ class Row:
     def cells(self) -> str:
         """As a row of Markdown."""
         figures = [(str(gain), f"{high:.3f}", f"{ece:.3f}") for gain, high, ece in zip(self.gain, self.highest, self.ece, strict=True)]
-        return f"| {self.name} | {self.queries} | {self.kept} | {self.single:.3f} | {' | '.join(cell for way in figures for cell in way)} |"
+        return (
+            f"| {self.name} | {self.queries} | {self.far:.0%} | {self.single:.3f} | {' | '.join(cell for way in figures for cell in way)} |"
+        )
 
 
-def routed(known: Outcomes, asked: Outcomes, plan: Plan) -> tuple[Weights, tuple[Floats, ...], Floats]:
-    """Weights trained on the training part of `known`, scores_QL of `asked` by each of WAYS, and those of the best single LLM."""
+def routed(known: Outcomes, asked: Outcomes, plan: Plan) -> tuple[NDArray[np.bool_], tuple[Floats, ...], Floats]:
+    """Trained on the training part of `known`: which of `asked` are far, their scores_QL by each of WAYS and by the best single LLM."""
     parts = {name: known.take(name) for name in ("train", "calibration", "validation")}
     weights = training.train(known.data.roster, parts["train"].embedded(), parts["validation"].embedded(), plan).weights
     scores = []
@@ -53,16 +62,23 @@ def routed(known: Outcomes, asked: Outcomes, plan: Plan) -> tuple[Weights, tuple
         fixed = calibration.fit(way.logits(parts["calibration"].queries_QD), parts["calibration"].labels_QL)
         scores.append(fixed.probabilities(way.logits(asked.queries_QD)))
     single_L = np.nanmean(parts["train"].labels_QL, axis=0)
-    return weights, tuple(scores), np.tile(single_L, (len(asked.queries_QD), 1))
+    return far(weights, asked.queries_QD), tuple(scores), np.tile(single_L, (len(asked.queries_QD), 1))
 
 
-def row(name: str, weights: Weights, scores: tuple[Floats, ...], single_QL: Floats, labels_QL: Labels) -> Row:
+def far(weights: Weights, queries_QD: Floats) -> NDArray[np.bool_]:
+    """Which queries are beyond the fallback's edge; none where there is no fallback."""
+    if weights.fallback is None:
+        return np.zeros(len(queries_QD), dtype=np.bool_)
+    return nearness(centred(queries_QD, weights.centre_D), weights.fallback.landmarks_MD) < weights.fallback.edge
+
+
+def row(name: str, far_Q: NDArray[np.bool_], scores: tuple[Floats, ...], single_QL: Floats, labels_QL: Labels) -> Row:
     """The figures of one group."""
     single_Q = metrics.quality(single_QL, labels_QL)
     return Row(
         name=name,
         queries=len(labels_QL),
-        kept="none" if weights.fallback is None else f"{weights.fallback.kept:.1f}",
+        far=float(far_Q.mean()),
         single=metrics.mean(single_Q),
         gain=tuple(metrics.difference(metrics.quality(each, labels_QL), single_Q, resamples=RESAMPLES) for each in scores),
         highest=tuple(float(each.max(axis=1).mean()) for each in scores),
@@ -78,32 +94,61 @@ def mean_row(name: str, rows: list[Row]) -> str:
     return f"| {name} | {sum(each.queries for each in rows)} | | {np.mean([each.single for each in rows]):.3f} | {' | '.join(cells)} |"
 
 
-def main() -> None:
-    """Trains once on all groups and once without each, prints and writes."""
-    parser = recorded.arguments(__doc__ or "")
-    parser.add_argument("--except", dest="fault", metavar="LLM@GROUP", help="labels that are known to be at fault")
-    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/unseen"))
-    given = parser.parse_args()
-    known = recorded.read(given)
-    plan = replace(train.plan_of(params.load().train), fallback=True)
+def one_left_out(known: Outcomes, plan: Plan, fault: str | None) -> Iterator[str]:
+    """A row of Markdown a group that training did not see, and their means."""
     groups_Q = known.data.queries["dataset"].to_numpy(dtype=np.str_)
-    ways = " | ".join(f"gain {way} | highest score | ECE" for way in WAYS)
-    lines = [f"`{machine.command()}`", "", f"| left out | queries | kept | best single | {ways} |", "|---" * 10 + "|"]
-    test = known.take("test")
-    lines.append(row("test split", *routed(known, test, plan), test.labels_QL).cells())
     rows, repaired = [], []
-    fault_llm, _, fault_group = (given.fault or "").partition("@")
+    fault_llm, _, fault_group = (fault or "").partition("@")
     for group in track(sorted(set(groups_Q)), description="leaving out"):
         asked = known.where(groups_Q == group)
         found = routed(known.where(groups_Q != group), asked, plan)
         rows.append(row(group, *found, asked.labels_QL))
         sound_L = np.array([group != fault_group or llm != fault_llm for llm in known.data.roster])
         repaired.append(row(group, *found, np.where(sound_L, asked.labels_QL, np.nan)))
-        lines.append(rows[-1].cells())
-        print(lines[-1], flush=True)
-    lines.append(mean_row("mean of groups", rows))
-    if given.fault:
-        lines.append(mean_row(f"mean without the labels of {given.fault}", repaired))
+        yield rows[-1].cells()
+    yield mean_row("mean of groups", rows)
+    if fault:
+        yield mean_row(f"mean without the labels of {fault}", repaired)
+
+
+def elsewhere(known: Outcomes, asked: Outcomes, plan: Plan) -> Iterator[str]:
+    """A row of Markdown for all queries of another set, and one a group of them; training saw none of them."""
+    asked = asked.where(~asked.data.queries["text"].isin(set(known.data.queries["text"])).to_numpy())
+    far_Q, scores, single_QL = routed(known, asked, plan)
+    groups_Q = asked.data.queries["dataset"].to_numpy(dtype=np.str_)
+    for name, taken_Q in [("all of them", groups_Q != ""), *((group, groups_Q == group) for group in sorted(set(groups_Q)))]:
+        yield row(name, far_Q[taken_Q], tuple(each[taken_Q] for each in scores), single_QL[taken_Q], asked.labels_QL[taken_Q]).cells()
+
+
+def other_set(given: argparse.Namespace) -> Outcomes:
+    """The queries of `--on`, with the labels of the same LLMs in the same order. Raises SystemExit where they are not as many."""
+    named = tuple(given.on_llms.split(","))
+    if len(named) != len(given.llms.split(",")):
+        raise SystemExit(f"--on-llms names {len(named)} LLMs, --llms {len(given.llms.split(','))}: name the same ones, in the same order.")
+    return recorded.read(argparse.Namespace(**{**vars(given), "folder": given.on, "keep": given.on_keep, "group": "dataset"}), named)
+
+
+def main() -> None:
+    """Trains once on all groups and once without each, or once for another set; prints and writes."""
+    parser = recorded.arguments(__doc__ or "")
+    parser.add_argument("--except", dest="fault", metavar="LLM@GROUP", help="labels that are known to be at fault")
+    parser.add_argument("--on", type=Path, help="another folder, whose queries are routed")
+    parser.add_argument("--on-llms", default="", help="the LLMs of --llms by their names there")
+    parser.add_argument("--on-keep", help="use only this split of that folder")
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/unseen"))
+    given = parser.parse_args()
+    known = recorded.read(given)
+    plan = replace(train.plan_of(params.load().train), fallback=True)
+    ways = " | ".join(f"gain {way} | highest score | ECE" for way in WAYS)
+    command = machine.command(given.folder)
+    if given.on:
+        command = command.replace(str(given.on), f"FOLDER/{given.on.name}")
+    lines = [f"`{command}`", "", f"| left out | queries | far | best single | {ways} |", "|---" * 10 + "|"]
+    test = known.take("test")
+    lines.append(row("test split", *routed(known, test, plan), test.labels_QL).cells())
+    for line in elsewhere(known, other_set(given), plan) if given.on else one_left_out(known, plan, given.fault):
+        lines.append(line)
+        print(line, flush=True)
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "unseen.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))

@@ -25,7 +25,7 @@ SHAPES = {
     "llms_LK": "LK",
     "temperature_L": "L",
 }
-FALLBACK = {"landmarks_MD": "MD", "edge": "1", "kept": "1"}  # all of them or none; artifacts of schema 1 have none
+FALLBACK = {"landmarks_MD": "MD", "edge": "1"}  # all of them or none; artifacts of schema 1 have none
 PROFILE = {
     "queries_RD": "RD",
     "scores_RL": "RL",
@@ -91,10 +91,10 @@ def read_weights(folder: Path, manifest: Manifest) -> Weights:
         raise ArtifactRefused(f"{path}: a temperature is not positive.", next_step=NEXT)
     fallback = None
     if has_fallback:
-        landmarks_MD, edge, kept = (arrays.pop(name) for name in FALLBACK)
-        if not len(landmarks_MD) or not 0 <= kept[0] <= 1:
-            raise ArtifactRefused(f"{path}: a fallback without landmarks, or one that keeps {kept[0]} (not in 0 to 1).", next_step=NEXT)
-        fallback = Fallback(landmarks_MD, edge=float(edge[0]), kept=float(kept[0]))
+        landmarks_MD, edge = (arrays.pop(name) for name in FALLBACK)
+        if not len(landmarks_MD):
+            raise ArtifactRefused(f"{path}: a fallback without landmarks.", next_step=NEXT)
+        fallback = Fallback(landmarks_MD, float(edge[0]))
     softness = float(arrays.pop("softness")[0])
     return Weights(roster=manifest.roster, softness=softness, fallback=fallback, **arrays)
 

@@ -112,7 +112,7 @@ def write(
         arrays["softness"] = np.array([weights.softness])
         if weights.fallback is not None:
             far = weights.fallback
-            arrays |= {"landmarks_MD": far.landmarks_MD, "edge": np.array([far.edge]), "kept": np.array([far.kept])}
+            arrays |= {"landmarks_MD": far.landmarks_MD, "edge": np.array([far.edge])}
         save_file(
             {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()},
             made / artifact.WEIGHTS,

@@ -22,7 +22,7 @@ from scorer.weights import Weights, centred
 class Plan:
     """How to train. positives, negatives: K+, K-; out_group: H; sample_sample: lambda; labels: weight of the cross-entropy.
 
-    temperature: of the cosine between queries; sample_llm: weight of that loss; fallback: whether far queries may fall back to what is
+    temperature: of the cosine between queries; sample_llm: weight of that loss; fallback: whether far queries fall back to what is
     good overall (`scorer.fallback`). weight_decay: pull back to the start (AdamW: a share lr * decay of the way a step).
     patience: epochs without a better validation loss before stopping.
     """
@@ -40,7 +40,7 @@ class Plan:
     labels: float = 1.0
     temperature: float = 0.1
     patience: int = 8
-    fallback: bool = False
+    fallback: bool = True
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
 
 
@@ -121,8 +121,7 @@ def train(
             elif epoch - best.epoch >= plan.patience:
                 break
     if plan.fallback:
-        seen, held = ((known.queries_QD, known.labels_QL) for known in (training, validation))
-        far = fallback.fit(best_weights, seen, held, shrinkage=plan.shrinkage, seed=plan.seed)
+        far = fallback.fit(best_weights, training.queries_QD, validation.queries_QD, plan.seed)
         best_weights = replace(best_weights, fallback=far)
     return Trained(best_weights, best.epoch, tuple(history), time.process_time() - began)
 

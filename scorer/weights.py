@@ -13,19 +13,18 @@ EDGE_WIDTH = 0.02  # of the cosine: from 12 % to 88 % of the way within 4 of the
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Far from all training queries, scores fall back to what is good overall; `scorer.fallback` fits how far is far, and how much.
+    """Far from all training queries, scores fall back to what is good overall; `scorer.fallback` says how far is far.
 
     landmarks_MD: unit-norm centres of many small groups of centred training queries; edge: the cosine with the nearest one at which
-    half of the way is gone; kept: the share of what sets a query apart that is still believed far beyond it, in [0, 1].
+    half of the way is gone.
     """
 
     landmarks_MD: Floats
     edge: float
-    kept: float
 
     def applied(self, logits_QL: Logits, everyone_L: Logits, nearness_Q: NDArray[np.float64]) -> Logits:
         """logits_QL, as far as they are not believed moved to each LLM's overall log-odds."""
-        believed_Q1 = self.kept + (1 - self.kept) * sigmoid((nearness_Q - self.edge) / EDGE_WIDTH)[:, None]
+        believed_Q1 = sigmoid((nearness_Q - self.edge) / EDGE_WIDTH)[:, None]
         return everyone_L + believed_Q1 * (logits_QL - everyone_L)
 
 

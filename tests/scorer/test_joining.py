@@ -56,7 +56,7 @@ def test_nobody_elses_score_changes_by_a_bit(made: world.World, known: Known) ->
 
 def test_nor_far_from_all_training_queries(made: world.World, known: Known) -> None:
     """What is good overall, to which scores fall back there, is each LLM's own."""
-    far = replace(known, weights=replace(known.weights, fallback=Fallback(known.weights.groups_GD, edge=0.9, kept=0.3)))
+    far = replace(known, weights=replace(known.weights, fallback=Fallback(known.weights.groups_GD, edge=0.9)))
     fresh_QD = world.world(50, seed=9).queries_QD
     assert not np.array_equal(far.weights.logits(fresh_QD), known.weights.logits(fresh_QD))
     after = joined(far, (NEW,), few_labels(made, (0.5, 0.6, 0.4, 0.3), 100))
