@@ -38,7 +38,8 @@ PROFILE = {
     "neighbour_distances_Q": "Q",
     "neighbours": "",
 }
-PICKLE = re.compile(rb"\A\x80[\x02-\x05]")  # how every binary pickle since protocol 2 starts
+# How every binary pickle since protocol 2 starts; a safetensors file may too: the length of its header, 8 bytes, and then a brace.
+PICKLE = re.compile(rb"\A\x80[\x02-\x05](?!..\0{4}\{)", re.DOTALL)
 EXTERNAL_DATA = b"\x0a\x08location"  # an ONNX tensor kept in another file: key "location" of its external_data
 
 
@@ -46,7 +47,7 @@ def check(folder: Path, manifest: Manifest) -> None:
     """Reads every small file and looks into the graphs; raises ArtifactRefused."""
     for name in manifest.files:
         with (folder / name).open("rb") as file:
-            if PICKLE.match(file.read(2)):
+            if PICKLE.match(file.read(9)):
                 raise ArtifactRefused(f"{folder / name}: is a pickle.", next_step=NEXT)
     read_roster(folder, manifest)
     read_weights(folder, manifest)
