@@ -52,8 +52,8 @@ def served(encoder: Encoder) -> tuple[OnnxEncoder, str]:
     """The encoder exported and quantised as a server has it, and its identity."""
     folder = embeddings.exported(encoder)
     graph, tokenizer = folder / artifact.ENCODERS["int8"], folder / artifact.TOKENIZER
-    identity = embeddings.identity(artifact.sha256(graph), artifact.sha256(tokenizer), encoder.max_tokens)
-    return OnnxEncoder(graph.read_bytes(), tokenizer.read_bytes(), max_tokens=encoder.max_tokens), identity
+    identity = embeddings.identity(artifact.sha256(graph), artifact.sha256(tokenizer), encoder.max_tokens, looks=encoder.looks)
+    return OnnxEncoder(graph.read_bytes(), tokenizer.read_bytes(), max_tokens=encoder.max_tokens, looks=encoder.looks), identity
 
 
 def encoder_ms(encoder: OnnxEncoder) -> float:

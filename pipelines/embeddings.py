@@ -17,6 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+import scorer.looks
 from scorer.interface import Floats
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def served(encoder: "OnnxEncoder", identity: str, texts: Sequence[str], cache: P
     return _cached(cache / "served" / f"{identity[:16]}.npz", texts, one_by_one, "embedding queries as served")
 
 
-def identity(graph: str, tokenizer: str, max_tokens: int) -> str:
-    """Of a served encoder: the sha256 of its graph and of its tokenizer, and where it cuts."""
-    return hashlib.sha256(f"{graph} {tokenizer} {max_tokens}".encode()).hexdigest()
+def identity(graph: str, tokenizer: str, max_tokens: int, *, looks: bool) -> str:
+    """Of a served encoder: the sha256 of its graph and of its tokenizer, where it cuts, and the looks beside it."""
+    return hashlib.sha256(f"{graph} {tokenizer} {max_tokens} {scorer.looks.identity() if looks else ''}".encode()).hexdigest()
 
 
 def as_served(
@@ -56,7 +57,8 @@ def as_served(
     from scorer import artifact, runtime
 
     encoder = loaded or runtime.load_encoder(folder, manifest, precision=precision)
-    whose = identity(manifest.files[artifact.ENCODERS[precision]], manifest.files[artifact.TOKENIZER], manifest.max_tokens)
+    graph, tokenizer = manifest.files[artifact.ENCODERS[precision]], manifest.files[artifact.TOKENIZER]
+    whose = identity(graph, tokenizer, manifest.max_tokens, looks=manifest.looks)
     return lambda texts: served(encoder, whose, texts, cache)
 
 

@@ -104,6 +104,7 @@ class Train(Section):
     pseudo_labels: float = Field(gt=0)
     ridge: float = Field(gt=0)
     fallback: bool
+    looks: bool
 
 
 class Evaluate(Section):

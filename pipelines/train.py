@@ -193,7 +193,7 @@ def load_encoder(settings: Train) -> "Encoder":
 
     name = settings.encoder
     place = packages.encoder_folder(name.removeprefix(PACKAGED)) if name.startswith(PACKAGED) else name
-    return encoder.load(place, max_tokens=settings.max_tokens)
+    return encoder.load(place, max_tokens=settings.max_tokens, looks=settings.looks)
 
 
 def plan_of(settings: Train) -> "Plan":
@@ -222,8 +222,10 @@ def write_artifact(
     exported = embeddings.exported(encoder, home / embeddings.CACHE)
     graph = exported / artifact.ENCODERS["int8"]
     tokenizer = (exported / artifact.TOKENIZER).read_bytes()
-    served = runtime.OnnxEncoder(graph.read_bytes(), tokenizer, max_tokens=encoder.max_tokens)
-    whose = embeddings.identity(artifact.sha256(graph), artifact.sha256(exported / artifact.TOKENIZER), encoder.max_tokens)
+    served = runtime.OnnxEncoder(graph.read_bytes(), tokenizer, max_tokens=encoder.max_tokens, looks=encoder.looks)
+    whose = embeddings.identity(
+        artifact.sha256(graph), artifact.sha256(exported / artifact.TOKENIZER), encoder.max_tokens, looks=encoder.looks
+    )
 
     def seen(data: Dataset) -> tuple[Floats, Floats]:
         texts = data.queries["text"].tolist()
@@ -250,7 +252,13 @@ def write_artifact(
         calibration=calibration,
         answers=asdict(evidence),
         profile=profile,
-        encoder={"name": name, "fingerprint": encoder.fingerprint(), "max_tokens": encoder.max_tokens, "dims": encoder.dims},
+        encoder={
+            "name": name,
+            "fingerprint": encoder.fingerprint(),
+            "max_tokens": encoder.max_tokens,
+            "dims": encoder.dims,
+            "looks": encoder.looks,
+        },
         data_hash=data_hash(home / DATASET),
         git_commit=git_commit(home),
         metrics=figures,

@@ -51,7 +51,8 @@ NEXT = "Train and register the scorer again (`dvc repro`), or roll back to the p
 class Manifest:
     """What an artifact says about itself.
 
-    files: sha256 of every other file. encoder: name, fingerprint (of the weights it was exported from), max_tokens, dims.
+    files: sha256 of every other file. encoder: name, fingerprint (of the weights it was exported from), max_tokens, dims of a query's
+    vector, and looks: whether the last of them are the text's looks (absent: they are not).
     data_hash: of the dataset it was trained on; git_commit: of the code. metrics: flat numbers from training.
     """
 
@@ -72,6 +73,11 @@ class Manifest:
     def max_tokens(self) -> int:
         """How many tokens of a query the encoder reads."""
         return int(self.encoder["max_tokens"])
+
+    @property
+    def looks(self) -> bool:
+        """Whether a query's vector is its embedding with the text's looks after it (`scorer.looks`)."""
+        return bool(self.encoder.get("looks", False))
 
     def as_json(self) -> str:
         """The text of manifest.json."""
@@ -151,6 +157,8 @@ def read_manifest(folder: Path) -> Manifest:
     encoder = typed(path, written, "encoder", dict)
     for key, kind in (("name", str), ("fingerprint", str), ("max_tokens", int), ("dims", int)):
         typed(path, encoder, key, kind)
+    if not isinstance(encoder.get("looks", False), bool):
+        raise ArtifactRefused(f"{path}: encoder.looks must be true or false, found {encoder['looks']!r}.", next_step=NEXT)
     if not 1 <= encoder["max_tokens"] <= 65536 or not 1 <= encoder["dims"] <= 16384:
         raise ArtifactRefused(f"{path}: encoder.max_tokens or encoder.dims out of range.", next_step=NEXT)
     metrics = typed(path, written, "metrics", dict)

@@ -1,4 +1,4 @@
-"""The encoder of query texts in training: any transformers encoder by name or folder, pooled to one unit-norm vector."""
+"""Query texts to vectors in training: any transformers encoder by name or folder, pooled to unit norm, and the text's looks after it."""
 
 import hashlib
 import json
@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from scorer import looks
 from scorer.errors import EncoderUnknown
 from scorer.interface import Floats
 from scorer.texts import tail
@@ -19,13 +20,14 @@ Pooling = Literal["mean", "first"]
 
 
 class Encoder(nn.Module):
-    """Token ids in, unit-norm embeddings out.
+    """Token ids in, unit-norm embeddings out; texts in, their vectors out.
 
+    looks: whether a text's vector is its embedding with its looks after it (`scorer.looks`), or its embedding alone.
     pooling: `mean` over real tokens (sentence-transformers) or the `first` token's state (RouteMoA's mDeBERTa).
     tokenizer: truncates from the left to `max_tokens`: the end of a prompt says what is asked.
     """
 
-    def __init__(self, backbone: nn.Module, tokenizer: Tokenizer, *, max_tokens: int, pooling: Pooling) -> None:
+    def __init__(self, backbone: nn.Module, tokenizer: Tokenizer, *, max_tokens: int, pooling: Pooling, looks: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
         self.tokenizer = Tokenizer.from_str(tokenizer.to_str())
@@ -33,6 +35,7 @@ class Encoder(nn.Module):
         self.tokenizer.enable_truncation(max_tokens, direction="left")
         self.max_tokens = max_tokens
         self.pooling: Pooling = pooling
+        self.looks = looks
         self.eval()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -55,7 +58,7 @@ class Encoder(nn.Module):
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[str], *, batch_size: int = 32) -> Floats:
-        """Embeddings (Q, D) of `texts`, in their order."""
+        """Vectors (Q, D) of `texts`, in their order."""
         rows: dict[int, Floats] = {}
         for places, vectors_BD in self.embed_in_batches(texts, batch_size=batch_size):
             rows.update(zip(places, vectors_BD, strict=True))
@@ -63,28 +66,32 @@ class Encoder(nn.Module):
 
     @torch.inference_mode()
     def embed_in_batches(self, texts: Sequence[str], *, batch_size: int = 32) -> Iterator[tuple[list[int], Floats]]:
-        """Places in `texts` and their embeddings, batch by batch, alike lengths together (padding is paid for)."""
+        """Places in `texts` and their vectors, batch by batch, alike lengths together (padding is paid for)."""
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
-            yield places, self(*self.batch([texts[place] for place in places])).numpy().astype(np.float32)
+            chosen = [texts[place] for place in places]
+            vectors_BD = self(*self.batch(chosen)).numpy().astype(np.float32)
+            yield places, looks.beside(vectors_BD, chosen) if self.looks else vectors_BD
 
     @property
     def dims(self) -> int:
-        """D, the length of an embedding."""
-        return int(cast("int", self.backbone.config.hidden_size))  # type: ignore[union-attr]
+        """D, the length of a vector."""
+        hidden = int(cast("int", self.backbone.config.hidden_size))  # type: ignore[union-attr]
+        return hidden + len(looks.NAMES) * self.looks
 
     def fingerprint(self) -> str:
-        """sha256 of everything an embedding depends on: weights, tokenizer, truncation, pooling."""
-        digest = hashlib.sha256(json.dumps([self.tokenizer.to_str(), self.max_tokens, self.pooling]).encode())
+        """sha256 of everything a vector depends on: weights, tokenizer, truncation, pooling, looks."""
+        beside = [looks.identity()] if self.looks else []
+        digest = hashlib.sha256(json.dumps([self.tokenizer.to_str(), self.max_tokens, self.pooling, *beside]).encode())
         for name, weight in sorted(self.backbone.state_dict().items()):
             digest.update(name.encode())
             digest.update(weight.detach().contiguous().to(torch.float32).numpy().tobytes())
         return digest.hexdigest()
 
 
-def load(name: str | Path, *, max_tokens: int) -> Encoder:
-    """The encoder `name`: a local folder or a Hugging Face name.
+def load(name: str | Path, *, max_tokens: int, looks: bool = False) -> Encoder:
+    """The encoder `name`: a local folder or a Hugging Face name. looks: see `Encoder`.
 
     Raises EncoderUnknown where transformers cannot load it, or it has no fast tokenizer.
     """
@@ -104,9 +111,8 @@ def load(name: str | Path, *, max_tokens: int) -> Encoder:
     if getattr(backbone, "pooler", None) is not None:
         backbone.pooler = None  # unused, and where a checkpoint lacks its weights they are drawn anew, which changes the fingerprint
     limit = getattr(backbone.config, "max_position_embeddings", max_tokens) or max_tokens
-    return Encoder(
-        backbone, tokenizer.backend_tokenizer, max_tokens=min(max_tokens, limit), pooling=pooling_of(Path(name), backbone.config.model_type)
-    )
+    pooling = pooling_of(Path(name), backbone.config.model_type)
+    return Encoder(backbone, tokenizer.backend_tokenizer, max_tokens=min(max_tokens, limit), pooling=pooling, looks=looks)
 
 
 def pooling_of(folder: Path, architecture: str) -> Pooling:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from scorer import artifact, contents
+from scorer import artifact, contents, looks
 from scorer.artifact import NEXT, Manifest
 from scorer.errors import ArtifactRefused, ScorerError
 from scorer.interface import Floats, Prediction
@@ -20,9 +20,12 @@ Precision = Literal["int8", "fp32"]
 
 
 class OnnxEncoder:
-    """Texts to unit-norm embeddings by ONNX Runtime, one text a run: in int8 a neighbour in the batch would change the rounding."""
+    """Texts to vectors by ONNX Runtime, one text a run: in int8 a neighbour in the batch would change the rounding.
 
-    def __init__(self, graph: bytes, tokenizer: bytes, *, max_tokens: int, threads: int = 1) -> None:
+    looks: whether a text's looks stand after its unit-norm embedding (`scorer.looks`).
+    """
+
+    def __init__(self, graph: bytes, tokenizer: bytes, *, max_tokens: int, threads: int = 1, looks: bool = False) -> None:
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -36,10 +39,12 @@ class OnnxEncoder:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens, direction="left")
         self._max_tokens = max_tokens
+        self._looks = looks
 
     def embed(self, texts: Sequence[str]) -> Floats:
-        """queries_QD, one unit-norm row per text."""
-        return np.stack([self._embed(text) for text in texts])
+        """queries_QD, one row per text."""
+        queries_QD = np.stack([self._embed(text) for text in texts])
+        return looks.beside(queries_QD, texts) if self._looks else queries_QD
 
     def _embed(self, text: str) -> Floats:
         ids = self._tokenizer.encode(tail(text, self._max_tokens)).ids
@@ -138,6 +143,7 @@ def load_encoder(folder: Path, manifest: Manifest, *, precision: Precision, thre
             artifact.read_checked(folder, manifest, artifact.TOKENIZER),
             max_tokens=manifest.max_tokens,
             threads=threads,
+            looks=manifest.looks,
         )
     except ArtifactRefused:
         raise
