@@ -32,7 +32,8 @@ class Pool:
         settings = params.load(home / "params.yaml")
         queries = tables.read(home / "data" / "queries.parquet", tables.QUERIES)
         self.policy: Policy = settings.monitor
-        self.queries_QD = embeddings.trained_on(train.load_encoder(settings.train), queries["text"].tolist())
+        encoder = train.load_encoder(settings.train)
+        self.queries_QD = embeddings.trained_on(encoder, queries["text"].tolist())[:, : encoder.dims]
         self.domains_Q = queries["domain"].to_numpy().astype(np.str_)
         self.outside = settings.assemble.out_of_domain
         self.inside_Q = np.flatnonzero(~np.isin(self.domains_Q, self.outside))

@@ -17,7 +17,7 @@ KEYS = ("queries_RD", "scores_RL", "domains_R", "query_ids_R", "held_queries_HD"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """What traffic is held against: R training queries and H held-out ones, vectors of D dims, scores of L LLMs.
+    """What traffic is held against: R training queries and H held-out ones, unit-norm embeddings of D dims, scores of L LLMs.
 
     Held-out queries are what "no shift" looks like: the scorer never saw them, like the traffic it meets.
     """

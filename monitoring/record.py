@@ -45,7 +45,7 @@ class Record:
     """One served request.
 
     roster, scores: what the scorer said, in its order; both empty where no scorer was asked (pass-through).
-    embedding: the query's vector of D floats (`scorer.interface.Prediction`; D = 0 where no scorer was asked), kept as float16.
+    embedding: the query's unit-norm embedding of D floats (D = 0 where no scorer was asked), kept as float16.
     decision: `mixture.decision.Decision.as_dict()`, less what the operator does not store.
     llm: whose answer was served; None for a synthesis of several and for a failure.
     text: the query, only where the operator turned that on.

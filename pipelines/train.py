@@ -230,7 +230,7 @@ def write_artifact(
     def seen(data: Dataset) -> tuple[Floats, Floats]:
         texts = data.queries["text"].tolist()
         queries_QD = embeddings.served(served, whose, texts, home / embeddings.CACHE)
-        return queries_QD, calibration.probabilities(weights.logits(queries_QD))
+        return queries_QD[:, : encoder.dims], calibration.probabilities(weights.logits(queries_QD))
 
     train, held = _sample(parts.train), _sample(parts.held)
     (queries_RD, scores_RL), (held_queries_HD, held_scores_HL) = seen(train), seen(held)

@@ -51,8 +51,8 @@ NEXT = "Train and register the scorer again (`dvc repro`), or roll back to the p
 class Manifest:
     """What an artifact says about itself.
 
-    files: sha256 of every other file. encoder: name, fingerprint (of the weights it was exported from), max_tokens, dims of a query's
-    vector, and looks: whether the last of them are the text's looks (absent: they are not).
+    files: sha256 of every other file. encoder: name, fingerprint (of the weights it was exported from), max_tokens, dims of an
+    embedding, and looks: whether a query's vector is its embedding with the text's looks after it (absent: it is the embedding alone).
     data_hash: of the dataset it was trained on; git_commit: of the code. metrics: flat numbers from training.
     """
 
@@ -78,6 +78,11 @@ class Manifest:
     def looks(self) -> bool:
         """Whether a query's vector is its embedding with the text's looks after it (`scorer.looks`)."""
         return bool(self.encoder.get("looks", False))
+
+    @property
+    def dims(self) -> int:
+        """The length of an embedding: what drift is measured on."""
+        return int(self.encoder["dims"])
 
     def as_json(self) -> str:
         """The text of manifest.json."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scorer import artifact
+from scorer import artifact, looks
 from scorer.artifact import NEXT, Manifest
 from scorer.errors import ArtifactRefused
 from scorer.interface import Floats
@@ -83,7 +83,7 @@ def read_weights(folder: Path, manifest: Manifest) -> Weights:
         arrays = load(artifact.read_checked(folder, manifest, artifact.WEIGHTS))
     except (SafetensorError, ValueError, KeyError, TypeError) as exc:
         raise ArtifactRefused(f"{path}: not a safetensors file ({exc}).", next_step=NEXT) from exc
-    sizes = {"D": int(manifest.encoder["dims"]), "L": len(manifest.roster), "1": 1}
+    sizes = {"D": manifest.dims + len(looks.NAMES) * manifest.looks, "L": len(manifest.roster), "1": 1}
     has_fallback = manifest.schema_version > 1 and bool(set(FALLBACK) & set(arrays))
     _check_arrays(path, arrays, {**SHAPES, **FALLBACK} if has_fallback else SHAPES, sizes)
     if any(array.dtype != np.float32 for array in arrays.values()):
@@ -137,7 +137,7 @@ def read_reference(folder: Path, manifest: Manifest) -> dict[str, Any]:
             arrays = {name: archive_of_arrays[name] for name in archive_of_arrays.files}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError, MemoryError, NotImplementedError) as exc:
         raise ArtifactRefused(f"{path}: not plain numpy arrays ({exc}).", next_step=NEXT) from exc
-    _check_arrays(path, arrays, PROFILE, {"D": int(manifest.encoder["dims"]), "L": len(manifest.roster)})
+    _check_arrays(path, arrays, PROFILE, {"D": manifest.dims, "L": len(manifest.roster)})
     return arrays
 
 

@@ -76,9 +76,8 @@ class Encoder(nn.Module):
 
     @property
     def dims(self) -> int:
-        """D, the length of a vector."""
-        hidden = int(cast("int", self.backbone.config.hidden_size))  # type: ignore[union-attr]
-        return hidden + len(looks.NAMES) * self.looks
+        """The length of an embedding, without looks."""
+        return int(cast("int", self.backbone.config.hidden_size))  # type: ignore[union-attr]
 
     def fingerprint(self) -> str:
         """sha256 of everything a vector depends on: weights, tokenizer, truncation, pooling, looks."""

@@ -17,7 +17,7 @@ from scorer import artifact, contents
 from scorer.artifact import Manifest
 from scorer.errors import ExportFailed
 from scorer.interface import Floats
-from scorer.weights import Calibration, Weights, unit
+from scorer.weights import Calibration, Weights
 
 if TYPE_CHECKING:
     from scorer.encoder import Encoder
@@ -66,7 +66,7 @@ class Profile:
 
 def neighbour_quantiles(queries_RD: Floats, held_queries_HD: Floats, neighbours: int) -> Floats:
     """Quantiles 0, .01, ... 1 of the held-out queries' mean cosine distance to their nearest training queries."""
-    distances_HR = 1.0 - unit(held_queries_HD) @ unit(queries_RD).T
+    distances_HR = 1.0 - held_queries_HD @ queries_RD.T
     nearest_HN = np.partition(distances_HR, min(neighbours, distances_HR.shape[1]) - 1, axis=1)[:, :neighbours]
     return np.asarray(np.quantile(nearest_HN.mean(axis=1), np.linspace(0, 1, 101)), dtype=np.float32)
 

@@ -15,7 +15,7 @@ class Prediction:
     """Scores of Q queries.
 
     scores_QL: calibrated probability, in [0, 1], that LLM l of the roster answers query q adequately.
-    queries_QD: vector of each query, its embedding with its looks after it (what drift is measured on).
+    queries_QD: unit-norm embedding of each query (what drift is measured on).
     """
 
     scores_QL: Floats

@@ -98,7 +98,7 @@ class RuntimeScorer:
         return Prediction(scores_QL=np.stack([scores for scores, _ in rows]), queries_QD=np.stack([query for _, query in rows]))
 
     def score_embedded(self, queries_QD: Floats) -> Floats:
-        """scores_QL of queries whose embeddings are known already."""
+        """scores_QL of queries whose vectors are known already."""
         return self._calibration.probabilities(self._weights.logits(queries_QD))
 
     def _row(self, text: str) -> tuple[Floats, Floats]:
@@ -108,7 +108,7 @@ class RuntimeScorer:
                 self._cache.move_to_end(key)
                 return self._cache[key]
         query_D = self._encoder.embed([text])[0]
-        row = self.score_embedded(query_D[None, :])[0], query_D
+        row = self.score_embedded(query_D[None, :])[0], query_D[: self.manifest.dims]
         with self._lock:
             self._cache[key] = row
             while len(self._cache) > self._cache_size:
@@ -162,6 +162,6 @@ def _warm_up(folder: Path, scorer: RuntimeScorer) -> None:
         first = scorer.score(["Is this scorer ready?"])
     except Exception as exc:
         raise ArtifactRefused(f"{folder}: its encoder cannot embed a sentence ({exc}).", next_step=NEXT) from exc
-    dims = scorer.manifest.encoder["dims"]
+    dims = scorer.manifest.dims
     if first.queries_QD.shape != (1, dims) or not np.isfinite(first.scores_QL).all():
         raise ArtifactRefused(f"{folder}: an embedding of shape {first.queries_QD.shape}, not (1, {dims}), or not finite.", next_step=NEXT)

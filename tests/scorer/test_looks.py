@@ -1,9 +1,14 @@
 """What a text looks like, in numbers that stand after its embedding."""
 
+import json
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pytest
 
-from scorer import looks
+from scorer import artifact, contents, looks, runtime
+from scorer.errors import ArtifactRefused
 
 
 def of(text: str) -> dict[str, float]:
@@ -39,3 +44,28 @@ def test_a_query_does_not_depend_on_its_neighbours() -> None:
     assert together.shape == (3, 3 + len(looks.NAMES))
     for place, text in enumerate(texts):
         assert np.array_equal(together[place : place + 1], looks.beside(queries_QD[place : place + 1], [text]))
+
+
+def test_looks_are_scored_and_drift_sees_the_embedding_alone(tiny: ModuleType, tmp_path: Path) -> None:
+    scorer = runtime.load(tiny.tiny_artifact(tmp_path / "scorer", looks=True))
+    one, other = "what is the sum of 1 and 2", "WHAT IS THE SUM OF 1 AND 2"  # the same to an encoder that reads lower case
+    found = scorer.score([one, other])
+    assert found.queries_QD.shape == (2, tiny.DIMS)
+    np.testing.assert_array_equal(found.queries_QD[0], found.queries_QD[1])
+    assert np.abs(found.scores_QL[0] - found.scores_QL[1]).max() > 0.001
+    np.testing.assert_array_equal(
+        found.scores_QL, np.concatenate([scorer.score_embedded(scorer.encoder.embed([text])) for text in (one, other)])
+    )
+
+
+def test_an_artifact_says_whether_it_has_looks(tiny: ModuleType, copied: Path, tmp_path: Path) -> None:
+    """Those of before say nothing and have none; anything but true or false is refused, and so are weights of another width."""
+    assert not artifact.verify(copied).looks
+    folder = tiny.tiny_artifact(tmp_path / "with", looks=True)
+    assert artifact.verify(folder).looks
+    manifest = json.loads((folder / artifact.MANIFEST).read_text())
+    for said, why in (("yes", "must be true or false"), (False, "groups_GD")):
+        manifest["encoder"]["looks"] = said
+        (folder / artifact.MANIFEST).write_text(json.dumps(manifest))
+        with pytest.raises(ArtifactRefused, match=why):
+            contents.read_weights(folder, artifact.verify(folder))

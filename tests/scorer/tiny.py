@@ -77,37 +77,39 @@ def _exported() -> Path:
     return folder
 
 
-def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), seed: int = 0) -> Path:
+def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), seed: int = 0, looks: bool = False) -> Path:
     """Writes a valid artifact with random weights to `folder` and returns it; `seed` decides the weights."""
     from scorer.export import Profile, write
+    from scorer.looks import NAMES
     from scorer.weights import Calibration, Weights, unit
 
     numbers = np.random.default_rng(seed)
     normal = lambda *shape: numbers.normal(size=shape).astype(np.float32)  # noqa: E731
-    llms = len(roster)
+    llms, width = len(roster), DIMS + len(NAMES) * looks
     weights = Weights(
         roster=roster,
-        groups_GD=unit(normal(4, DIMS)),
+        groups_GD=unit(normal(4, width)),
         prior_GL=normal(4, llms),
         softness=0.1,
-        centre_D=normal(DIMS) * 0.01,
-        projection_DK=normal(DIMS, 8),
+        centre_D=normal(width) * 0.01,
+        projection_DK=normal(width, 8),
         llms_LK=normal(llms, 8),
         temperature_L=np.full(llms, 0.5, dtype=np.float32),
     )
     calibration = Calibration(np.ones(llms), np.zeros(llms))
     trained, held = unit(normal(60, DIMS)), unit(normal(40, DIMS))
+    logits = lambda queries_QD: weights.logits(np.pad(queries_QD, ((0, 0), (0, width - DIMS))))  # noqa: E731
     profile = Profile(
         queries_RD=trained,
-        scores_RL=calibration.probabilities(weights.logits(trained)),
+        scores_RL=calibration.probabilities(logits(trained)),
         domains_R=["mathematics", "coding"] * 30,
         query_ids_R=[f"train-{place}" for place in range(60)],
         held_queries_HD=held,
-        held_scores_HL=calibration.probabilities(weights.logits(held)),
+        held_scores_HL=calibration.probabilities(logits(held)),
         held_domains_H=["mathematics", "coding"] * 20,
         held_query_ids_H=[f"held-{place}" for place in range(40)],
     )
-    encoder = {"name": "tiny", "fingerprint": "0" * 64, "max_tokens": 32, "dims": DIMS}
+    encoder = {"name": "tiny", "fingerprint": "0" * 64, "max_tokens": 32, "dims": DIMS} | ({"looks": True} if looks else {})
     write(
         folder, exported=_exported(), weights=weights, calibration=calibration, profile=profile, encoder=encoder, data_hash=f"tiny-{seed}"
     )
