@@ -36,7 +36,7 @@ def beside(queries_QD: Floats, texts: Sequence[str]) -> Floats:
 def looks(text: str) -> Floats:
     """looks_F of one text: spreads from the mean, at most FURTHEST of them, times WEIGHT / sqrt(F)."""
     apart_F = (counted(text) - MEAN_F) / SPREAD_F
-    return (np.clip(apart_F, -FURTHEST, FURTHEST) * (WEIGHT / len(NAMES) ** 0.5)).astype(np.float32)
+    return np.asarray(np.clip(apart_F, -FURTHEST, FURTHEST) * (WEIGHT / len(NAMES) ** 0.5), dtype=np.float32)
 
 
 def counted(text: str) -> NDArray[np.float64]:
