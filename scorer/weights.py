@@ -8,24 +8,22 @@ from numpy.typing import NDArray
 from scorer.interface import Floats
 
 Logits = NDArray[np.float64]
-EDGE_WIDTH = 0.02  # of the cosine: from 12 % to 88 % of the way within 4 of these
 
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
     """Far from all training queries, scores fall back to what is good overall; `scorer.fallback` says how far is far.
 
-    landmarks_MD: unit-norm centres of many small groups of centred training queries; edge: the cosine with the nearest one at which
-    half of the way is gone.
+    landmarks_MD: unit-norm centres of many small groups of centred training queries; edge: the cosine with the nearest one below which
+    a query is far.
     """
 
     landmarks_MD: Floats
     edge: float
 
     def applied(self, logits_QL: Logits, everyone_L: Logits, nearness_Q: NDArray[np.float64]) -> Logits:
-        """logits_QL, as far as they are not believed moved to each LLM's overall log-odds."""
-        believed_Q1 = sigmoid((nearness_Q - self.edge) / EDGE_WIDTH)[:, None]
-        return everyone_L + believed_Q1 * (logits_QL - everyone_L)
+        """logits_QL, those of far queries replaced by each LLM's overall log-odds."""
+        return np.where((nearness_Q < self.edge)[:, None], everyone_L, logits_QL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class Weights:
         return np.asarray(self.prior_GL.mean(axis=0), dtype=np.float64)
 
     def logits(self, queries_QD: Floats) -> NDArray[np.float64]:
-        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature; far away, nearer to `everyone_L`.
+        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature; far away, `everyone_L`.
 
         No column depends on the other LLMs.
         """
