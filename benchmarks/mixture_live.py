@@ -2,7 +2,7 @@
 
 HOME is a project whose pipeline has run. Its test queries and its out-of-domain ones, in the order of their ids' hashes, are answered by
 every system over the pool's LLMs (llama.cpp servers started here, on free ports). Calls are bought once and kept in `--calls` by what was
-sent: a run that was stopped goes on, and `--offline` replays what is there, as far as all systems have answered. `--buy I/N` only buys
+sent: a run that was stopped goes on, and `--offline` replays the queries that all systems have answered. `--buy I/N` only buys
 the calls of every N-th query from the I-th on, so that N processes can share the work. Answers are graded by the verifiable graders;
 a time-out is counted apart and is no wrong answer. Costs are the pool's prices, latencies those of the critical path (virtual time over
 the seconds that each call took when it was bought). `--out` gets table.md, results.json and answers.csv.
@@ -135,16 +135,17 @@ def served(llms: Sequence[LLM], first_port: int) -> Iterator[list[LLM]]:
         yield [replace(llm, endpoint=replace(llm.endpoint, base_url=urls[llm.endpoint.served_name])) for llm in llms if llm.endpoint]
 
 
-def answers(bench: Bench, calls: BoughtCalls, most: int | None = None) -> list[dict[str, Answered]]:
-    """What every system answers, query by query, up to the first call that is missing."""
-    rows, found = compared(), list[dict[str, Answered]]()
-    for asked in track(bench.asked[:most], description="answering", disable=not sys.stderr.isatty()):
-        situation = bench.situation(asked, calls)
+def answers(bench: Bench, calls: BoughtCalls) -> Iterator[tuple[Asked, dict[str, Answered]]]:
+    """What every system answers, query by query; none of those that lack a call of any system."""
+    rows = compared()
+    for asked in track(bench.asked, description="answering", disable=not sys.stderr.isatty()):
+        situation, found = bench.situation(asked, calls), dict[str, Answered]()
         try:
-            found.append({name: drive(system(situation)) for name, system in rows.items()})
-        except CallMissing:
-            break
-    return found
+            found = {name: drive(system(situation)) for name, system in rows.items()}
+        except* CallMissing:  # alone, or from among calls made at once
+            pass
+        if found:
+            yield asked, found
 
 
 def graded(asked: Sequence[Asked], answered: Sequence[Mapping[str, Answered]]) -> list[dict[str, float]]:
@@ -190,10 +191,10 @@ def _difference(one_Q: Any, other_Q: Any) -> metrics.Interval:
 
 def report(bench: Bench, calls: BoughtCalls, home: Path, out: Path) -> None:
     """Grades, prints and writes what every system answered."""
-    answered = answers(bench, calls)
-    if not answered:
+    pairs = list(answers(bench, calls))
+    if not pairs:
         raise CallMissing("Not one query was answered by every system.", next_step="Run again without --offline.")
-    asked = bench.asked[: len(answered)]
+    asked, answered = [one for one, _ in pairs], [rows for _, rows in pairs]
     grades = graded(asked, answered)
     shown = [
         f"`{machine.command(home)}`",
@@ -245,7 +246,8 @@ def main() -> None:
         with served(bench.llms, PORTS + 50 * share) as llms, buying(given.calls, f"{share}-of-{shares}") as calls:
             running = replace(bench, llms=llms)
             if given.buy:
-                answers(replace(running, asked=bench.asked[share - 1 :: shares]), calls)
+                for _ in answers(replace(running, asked=bench.asked[share - 1 :: shares]), calls):
+                    pass
             else:
                 report(running, calls, given.home, given.out)
     except RouteMoAError as exc:

@@ -177,3 +177,25 @@ def test_grades_leave_time_outs_out() -> None:
     assert grades[0]["right"] == 1.0
     assert grades[0]["wrong"] == 0.0
     assert grades[0]["late"] != grades[0]["late"]  # NaN
+
+
+def test_a_replay_leaves_out_queries_that_lack_a_call(tmp_path: Path) -> None:
+    """One missing among calls made at once included."""
+    from pipelines.graders.query import Query
+
+    llms = [llm(name) for name in "abc"]
+    asked = [
+        mixture_live.Asked(Query(name, f"What is 6 x {name}?", "number"), "mathematics", inside=True, priors=dict.fromkeys("abc", 0.5))
+        for name in "12"
+    ]
+    bench = mixture_live.Bench(asked, llms, dict.fromkeys("abc", 0.5), Evidence())
+    said = "42\n\nCONFIDENCE: 0.50"
+    with Journal(tmp_path / "one.jsonl") as journal:
+        always = Endpoints()
+        always.ask = lambda call: Reply(call.llm.id, said, "stop", 10, 5, 0.0, 1.0)  # type: ignore[method-assign]
+        bought = BoughtCalls(tmp_path, journal, always)
+        (first,) = mixture_live.answers(replace(bench, asked=asked[:1]), bought)
+    found = list(mixture_live.answers(bench, BoughtCalls(tmp_path)))
+    assert [one.query.query_id for one, _ in found] == ["1"]
+    assert found[0][1] == first[1]
+    assert set(first[1]) == set(mixture_live.compared())
