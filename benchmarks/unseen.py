@@ -150,7 +150,7 @@ def main() -> None:
         lines.append(line)
         print(line, flush=True)
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "unseen.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (given.out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 
