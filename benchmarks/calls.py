@@ -2,13 +2,15 @@
 
 It runs in virtual time (`mixture.virtual_time`): a reply takes the seconds it took when it was bought, however long that is ago, so that
 a system's latency is that of its critical path. Bought calls are made one at a time, and the loop's clock stands still meanwhile.
-Log-probabilities are asked for with every call, since some systems read them: they change no word, and calls can be shared.
+Log-probabilities are asked for with every call, since some systems read them: they change no word, and calls can be shared. llama.cpp is
+told to forget the prompts it has read: else a call's seconds would hang on who asked the same before.
 """
 
 import asyncio
 import hashlib
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,13 +19,20 @@ from typing import Any
 
 from mixture import wire
 from mixture.client import Call, Chunk, Client, Reply
-from mixture.errors import LLMGarbled, LLMRefused, LLMTimedOut
+from mixture.errors import LLMFailed, LLMGarbled, LLMRefused, LLMTimedOut
 from mixture.layers import LOGPROBS
 from mixture.openai_client import OpenAIClient
 from pipelines.journal import Journal, rows
 from scorer.errors import RouteMoAError
 
 KEPT = {kind.__name__: kind for kind in (LLMTimedOut, LLMRefused, LLMGarbled)}  # an LLM's own failures; others say nothing about it
+
+
+FORGETFUL = {"cache_prompt": False}
+
+
+class EndpointMissing(RouteMoAError):
+    """An endpoint is not there, or cannot take a call: no LLM's answer, and no failure of an LLM's own."""
 
 
 class CallMissing(RouteMoAError):
@@ -61,7 +70,10 @@ class BoughtCalls:
         return len(self._rows)
 
     async def ask(self, call: Call) -> Reply:
-        """The reply, after the seconds it took. Raises LLMFailed as it was raised then, CallMissing where the call may not be bought."""
+        """The reply, after the seconds it took.
+
+        Raises LLMFailed as it was raised then, CallMissing where the call may not be bought, EndpointMissing where it cannot be.
+        """
         call = replace(call, options={**call.options, **LOGPROBS})
         name = key(call)
         if name not in self._rows:
@@ -83,11 +95,14 @@ class BoughtCalls:
         if self._live is None or self._journal is None:
             raise CallMissing(f"A call of {call.llm.id} is not on record.", next_step="Run again without --offline.")
         row: dict[str, Any] = {"key": name, "llm": call.llm.id, "error": None, "mean_logprob": None, "finish_reason": ""}
+        began = time.monotonic()
         try:
-            reply = self._live.ask(call)
+            reply = self._live.ask(replace(call, options={**call.options, **FORGETFUL}))
         except tuple(KEPT.values()) as failed:
-            waited_s = call.llm.limits.total_s if isinstance(failed, LLMTimedOut) else 0.0
+            waited_s = round(time.monotonic() - began, 4)
             row |= {"error": type(failed).__name__, "text": failed.what, "input_tokens": 0, "output_tokens": 0, "latency_s": waited_s}
+        except LLMFailed as failed:
+            raise EndpointMissing(f"{failed.what}", next_step=failed.next_step) from failed
         else:
             for field in ("text", "finish_reason", "input_tokens", "output_tokens", "mean_logprob"):
                 row[field] = getattr(reply, field)
@@ -104,7 +119,7 @@ def key(call: Call) -> str:
 
 @contextmanager
 def buying(folder: Path, part: str) -> Iterator[BoughtCalls]:
-    """Calls on record in `folder`, and new ones bought into its file `part`. Raises LLMFailed where an endpoint is not there."""
+    """Calls on record in `folder`, and new ones bought into its file `part`. Raises EndpointMissing where an endpoint is not there."""
     live = Live()
     try:
         with Journal(folder / f"{part}.jsonl") as journal:

@@ -28,6 +28,7 @@ from scorer import metrics, training
 from scorer.interface import Floats
 from scorer.metrics import Interval
 from scorer.start import Labels, Shrinkage, starting_weights
+from scorer.weights import unit
 
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 MORE = (2.0, 4.0, 10.0)  # times the training queries there are
@@ -188,7 +189,7 @@ def agreement(queries_QD: Floats, labels_QL: Labels) -> list[tuple[float, float,
     """By the cosine between a query and its nearest neighbour: correlation of labels and of contrasts (a label less the mean of the
     query's labels and less the LLM's mean), over LLMs with both labels; intervals by resampled pairs.
     """
-    cosines_QQ = queries_QD @ queries_QD.T
+    cosines_QQ = unit(queries_QD) @ unit(queries_QD).T
     np.fill_diagonal(cosines_QQ, -1)
     nearest_Q = cosines_QQ.argmax(axis=1)
     cosine_Q = cosines_QQ[np.arange(len(nearest_Q)), nearest_Q]

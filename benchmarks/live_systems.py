@@ -95,7 +95,9 @@ class Released(Published):
 
 
 BARE = Options(self_assessment=False, cross_assessment=False, headroom=0.0, weights=Weights(usd=0, second=0), ranking="strict", standby=0)
-PUBLISHED = Options(ranking="strict", stopping="threshold", aggregation="synthesise", standby=0)  # k, layers, threshold, weights: defaults
+PUBLISHED = Options(
+    ranking="strict", stopping="threshold", aggregation="synthesise", quorum=3, standby=0
+)  # k, layers, threshold, weights: defaults
 
 
 def alone(priors: Callable[[Situation], Mapping[str, float]]) -> System:
@@ -161,7 +163,7 @@ def route_moa(*, mended: bool) -> System:
 
 
 def ours(served: Options) -> System:
-    """What the server does by default, at what a dollar and a second are worth in `served`."""
+    """What the server does by default, at what a dollar is worth in `served`; no latency is known yet, as after its start."""
     return lambda situation: _mixture(situation, situation.priors, replace(served, posterior=situation.evidence, deadline=None))
 
 
@@ -239,7 +241,7 @@ async def _aggregated(
         late, calls = late + too_late, calls + 1
     replies = [*spent, *final]
     return Answered(
-        final[0].text if final else None if late else "",
+        final[0].text if final else next(iter(shown.values()), None),
         sum(reply.cost_usd for reply in replies),
         clock() - began,
         calls,

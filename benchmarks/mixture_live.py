@@ -3,13 +3,15 @@
 HOME is a project whose pipeline has run. Its test queries and its out-of-domain ones, in the order of their ids' hashes, are answered by
 every system over the pool's LLMs (llama.cpp servers started here, on free ports). Calls are bought once and kept in `--calls` by what was
 sent: a run that was stopped goes on, and `--offline` replays the queries that all systems have answered. `--buy I/N` only buys
-the calls of every N-th query from the I-th on, so that N processes can share the work. Answers are graded by the verifiable graders;
-a time-out is counted apart and is no wrong answer. Costs are the pool's prices, latencies those of the critical path (virtual time over
-the seconds that each call took when it was bought). `--out` gets table.md, results.json and answers.csv.
+the calls of every N-th query from the I-th on, so that N processes can share the work (whoever reports seconds lets one process buy, on an
+idle machine). Answers are graded by the verifiable graders; a time-out is counted apart and is no wrong answer. Costs are the pool's
+prices, latencies those of the critical path (virtual time over the seconds that each call took when it was bought). `--out` gets
+table.md, results.json and answers.csv.
 """
 
 import argparse
 import csv
+import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,8 +94,8 @@ def compared() -> dict[str, System]:
 
 def _dice(situation: Situation) -> dict[str, float]:
     """Chance, the same for a query in every run."""
-    seed = [ord(letter) for letter in str(situation.messages[0]["content"])[:64]]
-    return dict(zip((llm.id for llm in situation.llms), np.random.default_rng(seed).random(len(situation.llms)), strict=True))
+    seed = hashlib.sha256(str(situation.messages[0]["content"]).encode()).digest()
+    return dict(zip((llm.id for llm in situation.llms), np.random.default_rng(list(seed)).random(len(situation.llms)), strict=True))
 
 
 def read(home: Path, inside: int, outside: int) -> Bench:
@@ -198,7 +200,7 @@ def report(bench: Bench, calls: BoughtCalls, home: Path, out: Path) -> None:
     grades = graded(asked, answered)
     shown = [
         f"`{machine.command(home)}`",
-        f"LLMs: {', '.join(llm.id for llm in bench.llms)}. Layers: share of queries that ended after 1, 2, 3.",
+        f"LLMs: {', '.join(llm.id for llm in bench.llms)}. Layers: share of queries that ended after 1, 2 ... (ours asks one LLM a layer).",
     ]
     figures: dict[str, Any] = {}
     for title, inside in (("In domain", True), ("Out of domain", False)):
@@ -237,21 +239,31 @@ def main() -> None:
     parser.add_argument("--offline", action="store_true", help="ask nobody")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture-live"))
     given = parser.parse_args()
+    problem: BaseException | None = None
     try:
-        bench = read(given.home, given.in_domain, given.out_of_domain)
-        if given.offline:
-            report(bench, BoughtCalls(given.calls), given.home, given.out)
+        run(given)
+    except* RouteMoAError as failed:  # among calls made at once, it comes in a group
+        problem = failed
+    while isinstance(problem, BaseExceptionGroup):
+        problem = problem.exceptions[0]
+    if problem is not None:
+        sys.exit(str(problem))
+
+
+def run(given: argparse.Namespace) -> None:
+    """As the arguments say. Raises RouteMoAError, alone or in a group."""
+    bench = read(given.home, given.in_domain, given.out_of_domain)
+    if given.offline:
+        report(bench, BoughtCalls(given.calls), given.home, given.out)
+        return
+    share, shares = map(int, (given.buy or "1/1").split("/"))
+    with served(bench.llms, PORTS + 50 * share) as llms, buying(given.calls, f"{share}-of-{shares}") as calls:
+        running = replace(bench, llms=llms)
+        if not given.buy:
+            report(running, calls, given.home, given.out)
             return
-        share, shares = map(int, (given.buy or "1/1").split("/"))
-        with served(bench.llms, PORTS + 50 * share) as llms, buying(given.calls, f"{share}-of-{shares}") as calls:
-            running = replace(bench, llms=llms)
-            if given.buy:
-                for _ in answers(replace(running, asked=bench.asked[share - 1 :: shares]), calls):
-                    pass
-            else:
-                report(running, calls, given.home, given.out)
-    except RouteMoAError as exc:
-        sys.exit(str(exc))
+        for _ in answers(replace(running, asked=bench.asked[share - 1 :: shares]), calls):
+            pass
 
 
 if __name__ == "__main__":

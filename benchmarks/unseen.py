@@ -122,9 +122,9 @@ def elsewhere(known: Outcomes, asked: Outcomes, plan: Plan) -> Iterator[str]:
 
 def other_set(given: argparse.Namespace) -> Outcomes:
     """The queries of `--on`, with the labels of the same LLMs in the same order. Raises SystemExit where they are not as many."""
-    named = tuple(given.on_llms.split(","))
-    if len(named) != len(given.llms.split(",")):
-        raise SystemExit(f"--on-llms names {len(named)} LLMs, --llms {len(given.llms.split(','))}: name the same ones, in the same order.")
+    here, named = (tuple(name for name in names.split(",") if name) for names in (given.llms, given.on_llms))
+    if not named or len(named) != len(here):
+        raise SystemExit(f"--on-llms names {len(named)} LLMs, --llms {len(here)}: name the same ones in both, in the same order.")
     return recorded.read(argparse.Namespace(**{**vars(given), "folder": given.on, "keep": given.on_keep, "group": "dataset"}), named)
 
 

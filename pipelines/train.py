@@ -17,6 +17,7 @@ from mixture.posterior import Evidence
 from pipelines import dataset, embeddings, params, posterior
 from pipelines.dataset import Dataset
 from pipelines.params import Train
+from scorer import looks
 from scorer.errors import RouteMoAError, TrainingError
 from scorer.interface import Floats
 from scorer.start import Shrinkage
@@ -257,7 +258,7 @@ def write_artifact(
             "fingerprint": encoder.fingerprint(),
             "max_tokens": encoder.max_tokens,
             "dims": encoder.dims,
-            "looks": encoder.looks,
+            "looks": looks.identity() if encoder.looks else None,
         },
         data_hash=data_hash(home / DATASET),
         git_commit=git_commit(home),

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scorer import looks
 from scorer.errors import ArtifactRefused
 from scorer.strict_json import parse, typed
 
@@ -52,7 +53,7 @@ class Manifest:
     """What an artifact says about itself.
 
     files: sha256 of every other file. encoder: name, fingerprint (of the weights it was exported from), max_tokens, dims of an
-    embedding, and looks: whether a query's vector is its embedding with the text's looks after it (absent: it is the embedding alone).
+    embedding, and looks: the identity of the text's looks that stand after it in a query's vector (null or absent: none do).
     data_hash: of the dataset it was trained on; git_commit: of the code. metrics: flat numbers from training.
     """
 
@@ -77,7 +78,7 @@ class Manifest:
     @property
     def looks(self) -> bool:
         """Whether a query's vector is its embedding with the text's looks after it (`scorer.looks`)."""
-        return bool(self.encoder.get("looks", False))
+        return self.encoder.get("looks") is not None
 
     @property
     def dims(self) -> int:
@@ -162,8 +163,8 @@ def read_manifest(folder: Path) -> Manifest:
     encoder = typed(path, written, "encoder", dict)
     for key, kind in (("name", str), ("fingerprint", str), ("max_tokens", int), ("dims", int)):
         typed(path, encoder, key, kind)
-    if not isinstance(encoder.get("looks", False), bool):
-        raise ArtifactRefused(f"{path}: encoder.looks must be true or false, found {encoder['looks']!r}.", next_step=NEXT)
+    if encoder.get("looks") not in {None, looks.identity()}:
+        raise ArtifactRefused(f"{path}: encoder.looks is {encoder['looks']!r}, this code has {looks.identity()!r}.", next_step=NEXT)
     if not 1 <= encoder["max_tokens"] <= 65536 or not 1 <= encoder["dims"] <= 16384:
         raise ArtifactRefused(f"{path}: encoder.max_tokens or encoder.dims out of range.", next_step=NEXT)
     metrics = typed(path, written, "metrics", dict)

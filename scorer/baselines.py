@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scorer.errors import ScorerError
 from scorer.interface import Floats, Prediction
 from scorer.start import Labels, group_centres, group_rates, masked_ridge
-from scorer.weights import membership
+from scorer.weights import membership, unit
 
 Embed = Callable[[Sequence[str]], Floats]
 
@@ -83,10 +83,10 @@ def nearest_neighbours(seen: Seen, embed: Embed, *, neighbours: int) -> Baseline
     known_QL = ~np.isnan(seen.labels_QL)
     gained_QL = np.where(known_QL, seen.labels_QL, 0.0)
     overall_L = _means(seen.labels_QL)
-    count = min(neighbours, len(seen.queries_QD))
+    count, seen_QD = min(neighbours, len(seen.queries_QD)), unit(seen.queries_QD)
 
     def rule(_: Sequence[str], queries_QD: Floats) -> NDArray[np.floating]:
-        nearest_QN = np.argpartition(-(queries_QD @ seen.queries_QD.T), count - 1, axis=1)[:, :count]
+        nearest_QN = np.argpartition(-(unit(queries_QD) @ seen_QD.T), count - 1, axis=1)[:, :count]
         return np.asarray((gained_QL[nearest_QN].sum(axis=1) + overall_L) / (known_QL[nearest_QN].sum(axis=1) + 1))
 
     return Baseline("kNN", seen.roster, embed, rule)

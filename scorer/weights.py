@@ -1,4 +1,4 @@
-"""What a trained scorer is made of, and its arithmetic from a query's embedding to calibrated scores, in numpy."""
+"""What a trained scorer is made of, and its arithmetic from a query's vector to calibrated scores, in numpy."""
 
 from dataclasses import dataclass
 

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scorer.looks import LONGEST
+
 CHARACTERS_PER_TOKEN = 8  # above English's average of 4 to 5, so the encoder's own truncation decides, not this one
 SYSTEM = frozenset({"system", "developer"})
 TURNS = frozenset({"user", "assistant"})
 
 
 def query_text(messages: Sequence[Mapping[str, Any]], max_tokens: int) -> str:
-    """System text, earlier turns and the last user turn, in this order, cut from the left to what `max_tokens` can hold.
+    """System text, earlier turns and the last user turn, in this order, cut from the left to what a scorer of `max_tokens` looks at.
 
     What follows the last user turn (tool calls and their results) is not scored: an agent's loop keeps its decision.
     """
@@ -18,7 +20,7 @@ def query_text(messages: Sequence[Mapping[str, Any]], max_tokens: int) -> str:
     system = [_text(message) for message in until if message.get("role") in SYSTEM]
     turns = [_text(message) for message in until if message.get("role") in TURNS]
     parts = [part for part in (*system, *turns) if part] or [_text(messages[asked])]
-    return "\n\n".join(parts)[-max_tokens * CHARACTERS_PER_TOKEN :]
+    return "\n\n".join(parts)[-max(max_tokens * CHARACTERS_PER_TOKEN, LONGEST) :]
 
 
 def _text(message: Mapping[str, Any]) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import live_systems, mixture_live
-from benchmarks.calls import BoughtCalls, CallMissing, Live, key
+from benchmarks.calls import BoughtCalls, CallMissing, EndpointMissing, Live, key
 from benchmarks.live_systems import Answered, Released, Situation, selected
 from mixture.client import Call, Chunk, Reply
 from mixture.errors import LLMRefused, LLMTimedOut, LLMUnreachable
-from mixture.llm import LLM, Endpoint, Limits, Price
+from mixture.llm import LLM, Endpoint, Price
 from mixture.posterior import Evidence, Heard, Published
 from mixture.virtual_time import clock, drive
 from pipelines.journal import Journal
@@ -87,12 +87,12 @@ def test_what_was_sent_is_the_key() -> None:
 
 
 def test_time_outs_are_kept_and_a_missing_server_is_not(tmp_path: Path) -> None:
-    late = llm("a", limits=Limits(total_s=30.0))
+    late = llm("a")
     with Journal(tmp_path / "one.jsonl") as journal:
         calls = BoughtCalls(tmp_path, journal, Endpoints(LLMTimedOut("a", "late"), LLMUnreachable("b", "gone")))
         with pytest.raises(LLMTimedOut):
             drive(calls.ask(Call(late, QUESTION)))
-        with pytest.raises(LLMUnreachable):
+        with pytest.raises(EndpointMissing):
             drive(calls.ask(Call(llm("b"), QUESTION)))
     offline = BoughtCalls(tmp_path)
     with pytest.raises(LLMTimedOut):
@@ -199,3 +199,18 @@ def test_a_replay_leaves_out_queries_that_lack_a_call(tmp_path: Path) -> None:
     assert [one.query.query_id for one, _ in found] == ["1"]
     assert found[0][1] == first[1]
     assert set(first[1]) == set(mixture_live.compared())
+
+
+def test_an_endpoint_that_is_gone_ends_the_run_and_is_no_wrong_answer(tmp_path: Path) -> None:
+    """Wherever in a system it is found missing, calls made at once included."""
+    for system in (live_systems.moa, live_systems.smoa, live_systems.alone(lambda each: each.means)):
+        with Journal(tmp_path / "one.jsonl") as journal:
+            gone = BoughtCalls(tmp_path, journal, Endpoints(*[LLMUnreachable("a", "gone") for _ in range(9)]))
+            with pytest.raises((EndpointMissing, ExceptionGroup)):
+                drive(system(replace(situation(Scripted({})), client=gone)))
+
+
+def test_a_late_aggregator_leaves_the_best_answer() -> None:
+    client = Scripted({"a": ["42", "41", "40", LLMTimedOut("a", "late")], "b": "40", "c": "39"})
+    made = drive(live_systems.self_moa(situation(client)))
+    assert (made.text, made.time_outs) == ("42", 1)

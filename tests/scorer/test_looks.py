@@ -59,12 +59,12 @@ def test_looks_are_scored_and_drift_sees_the_embedding_alone(tiny: ModuleType, t
 
 
 def test_an_artifact_says_whether_it_has_looks(tiny: ModuleType, copied: Path, tmp_path: Path) -> None:
-    """Those of before say nothing and have none; anything but true or false is refused, and so are weights of another width."""
+    """Those of before say nothing and have none; looks that this code does not have are refused, and so are weights of another width."""
     assert not artifact.verify(copied).looks
     folder = tiny.tiny_artifact(tmp_path / "with", looks=True)
     assert artifact.verify(folder).looks
     manifest = json.loads((folder / artifact.MANIFEST).read_text())
-    for said, why in (("yes", "must be true or false"), (False, "groups_GD")):
+    for said, why in ((True, "this code has"), ("0" * 16, "this code has"), (None, "groups_GD")):
         manifest["encoder"]["looks"] = said
         (folder / artifact.MANIFEST).write_text(json.dumps(manifest))
         with pytest.raises(ArtifactRefused, match=why):

@@ -80,7 +80,7 @@ def _exported() -> Path:
 def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), seed: int = 0, looks: bool = False) -> Path:
     """Writes a valid artifact with random weights to `folder` and returns it; `seed` decides the weights."""
     from scorer.export import Profile, write
-    from scorer.looks import NAMES
+    from scorer.looks import NAMES, identity
     from scorer.weights import Calibration, Weights, unit
 
     numbers = np.random.default_rng(seed)
@@ -109,7 +109,7 @@ def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), se
         held_domains_H=["mathematics", "coding"] * 20,
         held_query_ids_H=[f"held-{place}" for place in range(40)],
     )
-    encoder = {"name": "tiny", "fingerprint": "0" * 64, "max_tokens": 32, "dims": DIMS} | ({"looks": True} if looks else {})
+    encoder = {"name": "tiny", "fingerprint": "0" * 64, "max_tokens": 32, "dims": DIMS} | ({"looks": identity()} if looks else {})
     write(
         folder, exported=_exported(), weights=weights, calibration=calibration, profile=profile, encoder=encoder, data_hash=f"tiny-{seed}"
     )
