@@ -17,9 +17,7 @@ def checkout(tmp_path: Path) -> Path:
     home.mkdir()
     (home / ".gitignore").write_text("ignored\n")
     (home / "tracked").write_text("a")
-    (home / "params.yaml").write_text(
-        "answer: {max_queries: null, retries: 3}\nvalidate: {min_coverage: 0.5}\ntrain: {epochs: 9}\nevaluate: {}\n"
-    )
+    (home / "params.yaml").write_bytes((workspace.OVERLAYS.parents[1] / "params.yaml").read_bytes())
     subprocess.run(["git", "init", "-q"], cwd=home, check=True)
     subprocess.run(["git", "add", "-A"], cwd=home, check=True)
     subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "first"], cwd=home, check=True)
