@@ -9,7 +9,6 @@ answers that people scored low, and says how far scores move.
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -194,7 +193,7 @@ def run(given: argparse.Namespace) -> str:
             moves = moved({words: asyncio.run(ask(llm, part, kept)) for words, part in steered(rows, given.steered).items()})
             results["steered"] = as_json(moves)
             shown += ["**words to the grader** at the end of answers that people scored low", table(moves)]
-        _write(given.out, shown, results)
+        machine.write(given.out, shown, results, ["numpy", "scipy"])
     return "\n\n".join(shown)
 
 
@@ -205,13 +204,6 @@ def rewarded(rows: Sequence[Scored], name: str) -> Row:
     model = reward_model.load(name)
     scores_N = np.array(model.score([(row.query.text, row.answer) for row in rows]))
     return Row(rows[0].category, f"{name} ({model.version})", scores_N, np.array([row.human for row in rows]))
-
-
-def _write(folder: Path, shown: list[str], results: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
-    about = {"command": machine.command(), "machine": machine.facts(["numpy", "scipy"])}
-    (folder / "results.json").write_text(json.dumps(results | about, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

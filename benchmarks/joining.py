@@ -10,7 +10,6 @@ earns, on validation and calibration queries: the defaults were chosen there), s
 """
 
 import functools
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -408,10 +407,7 @@ def main() -> None:
         if rows:
             shown.append(rows_table(rows))
             results[name] = [figures.as_json(row) for row in rows]
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
-    about = {"command": machine.command(), "machine": machine.facts(["torch", "numpy"])}
-    (given.out / "results.json").write_text(json.dumps(results | about, indent=2) + "\n", encoding="utf-8")
+    machine.write(given.out, shown, results, ["torch", "numpy"])
     print("\n\n".join(shown))
 
 

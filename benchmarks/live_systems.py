@@ -95,9 +95,8 @@ class Released(Published):
 
 
 BARE = Options(self_assessment=False, cross_assessment=False, headroom=0.0, weights=Weights(usd=0, second=0), ranking="strict", standby=0)
-PUBLISHED = Options(
-    ranking="strict", stopping="threshold", aggregation="synthesise", quorum=3, standby=0
-)  # k, layers, threshold, weights: defaults
+# k, layers, threshold and weights are the defaults.
+PUBLISHED = Options(ranking="strict", stopping="threshold", aggregation="synthesise", quorum=3, standby=0)
 
 
 def alone(priors: Callable[[Situation], Mapping[str, float]]) -> System:

@@ -40,12 +40,21 @@ def report(figures: Mapping[str, Any], packages: Sequence[str] = ()) -> None:
     print()
 
 
-def command(folder: Path | None = None) -> str:
-    """How this benchmark was started; a `folder` outside the project without where this machine keeps it."""
+def command(*folders: Path) -> str:
+    """How this benchmark was started; `folders` outside the project without where this machine keeps them."""
     typed = " ".join(["python -m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
-    if folder is None or not (folder.is_absolute() or ".." in folder.parts):
-        return typed
-    return typed.replace(str(folder), f"FOLDER/{folder.name}")
+    for folder in folders:
+        if folder.is_absolute() or ".." in folder.parts:
+            typed = typed.replace(str(folder), f"FOLDER/{folder.name}")
+    return typed
+
+
+def write(folder: Path, shown: Sequence[str], results: Mapping[str, Any], packages: Sequence[str] = ()) -> None:
+    """table.md of the blocks `shown`, and results.json with the command and facts beside `results`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
+    about = {"command": command(), "machine": facts(packages)}
+    (folder / "results.json").write_text(json.dumps({**results, **about}, indent=2) + "\n", encoding="utf-8")
 
 
 def _processor() -> str:

@@ -10,7 +10,6 @@ replayed (MoA beyond its first layer, refining, synthesis, cross-assessment). `-
 
 import argparse
 import csv
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -191,12 +190,9 @@ def main() -> None:
         table(rows, oracle_Q, priced=answered.priced),
         *(_list(title, figures) for title, figures in found.items()),
     ]
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
     figures = {name: {"quality": row.quality_Q.mean(), "calls": row.calls_Q.mean(), "usd": row.cost_Q.mean()} for name, row in rows.items()}
-    about = {"command": machine.command(), "machine": machine.facts(["numpy", "scipy", "scikit-learn"])}
-    results = {"rows": figures, "evidence": asdict(evidence), **found, **about}
-    (given.out / "results.json").write_text(json.dumps(as_json(results), indent=2) + "\n", encoding="utf-8")
+    results = as_json({"rows": figures, "evidence": asdict(evidence), **found})
+    machine.write(given.out, shown, results, ["numpy", "scipy", "scikit-learn"])
     write_choices(given.out / "choices.csv", rows, data.take("test").queries["query_id"])
     print("\n\n".join(shown))
 

@@ -12,7 +12,6 @@ table.md, results.json and answers.csv.
 import argparse
 import csv
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,10 +25,12 @@ from rich.progress import track
 from benchmarks import live_systems as systems
 from benchmarks import machine
 from benchmarks.calls import BoughtCalls, CallMissing, buying
+from benchmarks.compositions import OURS, SINGLE
 from benchmarks.figures import RESAMPLES, as_json
 from benchmarks.live_systems import Answered, Situation, System
 from local import llama
 from local.processes import free_ports
+from local.traffic import GRADING_S
 from mixture.llm import LLM
 from mixture.posterior import Evidence
 from mixture.virtual_time import drive
@@ -43,9 +44,7 @@ from scorer import metrics, runtime
 from scorer.errors import RouteMoAError
 from serving.settings import Mixture as Served
 
-SINGLE, MOA, PUBLISHED, OURS = "best single", "MoA", "RouteMoA as released", "ours"
 USD = 1000.0  # what a dollar is worth to ours, in right answers: local calls cost millionths of one (as in `make demo`)
-GRADING_S = 10.0
 PORTS = 18200  # the first that may be used
 
 
@@ -85,9 +84,9 @@ def compared() -> dict[str, System]:
         "vote of all": systems.vote_of_all,
         OURS: systems.ours(served),
         "Self-MoA": systems.self_moa,
-        MOA: systems.moa,
+        "MoA": systems.moa,
         "SMoA": systems.smoa,
-        PUBLISHED: systems.route_moa(mended=False),
+        "RouteMoA as released": systems.route_moa(mended=False),
         "RouteMoA, its faults mended": systems.route_moa(mended=True),
     }
 
@@ -214,10 +213,7 @@ def report(bench: Bench, calls: BoughtCalls, home: Path, out: Path) -> None:
                 }
                 for name in compared()
             }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
-    about = {"command": machine.command(), "machine": machine.facts()}
-    (out / "results.json").write_text(json.dumps(as_json({**figures, **about}), indent=2) + "\n", encoding="utf-8")
+    machine.write(out, shown, as_json(figures))
     with (out / "answers.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["query_id", "domain", "in_domain", "system", "grade", *asdict(next(iter(answered[0].values())))])

@@ -8,10 +8,8 @@ import numpy as np
 
 from benchmarks import decision_latency
 from benchmarks.systems import System
-from pipelines import embeddings
 from pipelines.dataset import Dataset
-from scorer import artifact, metrics
-from scorer.encoder import Encoder
+from scorer import metrics
 from scorer.interface import Floats
 from scorer.metrics import Interval
 from scorer.runtime import OnnxEncoder
@@ -46,14 +44,6 @@ def decision_ms(system: System, texts: Sequence[str], queries_QD: Floats) -> flo
         system.rules[0]([text], query_D[None, :])
         spent.append(time.process_time() - began)
     return 1000 * float(np.median(spent))
-
-
-def served(encoder: Encoder) -> tuple[OnnxEncoder, str]:
-    """The encoder exported and quantised as a server has it, and its identity."""
-    folder = embeddings.exported(encoder)
-    graph, tokenizer = folder / artifact.ENCODERS["int8"], folder / artifact.TOKENIZER
-    identity = embeddings.identity(artifact.sha256(graph), artifact.sha256(tokenizer), encoder.max_tokens, looks=encoder.looks)
-    return OnnxEncoder(graph.read_bytes(), tokenizer.read_bytes(), max_tokens=encoder.max_tokens, looks=encoder.looks), identity
 
 
 def encoder_ms(encoder: OnnxEncoder) -> float:

@@ -12,7 +12,6 @@ bootstraps over test queries of those means, paired where two systems are compar
 
 import argparse
 import csv
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -33,6 +32,8 @@ from pipelines.errors import ParamsRefused
 from scorer import metrics, training
 from scorer.baselines import Embed
 from scorer.errors import RouteMoAError
+
+PACKAGES = ("torch", "scikit-learn", "numpy")  # whose versions stand beside the figures
 
 
 def left_out(data: Dataset, embed: Embed, plan: training.Plan) -> dict[str, dict[str, metrics.Interval]]:
@@ -115,7 +116,7 @@ def run(given: argparse.Namespace) -> str:
         rows.pop(systems.CHEAPEST)  # nobody knows which it is
     spent = {name: precision.decision_ms(system, test_texts, embed(test_texts)) for name, system in rows.items()}
     found = {name: tables.figures(system, rows, test.labels_QL, spent[name]) for name, system in rows.items()}
-    served, identity = precision.served(encoder)
+    served, identity = embeddings.as_a_server_has_it(encoder, embeddings.exported(encoder))
     agreed = precision.agreement(rows[OURS], test, embeddings.served(served, identity, test_texts))
     sizes = ", ".join(f"{len(parts[name].queries)} {name}" for name in outcomes.SHARES)
     encoder_ms = precision.encoder_ms(served)
@@ -138,19 +139,13 @@ def run(given: argparse.Namespace) -> str:
         if money.assumed:
             shown.append(f"{money.assumed:.0%} of the test answers' costs are not recorded and taken at what is expected.")
         results["costs"] = {name: asdict(row) | {"bar": row.bar} for name, row in paid.items()}
-    _write(given.out, shown, results)
+    machine.write(given.out, shown, results, PACKAGES)
     if given.leave_out:
         apart = left_out(data, embed, each_seed[0])
         shown.append(tables.left_out_table(apart))
         results["left_out"] = figures.as_json(apart)
-        _write(given.out, shown, results)
+        machine.write(given.out, shown, results, PACKAGES)
     return "\n\n".join(shown)
-
-
-def _write(folder: Path, shown: list[str], results: dict[str, Any]) -> None:
-    (folder / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
-    about = {"command": machine.command(), "machine": machine.facts(["torch", "scikit-learn", "numpy"])}
-    (folder / "results.json").write_text(json.dumps(results | about, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:

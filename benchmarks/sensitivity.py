@@ -3,7 +3,6 @@
 Each row changes one thing and trains again. Rows are judged by folds of the queries outside the test split, each scored by a scorer that
 never saw it: nothing here reads the test split but the last table, once. Intervals: bootstrap over queries, paired with the default.
 
-
 labels: a share of the known training and validation labels turned over (1 - label); what is judged stays true.
 losses: each loss, the ridge start, the groups, the training itself, the calibration and the fallback left out.
 settings: other values of the parameters, one at a time.

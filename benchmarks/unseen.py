@@ -25,7 +25,7 @@ from scorer.interface import Floats
 from scorer.metrics import Interval
 from scorer.start import Labels
 from scorer.training import Plan
-from scorer.weights import Weights, centred, nearness
+from scorer.weights import centred
 
 RESAMPLES = 2000
 WAYS = ("without fallback", "with fallback")
@@ -62,14 +62,10 @@ def routed(known: Outcomes, asked: Outcomes, plan: Plan) -> tuple[NDArray[np.boo
         fixed = calibration.fit(way.logits(parts["calibration"].queries_QD), parts["calibration"].labels_QL)
         scores.append(fixed.probabilities(way.logits(asked.queries_QD)))
     single_L = np.nanmean(parts["train"].labels_QL, axis=0)
-    return far(weights, asked.queries_QD), tuple(scores), np.tile(single_L, (len(asked.queries_QD), 1))
-
-
-def far(weights: Weights, queries_QD: Floats) -> NDArray[np.bool_]:
-    """Which queries are beyond the fallback's edge; none where there is no fallback."""
-    if weights.fallback is None:
-        return np.zeros(len(queries_QD), dtype=np.bool_)
-    return nearness(centred(queries_QD, weights.centre_D), weights.fallback.landmarks_MD) < weights.fallback.edge
+    far_Q = np.zeros(len(asked.queries_QD), dtype=np.bool_)
+    if weights.fallback is not None:
+        far_Q = weights.fallback.far(centred(asked.queries_QD, weights.centre_D))
+    return far_Q, tuple(scores), np.tile(single_L, (len(asked.queries_QD), 1))
 
 
 def row(name: str, far_Q: NDArray[np.bool_], scores: tuple[Floats, ...], single_QL: Floats, labels_QL: Labels) -> Row:
@@ -140,10 +136,12 @@ def main() -> None:
     known = recorded.read(given)
     plan = replace(train.plan_of(params.load().train), fallback=True)
     ways = " | ".join(f"gain {way} | highest score | ECE" for way in WAYS)
-    command = machine.command(given.folder)
-    if given.on:
-        command = command.replace(str(given.on), f"FOLDER/{given.on.name}")
-    lines = [f"`{command}`", "", f"| left out | queries | far | best single | {ways} |", "|---" * 10 + "|"]
+    lines = [
+        f"`{machine.command(*filter(None, (given.folder, given.on)))}`",
+        "",
+        f"| left out | queries | far | best single | {ways} |",
+        "|---" * 10 + "|",
+    ]
     test = known.take("test")
     lines.append(row("test split", *routed(known, test, plan), test.labels_QL).cells())
     for line in elsewhere(known, other_set(given), plan) if given.on else one_left_out(known, plan, given.fault):

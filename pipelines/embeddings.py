@@ -50,6 +50,15 @@ def identity(graph: str, tokenizer: str, max_tokens: int, *, looks: bool) -> str
     return hashlib.sha256(f"{graph} {tokenizer} {max_tokens} {scorer.looks.identity() if looks else ''}".encode()).hexdigest()
 
 
+def as_a_server_has_it(encoder: "Encoder", exported_: Path) -> tuple["OnnxEncoder", str]:
+    """The encoder's int8 graph in the folder that `exported` made, and its identity for `served`."""
+    from scorer import artifact, runtime
+
+    graph, tokenizer = exported_ / artifact.ENCODERS["int8"], exported_ / artifact.TOKENIZER
+    made = runtime.OnnxEncoder(graph.read_bytes(), tokenizer.read_bytes(), max_tokens=encoder.max_tokens, looks=encoder.looks)
+    return made, identity(artifact.sha256(graph), artifact.sha256(tokenizer), encoder.max_tokens, looks=encoder.looks)
+
+
 def as_served(
     folder: Path, manifest: "Manifest", precision: "Precision", cache: Path = CACHE, *, loaded: "OnnxEncoder | None" = None
 ) -> Callable[[Sequence[str]], Floats]:

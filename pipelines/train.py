@@ -218,15 +218,10 @@ def write_artifact(
     figures: dict[str, float],
 ) -> "Manifest":
     """build/scorer; its drift profile holds the queries as a server embeds them (int8), or serving itself would look like drift."""
-    from scorer import artifact, export, runtime
+    from scorer import export
 
     exported = embeddings.exported(encoder, home / embeddings.CACHE)
-    graph = exported / artifact.ENCODERS["int8"]
-    tokenizer = (exported / artifact.TOKENIZER).read_bytes()
-    served = runtime.OnnxEncoder(graph.read_bytes(), tokenizer, max_tokens=encoder.max_tokens, looks=encoder.looks)
-    whose = embeddings.identity(
-        artifact.sha256(graph), artifact.sha256(exported / artifact.TOKENIZER), encoder.max_tokens, looks=encoder.looks
-    )
+    served, whose = embeddings.as_a_server_has_it(encoder, exported)
 
     def seen(data: Dataset) -> tuple[Floats, Floats]:
         texts = data.queries["text"].tolist()

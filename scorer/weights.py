@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from scorer.interface import Floats
 
-Logits = NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
@@ -21,9 +19,9 @@ class Fallback:
     landmarks_MD: Floats
     edge: float
 
-    def applied(self, logits_QL: Logits, everyone_L: Logits, nearness_Q: NDArray[np.float64]) -> Logits:
-        """logits_QL, those of far queries replaced by each LLM's overall log-odds."""
-        return np.where((nearness_Q < self.edge)[:, None], everyone_L, logits_QL)
+    def far(self, centred_QD: Floats) -> NDArray[np.bool_]:
+        """far_Q: which of these queries are."""
+        return nearness(centred_QD, self.landmarks_MD) < self.edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Weights:
         logits_QL = np.asarray(prior_QL + cosines_QL / self.temperature_L, dtype=np.float64)
         if self.fallback is None:
             return logits_QL
-        return self.fallback.applied(logits_QL, self.everyone_L, nearness(centred_QD, self.fallback.landmarks_MD))
+        return np.where(self.fallback.far(centred_QD)[:, None], self.everyone_L, logits_QL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from scorer import artifact, contents, fallback
 from scorer.errors import ArtifactRefused
 from scorer.start import Shrinkage, starting_weights
-from scorer.weights import Weights, centred, nearness
+from scorer.weights import Weights, centred
 
 SHRINKAGE = Shrinkage(groups=8, dims=16)
 
@@ -31,8 +31,7 @@ def test_the_usual_kind_of_query_is_believed(worlds: ModuleType) -> None:
     assert weights.fallback is not None
     chosen_Q = weights.logits(fresh.queries_QD).argmax(axis=1)
     assert (chosen_Q == fresh.best_Q).mean() > 0.95
-    near_Q = nearness(centred(fresh.queries_QD, weights.centre_D), weights.fallback.landmarks_MD)
-    assert 0 < (near_Q < weights.fallback.edge).mean() < 0.04
+    assert 0 < weights.fallback.far(centred(fresh.queries_QD, weights.centre_D)).mean() < 0.04
 
 
 def test_far_from_everything_it_says_what_is_good_overall(worlds: ModuleType) -> None:
