@@ -11,11 +11,14 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
 
 from mixture import wire
 from mixture.client import Call, Chunk, Client, Reply
@@ -26,9 +29,7 @@ from pipelines.journal import Journal, rows
 from scorer.errors import RouteMoAError
 
 KEPT = {kind.__name__: kind for kind in (LLMTimedOut, LLMRefused, LLMGarbled)}  # an LLM's own failures; others say nothing about it
-
-
-FORGETFUL = {"cache_prompt": False}
+COLD = {"cache_prompt": False}  # llama.cpp: read the whole prompt again
 
 
 class EndpointMissing(RouteMoAError):
@@ -37,6 +38,46 @@ class EndpointMissing(RouteMoAError):
 
 class CallMissing(RouteMoAError):
     """A call that is not on record, where none may be bought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Seconds of one LLM's calls: before the first token, per input and per output token; `error`: median, relative, over `calls` calls."""
+
+    start_s: float
+    input_s: float
+    output_s: float
+    error: float
+    calls: int
+
+    def seconds(self, input_tokens: int, output_tokens: int) -> float:
+        """Of a call of that many tokens."""
+        return self.start_s + self.input_s * input_tokens + self.output_s * output_tokens
+
+
+def speeds(folder: Path) -> dict[str, Speed]:
+    """Each LLM's speed in the calls on record in `folder`: non-negative least squares, relative errors. Failed calls are left out."""
+    taken: dict[str, list[tuple[int, int, float]]] = {}
+    for row in _recorded(folder):
+        if not row["error"]:
+            taken.setdefault(_own(row["llm"]), []).append((row["input_tokens"], row["output_tokens"], row["latency_s"]))
+    found = {}
+    for llm, calls in taken.items():
+        inputs_C, outputs_C, seconds_C = np.array(calls, dtype=float).T
+        terms_C3 = np.stack([np.ones_like(inputs_C), inputs_C, outputs_C], axis=1)
+        fitted_3, _ = nnls(terms_C3 / seconds_C[:, None], np.ones_like(seconds_C))
+        error = np.median(np.abs(terms_C3 @ fitted_3 / seconds_C - 1))
+        found[llm] = Speed(*map(float, fitted_3), float(error), len(calls))
+    return found
+
+
+def _own(llm: str) -> str:
+    """The LLM's id in the pool: samples of one LLM are told apart by a number after #."""
+    return llm.partition("#")[0]
+
+
+def _recorded(folder: Path) -> Iterable[dict[str, Any]]:
+    return (row for path in sorted(folder.glob("*.jsonl")) for row in rows(path))
 
 
 class Live:
@@ -59,18 +100,31 @@ class Live:
 
 
 class BoughtCalls:
-    """Implements `mixture.client.Client`. `bought`: calls made in this process; `journal` and `live` are None where none may be made."""
+    """Implements `mixture.client.Client`. `bought`: calls made in this process; `journal` and `live` are None where none may be made.
 
-    def __init__(self, folder: Path, journal: Journal | None = None, live: Live | None = None) -> None:
-        self._rows = {row["key"]: row for path in sorted(folder.glob("*.jsonl")) for row in rows(path)}
-        self._journal, self._live = journal, live
+    paces: seconds of an LLM's calls by their tokens; calls of LLMs without one take the seconds they took. cold: servers are told to forget
+    the prompts they have read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal | None = None,
+        live: Live | None = None,
+        *,
+        paces: Mapping[str, Speed] | None = None,
+        cold: bool = False,
+    ) -> None:
+        self._rows = {row["key"]: row for row in _recorded(folder)}
+        self._journal, self._live, self._paces = journal, live, paces or {}
+        self._said = COLD if cold else {}
         self.bought = 0
 
     def __len__(self) -> int:
         return len(self._rows)
 
     async def ask(self, call: Call) -> Reply:
-        """The reply, after the seconds it took.
+        """The reply, after the seconds it takes.
 
         Raises LLMFailed as it was raised then, CallMissing where the call may not be bought, EndpointMissing where it cannot be.
         """
@@ -79,12 +133,14 @@ class BoughtCalls:
         if name not in self._rows:
             self._rows[name] = self._buy(name, call)
         row = self._rows[name]
-        await asyncio.sleep(row["latency_s"])
+        tokens = row["input_tokens"], row["output_tokens"]
+        pace = None if row["error"] else self._paces.get(_own(call.llm.id))
+        latency_s = row["latency_s"] if pace is None else pace.seconds(*tokens)
+        await asyncio.sleep(latency_s)
         if row["error"]:
             raise KEPT[row["error"]](call.llm.id, row["text"])
-        tokens = row["input_tokens"], row["output_tokens"]
         cost_usd = call.llm.price.cost(*tokens)
-        return Reply(call.llm.id, row["text"], row["finish_reason"], *tokens, cost_usd, row["latency_s"], row["mean_logprob"])
+        return Reply(call.llm.id, row["text"], row["finish_reason"], *tokens, cost_usd, latency_s, row["mean_logprob"])
 
     async def stream(self, call: Call) -> AsyncIterator[Chunk]:
         """The same in one piece."""
@@ -97,7 +153,7 @@ class BoughtCalls:
         row: dict[str, Any] = {"key": name, "llm": call.llm.id, "error": None, "mean_logprob": None, "finish_reason": ""}
         began = time.monotonic()
         try:
-            reply = self._live.ask(replace(call, options={**call.options, **FORGETFUL}))
+            reply = self._live.ask(replace(call, options={**call.options, **self._said}))
         except tuple(KEPT.values()) as failed:
             waited_s = round(time.monotonic() - began, 4)
             row |= {"error": type(failed).__name__, "text": failed.what, "input_tokens": 0, "output_tokens": 0, "latency_s": waited_s}
@@ -118,11 +174,11 @@ def key(call: Call) -> str:
 
 
 @contextmanager
-def buying(folder: Path, part: str) -> Iterator[BoughtCalls]:
+def buying(folder: Path, part: str, *, cold: bool = False, paces: Mapping[str, Speed] | None = None) -> Iterator[BoughtCalls]:
     """Calls on record in `folder`, and new ones bought into its file `part`. Raises EndpointMissing where an endpoint is not there."""
     live = Live()
     try:
         with Journal(folder / f"{part}.jsonl") as journal:
-            yield BoughtCalls(folder, journal, live)
+            yield BoughtCalls(folder, journal, live, paces=paces, cold=cold)
     finally:
         live.close()

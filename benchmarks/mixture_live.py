@@ -1,12 +1,14 @@
 """Mixtures on real LLMs: `python -m benchmarks.mixture_live HOME [--in-domain 300] [--out-of-domain 100] [--offline]`.
 
 HOME is a project whose pipeline has run. Its test queries and its out-of-domain ones, in the order of their ids' hashes, are answered by
-every system over the pool's LLMs (llama.cpp servers started here, on free ports). Calls are bought once and kept in `--calls` by what was
-sent: a run that was stopped goes on, and `--offline` replays the queries that all systems have answered. `--buy I/N` only buys
-the calls of every N-th query from the I-th on, so that N processes can share the work (whoever reports seconds lets one process buy, on an
-idle machine). Answers are graded by the verifiable graders; a time-out is counted apart and is no wrong answer. Costs are the pool's
-prices, latencies those of the critical path (virtual time over the seconds that each call took when it was bought). `--out` gets
-table.md, results.json and answers.csv.
+every system over the pool's LLMs (llama.cpp servers started here, on free ports, or with `--running` those that the pool names). Calls are
+bought once and kept in `--calls` by what was sent: a run that was stopped goes on, and `--offline` replays the queries that all systems
+have answered. `--buy I/N` only buys the calls of every N-th query from the I-th on, so that N processes can share the work.
+
+Answers are graded by the verifiable graders; a time-out is counted apart and is no wrong answer. Costs are the pool's prices, latencies
+those of the critical path in virtual time. A call takes the seconds that its LLM's tokens take in the calls of `--paces`, a folder bought
+with `--cold` by one process on an idle machine; without it, what it took when it was bought. `--out` gets table.md, results.json and
+answers.csv.
 """
 
 import argparse
@@ -24,7 +26,7 @@ from rich.progress import track
 
 from benchmarks import live_systems as systems
 from benchmarks import machine
-from benchmarks.calls import BoughtCalls, CallMissing, buying
+from benchmarks.calls import BoughtCalls, CallMissing, Speed, buying, speeds
 from benchmarks.compositions import OURS, SINGLE
 from benchmarks.figures import RESAMPLES, as_json
 from benchmarks.live_systems import Answered, Situation, System
@@ -190,7 +192,7 @@ def _difference(one_Q: Any, other_Q: Any) -> metrics.Interval:
     return metrics.difference(one_Q[both_Q], other_Q[both_Q], resamples=RESAMPLES)
 
 
-def report(bench: Bench, calls: BoughtCalls, home: Path, out: Path) -> None:
+def report(bench: Bench, calls: BoughtCalls, paces: Mapping[str, Speed], home: Path, out: Path) -> None:
     """Grades, prints and writes what every system answered."""
     pairs = list(answers(bench, calls))
     if not pairs:
@@ -200,6 +202,11 @@ def report(bench: Bench, calls: BoughtCalls, home: Path, out: Path) -> None:
     shown = [
         f"`{machine.command(home)}`",
         f"LLMs: {', '.join(llm.id for llm in bench.llms)}. Layers: share of queries that ended after 1, 2 ... (ours asks one LLM a layer).",
+        *(
+            f"{llm}: {pace.start_s:.2f} s, {1e3 * pace.input_s:.1f} ms per input token, {1e3 * pace.output_s:.1f} ms per output token "
+            f"(fitted to {pace.calls} calls, median error {pace.error:.0%})."
+            for llm, pace in paces.items()
+        ),
     ]
     figures: dict[str, Any] = {}
     for title, inside in (("In domain", True), ("Out of domain", False)):
@@ -233,6 +240,9 @@ def main() -> None:
     parser.add_argument("--calls", type=Path, default=Path("build/benchmarks/calls"))
     parser.add_argument("--buy", metavar="I/N", help="only buy the calls of every N-th query, from the I-th (1 to N)")
     parser.add_argument("--offline", action="store_true", help="ask nobody")
+    parser.add_argument("--running", action="store_true", help="start no servers: ask the pool's endpoints")
+    parser.add_argument("--cold", action="store_true", help="tell llama.cpp to forget prompts, for calls whose seconds count")
+    parser.add_argument("--paces", type=Path, help="a folder of cold calls, for the seconds of all")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture-live"))
     given = parser.parse_args()
     problem: BaseException | None = None
@@ -249,14 +259,17 @@ def main() -> None:
 def run(given: argparse.Namespace) -> None:
     """As the arguments say. Raises RouteMoAError, alone or in a group."""
     bench = read(given.home, given.in_domain, given.out_of_domain)
+    paces = speeds(given.paces) if given.paces else {}
     if given.offline:
-        report(bench, BoughtCalls(given.calls), given.home, given.out)
+        report(bench, BoughtCalls(given.calls, paces=paces), paces, given.home, given.out)
         return
     share, shares = map(int, (given.buy or "1/1").split("/"))
-    with served(bench.llms, PORTS + 50 * share) as llms, buying(given.calls, f"{share}-of-{shares}") as calls:
+    with ExitStack() as stack:
+        llms = bench.llms if given.running else stack.enter_context(served(bench.llms, PORTS + 50 * share))
+        calls = stack.enter_context(buying(given.calls, f"{share}-of-{shares}", cold=given.cold, paces=paces))
         running = replace(bench, llms=llms)
         if not given.buy:
-            report(running, calls, given.home, given.out)
+            report(running, calls, paces, given.home, given.out)
             return
         for _ in answers(replace(running, asked=bench.asked[share - 1 :: shares]), calls):
             pass

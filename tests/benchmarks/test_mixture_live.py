@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import live_systems, mixture_live
-from benchmarks.calls import BoughtCalls, CallMissing, EndpointMissing, Live, key
+from benchmarks.calls import COLD, BoughtCalls, CallMissing, EndpointMissing, Live, Speed, key, speeds
 from benchmarks.live_systems import Answered, Released, Situation, selected
 from mixture.client import Call, Chunk, Reply
 from mixture.errors import LLMRefused, LLMTimedOut, LLMUnreachable
@@ -54,9 +54,10 @@ class Endpoints(Live):
     """Real LLMs' place taken by a script, to count what is bought."""
 
     def __init__(self, *replies: Reply | Exception) -> None:
-        self.replies = list(replies)
+        self.replies, self.asked = list(replies), list[Call]()
 
     def ask(self, call: Call) -> Reply:
+        self.asked.append(call)
         reply = self.replies.pop(0)
         if isinstance(reply, Exception):
             raise reply
@@ -99,6 +100,27 @@ def test_time_outs_are_kept_and_a_missing_server_is_not(tmp_path: Path) -> None:
         drive(offline.ask(Call(late, QUESTION)))
     with pytest.raises(CallMissing, match="b is not on record"):
         drive(offline.ask(Call(llm("b"), QUESTION)))
+
+
+def test_seconds_are_those_of_the_tokens_in_cold_calls(tmp_path: Path) -> None:
+    sizes = [(10, 5), (200, 5), (40, 60), (300, 80)]
+    replies = [Reply("a", str(at), "stop", *size, 0.0, 0.5 + 0.01 * size[0] + 0.1 * size[1], None) for at, size in enumerate(sizes)]
+    endpoints = Endpoints(*replies, LLMTimedOut("a", "late"))
+    with Journal(tmp_path / "cold" / "one.jsonl") as journal:
+        calls = BoughtCalls(tmp_path / "cold", journal, endpoints, cold=True)
+        for at in range(4):
+            drive(calls.ask(Call(llm(f"a#{at}"), QUESTION, {"seed": at})))
+        with pytest.raises(LLMTimedOut):
+            drive(calls.ask(Call(llm("a"), QUESTION, {"seed": 4})))
+    assert all(COLD.items() <= call.options.items() for call in endpoints.asked)
+    paces = speeds(tmp_path / "cold")
+    assert list(paces) == ["a"]
+    assert (paces["a"].start_s, paces["a"].input_s, paces["a"].output_s, paces["a"].calls) == pytest.approx((0.5, 0.01, 0.1, 4))
+    with Journal(tmp_path / "warm" / "one.jsonl") as journal:
+        busy = BoughtCalls(tmp_path / "warm", journal, Endpoints(Reply("a", "42", "stop", 100, 10, 0.0, 99.0, None)), paces=paces)
+        reply = drive(busy.ask(Call(llm("a"), QUESTION)))
+    assert reply.latency_s == pytest.approx(0.5 + 1.0 + 1.0)
+    assert Speed(0.5, 0.01, 0.1, 0.0, 4).seconds(100, 10) == pytest.approx(2.5)
 
 
 def test_moa_asks_all_in_each_layer_and_the_best_writes() -> None:
