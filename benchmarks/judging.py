@@ -49,15 +49,16 @@ def judged(
             for name in rules:
                 given[name].append(scores[name][llm])
     return {
-        "prior": _auroc(owner, right, prior),
-        **{name: _auroc(owner, right, values) for name, values in given.items()},
-        **{f"{name} − prior": _auroc(owner, right, values, prior) for name, values in given.items()},
+        "prior": auroc_by_query(owner, right, prior),
+        **{name: auroc_by_query(owner, right, values) for name, values in given.items()},
+        **{f"{name} − prior": auroc_by_query(owner, right, values, prior) for name, values in given.items()},
     }
 
 
-def _auroc(
-    owner: list[int], right: list[bool], scores: list[float], less: list[float] | None = None, *, resamples: int = 300
+def auroc_by_query(
+    owner: Sequence[int], right: Sequence[bool], scores: Sequence[float], less: Sequence[float] | None = None, *, resamples: int = 300
 ) -> metrics.Interval:
+    """AUROC of answers' `scores` (minus that of `less`) for their being `right`; its interval resamples queries (`owner`, in order)."""
     owner_N, right_N, scores_N = np.array(owner), np.array(right), np.array(scores)
     others_N = None if less is None else np.array(less)
 

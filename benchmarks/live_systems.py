@@ -104,10 +104,15 @@ def alone(priors: Callable[[Situation], Mapping[str, float]]) -> System:
     return lambda situation: _mixture(situation, priors(situation), BARE.as_single())
 
 
+def everyone(situation: Situation) -> Options:
+    """All LLMs asked the bare question, the most frequent answer."""
+    size = len(situation.llms)
+    return replace(BARE, k=size, quorum=size, max_layers=1, aggregation="vote")
+
+
 async def vote_of_all(situation: Situation) -> Answered:
     """Everyone asked the bare question, the most frequent answer; ties and prose to the best overall."""
-    size = len(situation.llms)
-    return await _mixture(situation, situation.means, replace(BARE, k=size, quorum=size, max_layers=1, aggregation="vote"))
+    return await _mixture(situation, situation.means, everyone(situation))
 
 
 async def moa(situation: Situation) -> Answered:
@@ -180,12 +185,17 @@ def selected(reply: str, answers: Mapping[str, str]) -> tuple[list[str] | None, 
     return kept, done[-1].casefold() == "yes" if done else None
 
 
+async def decided(situation: Situation, priors: Mapping[str, float], options: Options) -> Decision:
+    """The engine's decision. Raises NoAnswer."""
+    candidates = [Candidate(llm, float(priors[llm.id])) for llm in situation.llms]
+    return await Mixture(situation.client, clock).run(situation.messages, candidates, options)
+
+
 async def _mixture(situation: Situation, priors: Mapping[str, float], options: Options) -> Answered:
     """The engine's decision; None as its text where every LLM was too late."""
-    candidates = [Candidate(llm, float(priors[llm.id])) for llm in situation.llms]
     began = clock()
     try:
-        made = await Mixture(situation.client, clock).run(situation.messages, candidates, options)
+        made = await decided(situation, priors, options)
     except NoAnswer as nothing:
         late = sum(isinstance(failure, LLMTimedOut) for failure in nothing.failures)
         return Answered(None if late else "", 0.0, clock() - began, len(nothing.failures), 1, 0, late)

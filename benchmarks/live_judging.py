@@ -1,0 +1,246 @@
+"""What judgements of real LLMs are worth: `python -m benchmarks.live_judging HOME [--calls FOLDER]`; asks nobody.
+
+Reads the calls that `benchmarks.mixture_live` bought. RouteMoA's first layer answers and assesses itself; the judge of its second layer
+scores those answers. Each answer's self-assessment, cross-assessment, log-probability, agreement with the others and prior are put into
+the mixture's posterior (`mixture.posterior.Evidence`), fitted to the graded answers of the other queries (five folds), once with all
+terms and once without each. Printed: AUROC of each score for an answer's being right and what the fitted score has more; each LLM's
+quality when asked for a score beside its quality when not; how often the synthesis is wrong where the best-scored answer is right.
+Intervals are bootstraps over queries.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import machine
+from benchmarks.calls import BoughtCalls, CallMissing
+from benchmarks.figures import RESAMPLES, as_json
+from benchmarks.judging import auroc_by_query
+from benchmarks.live_systems import PUBLISHED, decided, everyone
+from benchmarks.mixture_live import Asked, Bench, read
+from local.traffic import GRADING_S
+from mixture.agreement import said as says
+from mixture.decision import Decision
+from mixture.errors import NoAnswer
+from mixture.posterior import Evidence, Heard, Published
+from mixture.ranking import Candidate
+from mixture.virtual_time import drive
+from pipelines.graders import registry, workers
+from pipelines.posterior import RIGHT, Episode, fit
+from scorer import metrics
+from scorer.errors import RouteMoAError
+
+FOLDS = 5
+WITHOUT: dict[str, Callable[[Heard], Heard]] = {  # the posterior's terms, taken out of what is known
+    "prior": lambda heard: replace(heard, prior=0.5),
+    "self-assessment": lambda heard: replace(heard, self_score=None),
+    "cross-assessment": lambda heard: replace(heard, cross_score=None),
+    "agreement": lambda heard: replace(heard, said=None),
+    "log-probability": lambda heard: replace(heard, mean_logprob=None),
+    "both assessments": lambda heard: replace(heard, self_score=None, cross_score=None),
+}
+Answer = tuple[int, str]  # the query's place, the text
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One query: the decision that asked for judgements, and every LLM's answer to the bare question."""
+
+    asked: Asked
+    judged: Decision
+    bare: Mapping[str, str]
+
+
+def stories(bench: Bench, calls: BoughtCalls) -> list[Story]:
+    """Of the queries whose calls are on record and that somebody answered."""
+    found = []
+    for asked in bench.asked:
+        situation = bench.situation(asked, calls)
+        try:
+            judged = drive(decided(situation, situation.priors, replace(PUBLISHED, posterior=Published())))
+            bare = drive(decided(situation, situation.means, everyone(situation)))
+            found.append(Story(asked, judged, {run.llm: run.text for layer in bare.layers for run in layer.runs}))
+        except* (CallMissing, NoAnswer):  # alone, or from among calls made at once
+            pass
+    return found
+
+
+def graded(told: Sequence[Story]) -> dict[Answer, float]:
+    """The grade of every text in the stories."""
+    texts = {(at, text) for at, story in enumerate(told) for text in _texts(story)}
+    ordered = sorted(texts)
+    results = workers.grade_all([registry.Task(told[at].asked.query, text, GRADING_S) for at, text in ordered])
+    return {one: float(result.score) for one, result in zip(ordered, results, strict=True) if result.score is not None}
+
+
+def _texts(story: Story) -> list[str]:
+    return [story.judged.text, *story.bare.values(), *(run.text for layer in story.judged.layers for run in layer.runs)]
+
+
+def episodes(told: Sequence[Story], grades: Mapping[Answer, float], families: Mapping[str, str]) -> list[Episode]:
+    """The first layer's answers: what is known of them after the second layer judged them, and their grades."""
+    found = []
+    for at, story in enumerate(told):
+        first, later = story.judged.layers[0], story.judged.layers[1:2]
+        cross = later[0].cross if later else {}
+        said = says({run.llm: run.text for run in first.runs})
+        heard = {
+            run.llm: Heard(
+                story.asked.priors[run.llm], said[run.llm], families[run.llm], run.self_score, cross.get(run.llm), run.mean_logprob
+            )
+            for run in first.runs
+        }
+        found.append(Episode(heard, {run.llm: grades[at, run.text] for run in first.runs}))
+    return found
+
+
+def crossfitted(told: Sequence[Episode], start: Evidence) -> list[dict[str, float]]:
+    """The score of each episode's answers by a posterior fitted to the other folds."""
+    folds_E = np.random.default_rng(0).integers(FOLDS, size=len(told))
+    scores: list[dict[str, float]] = [{} for _ in told]
+    for fold in range(FOLDS):
+        evidence = fit([each for each, of in zip(told, folds_E, strict=True) if of != fold], start)
+        for at in map(int, np.flatnonzero(folds_E == fold)):
+            scores[at] = evidence.scores(told[at].heard)
+    return scores
+
+
+def discrimination(told: Sequence[Episode], start: Evidence) -> dict[str, Any]:
+    """AUROC of each rule over all answers, what it has more than the prior, and what the whole posterior has more than without a term."""
+    rules = {
+        "prior": [{llm: each.prior for llm, each in episode.heard.items()} for episode in told],
+        "published weights": [Published().scores(episode.heard) for episode in told],
+        "posterior as served": [start.scores(episode.heard) for episode in told],
+        "posterior, all terms": crossfitted(told, start),
+    }
+    for name, out in WITHOUT.items():
+        less = [replace(episode, heard={llm: out(each) for llm, each in episode.heard.items()}) for episode in told]
+        rules[f"without {name}"] = crossfitted(less, start)
+    owner = [at for at, episode in enumerate(told) for _ in episode.heard]
+    right = [episode.labels[llm] > RIGHT for episode in told for llm in episode.heard]
+    flat = {name: [scores[at][llm] for at, episode in enumerate(told) for llm in episode.heard] for name, scores in rules.items()}
+    whole = flat["posterior, all terms"]
+    rows = {}
+    for name, values in flat.items():
+        rows[name] = {
+            "AUROC": auroc_by_query(owner, right, values),
+            "− prior": auroc_by_query(owner, right, values, flat["prior"]) if name != "prior" else "",
+            "all terms − this": auroc_by_query(owner, right, whole, values) if values is not whole else "",
+        }
+    return rows
+
+
+def given(told: Sequence[Episode]) -> dict[str, Any]:
+    """How often a judgement could be read, and its mean where the answer is right and where it is wrong."""
+    rows = {}
+    answers = [(each, episode.labels[llm] > RIGHT) for episode in told for llm, each in episode.heard.items()]
+    for name in ("self_score", "cross_score"):
+        scores = [(getattr(each, name), right) for each, right in answers]
+        known = [(score, right) for score, right in scores if score is not None]
+        rows[name] = {
+            "answers": len(scores),
+            "with a readable score": len(known),
+            "mean where right": float(np.mean([score for score, right in known if right] or [np.nan])),
+            "mean where wrong": float(np.mean([score for score, right in known if not right] or [np.nan])),
+        }
+    return rows
+
+
+def asking(told: Sequence[Story], grades: Mapping[Answer, float], llms: Sequence[str]) -> dict[str, Any]:
+    """Each LLM's quality when it is asked for a score of its answer beside its quality when it is not, on the same queries."""
+    rows = {}
+    for llm in llms:
+        pairs = [
+            (grades[at, run.text], grades[at, story.bare[llm]])
+            for at, story in enumerate(told)
+            for run in story.judged.layers[0].runs
+            if run.llm == llm and llm in story.bare
+        ]
+        if pairs:
+            asked_Q, bare_Q = np.array(pairs).T
+            rows[llm] = {
+                "answers": len(pairs),
+                "not asked": metrics.interval(bare_Q, resamples=RESAMPLES),
+                "asked": metrics.interval(asked_Q, resamples=RESAMPLES),
+                "difference": metrics.difference(asked_Q, bare_Q, resamples=RESAMPLES),
+            }
+    return rows
+
+
+def drift(told: Sequence[Story], grades: Mapping[Answer, float]) -> dict[str, Any]:
+    """Of the queries whose best-scored answer is right: how often the synthesis made of all is wrong; and the other way round."""
+    lost, won = list[float](), list[float]()
+    for at, story in enumerate(told):
+        runs = {run.llm: run.text for layer in story.judged.layers for run in layer.runs}
+        if story.judged.synthesis is not None:
+            after = story.judged.layers[-1].after
+            best = max(runs, key=lambda llm: (after[llm], llm))
+            final = grades[at, story.judged.text]
+            (lost if grades[at, runs[best]] > RIGHT else won).append(float((final > RIGHT) != (grades[at, runs[best]] > RIGHT)))
+    return {
+        "best-scored answer right": len(lost),
+        "of these the synthesis is wrong": metrics.interval(np.array(lost), resamples=RESAMPLES) if lost else float("nan"),
+        "best-scored answer wrong": len(won),
+        "of these the synthesis is right": metrics.interval(np.array(won), resamples=RESAMPLES) if won else float("nan"),
+    }
+
+
+def _table(head: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    columns = list(next(iter(rows.values())))
+    lines = [f"| {head} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    return "\n".join([*lines, *(f"| {name} | {' | '.join(_shown(row[column]) for column in columns)} |" for name, row in rows.items())])
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    """Reads, grades, fits, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--in-domain", type=int, default=300)
+    parser.add_argument("--out-of-domain", type=int, default=100)
+    parser.add_argument("--calls", type=Path, default=Path("build/benchmarks/calls"))
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/live-judging"))
+    asked = parser.parse_args()
+    try:
+        bench = read(asked.home, asked.in_domain, asked.out_of_domain)
+        told = stories(bench, BoughtCalls(asked.calls))
+        if not told:
+            raise CallMissing("Not one query's calls are on record.", next_step="Buy them: python -m benchmarks.mixture_live HOME.")
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
+    grades = graded(told)
+    families = {llm.id: Candidate(llm, 0.0).family for llm in bench.llms}
+    known = episodes(told, grades, families)
+    fitted = fit(known, bench.evidence)
+    found: dict[str, Any] = {
+        "judgements": given(known),
+        "discrimination": discrimination(known, bench.evidence),
+        "asking for a score": asking(told, grades, [llm.id for llm in bench.llms]),
+        "synthesis": drift(told, grades),
+    }
+    answers = sum(len(each.heard) for each in known)
+    inside = sum(story.asked.inside for story in told)
+    shown = [
+        f"`{machine.command(asked.home)}`",
+        f"{inside} queries in domain, {len(told) - inside} out of domain; {answers} answers of RouteMoA's first layer.",
+        _table("judgement", found["judgements"]),
+        _table("score", found["discrimination"]),
+        "Fitted to all of them: "
+        + ", ".join(f"{name} {getattr(fitted, name):.3f}" for name in ("prior", "self_score", "cross_score", "logprob")),
+        _table("LLM", found["asking for a score"]),
+        "\n".join(f"- {name}: {_shown(value)}" for name, value in found["synthesis"].items()),
+    ]
+    machine.write(asked.out, shown, as_json(found), ["numpy", "scipy"])
+    print("\n\n".join(shown))
+
+
+if __name__ == "__main__":
+    main()
