@@ -66,8 +66,9 @@ def speeds(folder: Path) -> dict[str, Speed]:
         inputs_C, outputs_C, seconds_C = np.array(calls, dtype=float).T
         terms_C3 = np.stack([np.ones_like(inputs_C), inputs_C, outputs_C], axis=1)
         fitted_3, _ = nnls(terms_C3 / seconds_C[:, None], np.ones_like(seconds_C))
-        error = np.median(np.abs(terms_C3 @ fitted_3 / seconds_C - 1))
-        found[llm] = Speed(*map(float, fitted_3), float(error), len(calls))
+        error = float(np.median(np.abs(terms_C3 @ fitted_3 / seconds_C - 1)))
+        start_s, input_s, output_s = map(float, fitted_3)
+        found[llm] = Speed(start_s, input_s, output_s, error, len(calls))
     return found
 
 

@@ -64,7 +64,8 @@ def power_law(queries_N: NDArray[np.float64], top: float, lost: float, bent: flo
 def carried_on(sizes: Sequence[int], quality_NQ: NDArray[np.float64], at: Sequence[float]) -> list[Interval]:
     """The fitted power law at other numbers of queries (inf: its limit), with intervals from resampled test queries."""
     dice, sizes_N, at_M = np.random.default_rng(0), np.array(sizes, dtype=float), np.array(at)
-    places = [np.arange(quality_NQ.shape[1]), *(dice.integers(quality_NQ.shape[1], size=quality_NQ.shape[1]) for _ in range(200))]
+    size = quality_NQ.shape[1]
+    places: list[NDArray[np.int64]] = [np.arange(size), *dice.integers(size, size=(200, size))]
     found = []
     for place in places:
         mean_N = np.nanmean(quality_NQ[:, place], axis=1)
@@ -110,7 +111,8 @@ def predicted(features_QF: NDArray[np.float64], labels_Q: Qualities, asked_QF: N
     some = weights > 0
     models = (LogisticRegression(C=0.3, max_iter=500), HistGradientBoostingClassifier(max_iter=60, learning_rate=0.08, max_leaf_nodes=12))
     chances = [model.fit(rows[some], truth[some], sample_weight=weights[some]).predict_proba(asked_QF)[:, 1] for model in models]
-    return np.mean([np.log(np.clip(chance, 1e-6, 1) / np.clip(1 - chance, 1e-6, 1)) for chance in chances], axis=0)
+    logits = [np.log(np.clip(chance, 1e-6, 1) / np.clip(1 - chance, 1e-6, 1)) for chance in chances]
+    return np.asarray(np.mean(logits, axis=0), dtype=np.float64)
 
 
 def told(labels: tuple[Labels, Labels], texts: tuple[Labels, Labels], panel: tuple[Labels, Labels]) -> Told:
@@ -199,8 +201,8 @@ def agreement(queries_QD: Floats, labels_QL: Labels) -> list[tuple[float, float,
     for low, high in itertools.pairwise(NEARNESS):
         here = np.flatnonzero((cosine_Q >= low) & (cosine_Q < high))
         if len(here) >= 30:
-            pairs = [_correlation(values, here, nearest_Q[here]) for values in (lead_QL, contrast_QL)]
-            found.append((low, high, len(here), *pairs))
+            labels, contrasts = (_correlation(values, here, nearest_Q[here]) for values in (lead_QL, contrast_QL))
+            found.append((low, high, len(here), labels, contrasts))
     return found
 
 

@@ -11,7 +11,7 @@ earns, on validation and calibration queries: the defaults were chosen there), s
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ class Cell:
 
     def total_Q(self) -> NDArray[np.float64]:
         """The gains summed over LLMs, per test query."""
-        return np.sum(self.gains, axis=0)
+        return np.asarray(np.sum(self.gains, axis=0), dtype=np.float64)
 
 
 def gain(after: Floats, before: Floats, labels_QL: Labels, llms: list[int]) -> NDArray[np.float64]:
@@ -114,7 +114,7 @@ def gain(after: Floats, before: Floats, labels_QL: Labels, llms: list[int]) -> N
     return np.nan_to_num(metrics.quality(after, labels_QL[:, llms]) - metrics.quality(before, labels_QL[:, llms[:-1]]))
 
 
-def joins(world: World, llm: int, known: Known, tries: list[tuple[Known, Places, Spread | None]], splits: tuple[str, ...]) -> Cell:
+def joins(world: World, llm: int, known: Known, tries: Sequence[tuple[Known, Places, Spread | None]], splits: tuple[str, ...]) -> Cell:
     """One LLM joined several times: its mean gain on the queries of `splits`, and how good the row is there."""
     queries_QD = np.concatenate([world.queries[name] for name in splits])
     labels_QL = np.concatenate([world.labels[name] for name in splits])
@@ -166,20 +166,23 @@ def leave_one_out(world: World, wanted: tuple[str, ...]) -> dict[str, Any]:
         if "rules" in wanted:
             asked = rules(world, llm, known, medoids)
             for (rule, size), draws in asked.items():
-                key = (rule, size) if size in SIZES else (rule, "all")
+                key: tuple[str, str | int] = (rule, size) if size in SIZES else (rule, "all")
                 began = time.process_time()
                 by_row(known, world, llm, draws[0])
                 seconds["a row"].append(time.process_time() - began)
                 cells.setdefault(key, []).append(joins(world, llm, known, [(known, places, None) for places in draws], ("test",)))
             few, _ = whole(world, [*others, llm], {llm: asked[("random", FEW)][0]})
-            ways = {("whole head", "all"): (full, everyone), ("whole head", FEW): (few, [*others, llm])}
-            for key, (scorer, order) in ways.items():
+            ways: dict[Any, Any] = {
+                ("whole head", "all"): (full, everyone),
+                ("whole head", FEW): (few, [*others, llm]),
+            }
+            for way, (scorer, order) in ways.items():
                 after = scores(scorer, world.queries["test"])[:, [order.index(each) for each in [*others, llm]]]
                 before = scores(base, world.queries["test"])
                 own = world.labels["test"][:, [llm]]
                 gained = gain(after, before, world.labels["test"], [*others, llm])
                 cell = Cell([gained], [calibration.ece(after[:, [-1]], own)], [log_loss(after[:, [-1]], own)])
-                cells.setdefault(key, []).append(cell)
+                cells.setdefault(way, []).append(cell)
         if "terms" in wanted:
             have = labelled(world, llm)
             draws = [have[choosing.at_random(len(have), FEW, 97 * llm + draw)] for draw in range(DRAWS)]

@@ -16,7 +16,7 @@ from mixture.posterior import Heard, Posterior
 from pipelines.posterior import RIGHT
 from scorer import metrics
 
-Floats = NDArray[np.floating]
+Floats = NDArray[np.float64]
 RESAMPLES = 2000
 
 
@@ -34,7 +34,8 @@ def judged(
     questions: Sequence[Question], decisions: Sequence[Decision], rules: Mapping[str, Posterior], families: Mapping[str, str]
 ) -> dict[str, metrics.Interval]:
     """AUROC of each rule's score for "this answer is right" over all answers asked for, and over the prior alone, by query bootstraps."""
-    owner, right, prior, given = [], [], [], {name: [] for name in rules}
+    owner, right, prior = list[int](), list[bool](), list[float]()
+    given: dict[str, list[float]] = {name: [] for name in rules}
     for at, (question, made) in enumerate(zip(questions, decisions, strict=True)):
         runs = {run.llm: run for layer in made.layers for run in layer.runs}
         said = says({llm: run.text for llm, run in runs.items()})

@@ -35,7 +35,7 @@ from pipelines.posterior import Episode, fit, partly
 from scorer import calibration, metrics, training
 from scorer.errors import RouteMoAError
 
-Floats = NDArray[np.floating]
+Floats = NDArray[np.float64]
 
 FOLDS = 5
 PRICES = (
@@ -52,15 +52,15 @@ PRICES = (
 )  # of a call of mean cost, in right answers: what is chosen among
 
 
-def scored(data: Dataset, queries_QD: Floats, plan: training.Plan) -> Floats:
+def scored(data: Dataset, queries_QD: NDArray[np.float32], plan: training.Plan) -> Floats:
     """priors_QL of all queries by a scorer that did not see their labels: training queries by one fitted on the other folds."""
 
     def by(seen_Q: NDArray[np.bool_], asked_Q: NDArray[np.bool_]) -> Floats:
-        known = [training.Embedded(queries_QD[of], data.labels_QL[of]) for of in (seen_Q, data.splits_Q == "validation")]
-        weights = training.train(data.roster, *known, plan).weights
+        known, validation = (training.Embedded(queries_QD[of], data.labels_QL[of]) for of in (seen_Q, data.splits_Q == "validation"))
+        weights = training.train(data.roster, known, validation, plan).weights
         held_Q = data.splits_Q == "calibration"
         fitted = calibration.fit(weights.logits(queries_QD[held_Q]), data.labels_QL[held_Q])
-        return fitted.probabilities(weights.logits(queries_QD[asked_Q]))
+        return fitted.probabilities(weights.logits(queries_QD[asked_Q])).astype(np.float64)
 
     train_Q = data.splits_Q == "train"
     folds_Q = np.random.default_rng(plan.seed).integers(FOLDS, size=len(train_Q))

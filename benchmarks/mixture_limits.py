@@ -169,7 +169,8 @@ def sharing(seed: int, count: int) -> dict[str, Any]:
 
 def _told(outcome: Outcome) -> dict[str, Any]:
     decision = None if outcome.decision is None else outcome.decision.as_dict()
-    return _rounded({"reason": outcome.reason, "spent": outcome.spent_usd, "decision": decision, "took": outcome.took_s})
+    told: dict[str, Any] = _rounded({"reason": outcome.reason, "spent": outcome.spent_usd, "decision": decision, "took": outcome.took_s})
+    return told
 
 
 def _rounded(value: Any) -> Any:
