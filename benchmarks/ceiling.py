@@ -12,7 +12,6 @@ Four looks at what separates a scorer from the oracle. None chooses anything; al
 """
 
 import itertools
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -232,7 +231,7 @@ def main() -> None:
     parts = {name: known.take(name) for name in outcomes.SHARES}
     sizes, quality_NQ = learning_curve(parts, given.seeds)
     lines = [
-        f"`{machine.command()}`",
+        f"`{machine.command(given.folder)}`",
         "",
         f"{len(known.data.roster)} LLMs, {sizes[-1]} training and {quality_NQ.shape[1]} test queries.",
         "",
@@ -274,10 +273,7 @@ def main() -> None:
         f"| {low:g} to {min(high, 1):g} | {count} | {whole} | {apart} |"
         for low, high, count, whole, apart in agreement(pairs.queries_QD, pairs.labels_QL)
     ]
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "ceiling.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    about = {"command": machine.command(), "machine": machine.facts(["torch", "scikit-learn", "numpy"])}
-    (given.out / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    machine.write(given.out, ["\n".join(lines)], {}, ["torch", "scikit-learn", "numpy"])
     print("\n".join(lines))
 
 

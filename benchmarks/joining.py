@@ -385,7 +385,10 @@ def main() -> None:
         train.plan_of(changed([f"seed={given.seed}"])),
     )
     sizes = ", ".join(f"{len(queries_QD)} {name}" for name, queries_QD in world.queries.items())
-    shown = [f"`{machine.command()}`", f"{len(world.roster)} LLMs; queries: {sizes}; {DRAWS} draws at random; seed {given.seed}."]
+    shown = [
+        f"`{machine.command(given.folder)}`",
+        f"{len(world.roster)} LLMs; queries: {sizes}; {DRAWS} draws at random; seed {given.seed}.",
+    ]
     results: dict[str, Any] = {}
     if {"rules", "terms"} & set(wanted):
         found = leave_one_out(world, wanted)

@@ -12,7 +12,6 @@ by default a database under --out); then the best one and the default on the tes
 """
 
 import argparse
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,17 +213,14 @@ def main() -> None:
     known = recorded.read(given)
     plan = train.plan_of(params.load().train)
     seen = known.where(known.data.splits_Q != "test")
-    given.out.mkdir(parents=True, exist_ok=True)
     shown = [
-        f"`{machine.command()}`",
+        f"`{machine.command(given.folder)}`",
         "",
         f"{len(known.data.roster)} LLMs, {len(seen.queries_QD)} queries outside the test split, {given.folds} folds.",
     ]
     for title, lines in _tables(given, known, seen, plan):
         shown += ["", f"**{title}**", "", *lines]
-        (given.out / "sensitivity.md").write_text("\n".join(shown) + "\n", encoding="utf-8")
-    about = {"command": machine.command(), "machine": machine.facts(["torch", "scikit-learn", "numpy"])}
-    (given.out / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        machine.write(given.out, ["\n".join(shown)], {}, ["torch", "scikit-learn", "numpy"])
     print("\n".join(shown))
 
 
@@ -238,6 +234,7 @@ def _tables(given: argparse.Namespace, known: Outcomes, seen: Outcomes, plan: Pl
     if "ranking" in wanted:
         yield "ranking", by_ranking(seen, default_QL)
     if "tuning" in wanted:
+        given.out.mkdir(parents=True, exist_ok=True)
         door = Door(given.mlflow or f"sqlite:///{(given.out / 'mlflow.db').absolute()}", "routemoa-scorer")
         yield "tuning", tuned({name: known.take(name) for name in ("train", "validation", "test")}, plan, given.trials, door)
 
