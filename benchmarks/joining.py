@@ -136,7 +136,7 @@ def log_loss(scores_QL: Floats, labels_QL: Labels) -> float:
     return -float(np.nanmean(labels_QL * np.log(chances_QL) + (1 - labels_QL) * np.log(1 - chances_QL)))
 
 
-def rules(world: World, llm: int, known: Known, medoids: Callable[[int], Places]) -> dict[tuple[str, int], list[Places]]:
+def rules(world: World, llm: int, known: Known, medoids: Callable[[int, int], Places]) -> dict[tuple[str, int], list[Places]]:
     """What is asked, by rule and number of labels: several draws where a rule draws."""
     have = labelled(world, llm)
     embedded_QD, others_QL = known.queries_QD[have], known.labels_QL[have]
@@ -145,7 +145,7 @@ def rules(world: World, llm: int, known: Known, medoids: Callable[[int], Places]
     found[("random", len(have))] = [have]
     surest_first = have[choosing.d_optimal(embedded_QD, max(CHOSEN_SIZES))]
     for size in (size for size in CHOSEN_SIZES if size < len(have)):
-        found[("k-means medoids", size)] = [np.intersect1d(medoids(size), have)]
+        found[("k-means medoids", size)] = [np.intersect1d(medoids(size, draw), have) for draw in range(DRAWS)]
         found[("D-optimal", size)] = [surest_first[:size]]
         found[("disagreement", size)] = [have[choosing.disagreement(others_QL, size, llm)]]
     return found
@@ -153,7 +153,7 @@ def rules(world: World, llm: int, known: Known, medoids: Callable[[int], Places]
 
 def leave_one_out(world: World, wanted: tuple[str, ...]) -> dict[str, Any]:
     """Every LLM left out and joined again: cells by rule and size, by term, and by whole retraining; CPU seconds of both."""
-    medoids = functools.cache(lambda count: choosing.medoids(world.queries["train"], count, 0))
+    medoids = functools.cache(lambda count, draw: choosing.medoids(world.queries["train"], count, draw))
     everyone = list(range(len(world.roster)))
     full, _ = whole(world, everyone)
     cells: dict[Any, list[Cell]] = {}
