@@ -39,6 +39,13 @@ def cell(value: Any) -> str:
     return str(value)
 
 
+def table(head: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Figures as Markdown, one row a line; `head` says what the rows are."""
+    columns = list(next(iter(rows.values())))
+    lines = [f"| {head} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    return "\n".join([*lines, *(f"| {name} | {' | '.join(cell(row[column]) for column in columns)} |" for name, row in rows.items())])
+
+
 def as_json(value: Any) -> Any:
     """Intervals as lists; None for a figure that is undefined here (Agree@3 of three LLMs)."""
     if isinstance(value, metrics.Interval):

@@ -21,7 +21,7 @@ from rich.progress import Progress
 from scipy.stats import rankdata
 
 from benchmarks import human_scored, machine
-from benchmarks.figures import RESAMPLES, Values, as_json, auroc, bootstrapped, cell
+from benchmarks.figures import RESAMPLES, Values, as_json, auroc, bootstrapped, table
 from benchmarks.human_scored import Scored
 from mixture.llm import LLM
 from mixture.openai_client import OpenAIClient
@@ -138,13 +138,6 @@ def moved(scores: dict[str, list[Verdicts]]) -> dict[str, Any]:
     }
 
 
-def table(rows: dict[str, dict[str, Any]]) -> str:
-    """Figures as Markdown, one row a line."""
-    columns = list(next(iter(rows.values())))
-    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    return "\n".join([*lines, *(f"| {name} | {' | '.join(cell(row[column]) for column in columns)} |" for name, row in rows.items())])
-
-
 def main() -> None:
     """Grades, compares, writes and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -186,13 +179,13 @@ def run(given: argparse.Namespace) -> str:
             lines.append(rewarded(rows, given.reward_model))
         compared = {line.grader: figures(line) for line in lines}
         results[category] = as_json(compared)
-        shown += [f"**{category}**, {len(rows)} answers", table(compared)]
+        shown += [f"**{category}**, {len(rows)} answers", table("", compared)]
         if llm and results[f"{category}: verdicts apart"] is not None:
             shown.append(f"Both verdicts are {results[f'{category}: verdicts apart']:.3f} apart on average.")
         if llm and given.steered and category == "objective":
             moves = moved({words: asyncio.run(ask(llm, part, kept)) for words, part in steered(rows, given.steered).items()})
             results["steered"] = as_json(moves)
-            shown += ["**words to the grader** at the end of answers that people scored low", table(moves)]
+            shown += ["**words to the grader** at the end of answers that people scored low", table("", moves)]
         machine.write(given.out, shown, results, ["numpy", "scipy"])
     return "\n\n".join(shown)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.calls import BoughtCalls, CallMissing
-from benchmarks.figures import RESAMPLES, as_json
+from benchmarks.figures import RESAMPLES, as_json, cell, table
 from benchmarks.judging import auroc_by_query
 from benchmarks.live_systems import PUBLISHED, decided, everyone
 from benchmarks.mixture_live import Asked, Bench, read
@@ -190,16 +190,6 @@ def drift(told: Sequence[Story], grades: Mapping[Answer, float]) -> dict[str, An
     }
 
 
-def _table(head: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
-    columns = list(next(iter(rows.values())))
-    lines = [f"| {head} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    return "\n".join([*lines, *(f"| {name} | {' | '.join(_shown(row[column]) for column in columns)} |" for name, row in rows.items())])
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
 def main() -> None:
     """Reads, grades, fits, prints and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -231,12 +221,12 @@ def main() -> None:
     shown = [
         f"`{machine.command(asked.home)}`",
         f"{inside} queries in domain, {len(told) - inside} out of domain; {answers} answers of RouteMoA's first layer.",
-        _table("judgement", found["judgements"]),
-        _table("score", found["discrimination"]),
+        table("judgement", found["judgements"]),
+        table("score", found["discrimination"]),
         "Fitted to all of them: "
         + ", ".join(f"{name} {getattr(fitted, name):.3f}" for name in ("prior", "self_score", "cross_score", "logprob")),
-        _table("LLM", found["asking for a score"]),
-        "\n".join(f"- {name}: {_shown(value)}" for name, value in found["synthesis"].items()),
+        table("LLM", found["asking for a score"]),
+        "\n".join(f"- {name}: {cell(value)}" for name, value in found["synthesis"].items()),
     ]
     machine.write(asked.out, shown, as_json(found), ["numpy", "scipy"])
     print("\n\n".join(shown))

@@ -10,7 +10,7 @@ of label alone and read once on the test queries. Reward models see the last cha
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from benchmarks import machine, outcomes, recorded, said
-from benchmarks.figures import RESAMPLES, as_json, auroc
+from benchmarks.figures import RESAMPLES, as_json, auroc, table
 from benchmarks.judging import auroc_by_query
 from benchmarks.recorded import Outcomes
 from benchmarks.replay import Question
@@ -211,20 +211,9 @@ def run(given: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
         f"`{machine.command(given.folder)}`",
         f"{len(data.roster)} LLMs; reward models: {given.teach} queries, {ANSWERS} answers each; labels: all to {len(label)} queries.",
         f"{len(test.queries_QD)} test queries; best single LLM (chosen on all training labels) {np.nanmean(single_Q):.3f}.",
-        table(rows),
+        table("labels", rows),
     ]
     return shown, rows
-
-
-def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Figures as Markdown, one row a kind of label."""
-    columns = list(next(iter(rows.values())))
-    lines = [f"| labels | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    for name, row in rows.items():
-        lines.append(
-            f"| {name} | {' | '.join(f'{row[each]:.3f}' if isinstance(row[each], float) else str(row[each]) for each in columns)} |"
-        )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":
