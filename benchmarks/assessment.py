@@ -8,7 +8,6 @@ from wrong (AUROC, beside the scorer's prior on the same answers), and the paire
 
 import argparse
 import asyncio
-import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,9 +119,7 @@ def main() -> None:
     }
     shown = [f"`{machine.command()}`", "\n".join(f"- {name}: {value}" for name, value in figures.items())]
     folder = given.out or Path("build/benchmarks") / f"assessment-{llm.id}"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
-    (folder / "results.json").write_text(json.dumps(figures | {"command": machine.command()}, indent=2) + "\n", encoding="utf-8")
+    machine.write(folder, shown, figures)
     print("\n\n".join(shown))
 
 

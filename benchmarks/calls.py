@@ -56,11 +56,18 @@ class Speed:
 
 
 def speeds(folder: Path) -> dict[str, Speed]:
-    """Each LLM's speed in the calls on record in `folder`: non-negative least squares, relative errors. Failed calls are left out."""
+    """Each LLM's speed in the calls on record in `folder`: non-negative least squares, relative errors. Failed calls are left out.
+
+    Raises CallMissing where no call is there.
+    """
     taken: dict[str, list[tuple[int, int, float]]] = {}
     for row in _recorded(folder):
         if not row["error"]:
             taken.setdefault(_own(row["llm"]), []).append((row["input_tokens"], row["output_tokens"], row["latency_s"]))
+    if not taken:
+        raise CallMissing(
+            f"{folder}: no call on record.", next_step="Buy some there: python -m benchmarks.mixture_live HOME --cold --calls FOLDER."
+        )
     found = {}
     for llm, calls in taken.items():
         inputs_C, outputs_C, seconds_C = np.array(calls, dtype=float).T

@@ -8,11 +8,9 @@ quality when asked for a score beside its quality when not; how often the synthe
 Intervals are bootstraps over queries.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,15 +20,13 @@ from benchmarks.calls import BoughtCalls, CallMissing
 from benchmarks.figures import RESAMPLES, as_json, cell, table
 from benchmarks.judging import auroc_by_query
 from benchmarks.live_systems import PUBLISHED, decided, everyone
-from benchmarks.mixture_live import Asked, Bench, read
-from local.traffic import GRADING_S
+from benchmarks.mixture_live import Asked, Bench, arguments, grades, read
 from mixture.agreement import said as says
 from mixture.decision import Decision
 from mixture.errors import NoAnswer
 from mixture.posterior import Evidence, Heard, Published
 from mixture.ranking import Candidate
 from mixture.virtual_time import drive
-from pipelines.graders import registry, workers
 from pipelines.posterior import RIGHT, Episode, fit
 from scorer import metrics
 from scorer.errors import RouteMoAError
@@ -44,16 +40,20 @@ WITHOUT: dict[str, Callable[[Heard], Heard]] = {  # the posterior's terms, taken
     "log-probability": lambda heard: replace(heard, mean_logprob=None),
     "both assessments": lambda heard: replace(heard, self_score=None, cross_score=None),
 }
-Answer = tuple[int, str]  # the query's place, the text
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One query: the decision that asked for judgements, and every LLM's answer to the bare question."""
+    """One query: the decision that asked for judgements, every LLM's answer to the bare question, and the grade of each text."""
 
     asked: Asked
     judged: Decision
     bare: Mapping[str, str]
+    grades: Mapping[str, float] = field(default_factory=dict)
+
+    def texts(self) -> list[str]:
+        """All that was answered."""
+        return [self.judged.text, *self.bare.values(), *(run.text for layer in self.judged.layers for run in layer.runs)]
 
 
 def stories(bench: Bench, calls: BoughtCalls) -> list[Story]:
@@ -70,22 +70,17 @@ def stories(bench: Bench, calls: BoughtCalls) -> list[Story]:
     return found
 
 
-def graded(told: Sequence[Story]) -> dict[Answer, float]:
-    """The grade of every text in the stories."""
-    texts = {(at, text) for at, story in enumerate(told) for text in _texts(story)}
-    ordered = sorted(texts)
-    results = workers.grade_all([registry.Task(told[at].asked.query, text, GRADING_S) for at, text in ordered])
-    return {one: float(result.score) for one, result in zip(ordered, results, strict=True) if result.score is not None}
+def graded(told: Sequence[Story]) -> list[Story]:
+    """The stories with their grades, those that hold a text without one left out."""
+    found = grades([story.asked.query for story in told], {(at, text) for at, story in enumerate(told) for text in story.texts()})
+    known = [replace(story, grades={text: found[at, text] for text in story.texts()}) for at, story in enumerate(told)]
+    return [story for story in known if not np.isnan(list(story.grades.values())).any()]
 
 
-def _texts(story: Story) -> list[str]:
-    return [story.judged.text, *story.bare.values(), *(run.text for layer in story.judged.layers for run in layer.runs)]
-
-
-def episodes(told: Sequence[Story], grades: Mapping[Answer, float], families: Mapping[str, str]) -> list[Episode]:
+def episodes(told: Sequence[Story], families: Mapping[str, str]) -> list[Episode]:
     """The first layer's answers: what is known of them after the second layer judged them, and their grades."""
     found = []
-    for at, story in enumerate(told):
+    for story in told:
         first, later = story.judged.layers[0], story.judged.layers[1:2]
         cross = later[0].cross if later else {}
         said = says({run.llm: run.text for run in first.runs})
@@ -95,7 +90,7 @@ def episodes(told: Sequence[Story], grades: Mapping[Answer, float], families: Ma
             )
             for run in first.runs
         }
-        found.append(Episode(heard, {run.llm: grades[at, run.text] for run in first.runs}))
+        found.append(Episode(heard, {run.llm: story.grades[run.text] for run in first.runs}))
     return found
 
 
@@ -151,13 +146,13 @@ def given(told: Sequence[Episode]) -> dict[str, Any]:
     return rows
 
 
-def asking(told: Sequence[Story], grades: Mapping[Answer, float], llms: Sequence[str]) -> dict[str, Any]:
+def asking(told: Sequence[Story], llms: Sequence[str]) -> dict[str, Any]:
     """Each LLM's quality when it is asked for a score of its answer beside its quality when it is not, on the same queries."""
     rows = {}
     for llm in llms:
         pairs = [
-            (grades[at, run.text], grades[at, story.bare[llm]])
-            for at, story in enumerate(told)
+            (story.grades[run.text], story.grades[story.bare[llm]])
+            for story in told
             for run in story.judged.layers[0].runs
             if run.llm == llm and llm in story.bare
         ]
@@ -172,16 +167,16 @@ def asking(told: Sequence[Story], grades: Mapping[Answer, float], llms: Sequence
     return rows
 
 
-def drift(told: Sequence[Story], grades: Mapping[Answer, float]) -> dict[str, Any]:
+def drift(told: Sequence[Story]) -> dict[str, Any]:
     """Of the queries whose best-scored answer is right: how often the synthesis made of all is wrong; and the other way round."""
     lost, won = list[float](), list[float]()
-    for at, story in enumerate(told):
+    for story in told:
         runs = {run.llm: run.text for layer in story.judged.layers for run in layer.runs}
         if story.judged.synthesis is not None:
             after = story.judged.layers[-1].after
             best = max(runs, key=lambda llm: (after[llm], llm))
-            final = grades[at, story.judged.text]
-            (lost if grades[at, runs[best]] > RIGHT else won).append(float((final > RIGHT) != (grades[at, runs[best]] > RIGHT)))
+            before, final = (story.grades[text] > RIGHT for text in (runs[best], story.judged.text))
+            (lost if before else won).append(float(before != final))
     return {
         "best-scored answer right": len(lost),
         "of these the synthesis is wrong": metrics.interval(np.array(lost), resamples=RESAMPLES) if lost else float("nan"),
@@ -192,29 +187,22 @@ def drift(told: Sequence[Story], grades: Mapping[Answer, float]) -> dict[str, An
 
 def main() -> None:
     """Reads, grades, fits, prints and writes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("home", type=Path)
-    parser.add_argument("--in-domain", type=int, default=300)
-    parser.add_argument("--out-of-domain", type=int, default=100)
-    parser.add_argument("--calls", type=Path, default=Path("build/benchmarks/calls"))
-    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/live-judging"))
-    asked = parser.parse_args()
+    asked = arguments(__doc__ or "", "live-judging").parse_args()
     try:
         bench = read(asked.home, asked.in_domain, asked.out_of_domain)
-        told = stories(bench, BoughtCalls(asked.calls))
+        told = graded(stories(bench, BoughtCalls(asked.calls)))
         if not told:
             raise CallMissing("Not one query's calls are on record.", next_step="Buy them: python -m benchmarks.mixture_live HOME.")
     except RouteMoAError as exc:
         sys.exit(str(exc))
-    grades = graded(told)
     families = {llm.id: Candidate(llm, 0.0).family for llm in bench.llms}
-    known = episodes(told, grades, families)
+    known = episodes(told, families)
     fitted = fit(known, bench.evidence)
     found: dict[str, Any] = {
         "judgements": given(known),
         "discrimination": discrimination(known, bench.evidence),
-        "asking for a score": asking(told, grades, [llm.id for llm in bench.llms]),
-        "synthesis": drift(told, grades),
+        "asking for a score": asking(told, [llm.id for llm in bench.llms]),
+        "synthesis": drift(told),
     }
     answers = sum(len(each.heard) for each in known)
     inside = sum(story.asked.inside for story in told)

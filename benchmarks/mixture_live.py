@@ -15,7 +15,7 @@ import argparse
 import csv
 import hashlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -151,12 +151,17 @@ def answers(bench: Bench, calls: BoughtCalls) -> Iterator[tuple[Asked, dict[str,
             yield asked, found
 
 
+def grades(queries: Sequence[Query], texts: Collection[tuple[int, str]]) -> dict[tuple[int, str], float]:
+    """The grade of each (place of its query, text), NaN where the grader gave none."""
+    ordered = sorted(texts)
+    results = workers.grade_all([registry.Task(queries[at], text, GRADING_S) for at, text in ordered])
+    return {one: np.nan if result.score is None else float(result.score) for one, result in zip(ordered, results, strict=True)}
+
+
 def graded(asked: Sequence[Asked], answered: Sequence[Mapping[str, Answered]]) -> list[dict[str, float]]:
     """The grade of each system's answer, NaN for a time-out; equal answers are graded once."""
     texts = {(at, row.text) for at, rows in enumerate(answered) for row in rows.values() if row.text is not None}
-    ordered = sorted(texts)
-    results = workers.grade_all([registry.Task(asked[at].query, text, GRADING_S) for at, text in ordered])
-    scores = {one: np.nan if result.score is None else float(result.score) for one, result in zip(ordered, results, strict=True)}
+    scores = grades([one.query for one in asked], texts)
     return [{name: np.nan if row.text is None else scores[at, row.text] for name, row in rows.items()} for at, rows in enumerate(answered)]
 
 
@@ -198,7 +203,7 @@ def report(bench: Bench, calls: BoughtCalls, paces: Mapping[str, Speed], home: P
     if not pairs:
         raise CallMissing("Not one query was answered by every system.", next_step="Run again without --offline.")
     asked, answered = [one for one, _ in pairs], [rows for _, rows in pairs]
-    grades = graded(asked, answered)
+    scored = graded(asked, answered)
     shown = [
         f"`{machine.command(home)}`",
         f"LLMs: {', '.join(llm.id for llm in bench.llms)}. Layers: share of queries that ended after 1, 2 ... (ours asks one LLM a layer).",
@@ -212,10 +217,10 @@ def report(bench: Bench, calls: BoughtCalls, paces: Mapping[str, Speed], home: P
     for title, inside in (("In domain", True), ("Out of domain", False)):
         places = [at for at, one in enumerate(asked) if one.inside == inside]
         if places:
-            shown += [f"{title}, {len(places)} queries:", table([answered[at] for at in places], [grades[at] for at in places])]
+            shown += [f"{title}, {len(places)} queries:", table([answered[at] for at in places], [scored[at] for at in places])]
             figures[title] = {
                 name: {
-                    "quality": float(np.nanmean([grades[at][name] for at in places])),
+                    "quality": float(np.nanmean([scored[at][name] for at in places])),
                     "usd": float(np.mean([answered[at][name].cost_usd for at in places])),
                 }
                 for name in compared()
@@ -224,26 +229,32 @@ def report(bench: Bench, calls: BoughtCalls, paces: Mapping[str, Speed], home: P
     with (out / "answers.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["query_id", "domain", "in_domain", "system", "grade", *asdict(next(iter(answered[0].values())))])
-        for one, rows, scores in zip(asked, answered, grades, strict=True):
+        for one, rows, scores in zip(asked, answered, scored, strict=True):
             writer.writerows(
                 [one.query.query_id, one.domain, one.inside, name, scores[name], *asdict(row).values()] for name, row in rows.items()
             )
     print("\n\n".join(shown))
 
 
-def main() -> None:
-    """Buys what is missing, then reports."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(description: str, out: str) -> argparse.ArgumentParser:
+    """A parser that knows HOME, how many queries, and where calls and figures are kept."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("home", type=Path)
     parser.add_argument("--in-domain", type=int, default=300)
     parser.add_argument("--out-of-domain", type=int, default=100)
     parser.add_argument("--calls", type=Path, default=Path("build/benchmarks/calls"))
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks") / out)
+    return parser
+
+
+def main() -> None:
+    """Buys what is missing, then reports."""
+    parser = arguments(__doc__ or "", "mixture-live")
     parser.add_argument("--buy", metavar="I/N", help="only buy the calls of every N-th query, from the I-th (1 to N)")
     parser.add_argument("--offline", action="store_true", help="ask nobody")
     parser.add_argument("--running", action="store_true", help="start no servers: ask the pool's endpoints")
     parser.add_argument("--cold", action="store_true", help="tell llama.cpp to forget prompts, for calls whose seconds count")
     parser.add_argument("--paces", type=Path, help="a folder of cold calls, for the seconds of all")
-    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture-live"))
     given = parser.parse_args()
     problem: BaseException | None = None
     try:

@@ -105,8 +105,7 @@ def main() -> None:
     }
     for name, world in changed.items():
         shown.append("\n".join([f"Fifteen LLMs, {name}:", "", *head, *rows(15, world, given.queries, given.usd)]))
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "table.md").write_text("\n\n".join(shown) + "\n", encoding="utf-8")
+    machine.write(given.out, shown, {})
     print("\n\n".join(shown))
 
 

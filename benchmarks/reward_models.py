@@ -9,6 +9,8 @@ of label alone and read once on the test queries. Reward models see the last cha
 """
 
 import argparse
+import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +52,10 @@ class Told:
 
     pairs: list[Pair]
     labels: list[float]
+
+    def name(self) -> str:
+        """A hash of it: a model taught otherwise is another one."""
+        return hashlib.sha256(json.dumps([self.pairs, self.labels]).encode()).hexdigest()[:12]
 
 
 def told(questions: Sequence[Question], seed: int = 0) -> Told:
@@ -192,8 +198,8 @@ def run(given: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
     questions = [answered.questions[at] for at in label]
     checked_QL = data.labels_QL[label]
     labels: dict[str, Labels] = {CHECKED: checked_QL}
-    for at, (name, known) in enumerate(models.items()):
-        folder = given.out / f"model-{at}"
+    for name, known in models.items():
+        folder = given.out / f"model-{known.name()}"
         labels[name] = rewarded(folder if (folder / "config.json").exists() else trained(known, folder), questions, data.roster)
     labels["consensus of the LLMs"] = consensus([stated.questions[at] for at in label], data.roster)
 

@@ -147,8 +147,7 @@ def main() -> None:
     for line in elsewhere(known, other_set(given), plan) if given.on else one_left_out(known, plan, given.fault):
         lines.append(line)
         print(line, flush=True)
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    machine.write(given.out, ["\n".join(lines)], {})
     print("\n".join(lines))
 
 

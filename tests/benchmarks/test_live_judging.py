@@ -37,20 +37,19 @@ def told() -> list[live_judging.Story]:
     priors = {"a": 0.5, "b": 0.4, "c": 0.3}
     asked = [mixture_live.Asked(Query(str(at), f"{at}: 6 x 7?", "number", reference="42"), "m", True, priors) for at in range(4)]
     bench = mixture_live.Bench(asked, llms, priors, Evidence())
-    return live_judging.stories(bench, Answering())  # type: ignore[arg-type]
+    return live_judging.graded(live_judging.stories(bench, Answering()))  # type: ignore[arg-type]
 
 
 def test_stories_hold_both_ways_of_asking_and_their_grades(told: list[live_judging.Story]) -> None:
     assert [story.asked.query.query_id for story in told] == ["0", "1", "2", "3"]
     assert told[0].bare == {"a": "42", "b": "7", "c": "7"}
-    grades = live_judging.graded(told)
-    assert (grades[0, "42"], grades[0, "7"]) == (1.0, 0.0)
-    (known, *_) = live_judging.episodes(told, grades, dict.fromkeys("abc", "family"))
+    assert (told[0].grades["42"], told[0].grades["7"]) == (1.0, 0.0)
+    (known, *_) = live_judging.episodes(told, dict.fromkeys("abc", "family"))
     assert known.labels == {"a": 1.0, "b": 0.0, "c": 0.0}
     assert {llm: each.self_score for llm, each in known.heard.items()} == dict.fromkeys("abc", 0.2)
     assert known.heard["a"].cross_score is None  # the judge's own answer
     assert known.heard["b"].cross_score == known.heard["c"].cross_score == 0.1
-    assert all(row["difference"].mean == 0.0 for row in live_judging.asking(told, grades, "abc").values())
+    assert all(row["difference"].mean == 0.0 for row in live_judging.asking(told, "abc").values())
     assert live_judging.given([known])["cross_score"] == {
         "answers": 3,
         "with a readable score": 2,
@@ -60,11 +59,10 @@ def test_stories_hold_both_ways_of_asking_and_their_grades(told: list[live_judgi
 
 
 def test_a_synthesis_that_loses_a_right_answer_is_counted(told: list[live_judging.Story]) -> None:
-    grades = live_judging.graded(told)
-    kept = live_judging.drift(told, grades)
+    kept = live_judging.drift(told)
     assert (kept["best-scored answer right"], kept["of these the synthesis is wrong"].mean) == (4, 0.0)
     spoilt = [replace(story, judged=replace(story.judged, text="7")) for story in told]
-    assert live_judging.drift(spoilt, grades)["of these the synthesis is wrong"].mean == 1.0
+    assert live_judging.drift(spoilt)["of these the synthesis is wrong"].mean == 1.0
 
 
 def test_a_judge_who_knows_is_worth_its_term() -> None:

@@ -113,6 +113,8 @@ def test_seconds_are_those_of_the_tokens_in_cold_calls(tmp_path: Path) -> None:
         with pytest.raises(LLMTimedOut):
             drive(calls.ask(Call(llm("a"), QUESTION, {"seed": 4})))
     assert all(COLD.items() <= call.options.items() for call in endpoints.asked)
+    with pytest.raises(CallMissing, match="no call on record"):
+        speeds(tmp_path / "colt")
     paces = speeds(tmp_path / "cold")
     assert list(paces) == ["a"]
     assert (paces["a"].start_s, paces["a"].input_s, paces["a"].output_s, paces["a"].calls) == pytest.approx((0.5, 0.01, 0.1, 4))
