@@ -2,8 +2,8 @@
 
 It runs in virtual time (`mixture.virtual_time`): a reply takes the seconds it took when it was bought, however long that is ago, so that
 a system's latency is that of its critical path. Bought calls are made one at a time, and the loop's clock stands still meanwhile.
-Log-probabilities are asked for with every call, since some systems read them: they change no word, and calls can be shared. llama.cpp is
-told to forget the prompts it has read: else a call's seconds would hang on who asked the same before.
+Log-probabilities are asked for with every call, since some systems read them: they change no word, and calls can be shared. Bought cold,
+llama.cpp is told to forget the prompts it has read: else a call's seconds hang on who asked the same before.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
+from benchmarks.figures import Values
 from mixture import wire
 from mixture.client import Call, Chunk, Client, Reply
 from mixture.errors import LLMFailed, LLMGarbled, LLMRefused, LLMTimedOut
@@ -29,6 +30,8 @@ from pipelines.journal import Journal, rows
 from scorer.errors import RouteMoAError
 
 KEPT = {kind.__name__: kind for kind in (LLMTimedOut, LLMRefused, LLMGarbled)}  # an LLM's own failures; others say nothing about it
+UNFIT = {400, 413, 422}  # of a request, such as one too long; a wrong key or name says nothing about the LLM
+LEAST_CALLS = 5  # for three figures of a speed
 COLD = {"cache_prompt": False}  # llama.cpp: read the whole prompt again
 
 
@@ -42,7 +45,10 @@ class CallMissing(RouteMoAError):
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Seconds of one LLM's calls: before the first token, per input and per output token; `error`: median, relative, over `calls` calls."""
+    """Seconds of calls of LLMs on the same weights: before the first token, per input and per output token.
+
+    error: median and relative, of each of the `calls` calls by the others.
+    """
 
     start_s: float
     input_s: float
@@ -55,28 +61,32 @@ class Speed:
         return self.start_s + self.input_s * input_tokens + self.output_s * output_tokens
 
 
-def speeds(folder: Path) -> dict[str, Speed]:
-    """Each LLM's speed in the calls on record in `folder`: non-negative least squares, relative errors. Failed calls are left out.
+def speeds(folder: Path, weights: Mapping[str, str]) -> dict[str, Speed]:
+    """The speed of each of these weights (LLM id -> what it runs on) in the calls on record in `folder`; failed calls are left out.
 
-    Raises CallMissing where no call is there.
+    Raises CallMissing where an LLM's weights have fewer than LEAST_CALLS.
     """
-    taken: dict[str, list[tuple[int, int, float]]] = {}
+    taken: dict[str, list[tuple[int, int, float]]] = {name: [] for name in weights.values()}
     for row in _recorded(folder):
-        if not row["error"]:
-            taken.setdefault(_own(row["llm"]), []).append((row["input_tokens"], row["output_tokens"], row["latency_s"]))
-    if not taken:
-        raise CallMissing(
-            f"{folder}: no call on record.", next_step="Buy some there: python -m benchmarks.mixture_live HOME --cold --calls FOLDER."
-        )
-    found = {}
-    for llm, calls in taken.items():
-        inputs_C, outputs_C, seconds_C = np.array(calls, dtype=float).T
-        terms_C3 = np.stack([np.ones_like(inputs_C), inputs_C, outputs_C], axis=1)
-        fitted_3, _ = nnls(terms_C3 / seconds_C[:, None], np.ones_like(seconds_C))
-        error = float(np.median(np.abs(terms_C3 @ fitted_3 / seconds_C - 1)))
-        start_s, input_s, output_s = map(float, fitted_3)
-        found[llm] = Speed(start_s, input_s, output_s, error, len(calls))
-    return found
+        if not row["error"] and _own(row["llm"]) in weights:
+            taken[weights[_own(row["llm"])]].append((row["input_tokens"], row["output_tokens"], row["latency_s"]))
+    for name, calls in taken.items():
+        if len(calls) < LEAST_CALLS:
+            raise CallMissing(
+                f"{folder}: {len(calls)} calls of {name} on record, {LEAST_CALLS} are needed.",
+                next_step="Buy some there: python -m benchmarks.mixture_live HOME --cold --calls FOLDER.",
+            )
+    return {name: _speed(np.array(calls, dtype=float)) for name, calls in taken.items()}
+
+
+def _speed(calls_C3: Values) -> Speed:
+    """Non-negative least squares of relative errors: of input tokens, output tokens and seconds."""
+    terms_C3 = np.column_stack([np.ones(len(calls_C3)), calls_C3[:, :2]]) / calls_C3[:, 2:]
+    fitted_3 = nnls(terms_C3, np.ones(len(terms_C3)))[0]
+    others = (np.delete(terms_C3, at, axis=0) for at in range(len(terms_C3)))
+    errors = [abs(one_3 @ nnls(rest_C3, np.ones(len(rest_C3)))[0] - 1) for one_3, rest_C3 in zip(terms_C3, others, strict=True)]
+    start_s, input_s, output_s = map(float, fitted_3)
+    return Speed(start_s, input_s, output_s, float(np.median(errors)), len(calls_C3))
 
 
 def _own(llm: str) -> str:
@@ -110,8 +120,8 @@ class Live:
 class BoughtCalls:
     """Implements `mixture.client.Client`. `bought`: calls made in this process; `journal` and `live` are None where none may be made.
 
-    paces: seconds of an LLM's calls by their tokens; calls of LLMs without one take the seconds they took. cold: servers are told to forget
-    the prompts they have read.
+    paces: by LLM id, seconds of calls by their tokens; calls of LLMs without one take the seconds they took. cold: servers are told to
+    forget the prompts they have read.
     """
 
     def __init__(
@@ -162,11 +172,11 @@ class BoughtCalls:
         began = time.monotonic()
         try:
             reply = self._live.ask(replace(call, options={**call.options, **self._said}))
-        except tuple(KEPT.values()) as failed:
+        except LLMFailed as failed:
+            if not _own_failure(failed):
+                raise EndpointMissing(f"{failed.what}", next_step=failed.next_step) from failed
             waited_s = round(time.monotonic() - began, 4)
             row |= {"error": type(failed).__name__, "text": failed.what, "input_tokens": 0, "output_tokens": 0, "latency_s": waited_s}
-        except LLMFailed as failed:
-            raise EndpointMissing(f"{failed.what}", next_step=failed.next_step) from failed
         else:
             for field in ("text", "finish_reason", "input_tokens", "output_tokens", "mean_logprob"):
                 row[field] = getattr(reply, field)
@@ -174,6 +184,10 @@ class BoughtCalls:
         self._journal.append(row)
         self.bought += 1
         return row
+
+
+def _own_failure(failed: LLMFailed) -> bool:
+    return isinstance(failed, LLMTimedOut | LLMGarbled) or (isinstance(failed, LLMRefused) and failed.status in UNFIT)
 
 
 def key(call: Call) -> str:

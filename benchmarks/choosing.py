@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.covering import cover
 from scorer.interface import Floats
 from scorer.start import Labels
 
@@ -22,6 +23,12 @@ def medoids(queries_QD: Floats, count: int, seed: int) -> Places:
     distances_Q = ((queries_QD - fitted.cluster_centers_[fitted.labels_]) ** 2).sum(axis=1)
     members = (np.flatnonzero(fitted.labels_ == cluster) for cluster in range(count))
     return np.array([each[distances_Q[each].argmin()] for each in members if len(each)])
+
+
+def covering(queries_QD: Floats, count: int, seed: int, *, share: float = 0.9) -> Places:
+    """What a deployment asks (`pipelines.covering`), of a `share` of the queries drawn anew for each seed: it draws nothing itself."""
+    open_Q = np.sort(at_random(len(queries_QD), int(share * len(queries_QD)), seed))
+    return open_Q[cover(queries_QD[open_Q], (), count)]
 
 
 def d_optimal(queries_QD: Floats, count: int, *, ridge: float = 100.0) -> Places:

@@ -136,7 +136,21 @@ def log_loss(scores_QL: Floats, labels_QL: Labels) -> float:
     return -float(np.nanmean(labels_QL * np.log(chances_QL) + (1 - labels_QL) * np.log(1 - chances_QL)))
 
 
-def rules(world: World, llm: int, known: Known, medoids: Callable[[int, int], Places]) -> dict[tuple[str, int], list[Places]]:
+Choosing = Callable[[Callable[[Floats, int, int], Places], bytes, int, int], Places]
+
+
+def chooser(queries_QD: Floats) -> Choosing:
+    """(rule, places to choose among, how many, draw) -> places; remembered, since most LLMs have labels on the same queries."""
+
+    @functools.cache
+    def choose(rule: Callable[[Floats, int, int], Places], among: bytes, count: int, draw: int) -> Places:
+        places = np.frombuffer(among, dtype=np.int64)
+        return places[rule(queries_QD[places], count, draw)]
+
+    return choose
+
+
+def rules(world: World, llm: int, known: Known, choose: Choosing) -> dict[tuple[str, int], list[Places]]:
     """What is asked, by rule and number of labels: several draws where a rule draws."""
     have = labelled(world, llm)
     embedded_QD, others_QL = known.queries_QD[have], known.labels_QL[have]
@@ -145,7 +159,8 @@ def rules(world: World, llm: int, known: Known, medoids: Callable[[int, int], Pl
     found[("random", len(have))] = [have]
     surest_first = have[choosing.d_optimal(embedded_QD, max(CHOSEN_SIZES))]
     for size in (size for size in CHOSEN_SIZES if size < len(have)):
-        found[("k-means medoids", size)] = [np.intersect1d(medoids(size, draw), have) for draw in range(DRAWS)]
+        found[("covering", size)] = [choose(choosing.covering, have.tobytes(), max(CHOSEN_SIZES), draw)[:size] for draw in range(DRAWS)]
+        found[("k-means medoids", size)] = [choose(choosing.medoids, have.tobytes(), size, draw) for draw in range(DRAWS)]
         found[("D-optimal", size)] = [surest_first[:size]]
         found[("disagreement", size)] = [have[choosing.disagreement(others_QL, size, llm)]]
     return found
@@ -153,7 +168,7 @@ def rules(world: World, llm: int, known: Known, medoids: Callable[[int, int], Pl
 
 def leave_one_out(world: World, wanted: tuple[str, ...]) -> dict[str, Any]:
     """Every LLM left out and joined again: cells by rule and size, by term, and by whole retraining; CPU seconds of both."""
-    medoids = functools.cache(lambda count, draw: choosing.medoids(world.queries["train"], count, draw))
+    choose = chooser(world.queries["train"])
     everyone = list(range(len(world.roster)))
     full, _ = whole(world, everyone)
     cells: dict[Any, list[Cell]] = {}
@@ -164,7 +179,7 @@ def leave_one_out(world: World, wanted: tuple[str, ...]) -> dict[str, Any]:
         known = world.known(base, others)
         seconds["the whole head"].append(cpu_s)
         if "rules" in wanted:
-            asked = rules(world, llm, known, medoids)
+            asked = rules(world, llm, known, choose)
             for (rule, size), draws in asked.items():
                 key: tuple[str, str | int] = (rule, size) if size in SIZES else (rule, "all")
                 began = time.process_time()

@@ -130,18 +130,31 @@ def discrimination(told: Sequence[Episode], start: Evidence) -> dict[str, Any]:
     return rows
 
 
-def given(told: Sequence[Episode]) -> dict[str, Any]:
-    """How often a judgement could be read, and its mean where the answer is right and where it is wrong."""
+def judged_by_others(story: Story) -> set[str]:
+    """The LLMs of the first layer whose answers the second one's judge was asked about: all but its own, none without a second layer."""
+    first, later = story.judged.layers[0], story.judged.layers[1:2]
+    return {run.llm for layer in later for run in first.runs if run.llm != layer.judge}
+
+
+def given(told: Sequence[Story], known: Sequence[Episode]) -> dict[str, Any]:
+    """How often a judgement that was asked for could be read, and its mean where the answer is right and where it is wrong."""
     rows = {}
-    answers = [(each, episode.labels[llm] > RIGHT) for episode in told for llm, each in episode.heard.items()]
-    for name in ("self_score", "cross_score"):
-        scores = [(getattr(each, name), right) for each, right in answers]
-        known = [(score, right) for score, right in scores if score is not None]
+    answers = [
+        (each, episode.labels[llm] > RIGHT, llm in judged_by_others(story))
+        for story, episode in zip(told, known, strict=True)
+        for llm, each in episode.heard.items()
+    ]
+    scored = {
+        "self_score": [(each.self_score, right) for each, right, _ in answers],
+        "cross_score": [(each.cross_score, right) for each, right, asked in answers if asked],
+    }
+    for name, scores in scored.items():
+        read_ = [(score, right) for score, right in scores if score is not None]
         rows[name] = {
             "answers": len(scores),
-            "with a readable score": len(known),
-            "mean where right": float(np.mean([score for score, right in known if right] or [np.nan])),
-            "mean where wrong": float(np.mean([score for score, right in known if not right] or [np.nan])),
+            "with a readable score": len(read_),
+            "mean where right": float(np.mean([score for score, right in read_ if right] or [np.nan])),
+            "mean where wrong": float(np.mean([score for score, right in read_ if not right] or [np.nan])),
         }
     return rows
 
@@ -199,7 +212,7 @@ def main() -> None:
     known = episodes(told, families)
     fitted = fit(known, bench.evidence)
     found: dict[str, Any] = {
-        "judgements": given(known),
+        "judgements": given(told, known),
         "discrimination": discrimination(known, bench.evidence),
         "asking for a score": asking(told, [llm.id for llm in bench.llms]),
         "synthesis": drift(told),

@@ -37,10 +37,10 @@ from mixture.llm import LLM
 from mixture.posterior import Evidence
 from mixture.virtual_time import drive
 from pipelines import dataset, tables
-from pipelines.answer import in_hash_order
 from pipelines.errors import PipelineError
 from pipelines.graders import registry, workers
 from pipelines.graders.query import Query
+from pipelines.wanted import in_hash_order
 from registry import pool
 from scorer import metrics, runtime
 from scorer.errors import RouteMoAError
@@ -165,6 +165,10 @@ def graded(asked: Sequence[Asked], answered: Sequence[Mapping[str, Answered]]) -
     return [{name: np.nan if row.text is None else scores[at, row.text] for name, row in rows.items()} for at, rows in enumerate(answered)]
 
 
+def _ungraded(row: Answered, grade: float) -> bool:
+    return row.text is not None and bool(np.isnan(grade))
+
+
 def table(answered: Sequence[Mapping[str, Answered]], grades: Sequence[Mapping[str, float]]) -> str:
     """Quality, paired differences, cost and latency of every system over these queries, as Markdown."""
     lines = [
@@ -197,21 +201,23 @@ def _difference(one_Q: Any, other_Q: Any) -> metrics.Interval:
     return metrics.difference(one_Q[both_Q], other_Q[both_Q], resamples=RESAMPLES)
 
 
-def report(bench: Bench, calls: BoughtCalls, paces: Mapping[str, Speed], home: Path, out: Path) -> None:
-    """Grades, prints and writes what every system answered."""
+def report(bench: Bench, calls: BoughtCalls, speeds_: Mapping[str, Speed], home: Path, out: Path) -> None:
+    """Grades, prints and writes what every system answered; not the queries with an answer that the grader could not grade."""
     pairs = list(answers(bench, calls))
     if not pairs:
         raise CallMissing("Not one query was answered by every system.", next_step="Run again without --offline.")
-    asked, answered = [one for one, _ in pairs], [rows for _, rows in pairs]
-    scored = graded(asked, answered)
+    every = graded([one for one, _ in pairs], [rows for _, rows in pairs])
+    kept = [at for at, (_, rows) in enumerate(pairs) if not any(_ungraded(rows[name], every[at][name]) for name in rows)]
+    asked, answered, scored = [pairs[at][0] for at in kept], [pairs[at][1] for at in kept], [every[at] for at in kept]
     shown = [
         f"`{machine.command(home)}`",
         f"LLMs: {', '.join(llm.id for llm in bench.llms)}. Layers: share of queries that ended after 1, 2 ... (ours asks one LLM a layer).",
         *(
-            f"{llm}: {pace.start_s:.2f} s, {1e3 * pace.input_s:.1f} ms per input token, {1e3 * pace.output_s:.1f} ms per output token "
-            f"(fitted to {pace.calls} calls, median error {pace.error:.0%})."
-            for llm, pace in paces.items()
+            f"{name}: {speed.start_s:.2f} s, {1e3 * speed.input_s:.1f} ms per input token, {1e3 * speed.output_s:.1f} ms per output token "
+            f"(fitted to {speed.calls} calls; median error of a call by the others {speed.error:.0%})."
+            for name, speed in speeds_.items()
         ),
+        f"Left out since an answer could not be graded: {len(pairs) - len(kept)} queries.",
     ]
     figures: dict[str, Any] = {}
     for title, inside in (("In domain", True), ("Out of domain", False)):
@@ -270,9 +276,11 @@ def main() -> None:
 def run(given: argparse.Namespace) -> None:
     """As the arguments say. Raises RouteMoAError, alone or in a group."""
     bench = read(given.home, given.in_domain, given.out_of_domain)
-    paces = speeds(given.paces) if given.paces else {}
+    weights = {llm.id: llm.endpoint.served_name for llm in bench.llms if llm.endpoint}
+    by_weights = speeds(given.paces, weights) if given.paces else {}
+    paces = {llm: by_weights[name] for llm, name in weights.items() if by_weights}
     if given.offline:
-        report(bench, BoughtCalls(given.calls, paces=paces), paces, given.home, given.out)
+        report(bench, BoughtCalls(given.calls, paces=paces), by_weights, given.home, given.out)
         return
     share, shares = map(int, (given.buy or "1/1").split("/"))
     with ExitStack() as stack:
@@ -280,7 +288,7 @@ def run(given: argparse.Namespace) -> None:
         calls = stack.enter_context(buying(given.calls, f"{share}-of-{shares}", cold=given.cold, paces=paces))
         running = replace(bench, llms=llms)
         if not given.buy:
-            report(running, calls, paces, given.home, given.out)
+            report(running, calls, by_weights, given.home, given.out)
             return
         for _ in answers(replace(running, asked=bench.asked[share - 1 :: shares]), calls):
             pass

@@ -91,7 +91,7 @@ def add_llm(
 
 
 def _asked(llm: LLM, home: Path) -> str:
-    """How many queries `pipelines.answer` will ask: all, or the first ones up to a cap."""
+    """How many queries `pipelines.answer` will ask: all, or as many as a cap allows."""
     from pyarrow import parquet
 
     from pipelines import params

@@ -20,7 +20,7 @@ from local.errors import StepFailed
 from local.stack import Stack, stack, stay, where
 from local.traffic import Served, Visitor
 from pipelines import dataset
-from pipelines.answer import in_hash_order
+from pipelines.wanted import in_hash_order
 from registry import pool as pools
 from registry import versions
 from registry.child import with_this_python

@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from mixture.llm import LLM
-from pipelines import params, tables
+from pipelines import params, tables, wanted
 from pipelines.asking import Asked, Asking, Question
 from pipelines.errors import AskingStopped, PipelineError
 from pipelines.journal import Journal, rows
@@ -53,21 +53,6 @@ def asked_with(llm: LLM, text: str) -> str:
     return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def wanted(llm: LLM, queries: Mapping[str, str], at_most: int | None) -> list[Question]:
-    """The queries (id -> text) that `llm` is to have answered, in the order of the hash of their ids.
-
-    So the first n of them are the same unbiased sample for every LLM, and partial recordings overlap.
-    """
-    caps = [cap for cap in (at_most, llm.ask_at_most) if cap is not None]
-    chosen = in_hash_order(queries)[: min(caps, default=None)]
-    return [Question(query_id, queries[query_id], asked_with(llm, queries[query_id])) for query_id in chosen]
-
-
-def in_hash_order(query_ids: Iterable[str]) -> list[str]:
-    """`query_ids` by their sha256: an order that is the same everywhere and has nothing to do with what the queries are."""
-    return sorted(query_ids, key=lambda query_id: hashlib.sha256(query_id.encode()).hexdigest())
-
-
 def known(llm: LLM) -> pd.DataFrame:
     """Every answer of `llm` there is, however it was asked: brought from elsewhere, of earlier runs, of a run that was killed.
 
@@ -91,20 +76,21 @@ def fold(llm: LLM, queries: Mapping[str, str]) -> pd.DataFrame:
     return newest.reset_index(drop=True)
 
 
-def answer(llm: LLM, queries: Mapping[str, str], at_most: int | None, limits: Limits) -> pd.DataFrame:
-    """Asks what is missing and writes `build/answers/LLM.parquet`, also when stopped half-way.
+def answer(llm: LLM, table: pd.DataFrame, at_most: int | None, limits: Limits) -> pd.DataFrame:
+    """Asks what is missing of the queries in `table` and writes `build/answers/LLM.parquet`, also when stopped half-way.
 
     Raises AskingStopped where the endpoint does not answer, the budget is spent or a signal came: what was answered is kept.
     """
+    queries = dict(zip(table["query_id"], table["text"], strict=True))
     if llm.endpoint is None:
         _require_recorded(llm)
         return _written(llm, queries)
     done = fold(llm, queries)
     answered = set(done.loc[done["error"].isna(), "query_id"])
-    missing = [question for question in wanted(llm, queries, at_most) if question.query_id not in answered]
-    chosen = missing[: limits.count]
-    print(f"{llm.id}: {len(answered)} answered, {len(missing)} missing, asking {len(chosen)}.", flush=True)
     try:
+        missing = wanted.missing(llm, table, at_most, answered)
+        chosen = [Question(query_id, queries[query_id], asked_with(llm, queries[query_id])) for query_id in missing[: limits.count]]
+        print(f"{llm.id}: {len(answered)} answered, {len(missing)} missing, asking {len(chosen)}.", flush=True)
         if chosen:
             with Journal(JOURNALS / f"{llm.id}.jsonl") as journal:
                 asking = Asking(llm, limits.budget_usd, limits.attempts, lambda asked: journal.append(_row(llm, asked)))
@@ -220,13 +206,12 @@ def main(arguments: list[str] | None = None) -> None:
         llm = pool.load(Settings().pool_file).by_id(given.llm)
         settings = params.load().answer
         table = tables.read(QUERIES, tables.QUERIES)
-        queries = dict(zip(table["query_id"], table["text"], strict=True))
         seconds = None if given.deadline_minutes is None else 60 * given.deadline_minutes
         limits = Limits(given.limit, settings.budget_usd, settings.retries + 1, seconds)
         started = time.monotonic()
         JOURNALS.mkdir(parents=True, exist_ok=True)
         with FileLock(JOURNALS / f"{llm.id}.lock", timeout=0):
-            frame = answer(llm, queries, settings.max_queries, limits)
+            frame = answer(llm, table, settings.max_queries, limits)
     except Timeout:
         sys.exit(f"{given.llm} is being asked by another run.\nWait for it to end.")
     except RouteMoAError as exc:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import choosing, joining, simulated
+from benchmarks import asked, choosing, joining, simulated
 from benchmarks.joining import Cell, World
 from scorer import training
 from scorer.start import Shrinkage
@@ -26,13 +26,15 @@ def test_rules_name_as_many_different_queries_as_are_wanted(recorded: World) -> 
     queries_QD, labels_QL = recorded.queries["train"], recorded.labels["train"]
     for places in (
         choosing.at_random(400, 20, 0),
+        choosing.covering(queries_QD, 20, 0),
         choosing.medoids(queries_QD, 20, 0),
         choosing.d_optimal(queries_QD, 20),
         choosing.disagreement(labels_QL, 20, 0),
     ):
         assert len(set(places.tolist())) == 20
         assert places.max() < 400
-    assert set(world.world(400, seed=0).kinds_Q[choosing.medoids(queries_QD, 20, 0)]) == {0, 1, 2, 3}
+    kinds_Q = world.world(400, seed=0).kinds_Q
+    assert set(kinds_Q[choosing.medoids(queries_QD, 20, 0)]) == set(kinds_Q[choosing.covering(queries_QD, 20, 0)]) == {0, 1, 2, 3}
     assert labels_QL[choosing.disagreement(labels_QL, 20, 0)].var(axis=1).min() > 0
 
 
@@ -74,3 +76,13 @@ def test_simulated_llms_are_like_the_recorded_ones(recorded: World) -> None:
     assert np.array_equal(labels_QS, simulated.labels(*scorer, recorded.queries["train"], 5, 0))
     assert set(np.unique(labels_QS)) == {0.0, 1.0}
     assert np.ptp(labels_QS.mean(axis=0)) > 0.05
+
+
+def test_a_growing_pool_is_asked_little_more(recorded: World) -> None:
+    """Of a kind that comes some are asked, of what is known already hardly any; a chosen sample's means are near all's."""
+    queries_QD, kinds_Q = recorded.queries["train"], world.world(400, seed=0).kinds_Q.astype(str)
+    rows = asked.asked(queries_QD, asked.growths(kinds_Q, 0), 0, few=60)
+    assert rows["all of 3"]["queries"] == (kinds_Q == "3").sum()
+    assert 0 < rows["all of 3"]["of them new"] <= rows["all of 3"]["by hash"]
+    assert rows["10% more, at random"]["asked"] <= 6
+    assert abs(asked.levels(queries_QD, recorded.labels["train"], few=60)["chosen"]["mean"]) < 0.15

@@ -50,8 +50,8 @@ def test_stories_hold_both_ways_of_asking_and_their_grades(told: list[live_judgi
     assert known.heard["a"].cross_score is None  # the judge's own answer
     assert known.heard["b"].cross_score == known.heard["c"].cross_score == 0.1
     assert all(row["difference"].mean == 0.0 for row in live_judging.asking(told, "abc").values())
-    assert live_judging.given([known])["cross_score"] == {
-        "answers": 3,
+    assert live_judging.given(told[:1], [known])["cross_score"] == {
+        "answers": 2,
         "with a readable score": 2,
         "mean where right": pytest.approx(float("nan"), nan_ok=True),
         "mean where wrong": pytest.approx(0.1),

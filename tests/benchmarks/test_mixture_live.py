@@ -87,37 +87,46 @@ def test_what_was_sent_is_the_key() -> None:
     assert key(asked) != key(replace(asked, options={"temperature": 0.7}))
 
 
-def test_time_outs_are_kept_and_a_missing_server_is_not(tmp_path: Path) -> None:
+def test_an_llms_own_failures_are_kept_and_a_missing_server_is_not(tmp_path: Path) -> None:
     late = llm("a")
     with Journal(tmp_path / "one.jsonl") as journal:
-        calls = BoughtCalls(tmp_path, journal, Endpoints(LLMTimedOut("a", "late"), LLMUnreachable("b", "gone")))
+        wrong_key, too_long = LLMRefused("b", "no such key"), LLMRefused("c", "too long")
+        wrong_key.status, too_long.status = 401, 400
+        calls = BoughtCalls(tmp_path, journal, Endpoints(LLMTimedOut("a", "late"), LLMUnreachable("b", "gone"), wrong_key, too_long))
         with pytest.raises(LLMTimedOut):
             drive(calls.ask(Call(late, QUESTION)))
-        with pytest.raises(EndpointMissing):
-            drive(calls.ask(Call(llm("b"), QUESTION)))
+        for _ in range(2):
+            with pytest.raises(EndpointMissing):
+                drive(calls.ask(Call(llm("b"), QUESTION)))
+        with pytest.raises(LLMRefused):
+            drive(calls.ask(Call(llm("c"), QUESTION)))
     offline = BoughtCalls(tmp_path)
     with pytest.raises(LLMTimedOut):
         drive(offline.ask(Call(late, QUESTION)))
+    with pytest.raises(LLMRefused):
+        drive(offline.ask(Call(llm("c"), QUESTION)))
     with pytest.raises(CallMissing, match="b is not on record"):
         drive(offline.ask(Call(llm("b"), QUESTION)))
 
 
 def test_seconds_are_those_of_the_tokens_in_cold_calls(tmp_path: Path) -> None:
-    sizes = [(10, 5), (200, 5), (40, 60), (300, 80)]
+    sizes = [(10, 5), (200, 5), (40, 60), (300, 80), (90, 20)]
     replies = [Reply("a", str(at), "stop", *size, 0.0, 0.5 + 0.01 * size[0] + 0.1 * size[1], None) for at, size in enumerate(sizes)]
     endpoints = Endpoints(*replies, LLMTimedOut("a", "late"))
     with Journal(tmp_path / "cold" / "one.jsonl") as journal:
         calls = BoughtCalls(tmp_path / "cold", journal, endpoints, cold=True)
-        for at in range(4):
+        for at in range(5):
             drive(calls.ask(Call(llm(f"a#{at}"), QUESTION, {"seed": at})))
         with pytest.raises(LLMTimedOut):
-            drive(calls.ask(Call(llm("a"), QUESTION, {"seed": 4})))
+            drive(calls.ask(Call(llm("a"), QUESTION, {"seed": 5})))
     assert all(COLD.items() <= call.options.items() for call in endpoints.asked)
-    with pytest.raises(CallMissing, match="no call on record"):
-        speeds(tmp_path / "colt")
-    paces = speeds(tmp_path / "cold")
-    assert list(paces) == ["a"]
-    assert (paces["a"].start_s, paces["a"].input_s, paces["a"].output_s, paces["a"].calls) == pytest.approx((0.5, 0.01, 0.1, 4))
+    with pytest.raises(CallMissing, match=r"colt: 0 calls of tiny on record"):
+        speeds(tmp_path / "colt", {"a": "tiny"})
+    found = speeds(tmp_path / "cold", {"a": "tiny", "a-prompted-otherwise": "tiny"})
+    assert list(found) == ["tiny"]
+    assert (found["tiny"].start_s, found["tiny"].input_s, found["tiny"].output_s) == pytest.approx((0.5, 0.01, 0.1))
+    assert (found["tiny"].error, found["tiny"].calls) == pytest.approx((0.0, 5), abs=1e-6)
+    paces = {"a": found["tiny"]}
     with Journal(tmp_path / "warm" / "one.jsonl") as journal:
         busy = BoughtCalls(tmp_path / "warm", journal, Endpoints(Reply("a", "42", "stop", 100, 10, 0.0, 99.0, None)), paces=paces)
         reply = drive(busy.ask(Call(llm("a"), QUESTION)))
@@ -145,13 +154,15 @@ def test_smoa_ends_where_its_judge_says_so_and_shows_what_it_kept() -> None:
     client = Scripted({"a": ["42", "BEST: A1\nDONE: yes", "42!"], "b": "40", "c": "39"})
     made = drive(live_systems.smoa(situation(client)))
     assert (made.text, made.calls, made.layers, made.unread) == ("42!", 5, 1, 0)
+    assert client.asked[3].llm.prompt == live_systems.JUDGE
+    assert "What is" in str(client.asked[3].messages)
     assert str(client.asked[-1].messages).count("[A") == 1
 
 
 def test_smoas_judge_is_never_guessed() -> None:
     client = Scripted({"a": ["42", "They are all fine.", "42", "BEST: A9\nDONE: no", "42!"], "b": "40", "c": "39"})
     made = drive(live_systems.smoa(situation(client)))
-    assert (made.layers, made.unread) == (2, 3)  # both lines of the first, an unknown name in the second
+    assert (made.layers, made.unread) == (2, 2)  # no line of the first reply, an unknown name in the second
     assert str(client.asked[-1].messages).count("[A") == 3
 
 
@@ -161,6 +172,8 @@ def test_smoas_judge_is_never_guessed() -> None:
         ("BEST: A2 A1\nDONE: yes", (["A2", "A1"], True)),
         ("**BEST:** A2, A1\n**DONE:** No.", (["A2", "A1"], False)),
         ("BEST: A2\nI am done: yes", (["A2"], None)),
+        ("BEST: [A1], [A2]\nDONE: yes", (["A1", "A2"], True)),
+        ("BEST: one, two\nDONE: yes", (None, True)),
         ("BEST: A7\nDONE: no", (None, False)),
         ("", (None, None)),
     ],
@@ -190,6 +203,8 @@ def test_a_time_out_is_no_wrong_answer() -> None:
     refused = drive(live_systems.alone(lambda each: each.means)(situation(Scripted({"a": LLMRefused("a", "no")}), "a")))
     assert (late.text, late.time_outs) == (None, 1)
     assert (refused.text, refused.time_outs) == ("", 0)
+    silent = drive(live_systems.self_moa(situation(Scripted({"a": ""}), "a")))
+    assert (silent.text, silent.time_outs) == ("", 0)
 
 
 def test_grades_leave_time_outs_out() -> None:

@@ -15,7 +15,7 @@ from filelock import FileLock
 from ruamel.yaml import YAML
 
 from mixture.llm import Decoding, Price, Prompt
-from pipelines import answer, journal, tables
+from pipelines import answer, journal, tables, wanted
 from registry import pool
 from tests.pipelines.endpoint import Endpoint, running
 
@@ -220,8 +220,8 @@ def test_a_capped_run_takes_the_same_sample(endpoint: Endpoint) -> None:
     assert len(answers()) == 12
     assert first < set(answers()["query_id"])
     llm = pool.load(Path("registry/pool.yaml")).by_id("echo")
-    queries = {f"q-{at}": f"question {at}" for at in range(COUNT)}
-    assert {question.query_id for question in answer.wanted(llm, queries, 7)} == first
+    ids = [f"q-{at}" for at in range(COUNT)]
+    assert set(wanted.missing(llm, pd.DataFrame({"query_id": ids}), 7, ())) == first
 
 
 @pytest.mark.usefixtures("project")
