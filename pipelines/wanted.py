@@ -51,7 +51,7 @@ def _covering(queries: pd.DataFrame, order: list[str], sample: list[str], answer
     candidates = list(dict.fromkeys([*have, *common, *trains[:MOST]]))
     texts = dict(zip(queries["query_id"], queries["text"], strict=True))
     queries_QD = _embedded([texts[query_id] for query_id in candidates])
-    beyond = [place for place, query_id in enumerate(candidates) if query_id in set(common)]
+    beyond = range(len(have), len(have) + sum(query_id not in answered for query_id in common))  # the common ones come next
     chosen = (candidates[place] for place in cover(queries_QD, range(len(have)), len(common), beyond))
     exchanged = [next(chosen, None) if splits[query_id] == "train" else query_id for query_id in sample]
     return [query_id for query_id in chain(exchanged, chosen) if query_id is not None]
