@@ -220,8 +220,8 @@ def report(bench: Bench, calls: BoughtCalls, speeds_: Mapping[str, Speed], home:
         f"Left out since an answer could not be graded: {len(pairs) - len(kept)} queries.",
     ]
     figures: dict[str, Any] = {}
-    for title, inside in (("In domain", True), ("Out of domain", False)):
-        places = [at for at, one in enumerate(asked) if one.inside == inside]
+    for title, inside in (("In domain", {True}), ("Out of domain", {False}), ("Together", {True, False})):
+        places = [at for at, one in enumerate(asked) if one.inside in inside]
         if places:
             shown += [f"{title}, {len(places)} queries:", table([answered[at] for at in places], [scored[at] for at in places])]
             figures[title] = {
