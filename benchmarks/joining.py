@@ -5,8 +5,8 @@ queries. Realised quality is that of choosing the best-scored LLM on the test qu
 joins. Gains of single LLMs are small and noisy, so tables show their sum over all LLMs that were left out: what the average join is
 worth, times their number, harm included. Intervals: 95 % bootstraps, over test queries (all LLMs' sums resampled together) and over
 LLMs. `--parts` runs some of: rules (leave one out, by number of labels and by which are asked first), terms (what each term of the row
-earns, on validation and calibration queries: the defaults were chosen there), series (joins in a row), growth (up to --simulated LLMs).
-`--out` gets table.md and results.json.
+earns, on validation and calibration queries: the defaults were chosen there), series (joins in a row, of queries chosen as a deployment
+does), growth (up to --simulated LLMs). `--out` gets table.md and results.json.
 """
 
 import functools
@@ -23,6 +23,7 @@ from rich.progress import track
 from benchmarks import choosing, figures, machine, outcomes, recorded, simulated
 from benchmarks.scorer import changed
 from pipelines import comparison, train
+from pipelines.covering import cover
 from scorer import calibration, metrics, training
 from scorer.interface import Floats
 from scorer.joining import Known, Spread, joined
@@ -280,7 +281,8 @@ def series(world: World, seed: int) -> list[dict[str, Any]]:
     scorer, _ = whole(world, base)
     known = world.known(scorer, base)
     alone = scores(scorer, world.queries["test"])
-    asked = {llm: labelled(world, llm)[choosing.at_random(len(labelled(world, llm)), FEW, llm)] for llm in newcomers}
+    open_to = {llm: labelled(world, llm) for llm in newcomers}
+    asked = {llm: places[cover(world.queries["train"][places], (), FEW)] for llm, places in open_to.items()}
     rows = []
     for count in track(range(len(newcomers) + 1), description="joining in a row"):
         llms = base + newcomers[:count]
