@@ -1,6 +1,7 @@
 """Prices that vendors publish, from the maintained package `genai-prices` (its snapshot: nothing is fetched)."""
 
 import difflib
+from datetime import UTC, datetime
 
 from mixture.llm import Price
 from registry.errors import PriceUnknown
@@ -9,7 +10,7 @@ SAMPLE_TOKENS = 1_000  # small enough for every vendor's first tier
 
 
 def published(name: str) -> Price:
-    """USD per million tokens of `PROVIDER/MODEL`, as of the installed package.
+    """USD per million tokens of `PROVIDER/MODEL`, as of the installed package, at today's dearest hour: some cost less at night.
 
     Raises PriceUnknown, naming near providers or models.
     """
@@ -21,11 +22,14 @@ def published(name: str) -> Price:
         raise PriceUnknown(
             f"No provider is called {provider_id!r} (in {name!r}).", next_step=_near(provider_id, list(providers), "provider")
         )
+    sample, today = Usage(input_tokens=SAMPLE_TOKENS, output_tokens=SAMPLE_TOKENS), datetime.now(UTC)
+    hours = [today.replace(hour=hour, minute=0) for hour in range(24)]
     try:
-        cost = calc_price(Usage(input_tokens=SAMPLE_TOKENS, output_tokens=SAMPLE_TOKENS), model_ref=model, provider_id=provider_id)
+        costs = [calc_price(sample, model_ref=model, provider_id=provider_id, genai_request_timestamp=hour) for hour in hours]
     except LookupError as exc:
         known = [one.id for one in providers[provider_id].models]
         raise PriceUnknown(f"{provider_id} has no model {model!r}.", next_step=_near(model, known, "model")) from exc
+    cost = max(costs, key=lambda each: each.total_price)
     return Price(*(round(float(part) * 1e6 / SAMPLE_TOKENS, 6) for part in (cost.input_price, cost.output_price)))
 
 
