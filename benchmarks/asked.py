@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from benchmarks import figures, machine, recorded
+from benchmarks.choosing import at_random
 from pipelines.covering import cover
 from scorer.interface import Floats
 from scorer.start import Labels
@@ -25,15 +26,15 @@ GROWN = (0.01, 0.05, 0.1, 0.3)  # by which share the pool grows at random
 
 def growths(kinds_Q: NDArray[np.str_], seed: int) -> dict[str, NDArray[np.int64]]:
     """Which queries come: some at random, or all of a kind."""
-    order_Q = np.random.default_rng(seed).permutation(len(kinds_Q))
-    some = {f"{share:.0%} more, at random": order_Q[: round(share / (1 + share) * len(order_Q))] for share in GROWN}
+    queries = len(kinds_Q)
+    some = {f"{share:.0%} more, at random": at_random(queries, round(share / (1 + share) * queries), seed) for share in GROWN}
     return some | {f"all of {kind}": np.flatnonzero(kinds_Q == kind) for kind in sorted(set(kinds_Q))}
 
 
 def asked(queries_QD: Floats, come: Mapping[str, NDArray[np.int64]], seed: int, few: int = FEW) -> dict[str, dict[str, Any]]:
     """A row a growth: queries that come, how many are asked then, how many of those are new, how many would be asked by hash."""
     rows: dict[str, dict[str, Any]] = {}
-    sample = np.random.default_rng([seed, 1]).permutation(len(queries_QD))[:few]  # of the larger pool, by hash
+    sample = at_random(len(queries_QD), few, [seed, 1])  # of the larger pool, by hash
     for name, new in track(come.items(), description="growing the pool"):
         old = np.setdiff1d(np.arange(len(queries_QD)), new)
         have = old[cover(queries_QD[old], (), few)]
@@ -49,9 +50,9 @@ def asked(queries_QD: Floats, come: Mapping[str, NDArray[np.int64]], seed: int, 
 
 def levels(queries_QD: Floats, labels_QL: Labels, few: int = FEW, draws: int = 200) -> dict[str, dict[str, Any]]:
     """How far LLMs' mean labels on a few queries are from those on all: chosen ones beside random ones, over LLMs (and draws)."""
-    drawn = (np.random.default_rng(seed).permutation(len(labels_QL))[:few] for seed in range(draws))
+    drawn = [at_random(len(labels_QL), few, seed) for seed in range(draws)]
     rows = {}
-    for name, samples in (("chosen", [np.array(cover(queries_QD, (), few))]), ("random", list(drawn))):
+    for name, samples in (("chosen", [np.array(cover(queries_QD, (), few))]), ("random", drawn)):
         off_SL = np.stack([np.nanmean(labels_QL[places], axis=0) - np.nanmean(labels_QL, axis=0) for places in samples])
         rows[name] = {"mean": float(off_SL.mean()), "root mean square": float(np.sqrt((off_SL**2).mean()))}
     return rows

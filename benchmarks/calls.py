@@ -120,7 +120,7 @@ class Live:
 class BoughtCalls:
     """Implements `mixture.client.Client`. `bought`: calls made in this process; `journal` and `live` are None where none may be made.
 
-    paces: by LLM id, seconds of calls by their tokens; calls of LLMs without one take the seconds they took. cold: servers are told to
+    paces: by weights (`served_name`), seconds of calls by their tokens; other calls take the seconds they took. cold: servers are told to
     forget the prompts they have read.
     """
 
@@ -152,7 +152,7 @@ class BoughtCalls:
             self._rows[name] = self._buy(name, call)
         row = self._rows[name]
         tokens = row["input_tokens"], row["output_tokens"]
-        pace = None if row["error"] else self._paces.get(_own(call.llm.id))
+        pace = None if row["error"] else self._paces.get(wire.endpoint(call.llm).served_name)
         latency_s = row["latency_s"] if pace is None else pace.seconds(*tokens)
         await asyncio.sleep(latency_s)
         if row["error"]:
@@ -187,7 +187,7 @@ class BoughtCalls:
 
 
 def _own_failure(failed: LLMFailed) -> bool:
-    return isinstance(failed, LLMTimedOut | LLMGarbled) or (isinstance(failed, LLMRefused) and failed.status in UNFIT)
+    return failed.status in UNFIT if isinstance(failed, LLMRefused) else type(failed).__name__ in KEPT
 
 
 def key(call: Call) -> str:

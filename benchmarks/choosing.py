@@ -10,7 +10,7 @@ from scorer.start import Labels
 Places = NDArray[np.int64]
 
 
-def at_random(queries: int, count: int, seed: int) -> Places:
+def at_random(queries: int, count: int, seed: int | list[int]) -> Places:
     """Any `count` of them: what the order of a hash amounts to."""
     return np.random.default_rng(seed).permutation(queries)[:count]
 

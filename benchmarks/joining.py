@@ -11,7 +11,7 @@ does), growth (up to --simulated LLMs). `--out` gets table.md and results.json.
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,15 @@ def whole(world: World, llms: list[int], few: dict[int, Places] | None = None) -
 
 def by_row(known: Known, world: World, llm: int, places: Places, spread: Spread | None = None) -> Scorer:
     """`known` and one more LLM, from its labels on the training queries at `places`."""
-    labels_Q1 = np.full((len(known.queries_QD), 1), np.nan)
-    labels_Q1[places, 0] = world.labels["train"][places, llm]
-    return joined(known, (world.roster[llm],), labels_Q1, spread)
+    return by_their_rows(known, world, {llm: places}, spread)
+
+
+def by_their_rows(known: Known, world: World, asked: Mapping[int, Places], spread: Spread | None = None) -> Scorer:
+    """`known` and the LLMs of `asked`, each from its labels on the training queries at its places."""
+    labels_QN = np.full((len(known.queries_QD), len(asked)), np.nan)
+    for column, (llm, places) in enumerate(asked.items()):
+        labels_QN[places, column] = world.labels["train"][places, llm]
+    return joined(known, tuple(world.roster[llm] for llm in asked), labels_QN, spread)
 
 
 def scores(scorer: Scorer, queries_QD: Floats) -> Floats:
@@ -283,18 +289,21 @@ def series(world: World, seed: int) -> list[dict[str, Any]]:
     alone = scores(scorer, world.queries["test"])
     open_to = {llm: labelled(world, llm) for llm in newcomers}
     asked = {llm: places[cover(world.queries["train"][places], (), FEW)] for llm, places in open_to.items()}
+    drawn = [
+        {llm: places[choosing.at_random(len(places), FEW, 97 * llm + draw)] for llm, places in open_to.items()} for draw in range(DRAWS)
+    ]
     rows = []
     for count in track(range(len(newcomers) + 1), description="joining in a row"):
         llms = base + newcomers[:count]
-        labels_QN = np.full((len(known.queries_QD), count), np.nan)
-        for place, llm in enumerate(newcomers[:count]):
-            labels_QN[asked[llm], place] = world.labels["train"][asked[llm], llm]
-        by_rows = joined(known, tuple(world.roster[llm] for llm in newcomers[:count]), labels_QN) if count else scorer
+        by_rows = by_their_rows(known, world, {llm: asked[llm] for llm in newcomers[:count]})
         few, _ = whole(world, llms, {llm: asked[llm] for llm in newcomers[:count]})
         everything, cpu_s = whole(world, llms)
         test_QL = world.labels["test"][:, llms]
         scored = {"rows": by_rows, "whole, same labels": few, "whole, all labels": everything}
         quality = {name: metrics.quality(scores(each, world.queries["test"]), test_QL) for name, each in scored.items()}
+        lucky = [by_their_rows(known, world, {llm: draw[llm] for llm in newcomers[:count]}) for draw in drawn]
+        random_DQ = [metrics.quality(scores(each, world.queries["test"]), test_QL) for each in lucky]
+        quality["rows, random queries"] = np.mean(random_DQ, axis=0)
         best = int(np.nanmean(world.labels["train"][:, llms], axis=0).argmax())
         rows.append(
             {

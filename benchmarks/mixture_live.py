@@ -201,7 +201,7 @@ def _difference(one_Q: Any, other_Q: Any) -> metrics.Interval:
     return metrics.difference(one_Q[both_Q], other_Q[both_Q], resamples=RESAMPLES)
 
 
-def report(bench: Bench, calls: BoughtCalls, speeds_: Mapping[str, Speed], home: Path, out: Path) -> None:
+def report(bench: Bench, calls: BoughtCalls, paces: Mapping[str, Speed], home: Path, out: Path) -> None:
     """Grades, prints and writes what every system answered; not the queries with an answer that the grader could not grade."""
     pairs = list(answers(bench, calls))
     if not pairs:
@@ -213,9 +213,9 @@ def report(bench: Bench, calls: BoughtCalls, speeds_: Mapping[str, Speed], home:
         f"`{machine.command(home)}`",
         f"LLMs: {', '.join(llm.id for llm in bench.llms)}. Layers: share of queries that ended after 1, 2 ... (ours asks one LLM a layer).",
         *(
-            f"{name}: {speed.start_s:.2f} s, {1e3 * speed.input_s:.1f} ms per input token, {1e3 * speed.output_s:.1f} ms per output token "
-            f"(fitted to {speed.calls} calls; median error of a call by the others {speed.error:.0%})."
-            for name, speed in speeds_.items()
+            f"{name}: {pace.start_s:.2f} s, {1e3 * pace.input_s:.1f} ms per input token, {1e3 * pace.output_s:.1f} ms per output token "
+            f"(fitted to {pace.calls} calls; median error of a call by the others {pace.error:.0%})."
+            for name, pace in paces.items()
         ),
         f"Left out since an answer could not be graded: {len(pairs) - len(kept)} queries.",
     ]
@@ -277,10 +277,9 @@ def run(given: argparse.Namespace) -> None:
     """As the arguments say. Raises RouteMoAError, alone or in a group."""
     bench = read(given.home, given.in_domain, given.out_of_domain)
     weights = {llm.id: llm.endpoint.served_name for llm in bench.llms if llm.endpoint}
-    by_weights = speeds(given.paces, weights) if given.paces else {}
-    paces = {llm: by_weights[name] for llm, name in weights.items() if by_weights}
+    paces = speeds(given.paces, weights) if given.paces else {}
     if given.offline:
-        report(bench, BoughtCalls(given.calls, paces=paces), by_weights, given.home, given.out)
+        report(bench, BoughtCalls(given.calls, paces=paces), paces, given.home, given.out)
         return
     share, shares = map(int, (given.buy or "1/1").split("/"))
     with ExitStack() as stack:
@@ -288,7 +287,7 @@ def run(given: argparse.Namespace) -> None:
         calls = stack.enter_context(buying(given.calls, f"{share}-of-{shares}", cold=given.cold, paces=paces))
         running = replace(bench, llms=llms)
         if not given.buy:
-            report(running, calls, by_weights, given.home, given.out)
+            report(running, calls, paces, given.home, given.out)
             return
         for _ in answers(replace(running, asked=bench.asked[share - 1 :: shares]), calls):
             pass

@@ -126,7 +126,7 @@ def test_seconds_are_those_of_the_tokens_in_cold_calls(tmp_path: Path) -> None:
     assert list(found) == ["tiny"]
     assert (found["tiny"].start_s, found["tiny"].input_s, found["tiny"].output_s) == pytest.approx((0.5, 0.01, 0.1))
     assert (found["tiny"].error, found["tiny"].calls) == pytest.approx((0.0, 5), abs=1e-6)
-    paces = {"a": found["tiny"]}
+    paces = {"a": found["tiny"]}  # the weights that this endpoint serves
     with Journal(tmp_path / "warm" / "one.jsonl") as journal:
         busy = BoughtCalls(tmp_path / "warm", journal, Endpoints(Reply("a", "42", "stop", 100, 10, 0.0, 99.0, None)), paces=paces)
         reply = drive(busy.ask(Call(llm("a"), QUESTION)))
