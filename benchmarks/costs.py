@@ -22,6 +22,7 @@ BUDGETS = 25  # USD a query, evenly spaced in log cost from the cheapest LLM's e
 TYPICAL_OUTPUT = 200  # tokens of an answer of an LLM without any known cost
 MARGIN = 0.005  # of held-out quality given up to match best single: half of what the bar allows
 BAR_QUALITY, BAR_COST = -0.01, 0.5  # of the LLM that dominates: its quality within a point, at half its cost
+BAR = f"bar (≥ {BAR_QUALITY:+g}, ≤ {BAR_COST:.0%})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,17 @@ class Cost:
 
     @property
     def bar(self) -> str:
-        """Whether best single's quality was kept at half its cost: by the means, or even by the ends of both intervals."""
-        if self.matched_difference is None or self.matched_share is None:
-            return "missed"
-        if self.matched_difference.low >= BAR_QUALITY and self.matched_share.high <= BAR_COST:
-            return "met beyond doubt"
-        return "met" if self.matched_difference.mean >= BAR_QUALITY and self.matched_share.mean <= BAR_COST else "missed"
+        """Whether best single's quality was kept at half its cost."""
+        return verdict(self.matched_difference, self.matched_share)
+
+
+def verdict(difference: Interval | None, share: Interval | None) -> str:
+    """Whether the bar is met: by the means, or even by the ends of both intervals."""
+    if difference is None or share is None:
+        return "missed"
+    if difference.low >= BAR_QUALITY and share.high <= BAR_COST:
+        return "met beyond doubt"
+    return "met" if difference.mean >= BAR_QUALITY and share.mean <= BAR_COST else "missed"
 
 
 def priced(parts: dict[str, Dataset]) -> Priced | None:
@@ -188,7 +194,7 @@ def table(found: Mapping[str, Cost]) -> str:
         "USD / 1,000",
         "matched − best single",
         "share of its cost",
-        f"bar (≥ {BAR_QUALITY:+g}, ≤ {BAR_COST:.0%})",
+        BAR,
         "area",
     )
     lines = [f"| system | {' | '.join(columns)} | ours − this area |", "|---" * (len(columns) + 2) + "|"]

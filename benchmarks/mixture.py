@@ -12,7 +12,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from benchmarks.compositions import OURS, ROUTED, RUN_ON, SINGLE, mean_usd, ours
 from benchmarks.figures import as_json
 from benchmarks.judging import RESAMPLES, Row, aggregated, judged, stopping
 from benchmarks.replay import Question, calls, cost, quality, replay
-from benchmarks.said import read
+from benchmarks.said import Conversations, read
 from mixture.agreement import said as says
 from mixture.llm import LLM
 from mixture.posterior import Evidence, Heard, Posterior, Published
@@ -123,21 +123,33 @@ def table(rows: Mapping[str, Row], oracle_Q: Floats, *, priced: bool) -> str:
     return "\n".join(lines)
 
 
-def arguments() -> argparse.Namespace:
-    """What was typed."""
-    parser = recorded.arguments(__doc__ or "")
+def arguments(description: str) -> argparse.ArgumentParser:
+    """A parser that knows what names recorded answers."""
+    parser = recorded.arguments(description)
     parser.add_argument("--complete", action="store_true", help="only LLMs with an outcome for every query")
     parser.add_argument("--without", default="", help="comma-separated LLMs to leave out")
     parser.add_argument("--text", default="response", help="column of outcomes.parquet with the answers' texts; pred: bare final answers")
     parser.add_argument("--prices", type=Path, help="YAML of prices by LLM, such as benchmarks/prices.yaml")
-    parser.add_argument("--calls", type=float, default=3.0, help="LLMs that ours may ask a query, on average over validation queries")
-    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture"))
-    return parser.parse_args()
+    return parser
 
 
-def main() -> None:
-    """Fits, chooses, replays, prints and writes."""
-    given = arguments()
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Recorded answers with the scorer's priors [Q, L] of each, the LLMs' mean training labels, and the posterior fitted to training."""
+
+    answered: Conversations
+    priors_QL: Floats
+    means_L: Floats
+    evidence: Evidence
+
+    def part(self, *names: str) -> tuple[list[Question], Floats]:
+        """The questions of these splits and their priors."""
+        taken_Q = np.isin(self.answered.data.splits_Q, names)
+        return [question for question, take in zip(self.answered.questions, taken_Q, strict=True) if take], self.priors_QL[taken_Q]
+
+
+def fitted(given: argparse.Namespace) -> Fitted:
+    """What the command line names, read, scored and fitted; an unusable folder ends the program with a sentence."""
     wanted = outcomes.Recorded(
         given.folder,
         tuple(name for name in given.llms.split(",") if name),
@@ -152,21 +164,27 @@ def main() -> None:
         answered = read(wanted, given.text)
     except RouteMoAError as exc:
         sys.exit(str(exc))
-    data, llms = answered.data, answered.llms
+    data = answered.data
     settings = params.load().train
     queries_QD = embeddings.trained_on(train.load_encoder(settings), data.queries["text"].tolist())
     priors_QL = scored(data, queries_QD, train.plan_of(settings))
+    unfitted = Fitted(answered, priors_QL, np.nanmean(data.take("train").labels_QL, axis=0), Evidence())
+    return replace(unfitted, evidence=fit(partly(episodes(*unfitted.part("train"), answered.llms))))
 
-    def part(*names: str) -> tuple[list[Question], Floats]:
-        taken_Q = np.isin(data.splits_Q, names)
-        return [question for question, take in zip(answered.questions, taken_Q, strict=True) if take], priors_QL[taken_Q]
 
-    evidence = fit(partly(episodes(*part("train"), llms)))
-    usd = choose_price(*part("calibration", "validation"), llms, evidence, given.calls)
-    asked, asked_QL = part("test")
-    means_L = np.nanmean(data.take("train").labels_QL, axis=0)
+def main() -> None:
+    """Fits, chooses, replays, prints and writes."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--calls", type=float, default=3.0, help="LLMs that ours may ask a query, on average over validation queries")
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture"))
+    given = parser.parse_args()
+    known = fitted(given)
+    answered, evidence = known.answered, known.evidence
+    data, llms = answered.data, answered.llms
+    usd = choose_price(*known.part("calibration", "validation"), llms, evidence, given.calls)
+    asked, asked_QL = known.part("test")
     rows = {}
-    for system in systems(asked_QL, means_L, llms, evidence, usd):
+    for system in systems(asked_QL, known.means_L, llms, evidence, usd):
         made = replay(asked, system.priors_QL, llms, system.options)
         rows[system.name] = Row(quality(asked, made), calls(made), cost(made), made)
     oracle_Q = np.array([max(question.labels.values()) for question in asked])

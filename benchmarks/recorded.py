@@ -50,9 +50,14 @@ def arguments(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def read(given: argparse.Namespace, llms: tuple[str, ...] | None = None) -> Outcomes:
-    """What the arguments name, embedded by the encoder of params.yaml (cached); `llms` instead of the named ones where given."""
+def outcomes_of(given: argparse.Namespace, llms: tuple[str, ...] | None = None) -> Dataset:
+    """What the arguments name; `llms` instead of the named ones where given."""
     named = tuple(name for name in given.llms.split(",") if name) if llms is None else llms
-    data = outcomes.read(outcomes.Recorded(given.folder, named, given.group, given.keep, given.most))
+    return outcomes.read(outcomes.Recorded(given.folder, named, given.group, given.keep, given.most))
+
+
+def read(given: argparse.Namespace, llms: tuple[str, ...] | None = None) -> Outcomes:
+    """The same, embedded by the encoder of params.yaml (cached)."""
+    data = outcomes_of(given, llms)
     encoder = train.load_encoder(params.load().train)
     return Outcomes(data, embeddings.trained_on(encoder, data.queries["text"].tolist()))

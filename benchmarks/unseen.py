@@ -2,14 +2,15 @@
 
 Each group is left out of training and then routed, with the fallback (`scorer.fallback`) and without it, from one and the same training;
 the row "test split" is the usual kind of query, from training on all groups. Beside the realised quality stand the mean of the highest
-score and the ECE: what a scorer says it does not know should look like it. `--except` adds the mean over groups without the labels of
+score (what is promised of the chosen LLM), the mean confidence (of each score, how far it leans: max(p, 1 - p), .5 where it knows nothing)
+and the ECE. `--except` adds the mean over groups without the labels of
 an LLM in a group, where those are known to be at fault. `--on` leaves nothing out and routes the queries of another folder instead, whose
 texts were not trained on; `--on-llms` are the names there of the LLMs of `--llms`, in their order. Splits as in benchmarks.outcomes;
 nothing is chosen here.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,7 +35,7 @@ WAYS = ("without fallback", "with fallback")
 @dataclass(frozen=True, slots=True)
 class Row:
     """One group: how many queries, the share of them beyond the fallback's edge, the best single LLM's quality, and per way the gain
-    over it, the mean highest score and the ECE.
+    over it, the mean highest score, the mean confidence over all LLMs and the ECE.
     """
 
     name: str
@@ -43,14 +44,14 @@ class Row:
     single: float
     gain: tuple[Interval, ...]
     highest: tuple[float, ...]
+    confidence: tuple[float, ...]
     ece: tuple[float, ...]
 
     def cells(self) -> str:
         """As a row of Markdown."""
-        figures = [(str(gain), f"{high:.3f}", f"{ece:.3f}") for gain, high, ece in zip(self.gain, self.highest, self.ece, strict=True)]
-        return (
-            f"| {self.name} | {self.queries} | {self.far:.0%} | {self.single:.3f} | {' | '.join(cell for way in figures for cell in way)} |"
-        )
+        numbers = zip(self.highest, self.confidence, self.ece, strict=True)
+        ways = [f"{gain} | {_three(of_way)}" for gain, of_way in zip(self.gain, numbers, strict=True)]
+        return f"| {self.name} | {self.queries} | {self.far:.0%} | {self.single:.3f} | {' | '.join(ways)} |"
 
 
 def routed(known: Outcomes, asked: Outcomes, plan: Plan) -> tuple[NDArray[np.bool_], tuple[Floats, ...], Floats]:
@@ -78,16 +79,22 @@ def row(name: str, far_Q: NDArray[np.bool_], scores: tuple[Floats, ...], single_
         single=metrics.mean(single_Q),
         gain=tuple(metrics.difference(metrics.quality(each, labels_QL), single_Q, resamples=RESAMPLES) for each in scores),
         highest=tuple(float(each.max(axis=1).mean()) for each in scores),
+        confidence=tuple(float(np.maximum(each, 1 - each).mean()) for each in scores),
         ece=tuple(calibration.ece(each, labels_QL) for each in scores),
     )
 
 
 def mean_row(name: str, rows: list[Row]) -> str:
     """The mean over groups, without intervals."""
-    highest, ece = (np.mean([getattr(each, field) for each in rows], axis=0) for field in ("highest", "ece"))
+    numbers = [np.mean([getattr(each, field) for each in rows], axis=0) for field in ("highest", "confidence", "ece")]
     gains = np.mean([[gain.mean for gain in each.gain] for each in rows], axis=0)
-    cells = [f"{value:.3f}" for way in zip(gains, highest, ece, strict=True) for value in way]
-    return f"| {name} | {sum(each.queries for each in rows)} | | {np.mean([each.single for each in rows]):.3f} | {' | '.join(cells)} |"
+    ways = [_three(of_way) for of_way in zip(gains, *numbers, strict=True)]
+    return f"| {name} | {sum(each.queries for each in rows)} | | {np.mean([each.single for each in rows]):.3f} | {' | '.join(ways)} |"
+
+
+def _three(values: Iterable[float]) -> str:
+    """Cells of three decimals."""
+    return " | ".join(f"{value:.3f}" for value in values)
 
 
 def one_left_out(known: Outcomes, plan: Plan, fault: str | None) -> Iterator[str]:
@@ -135,12 +142,12 @@ def main() -> None:
     given = parser.parse_args()
     known = recorded.read(given)
     plan = replace(train.plan_of(params.load().train), fallback=True)
-    ways = " | ".join(f"gain {way} | highest score | ECE" for way in WAYS)
+    ways = " | ".join(f"gain {way} | highest score | confidence | ECE" for way in WAYS)
     lines = [
         f"`{machine.command(*filter(None, (given.folder, given.on)))}`",
         "",
         f"| left out | queries | far | best single | {ways} |",
-        "|---" * 10 + "|",
+        "|---" * 12 + "|",
     ]
     test = known.take("test")
     lines.append(row("test split", *routed(known, test, plan), test.labels_QL).cells())

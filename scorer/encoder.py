@@ -67,11 +67,12 @@ class Encoder(nn.Module):
     @torch.inference_mode()
     def embed_in_batches(self, texts: Sequence[str], *, batch_size: int = 32) -> Iterator[tuple[list[int], Floats]]:
         """Places in `texts` and their vectors, batch by batch, alike lengths together (padding is paid for)."""
+        device = next(self.parameters()).device
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
             chosen = [texts[place] for place in places]
-            vectors_BD = self(*self.batch(chosen)).numpy().astype(np.float32)
+            vectors_BD = self(*(tensor.to(device) for tensor in self.batch(chosen))).cpu().numpy().astype(np.float32)
             yield places, looks.beside(vectors_BD, chosen) if self.looks else vectors_BD
 
     @property

@@ -6,7 +6,8 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,14 @@ from scorer.interface import Floats
 from scorer.weights import Calibration, Weights
 
 if TYPE_CHECKING:
+    import onnx
+
     from scorer.encoder import Encoder
 
 OPSET = 18
-EXPORT_VERSION = 1  # raise it when the graphs written here change
+BLOCK = 128  # inputs of a narrowing matrix that share a scale
+INT8_ARITHMETIC = 4  # onnxruntime's accuracy_level: activations in int8 too, one scale per block of each row
+EXPORT_VERSION = 2  # raise it when the graphs written here change
 
 
 def identity() -> str:
@@ -159,20 +164,50 @@ def _export_graph(encoder: "Encoder", path: Path) -> None:
 
 
 def _quantise(source: Path, target: Path) -> None:
-    """Dynamic int8: weights per channel; activations are measured at run time."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+    """Eight bits: the first half of the matrices that narrow (the second of a feed-forward block) by blocks, all others by dynamic int8.
 
+    What enters a narrowing matrix has outliers, and one scale for all of it drowns the rest; a scale per block of each row halves the
+    embedding's error for a tenth more time, and the later half of them adds little to either. Dynamic int8: weights per channel;
+    activations are measured at run time.
+    """
+    import onnx
+
+    with tempfile.TemporaryDirectory() as temporary, root_logger_left_alone():
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+
+        inferred, blocked = Path(temporary) / "inferred.onnx", Path(temporary) / "blocked.onnx"
+        quant_pre_process(str(source), str(inferred), skip_symbolic_shape=True)
+        graph = onnx.load(str(inferred))
+        by_block = MatMulNBitsQuantizer(
+            graph, bits=8, block_size=BLOCK, is_symmetric=True, accuracy_level=INT8_ARITHMETIC, nodes_to_exclude=_not_by_block(graph)
+        )
+        by_block.process()
+        by_block.model.save_model_to_file(str(blocked), False)
+        quantize_dynamic(str(blocked), str(target), weight_type=QuantType.QInt8, per_channel=True)
+
+
+@contextmanager
+def root_logger_left_alone() -> Iterator[None]:
+    """The quantisers of onnxruntime set the root logger up when they are imported, and warn on it about a step we do take."""
     root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # onnxruntime warns on the root logger about a step we do take
+    level, handlers = root.level, root.handlers[:]
+    root.handlers = [logging.NullHandler()]  # with a handler there, logging.basicConfig does nothing
     try:
-        with tempfile.TemporaryDirectory() as temporary:
-            inferred = Path(temporary) / "inferred.onnx"
-            quant_pre_process(str(source), str(inferred), skip_symbolic_shape=True)
-            quantize_dynamic(str(inferred), str(target), weight_type=QuantType.QInt8, per_channel=True)
+        yield
     finally:
+        root.handlers = handlers
         root.setLevel(level)
+
+
+def _not_by_block(graph: "onnx.ModelProto") -> list[str]:
+    """The matrix products without a constant matrix, with one that does not narrow, and the later half of those that do."""
+    shapes = {matrix.name: tuple(matrix.dims) for matrix in graph.graph.initializer}
+    products = [(node.name, shapes.get(node.input[1], ())) for node in graph.graph.node if node.op_type == "MatMul"]
+    narrowing = [name for name, shape in products if len(shape) == 2 and shape[0] > shape[1]]
+    by_block = narrowing[: (len(narrowing) + 1) // 2]
+    return [name for name, _ in products if name not in by_block]
 
 
 def _check_agreement(encoder: "Encoder", folder: Path) -> None:

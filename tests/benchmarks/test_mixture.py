@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import mixture_simulation, outcomes, said
-from benchmarks.compositions import BARE, OURS, RUN_ON, SINGLE, systems
+from benchmarks import mixture_simulation, outcomes, said, thrift
+from benchmarks.compositions import BARE, OURS, ROUTED, RUN_ON, SINGLE, systems
 from benchmarks.judging import Row, aggregated, judged, stopping
 from benchmarks.mixture import episodes
 from benchmarks.replay import Question, Said, calls, cost, quality, replay
@@ -95,3 +95,27 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     """With what is there, and what to type."""
     with pytest.raises(TableRefused, match=r"no column 'response'.*pred.*--text"):
         said.read(outcomes.Recorded(recorded(tmp_path, pred=["1", "2"])), "response")
+
+
+def test_thrift_finds_the_cheapest_that_is_good_enough() -> None:
+    """A dear LLM that is always right and a cheap one right on half of the queries, where the scorer knows it: half of its cost saved."""
+    llms = [LLM("dear", "dear", Price(0.0, 10.0), context_window=10**6), LLM("cheap", "cheap", Price(0.0, 0.1), context_window=10**6)]
+    questions = [
+        Question(
+            "What is it?",
+            {"dear": Said("Answer: 1", 200, 0.002), "cheap": Said(f"Answer: {1 + query % 2}", 200, 0.00002)},
+            {"dear": 1.0, "cheap": float(query % 2 == 0)},
+        )
+        for query in range(40)
+    ]
+    priors_QL = np.array([[0.95, 0.05 if query % 2 else 0.94] for query in range(40)])
+    part = thrift.Part(questions, priors_QL)
+    found = thrift.matched(part, part, np.array([1.0, 0.5]), llms, Evidence())
+    routed = found[ROUTED]
+    assert routed is not None
+    assert routed.difference.mean == 0
+    assert routed.share.mean == pytest.approx(0.505)
+    assert (routed.calls, ROUTED in thrift.table(found)) == (1.0, True)
+    blind = thrift.Part(questions, 1 - priors_QL)  # a scorer that is always wrong is good enough at no worth
+    assert thrift.matched(blind, part, np.array([1.0, 0.5]), llms, Evidence())[ROUTED] is None
+    assert f"| {ROUTED} | | | | | missed |" in thrift.table({ROUTED: None})

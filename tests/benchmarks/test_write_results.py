@@ -31,3 +31,15 @@ def test_a_set_that_was_not_measured_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableRefused, match=r"a-set/table.md: not there.*--out"):
         write_results.write(document, tmp_path / "built")
     assert document.read_text() == DOCUMENT
+
+
+def test_only_the_named_blocks_are_rewritten(tmp_path: Path) -> None:
+    """What was not measured again stays as it stands; a name that is no block is refused with those that are."""
+    (tmp_path / "built" / "b-set").mkdir(parents=True)
+    (tmp_path / "built" / "b-set" / "table.md").write_text("new\n")
+    document = tmp_path / "scorer.md"
+    document.write_text(DOCUMENT + DOCUMENT.replace("a-set", "b-set"))
+    assert write_results.write(document, tmp_path / "built", ["b-set"]) == ["b-set"]
+    assert document.read_text() == DOCUMENT + DOCUMENT.replace("a-set", "b-set").replace("old", "new")
+    with pytest.raises(TableRefused, match=r"no block called c-set.*a-set, b-set"):
+        write_results.write(document, tmp_path / "built", ["c-set"])

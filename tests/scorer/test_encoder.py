@@ -1,9 +1,11 @@
 """Encoders by transformers: pooling, truncation, DeBERTa, and the way to ONNX."""
 
+import logging
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from tokenizers import Tokenizer
@@ -66,6 +68,26 @@ def test_deberta_survives_onnx(deberta: encoder.Encoder, tmp_path: Path) -> None
         found = OnnxEncoder((tmp_path / artifact.ENCODERS[precision]).read_bytes(), tokenizer, max_tokens=32).embed(TEXTS)
         np.testing.assert_allclose(found, expected, atol=atol)
         assert ((found * expected).sum(axis=1) > 0.95).all()
+
+
+def test_the_first_narrowing_matrices_are_quantised_by_block(sound: Path) -> None:
+    """Of two layers' second feed-forward matrices the first, and it alone; the rest is dynamic int8, nothing stays fp32 but attention."""
+    graph = onnx.load(str(sound / artifact.ENCODERS["int8"])).graph
+    kinds = [node.op_type for node in graph.node]
+    assert kinds.count("MatMulNBits") == 1
+    assert kinds.count("MatMulInteger") == 2 * 6 - 1
+    constant = {matrix.name for matrix in graph.initializer}
+    assert not [node.name for node in graph.node if node.op_type == "MatMul" and node.input[1] in constant]
+
+
+def test_exporting_leaves_the_root_logger_alone() -> None:
+    """The quantisers of onnxruntime call logging.basicConfig when they are imported: a program that exports would print their messages."""
+    root = logging.getLogger()
+    before = (root.level, root.handlers[:])
+    with export.root_logger_left_alone():
+        logging.basicConfig(level=logging.DEBUG)
+        root.setLevel(logging.DEBUG)
+    assert (root.level, root.handlers) == before
 
 
 def test_the_end_of_a_text_is_read(tiny: ModuleType) -> None:

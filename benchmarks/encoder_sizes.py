@@ -1,0 +1,85 @@
+"""What an encoder's size costs on a CPU: `python -m benchmarks.encoder_sizes`.
+
+The encoder of params.yaml and one of mDeBERTa-v3-base's shape, RouteMoA's own, drawn at random: weights change no time, and a vocabulary
+is looked up in. Both are exported as the product exports, and asked texts of so many tokens, one after the other. CPU time of one thread
+counts; wall time with two threads is told. `--out` gets table.md and results.json.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import machine, precision
+from pipelines import params, train
+from scorer import artifact, export
+from scorer.encoder import Encoder
+from scorer.runtime import OnnxEncoder
+
+TOKENS = (64, 128)
+BARS = {"BertModel": (64, 9.0), "DebertaV2Model": (128, 85.0)}  # tokens, milliseconds of the int8 graph
+
+
+def of_mdeberta_size(like: Encoder) -> Encoder:
+    """A random encoder of mDeBERTa-v3-base's shape, with the tokenizer of `like`."""
+    from transformers import DebertaV2Config, DebertaV2Model
+
+    config = DebertaV2Config(
+        vocab_size=like.tokenizer.get_vocab_size(),
+        hidden_size=768,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        intermediate_size=3072,
+        max_position_embeddings=512,
+        relative_attention=True,
+        position_buckets=256,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        pos_att_type=["p2c", "c2p"],
+        position_biased_input=False,
+        type_vocab_size=0,
+    )
+    return Encoder(DebertaV2Model(config), like.tokenizer, max_tokens=max(TOKENS), pooling="first")
+
+
+def rows(encoder: Encoder) -> list[str]:
+    """One row a precision and length."""
+    kind = type(encoder.backbone).__name__
+    inside = sum(weight.numel() for name, weight in encoder.backbone.named_parameters() if "word_embeddings" not in name) / 1e6
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        export.export_encoder(encoder, Path(folder))
+        tokenizer = (Path(folder) / artifact.TOKENIZER).read_bytes()
+        for name, file in sorted(artifact.ENCODERS.items(), reverse=True):
+            graph = (Path(folder) / file).read_bytes()
+            one, two = (OnnxEncoder(graph, tokenizer, max_tokens=encoder.max_tokens, threads=threads) for threads in (1, 2))
+            for tokens in TOKENS:
+                spent, waited = precision.encoder_ms(one, tokens), precision.encoder_ms(two, tokens, clock=time.perf_counter)
+                bar = BARS[kind][1] if (name, tokens) == ("int8", BARS[kind][0]) else None
+                verdict = "" if bar is None else f"≤ {bar:g}: {'met' if spent <= bar else 'missed'}"
+                found.append(f"| {kind} | {inside:.0f} | {name} | {tokens} | {spent:.1f} | {waited:.1f} | {verdict} |")
+    return found
+
+
+def main() -> None:
+    """Exports both, asks, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/encoder-sizes"))
+    given = parser.parse_args()
+    usual = train.load_encoder(params.load().train)
+    columns = ("encoder", "million weights in layers", "graph", "tokens", "CPU ms, one thread", "wall ms, two threads", "bar")
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for encoder in (usual, of_mdeberta_size(usual)):
+        lines += rows(encoder)
+    facts = machine.facts()
+    shown = [
+        f"`{machine.command()}`",
+        "\n".join(lines),
+        f"{facts['processor']}, {facts['cores']} cores, load {facts['load_1_min']}; medians.",
+    ]
+    machine.write(given.out, shown, {}, ["onnxruntime", "transformers"])
+    print("\n\n".join(shown))
+
+
+if __name__ == "__main__":
+    main()

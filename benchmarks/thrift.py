@@ -1,0 +1,109 @@
+"""Best single's quality for less, by recorded answers: `python -m benchmarks.thrift FOLDER --prices FILE [--text pred]`.
+
+One routed LLM and the mixture, replayed as in `benchmarks.mixture`, at many worths of a dollar; of those that are good enough the one that
+costs least. Good enough is said by held-out queries: at most half a point below always asking the LLM that is best on training queries.
+Test queries are replayed at that one worth. The bar is that of `benchmarks.costs`: quality within a point, at half the cost.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import machine
+from benchmarks.compositions import OURS, ROUTED, SINGLE, mean_usd, systems
+from benchmarks.costs import BAR, MARGIN, RESAMPLES, ratio, verdict
+from benchmarks.figures import as_json
+from benchmarks.mixture import arguments, fitted
+from benchmarks.replay import Question, calls, cost, quality, replay
+from mixture.llm import LLM
+from mixture.options import Weights
+from mixture.posterior import Evidence
+from scorer import metrics
+from scorer.metrics import Interval
+
+Floats = NDArray[np.float64]
+WORTHS = tuple(np.geomspace(0.002, 0.5, 17).tolist())  # of a call of mean cost, in right answers
+COMPARED = (ROUTED, "ours without the prior", OURS)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Questions and the scorer's priors of their answers [Q, L]."""
+
+    questions: Sequence[Question]
+    priors_QL: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """One system at the worth that was chosen (of a call of mean cost, in right answers): quality over best single, share of its cost."""
+
+    worth: float
+    difference: Interval
+    share: Interval
+    calls: float
+
+
+def matched(held: Part, test: Part, means_L: Floats, llms: Sequence[LLM], evidence: Evidence) -> dict[str, Matched | None]:
+    """By system; None where it is good enough at no worth. means_L: of the training labels."""
+
+    def outcome(part: Part, name: str, worth: float) -> tuple[Floats, Floats, Floats]:
+        usd = worth / mean_usd(llms)
+        row = next(each for each in systems(part.priors_QL, means_L, llms, evidence, usd) if each.name == name)
+        made = replay(part.questions, row.priors_QL, llms, replace(row.options, weights=Weights(usd=usd, second=0)))
+        return quality(part.questions, made), cost(made), calls(made)
+
+    least = outcome(held, SINGLE, 0.0)[0].mean() - MARGIN
+    single_Q, single_cost_Q, _ = outcome(test, SINGLE, 0.0)
+    found: dict[str, Matched | None] = {}
+    for name in COMPARED:
+        tried = [(worth, *outcome(held, name, worth)) for worth in WORTHS]
+        good = [(float(cost_Q.mean()), worth) for worth, quality_Q, cost_Q, _ in tried if quality_Q.mean() >= least]
+        if not good:
+            found[name] = None
+            continue
+        worth = min(good)[1]
+        quality_Q, cost_Q, calls_Q = outcome(test, name, worth)
+        difference = metrics.difference(quality_Q, single_Q, resamples=RESAMPLES)
+        found[name] = Matched(worth, difference, ratio(cost_Q, single_cost_Q), float(calls_Q.mean()))
+    return found
+
+
+def table(found: dict[str, Matched | None]) -> str:
+    """One row a system, as Markdown."""
+    lines = [
+        f"| at best single's quality | a call is worth | quality − best single | share of its cost | calls | {BAR} |",
+        "|---" * 6 + "|",
+    ]
+    for name, row in found.items():
+        if row is None:
+            lines.append(f"| {name} | | | | | missed |")
+            continue
+        bar = verdict(row.difference, row.share)
+        lines.append(f"| {name} | {row.worth:.3f} | {row.difference} | {row.share} | {row.calls:.2f} | {bar} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Fits, chooses, replays, prints and writes."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/thrift"))
+    given = parser.parse_args()
+    known = fitted(given)
+    if not known.answered.priced:
+        sys.exit("No answer's cost is known: name a price file (--prices).")
+    llms = known.answered.llms
+    held, test = Part(*known.part("calibration", "validation")), Part(*known.part("test"))
+    found = matched(held, test, known.means_L, llms, known.evidence)
+    sizes = f"{len(llms)} LLMs, {len(held.questions)} held-out and {len(test.questions)} test queries."
+    shown = [f"`{machine.command(given.folder)}`", sizes, table(found)]
+    machine.write(given.out, shown, as_json({name: asdict(row) if row else None for name, row in found.items()}), ["numpy", "scikit-learn"])
+    print("\n\n".join(shown))
+
+
+if __name__ == "__main__":
+    main()
