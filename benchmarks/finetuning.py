@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from benchmarks import figures, machine, outcomes, recorded, systems
 from pipelines import params, train
@@ -71,51 +72,63 @@ def frozen(parts: dict[str, Dataset], vectors: dict[str, Floats], plan: Plan) ->
     return Scorer(made.weights, vectors, made.history[made.best_epoch].validation, made.best_epoch)
 
 
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Training queries as texts, with all that a batch's loss needs beside the encoder."""
+
+    texts: list[str]
+    looks_QF: Tensor
+    labels_QL: Tensor
+    groups_Q: Tensor
+
+    @classmethod
+    def of(cls, part: Dataset, queries_QD: Floats, dims: int, start: Weights) -> "Material":
+        """queries_QD: by the encoder as it was, their looks after the first `dims`; `start` says their groups."""
+        texts, labels_QL = part.queries["text"].tolist(), torch.tensor(part.labels_QL, dtype=torch.float32)
+        return cls(texts, torch.tensor(queries_QD[:, dims:]), labels_QL, torch.tensor(training.group_of(start, queries_QD)))
+
+    def loss(self, encoder: Encoder, head: Head, batch_B: Tensor, plan: Plan, dice: torch.Generator) -> Tensor:
+        """The product's loss of one batch, through the encoder; the head stays on the CPU, it is small."""
+        tokens = (tensor.to(_device()) for tensor in encoder.batch([self.texts[place] for place in batch_B.tolist()]))
+        queries_BD = torch.cat([encoder(*tokens).cpu(), self.looks_QF[batch_B]], dim=1)
+        return training.batch_loss(head, queries_BD, self.labels_QL[batch_B], self.groups_Q[batch_B], plan=plan, dice=dice)
+
+
 def tuned(encoder: Encoder, parts: dict[str, Dataset], vectors: dict[str, Floats], plan: Plan, way: Way) -> Scorer:
     """A head from the product's start and a copy of `encoder` with its last layers free, trained together; the best epoch of both.
 
     vectors: by the encoder as it is, of which the start is made.
     """
-    began, device = time.perf_counter(), _device()
-    torch.manual_seed(plan.seed)
+    began = time.perf_counter()
+    torch.manual_seed(plan.seed)  # dropout
     dice = torch.Generator().manual_seed(plan.seed)
-    labels_QL = torch.tensor(parts["train"].labels_QL, dtype=torch.float32)
     head = Head(starting_weights(parts["train"].roster, vectors["train"], parts["train"].labels_QL, plan.shrinkage, plan.seed))
-    groups_Q = torch.tensor(training.group_of(head.start, vectors["train"]))
-    encoder = copy.deepcopy(encoder).to(device)
+    material = Material.of(parts["train"], vectors["train"], encoder.dims, head.start)
+    encoder = copy.deepcopy(encoder).to(_device())
     moving = free(encoder, way.layers)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": list(head.parameters()), "lr": plan.learning_rate, "weight_decay": plan.weight_decay},
-            {"params": moving, "lr": way.rate, "weight_decay": ENCODER_DECAY},
-        ]
-    )
-    texts = parts["train"].queries["text"].tolist()
-    looks_QF = torch.tensor(vectors["train"][:, encoder.dims :])
+    of_head = {"params": list(head.parameters()), "lr": plan.learning_rate, "weight_decay": plan.weight_decay}
+    optimizer = torch.optim.AdamW([of_head, {"params": moving, "lr": way.rate, "weight_decay": ENCODER_DECAY}])
     best, step = (float("inf"), 0, head.weights(), copy.deepcopy(encoder.state_dict())), 0
     for epoch in range(way.epochs + 1):
         if epoch:
             encoder.train()
-            for batch_B in torch.split(torch.randperm(len(texts), generator=dice), plan.batch_size):
+            for batch_B in torch.split(torch.randperm(len(material.texts), generator=dice), plan.batch_size):
                 step += 1
                 optimizer.param_groups[1]["lr"] = way.rate * min(1.0, step / WARM_UP)
-                ids, mask = encoder.batch([texts[place] for place in batch_B.tolist()])
-                queries_BD = torch.cat([encoder(ids.to(device), mask.to(device)).cpu(), looks_QF[batch_B]], dim=1)
-                loss = training.batch_loss(head, queries_BD, labels_QL[batch_B], groups_Q[batch_B], plan=plan, dice=dice)
                 optimizer.zero_grad()
-                torch.autograd.backward(loss)
+                torch.autograd.backward(material.loss(encoder, head, batch_B, plan, dice))
                 torch.nn.utils.clip_grad_norm_(moving, 1.0)
                 optimizer.step()
             encoder.eval()
         reached = _cross_entropy(head, _vectors(encoder, parts["validation"]), parts["validation"])
         if reached < best[0]:
             best = (reached, epoch, head.weights(), copy.deepcopy(encoder.state_dict()))
-    encoder.load_state_dict(best[3])
+    validation, epoch, weights, state = best
+    encoder.load_state_dict(state)
     found = {name: _vectors(encoder, part) for name, part in parts.items()}
-    weights = best[2]
     if plan.fallback:
         weights = replace(weights, fallback=fallback.fit(weights, found["train"], found["validation"], plan.seed))
-    return Scorer(weights, found, best[0], best[1], time.perf_counter() - began)
+    return Scorer(weights, found, validation, epoch, time.perf_counter() - began)
 
 
 def _device() -> torch.device:
