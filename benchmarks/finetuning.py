@@ -136,9 +136,12 @@ def _device() -> torch.device:
 
 
 def free(encoder: Encoder, layers: int) -> Sequence[torch.nn.Parameter]:
-    """The parameters of the last layers; all others are frozen."""
+    """The parameters of the last layers; all others are frozen. Raises SystemExit where the encoder has not so many."""
+    every: Any = getattr(getattr(encoder.backbone, "encoder", None), "layer", [])
+    if not 1 <= layers <= len(every):
+        raise SystemExit(f"--layers {layers}: {type(encoder.backbone).__name__} has {len(every)} layers that can be freed.")
     encoder.requires_grad_(False)
-    chosen: Any = encoder.backbone.encoder.layer[-layers:]  # type: ignore[union-attr, index]
+    chosen = every[-layers:]
     chosen.requires_grad_(True)
     return list(chosen.parameters())
 
@@ -199,7 +202,7 @@ def main() -> None:
     parser = recorded.arguments(__doc__ or "")
     parser.add_argument("--encoder", help="a Hugging Face name or a local folder; that of params.yaml if not given")
     parser.add_argument("--rates", type=_numbers, default=RATES, help="comma-separated learning rates")
-    parser.add_argument("--layers", type=_numbers, default=LAYERS, help="comma-separated numbers of last layers")
+    parser.add_argument("--layers", type=_counts, default=LAYERS, help="comma-separated numbers of last layers")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/finetuning"))
@@ -215,7 +218,7 @@ def main() -> None:
     known = frozen(parts, vectors, plans[0])
     tried: dict[Way, Scorer] = {}
     for layers, rate in product(given.layers, given.rates):
-        way = Way(int(layers), rate, given.epochs)
+        way = Way(layers, rate, given.epochs)
         tried[way] = tuned(encoder, parts, vectors, plans[0], way)
         print(ways_table(known, {way: tried[way]}, parts["validation"])[-1], flush=True)
     chosen = min(tried, key=lambda way: tried[way].validation)
@@ -233,6 +236,10 @@ def main() -> None:
     ]
     machine.write(given.out, shown, results, ["torch", "transformers", "scikit-learn", "numpy"])
     print("\n\n".join(shown))
+
+
+def _counts(typed: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in typed.split(","))
 
 
 def _numbers(typed: str) -> tuple[float, ...]:

@@ -41,3 +41,6 @@ def test_the_free_parameters_are_those_of_the_last_layers() -> None:
     named = {name: weight.requires_grad for name, weight in encoder.named_parameters()}
     assert {name for name, moves in named.items() if moves} == {name for name in named if "encoder.layer.1." in name}
     assert free == {id(weight) for name, weight in encoder.named_parameters() if "encoder.layer.1." in name}
+    for wrong in (0, 3):
+        with pytest.raises(SystemExit, match=f"--layers {wrong}: BertModel has 2 layers"):
+            finetuning.free(encoder, wrong)
