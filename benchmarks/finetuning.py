@@ -3,10 +3,11 @@
 The encoder's last layers are trained together with the head, from the product's start and by the product's losses, in several ways (how
 many layers, which learning rate). Of each way the epoch of least validation cross-entropy counts, and the way of least validation
 cross-entropy is chosen; it alone is read on the test split, beside the frozen encoder and the mean of both scorers' logits, over seeds.
-A GPU is used where torch sees one; on two CPU cores ten ways take hours. `--out` gets table.md and results.json.
+A GPU is used where torch sees one; on two CPU cores eight ways take hours. `--out` gets table.md and results.json.
 """
 
 import copy
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from pipelines import params, train
 from pipelines.dataset import Dataset
 from scorer import calibration, fallback, metrics, training
 from scorer.encoder import Encoder
+from scorer.errors import RouteMoAError
 from scorer.head import Head
 from scorer.interface import Floats
 from scorer.losses import label_loss
@@ -185,7 +187,7 @@ def test_table(pairs: Sequence[tuple[Scorer, Scorer]], parts: dict[str, Dataset]
             eces.append(calibration.ece(scores_QL, test.labels_QL))
             briers.append(calibration.brier(scores_QL, test.labels_QL))
     mean = {name: np.mean(qualities, axis=0) for name, (qualities, _, _) in found.items()}
-    lines = ["| on the test split | quality | over frozen | over seeds | ECE | Brier |", "|---|---|---|---|---|---|"]
+    lines = ["| on the test split | quality | over frozen | over seeds | ECE, all LLMs together | Brier |", "|---|---|---|---|---|---|"]
     results = {}
     for name, (qualities, eces, briers) in found.items():
         reached = metrics.interval(mean[name], resamples=RESAMPLES)
@@ -210,8 +212,15 @@ def main() -> None:
     settings = params.load().train
     if given.encoder:
         settings = settings.model_copy(update={"encoder": given.encoder})
-    encoder = train.load_encoder(settings)
-    parts = systems.split(recorded.outcomes_of(given))
+    if min(given.seeds, given.epochs) < 1:
+        parser.error("--seeds and --epochs must be at least 1.")
+    try:
+        encoder = train.load_encoder(settings)
+        parts = systems.split(recorded.outcomes_of(given))
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
+    for layers in given.layers:
+        free(encoder, layers)
     encoder.to(_device())
     vectors = {name: _vectors(encoder, part) for name, part in parts.items()}
     plans = [replace(train.plan_of(settings), seed=seed) for seed in range(given.seeds)]
@@ -228,7 +237,7 @@ def main() -> None:
     sizes = ", ".join(f"{len(parts[name].queries)} {name}" for name in outcomes.SHARES)
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     shown = [
-        f"`{machine.command(given.folder)}`",
+        f"`{machine.command(given.folder, Path(given.encoder or ''))}`",
         f"{len(parts['train'].roster)} LLMs; queries: {sizes}; on {where}; {given.seeds} seeds on the test split.",
         "\n".join(ways_table(known, tried, parts["validation"])),
         f"Least validation cross-entropy: {chosen}.",

@@ -148,22 +148,26 @@ class Fitted:
         return [question for question, take in zip(self.answered.questions, taken_Q, strict=True) if take], self.priors_QL[taken_Q]
 
 
-def fitted(given: argparse.Namespace) -> Fitted:
-    """What the command line names, read, scored and fitted; an unusable folder ends the program with a sentence."""
-    wanted = outcomes.Recorded(
-        given.folder,
-        tuple(name for name in given.llms.split(",") if name),
-        given.group,
-        given.keep,
-        given.most,
-        complete=given.complete,
-        without=tuple(name for name in given.without.split(",") if name),
-        listed=prices.read(given.prices) if given.prices else None,
-    )
+def named(given: argparse.Namespace) -> Conversations:
+    """What the command line names, read; an unusable folder or price file ends the program with a sentence."""
     try:
-        answered = read(wanted, given.text)
+        wanted = outcomes.Recorded(
+            given.folder,
+            tuple(name for name in given.llms.split(",") if name),
+            given.group,
+            given.keep,
+            given.most,
+            complete=given.complete,
+            without=tuple(name for name in given.without.split(",") if name),
+            listed=prices.read(given.prices) if given.prices else None,
+        )
+        return read(wanted, given.text)
     except RouteMoAError as exc:
         sys.exit(str(exc))
+
+
+def fitted(answered: Conversations) -> Fitted:
+    """Scored by scorers that did not see the labels, and the posterior fitted to that."""
     data = answered.data
     settings = params.load().train
     queries_QD = embeddings.trained_on(train.load_encoder(settings), data.queries["text"].tolist())
@@ -178,9 +182,9 @@ def main() -> None:
     parser.add_argument("--calls", type=float, default=3.0, help="LLMs that ours may ask a query, on average over validation queries")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture"))
     given = parser.parse_args()
-    known = fitted(given)
-    answered, evidence = known.answered, known.evidence
-    data, llms = answered.data, answered.llms
+    answered = named(given)
+    known = fitted(answered)
+    data, llms, evidence = answered.data, answered.llms, known.evidence
     usd = choose_price(*known.part("calibration", "validation"), llms, evidence, given.calls)
     asked, asked_QL = known.part("test")
     rows = {}

@@ -17,7 +17,7 @@ from benchmarks import machine
 from benchmarks.compositions import OURS, ROUTED, SINGLE, mean_usd, systems
 from benchmarks.costs import BAR, MARGIN, RESAMPLES, ratio, verdict
 from benchmarks.figures import as_json
-from benchmarks.mixture import arguments, fitted
+from benchmarks.mixture import arguments, fitted, named
 from benchmarks.replay import Question, calls, cost, quality, replay
 from mixture.llm import LLM
 from mixture.options import Weights
@@ -93,10 +93,10 @@ def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/thrift"))
     given = parser.parse_args()
-    known = fitted(given)
-    if not known.answered.priced:
+    answered = named(given)
+    if not answered.priced:
         sys.exit("No answer's cost is known: name a price file (--prices).")
-    llms = known.answered.llms
+    known, llms = fitted(answered), answered.llms
     held, test = Part(*known.part("calibration", "validation")), Part(*known.part("test"))
     found = matched(held, test, known.means_L, llms, known.evidence)
     sizes = f"{len(llms)} LLMs, {len(held.questions)} held-out and {len(test.questions)} test queries."

@@ -164,19 +164,20 @@ def _export_graph(encoder: "Encoder", path: Path) -> None:
 
 
 def _quantise(source: Path, target: Path) -> None:
-    """Eight bits: the first half of the matrices that narrow (the second of a feed-forward block) by blocks, all others by dynamic int8.
+    """Eight bits: the first half of the matrices that narrow (such as the second of a feed-forward block) by blocks, the rest dynamic int8.
 
     What enters a narrowing matrix has outliers, and one scale for all of it drowns the rest; a scale per block of each row halves the
-    embedding's error for a tenth more time, and the later half of them adds little to either. Dynamic int8: weights per channel;
+    embedding's error for a tenth more time. The later half would cost as much again and adds little. Dynamic int8: weights per channel;
     activations are measured at run time.
     """
     import onnx
 
-    with tempfile.TemporaryDirectory() as temporary, root_logger_left_alone():
+    with root_logger_as_it_is():
         from onnxruntime.quantization import QuantType, quantize_dynamic
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    with tempfile.TemporaryDirectory() as temporary, root_logger_as_it_is(logging.ERROR):  # they warn on it about a step we do take
         inferred, blocked = Path(temporary) / "inferred.onnx", Path(temporary) / "blocked.onnx"
         quant_pre_process(str(source), str(inferred), skip_symbolic_shape=True)
         graph = onnx.load(str(inferred))
@@ -189,16 +190,20 @@ def _quantise(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def root_logger_left_alone() -> Iterator[None]:
-    """The quantisers of onnxruntime set the root logger up when they are imported, and warn on it about a step we do take."""
+def root_logger_as_it_is(level: int | None = None) -> Iterator[None]:
+    """Puts the root logger's level and handlers back at the end; until then it logs from `level` on, where one is given.
+
+    The quantisers of onnxruntime call logging.basicConfig when they are imported: whoever exports would print their messages ever after.
+    """
     root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    root.handlers = [logging.NullHandler()]  # with a handler there, logging.basicConfig does nothing
+    before, handlers = root.level, root.handlers[:]
+    if level is not None:
+        root.setLevel(level)
     try:
         yield
     finally:
+        root.setLevel(before)
         root.handlers = handlers
-        root.setLevel(level)
 
 
 def _not_by_block(graph: "onnx.ModelProto") -> list[str]:

@@ -75,17 +75,19 @@ def test_the_first_narrowing_matrices_are_quantised_by_block(sound: Path) -> Non
     graph = onnx.load(str(sound / artifact.ENCODERS["int8"])).graph
     kinds = [node.op_type for node in graph.node]
     assert kinds.count("MatMulNBits") == 1
+    assert kinds[: kinds.index("MatMulNBits")].count("MatMulInteger") == 5  # query, key, value, output and the first feed-forward one
     assert kinds.count("MatMulInteger") == 2 * 6 - 1
     constant = {matrix.name for matrix in graph.initializer}
     assert not [node.name for node in graph.node if node.op_type == "MatMul" and node.input[1] in constant]
 
 
-def test_exporting_leaves_the_root_logger_alone() -> None:
-    """The quantisers of onnxruntime call logging.basicConfig when they are imported: a program that exports would print their messages."""
+def test_the_root_logger_is_put_back() -> None:
+    """What onnxruntime's quantisers do to it when they are imported does not last."""
     root = logging.getLogger()
     before = (root.level, root.handlers[:])
-    with export.root_logger_left_alone():
-        logging.basicConfig(level=logging.DEBUG)
+    with export.root_logger_as_it_is(logging.ERROR):
+        assert root.level == logging.ERROR
+        root.addHandler(logging.NullHandler())
         root.setLevel(logging.DEBUG)
     assert (root.level, root.handlers) == before
 
