@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of which queries come")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/asked"))
     given = parser.parse_args()
-    known = recorded.read(given).take("train")
+    known = recorded.read(recorded.wanted(given)).take("train")
     rows = asked(known.queries_QD, growths(known.data.queries["dataset"].to_numpy(dtype=str), given.seed), given.seed)
     off = levels(known.queries_QD, known.labels_QL)
     shown = [

@@ -14,7 +14,7 @@ Four looks at what separates a scorer from the oracle. None chooses anything; al
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--halvings", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/ceiling"))
     given = parser.parse_args()
-    known = recorded.read(given)
+    known = recorded.read(recorded.wanted(given))
     parts = {name: known.take(name) for name in outcomes.SHARES}
     sizes, quality_NQ = learning_curve(parts, given.seeds)
     lines = [
@@ -246,7 +246,7 @@ def main() -> None:
     labels = (parts["train"].labels_QL, parts["test"].labels_QL)
     texts = text_logits(parts, Shrinkage())
     runs = {"half of the LLMs, told the other half": halved(labels, texts, given.halvings)}
-    everyone = recorded.read(given, llms=())
+    everyone = recorded.read(replace(recorded.wanted(given), llms=()))
     outside = [place for place, llm in enumerate(everyone.data.roster) if llm not in known.data.roster]
     if outside:
         panel = (everyone.take("train").labels_QL[:, outside], everyone.take("test").labels_QL[:, outside])

@@ -19,7 +19,7 @@ def main() -> None:
     settings = params.load().train
     if not settings.looks:
         raise SystemExit("train.looks is false in params.yaml: there are no looks to compare with. Set it to true.")
-    known = recorded.read(given)
+    known = recorded.read(recorded.wanted(given))
     alone = Outcomes(known.data, known.queries_QD[:, : -len(looks.NAMES)])
     print(f"`{machine.command(given.folder)}`\n\n| queries as | quality | gain | ECE | Brier |\n|---|---|---|---|---|")
     usual_Q = None

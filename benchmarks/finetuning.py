@@ -216,7 +216,7 @@ def main() -> None:
         parser.error("--seeds and --epochs must be at least 1.")
     try:
         encoder = train.load_encoder(settings)
-        parts = systems.split(recorded.outcomes_of(given))
+        parts = systems.split(outcomes.read(recorded.wanted(given)))
     except RouteMoAError as exc:
         sys.exit(str(exc))
     for layers in given.layers:

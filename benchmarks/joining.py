@@ -402,7 +402,7 @@ def main() -> None:
     wanted = tuple(part for part in given.parts.split(",") if part)
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"--parts has no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    known = recorded.read(given)
+    known = recorded.read(recorded.wanted(given))
     parts = {name: known.take(name) for name in outcomes.SHARES}
     world = World(
         known.data.roster,

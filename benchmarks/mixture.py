@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import machine, outcomes, prices, recorded
+from benchmarks import machine, recorded
 from benchmarks.compositions import OURS, ROUTED, RUN_ON, SINGLE, mean_usd, ours, systems
 from benchmarks.figures import as_json
 from benchmarks.judging import RESAMPLES, Row, aggregated, judged, stopping
@@ -125,11 +125,8 @@ def table(rows: Mapping[str, Row], oracle_Q: Floats, *, priced: bool) -> str:
 
 def arguments(description: str) -> argparse.ArgumentParser:
     """A parser that knows what names recorded answers."""
-    parser = recorded.arguments(description)
-    parser.add_argument("--complete", action="store_true", help="only LLMs with an outcome for every query")
-    parser.add_argument("--without", default="", help="comma-separated LLMs to leave out")
+    parser = recorded.arguments(description, priced=True)
     parser.add_argument("--text", default="response", help="column of outcomes.parquet with the answers' texts; pred: bare final answers")
-    parser.add_argument("--prices", type=Path, help="YAML of prices by LLM, such as benchmarks/prices.yaml")
     return parser
 
 
@@ -151,17 +148,7 @@ class Fitted:
 def named(given: argparse.Namespace) -> Conversations:
     """What the command line names, read; an unusable folder or price file ends the program with a sentence."""
     try:
-        wanted = outcomes.Recorded(
-            given.folder,
-            tuple(name for name in given.llms.split(",") if name),
-            given.group,
-            given.keep,
-            given.most,
-            complete=given.complete,
-            without=tuple(name for name in given.without.split(",") if name),
-            listed=prices.read(given.prices) if given.prices else None,
-        )
-        return read(wanted, given.text)
+        return read(recorded.wanted(given), given.text)
     except RouteMoAError as exc:
         sys.exit(str(exc))
 

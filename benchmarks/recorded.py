@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import outcomes
+from benchmarks import outcomes, prices
 from pipelines import embeddings, params, train
 from pipelines.dataset import Dataset
 from scorer.interface import Floats
@@ -39,25 +39,46 @@ class Outcomes:
         return Embedded(self.queries_QD, self.labels_QL)
 
 
-def arguments(description: str) -> argparse.ArgumentParser:
-    """A parser that knows FOLDER, --llms, --group, --keep and --most."""
+def arguments(description: str, *, priced: bool = False) -> argparse.ArgumentParser:
+    """A parser that knows what names recorded outcomes, and where `priced`, what their tokens cost."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--llms", default="", help="comma-separated; all where none is named")
+    parser.add_argument("--llms", type=names, default=(), help="comma-separated; all where none is named")
+    parser.add_argument("--without", type=names, default=(), help="comma-separated LLMs to leave out")
+    parser.add_argument("--complete", action="store_true", help="only LLMs with an outcome for every query")
     parser.add_argument("--group", default="dataset", help="column that says which queries belong together")
     parser.add_argument("--keep", help="use only this split of the folder's own, cut anew by hash")
     parser.add_argument("--most", type=int, help="take at most this many queries")
+    if priced:
+        parser.add_argument("--prices", type=Path, help="YAML of prices by LLM, such as benchmarks/prices.yaml")
+        parser.add_argument("--output-tokens", type=float, help="length of answers whose tokens were not recorded")
+    else:
+        parser.set_defaults(prices=None, output_tokens=None)
     return parser
 
 
-def outcomes_of(given: argparse.Namespace, llms: tuple[str, ...] | None = None) -> Dataset:
-    """What the arguments name; `llms` instead of the named ones where given."""
-    named = tuple(name for name in given.llms.split(",") if name) if llms is None else llms
-    return outcomes.read(outcomes.Recorded(given.folder, named, given.group, given.keep, given.most))
+def names(typed: str) -> tuple[str, ...]:
+    """What a comma-separated list names."""
+    return tuple(name for name in typed.split(",") if name)
 
 
-def read(given: argparse.Namespace, llms: tuple[str, ...] | None = None) -> Outcomes:
-    """The same, embedded by the encoder of params.yaml (cached)."""
-    data = outcomes_of(given, llms)
+def wanted(given: argparse.Namespace) -> outcomes.Recorded:
+    """What the arguments name. Raises PriceUnknown and TableRefused for an unusable price file."""
+    return outcomes.Recorded(
+        folder=given.folder,
+        llms=given.llms,
+        group=given.group,
+        keep=given.keep,
+        most=given.most,
+        complete=given.complete,
+        without=given.without,
+        listed=prices.read(given.prices) if given.prices else None,
+        output_tokens=given.output_tokens,
+    )
+
+
+def read(recorded: outcomes.Recorded) -> Outcomes:
+    """The recorded outcomes, embedded by the encoder of params.yaml (cached)."""
+    data = outcomes.read(recorded)
     encoder = train.load_encoder(params.load().train)
     return Outcomes(data, embeddings.trained_on(encoder, data.queries["text"].tolist()))

@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from benchmarks import machine, outcomes, recorded, said
+from benchmarks import machine, recorded, said
 from benchmarks.figures import RESAMPLES, as_json, auroc, table
 from benchmarks.judging import auroc_by_query
 from benchmarks.recorded import Outcomes
@@ -181,11 +181,10 @@ def main() -> None:
 
 def run(given: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
     """The tables and their figures. Raises RouteMoAError."""
-    llms = tuple(name for name in given.llms.split(",") if name)
-    wanted = outcomes.Recorded(given.folder, llms, given.group, given.keep, given.most)
+    wanted = recorded.wanted(given)
     answered = said.read(wanted, given.text)
     stated = said.read(wanted, "pred")
-    strangers = said.read(outcomes.Recorded(given.folder, (), given.group, given.keep, given.most, without=llms), given.text)
+    strangers = said.read(replace(wanted, llms=(), without=(*wanted.llms, *wanted.without)), given.text)
     data = answered.data
     order = np.random.default_rng(0).permutation(np.flatnonzero(data.splits_Q == "train"))
     teach, label = np.sort(order[: given.teach]), np.sort(order[given.teach : given.teach + given.label])

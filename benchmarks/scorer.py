@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from rich.progress import track
 from ruamel.yaml import YAML
 
-from benchmarks import costs, curves, figures, machine, outcomes, precision, prices, systems, tables
+from benchmarks import costs, curves, figures, machine, outcomes, precision, recorded, systems, tables
 from benchmarks.systems import SINGLE, System
 from pipelines import embeddings, params, train
 from pipelines.comparison import OURS
@@ -76,29 +76,10 @@ def plans(settings: params.Train, seeds: int) -> list[training.Plan]:
     return [train.plan_of(settings.model_copy(update={"seed": seed})) for seed in range(seeds)]
 
 
-def asked(given: argparse.Namespace) -> outcomes.Recorded:
-    """What the command line asks to be read."""
-    return outcomes.Recorded(
-        folder=given.folder,
-        llms=_split(given.llms),
-        group=given.group,
-        keep=given.keep,
-        most=given.most,
-        complete=given.complete,
-        without=_split(given.without),
-        listed=prices.read(given.prices) if given.prices else None,
-        output_tokens=given.output_tokens,
-    )
-
-
-def _split(names: str) -> tuple[str, ...]:
-    return tuple(name for name in names.split(",") if name)
-
-
 def run(given: argparse.Namespace) -> str:
     """Embeds once, trains per seed, writes everything to `given.out`; returns what table.md says."""
     settings = changed(given.set)
-    data = outcomes.read(asked(given))
+    data = outcomes.read(recorded.wanted(given))
     texts = data.queries["text"].tolist()
     encoder = train.load_encoder(settings)
     vectors = dict(zip(texts, embeddings.trained_on(encoder, texts), strict=True))
@@ -150,16 +131,7 @@ def run(given: argparse.Namespace) -> str:
 
 def main() -> None:
     """Reads the command line, runs, prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--llms", default="", help="comma-separated; all where none is named")
-    parser.add_argument("--without", default="", help="comma-separated LLMs to leave out")
-    parser.add_argument("--complete", action="store_true", help="only LLMs with an outcome for every query")
-    parser.add_argument("--group", default="dataset", help="column that says which queries belong together")
-    parser.add_argument("--keep", help="use only this split of the folder's own, cut anew by hash")
-    parser.add_argument("--most", type=int, help="take at most this many queries")
-    parser.add_argument("--prices", type=Path, help="YAML of prices by LLM, such as benchmarks/prices.yaml")
-    parser.add_argument("--output-tokens", type=float, help="length of answers whose tokens were not recorded")
+    parser = recorded.arguments(__doc__ or "", priced=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a value of the section `train`")
     parser.add_argument("--leave-out", action="store_true", help="also test on each group without training on it")

@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--mlflow", help="where trials are logged; a database under --out if not given")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/sensitivity"))
     given = parser.parse_args()
-    known = recorded.read(given)
+    known = recorded.read(recorded.wanted(given))
     plan = train.plan_of(params.load().train)
     seen = known.where(known.data.splits_Q != "test")
     shown = [

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from benchmarks import machine, recorded
+from benchmarks import machine, outcomes, recorded
 from benchmarks.recorded import Outcomes
 from pipelines import params, train
 from scorer import calibration, metrics, training
@@ -125,10 +125,10 @@ def elsewhere(known: Outcomes, asked: Outcomes, plan: Plan) -> Iterator[str]:
 
 def other_set(given: argparse.Namespace) -> Outcomes:
     """The queries of `--on`, with the labels of the same LLMs in the same order. Raises SystemExit where they are not as many."""
-    here, named = (tuple(name for name in names.split(",") if name) for names in (given.llms, given.on_llms))
-    if not named or len(named) != len(here):
-        raise SystemExit(f"--on-llms names {len(named)} LLMs, --llms {len(here)}: name the same ones in both, in the same order.")
-    return recorded.read(argparse.Namespace(**{**vars(given), "folder": given.on, "keep": given.on_keep, "group": "dataset"}), named)
+    if not given.on_llms or len(given.on_llms) != len(given.llms):
+        counts = f"--on-llms names {len(given.on_llms)} LLMs, --llms {len(given.llms)}"
+        raise SystemExit(f"{counts}: name the same ones in both, in the same order.")
+    return recorded.read(outcomes.Recorded(given.on, given.on_llms, keep=given.on_keep, most=given.most))
 
 
 def main() -> None:
@@ -136,11 +136,11 @@ def main() -> None:
     parser = recorded.arguments(__doc__ or "")
     parser.add_argument("--except", dest="fault", metavar="LLM@GROUP", help="labels that are known to be at fault")
     parser.add_argument("--on", type=Path, help="another folder, whose queries are routed")
-    parser.add_argument("--on-llms", default="", help="the LLMs of --llms by their names there")
+    parser.add_argument("--on-llms", type=recorded.names, default=(), help="the LLMs of --llms by their names there")
     parser.add_argument("--on-keep", help="use only this split of that folder")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/unseen"))
     given = parser.parse_args()
-    known = recorded.read(given)
+    known = recorded.read(recorded.wanted(given))
     plan = replace(train.plan_of(params.load().train), fallback=True)
     ways = " | ".join(f"gain {way} | highest score | confidence | ECE" for way in WAYS)
     lines = [
