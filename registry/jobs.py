@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock
 from huey import SqliteHuey
 from huey.registry import Message
 from huey.serializer import Serializer
@@ -60,7 +61,8 @@ class Jobs:
         self._queue: Queue | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self._connection() as connection:
+            # SQLite refuses a second switch to WAL at once instead of waiting: whoever starts beside another on a new file would fail
+            with FileLock(path.with_name(f".{path.name}.lock"), timeout=BUSY_S), self._connection() as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute(SCHEMA)
         except OSError as exc:

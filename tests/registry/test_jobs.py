@@ -166,14 +166,24 @@ def test_a_worker_retrains_survives_kill_9_and_stops_cleanly(tmp_path: Path) -> 
 def test_many_processes_may_write_at_once(tmp_path: Path) -> None:
     """Submitting from several `Jobs` of one file at the same time loses none."""
 
-    def submit(count: int) -> None:
-        jobs = Jobs(tmp_path / "jobs.db")
-        for at in range(count):
+    def submit(path: Path) -> None:
+        jobs = Jobs(path)
+        for at in range(10):
             jobs.submit("retrain", {"at": at})
 
-    threads = [threading.Thread(target=submit, args=(10,)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(submit, [tmp_path / "jobs.db"] * 4))
     assert len(Jobs(tmp_path / "jobs.db").list()) == 40
+
+
+def test_many_processes_may_start_at_once(tmp_path: Path) -> None:
+    """A new file is made by whoever comes first, and nobody else fails: SQLite's switch to WAL does not wait by itself."""
+    together = threading.Barrier(8)
+
+    def start(path: Path) -> Jobs:
+        together.wait()
+        return Jobs(path)
+
+    with ThreadPoolExecutor(8) as pool:
+        for attempt in range(60):
+            assert len(list(pool.map(start, [tmp_path / f"{attempt}.db"] * 8))) == 8
