@@ -6,6 +6,7 @@ cross-entropy is chosen; it alone is read on the test split, beside the frozen e
 A GPU is used where torch sees one; on two CPU cores eight ways take hours. `--out` gets table.md and results.json.
 """
 
+import argparse
 import copy
 import sys
 import time
@@ -28,7 +29,6 @@ from scorer.encoder import Encoder
 from scorer.errors import RouteMoAError
 from scorer.head import Head
 from scorer.interface import Floats
-from scorer.losses import label_loss
 from scorer.start import starting_weights
 from scorer.training import Embedded, Plan
 from scorer.weights import Weights
@@ -122,7 +122,7 @@ def tuned(encoder: Encoder, parts: dict[str, Dataset], vectors: dict[str, Floats
                 torch.nn.utils.clip_grad_norm_(moving, 1.0)
                 optimizer.step()
             encoder.eval()
-        reached = _cross_entropy(head, _vectors(encoder, parts["validation"]), parts["validation"])
+        reached = training.validation_loss(head, Embedded(_vectors(encoder, parts["validation"]), parts["validation"].labels_QL))
         if reached < best[0]:
             best = (reached, epoch, head.weights(), copy.deepcopy(encoder.state_dict()))
     validation, epoch, weights, state = best
@@ -152,23 +152,13 @@ def _vectors(encoder: Encoder, part: Dataset) -> Floats:
     return encoder.embed(part.queries["text"].tolist(), batch_size=256)
 
 
-@torch.no_grad()
-def _cross_entropy(head: Head, queries_QD: Floats, part: Dataset) -> float:
-    _, logits_QL = head(torch.tensor(queries_QD))
-    return float(label_loss(logits_QL, torch.tensor(part.labels_QL, dtype=torch.float32)))
-
-
-def _qualities(logits_QL: NDArray[np.float64], part: Dataset) -> NDArray[np.float64]:
-    return metrics.quality(logits_QL, part.labels_QL)
-
-
 def ways_table(known: Scorer, tried: dict[Way, Scorer], validation: Dataset) -> list[str]:
     """What validation queries say of each way; the frozen encoder first."""
-    usual_Q = _qualities(known.logits("validation"), validation)
+    usual_Q = metrics.quality(known.logits("validation"), validation.labels_QL)
     lines = ["| encoder | best epoch | cross-entropy | quality | gain | seconds |", "|---|---|---|---|---|---|"]
     lines.append(f"| {FROZEN} | {known.epoch} | {known.validation:.4f} | {np.nanmean(usual_Q):.3f} | | |")
     for way, scorer in tried.items():
-        quality_Q = _qualities(scorer.logits("validation"), validation)
+        quality_Q = metrics.quality(scorer.logits("validation"), validation.labels_QL)
         gain = metrics.difference(quality_Q, usual_Q, resamples=RESAMPLES)
         lines.append(f"| {way} | {scorer.epoch} | {scorer.validation:.4f} | {np.nanmean(quality_Q):.3f} | {gain} | {scorer.seconds:.0f} |")
     return lines
@@ -209,18 +199,25 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/finetuning"))
     given = parser.parse_args()
-    settings = params.load().train
-    if given.encoder:
-        settings = settings.model_copy(update={"encoder": given.encoder})
     if min(given.seeds, given.epochs) < 1:
         parser.error("--seeds and --epochs must be at least 1.")
     try:
-        encoder = train.load_encoder(settings)
-        parts = systems.split(outcomes.read(recorded.wanted(given)))
+        shown, results = run(given)
     except RouteMoAError as exc:
         sys.exit(str(exc))
+    machine.write(given.out, shown, results, ["torch", "transformers", "scikit-learn", "numpy"])
+    print("\n\n".join(shown))
+
+
+def run(given: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
+    """The tables and their figures. Raises RouteMoAError."""
+    settings = params.load().train
+    if given.encoder:
+        settings = settings.model_copy(update={"encoder": given.encoder})
+    encoder = train.load_encoder(settings)
     for layers in given.layers:
         free(encoder, layers)
+    parts = systems.split(outcomes.read(recorded.wanted(given)))
     encoder.to(_device())
     vectors = {name: _vectors(encoder, part) for name, part in parts.items()}
     plans = [replace(train.plan_of(settings), seed=seed) for seed in range(given.seeds)]
@@ -243,8 +240,7 @@ def main() -> None:
         f"Least validation cross-entropy: {chosen}.",
         "\n".join(lines),
     ]
-    machine.write(given.out, shown, results, ["torch", "transformers", "scikit-learn", "numpy"])
-    print("\n\n".join(shown))
+    return shown, results
 
 
 def _counts(typed: str) -> tuple[int, ...]:

@@ -141,8 +141,7 @@ class Fitted:
 
     def part(self, *names: str) -> tuple[list[Question], Floats]:
         """The questions of these splits and their priors."""
-        taken_Q = np.isin(self.answered.data.splits_Q, names)
-        return [question for question, take in zip(self.answered.questions, taken_Q, strict=True) if take], self.priors_QL[taken_Q]
+        return _part(self.answered, self.priors_QL, *names)
 
 
 def named(given: argparse.Namespace) -> Conversations:
@@ -159,8 +158,13 @@ def fitted(answered: Conversations) -> Fitted:
     settings = params.load().train
     queries_QD = embeddings.trained_on(train.load_encoder(settings), data.queries["text"].tolist())
     priors_QL = scored(data, queries_QD, train.plan_of(settings))
-    unfitted = Fitted(answered, priors_QL, np.nanmean(data.take("train").labels_QL, axis=0), Evidence())
-    return replace(unfitted, evidence=fit(partly(episodes(*unfitted.part("train"), answered.llms))))
+    evidence = fit(partly(episodes(*_part(answered, priors_QL, "train"), answered.llms)))
+    return Fitted(answered, priors_QL, np.nanmean(data.take("train").labels_QL, axis=0), evidence)
+
+
+def _part(answered: Conversations, priors_QL: Floats, *names: str) -> tuple[list[Question], Floats]:
+    taken_Q = np.isin(answered.data.splits_Q, names)
+    return [question for question, take in zip(answered.questions, taken_Q, strict=True) if take], priors_QL[taken_Q]
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import machine
-from benchmarks.compositions import OURS, ROUTED, SINGLE, mean_usd, systems
+from benchmarks.compositions import OURS, ROUTED, SINGLE, System, mean_usd, systems
 from benchmarks.costs import BAR, MARGIN, RESAMPLES, ratio, verdict
 from benchmarks.figures import as_json
 from benchmarks.mixture import arguments, fitted, named
@@ -51,23 +51,26 @@ class Matched:
 def matched(held: Part, test: Part, means_L: Floats, llms: Sequence[LLM], evidence: Evidence) -> dict[str, Matched | None]:
     """By system; None where it is good enough at no worth. means_L: of the training labels."""
 
-    def outcome(part: Part, name: str, worth: float) -> tuple[Floats, Floats, Floats]:
-        usd = worth / mean_usd(llms)
-        row = next(each for each in systems(part.priors_QL, means_L, llms, evidence, usd) if each.name == name)
-        made = replay(part.questions, row.priors_QL, llms, replace(row.options, weights=Weights(usd=usd, second=0)))
+    def rows(part: Part) -> dict[str, System]:
+        return {row.name: row for row in systems(part.priors_QL, means_L, llms, evidence, 0.0)}
+
+    def outcome(part: Part, row: System, worth: float) -> tuple[Floats, Floats, Floats]:
+        weights = Weights(usd=worth / mean_usd(llms), second=0)
+        made = replay(part.questions, row.priors_QL, llms, replace(row.options, weights=weights))
         return quality(part.questions, made), cost(made), calls(made)
 
-    least = outcome(held, SINGLE, 0.0)[0].mean() - MARGIN
-    single_Q, single_cost_Q, _ = outcome(test, SINGLE, 0.0)
+    held_rows, test_rows = rows(held), rows(test)
+    least = outcome(held, held_rows[SINGLE], 0.0)[0].mean() - MARGIN
+    single_Q, single_cost_Q, _ = outcome(test, test_rows[SINGLE], 0.0)
     found: dict[str, Matched | None] = {}
     for name in COMPARED:
-        tried = [(worth, *outcome(held, name, worth)) for worth in WORTHS]
+        tried = [(worth, *outcome(held, held_rows[name], worth)) for worth in WORTHS]
         good = [(float(cost_Q.mean()), worth) for worth, quality_Q, cost_Q, _ in tried if quality_Q.mean() >= least]
         if not good:
             found[name] = None
             continue
         worth = min(good)[1]
-        quality_Q, cost_Q, calls_Q = outcome(test, name, worth)
+        quality_Q, cost_Q, calls_Q = outcome(test, test_rows[name], worth)
         difference = metrics.difference(quality_Q, single_Q, resamples=RESAMPLES)
         found[name] = Matched(worth, difference, ratio(cost_Q, single_cost_Q), float(calls_Q.mean()))
     return found

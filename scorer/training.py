@@ -102,7 +102,7 @@ def train(
         (queries, labels), counts = training.tensors(), training.counts()
         groups = torch.tensor(group_of(head.start, training.queries_QD))
 
-        history = [Epoch(0, float("nan"), _validation_loss(head, validation))]
+        history = [Epoch(0, float("nan"), validation_loss(head, validation))]
         best, best_weights = history[0], head.weights()
         for epoch in range(1, plan.epochs + 1):
             losses = []
@@ -114,7 +114,7 @@ def train(
                 torch.autograd.backward(loss)
                 optimizer.step()
                 losses.append(loss.item())
-            history.append(Epoch(epoch, float(np.mean(losses)), _validation_loss(head, validation)))
+            history.append(Epoch(epoch, float(np.mean(losses)), validation_loss(head, validation)))
             on_epoch(history[-1])
             if history[-1].validation < best.validation - 1e-5:
                 best, best_weights = history[-1], head.weights()
@@ -161,7 +161,8 @@ def batch_loss(
 
 
 @torch.no_grad()
-def _validation_loss(head: Head, validation: Embedded) -> float:
+def validation_loss(head: Head, validation: Embedded) -> float:
+    """The cross-entropy with known labels that decides which epoch counts. Raises TrainingError where it is not finite."""
     queries_VD, labels_VL = validation.tensors()
     _, logits_VL = head(queries_VD)
     loss = float(label_loss(logits_VL, labels_VL, validation.counts()))
