@@ -11,19 +11,19 @@ from scorer.start import Labels
 from scorer.weights import Calibration, sigmoid
 
 
-def fit(
-    logits_QL: NDArray[np.float64], labels_QL: Labels, weights_QL: Labels | None = None, *, pull: float = 300.0, common_pull: float = 10.0
-) -> Calibration:
-    """Slope and intercept per LLM, pulled with the weight of `pull` labels to those that fit all LLMs best, which are pulled
-    with that of `common_pull` to 1 and 0. An LLM without calibration labels gets the common ones. weights_QL: how many labels each
+def fit(logits_QL: NDArray[np.float64], labels_QL: Labels, weights_QL: Labels | None = None, *, pull: float = 300.0) -> Calibration:
+    """Slope and intercept per LLM, pulled with the weight of `pull` labels to those that fit all LLMs best, which are pulled with
+    that of `pull` queries to 1 and 0. An LLM without calibration labels gets the common ones. weights_QL: how many labels each
     label counts as; None: one.
 
+    For what all LLMs have in common a query counts once, by its labels' mean loss: its labels share its luck, easy or hard.
     The pull is strong because an intercept per LLM re-ranks LLMs: from 100 labels each (pull 10) it cost 2 points of realised
     quality on recorded outcomes, and gained nothing in calibration.
     """
     known_QL = ~np.isnan(labels_QL)
     weights_QL = np.ones(labels_QL.shape) if weights_QL is None else weights_QL
-    common = _platt(logits_QL[known_QL], labels_QL[known_QL], weights_QL[known_QL], np.array([1.0, 0.0]), common_pull)
+    shares_QL = weights_QL / np.maximum(known_QL.sum(axis=1, keepdims=True), 1)
+    common = _platt(logits_QL[known_QL], labels_QL[known_QL], shares_QL[known_QL], np.array([1.0, 0.0]), pull)
     fitted_L = [
         _platt(logits_QL[known, llm], labels_QL[known, llm], weights_QL[known, llm], common, pull) for llm, known in enumerate(known_QL.T)
     ]
