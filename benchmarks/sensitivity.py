@@ -27,6 +27,7 @@ from pipelines import params, train
 from registry.mlflow_door import Door, Step
 from scorer import calibration, metrics, training
 from scorer.interface import Floats
+from scorer.start import Labels
 from scorer.training import Embedded, Plan
 from scorer.weights import Calibration
 
@@ -56,6 +57,7 @@ SEARCHED: dict[str, tuple[float, ...]] = {
     "sample_llm": (0.0, 0.3, 1.0),
     "sample_sample": (0.0, 0.2, 1.0),
 }
+HEAD = ("| changed | quality | against the default | ECE | Brier |", "|---|---|---|---|---|")
 SHRINKING = ("groups", "softness", "pseudo_labels", "ridge", "dims")
 
 
@@ -105,17 +107,21 @@ def scored(known: Outcomes, change: Change, folds: int) -> Floats:
 
 def table(known: Outcomes, changes: Iterable[Change], default_QL: Floats, folds: int) -> list[str]:
     """One row a change: quality, its difference to the default with interval, ECE and Brier score."""
-    labels_QL = known.labels_QL
-    usual_Q = metrics.quality(default_QL, labels_QL)
-    lines = ["| changed | quality | against the default | ECE | Brier |", "|---|---|---|---|---|"]
+    lines = list(HEAD)
     for change in track(list(changes), description="training"):
-        scores_QL = default_QL if change.name == "default" else scored(known, change, folds)
-        quality_Q = metrics.quality(scores_QL, labels_QL)
-        gain = "" if change.name == "default" else str(metrics.difference(quality_Q, usual_Q, resamples=RESAMPLES))
-        ece, brier = calibration.ece(scores_QL, labels_QL), calibration.brier(scores_QL, labels_QL)
-        lines.append(f"| {change.name} | {np.nanmean(quality_Q):.3f} | {gain} | {ece:.3f} | {brier:.3f} |")
+        usual = change.name == "default"
+        scores_QL = default_QL if usual else scored(known, change, folds)
+        lines.append(row(change.name, scores_QL, None if usual else default_QL, known.labels_QL))
         print(lines[-1], flush=True)
     return lines
+
+
+def row(name: str, scores_QL: Floats, default_QL: Floats | None, labels_QL: Labels) -> str:
+    """One row under HEAD. default_QL: what it is compared with, None for the default itself."""
+    quality_Q = metrics.quality(scores_QL, labels_QL)
+    against = "" if default_QL is None else metrics.difference(quality_Q, metrics.quality(default_QL, labels_QL), resamples=RESAMPLES)
+    ece, brier = calibration.ece(scores_QL, labels_QL), calibration.brier(scores_QL, labels_QL)
+    return f"| {name} | {np.nanmean(quality_Q):.3f} | {against} | {ece:.3f} | {brier:.3f} |"
 
 
 def by_labels(plan: Plan) -> list[Change]:
@@ -135,7 +141,7 @@ def by_losses(plan: Plan) -> list[Change]:
         Change("no ridge start", changed(plan, ridge=1e9)),
         Change("no groups (one for all)", changed(plan, groups=1)),
         Change("no calibration", plan, calibrated=False),
-        Change("no fallback", changed(plan, fallback=False)),
+        Change("no fallback", changed(plan, far_share=0.0)),
     ]
 
 

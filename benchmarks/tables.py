@@ -1,6 +1,6 @@
 """The figures of each system on the test queries, and the tables they are shown in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -44,8 +44,12 @@ def figures(system: System, rows: Mapping[str, System], labels_QL: NDArray[np.fl
     if system.name in PROBABILITIES:
         claimed = replace(system, scores_SQL=np.clip(system.scores_SQL, 0.0, 1.0))
         labelled = np.flatnonzero((~np.isnan(labels_QL)).any(axis=0))
-        ece_L = claimed.mean(lambda scores_QL: [calibration.ece(scores_QL[:, llm], labels_QL[:, llm]) for llm in labelled])
-        found |= {"ECE": float(ece_L.mean()), "worst ECE": float(ece_L.max())}
+
+        def by_llm(error: Callable[..., float]) -> NDArray[np.float64]:
+            return claimed.mean(lambda scores_QL: [error(scores_QL[:, llm], labels_QL[:, llm]) for llm in labelled])
+
+        ece_L = by_llm(calibration.ece)
+        found |= {"ECE": float(ece_L.mean()), "worst ECE": float(ece_L.max()), "by chance": float(by_llm(calibration.chance_ece).mean())}
         found |= {"Brier": float(claimed.mean(lambda scores_QL: calibration.brier(scores_QL, labels_QL)))}
     return found
 

@@ -3,11 +3,15 @@
 One routed LLM and the mixture, replayed as in `benchmarks.mixture`, at many worths of a dollar; of those that are good enough the one that
 costs least. Good enough is said by held-out queries: at most half a point below always asking the LLM that is best on training queries.
 Test queries are replayed at that one worth. The bar is that of `benchmarks.costs`: quality within a point, at half the cost.
+
+Last stands what cascades could reach at most: of all pairs of LLMs that are asked first, the best single one only where they differ, the
+cheapest pair within a point, told the test labels.
 """
 
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +19,11 @@ from numpy.typing import NDArray
 
 from benchmarks import machine
 from benchmarks.compositions import OURS, ROUTED, SINGLE, System, mean_usd, systems
-from benchmarks.costs import BAR, MARGIN, RESAMPLES, ratio, verdict
+from benchmarks.costs import BAR, BAR_QUALITY, MARGIN, RESAMPLES, ratio, verdict
 from benchmarks.figures import as_json
 from benchmarks.mixture import arguments, fitted, named
 from benchmarks.replay import Question, calls, cost, quality, replay
+from mixture.agreement import said as says
 from mixture.llm import LLM
 from mixture.options import Weights
 from mixture.posterior import Evidence
@@ -28,6 +33,7 @@ from scorer.metrics import Interval
 Floats = NDArray[np.float64]
 WORTHS = tuple(np.geomspace(0.002, 0.5, 17).tolist())  # of a call of mean cost, in right answers
 COMPARED = (ROUTED, "ours without the prior", OURS)
+BEST_PAIR = "best pair before the best single (told the labels)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +46,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """One system at the worth that was chosen (of a call of mean cost, in right answers): quality over best single, share of its cost."""
+    """One system at the worth that was chosen (of a call of mean cost, in right answers; None: not by worth): quality over best single,
+    share of its cost.
+    """
 
-    worth: float
+    worth: float | None
     difference: Interval
     share: Interval
     calls: float
@@ -76,6 +84,31 @@ def matched(held: Part, test: Part, means_L: Floats, llms: Sequence[LLM], eviden
     return found
 
 
+def best_pair(part: Part, means_L: Floats, llms: Sequence[LLM]) -> Matched | None:
+    """Of all pairs of LLMs before the one that is best by `means_L`, told the labels of `part`: the cheapest that is within a point of it.
+
+    Where both state one answer it is returned, else the best one's. None where no pair is so good.
+    """
+    names = [llm.id for llm in llms]
+    best = int(np.argmax(means_L))
+    short = [says({llm: said.text for llm, said in question.said.items()}) for question in part.questions]
+    labels_QL = np.array([[question.labels.get(name, 0.0) for name in names] for question in part.questions])
+    cost_QL = np.array([[question.said[name].cost_usd if name in question.said else 0.0 for name in names] for question in part.questions])
+    stated_QL = np.array([[row.get(name) for name in names] for row in short], dtype=object)
+    found = []
+    for first, second in combinations([at for at in range(len(names)) if at != best], 2):
+        agree_Q = np.array([one is not None and one == other for one, other in zip(*stated_QL[:, [first, second]].T, strict=True)])
+        quality_Q = np.where(agree_Q, labels_QL[:, first], labels_QL[:, best])
+        cost_Q = cost_QL[:, first] + cost_QL[:, second] + np.where(agree_Q, 0.0, cost_QL[:, best])
+        if quality_Q.mean() - labels_QL[:, best].mean() >= BAR_QUALITY:
+            found.append((cost_Q.mean(), first, quality_Q, cost_Q, 3.0 - agree_Q.mean()))
+    if not found:
+        return None
+    _, _, quality_Q, cost_Q, asked = min(found, key=lambda each: each[:2])
+    difference = metrics.difference(quality_Q, labels_QL[:, best], resamples=RESAMPLES)
+    return Matched(None, difference, ratio(cost_Q, cost_QL[:, best]), float(asked))
+
+
 def table(found: dict[str, Matched | None]) -> str:
     """One row a system, as Markdown."""
     lines = [
@@ -87,7 +120,8 @@ def table(found: dict[str, Matched | None]) -> str:
             lines.append(f"| {name} | | | | | missed |")
             continue
         bar = verdict(row.difference, row.share)
-        lines.append(f"| {name} | {row.worth:.3f} | {row.difference} | {row.share} | {row.calls:.2f} | {bar} |")
+        worth = "" if row.worth is None else f"{row.worth:.3f}"
+        lines.append(f"| {name} | {worth} | {row.difference} | {row.share} | {row.calls:.2f} | {bar} |")
     return "\n".join(lines)
 
 
@@ -101,7 +135,7 @@ def main() -> None:
         sys.exit("No answer's cost is known: name a price file (--prices).")
     known, llms = fitted(answered), answered.llms
     held, test = Part(*known.part("calibration", "validation")), Part(*known.part("test"))
-    found = matched(held, test, known.means_L, llms, known.evidence)
+    found = matched(held, test, known.means_L, llms, known.evidence) | {BEST_PAIR: best_pair(test, known.means_L, llms)}
     sizes = f"{len(llms)} LLMs, {len(held.questions)} held-out and {len(test.questions)} test queries."
     shown = [f"`{machine.command(given.folder)}`", sizes, table(found)]
     machine.write(given.out, shown, as_json({name: asdict(row) if row else None for name, row in found.items()}), ["numpy", "scikit-learn"])

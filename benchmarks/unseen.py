@@ -3,22 +3,22 @@
 Each group is left out of training and then routed, with the fallback (`scorer.fallback`) and without it, from one and the same training;
 the row "test split" is the usual kind of query, from training on all groups. Beside the realised quality stand the mean of the highest
 score (what is promised of the chosen LLM), the mean confidence (of each score, how far it leans: max(p, 1 - p), .5 where it knows nothing)
-and the ECE. `--except` adds the mean over groups without the labels of
-an LLM in a group, where those are known to be at fault. `--on` leaves nothing out and routes the queries of another folder instead, whose
-texts were not trained on; `--on-llms` are the names there of the LLMs of `--llms`, in their order. Splits as in benchmarks.outcomes;
-nothing is chosen here.
+and the ECE. A second table moves the fallback's edge, from nowhere to where nearly every query is far. `--except` adds the mean over groups
+without the labels of an LLM in a group, where those are known to be at fault. `--on` leaves nothing out and routes the queries of another
+folder instead, whose texts were not trained on; `--on-llms` are the names there of the LLMs of `--llms`, in their order. Splits as in
+benchmarks.outcomes; nothing is chosen here.
 """
 
 import argparse
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from benchmarks import machine, outcomes, recorded
+from benchmarks import figures, machine, outcomes, recorded
 from benchmarks.recorded import Outcomes
 from pipelines import params, train
 from scorer import calibration, metrics, training
@@ -26,16 +26,18 @@ from scorer.interface import Floats
 from scorer.metrics import Interval
 from scorer.start import Labels
 from scorer.training import Plan
-from scorer.weights import centred
+from scorer.weights import Weights, centred, nearness
 
 RESAMPLES = 2000
 WAYS = ("without fallback", "with fallback")
+SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9)  # of the held-out queries that are far (`train.far_share`); the first two are WAYS
+ALLOWED = -0.01  # what a kind of query may lose to the best single LLM
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One group: how many queries, the share of them beyond the fallback's edge, the best single LLM's quality, and per way the gain
-    over it, the mean highest score, the mean confidence over all LLMs and the ECE.
+    """One group: how many queries, the share of them beyond the fallback's edge, the best single LLM's quality, and per share of SHARES
+    the gain over it, the mean highest score, the mean confidence over all LLMs and the ECE.
     """
 
     name: str
@@ -48,18 +50,26 @@ class Row:
     ece: tuple[float, ...]
 
     def cells(self) -> str:
-        """As a row of Markdown."""
+        """As a row of Markdown, of WAYS."""
         numbers = zip(self.highest, self.confidence, self.ece, strict=True)
-        ways = [f"{gain} | {_three(of_way)}" for gain, of_way in zip(self.gain, numbers, strict=True)]
+        ways = [f"{gain} | {_three(of_way)}" for gain, of_way, _ in zip(self.gain, numbers, WAYS, strict=False)]
         return f"| {self.name} | {self.queries} | {self.far:.0%} | {self.single:.3f} | {' | '.join(ways)} |"
 
 
+def edged(weights: Weights, share: float, held_QD: Floats) -> Weights:
+    """`weights` with the fallback's edge where this share of held-out queries is beyond it; without a fallback at 0."""
+    if not share or weights.fallback is None:
+        return replace(weights, fallback=None)
+    near_Q = nearness(centred(held_QD, weights.centre_D), weights.fallback.landmarks_MD)
+    return replace(weights, fallback=replace(weights.fallback, edge=float(np.quantile(near_Q, share))))
+
+
 def routed(known: Outcomes, asked: Outcomes, plan: Plan) -> tuple[NDArray[np.bool_], tuple[Floats, ...], Floats]:
-    """Trained on the training part of `known`: which of `asked` are far, their scores_QL by each of WAYS and by the best single LLM."""
+    """Trained on the training part of `known`: which of `asked` are far, their scores_QL by each of SHARES and by the best single LLM."""
     parts = {name: known.take(name) for name in ("train", "calibration", "validation")}
     weights = training.train(known.data.roster, parts["train"].embedded(), parts["validation"].embedded(), plan).weights
     scores = []
-    for way in (replace(weights, fallback=None), weights):
+    for way in (edged(weights, share, parts["validation"].queries_QD) for share in SHARES):
         fixed = calibration.fit(way.logits(parts["calibration"].queries_QD), parts["calibration"].labels_QL)
         scores.append(fixed.probabilities(way.logits(asked.queries_QD)))
     single_L = np.nanmean(parts["train"].labels_QL, axis=0)
@@ -84,11 +94,11 @@ def row(name: str, far_Q: NDArray[np.bool_], scores: tuple[Floats, ...], single_
     )
 
 
-def mean_row(name: str, rows: list[Row]) -> str:
+def mean_row(name: str, rows: Sequence[Row]) -> str:
     """The mean over groups, without intervals."""
     numbers = [np.mean([getattr(each, field) for each in rows], axis=0) for field in ("highest", "confidence", "ece")]
     gains = np.mean([[gain.mean for gain in each.gain] for each in rows], axis=0)
-    ways = [_three(of_way) for of_way in zip(gains, *numbers, strict=True)]
+    ways = [_three(of_way) for of_way, _ in zip(zip(gains, *numbers, strict=True), WAYS, strict=False)]
     return f"| {name} | {sum(each.queries for each in rows)} | | {np.mean([each.single for each in rows]):.3f} | {' | '.join(ways)} |"
 
 
@@ -97,30 +107,40 @@ def _three(values: Iterable[float]) -> str:
     return " | ".join(f"{value:.3f}" for value in values)
 
 
-def one_left_out(known: Outcomes, plan: Plan, fault: str | None) -> Iterator[str]:
-    """A row of Markdown a group that training did not see, and their means."""
+def one_left_out(known: Outcomes, plan: Plan, fault: str | None) -> Iterator[tuple[Row, Row]]:
+    """A row a group that training did not see, and the same without the labels of `fault` (LLM@GROUP)."""
     groups_Q = known.data.queries["dataset"].to_numpy(dtype=np.str_)
-    rows, repaired = [], []
     fault_llm, _, fault_group = (fault or "").partition("@")
     for group in track(sorted(set(groups_Q)), description="leaving out"):
         asked = known.where(groups_Q == group)
         found = routed(known.where(groups_Q != group), asked, plan)
-        rows.append(row(group, *found, asked.labels_QL))
         sound_L = np.array([group != fault_group or llm != fault_llm for llm in known.data.roster])
-        repaired.append(row(group, *found, np.where(sound_L, asked.labels_QL, np.nan)))
-        yield rows[-1].cells()
-    yield mean_row("mean of groups", rows)
-    if fault:
-        yield mean_row(f"mean without the labels of {fault}", repaired)
+        yield row(group, *found, asked.labels_QL), row(group, *found, np.where(sound_L, asked.labels_QL, np.nan))
 
 
-def elsewhere(known: Outcomes, asked: Outcomes, plan: Plan) -> Iterator[str]:
-    """A row of Markdown for all queries of another set, and one a group of them; training saw none of them."""
+def edges(usual: Row, rows: Sequence[Row]) -> str:
+    """What moving the edge brings and costs: one row a share of held-out queries that are beyond it, as Markdown."""
+    found = {}
+    for at, share in enumerate(SHARES):
+        gains = {each.name: each.gain[at] for each in rows}
+        worst = min(gains, key=lambda name: gains[name].mean)
+        found[f"{share:.0%}"] = {
+            "gain on the test split": usual.gain[at],
+            "on groups left out, mean": float(np.mean([gain.mean for gain in gains.values()])),
+            "on the worst": f"{gains[worst].mean:.3f} ({worst})",
+            f"groups below {ALLOWED:+g}": sum(gain.mean < ALLOWED for gain in gains.values()),
+            "of them beyond doubt": sum(gain.high < ALLOWED for gain in gains.values()),
+        }
+    return figures.table("held-out queries beyond the edge", found)
+
+
+def elsewhere(known: Outcomes, asked: Outcomes, plan: Plan) -> Iterator[Row]:
+    """A row for all queries of another set, and one a group of them; training saw none of them."""
     asked = asked.where(~asked.data.queries["text"].isin(set(known.data.queries["text"])).to_numpy())
     far_Q, scores, single_QL = routed(known, asked, plan)
     groups_Q = asked.data.queries["dataset"].to_numpy(dtype=np.str_)
     for name, taken_Q in [("all of them", groups_Q != ""), *((group, groups_Q == group) for group in sorted(set(groups_Q)))]:
-        yield row(name, far_Q[taken_Q], tuple(each[taken_Q] for each in scores), single_QL[taken_Q], asked.labels_QL[taken_Q]).cells()
+        yield row(name, far_Q[taken_Q], tuple(each[taken_Q] for each in scores), single_QL[taken_Q], asked.labels_QL[taken_Q])
 
 
 def other_set(given: argparse.Namespace) -> Outcomes:
@@ -141,21 +161,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/unseen"))
     given = parser.parse_args()
     known = recorded.read(recorded.wanted(given))
-    plan = replace(train.plan_of(params.load().train), fallback=True)
+    plan = replace(train.plan_of(params.load().train), far_share=SHARES[1])
     ways = " | ".join(f"gain {way} | highest score | confidence | ECE" for way in WAYS)
-    lines = [
-        f"`{machine.command(*filter(None, (given.folder, given.on)))}`",
-        "",
-        f"| left out | queries | far | best single | {ways} |",
-        "|---" * 12 + "|",
-    ]
+    lines = [f"| left out | queries | far | best single | {ways} |", "|---" * 12 + "|"]
     test = known.take("test")
-    lines.append(row("test split", *routed(known, test, plan), test.labels_QL).cells())
-    for line in elsewhere(known, other_set(given), plan) if given.on else one_left_out(known, plan, given.fault):
-        lines.append(line)
-        print(line, flush=True)
-    machine.write(given.out, ["\n".join(lines)], {})
-    print("\n".join(lines))
+    usual = row("test split", *routed(known, test, plan), test.labels_QL)
+    lines.append(usual.cells())
+    shown = [f"`{machine.command(*filter(None, (given.folder, given.on)))}`"]
+    if given.on:
+        rows = tuple(elsewhere(known, other_set(given), plan))
+        shown.append("\n".join([*lines, *(each.cells() for each in rows)]))
+    else:
+        rows, repaired = zip(*one_left_out(known, plan, given.fault), strict=True)
+        lines += [*(each.cells() for each in rows), mean_row("mean of groups", rows)]
+        if given.fault:
+            lines.append(mean_row(f"mean without the labels of {given.fault}", repaired))
+        shown += ["\n".join(lines), edges(usual, rows)]
+    machine.write(given.out, shown, {"rows": figures.as_json({each.name: asdict(each) for each in (usual, *rows)})})
+    print("\n\n".join(shown))
 
 
 if __name__ == "__main__":

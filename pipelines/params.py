@@ -103,7 +103,7 @@ class Train(Section):
     softness: float = Field(gt=0)
     pseudo_labels: float = Field(gt=0)
     ridge: float = Field(gt=0)
-    fallback: bool
+    far_share: float = Field(ge=0, lt=1)
     looks: bool
 
 

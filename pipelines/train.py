@@ -202,7 +202,7 @@ def plan_of(settings: Train) -> "Plan":
     from scorer.training import Plan
 
     losses = ("positives", "negatives", "out_group", "sample_sample", "labels", "temperature")
-    steps = ("seed", "epochs", "patience", "batch_size", "learning_rate", "weight_decay", "fallback")
+    steps = ("seed", "epochs", "patience", "batch_size", "learning_rate", "weight_decay", "far_share")
     shrinkage = {name: getattr(settings, name) for name in ("groups", "softness", "pseudo_labels", "ridge", "dims")}
     return Plan(**{name: getattr(settings, name) for name in losses + steps}, shrinkage=Shrinkage(**shrinkage))
 

@@ -12,11 +12,12 @@ from scorer.start import group_centres
 from scorer.weights import Fallback, Weights, centred, nearness
 
 LANDMARKS = 64  # centres of training queries; the mean AUROC of telling unseen tasks apart is .68 with 16, .71 with 64, .72 with 256
-BEYOND = 0.01  # share of held-out queries that are farther than the edge
 
 
-def fit(weights: Weights, training_QD: Floats, held_QD: Floats, seed: int) -> Fallback:
-    """The fallback of `weights`, which were trained on `training_QD`, from queries held out of that."""
+def fit(weights: Weights, training_QD: Floats, held_QD: Floats, seed: int, share: float) -> Fallback:
+    """The fallback of `weights`, which were trained on `training_QD`, from queries held out of that:
+    `share` of them, in (0, 1), is beyond its edge.
+    """
     landmarks_MD = group_centres(centred(training_QD, weights.centre_D), LANDMARKS, seed, starts=1)
     near_Q = nearness(centred(held_QD, weights.centre_D), landmarks_MD)
-    return Fallback(landmarks_MD, float(np.quantile(near_Q, BEYOND)))
+    return Fallback(landmarks_MD, float(np.quantile(near_Q, share)))

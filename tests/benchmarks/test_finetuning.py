@@ -19,7 +19,7 @@ def test_the_best_epoch_of_encoder_and_head_is_kept(tmp_path: Path) -> None:
     encoder = tiny_encoder()
     before = {name: weight.clone() for name, weight in encoder.state_dict().items()}
     vectors = {name: encoder.embed(part.queries["text"].tolist()) for name, part in parts.items()}
-    plan = Plan(fallback=True)
+    plan = Plan(far_share=0.01)
     start = finetuning.tuned(encoder, parts, vectors, plan, finetuning.Way(1, 3e-3, 0))
     moved = finetuning.tuned(encoder, parts, vectors, plan, finetuning.Way(1, 1e-3, 3))
     assert all((weight == before[name]).all() for name, weight in encoder.state_dict().items())

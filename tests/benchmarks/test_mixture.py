@@ -118,6 +118,27 @@ def test_thrift_finds_the_cheapest_that_is_good_enough() -> None:
     assert routed.calls == 1.0
     row = next(line for line in thrift.table(found).splitlines() if line.startswith(f"| {ROUTED} |"))
     assert row.split(" | ")[2:] == ["0.000 [0.000, 0.000]", str(routed.share), "1.00", "missed |"]
+    assert thrift.best_pair(part, np.array([1.0, 0.5]), llms) is None  # no two LLMs beside the best
     blind = thrift.Part(questions, 1 - priors_QL)  # a scorer that is always wrong is good enough at no worth
     assert thrift.matched(blind, part, np.array([1.0, 0.5]), llms, Evidence())[ROUTED] is None
     assert f"| {ROUTED} | | | | | missed |" in thrift.table({ROUTED: None})
+
+
+def test_the_best_pair_is_the_cheapest_that_loses_no_more_than_a_point() -> None:
+    """Two cheap LLMs whose shared answers are right; with the third, which copies one of them, a wrong answer in four passes."""
+    names, costs = ("dear", "odd", "even", "copy"), (0.010, 0.001, 0.001, 0.0005)
+    llms = [LLM(name, name, Price(0.0, usd), context_window=10**6) for name, usd in zip(names, costs, strict=True)]
+
+    def asked(query: int) -> Question:
+        stated = {"dear": "1", "odd": "2" if query % 4 == 1 else "1", "even": "3" if query % 4 == 0 else "1"}
+        stated["copy"] = stated["odd"]
+        said = {name: Said(f"Answer: {stated[name]}", 200, usd) for name, usd in zip(names, costs, strict=True)}
+        return Question("What is it?", said, {name: float(stated[name] == "1") for name in names})
+
+    part = thrift.Part([asked(query) for query in range(40)], np.full((40, 4), 0.5))
+    found = thrift.best_pair(part, np.array([1.0, 0.75, 0.75, 0.75]), llms)
+    assert found is not None
+    assert found.difference.mean == 0
+    assert found.share.mean == pytest.approx((0.0005 + 0.001 + 0.5 * 0.010) / 0.010)
+    assert found.calls == pytest.approx(2.5)
+    assert f"| {thrift.BEST_PAIR} |  | 0.000" in thrift.table({thrift.BEST_PAIR: found})

@@ -57,7 +57,7 @@ def test_a_reward_model_learns_and_the_pipelines_grader_takes_it(tmp_path: Path,
 
 def test_a_scorer_on_turned_labels_is_found_out(known: Outcomes) -> None:  # noqa: F811
     """Trained on wrong labels it is judged by the true ones."""
-    plan = Change("", Plan(epochs=1, fallback=False))
+    plan = Change("", Plan(epochs=1, far_share=0.0))
     seen, test = known.take("train", "validation"), known.take("test")
     quality_Q, right = reward_models.judged(seen, seen.labels_QL, test, plan)
     turned_Q, wrong = reward_models.judged(seen, 1 - seen.labels_QL, test, plan)

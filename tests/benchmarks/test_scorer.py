@@ -85,6 +85,7 @@ def test_every_system_has_its_figures(made: tuple[Dataset, world.World], tmp_pat
     assert found["best single"]["gap closed"] == pytest.approx(0)
     assert found[systems.PUBLISHED]["quality"].mean > found["random"]["quality"].mean
     assert found[OURS]["worst ECE"] >= found[OURS]["ECE"]
+    assert 0 < found[OURS]["by chance"] < 0.2
     text = tables.table(found, {name: system.detail for name, system in rows.items()})
     assert all(f"\n| {name} " in text for name in rows)
     scorer.write_choices(tmp_path / "choices.csv", rows.values(), parts["test"])

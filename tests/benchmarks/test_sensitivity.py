@@ -41,7 +41,7 @@ def test_a_value_changes_where_it_belongs() -> None:
 
 def test_every_row_stands_beside_the_default(known: Outcomes) -> None:
     """Turning half of the labels over ruins the scorer; the default row is what it is compared with."""
-    plan = Plan(epochs=1, fallback=False)
+    plan = Plan(epochs=1, far_share=0.0)
     default_QL = sensitivity.scored(known, sensitivity.Change("default", plan), 2)
     rows = [sensitivity.Change("default", plan), sensitivity.Change("half turned over", plan, noise=0.5)]
     *_, usual, ruined = sensitivity.table(known, rows, default_QL, 2)
@@ -69,7 +69,7 @@ def test_the_search_logs_every_trial(known: Outcomes) -> None:
 
     parts = {name: known.take(name) for name in ("train", "validation", "test")}
     kept = Kept()
-    lines = sensitivity.tuned(parts, Plan(epochs=1, fallback=False), 2, kept)
+    lines = sensitivity.tuned(parts, Plan(epochs=1, far_share=0.0), 2, kept)
     assert len(kept.runs) == 3
     assert [step.name for step in kept.runs[0]["metrics"]] == ["validation_loss", "validation_quality", "best_epoch"]
     assert sum(line.startswith(("| default", "| best")) for line in lines) == 2

@@ -21,7 +21,7 @@ def started(worlds: ModuleType, queries: int = 800) -> Weights:
     """A start in the world of four kinds, with its fallback."""
     seen, held = worlds.world(queries, seed=1), worlds.world(200, seed=2)
     weights = starting_weights(worlds.ROSTER, seen.queries_QD, seen.labels_QL, SHRINKAGE, 0)
-    return replace(weights, fallback=fallback.fit(weights, seen.queries_QD, held.queries_QD, 0))
+    return replace(weights, fallback=fallback.fit(weights, seen.queries_QD, held.queries_QD, 0, 0.01))
 
 
 def test_the_usual_kind_of_query_is_believed(worlds: ModuleType) -> None:
