@@ -1,4 +1,4 @@
-"""From logits to probabilities: Platt scaling per LLM, fitted on queries no weight saw, shrunk to no change; and how good they are."""
+"""From logits to probabilities: Platt scaling, fitted on queries no weight saw, shrunk to no change; and how good they are."""
 
 from dataclasses import dataclass
 
@@ -10,45 +10,33 @@ from scorer.interface import Floats
 from scorer.start import Labels
 from scorer.weights import Calibration, sigmoid
 
+BOUNDS = [(0.05, 20.0), (-20.0, 20.0)]  # of slope and intercept: no order is ever turned around
+SMALLEST = 1e-12  # sum of a query's weights that is divided by
+
 
 def fit(logits_QL: NDArray[np.float64], labels_QL: Labels, weights_QL: Labels | None = None, *, pull: float = 300.0) -> Calibration:
-    """Slope and intercept per LLM, pulled with the weight of `pull` labels to those that fit all LLMs best, which are pulled with
-    that of `pull` queries to 1 and 0. An LLM without calibration labels gets the common ones. weights_QL: how many labels each
-    label counts as; None: one.
+    """The slope and intercept that fit all LLMs best, pulled with the weight of `pull` queries to 1 and 0: least cross-entropy plus
+    pull / 8 times the squared way there (a query's curvature is at most 1/4). weights_QL: how much each label counts; None: in full.
 
-    For what all LLMs have in common a query counts once, by its labels' mean loss: its labels share its luck, easy or hard.
-    The pull is strong because an intercept per LLM re-ranks LLMs: from 100 labels each (pull 10) it cost 2 points of realised
-    quality on recorded outcomes, and gained nothing in calibration.
+    One for all LLMs: an intercept of each re-ranks them, and gained no calibration on recorded outcomes. A query counts once, by its
+    labels' mean loss, since they share its luck, easy or hard; where none of its labels counts in full, it counts as its best one does.
     """
     known_QL = ~np.isnan(labels_QL)
-    weights_QL = np.ones(labels_QL.shape) if weights_QL is None else weights_QL
-    shares_QL = weights_QL / np.maximum(known_QL.sum(axis=1, keepdims=True), 1)
-    common = _platt(logits_QL[known_QL], labels_QL[known_QL], shares_QL[known_QL], np.array([1.0, 0.0]), pull)
-    fitted_L = [
-        _platt(logits_QL[known, llm], labels_QL[known, llm], weights_QL[known, llm], common, pull) for llm, known in enumerate(known_QL.T)
-    ]
-    return Calibration(slope_L=np.array([slope for slope, _ in fitted_L]), intercept_L=np.array([start for _, start in fitted_L]))
-
-
-def _platt(
-    logits_N: NDArray[np.float64], labels_N: NDArray[np.float64], weights_N: NDArray[np.float64], prior: NDArray[np.float64], pull: float
-) -> NDArray[np.float64]:
-    """[slope, intercept] of least weighted cross-entropy plus pull / 8 times the squared way from `prior`.
-
-    By 8: a label's curvature is at most 1/4.
-    """
-    if not len(logits_N):
-        return prior
+    weights_QL = np.where(known_QL, 1.0 if weights_QL is None else weights_QL, 0.0)
+    shares_QL = weights_QL * weights_QL.max(axis=1, keepdims=True) / np.maximum(weights_QL.sum(axis=1, keepdims=True), SMALLEST)
+    logits_N, labels_N, shares_N = logits_QL[known_QL], labels_QL[known_QL], shares_QL[known_QL]
+    unchanged = np.array([1.0, 0.0])
 
     def cost(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scaled_N = at[0] * logits_N + at[1]
-        wrong_N = weights_N * (sigmoid(scaled_N) - labels_N)
-        entropy = float((weights_N * (np.logaddexp(0.0, scaled_N) - labels_N * scaled_N)).sum())
-        away = at - prior
+        wrong_N = shares_N * (sigmoid(scaled_N) - labels_N)
+        entropy = float((shares_N * (np.logaddexp(0.0, scaled_N) - labels_N * scaled_N)).sum())
+        away = at - unchanged
         return entropy + pull / 8 * float(away @ away), np.array([wrong_N @ logits_N, wrong_N.sum()]) + pull / 4 * away
 
-    found = minimize(cost, prior, jac=True, method="L-BFGS-B", bounds=[(0.05, 20.0), (-20.0, 20.0)])  # never turns an order around
-    return np.asarray(found.x, dtype=np.float64)
+    slope, intercept = minimize(cost, unchanged, jac=True, method="L-BFGS-B", bounds=BOUNDS).x
+    llms = logits_QL.shape[1]
+    return Calibration(slope_L=np.full(llms, slope), intercept_L=np.full(llms, intercept))
 
 
 @dataclass(frozen=True, slots=True)

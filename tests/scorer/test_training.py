@@ -152,6 +152,10 @@ def test_a_label_of_no_weight_teaches_nothing() -> None:
     logits_QL = dice.normal(size=(40, 2))
     fitted = calibration.fit(np.concatenate([logits_QL, logits_QL]), labels_twice, halves), calibration.fit(logits_QL, labels_QL)
     np.testing.assert_allclose(fitted[0].slope_L, fitted[1].slope_L, atol=1e-3)
+    one_QL, little_QL = labels_QL.copy(), np.ones((40, 2))
+    one_QL[:, 1], little_QL[:, 1] = np.nan, 1e-9  # beside a label that counts
+    fitted = calibration.fit(logits_QL, labels_QL, little_QL), calibration.fit(logits_QL, one_QL)
+    np.testing.assert_allclose(fitted[0].intercept_L, fitted[1].intercept_L, atol=1e-4)
     unknown_QL, faint_QL = labels_QL.copy(), np.ones((40, 2))
     unknown_QL[:10], faint_QL[:10] = np.nan, 1e-9
     np.testing.assert_allclose(masked_ridge(features, labels_QL, 3.0, faint_QL), masked_ridge(features, unknown_QL, 3.0), atol=1e-6)
@@ -174,26 +178,30 @@ def test_calibration_repairs_overconfidence() -> None:
 
 
 def test_few_calibration_labels_change_little() -> None:
-    """An LLM with three labels, or none, gets what fits all LLMs; without any label at all nothing changes."""
+    """One slope and intercept for all LLMs, those without labels too; without any label at all nothing changes."""
     logits_QL = np.zeros((100, 3))
     labels_QL = np.full((100, 3), np.nan)
-    assert calibration.fit(logits_QL, labels_QL).intercept_L.tolist() == [0, 0, 0]
-    labels_QL[:, 0] = np.arange(100) < 80
-    labels_QL[:3, 1] = 0.0
-    found = calibration.fit(logits_QL, labels_QL)
-    assert found.intercept_L[0] > found.intercept_L[2] > 0.1
-    assert found.intercept_L[1] == pytest.approx(found.intercept_L[2], abs=0.05)
-    assert (found.slope_L >= 0).all()
+    untouched = calibration.fit(logits_QL, labels_QL)
+    assert (untouched.slope_L.tolist(), untouched.intercept_L.tolist()) == ([1, 1, 1], [0, 0, 0])
+    labels_QL[:10, 0] = 1.0
+    few = calibration.fit(logits_QL, labels_QL)
+    labels_QL[:, 0] = 1.0
+    many = calibration.fit(logits_QL, labels_QL)
+    assert 0 < few.intercept_L[2] < 0.1 < many.intercept_L[2]
+    assert len(set(many.intercept_L)) == len(set(many.slope_L)) == 1
 
 
-def test_a_query_counts_once_for_all_llms() -> None:
-    """One LLM's labels twenty times over, as if twenty LLMs had given them, tell no more of the queries than once."""
+def test_a_query_counts_once_however_many_llms_answered_it() -> None:
+    """Twenty LLMs with the labels of one, on some of the queries, tell no more of those queries than the one does."""
     dice = np.random.default_rng(0)
-    logits_QL = dice.normal(size=(150, 1))
-    labels_QL = (dice.random(logits_QL.shape) < 0.8).astype(float)
-    once, often = (calibration.fit(np.repeat(logits_QL, llms, axis=1), np.repeat(labels_QL, llms, axis=1)) for llms in (1, 20))
-    np.testing.assert_allclose(often.intercept_L, once.intercept_L[0], atol=1e-3)
-    np.testing.assert_allclose(often.slope_L, once.slope_L[0], atol=1e-3)
+    logits_QL = np.repeat(dice.normal(size=(150, 1)), 20, axis=1)
+    labels_QL = np.repeat((dice.random((150, 1)) < 0.8).astype(float), 20, axis=1)
+    once = calibration.fit(logits_QL[:, :1], labels_QL[:, :1])
+    labels_QL[:70, 1:] = np.nan
+    labels_QL[70:90, 5:] = np.nan
+    often = calibration.fit(logits_QL, labels_QL)
+    assert often.intercept_L[0] == pytest.approx(once.intercept_L[0], abs=1e-3)
+    assert often.slope_L[0] == pytest.approx(once.slope_L[0], abs=1e-3)
 
 
 def test_calibration_never_turns_an_order_around() -> None:
