@@ -49,7 +49,7 @@ def figures(system: System, rows: Mapping[str, System], labels_QL: NDArray[np.fl
             return claimed.mean(lambda scores_QL: [error(scores_QL[:, llm], labels_QL[:, llm]) for llm in labelled])
 
         ece_L = by_llm(calibration.ece)
-        found |= {"ECE": float(ece_L.mean()), "worst ECE": float(ece_L.max()), "by chance": float(by_llm(calibration.chance_ece).mean())}
+        found |= {"ECE": float(ece_L.mean()), "by chance": float(by_llm(calibration.chance_ece).mean()), "worst ECE": float(ece_L.max())}
         found |= {"Brier": float(claimed.mean(lambda scores_QL: calibration.brier(scores_QL, labels_QL)))}
     return found
 

@@ -4,8 +4,8 @@ One routed LLM and the mixture, replayed as in `benchmarks.mixture`, at many wor
 costs least. Good enough is said by held-out queries: at most half a point below always asking the LLM that is best on training queries.
 Test queries are replayed at that one worth. The bar is that of `benchmarks.costs`: quality within a point, at half the cost.
 
-Last stands what cascades could reach at most: of all pairs of LLMs that are asked first, the best single one only where they differ, the
-cheapest pair within a point, told the test labels.
+Last stands one kind of cascade at its luckiest: of all pairs of LLMs that are asked first, the best single one only where they differ, the
+cheapest pair within a point, picked by the test labels.
 """
 
 import sys
@@ -85,28 +85,32 @@ def matched(held: Part, test: Part, means_L: Floats, llms: Sequence[LLM], eviden
 
 
 def best_pair(part: Part, means_L: Floats, llms: Sequence[LLM]) -> Matched | None:
-    """Of all pairs of LLMs before the one that is best by `means_L`, told the labels of `part`: the cheapest that is within a point of it.
+    """Of all pairs of LLMs before the one that is best by `means_L`, picked by the labels of `part`: the cheapest within a point of it.
 
-    Where both state one answer it is returned, else the best one's. None where no pair is so good.
+    Where both state one answer it is returned, else the best one's; only questions that the best one answered count, and who has no answer
+    on record was asked for nothing. None where no pair is so good.
     """
     names = [llm.id for llm in llms]
     best = int(np.argmax(means_L))
-    short = [says({llm: said.text for llm, said in question.said.items()}) for question in part.questions]
-    labels_QL = np.array([[question.labels.get(name, 0.0) for name in names] for question in part.questions])
-    cost_QL = np.array([[question.said[name].cost_usd if name in question.said else 0.0 for name in names] for question in part.questions])
-    stated_QL = np.array([[row.get(name) for name in names] for row in short], dtype=object)
+    questions = [question for question in part.questions if names[best] in question.said]
+    short = [says({llm: said.text for llm, said in question.said.items()}) for question in questions]
+    stated_LQ = [[row.get(name) for row in short] for name in names]
+    label_LQ = np.array([[question.labels.get(name, 0.0) for question in questions] for name in names])
+    asked_LQ = np.array([[float(name in question.said) for question in questions] for name in names])
+    cost_LQ = np.array([[question.said[name].cost_usd if name in question.said else 0.0 for question in questions] for name in names])
     found = []
     for first, second in combinations([at for at in range(len(names)) if at != best], 2):
-        agree_Q = np.array([one is not None and one == other for one, other in zip(*stated_QL[:, [first, second]].T, strict=True)])
-        quality_Q = np.where(agree_Q, labels_QL[:, first], labels_QL[:, best])
-        cost_Q = cost_QL[:, first] + cost_QL[:, second] + np.where(agree_Q, 0.0, cost_QL[:, best])
-        if quality_Q.mean() - labels_QL[:, best].mean() >= BAR_QUALITY:
-            found.append((cost_Q.mean(), first, quality_Q, cost_Q, 3.0 - agree_Q.mean()))
+        agree_Q = np.array([one is not None and one == other for one, other in zip(stated_LQ[first], stated_LQ[second], strict=True)])
+        quality_Q = np.where(agree_Q, label_LQ[first], label_LQ[best])
+        cost_Q = cost_LQ[first] + cost_LQ[second] + np.where(agree_Q, 0.0, cost_LQ[best])
+        calls_Q = asked_LQ[first] + asked_LQ[second] + ~agree_Q
+        if questions and quality_Q.mean() - label_LQ[best].mean() >= BAR_QUALITY:
+            found.append((cost_Q, quality_Q, calls_Q))
     if not found:
         return None
-    _, _, quality_Q, cost_Q, asked = min(found, key=lambda each: each[:2])
-    difference = metrics.difference(quality_Q, labels_QL[:, best], resamples=RESAMPLES)
-    return Matched(None, difference, ratio(cost_Q, cost_QL[:, best]), float(asked))
+    cost_Q, quality_Q, calls_Q = min(found, key=lambda each: float(each[0].mean()))
+    difference = metrics.difference(quality_Q, label_LQ[best], resamples=RESAMPLES)
+    return Matched(None, difference, ratio(cost_Q, cost_LQ[best]), float(calls_Q.mean()))
 
 
 def table(found: dict[str, Matched | None]) -> str:

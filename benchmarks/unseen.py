@@ -6,7 +6,7 @@ score (what is promised of the chosen LLM), the mean confidence (of each score, 
 and the ECE. A second table moves the fallback's edge, from nowhere to where nearly every query is far. `--except` adds the mean over groups
 without the labels of an LLM in a group, where those are known to be at fault. `--on` leaves nothing out and routes the queries of another
 folder instead, whose texts were not trained on; `--on-llms` are the names there of the LLMs of `--llms`, in their order. Splits as in
-benchmarks.outcomes; nothing is chosen here.
+benchmarks.outcomes; nothing is chosen here, and `train.far_share` of params.yaml counts for nothing: the edges are those of the tables.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from rich.progress import track
 from benchmarks import figures, machine, outcomes, recorded
 from benchmarks.recorded import Outcomes
 from pipelines import params, train
-from scorer import calibration, metrics, training
+from scorer import calibration, fallback, metrics, training
 from scorer.interface import Floats
 from scorer.metrics import Interval
 from scorer.start import Labels
 from scorer.training import Plan
-from scorer.weights import Weights, centred, nearness
+from scorer.weights import Weights, centred
 
 RESAMPLES = 2000
 WAYS = ("without fallback", "with fallback")
@@ -52,31 +52,31 @@ class Row:
     def cells(self) -> str:
         """As a row of Markdown, of WAYS."""
         numbers = zip(self.highest, self.confidence, self.ece, strict=True)
-        ways = [f"{gain} | {_three(of_way)}" for gain, of_way, _ in zip(self.gain, numbers, WAYS, strict=False)]
+        ways = [f"{gain} | {_three(of_way)}" for gain, of_way in list(zip(self.gain, numbers, strict=True))[: len(WAYS)]]
         return f"| {self.name} | {self.queries} | {self.far:.0%} | {self.single:.3f} | {' | '.join(ways)} |"
 
 
-def edged(weights: Weights, share: float, held_QD: Floats) -> Weights:
-    """`weights` with the fallback's edge where this share of held-out queries is beyond it; without a fallback at 0."""
-    if not share or weights.fallback is None:
-        return replace(weights, fallback=None)
-    near_Q = nearness(centred(held_QD, weights.centre_D), weights.fallback.landmarks_MD)
-    return replace(weights, fallback=replace(weights.fallback, edge=float(np.quantile(near_Q, share))))
+def edged(weights: Weights, landmarks_MD: Floats, share: float, held_QD: Floats) -> Weights:
+    """`weights` with a fallback whose edge this share of the held-out queries [Q, D] is beyond; without one at 0."""
+    return replace(weights, fallback=fallback.around(landmarks_MD, weights, held_QD, share) if share else None)
 
 
 def routed(known: Outcomes, asked: Outcomes, plan: Plan) -> tuple[NDArray[np.bool_], tuple[Floats, ...], Floats]:
-    """Trained on the training part of `known`: which of `asked` are far, their scores_QL by each of SHARES and by the best single LLM."""
+    """Trained on the training part of `known`: which of `asked` are far, their scores_QL by each of SHARES and by the best single LLM.
+
+    Raises ValueError for a plan without a fallback.
+    """
     parts = {name: known.take(name) for name in ("train", "calibration", "validation")}
     weights = training.train(known.data.roster, parts["train"].embedded(), parts["validation"].embedded(), plan).weights
+    usual = weights.fallback
+    if usual is None:
+        raise ValueError("There is no fallback whose edge could be moved: the plan's far_share must be above 0.")
     scores = []
-    for way in (edged(weights, share, parts["validation"].queries_QD) for share in SHARES):
+    for way in (edged(weights, usual.landmarks_MD, share, parts["validation"].queries_QD) for share in SHARES):
         fixed = calibration.fit(way.logits(parts["calibration"].queries_QD), parts["calibration"].labels_QL)
         scores.append(fixed.probabilities(way.logits(asked.queries_QD)))
     single_L = np.nanmean(parts["train"].labels_QL, axis=0)
-    far_Q = np.zeros(len(asked.queries_QD), dtype=np.bool_)
-    if weights.fallback is not None:
-        far_Q = weights.fallback.far(centred(asked.queries_QD, weights.centre_D))
-    return far_Q, tuple(scores), np.tile(single_L, (len(asked.queries_QD), 1))
+    return usual.far(centred(asked.queries_QD, weights.centre_D)), tuple(scores), np.tile(single_L, (len(asked.queries_QD), 1))
 
 
 def row(name: str, far_Q: NDArray[np.bool_], scores: tuple[Floats, ...], single_QL: Floats, labels_QL: Labels) -> Row:
@@ -98,7 +98,7 @@ def mean_row(name: str, rows: Sequence[Row]) -> str:
     """The mean over groups, without intervals."""
     numbers = [np.mean([getattr(each, field) for each in rows], axis=0) for field in ("highest", "confidence", "ece")]
     gains = np.mean([[gain.mean for gain in each.gain] for each in rows], axis=0)
-    ways = [_three(of_way) for of_way, _ in zip(zip(gains, *numbers, strict=True), WAYS, strict=False)]
+    ways = [_three(of_way) for of_way in list(zip(gains, *numbers, strict=True))[: len(WAYS)]]
     return f"| {name} | {sum(each.queries for each in rows)} | | {np.mean([each.single for each in rows]):.3f} | {' | '.join(ways)} |"
 
 

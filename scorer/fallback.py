@@ -1,8 +1,8 @@
 """How far from its training queries a scorer is still to be believed: as far as nearly all held-out queries are.
 
 What sets a query apart is learnt where there are training queries; beyond them it is extrapolated, and wrong by any amount. Held-out
-queries show how near the usual kind of query comes; the few that are farther than nearly all of them, and every query of an unknown kind
-that is, are told what is good overall. Nothing else is fitted: no share, and no group of queries left out.
+queries show how near the usual kind of query comes; the share of them that is farthest (few, by default), and every query of an unknown
+kind that is as far, are told what is good overall. Nothing else is fitted: no group of queries is left out.
 """
 
 import numpy as np
@@ -14,10 +14,15 @@ from scorer.weights import Fallback, Weights, centred, nearness
 LANDMARKS = 64  # centres of training queries; the mean AUROC of telling unseen tasks apart is .68 with 16, .71 with 64, .72 with 256
 
 
-def fit(weights: Weights, training_QD: Floats, held_QD: Floats, seed: int, share: float) -> Fallback:
-    """The fallback of `weights`, which were trained on `training_QD`, from queries held out of that:
-    `share` of them, in (0, 1), is beyond its edge.
+def fit(weights: Weights, training_QD: Floats, held_QD: Floats, seed: int, far_share: float) -> Fallback:
+    """The fallback of `weights`, which were trained on `training_QD`, from queries held out of that, [Q, D] each: `far_share` of them,
+    in (0, 1), is beyond its edge.
     """
     landmarks_MD = group_centres(centred(training_QD, weights.centre_D), LANDMARKS, seed, starts=1)
+    return around(landmarks_MD, weights, held_QD, far_share)
+
+
+def around(landmarks_MD: Floats, weights: Weights, held_QD: Floats, far_share: float) -> Fallback:
+    """The fallback with these landmarks."""
     near_Q = nearness(centred(held_QD, weights.centre_D), landmarks_MD)
-    return Fallback(landmarks_MD, float(np.quantile(near_Q, share)))
+    return Fallback(landmarks_MD, float(np.quantile(near_Q, far_share)))

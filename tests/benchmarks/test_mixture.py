@@ -141,4 +141,9 @@ def test_the_best_pair_is_the_cheapest_that_loses_no_more_than_a_point() -> None
     assert found.difference.mean == 0
     assert found.share.mean == pytest.approx((0.0005 + 0.001 + 0.5 * 0.010) / 0.010)
     assert found.calls == pytest.approx(2.5)
+    bare = Question("What is it?", {"odd": Said("Answer: 1", 200, 0.001)}, {"odd": 1.0})  # the best one never answered it: no comparison
+    silent = Question("What is it?", {"dear": Said("Answer: 1", 200, 0.01)}, {"dear": 1.0})  # nobody before it did
+    more = thrift.best_pair(thrift.Part([*part.questions, bare, silent], np.full((42, 4), 0.5)), np.array([1.0, 0.75, 0.75, 0.75]), llms)
+    assert more is not None
+    assert more.calls == pytest.approx((40 * 2.5 + 1) / 41)
     assert f"| {thrift.BEST_PAIR} |  | 0.000" in thrift.table({thrift.BEST_PAIR: found})

@@ -21,15 +21,14 @@ def test_a_narrower_world_is_far_sooner() -> None:
     seen, held = world.world(400, seed=1), world.world(400, seed=2)
     plan = Plan(epochs=1)
     weights = train(world.ROSTER, Embedded(seen.queries_QD, seen.labels_QL), Embedded(held.queries_QD, held.labels_QL), plan).weights
-    assert unseen.edged(weights, 0.0, held.queries_QD).fallback is None
-    for share in unseen.SHARES[1:]:
-        fallback = unseen.edged(weights, share, held.queries_QD).fallback
-        assert fallback is not None
-        assert fallback.far(centred(held.queries_QD, weights.centre_D)).mean() == pytest.approx(share, abs=0.01)
-    usual = unseen.edged(weights, unseen.SHARES[1], held.queries_QD).fallback
-    assert usual is not None
     assert weights.fallback is not None
-    assert usual.edge == weights.fallback.edge
+    edged = [unseen.edged(weights, weights.fallback.landmarks_MD, share, held.queries_QD).fallback for share in unseen.SHARES]
+    assert edged[0] is None
+    assert edged[1] is not None
+    assert edged[1].edge == weights.fallback.edge
+    for share, moved in zip(unseen.SHARES[1:], edged[1:], strict=True):
+        assert moved is not None
+        assert moved.far(centred(held.queries_QD, weights.centre_D)).mean() == pytest.approx(share, abs=0.01)
 
 
 def test_what_an_edge_costs_is_told_by_the_worst_group() -> None:
