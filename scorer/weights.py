@@ -66,7 +66,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Platt scaling, fitted on held-out queries: probability = sigmoid(slope * logit + intercept); rows that joined have 1 and 0."""
+    """Platt scaling per LLM, fitted on held-out queries: probability = sigmoid(slope * logit + intercept)."""
 
     slope_L: NDArray[np.float64]
     intercept_L: NDArray[np.float64]

@@ -178,17 +178,26 @@ def test_calibration_repairs_overconfidence() -> None:
 
 
 def test_few_calibration_labels_change_little() -> None:
-    """One slope and intercept for all LLMs, those without labels too; without any label at all nothing changes."""
+    """An LLM with three labels, or none, gets what fits all LLMs; without any label at all nothing changes."""
     logits_QL = np.zeros((100, 3))
     labels_QL = np.full((100, 3), np.nan)
     untouched = calibration.fit(logits_QL, labels_QL)
     assert (untouched.slope_L.tolist(), untouched.intercept_L.tolist()) == ([1, 1, 1], [0, 0, 0])
-    labels_QL[:10, 0] = 1.0
-    few = calibration.fit(logits_QL, labels_QL)
-    labels_QL[:, 0] = 1.0
-    many = calibration.fit(logits_QL, labels_QL)
-    assert 0 < few.intercept_L[2] < 0.1 < many.intercept_L[2]
-    assert len(set(many.intercept_L)) == len(set(many.slope_L)) == 1
+    labels_QL[:, 0] = np.arange(100) < 80
+    labels_QL[:3, 1] = 0.0
+    found = calibration.fit(logits_QL, labels_QL)
+    assert found.intercept_L[0] > found.intercept_L[2] > 0.1
+    assert found.intercept_L[1] == pytest.approx(found.intercept_L[2], abs=0.05)
+
+
+def test_an_llm_unlike_the_others_is_put_right() -> None:
+    """Of ten LLMs that are right as often as they promise (.65) one promises .75 and is right on every other query: not for long."""
+    dice = np.random.default_rng(0)
+    logits_QL = np.full((600, 10), np.log(0.65 / 0.35))
+    logits_QL[:, 3] = np.log(0.75 / 0.25)
+    labels_QL = (dice.random((600, 10)) < np.where(np.arange(10) == 3, 0.5, 0.65)).astype(float)
+    scores_QL = calibration.fit(logits_QL, labels_QL).probabilities(logits_QL)
+    assert scores_QL[0, 3] < np.delete(scores_QL[0], 3).min()
 
 
 def test_a_query_counts_once_however_many_llms_answered_it() -> None:
