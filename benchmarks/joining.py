@@ -394,12 +394,12 @@ def rows_table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Embeds, runs the parts, writes and prints."""
     parser = recorded.arguments(__doc__ or "")
-    parser.add_argument("--parts", default="rules,terms,series", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--parts", type=recorded.names, default=("rules", "terms", "series"), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--grow", default="5,10,15,20,27,50,100,200", help="numbers of LLMs, past the recorded ones simulated")
     parser.add_argument("--seed", type=int, default=0, help="of training, of the order of joining and of growing")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/joining"))
     given = parser.parse_args()
-    wanted = tuple(part for part in given.parts.split(",") if part)
+    wanted = given.parts
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"--parts has no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     known = recorded.read(recorded.wanted(given))

@@ -12,7 +12,7 @@ by default a database under --out); then the best one and the default on the tes
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from benchmarks import machine, recorded
+from benchmarks import figures, machine, recorded
 from benchmarks.recorded import Outcomes
 from pipelines import params, train
 from registry.mlflow_door import Door, Step
@@ -57,7 +57,6 @@ SEARCHED: dict[str, tuple[float, ...]] = {
     "sample_llm": (0.0, 0.3, 1.0),
     "sample_sample": (0.0, 0.2, 1.0),
 }
-HEAD = ("| changed | quality | against the default | ECE | Brier |", "|---|---|---|---|---|")
 SHRINKING = ("groups", "softness", "pseudo_labels", "ridge", "dims")
 
 
@@ -107,21 +106,26 @@ def scored(known: Outcomes, change: Change, folds: int) -> Floats:
 
 def table(known: Outcomes, changes: Iterable[Change], default_QL: Floats, folds: int) -> list[str]:
     """One row a change: quality, its difference to the default with interval, ECE and Brier score."""
-    lines = list(HEAD)
+    found = {}
     for change in track(list(changes), description="training"):
         usual = change.name == "default"
         scores_QL = default_QL if usual else scored(known, change, folds)
-        lines.append(row(change.name, scores_QL, None if usual else default_QL, known.labels_QL))
-        print(lines[-1], flush=True)
-    return lines
+        found[change.name] = judged(scores_QL, None if usual else default_QL, known.labels_QL)
+        print(markdown(found)[-1], flush=True)
+    return markdown(found)
 
 
-def row(name: str, scores_QL: Floats, default_QL: Floats | None, labels_QL: Labels) -> str:
-    """One row under HEAD. default_QL: what it is compared with, None for the default itself."""
+def judged(scores_QL: Floats, default_QL: Floats | None, labels_QL: Labels) -> dict[str, Any]:
+    """The figures of one row. default_QL: the scores it is compared with, None for the default itself."""
     quality_Q = metrics.quality(scores_QL, labels_QL)
     against = "" if default_QL is None else metrics.difference(quality_Q, metrics.quality(default_QL, labels_QL), resamples=RESAMPLES)
     ece, brier = calibration.ece(scores_QL, labels_QL), calibration.brier(scores_QL, labels_QL)
-    return f"| {name} | {np.nanmean(quality_Q):.3f} | {against} | {ece:.3f} | {brier:.3f} |"
+    return {"quality": float(np.nanmean(quality_Q)), "against the default": against, "ECE": ece, "Brier": brier}
+
+
+def markdown(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Judged rows as lines of Markdown."""
+    return figures.table("changed", found).splitlines()
 
 
 def by_labels(plan: Plan) -> list[Change]:
@@ -210,7 +214,7 @@ def tuned(parts: dict[str, Outcomes], plan: Plan, trials: int, door: Door) -> li
 def main() -> None:
     """Reads, embeds, trains each row, prints and writes."""
     parser = recorded.arguments(__doc__ or "")
-    parser.add_argument("--tables", default=",".join(TABLES), help=f"some of {', '.join(TABLES)}")
+    parser.add_argument("--tables", type=recorded.names, default=TABLES, help=f"some of {', '.join(TABLES)}")
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--mlflow", help="where trials are logged; a database under --out if not given")
@@ -231,7 +235,7 @@ def main() -> None:
 
 
 def _tables(given: argparse.Namespace, known: Outcomes, seen: Outcomes, plan: Plan) -> Iterable[tuple[str, list[str]]]:
-    wanted = given.tables.split(",")
+    wanted = given.tables
     if set(wanted) != {"tuning"}:
         default_QL = scored(seen, Change("default", plan), given.folds)
     for name, changes in (("losses", by_losses(plan)), ("labels", by_labels(plan)), ("settings", by_settings(plan))):

@@ -114,8 +114,12 @@ def one_left_out(known: Outcomes, plan: Plan, fault: str | None) -> Iterator[tup
     for group in track(sorted(set(groups_Q)), description="leaving out"):
         asked = known.where(groups_Q == group)
         found = routed(known.where(groups_Q != group), asked, plan)
-        sound_L = np.array([group != fault_group or llm != fault_llm for llm in known.data.roster])
-        yield row(group, *found, asked.labels_QL), row(group, *found, np.where(sound_L, asked.labels_QL, np.nan))
+        whole = row(group, *found, asked.labels_QL)
+        if group != fault_group:
+            yield whole, whole
+            continue
+        sound_L = np.array(known.data.roster) != fault_llm
+        yield whole, row(group, *found, np.where(sound_L, asked.labels_QL, np.nan))
 
 
 def edges(usual: Row, rows: Sequence[Row]) -> str:

@@ -23,6 +23,6 @@ def fit(weights: Weights, training_QD: Floats, held_QD: Floats, seed: int, far_s
 
 
 def around(landmarks_MD: Floats, weights: Weights, held_QD: Floats, far_share: float) -> Fallback:
-    """The fallback with these landmarks."""
+    """The fallback around these unit-norm landmarks [M, D] of centred queries; `far_share` of the queries `held_QD` is beyond its edge."""
     near_Q = nearness(centred(held_QD, weights.centre_D), landmarks_MD)
     return Fallback(landmarks_MD, float(np.quantile(near_Q, far_share)))
