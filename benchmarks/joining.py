@@ -4,9 +4,10 @@ FOLDER as for benchmarks.scorer. Each LLM is left out in turn, the others are tr
 queries. Realised quality is that of choosing the best-scored LLM on the test queries; an LLM's gain is what it adds to the pool it
 joins. Gains of single LLMs are small and noisy, so tables show their sum over all LLMs that were left out: what the average join is
 worth, times their number, harm included. Intervals: 95 % bootstraps, over test queries (all LLMs' sums resampled together) and over
-LLMs. `--parts` runs some of: rules (leave one out, by number of labels and by which are asked first), terms (what each term of the row
-earns, on validation and calibration queries: the defaults were chosen there), series (joins in a row, of queries chosen as a deployment
-does), growth (up to --simulated LLMs). `--out` gets table.md and results.json.
+LLMs. `--parts` runs some of: rules (leave one out, by number of labels and by which are asked first; and by the best of many draws, picked
+by the new LLM's labels of all held-out queries, which nobody has who must choose what to ask), terms (what each term of the row earns, on
+validation and calibration queries: the defaults were chosen there), series (joins in a row, of queries chosen as a deployment does), growth
+(up to --simulated LLMs). `--out` gets table.md and results.json.
 """
 
 import functools
@@ -34,6 +35,8 @@ SIZES = (25, 50, 100, 200, 400, 1000)
 CHOSEN_SIZES = (100, 200, 400)  # for the rules that choose
 FEW = 200
 DRAWS = 5
+TOLD_DRAWS = 50  # among which labels of held-out queries choose
+HELD = ("validation", "calibration")
 RESAMPLES = 2000
 SERIES = 10
 PARTS = ("rules", "terms", "series", "growth")
@@ -193,6 +196,8 @@ def leave_one_out(world: World, wanted: tuple[str, ...]) -> dict[str, Any]:
                 by_row(known, world, llm, draws[0])
                 seconds["a row"].append(time.process_time() - began)
                 cells.setdefault(key, []).append(joins(world, llm, known, [(known, places, None) for places in draws], ("test",)))
+            told = (f"best of {TOLD_DRAWS} draws, told", FEW)
+            cells.setdefault(told, []).append(joins(world, llm, known, [(known, told_best(world, llm, known), None)], ("test",)))
             few, _ = whole(world, [*others, llm], {llm: asked[("random", FEW)][0]})
             ways: dict[Any, Any] = {
                 ("whole head", "all"): (full, everyone),
@@ -208,17 +213,22 @@ def leave_one_out(world: World, wanted: tuple[str, ...]) -> dict[str, Any]:
         if "terms" in wanted:
             have = labelled(world, llm)
             draws = [have[choosing.at_random(len(have), FEW, 97 * llm + draw)] for draw in range(DRAWS)]
-            chosen_on = ("validation", "calibration")
             for term, spread in TERMS.items():
-                cells.setdefault(("term", term), []).append(
-                    joins(world, llm, known, [(known, places, spread) for places in draws], chosen_on)
-                )
+                cells.setdefault(("term", term), []).append(joins(world, llm, known, [(known, places, spread) for places in draws], HELD))
             blind = [(unlucky(known, places), places, None) for places in draws]
-            cells.setdefault(("term", "luck not taken off"), []).append(joins(world, llm, known, blind, chosen_on))
+            cells.setdefault(("term", "luck not taken off"), []).append(joins(world, llm, known, blind, HELD))
     together = {
         key: Cell([c.gains[0] for c in found], [c.eces[0] for c in found], [c.losses[0] for c in found]) for key, found in cells.items()
     }
     return {"cells": together, "seconds": seconds}
+
+
+def told_best(world: World, llm: int, known: Known) -> Places:
+    """Of many random draws of FEW labels, the one whose row gains most on the queries of HELD."""
+    have = labelled(world, llm)
+    draws = [have[choosing.at_random(len(have), FEW, 10_000 * (llm + 1) + draw)] for draw in range(TOLD_DRAWS)]
+    gains = [joins(world, llm, known, [(known, places, None)], HELD).total_Q().mean() for places in draws]
+    return draws[int(np.argmax(gains))]
 
 
 def unlucky(known: Known, places: Places) -> Known:

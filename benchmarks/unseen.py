@@ -10,9 +10,10 @@ benchmarks.outcomes; nothing is chosen here, and `train.far_share` of params.yam
 """
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,18 +125,22 @@ def one_left_out(known: Outcomes, plan: Plan, fault: str | None) -> Iterator[tup
 
 def edges(usual: Row, rows: Sequence[Row]) -> str:
     """What moving the edge brings and costs: one row a share of held-out queries that are beyond it, as Markdown."""
-    found = {}
-    for at, share in enumerate(SHARES):
-        gains = {each.name: each.gain[at] for each in rows}
-        worst = min(gains, key=lambda name: gains[name].mean)
-        found[f"{share:.0%}"] = {
-            "gain on the test split": usual.gain[at],
-            "on groups left out, mean": float(np.mean([gain.mean for gain in gains.values()])),
-            "on the worst": f"{gains[worst].mean:.3f} ({worst})",
-            f"groups below {ALLOWED:+g}": sum(gain.mean < ALLOWED for gain in gains.values()),
-            "of them beyond doubt": sum(gain.high < ALLOWED for gain in gains.values()),
-        }
+    found = {
+        f"{share:.0%}": {"gain on the test split": usual.gain[at], **summary({each.name: each.gain[at] for each in rows})}
+        for at, share in enumerate(SHARES)
+    }
     return figures.table("held-out queries beyond the edge", found)
+
+
+def summary(gains: Mapping[str, Interval]) -> dict[str, Any]:
+    """What groups left out gain, by group: their mean, the worst, and how many lose more than they may."""
+    worst = min(gains, key=lambda name: gains[name].mean)
+    return {
+        "on groups left out, mean": float(np.mean([gain.mean for gain in gains.values()])),
+        "on the worst": f"{gains[worst].mean:.3f} ({worst})",
+        f"groups below {ALLOWED:+g}": sum(gain.mean < ALLOWED for gain in gains.values()),
+        "of them beyond doubt": sum(gain.high < ALLOWED for gain in gains.values()),
+    }
 
 
 def elsewhere(known: Outcomes, asked: Outcomes, plan: Plan) -> Iterator[Row]:

@@ -26,8 +26,8 @@ def saved(folder: Path, backbone: torch.nn.Module, tokenizer: Tokenizer) -> Path
 
 
 @pytest.fixture(scope="module")
-def deberta(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> encoder.Encoder:
-    """A small random DeBERTa-v3 (v2 architecture with v3's shared, log-bucketed positions), loaded from a folder."""
+def deberta_folder(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random DeBERTa-v3 (v2 architecture with v3's shared, log-bucketed positions): distances up to 8 have a bucket each."""
     tokenizer = tiny.tiny_encoder().tokenizer
     torch.manual_seed(0)
     config = DebertaV2Config(
@@ -46,7 +46,33 @@ def deberta(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> encod
         type_vocab_size=0,
         initializer_range=0.3,
     )
-    return encoder.load(saved(tmp_path_factory.mktemp("deberta"), DebertaV2Model(config), tokenizer), max_tokens=32)
+    return saved(tmp_path_factory.mktemp("deberta"), DebertaV2Model(config), tokenizer)
+
+
+@pytest.fixture(scope="module")
+def deberta(deberta_folder: Path) -> encoder.Encoder:
+    """The small DeBERTa, reading 32 tokens."""
+    return encoder.load(deberta_folder, max_tokens=32)
+
+
+@pytest.mark.parametrize(("max_tokens", "distances"), [(5, 10), (8, 16), (9, 32)])
+def test_deberta_keeps_the_distances_its_texts_have(deberta_folder: Path, max_tokens: int, distances: int) -> None:
+    """States are those of the whole DeBERTa but for rounding; where longer distances share buckets, all stay."""
+    whole = DebertaV2Model.from_pretrained(deberta_folder, attn_implementation="eager").eval()
+    cut = encoder.load(deberta_folder, max_tokens=max_tokens)
+    assert len(cut.backbone.encoder.rel_embeddings.weight) == distances  # type: ignore[union-attr, arg-type]
+    ids, mask = cut.batch(TEXTS)
+    assert ids.shape[1] == max_tokens
+    with torch.no_grad():
+        found, expected = (backbone(input_ids=ids, attention_mask=mask).last_hidden_state for backbone in (cut.backbone, whole))
+    torch.testing.assert_close(found[mask.bool()], expected[mask.bool()], atol=1e-5, rtol=0)
+
+
+def test_a_cut_deberta_is_saved_as_it_is(deberta_folder: Path, tmp_path: Path) -> None:
+    """What `save_pretrained` writes is read back as the same encoder, told the same length."""
+    cut = encoder.load(deberta_folder, max_tokens=8)
+    again = encoder.load(saved(tmp_path / "cut", cut.backbone, cut.tokenizer), max_tokens=8)
+    np.testing.assert_array_equal(again.embed(TEXTS), cut.embed(TEXTS))
 
 
 def test_deberta_is_pooled_by_its_first_token(deberta: encoder.Encoder) -> None:
