@@ -88,23 +88,13 @@ def priced(parts: dict[str, Dataset]) -> Priced | None:
 
 def compare(rows: Mapping[str, System], parts: dict[str, Dataset], money: Priced) -> dict[str, Cost]:
     """Every system's row."""
-    test_QL, held_QL = parts["test"].labels_QL, parts["held"].labels_QL
-    single = rows[SINGLE]
-    target = metrics.mean(metrics.quality(single.held_SQL[0], held_QL)) - MARGIN
-    single_cost_Q = metrics.at_choice(money.test_QL, metrics.choices(single.scores_SQL[0], test_QL))
-    single_Q = metrics.quality(single.scores_SQL[0], test_QL)
     budgets = _budgets(money)
-    swept = {name: [_sweep(row, seed, parts, money) for seed in range(len(row.rules))] for name, row in rows.items()}
+    swept = {name: _sweeps(row, parts, money) for name, row in rows.items()}
     area_Q = {name: np.mean([one.area(budgets) for one in sweeps], axis=0) for name, sweeps in swept.items()}
     found = {}
     for name, sweeps in swept.items():
-        at = [one.cheapest_at(target) for one in sweeps]
-        matched = [one.test(place) for one, place in zip(sweeps, at, strict=True) if place is not None]
         quality_Q, cost_Q = (np.mean([one.test(0)[which] for one in sweeps], axis=0) for which in (0, 1))
-        difference = share = None
-        if len(matched) == len(sweeps):
-            difference = metrics.difference(np.mean([each[0] for each in matched], axis=0), single_Q, resamples=RESAMPLES)
-            share = ratio(np.mean([each[1] for each in matched], axis=0), single_cost_Q)
+        difference, share = _matched(sweeps, rows[SINGLE], parts, money) or (None, None)
         found[name] = Cost(
             usd=metrics.interval(cost_Q, resamples=RESAMPLES),
             quality=metrics.interval(quality_Q, resamples=RESAMPLES),
@@ -115,6 +105,24 @@ def compare(rows: Mapping[str, System], parts: dict[str, Dataset], money: Priced
             curve=_mean_curve([one.curve(budgets) for one in sweeps]),
         )
     return found
+
+
+def matched(row: System, single: System, parts: dict[str, Dataset], money: Priced) -> tuple[Interval, Interval] | None:
+    """See `Cost`: the difference to `single` and the share of its cost at which `row` matches it; None where it does not."""
+    return _matched(_sweeps(row, parts, money), single, parts, money)
+
+
+def _matched(sweeps: "list[_Sweep]", single: System, parts: dict[str, Dataset], money: Priced) -> tuple[Interval, Interval] | None:
+    test_QL = parts["test"].labels_QL
+    target = metrics.mean(metrics.quality(single.held_SQL[0], parts["held"].labels_QL)) - MARGIN
+    places = [one.cheapest_at(target) for one in sweeps]
+    found = [one.test(place) for one, place in zip(sweeps, places, strict=True) if place is not None]
+    if len(found) < len(sweeps):
+        return None
+    quality_Q, cost_Q = (np.mean([each[which] for each in found], axis=0) for which in (0, 1))
+    single_cost_Q = metrics.at_choice(money.test_QL, metrics.choices(single.scores_SQL[0], test_QL))
+    difference = metrics.difference(quality_Q, metrics.quality(single.scores_SQL[0], test_QL), resamples=RESAMPLES)
+    return difference, ratio(cost_Q, single_cost_Q)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +156,11 @@ class _Sweep:
         """Mean cost and quality of the test queries at each budget."""
         places = [self.within(budget) for budget in budgets]
         return [metrics.Point(metrics.mean(self.cost_WQ[place]), metrics.mean(self.quality_WQ[place])) for place in places]
+
+
+def _sweeps(row: System, parts: dict[str, Dataset], money: Priced) -> list[_Sweep]:
+    """One a seed."""
+    return [_sweep(row, seed, parts, money) for seed in range(len(row.scores_SQL))]
 
 
 def _sweep(row: System, seed: int, parts: dict[str, Dataset], money: Priced) -> _Sweep:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,15 +44,16 @@ def figures(system: System, rows: Mapping[str, System], labels_QL: NDArray[np.fl
     }
     if system.name in PROBABILITIES:
         claimed = replace(system, scores_SQL=np.clip(system.scores_SQL, 0.0, 1.0))
-        labelled = np.flatnonzero((~np.isnan(labels_QL)).any(axis=0))
-
-        def by_llm(error: Callable[..., float]) -> NDArray[np.float64]:
-            return claimed.mean(lambda scores_QL: [error(scores_QL[:, llm], labels_QL[:, llm]) for llm in labelled])
-
-        ece_L = by_llm(calibration.ece)
-        found |= {"ECE": float(ece_L.mean()), "by chance": float(by_llm(calibration.chance_ece).mean()), "worst ECE": float(ece_L.max())}
+        ece_L, chance_L = (claimed.mean(partial(by_llm, error, labels_QL=labels_QL)) for error in (calibration.ece, calibration.chance_ece))
+        found |= {"ECE": float(ece_L.mean()), "by chance": float(chance_L.mean()), "worst ECE": float(ece_L.max())}
         found |= {"Brier": float(claimed.mean(lambda scores_QL: calibration.brier(scores_QL, labels_QL)))}
     return found
+
+
+def by_llm(figure: Callable[..., Any], scores_QL: NDArray[np.floating], labels_QL: NDArray[np.float64]) -> list[Any]:
+    """`figure` of each labelled LLM's scores and labels."""
+    labelled = np.flatnonzero((~np.isnan(labels_QL)).any(axis=0))
+    return [figure(scores_QL[:, llm], labels_QL[:, llm]) for llm in labelled]
 
 
 def table(found: Mapping[str, Mapping[str, Any]], details: Mapping[str, str]) -> str:

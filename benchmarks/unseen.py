@@ -37,8 +37,8 @@ ALLOWED = -0.01  # what a kind of query may lose to the best single LLM
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One group: how many queries, the share of them beyond the fallback's edge, the best single LLM's quality, and per share of SHARES
-    the gain over it, the mean highest score, the mean confidence over all LLMs and the ECE.
+    """One group: how many queries, the share of them beyond the fallback's edge, the best single LLM's quality, and per scorer (of each
+    of SHARES) the gain over it, the mean highest score, the mean confidence over all LLMs and the ECE.
     """
 
     name: str
@@ -62,8 +62,10 @@ def edged(weights: Weights, landmarks_MD: Floats, share: float, held_QD: Floats)
     return replace(weights, fallback=fallback.around(landmarks_MD, weights, held_QD, share) if share else None)
 
 
-def routed(known: Outcomes, asked: Outcomes, plan: Plan) -> tuple[NDArray[np.bool_], tuple[Floats, ...], Floats]:
-    """Trained on the training part of `known`: which of `asked` are far, their scores_QL by each of SHARES and by the best single LLM.
+def routed(
+    known: Outcomes, asked: Outcomes, plan: Plan, shares: Sequence[float] = SHARES
+) -> tuple[NDArray[np.bool_], tuple[Floats, ...], Floats]:
+    """Trained on the training part of `known`: which of `asked` are far, their scores_QL by each of `shares` and by the best single LLM.
 
     Raises ValueError for a plan without a fallback.
     """
@@ -73,7 +75,7 @@ def routed(known: Outcomes, asked: Outcomes, plan: Plan) -> tuple[NDArray[np.boo
     if usual is None:
         raise ValueError("There is no fallback whose edge could be moved: the plan's far_share must be above 0.")
     scores = []
-    for way in (edged(weights, usual.landmarks_MD, share, parts["validation"].queries_QD) for share in SHARES):
+    for way in (edged(weights, usual.landmarks_MD, share, parts["validation"].queries_QD) for share in shares):
         fixed = calibration.fit(way.logits(parts["calibration"].queries_QD), parts["calibration"].labels_QL)
         scores.append(fixed.probabilities(way.logits(asked.queries_QD)))
     single_L = np.nanmean(parts["train"].labels_QL, axis=0)

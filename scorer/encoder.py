@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from scorer import distances, looks
+from scorer import looks
 from scorer.errors import EncoderUnknown
 from scorer.interface import Floats
 from scorer.texts import tail
@@ -111,10 +111,8 @@ def load(name: str | Path, *, max_tokens: int, looks: bool = False) -> Encoder:
     if getattr(backbone, "pooler", None) is not None:
         backbone.pooler = None  # unused, and where a checkpoint lacks its weights they are drawn anew, which changes the fingerprint
     limit = getattr(backbone.config, "max_position_embeddings", max_tokens) or max_tokens
-    max_tokens = min(max_tokens, limit)
-    distances.within(backbone, max_tokens)
     pooling = pooling_of(Path(name), backbone.config.model_type)
-    return Encoder(backbone, tokenizer.backend_tokenizer, max_tokens=max_tokens, pooling=pooling, looks=looks)
+    return Encoder(backbone, tokenizer.backend_tokenizer, max_tokens=min(max_tokens, limit), pooling=pooling, looks=looks)
 
 
 def pooling_of(folder: Path, architecture: str) -> Pooling:

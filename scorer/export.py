@@ -142,6 +142,9 @@ def _export_graph(encoder: "Encoder", path: Path) -> None:
     import onnx
     import torch
 
+    from scorer.distances import without_unused
+
+    encoder = without_unused(encoder)
     ids, mask = encoder.batch(["an example of some length for tracing", "a shorter one"])
     shapes = {0: torch.export.Dim("queries", min=1, max=4096), 1: torch.export.Dim("tokens", min=2, max=encoder.max_tokens)}
     with warnings.catch_warnings():

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ from tokenizers import Tokenizer
 from transformers import BertModel, DebertaV2Config, DebertaV2Model, PreTrainedTokenizerFast
 
 from scorer import artifact, encoder, export
+from scorer.distances import without_unused
 from scorer.errors import EncoderUnknown
 from scorer.runtime import OnnxEncoder
 
@@ -25,54 +27,60 @@ def saved(folder: Path, backbone: torch.nn.Module, tokenizer: Tokenizer) -> Path
     return folder
 
 
-@pytest.fixture(scope="module")
-def deberta_folder(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def deberta_of(tiny: ModuleType, max_tokens: int, **changes: Any) -> encoder.Encoder:
     """A small random DeBERTa-v3 (v2 architecture with v3's shared, log-bucketed positions): distances up to 8 have a bucket each."""
     tokenizer = tiny.tiny_encoder().tokenizer
     torch.manual_seed(0)
-    config = DebertaV2Config(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        relative_attention=True,
-        position_buckets=16,
-        norm_rel_ebd="layer_norm",
-        share_att_key=True,
-        pos_att_type=["p2c", "c2p"],
-        position_biased_input=False,
-        type_vocab_size=0,
-        initializer_range=0.3,
-    )
-    return saved(tmp_path_factory.mktemp("deberta"), DebertaV2Model(config), tokenizer)
+    shape: dict[str, Any] = {
+        "vocab_size": tokenizer.get_vocab_size(),
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
+        "relative_attention": True,
+        "position_buckets": 16,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": False,
+        "type_vocab_size": 0,
+        "initializer_range": 0.3,
+    }
+    backbone = DebertaV2Model(DebertaV2Config(**shape | changes))
+    return encoder.Encoder(backbone, tokenizer, max_tokens=max_tokens, pooling="first")
 
 
 @pytest.fixture(scope="module")
-def deberta(deberta_folder: Path) -> encoder.Encoder:
-    """The small DeBERTa, reading 32 tokens."""
-    return encoder.load(deberta_folder, max_tokens=32)
+def deberta(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> encoder.Encoder:
+    """The small DeBERTa, loaded from a folder, reading 32 tokens."""
+    made = deberta_of(tiny, 32)
+    return encoder.load(saved(tmp_path_factory.mktemp("deberta"), made.backbone, made.tokenizer), max_tokens=32)
 
 
+@pytest.mark.parametrize("changes", [{}, {"share_att_key": False}, {"conv_kernel_size": 3}], ids=str)
 @pytest.mark.parametrize(("max_tokens", "distances"), [(5, 10), (8, 16), (9, 32)])
-def test_deberta_keeps_the_distances_its_texts_have(deberta_folder: Path, max_tokens: int, distances: int) -> None:
-    """States are those of the whole DeBERTa but for rounding; where longer distances share buckets, all stay."""
-    whole = DebertaV2Model.from_pretrained(deberta_folder, attn_implementation="eager").eval()
-    cut = encoder.load(deberta_folder, max_tokens=max_tokens)
+def test_a_graph_keeps_the_distances_its_texts_have(tiny: ModuleType, max_tokens: int, distances: int, changes: dict[str, Any]) -> None:
+    """Embeddings are the same but for rounding; where longer distances share buckets all stay; the encoder itself keeps all."""
+    whole = deberta_of(tiny, max_tokens, **changes)
+    before = whole.fingerprint()
+    cut = without_unused(whole)
     assert len(cut.backbone.encoder.rel_embeddings.weight) == distances  # type: ignore[union-attr, arg-type]
-    ids, mask = cut.batch(TEXTS)
-    assert ids.shape[1] == max_tokens
-    with torch.no_grad():
-        found, expected = (backbone(input_ids=ids, attention_mask=mask).last_hidden_state for backbone in (cut.backbone, whole))
-    torch.testing.assert_close(found[mask.bool()], expected[mask.bool()], atol=1e-5, rtol=0)
+    assert whole.batch(TEXTS)[0].shape[1] == max_tokens
+    np.testing.assert_allclose(cut.embed(TEXTS), whole.embed(TEXTS), atol=1e-5)
+    assert whole.fingerprint() == before
 
 
-def test_a_cut_deberta_is_saved_as_it_is(deberta_folder: Path, tmp_path: Path) -> None:
-    """What `save_pretrained` writes is read back as the same encoder, told the same length."""
-    cut = encoder.load(deberta_folder, max_tokens=8)
-    again = encoder.load(saved(tmp_path / "cut", cut.backbone, cut.tokenizer), max_tokens=8)
-    np.testing.assert_array_equal(again.embed(TEXTS), cut.embed(TEXTS))
+def test_distances_without_buckets_are_cut_too(tiny: ModuleType) -> None:
+    whole = deberta_of(tiny, 8, position_buckets=-1)
+    cut = without_unused(whole)
+    assert len(cut.backbone.encoder.rel_embeddings.weight) == 16  # type: ignore[union-attr, arg-type]
+    np.testing.assert_allclose(cut.embed(TEXTS), whole.embed(TEXTS), atol=1e-5)
+
+
+def test_another_encoder_is_exported_as_it_is(tiny: ModuleType) -> None:
+    bert = tiny.tiny_encoder()
+    assert without_unused(bert) is bert
 
 
 def test_deberta_is_pooled_by_its_first_token(deberta: encoder.Encoder) -> None:
@@ -85,13 +93,15 @@ def test_deberta_is_pooled_by_its_first_token(deberta: encoder.Encoder) -> None:
 
 
 @pytest.mark.slow
-def test_deberta_survives_onnx(deberta: encoder.Encoder, tmp_path: Path) -> None:
-    """Its ONNX graph agrees to 1e-4 at every length; int8 points the same way."""
+@pytest.mark.parametrize("max_tokens", [8, 32])
+def test_deberta_survives_onnx(tiny: ModuleType, max_tokens: int, tmp_path: Path) -> None:
+    """Its ONNX graph agrees to 1e-4 at every length, cut or whole; int8 points the same way."""
+    deberta = deberta_of(tiny, max_tokens)
     export.export_encoder(deberta, tmp_path)
     tokenizer = (tmp_path / artifact.TOKENIZER).read_bytes()
     expected = deberta.embed(TEXTS)
     for precision, atol in (("fp32", 1e-4), ("int8", 0.3)):
-        found = OnnxEncoder((tmp_path / artifact.ENCODERS[precision]).read_bytes(), tokenizer, max_tokens=32).embed(TEXTS)
+        found = OnnxEncoder((tmp_path / artifact.ENCODERS[precision]).read_bytes(), tokenizer, max_tokens=max_tokens).embed(TEXTS)
         np.testing.assert_allclose(found, expected, atol=atol)
         assert ((found * expected).sum(axis=1) > 0.95).all()
 
