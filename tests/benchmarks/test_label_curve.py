@@ -42,7 +42,7 @@ def test_every_test_query_stays() -> None:
 
 def test_an_llm_without_a_training_label_is_named() -> None:
     whole = known()
-    whole.data.labels_QL[1:, 1] = np.nan
+    whole.data.labels_QL[:, 1] = np.nan
     with pytest.raises(TableRefused, match=f"12% of the labels leave none of '{world.ROSTER[1]}'"):
         label_curve.thinned(whole, 1 / 8, 0)
 
