@@ -1,6 +1,6 @@
 """Prints a decision as a readable tree: who was asked, what came back, what it cost, why it stopped, how the answer was made.
 
-python -m mixture.explain DECISION.json             # as written by Decision.as_dict(); - reads standard input
+python -m mixture.explain DECISION.json             # as GET /v1/decisions/ID or a chat with `explain` returns it; - reads standard input
 python -m mixture.explain --replay DECISION.json    # then decides again from it; exit code 1 where that comes to something else
 """
 
@@ -57,19 +57,21 @@ def tree(decision: Decision) -> Tree:
 
 
 def load(text: str) -> Decision:
-    """The decision in a JSON text, alone or under a record's `decision` key. Raises DecisionUnreadable."""
+    """The decision in a JSON text: alone, a record's, or a chat completion's that was asked to explain. Raises DecisionUnreadable."""
     try:
         found = json.loads(text)
+        found = found.get("routemoa", found)
         return Decision.from_dict(found.get("decision", found))
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as exc:
         what = f"No decision can be read: {type(exc).__name__}: {exc}."
-        raise DecisionUnreadable(what, next_step="Give JSON as GET /v1/decisions/ID returns it.") from exc
+        next_step = 'Give JSON as GET /v1/decisions/ID returns it, or a chat completion asked with {"routemoa": {"explain": true}}.'
+        raise DecisionUnreadable(what, next_step=next_step) from exc
 
 
 def main(arguments: Sequence[str]) -> int:
     """Prints the decision in the file named by the last argument."""
     again = arguments[:1] == ["--replay"]
-    if len(arguments) != 1 + again:
+    if len(arguments) != 1 + again or arguments[-1] in {"-h", "--help"}:
         print(__doc__, file=sys.stderr)
         return 2
     try:
@@ -78,7 +80,10 @@ def main(arguments: Sequence[str]) -> int:
         Console().print(tree(decision))
         if again:
             return _replayed(decision)
-    except (OSError, MixtureError) as exc:
+    except OSError as exc:
+        print(f"{exc.filename}: {exc.strerror}. Save what GET /v1/decisions/ID returns and name that file.", file=sys.stderr)
+        return 1
+    except MixtureError as exc:
         print(exc, file=sys.stderr)
         return 1
     return 0

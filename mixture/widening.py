@@ -21,6 +21,8 @@ def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], options: Opti
     evidence = options.posterior
     if not isinstance(evidence, Evidence):
         raise TypeError(f"Widening needs a posterior that compares answers, not {evidence}.")  # Options refuses it before
+    if not ranking:
+        return ()
     in_order = ranking if options.ranking == "strict" else sorted(ranking, key=lambda each: -each.value)  # ties stay as ranked
     ordered = _fresh_weights_first(in_order, {each.family for each in heard.values()})
     prose = bool(heard) and all(each.said is None for each in heard.values())

@@ -64,26 +64,33 @@ def known(llm: LLM) -> pd.DataFrame:
 
 
 def fold(llm: LLM, queries: Mapping[str, str]) -> pd.DataFrame:
-    """One row a query: its newest answer to the present text, prompt and decoding; a failure only where there is no answer."""
+    """One row a query: its newest answer to the present text, prompt and decoding; else one brought from elsewhere, for how it was asked is
+    not ours to know; a failure only where there is no answer.
+    """
     every = known(llm)
-    if llm.endpoint is None:  # how a recorded LLM was asked is not ours to know
-        current = every[every["query_id"].isin(list(queries))]
+    if llm.endpoint is None:
+        current = every[every["query_id"].isin(list(queries))].assign(own=False)
     else:
-        expected = {query_id: asked_with(llm, text) for query_id, text in queries.items()}
-        current = every[every["asked_with"] == every["query_id"].map(expected)]
-    answered_last = current.assign(answered=current["error"].isna()).sort_values(["answered", "asked_at"], kind="stable")
+        expected = every["query_id"].map({query_id: asked_with(llm, text) for query_id, text in queries.items()})
+        own = every["asked_with"] == expected
+        current = every.assign(own=own)[own | (expected.notna() & (every["asked_with"] == tables.ELSEWHERE))]
+    answered_last = current.assign(answered=current["error"].isna()).sort_values(["answered", "own", "asked_at"], kind="stable")
     newest: pd.DataFrame = answered_last.drop_duplicates("query_id", keep="last").sort_values("query_id")[tables.ANSWERS.names]
     return newest.reset_index(drop=True)
 
 
 def answer(llm: LLM, table: pd.DataFrame, at_most: int | None, limits: Limits) -> pd.DataFrame:
-    """Asks what is missing of the queries in `table` and writes `build/answers/LLM.parquet`, also when stopped half-way.
+    """Asks what is missing of the queries in `table` and writes `build/answers/LLM.parquet`, also when stopped half-way. A retired LLM is
+    asked nothing.
 
     Raises AskingStopped where the endpoint does not answer, the budget is spent or a signal came: what was answered is kept.
     """
     queries = dict(zip(table["query_id"], table["text"], strict=True))
     if llm.endpoint is None:
         _require_recorded(llm)
+        return _written(llm, queries)
+    if llm.status == "retired":
+        print(f"{llm.id}: retired, it is asked nothing.", flush=True)
         return _written(llm, queries)
     done = fold(llm, queries)
     answered = set(done.loc[done["error"].isna(), "query_id"])

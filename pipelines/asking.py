@@ -10,9 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mixture.client import Call, Client, Reply
 from mixture.demand import worst_case_usd
-from mixture.errors import LLMFailed
+from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
 from mixture.openai_client import OpenAIClient
+from mixture.wire import headers
 from pipelines.errors import AskingStopped, BudgetSpent
 
 FAILURES_IN_A_ROW = 10  # a broken endpoint, not a hard query
@@ -54,8 +55,15 @@ class Asking:
     async def run(self, questions: Sequence[Question]) -> None:
         """Asks every question.
 
-        Raises BudgetSpent before the budget could be passed, AskingStopped when the endpoint fails `FAILURES_IN_A_ROW` times.
+        Raises BudgetSpent before the budget could be passed, AskingStopped where the endpoint's key is not set, or it fails
+        `FAILURES_IN_A_ROW` times.
         """
+        try:
+            headers(self.llm)
+        except LLMRefused as exc:
+            raise AskingStopped(
+                f"{exc.what}", next_step="Set it where this runs: in the shell of `dvc repro`, for jobs in that of `routemoa up`."
+            ) from exc
         todo = iter(questions)
         async with OpenAIClient(attempts=self.attempts, cool_down_s=1.0) as client:
             with self._bar() as bar:
@@ -113,7 +121,7 @@ class Asking:
             url, name = (self.llm.endpoint.base_url, self.llm.endpoint.served_name) if self.llm.endpoint else ("nowhere", self.llm.id)
             raise AskingStopped(
                 f"{self.llm.id}: {self._failed_in_a_row} calls in a row failed at {url}. The last: {asked.error}",
-                next_step=f"Start the endpoint (here: `python -m local.llama {name}`) and run this again; what was answered is kept.",
+                next_step=f"See that it answers (bundled: `python -m local.llama {name}`) and run this again; what was answered is kept.",
             )
 
     def _bar(self) -> Progress:

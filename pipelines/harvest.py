@@ -45,7 +45,7 @@ class Harvested:
 
     def __str__(self) -> str:
         if self.seen and not self.with_text:
-            return f"{self.seen} records, none with text: nothing to harvest. Turn keeping text on in the server's settings to harvest."
+            return f"{self.seen} records, none with text: nothing to harvest. Set ROUTEMOA_STORE_TEXT=true for the server to keep texts."
         return f"{self.seen} records, {self.with_text} with text: {self.new_queries} new queries, {self.new_labels} new labels."
 
 

@@ -7,7 +7,7 @@ data/recorded/LLM.parquet, scores to data/recorded/LLM.labels.parquet. Everythin
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,19 @@ from pipelines.errors import ImportRefused
 from pipelines.queries import WRITING, merged
 from pipelines.staging import Defaults, Staged, beside, slug, stage_answers, stage_queries
 from pipelines.user_tables import read_answers, read_queries
+from registry import pool
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
 DATA = Path("data")
+SHOWN = 5  # rows named of those left out
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import brought."""
+    """What an import brought, and what it left out: rows of the queries file that contradict an earlier one, of the answers file that
+    repeat one.
+    """
 
     new_queries: int
     known_queries: int
@@ -38,6 +42,8 @@ class Imported:
     labels: int
     llms: Mapping[str, str]
     files: tuple[Path, ...]
+    contradicted: Sequence[int] = ()
+    repeated: Sequence[int] = ()
 
 
 def import_files(queries: Path | None, answers: Path | None, defaults: Defaults, data: Path = DATA) -> Imported:
@@ -52,8 +58,8 @@ def import_files(queries: Path | None, answers: Path | None, defaults: Defaults,
     lock = data.parent / "build" / "importing.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
-        pool = data / "queries.parquet"
-        others = pq.read_table(pool, schema=tables.QUERIES).to_pylist() if pool.exists() else []
+        queried = data / "queries.parquet"
+        others = pq.read_table(queried, schema=tables.QUERIES).to_pylist() if queried.exists() else []
         if queries is not None:
             others = [row for row in others if row["source"] != defaults.source]
         staged = beside(others)
@@ -90,6 +96,8 @@ def _write(staged: Staged, others: list[dict[str, Any]], defaults: Defaults, dat
         labels=sum(map(len, staged.labels.values())),
         llms=staged.names,
         files=tuple(written),
+        contradicted=tuple(staged.contradicted),
+        repeated=tuple(staged.repeated),
     )
 
 
@@ -126,9 +134,25 @@ def report(imported: Imported, pool_file: Path) -> str:
     unknown = recorded_llms.missing(imported.llms, pool_file)
     brought = f"{imported.labels} labels and {imported.answers} answers of {len(imported.llms)} LLMs"
     lines = [f"{imported.new_queries} new queries ({imported.known_queries} had a text already there); {brought}."]
+    if imported.contradicted:
+        lines.append(f"Left out: {_rows(imported.contradicted)} of the queries, with the text of an earlier row and another reference.")
+    if imported.repeated:
+        lines.append(f"Left out: {_rows(imported.repeated)} of the answers, with an LLM and a query that an earlier row has.")
     if unknown:
         lines.append(f"Not in {pool_file.name} yet: {', '.join(sorted(unknown))}. Add them with --add-llms (and --prices FILE).")
-    return "\n".join([*lines, "Next: dvc add data && dvc repro"])
+    asked = [llm.id for llm in pool.load(pool_file).active if llm.endpoint]
+    if asked:
+        lines.append(
+            f"`dvc repro` asks the LLMs with an endpoint what they have no answer to: {', '.join(asked)}. "
+            f"One that should not be asked gets `status: retired` in {pool_file.name}."
+        )
+    return "\n".join([*lines, "Next: routemoa up (MLflow, where versions go), then in another terminal: dvc add data && dvc repro"])
+
+
+def _rows(numbers: Sequence[int]) -> str:
+    """The first few rows by number, and how many more."""
+    shown, more = ", ".join(map(str, numbers[:SHOWN])), len(numbers) - SHOWN
+    return f"row{'s' if len(numbers) > 1 else ''} {shown}{f' and {more} more' if more > 0 else ''}"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -37,12 +37,21 @@ def missing(names: Mapping[str, str], pool_file: Path) -> set[str]:
 
 
 def add(names: Mapping[str, str], prices: Prices, pool_file: Path) -> list[str]:
-    """Adds the LLMs (id -> name) the pool does not have; one line a new entry, saying so where its price is not known."""
-    said = []
+    """Adds the LLMs (id -> name) the pool does not have; one line a new entry, saying so where its price is not known, and one a price that
+    counts for nothing.
+    """
+    said = [
+        f"The price of {llm} is of no LLM in these answers; they are of {', '.join(sorted(names))}." for llm in set(prices) - set(names)
+    ]
+    known = {llm.id: llm.price for llm in pool.load(pool_file).llms}
+    for llm in sorted(set(prices) & set(names) & set(known)):
+        if (prices[llm].input, prices[llm].output) != (known[llm].input, known[llm].output):
+            price = f"{known[llm].input:g} and {known[llm].output:g}"
+            said.append(f"{llm} stays in {pool_file.name} as it is, at {price} USD per million tokens: change its price there.")
     for llm in sorted(missing(names, pool_file)):
-        price = prices.get(llm)
-        entry = {"name": names[llm], "status": "active", "endpoint": None, "price": (price or PriceEntry(input=0, output=0)).model_dump()}
+        listed = prices.get(llm)
+        entry = {"name": names[llm], "status": "active", "endpoint": None, "price": (listed or PriceEntry(input=0, output=0)).model_dump()}
         pool.append(pool_file, llm, entry)
-        note = "" if price else "; price unknown, written as 0: correct it, or cost counts for nothing"
+        note = "" if listed else "; price unknown, written as 0: correct it, or cost counts for nothing"
         said.append(f"Added {llm} ({names[llm]}) to {pool_file.name} as a recorded LLM{note}.")
     return said

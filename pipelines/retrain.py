@@ -130,6 +130,7 @@ def retrain(settings: Settings, dvc: Dvc) -> str:
 
 def _round(settings: Settings, dvc: Dvc) -> str:
     pool.load(settings.pool_file)  # a malformed pool is refused before anything is changed
+    before = _version(settings)
     print(progress_line("harvest", 0.0), flush=True)
     brought = harvest(settings.var / "records.db", settings.home / "data")
     print(brought, flush=True)
@@ -137,8 +138,16 @@ def _round(settings: Settings, dvc: Dvc) -> str:
         dvc.run("add", "data")
     dvc.run("repro", progress=Progress(_count_stages(settings)))
     registered, gate = (_json(settings.home / path) for path in (REGISTERED, GATE))
+    if registered["version"] == before:
+        return f"no new scorer version, {before} stays: {brought}"
     passed = "passed" if gate.get("passed") else "failed"
     return f"scorer version {registered['version']} registered, gate {passed}"
+
+
+def _version(settings: Settings) -> object:
+    """The version registered last, None before the first."""
+    path = settings.home / REGISTERED
+    return _json(path)["version"] if path.exists() else None
 
 
 def _count_stages(settings: Settings) -> int:

@@ -12,11 +12,11 @@ from typing import Any
 from pipelines.graders.registry import GRADERS, JUDGE, RECORDED
 from pipelines.queries import normal
 from pipelines.sources.row import Query
+from pipelines.tables import ELSEWHERE
 from pipelines.user_tables import AnswerRow, QueryRow, refuse
 from registry.entry import check_id
 
 SPLIT_NAMES = {"val": "validation", "valid": "validation", "dev": "validation", "calib": "calibration"}
-VERSION = "imported"  # grader_version of labels made elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class Staged:
     labels: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # LLM id -> the name in the user's file
     merged: int = 0  # queries whose text was already there
+    contradicted: list[int] = field(default_factory=list)  # their rows where the reference is another than that of an earlier row
+    repeated: list[int] = field(default_factory=list)  # rows with another outcome of an LLM that has one for the query in this file
 
 
 def slug(name: str) -> str:
@@ -69,6 +71,7 @@ def stage_queries(staged: Staged, path: Path, rows: Sequence[QueryRow], defaults
     """
     complaints: list[tuple[int, str, str]] = []
     seen: dict[str, int] = {}
+    references: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         if row.query_id is not None and row.query_id in seen:
             complaints.append((number, "query_id", f"{row.query_id!r} is already that of row {seen[row.query_id]}"))
@@ -91,6 +94,8 @@ def stage_queries(staged: Staged, path: Path, rows: Sequence[QueryRow], defaults
             row.licence or defaults.licence,
         )
         text = normal(row.text)
+        if references.setdefault(text, made.reference) != made.reference:
+            staged.contradicted.append(number)
         if text in staged.by_text:
             staged.merged += 1
         else:
@@ -132,10 +137,12 @@ def stage_answers(staged: Staged, path: Path, rows: Sequence[AnswerRow]) -> None
             complaints.append((number, "llm", complaint))
         elif row.score is None and row.text is None:
             complaints.append((number, "score", "is empty, and so is the answer's text; one is needed"))
-        elif (query_id, llm) not in seen:  # the same text twice in a file is one query: its first outcome counts
+        elif (query_id, llm) in seen:  # the same text twice in a file is one query: its first outcome counts
+            staged.repeated.append(number)
+        else:
             seen.add((query_id, llm))
             if row.score is not None:
-                label = {"query_id": query_id, "llm": llm, "score": row.score, "grader": RECORDED, "grader_version": VERSION}
+                label = {"query_id": query_id, "llm": llm, "score": row.score, "grader": RECORDED, "grader_version": ELSEWHERE}
                 staged.labels.setdefault(llm, []).append(label)
             if row.text is not None:
                 staged.answers.setdefault(llm, []).append(_answer(row, query_id, llm, now))
@@ -156,4 +163,4 @@ def _name_complaint(staged: Staged, llm: str, name: str) -> str | None:
 def _answer(row: AnswerRow, query_id: str, llm: str, now: datetime) -> dict[str, Any]:
     """A row of ANSWERS; what the user's file does not know stays null."""
     taken = row.model_dump(include={"text", "finish_reason", "input_tokens", "output_tokens", "cost_usd", "latency_s", "mean_logprob"})
-    return {**taken, "query_id": query_id, "llm": llm, "sample": 0, "error": None, "asked_at": now, "asked_with": VERSION}
+    return {**taken, "query_id": query_id, "llm": llm, "sample": 0, "error": None, "asked_at": now, "asked_with": ELSEWHERE}

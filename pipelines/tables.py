@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 
 from pipelines.errors import TableRefused
 
+ELSEWHERE = "imported"  # asked_with of answers and grader_version of labels that were not made here
+
 QUERIES = pa.schema(
     [
         ("query_id", pa.string()),

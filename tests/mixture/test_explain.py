@@ -52,6 +52,17 @@ def test_a_record_around_the_decision_is_read_too(decision: Decision) -> None:
     assert explain.load(json.dumps({"id": "x", "decision": decision.as_dict()})) == decision
 
 
+def test_a_chat_that_explains_is_read_too(decision: Decision) -> None:
+    assert explain.load(json.dumps({"id": "x", "choices": [], "routemoa": {"decision": decision.as_dict()}})) == decision
+
+
+def test_help_and_a_missing_file_say_what_to_do() -> None:
+    assert "mixture.explain DECISION.json" in run("--help").stderr
+    missing = run("no-such-decision")
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+    assert "GET /v1/decisions/ID" in missing.stderr
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"decision": {"text": 1}}', '{"layers": [{"surprise": 1}]}'])
 def test_what_is_no_decision_is_said_to_be_none(text: str) -> None:
     """A wrong file is a message and exit code 1, no traceback."""

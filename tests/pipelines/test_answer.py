@@ -164,6 +164,44 @@ def test_unreachable_endpoint_is_named(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.usefixtures("project")
+def test_a_missing_key_is_said_at_once(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked ten times for want of a key; what to do names both places it may be missing in."""
+    monkeypatch.delenv("ECHO_KEY", raising=False)
+    change("endpoint", api_key_env="ECHO_KEY")
+    with pytest.raises(SystemExit, match=r"(?s)echo: the environment variable ECHO_KEY is not set.*dvc repro.*routemoa up"):
+        answer.main(["echo"])
+    assert not endpoint.asked
+
+
+def test_a_retired_llm_is_asked_nothing(project: Path, endpoint: Endpoint) -> None:
+    """It keeps the answers it has; active again it is asked the rest."""
+    answer.main(["echo", "--limit", "10"])
+    active = (project / "registry" / "pool.yaml").read_text()
+    (project / "registry" / "pool.yaml").write_text(active.replace("status: active", "status: retired", 1))
+    answer.main(["echo"])
+    assert (sum(endpoint.asked.values()), len(answers())) == (10, 10)
+    (project / "registry" / "pool.yaml").write_text(active)
+    answer.main(["echo"])
+    assert (sum(endpoint.asked.values()), len(answers())) == (COUNT, COUNT)
+
+
+def test_answers_from_elsewhere_are_not_bought_again(project: Path, endpoint: Endpoint) -> None:
+    """An import's answers count for an LLM with an endpoint too; where it was asked here in just this way, that answer counts."""
+    (project / answer.RECORDED).mkdir(parents=True)
+    row = {"llm": "echo", "sample": 0, "text": "brought", "asked_at": pd.Timestamp("2026-01-01", tz="UTC"), "asked_with": tables.ELSEWHERE}
+    brought = [row | {"query_id": f"q-{at}"} for at in range(15)]
+    tables.write(answer.RECORDED / "echo.parquet", pd.DataFrame(brought, columns=tables.ANSWERS.names), tables.ANSWERS)
+    answer.main(["echo"])
+    assert sum(endpoint.asked.values()) == COUNT - 15
+    assert (answers()["text"] == "brought").sum() == 15
+    more = [row | {"query_id": f"q-{at}", "asked_at": pd.Timestamp("2036-01-01", tz="UTC")} for at in range(20)]
+    tables.write(answer.RECORDED / "echo.parquet", pd.DataFrame(more, columns=tables.ANSWERS.names), tables.ANSWERS)
+    answer.main(["echo"])
+    assert sum(endpoint.asked.values()) == COUNT - 15
+    assert (answers()["text"] == "brought").sum() == 15
+
+
+@pytest.mark.usefixtures("project")
 def test_budget_is_never_passed(endpoint: Endpoint) -> None:
     """Asking stops before the cap could be passed, keeps what was bought, and names the parameter."""
     change_params(budget_usd=0.0003)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipelines import importing, recorded_llms, tables
 from pipelines.errors import ImportRefused
-from pipelines.importing import import_files
+from pipelines.importing import import_files, report
 from pipelines.staging import Defaults, slug
 from registry import pool
 
@@ -201,6 +201,36 @@ def test_a_text_already_in_the_pool_is_not_a_new_query(tmp_path):
     assert len(tables.read(data / "queries.parquet", tables.QUERIES)) == 3
 
 
+def test_what_is_left_out_is_named(tmp_path):
+    """A text with two references keeps the first, an LLM with two outcomes for a query too; the report names the rows."""
+    rows = [
+        {"id": "p", "text": "Capital of France?", "reference": "Paris"},
+        {"id": "q", "text": "capital of  france?", "reference": "Lyon"},
+    ]
+    given = [{"id": "p", "llm": "x", "answer": "Paris"}, {"id": "q", "llm": "x", "answer": "Lyon"}]
+    files = saved(tmp_path / "q.jsonl", rows), saved(tmp_path / "a.jsonl", given)
+    done = import_files(*files, Defaults("twice", grader="exact"), tmp_path / "data")
+    assert (done.contradicted, done.repeated) == ((2,), (2,))
+    (tmp_path / "pool.yaml").write_text("llms: {}\n")
+    said = report(done, tmp_path / "pool.yaml")
+    assert "Left out: row 2 of the queries, with the text of an earlier row and another reference." in said
+    assert "Left out: row 2 of the answers, with an LLM and a query that an earlier row has." in said
+
+
+def test_who_will_be_asked_is_said(tmp_path):
+    """Whoever brings queries to a pool with endpoints learns whom `dvc repro` asks."""
+    endpoint = {"base_url": "http://127.0.0.1:1/v1", "served_name": "x", "api_key_env": None}
+    price = {"input": 0, "output": 0}
+    entries = {
+        "here": {"name": "Here", "endpoint": endpoint, "price": price},
+        "gone": {"name": "Gone", "endpoint": endpoint, "price": price, "status": "retired"},
+        "known": {"name": "Known", "endpoint": None, "price": price},
+    }
+    (tmp_path / "pool.yaml").write_text(json.dumps({"llms": entries}))
+    done = import_files(saved(tmp_path / "q.csv", QUERIES), None, NAMED, tmp_path / "data")
+    assert "asks the LLMs with an endpoint what they have no answer to: here. " in report(done, tmp_path / "pool.yaml")
+
+
 def test_an_imports_name_is_a_slug(tmp_path):
     """The name becomes a file's name: a path in it is refused."""
     with pytest.raises(ImportRefused, match=r"'\.\./up' is not a slug.*'up'"):
@@ -238,6 +268,10 @@ def test_recorded_llms_join_the_pool_without_an_endpoint(tmp_path):
     assert "price unknown" not in said[0]
     assert "price unknown, written as 0" in said[1]
     assert recorded_llms.add(names, {}, pool_file) == []
+    prices.write_text("acme-chat-2-5: {input: 0.7, output: 1.5}\nAcmeChat: {input: 1, output: 1}\n")
+    stranger, stays = recorded_llms.add(names, recorded_llms.read_prices(prices), pool_file)
+    assert stranger == "The price of acmechat is of no LLM in these answers; they are of acme-chat-2-5, other."
+    assert stays == "acme-chat-2-5 stays in pool.yaml as it is, at 0.5 and 1.5 USD per million tokens: change its price there."
 
 
 def test_a_bad_price_names_llm_and_field(tmp_path):

@@ -61,6 +61,7 @@ def test_a_round_runs_what_changed_and_reports(home: Path) -> None:
     pinned = (home / "data.dvc").read_text()
     code, said = retrain(home)
     assert (code, len(dvc_project.ran(home))) == (0, 3)
+    assert steps(said)[-1] == ("no new scorer version, 7 stays: 0 records, 0 with text: 0 new queries, 0 new labels.", 1.0)
     assert (home / "data.dvc").read_text() == pinned
     serve(home / "var" / "records.db", "What is two and two?")
     code, said = retrain(home)

@@ -74,6 +74,15 @@ def test_no_capable_llm_is_an_error(client) -> None:
     assert "tooled: data policy" in error["message"]
 
 
+@pytest.mark.parametrize("model", ["routemoa", "routemoa-single"])
+def test_a_policy_that_no_llm_has_is_an_error(client, model) -> None:
+    """A plain question that nobody may be sent is refused, by the mixture too."""
+    response = ask(client, model, routemoa={"data_policy": ["mars"]})
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "no_capable_llm"
+    assert "echo: data policy" in response.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("model", ["retired-one", "recorded-one", "stranger", "routmoa"])
 def test_an_llm_that_cannot_be_called_is_unknown(client, model) -> None:
     """Retired and recorded LLMs, and names nobody has, are 404 model_not_found; near names are named."""

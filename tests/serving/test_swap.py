@@ -126,6 +126,21 @@ def test_without_a_sound_scorer_nothing_is_routed(world: World) -> None:
         assert client.get("/readyz").status_code == 200
 
 
+def test_a_scorer_of_nobody_who_can_be_called_is_not_ready(world: World) -> None:
+    """Of recorded and retired LLMs alone: not ready, and a question is refused with each one's reason."""
+    world.publish("2", roster=("recorded-one", "retired-one"))
+    with TestClient(create_app(world.settings()), headers={"Authorization": f"Bearer {world.key}"}) as client:
+        until(client, lambda told: told["version"] == "2")
+        unready = client.get("/readyz")
+        assert unready.status_code == 503
+        assert "recorded-one: recorded, not served; retired-one: retired" in unready.json()["error"]["message"]
+        refused = client.post("/v1/chat/completions", json=ASK)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_capable_llm")
+        world.publish("1")
+        until(client, lambda told: told["version"] == "1")
+        assert client.get("/readyz").json()["llms"] == 5
+
+
 def test_the_pool_is_followed_and_a_broken_file_changes_nothing(world: World) -> None:
     """An LLM retired in pool.yaml is not called from then on; a file that is no pool is told as an event, and the old pool stays."""
     client = next(running := ready(world))
