@@ -1,4 +1,4 @@
-"""Brings a user's queries and recorded answers into data/: `python -m pipelines.importing --queries F --answers F --name N`.
+"""Brings a user's queries and recorded answers into data/: `routemoa import --queries F --answers F --name N`.
 
 CSV, JSONL or Parquet. Queries need a text; answers need a query (its id in the queries file or the pool, or its text), an LLM, and a score
 in [0, 1] or the answer's text. New queries go to data/imported/N.parquet and into data/queries.parquet, answers to
@@ -157,7 +157,7 @@ def _rows(numbers: Sequence[int]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Reads the command line; says what was imported and what to do next."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="routemoa import", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=Path, help="CSV, JSONL or Parquet with a text (query, prompt, question) a row")
     parser.add_argument("--answers", type=Path, help="CSV, JSONL or Parquet with a query, an LLM and a score or an answer a row")
     parser.add_argument("--name", required=True, help="a slug for this import; the same name again replaces it")
