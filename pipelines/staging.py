@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.errors import GraderFailed
+from pipelines.graders import query as graded
 from pipelines.graders.registry import GRADERS, JUDGE, RECORDED
 from pipelines.queries import normal
 from pipelines.sources.row import Query
@@ -16,6 +18,7 @@ from pipelines.tables import ELSEWHERE
 from pipelines.user_tables import AnswerRow, QueryRow, refuse
 from registry.entry import check_id
 
+UNIT_TESTS = "unit_tests"
 SPLIT_NAMES = {"val": "validation", "valid": "validation", "dev": "validation", "calib": "calibration"}
 
 
@@ -93,6 +96,9 @@ def stage_queries(staged: Staged, path: Path, rows: Sequence[QueryRow], defaults
             defaults.source,
             row.licence or defaults.licence,
         )
+        if (reason := _ungradable(made)) is not None:
+            complaints.append((number, "reference", reason))
+            continue
         text = normal(row.text)
         if references.setdefault(text, made.reference) != made.reference:
             staged.contradicted.append(number)
@@ -120,6 +126,17 @@ def _grading_complaint(row: QueryRow, grader: str | None) -> tuple[str, str] | N
         return "reference", f"is empty; grader {grader!r} needs one"
     if grader == "choice" and not row.choices:
         return "choices", "is empty; grader 'choice' needs the options"
+    return None
+
+
+def _ungradable(query: Query) -> str | None:
+    """Why no answer to it could be graded; unit tests, which run code, are not asked."""
+    if query.grader not in GRADERS or query.grader == UNIT_TESTS:
+        return None
+    try:
+        GRADERS[query.grader].grade("", graded.Query.of(query.as_row()))
+    except GraderFailed as exc:
+        return exc.what.partition(": ")[2]
     return None
 
 

@@ -80,6 +80,8 @@ def test_every_format_brings_the_same_tables(tmp_path, suffix):
         ({"grader": "choise"}, r"row 2, field 'grader': 'choise' is not known; did you mean choice"),
         ({"grader": ""}, r"row 2, field 'grader': is empty while there is a reference"),
         ({"answer": ""}, r"row 2, field 'reference': is empty; grader 'choice' needs one"),
+        ({"answer": "Z"}, r"row 2, field 'reference': grader choice: reference 'Z' is none of the letters"),
+        ({"answer": "many", "grader": "number"}, r"row 2, field 'reference': grader number: reference 'many' is not one number"),
         ({"id": "q1"}, r"row 2, field 'query_id': 'q1' is already that of row 1"),
     ],
 )
