@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from registry.settings import Settings
 
@@ -18,7 +18,7 @@ def jobs() -> None:
     """List retraining, promotion and rollback jobs with their progress, newest first."""
     from registry.jobs import Jobs
 
-    table = Table("job", "kind", "state", "step", "progress", "created", "why")
+    table = Table(Column("job", no_wrap=True), "kind", "state", "step", "progress", "created", "why")
     for job in sorted(Jobs(Settings().var / "jobs.db").list(), key=lambda each: each.created_at, reverse=True):
         created = datetime.fromtimestamp(job.created_at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         reasons = job.arguments.get("reasons") or [job.arguments.get("reason", "")]

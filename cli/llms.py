@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from mixture.llm import LLM
 
@@ -21,9 +21,9 @@ def llms() -> None:
     from registry.settings import Settings
 
     settings = Settings()
-    table = Table(title=escape(str(settings.pool_file)), title_justify="left")
-    for column in ("id", "name", "status", "endpoint", "USD per 1M in / out", "capabilities"):
-        table.add_column(column)
+    table = Table(Column("id", no_wrap=True), title=escape(str(settings.pool_file)), title_justify="left")
+    for column in ("name", "status", "endpoint", "USD per 1M in / out", "capabilities"):
+        table.add_column(column, overflow="fold")
     for llm in pool.load(settings.pool_file).llms:
         where = f"{llm.endpoint.base_url} ({llm.endpoint.served_name})" if llm.endpoint else "recorded"
         table.add_row(

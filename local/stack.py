@@ -139,7 +139,7 @@ def stay(platform: Stack) -> None:
 def where(platform: Stack) -> Table:
     """Every address and path a person may want to look at."""
     table = Table(title="Where to look", show_header=False, title_justify="left")
-    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", max_width=26)  # leaves the key on one line of 80 columns, to be copied
     table.add_column(overflow="fold")
     for name, place in {
         "Console and API": platform.addresses.server,
