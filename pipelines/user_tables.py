@@ -175,7 +175,9 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
 def _csv(path: Path) -> Iterable[Mapping[str, Any]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         csv.field_size_limit(1 << 27)
-        reader = csv.DictReader(file, strict=True)
+        header = file.readline()
+        file.seek(0)
+        reader = csv.DictReader(file, strict=True, delimiter=max(",;\t", key=header.count))  # a tie is a comma's
         try:
             for number, row in enumerate(reader, start=1):
                 if None in row or None in row.values():

@@ -140,6 +140,17 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, name, text, said):
         import_files(tmp_path / name, None, NAMED, tmp_path / "data")
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_csv_of_a_spreadsheet_elsewhere_is_read(tmp_path, separator):
+    """Semicolons and tabs separate too; commas in cells stay."""
+    header, cells = ["id", "question", "answer", "grader"], ["q1", "Say a, b; or c.", "a, b", "exact"]
+    lines = [separator.join(header), separator.join(f'"{cell}"' for cell in cells)]
+    (tmp_path / "q.csv").write_text("\n".join(lines) + "\n")
+    import_files(tmp_path / "q.csv", None, NAMED, tmp_path / "data")
+    (row,) = tables.read(tmp_path / "data" / "queries.parquet", tables.QUERIES).to_dict("records")
+    assert (row["text"], row["reference"]) == ("Say a, b; or c.", "a, b")
+
+
 def test_a_missing_file_is_named(tmp_path):
     """The path is in the message."""
     with pytest.raises(ImportRefused, match=r"nowhere\.csv: cannot be read \(No such file"):
