@@ -61,9 +61,8 @@ class Asking:
         try:
             headers(self.llm)
         except LLMRefused as exc:
-            raise AskingStopped(
-                f"{exc.what}", next_step="Set it where this runs: in the shell of `dvc repro`, for jobs in that of `routemoa up`."
-            ) from exc
+            next_step = "Set it where this runs: in the shell of `dvc repro`, for jobs in that of `routemoa up`."
+            raise AskingStopped(exc.what, next_step=next_step) from exc
         todo = iter(questions)
         async with OpenAIClient(attempts=self.attempts, cool_down_s=1.0) as client:
             with self._bar() as bar:

@@ -40,9 +40,8 @@ def add(names: Mapping[str, str], prices: Prices, pool_file: Path) -> list[str]:
     """Adds the LLMs (id -> name) the pool does not have; one line a new entry, saying so where its price is not known, and one a price that
     counts for nothing.
     """
-    said = [
-        f"The price of {llm} is of no LLM in these answers; they are of {', '.join(sorted(names))}." for llm in set(prices) - set(names)
-    ]
+    there = ", ".join(sorted(names))
+    said = [f"The price of {llm} is of no LLM in these answers; they are of {there}." for llm in sorted(set(prices) - set(names))]
     known = {llm.id: llm.price for llm in pool.load(pool_file).llms}
     for llm in sorted(set(prices) & set(names) & set(known)):
         if (prices[llm].input, prices[llm].output) != (known[llm].input, known[llm].output):
