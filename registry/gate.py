@@ -159,6 +159,9 @@ def _calibrated(challenger: Candidate, truth: Truth) -> _Check:
     holds = error <= MOST_ECE + chance
     verdict = "within" if holds else "above"
     reason = f"Calibration: ECE {error:.3f} over {count} scores, {verdict} {MOST_ECE:g} + {chance:.3f} that chance alone makes of so few."
+    queries = int(np.isfinite(labels_QL).any(axis=1).sum())
+    if not holds and queries < ENOUGH_QUERIES:
+        reason += f" {queries} validation queries are few, and the calibration queries are fewer: label more."
     return _Check(holds, reason, {"ece": error, "ece.chance": chance})
 
 
