@@ -109,7 +109,7 @@ def test_an_overconfident_challenger_fails() -> None:
 def test_few_queries_are_named_where_calibration_fails() -> None:
     """A pool that has just begun is told what would mend it."""
     world = World(12)
-    result = judged(Candidate(ROSTER, world.scorer(0.9).scores_QL**0.1), None, world.truth)
+    result = judged(Candidate(ROSTER, world.scorer(0.9).scores_QL ** 0.1), None, world.truth)
     assert not result.passed
     assert any("12 validation queries are few, and the calibration queries are fewer: label more." in reason for reason in result.reasons)
 
