@@ -1,6 +1,7 @@
-"""`routemoa add-llm` and `routemoa llms`: who is in the pool."""
+"""`routemoa llms`, `add-llm` and `set-llm`: who is in the pool."""
 
 import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,6 +89,47 @@ def add_llm(
 
         job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": f"{llm.id} joined"})
         console.print(f"Job {job.id} does it; follow it with `routemoa jobs`.", highlight=False)
+
+
+class Status(StrEnum):
+    """Whether an LLM is asked, trained on and routed to."""
+
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+@commands.command("set-llm")
+def set_llm(
+    llm_id: Annotated[str, typer.Argument(metavar="ID", help="An LLM of the pool.")],
+    *,
+    status: Annotated[Status | None, typer.Option(help="Retired: no longer asked, trained on or routed to.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Where it listens now; with --served-name. A recorded LLM goes live so.")] = None,
+    served_name: Annotated[str | None, typer.Option(help="What that server calls it.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="The environment variable that holds the key; never the key.")] = None,
+    input_price: Annotated[float | None, typer.Option(help="USD per million input tokens; with --output-price.")] = None,
+    output_price: Annotated[float | None, typer.Option(help="USD per million output tokens.")] = None,
+    price_from: Annotated[str | None, typer.Option(metavar="PROVIDER/MODEL", help="Take the published price of this one.")] = None,
+) -> None:
+    """Retire an LLM or take it back, give it another price or endpoint. Nobody is asked; servers follow at once, training at the next."""
+    from registry import pool
+    from registry.settings import Settings
+
+    settings = Settings()
+    fields: dict[str, Any] = {}
+    if status is not None:
+        fields["status"] = status.value
+    if (base_url is None) != (served_name is None) or (api_key_env is not None and base_url is None):
+        raise typer.BadParameter("an endpoint is --base-url and --served-name together, and --api-key-env where it needs a key")
+    if base_url is not None:
+        fields["endpoint"] = {"base_url": base_url, "served_name": served_name, "api_key_env": api_key_env}
+    if (input_price, output_price, price_from) != (None, None, None):
+        fields["price"] = _price(input_price, output_price, price_from)
+    if not fields:
+        raise typer.BadParameter("name something to change: --status, --base-url with --served-name, or a price")
+    llm = pool.change(settings.pool_file, llm_id, fields)
+    console = Console(soft_wrap=True)
+    console.print(f"{llm.id} has another {' and '.join(fields)} in {settings.pool_file}.", highlight=False, markup=False)
+    console.print("Servers follow at once; `routemoa retrain` makes a scorer version of it.", highlight=False, markup=False)
 
 
 def _asked(llm: LLM, home: Path) -> str:

@@ -144,7 +144,7 @@ def report(imported: Imported, pool_file: Path) -> str:
     if asked:
         lines.append(
             f"`dvc repro` asks the LLMs with an endpoint what they have no answer to: {', '.join(asked)}. "
-            f"One that should not be asked gets `status: retired` in {pool_file.name}."
+            "One that should not be asked: routemoa set-llm ID --status retired."
         )
     return "\n".join([*lines, "Next: routemoa up (MLflow, where versions go), then in another terminal: dvc add data && dvc repro"])
 

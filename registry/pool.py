@@ -79,6 +79,23 @@ def append(path: Path, llm_id: str, entry: Mapping[str, Any]) -> LLM:
     return llm
 
 
+def change(path: Path, llm_id: str, fields: Mapping[str, Any]) -> LLM:
+    """Replaces these fields of an entry, whole; everything else in the file stays as it is written.
+
+    Raises LLMUnknown, and PoolRefused where the entry would be malformed, the file is refused, or another process keeps it locked.
+    """
+    path = path.resolve()
+    with _locked(path):
+        document = _read(path)
+        entries = _entries(path, document)
+        if llm_id not in entries:
+            load(path).by_id(llm_id)
+        llm = _validate(path, llm_id, {**entries[llm_id], **fields})
+        entries[llm_id].update(_laid_out(fields))
+        _replace(path, document)
+    return llm
+
+
 def train_whole(path: Path) -> tuple[str, ...]:
     """Takes `joins: row` out of every entry, so that the next training is of all LLMs together; returns the ids that had it.
 

@@ -85,6 +85,21 @@ def test_adding_an_llm_says_how_many_queries_it_will_be_asked(
     assert job.id in told
 
 
+def test_an_llm_is_retired_repriced_and_moved_by_one_command(home: Path) -> None:
+    """What is named changes, half an endpoint and nothing at all are refused, and no job is started."""
+    file = home / "registry" / "pool.yaml"
+    assert "has another status in" in said("set-llm", "smollm2-135m", "--status", "retired").output
+    assert pool.load(file).by_id("smollm2-135m").status == "retired"
+    said("set-llm", "smollm2-135m", "--status", "active", *PRICE, "--base-url", "http://127.0.0.1:9/v1", "--served-name", "other")
+    llm = pool.load(file).by_id("smollm2-135m")
+    assert (llm.status, llm.price.output, llm.endpoint and llm.endpoint.served_name) == ("active", 0.2, "other")
+    before = file.read_text()
+    for wrong in ((), ("--served-name", "m"), ("--input-price", "1"), ("--status", "gone")):
+        assert CliRunner().invoke(commands, ["set-llm", "smollm2-135m", *wrong]).exit_code == 2
+    assert file.read_text() == before
+    assert not Jobs(home / "var" / "jobs.db").list()
+
+
 def test_full_retraining_is_one_command(home: Path, endpoint: str) -> None:
     """It says whose mark it removed and starts the job; without `--full` the pool file stays as it is."""
     said("add-llm", "new", "--base-url", endpoint, "--served-name", "m", *PRICE, "--no-retrain")

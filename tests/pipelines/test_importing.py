@@ -284,7 +284,7 @@ def test_recorded_llms_join_the_pool_without_an_endpoint(tmp_path):
     prices.write_text("acme-chat-2-5: {input: 0.7, output: 1.5}\nAcmeChat: {input: 1, output: 1}\n")
     stranger, stays = recorded_llms.add(names, recorded_llms.read_prices(prices), pool_file)
     assert stranger == "The price of acmechat is of no LLM in these answers; they are of acme-chat-2-5, other."
-    assert stays == "acme-chat-2-5 stays in pool.yaml as it is, at 0.5 and 1.5 USD per million tokens: change its price there."
+    assert stays == "acme-chat-2-5 stays in pool.yaml at 0.5 and 1.5 USD per million tokens; `routemoa set-llm acme-chat-2-5` changes that."
 
 
 def test_a_bad_price_names_llm_and_field(tmp_path):

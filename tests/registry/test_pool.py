@@ -172,6 +172,31 @@ def test_an_append_to_an_empty_pool(tmp_path: Path) -> None:
     assert file.read_text().startswith("# mine\n")
 
 
+def test_a_change_touches_its_fields_alone(file: Path) -> None:
+    """The diff of a retired LLM is one line; a new endpoint and price replace the old ones whole."""
+    pool.append(file, "new", ENTRY)
+    before = file.read_text().splitlines()
+    assert pool.change(file, "new", {"status": "retired"}).status == "retired"
+    after = file.read_text().splitlines()
+    assert [(old.strip(), now.strip()) for old, now in zip(before, after, strict=True) if old != now] == [
+        ("status: active", "status: retired")
+    ]
+    endpoint = {"base_url": "http://127.0.0.1:9/v1", "served_name": "m", "api_key_env": None}
+    changed = pool.change(file, "new", {"endpoint": endpoint, "price": {"input": 3, "output": 4}})
+    assert (changed.price, changed.status) == (Price(3, 4), "retired")
+    assert pool.load(file).by_id("new") == changed
+
+
+def test_a_change_that_is_wrong_changes_nothing(file: Path) -> None:
+    pool.append(file, "new", ENTRY)
+    before = file.read_text()
+    with pytest.raises(PoolRefused, match=r"llms\.new\.price\.input"):
+        pool.change(file, "new", {"price": {"input": -1, "output": 1}})
+    with pytest.raises(LLMUnknown, match="Did you mean new"):
+        pool.change(file, "newt", {"status": "retired"})
+    assert file.read_text() == before
+
+
 def test_an_id_is_given_once(file: Path) -> None:
     """A second LLM under a taken id is refused, a retired one's included."""
     pool.append(file, "gone", {**ENTRY, "status": "retired"})
