@@ -24,6 +24,7 @@ from benchmarks.recorded import Outcomes
 from benchmarks.systems import ORACLE, SINGLE, System
 from benchmarks.tables import by_llm
 from pipelines import params, train
+from pipelines.dataset import Dataset
 from pipelines.errors import TableRefused
 from scorer import calibration, metrics
 from scorer.metrics import Interval, Values
@@ -85,7 +86,7 @@ def drawn(some: Outcomes, whole: Outcomes, plan: Plan) -> Draw:
         ece_L=np.array(by_llm(calibration.ece, scores_QL, test_QL)),
         chance_L=np.array(by_llm(calibration.chance_ece, scores_QL, test_QL)),
         worst=worst_by_chance(by_llm(calibration.reliability, scores_QL, test_QL)),
-        matched=_matched(ours, some, whole),
+        matched=_matched(ours, parts, whole),
     )
 
 
@@ -93,8 +94,7 @@ def _splits(part: str) -> tuple[str, ...]:
     return ("calibration", "validation") if part == "held" else (part,)
 
 
-def _matched(row: System, some: Outcomes, whole: Outcomes) -> tuple[Interval, Interval] | None:
-    parts = systems.split(some.data)
+def _matched(row: System, parts: dict[str, Dataset], whole: Outcomes) -> tuple[Interval, Interval] | None:
     money = costs.priced(parts)
     if money is None:
         return None
@@ -135,7 +135,7 @@ def curve(known: Outcomes, plan: Plan, draws: int) -> dict[str, dict[str, Any]]:
     oracle = systems.told(ORACLE, *(np.nan_to_num(labels_QL) for labels_QL in (test_QL, held_QL)))
     gain = metrics.difference(metrics.quality(oracle.scores_SQL[0], test_QL), single_Q, resamples=RESAMPLES)
     unsaid = dict.fromkeys(("ECE", "by chance", "worst LLM's ECE", "the worst by chance"), "")
-    return found | {"told each label": {"gain": gain, **unsaid, **paid([_matched(oracle, known, known)])}}
+    return found | {"told each label": {"gain": gain, **unsaid, **paid([_matched(oracle, systems.split(known.data), known)])}}
 
 
 def _mean(values: Iterable[float]) -> float:

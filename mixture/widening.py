@@ -13,7 +13,7 @@ LOOKAHEAD = 3  # LLMs: one more answer alone often cannot change the outcome whe
 
 
 def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], options: Options) -> tuple[Ranked, ...]:
-    """`ranking` with the LLMs chosen that are asked next, at most `options.k` at once; one at least where none has answered.
+    """`ranking` with the LLMs chosen that are asked next, at most `options.k` at once; where none has answered one, if any.
 
     The next LLMs up to LOOKAHEAD are weighed together; where asking so many is worth its price, the first `k` of them are asked, and what
     they say decides on the others. LLMs on the weights of one already asked come later: they mostly repeat it.
@@ -21,8 +21,6 @@ def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], options: Opti
     evidence = options.posterior
     if not isinstance(evidence, Evidence):
         raise TypeError(f"Widening needs a posterior that compares answers, not {evidence}.")  # Options refuses it before
-    if not ranking:
-        return ()
     in_order = ranking if options.ranking == "strict" else sorted(ranking, key=lambda each: -each.value)  # ties stay as ranked
     ordered = _fresh_weights_first(in_order, {each.family for each in heard.values()})
     prose = bool(heard) and all(each.said is None for each in heard.values())
@@ -34,7 +32,7 @@ def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], options: Opti
         gain = comparable * expected_gain(heard, [each.quality for each in asked], evidence)
         return options.weights.quality * gain - expected_price(asked, options)
 
-    least = 0 if heard else 1
+    least = 0 if heard else min(1, len(ordered))
     planned = max(range(least, max(most, least) + 1), key=lambda size: (worth(size) if size else 0.0, -size))
     return tuple(replace(each, chosen=at < min(planned, options.k)) for at, each in enumerate(ordered))
 

@@ -47,7 +47,7 @@ def add(names: Mapping[str, str], prices: Prices, pool_file: Path) -> list[str]:
         if (prices[llm].input, prices[llm].output) != (known[llm].input, known[llm].output):
             price = f"{known[llm].input:g} and {known[llm].output:g}"
             said.append(f"{llm} stays in {pool_file.name} at {price} USD per million tokens; `routemoa set-llm {llm}` changes that.")
-    for llm in sorted(missing(names, pool_file)):
+    for llm in sorted(set(names) - set(known)):
         listed = prices.get(llm)
         entry = {"name": names[llm], "status": "active", "endpoint": None, "price": (listed or PriceEntry(input=0, output=0)).model_dump()}
         pool.append(pool_file, llm, entry)

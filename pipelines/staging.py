@@ -11,6 +11,7 @@ from typing import Any
 
 from pipelines.errors import GraderFailed
 from pipelines.graders import query as graded
+from pipelines.graders import unit_tests
 from pipelines.graders.registry import GRADERS, JUDGE, RECORDED
 from pipelines.queries import normal
 from pipelines.sources.row import Query
@@ -18,7 +19,6 @@ from pipelines.tables import ELSEWHERE
 from pipelines.user_tables import AnswerRow, QueryRow, refuse
 from registry.entry import check_id
 
-UNIT_TESTS = "unit_tests"
 SPLIT_NAMES = {"val": "validation", "valid": "validation", "dev": "validation", "calib": "calibration"}
 
 
@@ -131,10 +131,11 @@ def _grading_complaint(row: QueryRow, grader: str | None) -> tuple[str, str] | N
 
 def _ungradable(query: Query) -> str | None:
     """Why no answer to it could be graded; unit tests, which run code, are not asked."""
-    if query.grader not in GRADERS or query.grader == UNIT_TESTS:
+    grader = GRADERS.get(query.grader)
+    if grader is None or grader is unit_tests:
         return None
     try:
-        GRADERS[query.grader].grade("", graded.Query.of(query.as_row()))
+        grader.grade("", graded.Query.of(query.as_row()))
     except GraderFailed as exc:
         return exc.what.partition(": ")[2]
     return None

@@ -1,7 +1,6 @@
 """An LLM joins the pool: checked, asked one question, written down; asking it the query pool and retraining are a job's work."""
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from mixture.client import Call, Client
-from mixture.errors import LLMFailed
+from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
+from mixture.wire import headers
 from registry import pool
 from registry.entry import PoolEntry, check_id, explain
 from registry.errors import JoiningRefused, PoolRefused
@@ -67,12 +67,10 @@ def _refuse_twins(llm: LLM, known: pool.Pool) -> None:
 
 
 def _require_key(llm: LLM) -> None:
-    variable = llm.endpoint.api_key_env if llm.endpoint else None
-    if variable and not os.environ.get(variable):
-        raise JoiningRefused(
-            f"{llm.id}: the environment variable {variable} is not set here.",
-            next_step="Set it where the server and the worker start, then restart them.",
-        )
+    try:
+        headers(llm)
+    except LLMRefused as exc:
+        raise JoiningRefused(exc.what, next_step="Set it where the server and the worker start, then restart them.") from exc
 
 
 async def _probe(llm: LLM, client: Client) -> None:

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from serving.errors import NotReady
 from serving.responses import json_response
-from serving.routing import why_not
+from serving.routing import cannot_be_called
 from serving.state import state_of
 
 router = APIRouter()
@@ -20,16 +20,16 @@ async def livez() -> Response:
 async def readyz(request: Request) -> Response:
     """A scorer and a pool are loaded, with LLMs to call: queries are routed. NotReady (503) until then."""
     state = state_of(request)
-    active, pooled = state.active, {llm.id: llm for llm in state.llms.llms}
-    reasons = {llm: why_not(pooled.get(llm)) for llm in active.scorer.roster}
-    callable_ = [llm for llm, why in reasons.items() if why is None]
-    if not callable_:
-        told = "; ".join(f"{llm}: {why}" for llm, why in reasons.items())
+    active = state.active
+    uncallable = cannot_be_called(active.scorer.roster, {llm.id: llm for llm in state.llms.llms})
+    able = len(active.scorer.roster) - len(uncallable)
+    if not able:
+        told = "; ".join(f"{llm}: {why}" for llm, why in uncallable.items())
         raise NotReady(
             f"No LLM of scorer version {active.version} can be called ({told}).",
             next_step="Give one of them an endpoint in the pool, or add an LLM that has one.",
         )
-    return json_response({"status": "ready", "scorer_version": active.version, "llms": len(callable_)})
+    return json_response({"status": "ready", "scorer_version": active.version, "llms": able})
 
 
 @router.get("/metrics")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,7 +72,7 @@ async def plan(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> P
     scores = dict(zip(active.scorer.roster, map(float, prediction.scores_QL[0]), strict=True))
     tokens = demand.expected_input_tokens(messages, asked)
     known = {llm.id: llm for llm in llms.llms}
-    uncallable = {llm: why for llm in scores if (why := why_not(known.get(llm))) is not None}
+    uncallable = cannot_be_called(scores, known)
     found = Plan(
         active=active,
         text=text,
@@ -90,6 +90,11 @@ async def plan(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> P
             f"No LLM can answer this request ({reasons}).", why="nobody", next_step="Ask for less, or add an LLM that can to the pool."
         )
     return found
+
+
+def cannot_be_called(roster: Iterable[str], known: Mapping[str, LLM]) -> dict[str, str]:
+    """Roster id -> why it cannot be called, by the pool's LLMs."""
+    return {llm: why for llm in roster if (why := why_not(known.get(llm))) is not None}
 
 
 def why_not(llm: LLM | None) -> str | None:
