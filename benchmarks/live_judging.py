@@ -19,8 +19,9 @@ from benchmarks import machine
 from benchmarks.calls import BoughtCalls, CallMissing
 from benchmarks.figures import RESAMPLES, as_json, cell, table
 from benchmarks.judging import auroc_by_query
+from benchmarks.live_bench import Asked, Bench, read
 from benchmarks.live_systems import PUBLISHED, decided, everyone
-from benchmarks.mixture_live import Asked, Bench, arguments, grades, read
+from benchmarks.mixture_live import arguments, grades
 from mixture.agreement import said as says
 from mixture.decision import Decision
 from mixture.errors import NoAnswer
@@ -202,7 +203,7 @@ def main() -> None:
     """Reads, grades, fits, prints and writes."""
     asked = arguments(__doc__ or "", "live-judging").parse_args()
     try:
-        bench = read(asked.home, asked.in_domain, asked.out_of_domain)
+        bench = read(asked.home, asked.calls)
         told = graded(stories(bench, BoughtCalls(asked.calls)))
         if not told:
             raise CallMissing("Not one query's calls are on record.", next_step="Buy them: python -m benchmarks.mixture_live HOME.")

@@ -1,9 +1,10 @@
-"""Mixtures on real LLMs: `python -m benchmarks.mixture_live HOME [--in-domain 300] [--out-of-domain 100] [--offline]`.
+"""Mixtures on real LLMs: `python -m benchmarks.mixture_live HOME [--offline]`.
 
 HOME is a project whose pipeline has run. Its test queries and its out-of-domain ones, in the order of their ids' hashes, are answered by
 every system over the pool's LLMs (llama.cpp servers started here, on free ports, or with `--running` those that the pool names). Calls are
-bought once and kept in `--calls` by what was sent: a run that was stopped goes on, and `--offline` replays the queries that all systems
-have answered. `--buy I/N` only buys the calls of every N-th query from the I-th on, so that N processes can share the work.
+bought once and kept in `--calls` by what was sent, beside the scores they hang on: a run that was stopped goes on, and `--offline` replays
+the queries that all systems have answered, in any project of the same queries. `--buy I/N` only buys the calls of every N-th query from
+the I-th on, so that N processes can share the work.
 
 Answers are graded by the verifiable graders; a time-out is counted apart and is no wrong answer. Costs are the pool's prices, latencies
 those of the critical path in virtual time. A call takes the seconds that its LLM's tokens take in the calls of `--paces`, a folder bought
@@ -17,7 +18,7 @@ import hashlib
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from benchmarks import machine
 from benchmarks.calls import BoughtCalls, CallMissing, Speed, buying, speeds
 from benchmarks.compositions import OURS, SINGLE
 from benchmarks.figures import RESAMPLES, as_json
+from benchmarks.live_bench import Asked, Bench, keep, read
 from benchmarks.live_systems import Answered, Situation, System
 from local import llama
 from local.processes import free_ports
@@ -36,43 +38,14 @@ from local.traffic import GRADING_S
 from mixture.llm import LLM
 from mixture.posterior import Evidence
 from mixture.virtual_time import drive
-from pipelines import dataset, tables
-from pipelines.errors import PipelineError
 from pipelines.graders import registry, workers
 from pipelines.graders.query import Query
-from pipelines.wanted import in_hash_order
-from registry import pool
-from scorer import metrics, runtime
+from scorer import metrics
 from scorer.errors import RouteMoAError
 from serving.settings import Mixture as Served
 
 USD = 1000.0  # what a dollar is worth to ours, in right answers: local calls cost millionths of one (as in `make demo`)
 PORTS = 18200  # the first that may be used
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One query, where it is from, and what each LLM is thought to make of it."""
-
-    query: Query
-    domain: str
-    inside: bool
-    priors: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What is compared: queries, the pool's LLMs, their mean training labels, the posterior of the scorer's version."""
-
-    asked: list[Asked]
-    llms: list[LLM]
-    means: Mapping[str, float]
-    evidence: Evidence
-
-    def situation(self, asked: Asked, calls: BoughtCalls) -> Situation:
-        """`asked` as a system sees it."""
-        messages = [{"role": "user", "content": asked.query.text}]
-        return Situation(messages, self.llms, asked.priors, self.means, self.evidence, calls)
 
 
 def compared() -> dict[str, System]:
@@ -97,35 +70,6 @@ def _dice(situation: Situation) -> dict[str, float]:
     """Chance, the same for a query in every run."""
     seed = hashlib.sha256(str(situation.messages[0]["content"]).encode()).digest()
     return dict(zip((llm.id for llm in situation.llms), np.random.default_rng(list(seed)).random(len(situation.llms)), strict=True))
-
-
-def read(home: Path, inside: int, outside: int) -> Bench:
-    """The first `inside` test queries and `outside` out-of-domain ones, mixed evenly. Raises PipelineError."""
-    data = dataset.load(home / "build" / "dataset")
-    scorer = runtime.load(home / "build" / "scorer")
-    pooled = {llm.id: llm for llm in pool.load(home / "registry" / "pool.yaml").llms}
-    unknown = [name for name in scorer.roster if name not in pooled or pooled[name].endpoint is None]
-    if unknown or set(scorer.roster) != set(data.roster):
-        raise PipelineError(f"{home}: no endpoint or no labels for {', '.join(unknown or data.roster)}.", next_step="Run its pipeline.")
-    chosen: list[tuple[float, str]] = []
-    tested = set(data.take("test").queries["query_id"])
-    for split, most in (("test", inside), ("ood", outside)):
-        ids = in_hash_order(data.take(split).queries["query_id"])[:most]
-        chosen += [(at / max(1, len(ids)), name) for at, name in enumerate(ids)]
-    order = [name for _, name in sorted(chosen)]
-    rows = {row["query_id"]: row for row in data.queries[tables.QUERIES.names].to_dict("records")}
-    scores_QL = scorer.score([rows[name]["text"] for name in order]).scores_QL
-    asked = [
-        Asked(
-            Query.of(rows[name]),
-            str(rows[name]["domain"]),
-            name in tested,
-            dict(zip(scorer.roster, map(float, scores_L), strict=True)),
-        )
-        for name, scores_L in zip(order, scores_QL, strict=True)
-    ]
-    means = dict(zip(data.roster, map(float, np.nanmean(data.take("train").labels_QL, axis=0)), strict=True))
-    return Bench(asked, [pooled[name] for name in scorer.roster], means, Evidence(**scorer.answers))
 
 
 @contextmanager
@@ -243,11 +187,9 @@ def report(bench: Bench, calls: BoughtCalls, paces: Mapping[str, Speed], home: P
 
 
 def arguments(description: str, out: str) -> argparse.ArgumentParser:
-    """A parser that knows HOME, how many queries, and where calls and figures are kept."""
+    """A parser that knows HOME, and where calls and figures are kept."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("home", type=Path)
-    parser.add_argument("--in-domain", type=int, default=300)
-    parser.add_argument("--out-of-domain", type=int, default=100)
     parser.add_argument("--calls", type=Path, default=Path("build/benchmarks/calls"))
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks") / out)
     return parser
@@ -275,7 +217,7 @@ def main() -> None:
 
 def run(given: argparse.Namespace) -> None:
     """As the arguments say. Raises RouteMoAError, alone or in a group."""
-    bench = read(given.home, given.in_domain, given.out_of_domain)
+    bench = read(given.home, given.calls)
     weights = {llm.id: llm.endpoint.served_name for llm in bench.llms if llm.endpoint}
     paces = speeds(given.paces, weights) if given.paces else {}
     if given.offline:
@@ -284,6 +226,7 @@ def run(given: argparse.Namespace) -> None:
     share, shares = map(int, (given.buy or "1/1").split("/"))
     with ExitStack() as stack:
         llms = bench.llms if given.running else stack.enter_context(served(bench.llms, PORTS + 50 * share))
+        keep(bench, given.home, given.calls)
         calls = stack.enter_context(buying(given.calls, f"{share}-of-{shares}", cold=given.cold, paces=paces))
         running = replace(bench, llms=llms)
         if not given.buy:

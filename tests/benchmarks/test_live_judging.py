@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import live_judging, mixture_live
+from benchmarks import live_bench, live_judging
 from mixture.client import Call, Chunk, Reply
 from mixture.llm import LLM, Endpoint, Price
 from mixture.posterior import Evidence, Heard
@@ -35,8 +35,8 @@ class Answering:
 def told() -> list[live_judging.Story]:
     llms = [LLM(name, name, Price(1.0, 2.0), endpoint=Endpoint("http://127.0.0.1:1/v1", name)) for name in "abc"]
     priors = {"a": 0.5, "b": 0.4, "c": 0.3}
-    asked = [mixture_live.Asked(Query(str(at), f"{at}: 6 x 7?", "number", reference="42"), "m", True, priors) for at in range(4)]
-    bench = mixture_live.Bench(asked, llms, priors, Evidence())
+    asked = [live_bench.Asked(Query(str(at), f"{at}: 6 x 7?", "number", reference="42"), "m", True, priors) for at in range(4)]
+    bench = live_bench.Bench(asked, llms, priors, Evidence())
     return live_judging.graded(live_judging.stories(bench, Answering()))  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import live_systems, mixture_live
+from benchmarks import live_bench, live_systems, mixture_live
 from benchmarks.calls import COLD, BoughtCalls, CallMissing, EndpointMissing, Live, Speed, key, speeds
 from benchmarks.live_systems import Answered, Released, Situation, selected
 from mixture.client import Call, Chunk, Reply
@@ -210,7 +210,7 @@ def test_a_time_out_is_no_wrong_answer() -> None:
 def test_grades_leave_time_outs_out() -> None:
     from pipelines.graders.query import Query
 
-    asked = [mixture_live.Asked(Query("q", "What is 6 x 7?", "number", reference=json.dumps("42")), "mathematics", inside=True, priors={})]
+    asked = [live_bench.Asked(Query("q", "What is 6 x 7?", "number", reference=json.dumps("42")), "mathematics", inside=True, priors={})]
     one = Answered("42", 0.0, 1.0, 1, 1, 15)
     grades = mixture_live.graded(asked, [{"right": one, "late": replace(one, text=None), "wrong": replace(one, text="41")}])
     assert grades[0]["right"] == 1.0
@@ -224,10 +224,10 @@ def test_a_replay_leaves_out_queries_that_lack_a_call(tmp_path: Path) -> None:
 
     llms = [llm(name) for name in "abc"]
     asked = [
-        mixture_live.Asked(Query(name, f"What is 6 x {name}?", "number"), "mathematics", inside=True, priors=dict.fromkeys("abc", 0.5))
+        live_bench.Asked(Query(name, f"What is 6 x {name}?", "number"), "mathematics", inside=True, priors=dict.fromkeys("abc", 0.5))
         for name in "12"
     ]
-    bench = mixture_live.Bench(asked, llms, dict.fromkeys("abc", 0.5), Evidence())
+    bench = live_bench.Bench(asked, llms, dict.fromkeys("abc", 0.5), Evidence())
     said = "42\n\nCONFIDENCE: 0.50"
     with Journal(tmp_path / "one.jsonl") as journal:
         always = Endpoints()

@@ -1,0 +1,62 @@
+"""What a record of calls hangs on is kept beside it, and needs no scorer afterwards."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks import live_bench
+from benchmarks.live_bench import Asked, Bench
+from mixture.posterior import Evidence
+from pipelines import tables
+from pipelines.errors import PipelineError
+from pipelines.graders.query import Query
+from registry import pool
+
+POOL = Path("registry/pool.yaml")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A project with queries and a pool, whose pipeline never ran."""
+    (tmp_path / "registry").mkdir()
+    shutil.copyfile(POOL, tmp_path / "registry" / "pool.yaml")
+    empty = dict.fromkeys(tables.QUERIES.names, "")
+    rows = [
+        empty | {"query_id": name, "text": f"What is 6 x {name}?", "domain": "m", "grader": "number", "choices": None} for name in "abcxy"
+    ]
+    tables.write(tmp_path / "data" / "queries.parquet", pd.DataFrame(rows), tables.QUERIES)
+    return tmp_path
+
+
+@pytest.fixture
+def bench(home: Path) -> Bench:
+    llms = list(pool.load(home / "registry" / "pool.yaml").llms)[:2]
+    asked = [
+        Asked(Query(name, f"What is 6 x {name}?", "number"), "m", name in "abc", {llm.id: at / 10 for llm in llms})
+        for at, name in enumerate("axbyc")
+    ]
+    return Bench(asked, llms, {llm.id: 0.5 for llm in llms}, Evidence(prior=0.25))
+
+
+def test_a_record_goes_on_by_the_scores_it_was_bought_by(home: Path, bench: Bench) -> None:
+    live_bench.keep(bench, home, home / "calls")
+    assert live_bench.read(home, home / "calls") == bench
+    other = Bench(bench.asked[:1], bench.llms, bench.means, Evidence())
+    live_bench.keep(other, home, home / "calls")
+    assert live_bench.read(home, home / "calls") == bench
+    assert sorted(path.name for path in (home / "calls").iterdir()) == ["pool.yaml", "scores.json"]
+
+
+def test_no_text_is_kept(home: Path, bench: Bench) -> None:
+    live_bench.keep(bench, home, home / "calls")
+    assert "What is" not in "".join(path.read_text() for path in (home / "calls").iterdir())
+
+
+def test_a_project_of_other_queries_cannot_replay(home: Path, bench: Bench) -> None:
+    live_bench.keep(bench, home, home / "calls")
+    path = home / "data" / "queries.parquet"
+    tables.write(path, tables.read(path, tables.QUERIES).query("query_id != 'x'"), tables.QUERIES)
+    with pytest.raises(PipelineError, match="1 of 5 queries are not there, such as x"):
+        live_bench.read(home, home / "calls")
