@@ -36,7 +36,7 @@ def systems(priors_QL: Floats, means_L: Floats, llms: Sequence[LLM], evidence: E
     ours = replace(
         BARE, k=1, max_layers=everyone, deepen="widen", aggregation="vote", posterior=evidence, weights=Weights(usd=usd, second=0)
     )
-    flat = replace(evidence, prior=0.0, difficulty=0.0)
+    flat = replace(evidence, skill=0.0, difficulty=0.0)
     overall_QL = np.broadcast_to(means_L, priors_QL.shape)
     priced = len({Candidate(llm, 0.0).cost_usd for llm in llms}) > 1
     return [

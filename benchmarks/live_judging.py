@@ -25,7 +25,7 @@ from benchmarks.mixture_live import arguments, grades
 from mixture.agreement import said as says
 from mixture.decision import Decision
 from mixture.errors import NoAnswer
-from mixture.posterior import Evidence, Heard, Published
+from mixture.posterior import Evidence, Heard, Published, ease
 from mixture.ranking import Candidate
 from mixture.virtual_time import drive
 from pipelines.posterior import RIGHT, Episode, fit
@@ -34,7 +34,7 @@ from scorer.errors import RouteMoAError
 
 FOLDS = 5
 WITHOUT: dict[str, Callable[[Heard], Heard]] = {  # the posterior's terms, taken out of what is known
-    "prior": lambda heard: replace(heard, prior=0.5),
+    "prior": lambda heard: replace(heard, prior=0.5, ease=0.0),
     "self-assessment": lambda heard: replace(heard, self_score=None),
     "cross-assessment": lambda heard: replace(heard, cross_score=None),
     "agreement": lambda heard: replace(heard, said=None),
@@ -84,10 +84,10 @@ def episodes(told: Sequence[Story], families: Mapping[str, str]) -> list[Episode
     for story in told:
         first, later = story.judged.layers[0], story.judged.layers[1:2]
         cross = later[0].cross if later else {}
-        said = says({run.llm: run.text for run in first.runs})
+        said, easy = says({run.llm: run.text for run in first.runs}), ease(story.asked.priors.values())
         heard = {
             run.llm: Heard(
-                story.asked.priors[run.llm], said[run.llm], families[run.llm], run.self_score, cross.get(run.llm), run.mean_logprob
+                story.asked.priors[run.llm], said[run.llm], families[run.llm], run.self_score, cross.get(run.llm), run.mean_logprob, easy
             )
             for run in first.runs
         }
@@ -226,7 +226,7 @@ def main() -> None:
         table("judgement", found["judgements"]),
         table("score", found["discrimination"]),
         "Fitted to all of them: "
-        + ", ".join(f"{name} {getattr(fitted, name):.3f}" for name in ("prior", "self_score", "cross_score", "logprob")),
+        + ", ".join(f"{name} {getattr(fitted, name):.3f}" for name in ("skill", "difficulty", "self_score", "cross_score", "logprob")),
         table("LLM", found["asking for a score"]),
         "\n".join(f"- {name}: {cell(value)}" for name, value in found["synthesis"].items()),
     ]

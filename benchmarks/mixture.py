@@ -27,7 +27,7 @@ from benchmarks.replay import Question, calls, cost, quality, replay
 from benchmarks.said import Conversations, read
 from mixture.agreement import said as says
 from mixture.llm import LLM
-from mixture.posterior import Evidence, Heard, Posterior, Published
+from mixture.posterior import Evidence, Heard, Posterior, Published, ease
 from mixture.ranking import Candidate
 from pipelines import embeddings, params, train
 from pipelines.dataset import Dataset
@@ -39,10 +39,15 @@ Floats = NDArray[np.float64]
 
 FOLDS = 5
 PRICES = (
+    0.003,
     0.004,
+    0.005,
     0.006,
+    0.007,
     0.008,
+    0.009,
     0.01,
+    0.011,
     0.012,
     0.013,
     0.014,
@@ -77,9 +82,11 @@ def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LL
     found = []
     for question, priors_L in zip(questions, priors_QL, strict=True):
         priors = {llm.id: float(prior) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.said}
+        easy = ease(priors.values())
         short = says({llm: question.said[llm].text for llm in priors})
         heard = {
-            llm: Heard(prior, short[llm], families[llm], mean_logprob=question.said[llm].mean_logprob) for llm, prior in priors.items()
+            llm: Heard(prior, short[llm], families[llm], mean_logprob=question.said[llm].mean_logprob, ease=easy)
+            for llm, prior in priors.items()
         }
         found.append(Episode(heard, {llm: question.labels[llm] for llm in heard}))
     return found
@@ -184,7 +191,7 @@ def main() -> None:
         rows[system.name] = Row(quality(asked, made), calls(made), cost(made), made)
     oracle_Q = np.array([max(question.labels.values()) for question in asked])
     families = {llm.id: Candidate(llm, 0.0).family for llm in llms}
-    unprimed = replace(evidence, prior=0.0, difficulty=0.0)
+    unprimed = replace(evidence, skill=0.0, difficulty=0.0)
     rules: dict[str, Posterior] = {"posterior": evidence, "without the prior": unprimed, "published": Published()}
     if evidence.logprob:
         rules["without log-probabilities"] = replace(evidence, logprob=0.0)

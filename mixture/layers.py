@@ -12,7 +12,7 @@ from mixture.demand import expected_input_tokens
 from mixture.desk import Desk, Held
 from mixture.errors import Why
 from mixture.llm import LLM, Message
-from mixture.posterior import Heard
+from mixture.posterior import Heard, ease
 from mixture.ranking import Candidate, Ranked, rank, with_quality
 from mixture.round import Round
 from mixture.stopping import Reason, stop_reason
@@ -37,10 +37,12 @@ class Course:
     stopped_because: Reason = "layers"
     out: set[str] = field(default_factory=set)
     _cross_scores: dict[str, float] = field(default_factory=dict)
+    _ease: float = 0.0
 
     async def run(self) -> None:
         """Runs layers until a reason to stop. Raises NoAnswer where not one LLM answered."""
         self.scores = {each.llm.id: each.prior for each in self.candidates if math.isfinite(each.prior)}
+        self._ease = ease(self.scores.values())
         ranking = self._rank()
         if not ranking:
             raise self.desk.no_answer("nobody")
@@ -97,7 +99,7 @@ class Course:
         if options.deepen == "refine":
             return rank(with_quality(known, self.scores), options)
         fresh = [each for each in known if each.llm.id not in self.answers]
-        return widened(rank(fresh, options), self._heard(), options)
+        return widened(rank(fresh, options), self._heard(), self._ease, options)
 
     def _shown(self) -> dict[str, Run]:
         """The last layer's answers by opaque id; none where the next LLMs get the bare question."""
@@ -145,6 +147,7 @@ class Course:
                 run.self_score,
                 self._cross_scores.get(each.llm.id),
                 run.mean_logprob,
+                self._ease,
             )
             for each in self.candidates
             if (run := self.answers.get(each.llm.id)) is not None

@@ -5,30 +5,33 @@ from collections.abc import Mapping, Sequence
 from mixture.posterior import Evidence, Heard
 
 
-def expected_gain(heard: Mapping[str, Heard], further: Sequence[float], evidence: Evidence) -> float:
+def expected_gain(heard: Mapping[str, Heard], further: Sequence[Heard], evidence: Evidence) -> float:
     """What may be won by changing one's mind: E[chance of the best answer - chance of today's best answer], in [0, 1].
 
-    Both chances are those after LLMs with the priors `further` have answered too; every way their answers may fall is weighed: each
-    repeats an answer that stands or brings a new one. Where nobody has answered yet, today's best is what the first of them will say.
+    Both chances are those after the LLMs `further`, of which the prior is known, have answered too; every way their answers may fall is
+    weighed: each repeats an answer that stands or brings a new one. Where nobody has answered yet, today's best is what the first of them
+    will say.
     """
-    priors = [each.prior for each in heard.values()]
+    if not further:
+        return 0.0
+    known = list(heard.values())
     values = list(evidence.values(heard).values())
     today = max(range(len(values)), key=values.__getitem__, default=0)
-    now, then = evidence.none(priors or list(further)), evidence.none([*priors, *further])
+    now, then = evidence.none(known or further), evidence.none([*known, *further])
 
-    def gained(values: list[float], coming: Sequence[float]) -> float:
+    def gained(values: list[float], coming: Sequence[Heard]) -> float:
         if not coming:
             chances = evidence.softmax(values, then)
             return max(chances) - chances[today]
-        prior, rest = coming[0], coming[1:]
-        added = evidence.adds(Heard(prior))
-        again = repeats(evidence.softmax(values, now), prior, evidence.coincidence)
+        following, rest = coming[0], coming[1:]
+        added = evidence.adds(following)
+        again = repeats(evidence.softmax(values, now), following.prior, evidence.coincidence)
         expected = (1.0 - sum(again)) * gained([*values, added], rest)
         for at, chance in enumerate(again):
             expected += chance * gained([*values[:at], values[at] + added, *values[at + 1 :]], rest)
         return expected
 
-    return gained(values, further) if further else 0.0
+    return gained(values, further)
 
 
 def repeats(chances: Sequence[float], prior: float, coincidence: float) -> list[float]:

@@ -5,7 +5,8 @@ Two rules with one interface. `Published` is the paper's weighted mean of prior,
 """
 
 import math
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ class Heard:
 
     prior: the scorer's chance in [0, 1] that it is right. said: equal for answers that say the same; None for prose, which is compared
     with nothing. family: whose weights wrote it. self_score, cross_score in [0, 1] and mean_logprob are None where nobody gave them.
+    ease: of the query, by the scorer (`ease`), the same for all its answers.
     """
 
     prior: float
@@ -26,6 +28,12 @@ class Heard:
     self_score: float | None = None
     cross_score: float | None = None
     mean_logprob: float | None = None
+    ease: float = 0.0
+
+    @property
+    def lead(self) -> float:
+        """By how much the scorer thinks more of this LLM than of the pool, in log-odds."""
+        return log_odds(self.prior) - self.ease
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +68,29 @@ class Published:
 class Evidence:
     """A conditional logit: P(answer a is right) = e^V_a / (e^V_none + sum over the distinct answers b of e^V_b).
 
-    V_a sums what each LLM that gives answer a adds: base + prior * log-odds of its prior + self_score, cross_score * log-odds of
-    the assessment + logprob * (mean log-probability - logprob_at); an LLM on the weights of another that says the same adds the share
-    `same_weights` of that; an answer in prose loses `unstated` where another states a final answer.
-    V_none = nothing - difficulty * log-odds of the highest prior / number of answers + crowd * log(number of answers): what the scorer
-    thinks of the query matters less with every answer heard. coincidence: chance that an LLM says what a standing answer says though
-    it would not be right by itself (`mixture.outlook`). stated_later: chance that a next LLM states a final answer where the first gave
-    prose; 0 until a pool's own answers show it, for two answers in prose cannot be compared.
-    The defaults are those of 27 recorded LLMs on choice questions (docs/results/mixture.md).
+    V_a sums what each LLM that gives answer a adds: base + skill * its lead + self_score, cross_score * log-odds of the assessment +
+    logprob * (mean log-probability - logprob_at); an LLM on the weights of another that says the same adds the share `same_weights` of
+    that; an answer in prose loses `unstated` where another states a final answer.
+    V_none = nothing - difficulty * ease + crowd * log(number of answers). So what the scorer says of the query, which all LLMs share,
+    tells whether any answer is right, and what it says of the LLMs tells which. coincidence: chance that an LLM says what a standing
+    answer says though it would not be right by itself (`mixture.outlook`). stated_later: chance that a next LLM states a final answer
+    where the first gave prose; 0 until a pool's own answers show it, for two answers in prose cannot be compared.
+    The defaults are those of ten recorded LLMs on choice questions (docs/results/mixture.md).
     """
 
     counts_agreement: ClassVar[bool] = True
-    base: float = 0.59
-    prior: float = 0.47
+    base: float = 0.51
+    skill: float = 0.86
     self_score: float = 0.0
     cross_score: float = 0.0
     logprob: float = 0.0
     logprob_at: float = 0.0
     same_weights: float = 0.3
-    unstated: float = 4.3
-    nothing: float = 0.53
-    difficulty: float = 0.48
-    crowd: float = 0.25
-    coincidence: float = 0.66
+    unstated: float = 5.2
+    nothing: float = 0.44
+    difficulty: float = 0.74
+    crowd: float = 0.28
+    coincidence: float = 0.82
     stated_later: float = 0.0
 
     @property
@@ -95,8 +103,7 @@ class Evidence:
         if not heard:
             return {}
         values = self.values(heard)
-        none = self.none([each.prior for each in heard.values()])
-        chances = dict(zip(values, self.softmax(list(values.values()), none), strict=True))
+        chances = dict(zip(values, self.softmax(list(values.values()), self.none(heard.values())), strict=True))
         return {llm: chances[key(llm, each)] for llm, each in heard.items()}
 
     def values(self, heard: Mapping[str, Heard]) -> dict[str, float]:
@@ -115,7 +122,7 @@ class Evidence:
 
     def adds(self, heard: Heard) -> float:
         """What one LLM adds to the answer it gives."""
-        added = self.base + self.prior * log_odds(heard.prior)
+        added = self.base + self.skill * heard.lead
         if heard.self_score is not None:
             added += self.self_score * log_odds(heard.self_score)
         if heard.cross_score is not None:
@@ -124,9 +131,9 @@ class Evidence:
             added += self.logprob * (heard.mean_logprob - self.logprob_at)
         return added
 
-    def none(self, priors: Sequence[float]) -> float:
-        """V of "none of them is right", from the priors of all that answered."""
-        return self.nothing - self.difficulty * log_odds(max(priors)) / len(priors) + self.crowd * math.log(len(priors))
+    def none(self, heard: Collection[Heard]) -> float:
+        """V of "none of them is right", where these have answered."""
+        return self.nothing - self.difficulty * next(iter(heard)).ease + self.crowd * math.log(len(heard))
 
     @staticmethod
     def softmax(values: Sequence[float], none: float) -> list[float]:
@@ -143,6 +150,12 @@ Posterior = Published | Evidence
 def key(llm: str, heard: Heard) -> str:
     """What stands for an answer: what it says, or the LLM itself where that is prose."""
     return f"={heard.said}" if heard.said is not None else f"@{llm}"
+
+
+def ease(priors: Iterable[float]) -> float:
+    """How easy the scorer thinks a query: the mean log-odds of the priors of the LLMs to choose from; 0 where none has one."""
+    known = [log_odds(prior) for prior in priors if math.isfinite(prior)]
+    return statistics.fmean(known) if known else 0.0
 
 
 def log_odds(chance: float) -> float:

@@ -12,11 +12,11 @@ from mixture.stopping import expected_price
 LOOKAHEAD = 3  # LLMs: one more answer alone often cannot change the outcome where two or three can
 
 
-def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], options: Options) -> tuple[Ranked, ...]:
+def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], ease: float, options: Options) -> tuple[Ranked, ...]:
     """`ranking` with the LLMs chosen that are asked next, at most `options.k` at once; where none has answered one, if any.
 
     The next LLMs up to LOOKAHEAD are weighed together; where asking so many is worth its price, the first `k` of them are asked, and what
-    they say decides on the others. LLMs on the weights of one already asked come later: they mostly repeat it.
+    they say decides on the others. LLMs on the weights of one already asked come later: they mostly repeat it. ease: of the query.
     """
     evidence = options.posterior
     if not isinstance(evidence, Evidence):
@@ -29,7 +29,7 @@ def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], options: Opti
 
     def worth(size: int) -> float:
         asked = ordered[:size]
-        gain = comparable * expected_gain(heard, [each.quality for each in asked], evidence)
+        gain = comparable * expected_gain(heard, [Heard(each.quality, ease=ease) for each in asked], evidence)
         return options.weights.quality * gain - expected_price(asked, options)
 
     least = 0 if heard else min(1, len(ordered))

@@ -163,7 +163,16 @@ def assemble(
         answers=all_meta[all_meta["query_id"].isin(known)].sort_values(["query_id", "llm"], ignore_index=True),
         splits=splits(queries, settings, given).sort_index().reset_index(),
         roster=tuple(
-            RosterLLM(llm.id, llm.name, llm.status, llm.price.input, llm.price.output, llm.joins, Candidate(llm, 0.0).family)
+            RosterLLM(
+                llm.id,
+                llm.name,
+                llm.status,
+                llm.price.input,
+                llm.price.output,
+                llm.joins,
+                Candidate(llm, 0.0).family,
+                llm.endpoint is not None,
+            )
             for llm in roster
         ),
         unlabelled=tuple(llm.id for llm in llms if not len(kept[llm.id])),

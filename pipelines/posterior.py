@@ -10,7 +10,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from mixture.agreement import alike
 from mixture.outlook import repeats
-from mixture.posterior import Evidence, Heard, key, log_odds
+from mixture.posterior import Evidence, Heard, ease, key, log_odds
 from pipelines.dataset import Dataset
 
 Floats = NDArray[np.float64]
@@ -20,7 +20,7 @@ RIGHT = 0.5  # labels above it count as right
 MOST_STEPS = 4000  # episodes that fit `coincidence`, one number
 _LEAST = 1e-9
 PULL = 20.0  # the start counts as that many queries' worth of curvature 1/4 for each constant
-FITTED = ("base", "prior", "same_weights", "unstated", "nothing", "difficulty", "crowd")
+FITTED = ("base", "skill", "same_weights", "unstated", "nothing", "difficulty", "crowd")
 JUDGES = ("self_score", "cross_score", "logprob")  # fitted where at least one answer has the term
 
 
@@ -41,9 +41,12 @@ def episodes(
         known = [
             (llm, place) for place, llm in enumerate(data.llms) if (query_id, llm.id) in said and not np.isnan(data.labels_QL[at, place])
         ]
+        easy = ease(map(float, scores_QL[at]))
         shorts = alike({llm.id: said[query_id, llm.id][0] for llm, _ in known})
         heard = {
-            llm.id: Heard(float(scores_QL[at, place]), shorts[llm.id], llm.family or llm.id, mean_logprob=said[query_id, llm.id][1])
+            llm.id: Heard(
+                float(scores_QL[at, place]), shorts[llm.id], llm.family or llm.id, mean_logprob=said[query_id, llm.id][1], ease=easy
+            )
             for llm, place in known
         }
         if heard:
@@ -75,7 +78,7 @@ class _Table:
     again_EK: Bools
     unstated_EK: Bools
     right_EK: Bools
-    prior_E: Floats
+    ease_E: Floats
     crowd_E: Floats
 
 
@@ -105,10 +108,10 @@ def fit(episodes: Sequence[Episode], start: Evidence | None = None) -> Evidence:
 
 def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
     shape = (len(episodes), max(len(episode.heard) for episode in episodes))
-    terms = {name: np.zeros(shape) for name in ("base", "prior", *JUDGES)}
+    terms = {name: np.zeros(shape) for name in ("base", "skill", *JUDGES)}
     groups_EK = np.full(shape, -1)
     first_EK, again_EK, unstated_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(4))
-    prior_E, crowd_E = np.zeros(shape[0]), np.zeros(shape[0])
+    ease_E, crowd_E = np.zeros(shape[0]), np.zeros(shape[0])
     for row, episode in enumerate(episodes):
         numbers: dict[str, int] = {}
         told: set[tuple[str, str]] = set()
@@ -123,14 +126,14 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
             unstated_EK[row, column] = stated and each.said is None
             right_EK[row, column] = episode.labels[llm] > RIGHT
             terms["base"][row, column] = 1.0
-            terms["prior"][row, column] = log_odds(each.prior)
+            terms["skill"][row, column] = each.lead
             terms["self_score"][row, column] = 0.0 if each.self_score is None else log_odds(each.self_score)
             terms["cross_score"][row, column] = 0.0 if each.cross_score is None else log_odds(each.cross_score)
             terms["logprob"][row, column] = 0.0 if each.mean_logprob is None else each.mean_logprob - logprob_at
-        prior_E[row] = log_odds(ordered[0][1].prior) / len(ordered)
+        ease_E[row] = ordered[0][1].ease
         crowd_E[row] = np.log(len(ordered))
     same_EKK = (groups_EK[:, :, None] == groups_EK[:, None, :]) & (groups_EK >= 0)[:, :, None]
-    return _Table(terms, same_EKK.astype(float), first_EK, again_EK, unstated_EK, right_EK, prior_E, crowd_E)
+    return _Table(terms, same_EKK.astype(float), first_EK, again_EK, unstated_EK, right_EK, ease_E, crowd_E)
 
 
 def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
@@ -139,7 +142,7 @@ def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
     adds_EK = np.where(table.again_EK, evidence.same_weights * adds_EK, adds_EK)
     adds_EK = adds_EK - evidence.unstated * table.unstated_EK
     values_EK = np.where(table.first_EK, np.einsum("eij,ej->ei", table.same_EKK, adds_EK), -np.inf)
-    none_E = evidence.nothing - evidence.difficulty * table.prior_E + evidence.crowd * table.crowd_E
+    none_E = evidence.nothing - evidence.difficulty * table.ease_E + evidence.crowd * table.crowd_E
     group_right_EK = np.einsum("eij,ej->ei", table.same_EKK, table.right_EK.astype(float)) > 0
     all_E = np.logaddexp.reduce(np.column_stack([values_EK, none_E]), axis=1)
     right_E = np.logaddexp.reduce(np.where(group_right_EK, values_EK, -np.inf), axis=1)
@@ -173,7 +176,7 @@ def _steps(ordered: Sequence[tuple[str, Heard]], evidence: Evidence) -> Iterator
         before, (llm, each) = dict(ordered[:count]), ordered[count]
         if each.said is not None:
             values = evidence.values(before)
-            chances = evidence.softmax(list(values.values()), evidence.none([one.prior for one in before.values()]))
+            chances = evidence.softmax(list(values.values()), evidence.none(before.values()))
             answer = key(llm, each)
             yield chances, each.prior, list(values).index(answer) if answer in values else None
 

@@ -104,7 +104,13 @@ def run(home: Path = Path()) -> dict[str, Any]:
 
 
 def answers_weighed(home: Path, held: Dataset, scores_HL: Floats) -> Evidence:
-    """How this pool's answers are weighed in a mixture, fitted on the queries that calibrate and choose, not on those that train."""
+    """How this pool's answers are weighed in a mixture, fitted on the queries that calibrate and choose, not on those that train.
+
+    Only answers of LLMs that can be called count, for a mixture hears no others; all do where fewer than two can.
+    """
+    callable_L = np.array([llm.callable for llm in held.llms])
+    if callable_L.sum() >= 2:
+        held, scores_HL = columns(held, callable_L), scores_HL[:, callable_L]
     answered = posterior.episodes(held, scores_HL, dataset.said(home / DATASET))
     return posterior.fit(posterior.partly(answered)) if answered else Evidence()
 

@@ -66,5 +66,8 @@ def read(current: Path, *, precision: Precision = "int8") -> Active:
     try:
         evidence = Evidence(**scorer.answers)
     except TypeError as exc:
-        raise ArtifactRefused(f"{published.folder}/calibration.json: {exc}.", next_step=PUBLISH) from exc
+        raise ArtifactRefused(
+            f"{published.folder}/calibration.json: these constants weigh answers by another rule than this server's ({exc}).",
+            next_step="Train a version with this code: `routemoa retrain --full`, then promote it.",
+        ) from exc
     return Active(published.version, scorer, evidence, published.published_at, time.time())

@@ -13,6 +13,7 @@ from mixture import demand
 from mixture.errors import NoAnswer
 from mixture.llm import LLM, Message
 from mixture.options import Options, narrow
+from mixture.posterior import ease
 from mixture.ranking import Candidate, Ranked, rank, refusal
 from mixture.widening import widened
 from serving.active import Active
@@ -49,7 +50,9 @@ class Plan:
     def ranked(self) -> tuple[Ranked, ...]:
         """In the order in which they are asked; the first layer's are chosen."""
         ranking = rank(self.candidates, self.options)
-        return widened(ranking, {}, self.options) if self.options.deepen == "widen" and not self.options.single else ranking
+        if self.options.single or self.options.deepen != "widen":
+            return ranking
+        return widened(ranking, {}, ease(each.prior for each in self.candidates), self.options)
 
     @property
     def excluded(self) -> dict[str, str]:

@@ -37,7 +37,7 @@ def bench(home: Path) -> Bench:
         Asked(Query(name, f"What is 6 x {name}?", "number"), "m", name in "abc", {llm.id: at / 10 for llm in llms})
         for at, name in enumerate("axbyc")
     ]
-    return Bench(asked, llms, {llm.id: 0.5 for llm in llms}, Evidence(prior=0.25))
+    return Bench(asked, llms, {llm.id: 0.5 for llm in llms}, Evidence(skill=0.25))
 
 
 def test_a_record_goes_on_by_the_scores_it_was_bought_by(home: Path, bench: Bench) -> None:

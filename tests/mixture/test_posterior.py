@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mixture.options import Options, OptionsRefused
 from mixture.outlook import expected_gain, repeats
-from mixture.posterior import Evidence, Heard
+from mixture.posterior import Evidence, Heard, ease
 
 EVIDENCE = Evidence()
 chances = st.floats(0.05, 0.95)
@@ -18,6 +18,10 @@ several = st.lists(st.tuples(chances, answers), min_size=1, max_size=5)
 
 def heard(*said: tuple[float, str | None]) -> dict[str, Heard]:
     return {f"llm-{at}": Heard(prior, answer) for at, (prior, answer) in enumerate(said)}
+
+
+def asked(*priors: float) -> list[Heard]:
+    return [Heard(prior) for prior in priors]
 
 
 @given(several)
@@ -36,6 +40,29 @@ def test_agreement_raises_a_score_and_dissent_lowers_it() -> None:
     seconded = EVIDENCE.scores(heard((0.5, "a"), (0.5, "a")))["llm-0"]
     contradicted = EVIDENCE.scores(heard((0.5, "a"), (0.5, "b")))["llm-0"]
     assert contradicted < alone < seconded
+
+
+def test_what_llms_share_says_whether_any_is_right_and_their_lead_which() -> None:
+    """A query that is hard for all lowers every score and turns no order; an able LLM outvotes two that are not."""
+
+    def scores(ease_: float, *priors: float) -> list[float]:
+        said = {f"llm-{at}": Heard(prior, "a" if at == 0 else "b", ease=ease_) for at, prior in enumerate(priors)}
+        return list(EVIDENCE.scores(said).values())
+
+    hard, easy = ease([0.2, 0.2]), ease([0.8, 0.8])
+    assert scores(hard, 0.2, 0.2)[0] < scores(easy, 0.8, 0.8)[0]
+    assert scores(hard, 0.2, 0.2)[0] == pytest.approx(scores(hard, 0.2, 0.2)[1])
+    alike = ease([0.5, 0.5, 0.5])
+    assert scores(alike, 0.5, 0.5, 0.5)[0] < scores(alike, 0.5, 0.5, 0.5)[1]
+    apart = ease([0.9, 0.2, 0.2])
+    assert scores(apart, 0.9, 0.2, 0.2)[0] > scores(apart, 0.9, 0.2, 0.2)[1]
+
+
+def test_ease_is_of_the_llms_that_have_a_prior() -> None:
+    assert ease([0.5, float("nan")]) == pytest.approx(0)
+    assert ease([]) == 0
+    assert ease([0.2, 0.8]) == pytest.approx(0)
+    assert ease([0.8, 0.9]) > 1
 
 
 def test_the_same_weights_second_an_answer_less() -> None:
@@ -66,7 +93,7 @@ def test_an_answer_without_a_final_answer_loses_to_one_that_states_it() -> None:
 @given(several, st.lists(chances, max_size=3))
 def test_looking_ahead_never_expects_a_loss(said: list[tuple[float, str | None]], further: list[float]) -> None:
     """One may keep one's mind; nobody to ask brings nothing."""
-    gain = expected_gain(heard(*said), further, EVIDENCE)
+    gain = expected_gain(heard(*said), asked(*further), EVIDENCE)
     assert -1e-12 <= gain <= 1
     assert further or gain == 0
 
@@ -74,9 +101,9 @@ def test_looking_ahead_never_expects_a_loss(said: list[tuple[float, str | None]]
 def test_one_vote_cannot_outvote_two_but_three_can() -> None:
     """After two equal answers one more changes nothing, three may."""
     agreed = heard((0.5, "a"), (0.5, "a"))
-    assert expected_gain(agreed, [0.5], EVIDENCE) == pytest.approx(0)
-    assert expected_gain(agreed, [0.5, 0.5, 0.5], EVIDENCE) > 0
-    assert expected_gain(heard((0.5, "a"), (0.5, "b")), [0.5], EVIDENCE) > expected_gain(agreed, [0.5, 0.5], EVIDENCE)
+    assert expected_gain(agreed, asked(0.5), EVIDENCE) == pytest.approx(0)
+    assert expected_gain(agreed, asked(0.5, 0.5, 0.5), EVIDENCE) > 0
+    assert expected_gain(heard((0.5, "a"), (0.5, "b")), asked(0.5), EVIDENCE) > expected_gain(agreed, asked(0.5, 0.5), EVIDENCE)
 
 
 @given(st.lists(st.floats(0.01, 0.3), min_size=1, max_size=3), chances)

@@ -26,7 +26,7 @@ def run(says: dict[str, str], **changed: Any) -> tuple[Decision, ScriptedClient]
         "headroom": 0.0,
     }
     client = ScriptedClient({name: Script(says.get(name, "0")) for name in PRIORS} | changed.pop("scripts", {}))
-    candidates = [candidate(name, prior) for name, prior in PRIORS.items()]
+    candidates = [candidate(name, prior) for name, prior in changed.pop("priors", PRIORS).items()]
     wanted = Options(**{**options, "deepen": "widen", "posterior": Evidence(), **changed})
     return drive(Mixture(client, clock).run(user(), candidates, wanted)), client
 
@@ -39,6 +39,16 @@ def test_disagreement_asks_on_and_the_majority_is_returned() -> None:
     assert client.asked()[:3] == ["a", "b", "c"]
     assert all(last_words(call) == "What is 6 x 7?" for call in client.calls)
     assert decision.score > PRIORS["b"]
+
+
+def test_an_able_llm_outvotes_two_that_are_not() -> None:
+    """By how much more the scorer thinks of it than of the pool; where it thinks alike of all, the majority wins."""
+    said = {"a": "41", "b": "42", "c": "42", "d": "1", "e": "2"}
+    alike = dict.fromkeys(PRIORS, 0.5)
+    apart = {"a": 0.9, "b": 0.2, "c": 0.2, "d": 0.2, "e": 0.2}
+    for priors, returned in ((alike, "42"), (apart, "41")):
+        decision, _ = run(said, priors=priors, weights=Weights(usd=0, second=0))
+        assert decision.text == returned
 
 
 def test_agreement_asks_fewer() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mixture.posterior import Evidence, Heard
+from mixture.posterior import Evidence, Heard, ease
 from pipelines.posterior import Episode, fit
 
 
@@ -15,13 +15,14 @@ def world(count: int, *, judged: bool = False) -> list[Episode]:
     episodes = []
     for _ in range(count):
         priors = dice.uniform(0.2, 0.9, size=5)
+        easy = ease(priors)
         truth, lure = dice.permutation(10)[:2]
         heard, labels = {}, {}
         for at, prior in enumerate(priors[: dice.integers(1, 6)]):
             right = dice.random() < prior
             said = truth if right else lure if dice.random() < 0.5 else dice.integers(10)
             assessed = float(np.clip(0.5 + (0.3 if right else -0.3) + 0.1 * dice.normal(), 0.01, 0.99)) if judged else None
-            heard[f"llm-{at}"] = Heard(float(prior), str(said), f"weights-{at}", self_score=assessed)
+            heard[f"llm-{at}"] = Heard(float(prior), str(said), f"weights-{at}", self_score=assessed, ease=easy)
             labels[f"llm-{at}"] = float(said == truth)
         episodes.append(Episode(heard, labels))
     return episodes

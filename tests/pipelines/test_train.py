@@ -10,6 +10,7 @@ import pytest
 from mixture.posterior import Evidence, Heard
 from pipelines import dataset, embeddings, train
 from pipelines.errors import ParamsRefused, TableRefused
+from pipelines.posterior import Episode
 from scorer import artifact, runtime
 from scorer.errors import EncoderUnknown, TrainingError
 from tests.pipelines import trained_home as homes
@@ -171,3 +172,21 @@ def test_the_artifact_says_how_the_pools_answers_are_weighed(home: Path) -> None
     weighed = Evidence(**runtime.load(home / "build" / "scorer").answers)
     assert weighed != Evidence()
     assert weighed.scores({"a": Heard(0.5, "42"), "b": Heard(0.5, "42")})["a"] > weighed.scores({"a": Heard(0.5, "42")})["a"]
+
+
+def test_answers_of_llms_that_cannot_be_called_weigh_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mixture never hears them, nor knows their priors; where no two can be called, all count."""
+    homes.write_dataset(tmp_path / "build" / "dataset", newcomer=False)
+    held = dataset.load(tmp_path / "build" / "dataset").take("calibration", "validation")
+    scores_HL = np.full(held.labels_QL.shape, 0.5, dtype=np.float32)
+    heard: list[set[str]] = []
+
+    def fit(episodes: list[Episode]) -> Evidence:
+        heard.append({llm for episode in episodes for llm in episode.heard})
+        return Evidence()
+
+    monkeypatch.setattr(train.posterior, "fit", fit)
+    for callable_ in (held.roster[:2], held.roster[:1]):
+        llms = tuple(replace(llm, callable=llm.id in callable_) for llm in held.llms)
+        train.answers_weighed(tmp_path, replace(held, llms=llms), scores_HL)
+    assert heard == [set(held.roster[:2]), set(held.roster)]

@@ -10,6 +10,7 @@ from conftest import ready
 from starlette.testclient import TestClient
 from world import ROSTER, World
 
+from scorer.artifact import sha256
 from serving.app import create_app
 
 ASK = {"model": "routemoa-single", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]}
@@ -71,6 +72,15 @@ def _corrupt_byte(world: World) -> None:
     file.write_bytes(content)
 
 
+def _other_rule(world: World) -> None:
+    """Constants by which a server before this one weighed answers."""
+    folder = world.home / "var" / "scorers" / "2"
+    calibration, manifest = (json.loads((folder / name).read_text()) for name in ("calibration.json", "manifest.json"))
+    (folder / "calibration.json").write_text(json.dumps({**calibration, "answers": {"base": 0.7, "prior": 0.2}}))
+    manifest["files"]["calibration.json"] = sha256(folder / "calibration.json")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 def _write_current(world: World, content: object) -> None:
     (world.home / "var" / "scorers" / "current.json").write_text(content if isinstance(content, str) else json.dumps(content))
 
@@ -79,6 +89,7 @@ BROKEN = {
     "a changed byte": (_corrupt_byte, "sha256"),
     "a missing file": (lambda world: (world.home / "var/scorers/2/roster.json").unlink(), "missing"),
     "an extra file": (lambda world: (world.home / "var/scorers/2/model.pkl").write_bytes(b"\x80\x04."), "does not belong"),
+    "another rule for answers": (_other_rule, "by another rule"),
     "no folder": (lambda world: _write_current(world, {"version": "3", "folder": "3"}), "not a folder"),
     "a way out": (lambda world: _write_current(world, {"version": "3", "folder": "../../registry"}), "not a plain name"),
     "half a file": (lambda world: _write_current(world, '{"version": "2", '), "does not name"),
@@ -93,7 +104,7 @@ def test_a_broken_version_keeps_the_old_one(world: World, how: str) -> None:
     client = next(running := ready(world))
     world.artifact("2", seed=1)
     damage(world)
-    if how in {"a changed byte", "a missing file", "an extra file"}:
+    if damage in {_corrupt_byte, _other_rule} or how in {"a missing file", "an extra file"}:
         world.publish("2")
     until(client, lambda told: told["refused"] is not None)
     assert says in scorer(client)["refused"]
