@@ -38,23 +38,8 @@ from scorer.errors import RouteMoAError
 Floats = NDArray[np.float64]
 
 FOLDS = 5
-PRICES = (
-    0.003,
-    0.004,
-    0.005,
-    0.006,
-    0.007,
-    0.008,
-    0.009,
-    0.01,
-    0.011,
-    0.012,
-    0.013,
-    0.014,
-    0.015,
-    0.016,
-    0.018,
-)  # of a call of mean cost, in right answers: what is chosen among
+# Of a call of mean cost, in right answers: what is chosen among.
+PRICES = (0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.009, 0.01, 0.011, 0.012, 0.013, 0.014, 0.015, 0.016, 0.018)
 
 
 def scored(data: Dataset, queries_QD: NDArray[np.float32], plan: training.Plan) -> Floats:
