@@ -58,16 +58,20 @@ class Story:
 
 
 def stories(bench: Bench, calls: BoughtCalls) -> list[Story]:
-    """Of the queries whose calls are on record and that somebody answered."""
-    found = []
+    """Of the first queries, as far as their calls are on record; not of those that nobody answered."""
+    found, missing = [], False
     for asked in bench.asked:
         situation = bench.situation(asked, calls)
         try:
             judged = drive(decided(situation, situation.priors, replace(PUBLISHED, posterior=Published())))
             bare = drive(decided(situation, situation.means, everyone(situation)))
             found.append(Story(asked, judged, {run.llm: run.text for layer in bare.layers for run in layer.runs}))
-        except* (CallMissing, NoAnswer):  # alone, or from among calls made at once
+        except* CallMissing:  # alone, or from among calls made at once
+            missing = True
+        except* NoAnswer:
             pass
+        if missing:
+            break
     return found
 
 

@@ -3,8 +3,8 @@
 HOME is a project whose pipeline has run. Its test queries and its out-of-domain ones, in the order of their ids' hashes, are answered by
 every system over the pool's LLMs (llama.cpp servers started here, on free ports, or with `--running` those that the pool names). Calls are
 bought once and kept in `--calls` by what was sent, beside the scores they hang on: a run that was stopped goes on, and `--offline` replays
-the queries that all systems have answered, in any project of the same queries. `--buy I/N` only buys the calls of every N-th query from
-the I-th on, so that N processes can share the work.
+the first queries, as far as all systems have answered them, in any project of the same queries. `--buy I/N` only buys the calls of every
+N-th query from the I-th on, so that N processes can share the work.
 
 Answers are graded by the verifiable graders; a time-out is counted apart and is no wrong answer. Costs are the pool's prices, latencies
 those of the critical path in virtual time. A call takes the seconds that its LLM's tokens take in the calls of `--paces`, a folder bought
@@ -83,7 +83,7 @@ def served(llms: Sequence[LLM], first_port: int) -> Iterator[list[LLM]]:
 
 
 def answers(bench: Bench, calls: BoughtCalls) -> Iterator[tuple[Asked, dict[str, Answered]]]:
-    """What every system answers, query by query; none of those that lack a call of any system."""
+    """What every system answers, query by query, up to the first that lacks a call: what is complete beyond it was quick to answer."""
     rows = compared()
     for asked in track(bench.asked, description="answering", disable=not sys.stderr.isatty()):
         situation, found = bench.situation(asked, calls), dict[str, Answered]()
@@ -91,8 +91,9 @@ def answers(bench: Bench, calls: BoughtCalls) -> Iterator[tuple[Asked, dict[str,
             found = {name: drive(system(situation)) for name, system in rows.items()}
         except* CallMissing:  # alone, or from among calls made at once
             pass
-        if found:
-            yield asked, found
+        if not found:
+            return
+        yield asked, found
 
 
 def grades(queries: Sequence[Query], texts: Collection[tuple[int, str]]) -> dict[tuple[int, str], float]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import live_bench, live_judging
+from benchmarks.calls import CallMissing
 from mixture.client import Call, Chunk, Reply
 from mixture.llm import LLM, Endpoint, Price
 from mixture.posterior import Evidence, Heard
@@ -32,12 +33,26 @@ class Answering:
 
 
 @pytest.fixture
-def told() -> list[live_judging.Story]:
+def bench() -> live_bench.Bench:
     llms = [LLM(name, name, Price(1.0, 2.0), endpoint=Endpoint("http://127.0.0.1:1/v1", name)) for name in "abc"]
     priors = {"a": 0.5, "b": 0.4, "c": 0.3}
     asked = [live_bench.Asked(Query(str(at), f"{at}: 6 x 7?", "number", reference="42"), "m", True, priors) for at in range(4)]
-    bench = live_bench.Bench(asked, llms, priors, Evidence())
+    return live_bench.Bench(asked, llms, priors, Evidence())
+
+
+@pytest.fixture
+def told(bench: live_bench.Bench) -> list[live_judging.Story]:
     return live_judging.graded(live_judging.stories(bench, Answering()))  # type: ignore[arg-type]
+
+
+def test_stories_end_at_the_first_query_that_lacks_a_call(bench: live_bench.Bench) -> None:
+    class Lacking(Answering):
+        async def ask(self, call: Call) -> Reply:
+            if "2: 6 x 7?" in str(call.messages):
+                raise CallMissing("not on record")
+            return await super().ask(call)
+
+    assert [story.asked.query.query_id for story in live_judging.stories(bench, Lacking())] == ["0", "1"]  # type: ignore[arg-type]
 
 
 def test_stories_hold_both_ways_of_asking_and_their_grades(told: list[live_judging.Story]) -> None:

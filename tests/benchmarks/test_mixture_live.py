@@ -218,14 +218,14 @@ def test_grades_leave_time_outs_out() -> None:
     assert grades[0]["late"] != grades[0]["late"]  # NaN
 
 
-def test_a_replay_leaves_out_queries_that_lack_a_call(tmp_path: Path) -> None:
-    """One missing among calls made at once included."""
+def test_a_replay_ends_at_the_first_query_that_lacks_a_call(tmp_path: Path) -> None:
+    """One missing among calls made at once included; those complete beyond it would be the quick ones."""
     from pipelines.graders.query import Query
 
     llms = [llm(name) for name in "abc"]
     asked = [
         live_bench.Asked(Query(name, f"What is 6 x {name}?", "number"), "mathematics", inside=True, priors=dict.fromkeys("abc", 0.5))
-        for name in "12"
+        for name in "123"
     ]
     bench = live_bench.Bench(asked, llms, dict.fromkeys("abc", 0.5), Evidence())
     said = "42\n\nCONFIDENCE: 0.50"
@@ -233,7 +233,7 @@ def test_a_replay_leaves_out_queries_that_lack_a_call(tmp_path: Path) -> None:
         always = Endpoints()
         always.ask = lambda call: Reply(call.llm.id, said, "stop", 10, 5, 0.0, 1.0)  # type: ignore[method-assign]
         bought = BoughtCalls(tmp_path, journal, always)
-        (first,) = mixture_live.answers(replace(bench, asked=asked[:1]), bought)
+        first, _ = mixture_live.answers(replace(bench, asked=[asked[0], asked[2]]), bought)
     found = list(mixture_live.answers(bench, BoughtCalls(tmp_path)))
     assert [one.query.query_id for one, _ in found] == ["1"]
     assert found[0][1] == first[1]
