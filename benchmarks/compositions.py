@@ -36,7 +36,7 @@ def systems(priors_QL: Floats, means_L: Floats, llms: Sequence[LLM], evidence: E
     ours = replace(
         BARE, k=1, max_layers=everyone, deepen="widen", aggregation="vote", posterior=evidence, weights=Weights(usd=usd, second=0)
     )
-    flat = replace(evidence, skill=0.0, difficulty=0.0)
+    flat = unprimed(evidence)
     overall_QL = np.broadcast_to(means_L, priors_QL.shape)
     priced = len({Candidate(llm, 0.0).cost_usd for llm in llms}) > 1
     return [
@@ -55,6 +55,11 @@ def systems(priors_QL: Floats, means_L: Floats, llms: Sequence[LLM], evidence: E
         System(OURS, priors_QL, ours),
         System(RUN_ON, priors_QL, replace(vote, k=everyone, posterior=evidence)),
     ]
+
+
+def unprimed(evidence: Evidence) -> Evidence:
+    """Answers weighed without what the scorer thinks."""
+    return replace(evidence, skill=0.0, difficulty=0.0)
 
 
 def ours(priors_QL: Floats, llms: Sequence[LLM], evidence: Evidence, usd: float) -> System:

@@ -7,7 +7,6 @@ are not ours to pass on: a project of the same queries has them.
 
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from scorer import runtime
 
 SCORES = "scores.json"
 POOL = "pool.yaml"
-KINDS = {"in domain": True, "out of domain": False}
+IN_DOMAIN, OUT_OF_DOMAIN = 300, 100  # queries of a new record: the first by hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +42,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What is compared: queries, the pool's LLMs, their mean training labels, the posterior of the scorer's version."""
+    """What is compared: queries, the pool's LLMs, their mean training labels, the posterior of the scorer's version and its hash."""
 
     asked: list[Asked]
     llms: list[LLM]
     means: Mapping[str, float]
     evidence: Evidence
+    scorer: str
 
     def situation(self, asked: Asked, calls: BoughtCalls) -> Situation:
         """`asked` as a system sees it."""
@@ -57,7 +57,7 @@ class Bench:
 
 
 def read(home: Path, calls: Path) -> Bench:
-    """The test queries and the out-of-domain ones that `calls` keeps, else those of the project at `home`. Raises PipelineError."""
+    """The test queries and the out-of-domain ones that `calls` keeps, else the first of the project at `home`. Raises PipelineError."""
     return _kept(home, calls) if (calls / SCORES).exists() else _scored(home)
 
 
@@ -66,12 +66,23 @@ def keep(bench: Bench, home: Path, calls: Path) -> None:
     if (calls / SCORES).exists():
         return
     calls.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(_pool(home), calls / POOL)
-    priors = {kind: {one.query.query_id: one.priors for one in bench.asked if one.inside is inside} for kind, inside in KINDS.items()}
-    told = {"llms": [llm.id for llm in bench.llms], "means": bench.means, "evidence": asdict(bench.evidence), "priors": priors}
-    partial = calls / f"{SCORES}.{os.getpid()}.partial"  # processes that share the work start at once
-    partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    partial.replace(calls / SCORES)
+    told = {
+        "scorer": bench.scorer,
+        "llms": [llm.id for llm in bench.llms],
+        "means": bench.means,
+        "evidence": asdict(bench.evidence),
+        "in_domain": {one.query.query_id: one.priors for one in bench.asked if one.inside},
+        "out_of_domain": {one.query.query_id: one.priors for one in bench.asked if not one.inside},
+    }
+    _write(calls / POOL, _pool(home).read_text(encoding="utf-8"))
+    _write(calls / SCORES, json.dumps(told, indent=1) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """At once: processes that share the work start together."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def _scored(home: Path) -> Bench:
@@ -83,24 +94,34 @@ def _scored(home: Path) -> Bench:
     if unknown or set(scorer.roster) != set(data.roster):
         raise PipelineError(f"{home}: no endpoint or no labels for {', '.join(unknown or data.roster)}.", next_step="Run its pipeline.")
     tested, strange = (in_hash_order(data.take(split).queries["query_id"]) for split in ("test", "ood"))
-    rows = _rows(home, tested, strange)
+    rows = _rows(home, tested[:IN_DOMAIN], strange[:OUT_OF_DOMAIN])
     scores_QL = scorer.score([row["text"] for row, _ in rows]).scores_QL
-    asked = [
-        _asked(row, kind, dict(zip(scorer.roster, map(float, of_L), strict=True)))
-        for (row, kind), of_L in zip(rows, scores_QL, strict=True)
-    ]
+    priors = [dict(zip(scorer.roster, map(float, scores_L), strict=True)) for scores_L in scores_QL]
+    asked = [_asked(row, inside, each) for (row, inside), each in zip(rows, priors, strict=True)]
     means = dict(zip(data.roster, map(float, np.nanmean(data.take("train").labels_QL, axis=0)), strict=True))
-    return Bench(asked, [pooled[name] for name in scorer.roster], means, Evidence(**scorer.answers))
+    evidence = _evidence(home / "build" / "scorer", scorer.answers)
+    return Bench(asked, [pooled[name] for name in scorer.roster], means, evidence, scorer.manifest.content_hash)
 
 
 def _kept(home: Path, calls: Path) -> Bench:
     """By the scores on record in `calls`."""
     told = json.loads((calls / SCORES).read_text(encoding="utf-8"))
-    known, strange = (told["priors"][kind] for kind in KINDS)
-    rows = _rows(home, list(known), list(strange))
-    asked = [_asked(row, kind, (known if kind else strange)[row["query_id"]]) for row, kind in rows]
+    priors = told["in_domain"] | told["out_of_domain"]
+    rows = _rows(home, list(told["in_domain"]), list(told["out_of_domain"]))
+    asked = [_asked(row, inside, priors[row["query_id"]]) for row, inside in rows]
     pooled = pool.load(calls / POOL)
-    return Bench(asked, [pooled.by_id(name) for name in told["llms"]], told["means"], Evidence(**told["evidence"]))
+    llms = [pooled.by_id(name) for name in told["llms"]]
+    return Bench(asked, llms, told["means"], _evidence(calls / SCORES, told["evidence"]), told["scorer"])
+
+
+def _evidence(path: Path, constants: Mapping[str, float]) -> Evidence:
+    try:
+        return Evidence(**constants)
+    except TypeError as exc:
+        raise PipelineError(
+            f"{path}: these constants weigh answers by another rule than this code's ({exc}).",
+            next_step="Train with this code; of a record, put the new constants in the place of the old ones.",
+        ) from exc
 
 
 def _rows(home: Path, inside: Sequence[str], outside: Sequence[str]) -> list[tuple[dict[Any, Any], bool]]:
@@ -111,7 +132,7 @@ def _rows(home: Path, inside: Sequence[str], outside: Sequence[str]) -> list[tup
     if lacking:
         raise PipelineError(
             f"{path}: {len(lacking)} of {len(inside) + len(outside)} queries are not there, such as {lacking[0]}.",
-            next_step="Build the bundled queries: python -m pipelines.queries.",
+            next_step="Name a project of the queries the calls were bought for; `python -m pipelines.queries` builds the bundled ones.",
         )
     placed = [(at / len(names), name, kind) for names, kind in ((inside, True), (outside, False)) for at, name in enumerate(names)]
     return [(rows[name], kind) for _, name, kind in sorted(placed)]

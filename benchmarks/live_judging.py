@@ -25,7 +25,7 @@ from benchmarks.mixture_live import arguments, grades
 from mixture.agreement import said as says
 from mixture.decision import Decision
 from mixture.errors import NoAnswer
-from mixture.posterior import Evidence, Heard, Published, ease
+from mixture.posterior import Evidence, Heard, Published, ease_of
 from mixture.ranking import Candidate
 from mixture.virtual_time import drive
 from pipelines.posterior import RIGHT, Episode, fit
@@ -88,10 +88,10 @@ def episodes(told: Sequence[Story], families: Mapping[str, str]) -> list[Episode
     for story in told:
         first, later = story.judged.layers[0], story.judged.layers[1:2]
         cross = later[0].cross if later else {}
-        said, easy = says({run.llm: run.text for run in first.runs}), ease(story.asked.priors.values())
+        said, ease = says({run.llm: run.text for run in first.runs}), ease_of(story.asked.priors.values())
         heard = {
             run.llm: Heard(
-                story.asked.priors[run.llm], said[run.llm], families[run.llm], run.self_score, cross.get(run.llm), run.mean_logprob, easy
+                story.asked.priors[run.llm], said[run.llm], families[run.llm], run.self_score, cross.get(run.llm), run.mean_logprob, ease
             )
             for run in first.runs
         }

@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import machine, recorded
-from benchmarks.compositions import OURS, ROUTED, RUN_ON, SINGLE, mean_usd, ours, systems
+from benchmarks.compositions import OURS, ROUTED, RUN_ON, SINGLE, mean_usd, ours, systems, unprimed
 from benchmarks.figures import as_json
 from benchmarks.judging import RESAMPLES, Row, aggregated, judged, stopping
 from benchmarks.replay import Question, calls, cost, quality, replay
 from benchmarks.said import Conversations, read
 from mixture.agreement import said as says
 from mixture.llm import LLM
-from mixture.posterior import Evidence, Heard, Posterior, Published, ease
+from mixture.posterior import Evidence, Heard, Posterior, Published, ease_of
 from mixture.ranking import Candidate
 from pipelines import embeddings, params, train
 from pipelines.dataset import Dataset
@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 
 FOLDS = 5
 # Of a call of mean cost, in right answers: what is chosen among.
-PRICES = (0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.009, 0.01, 0.011, 0.012, 0.013, 0.014, 0.015, 0.016, 0.018)
+PRICES = (0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.009, 0.01, 0.011, 0.012, 0.013, 0.014, 0.015, 0.016, 0.018)
 
 
 def scored(data: Dataset, queries_QD: NDArray[np.float32], plan: training.Plan) -> Floats:
@@ -67,10 +67,10 @@ def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LL
     found = []
     for question, priors_L in zip(questions, priors_QL, strict=True):
         priors = {llm.id: float(prior) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.said}
-        easy = ease(priors.values())
+        ease = ease_of(priors.values())
         short = says({llm: question.said[llm].text for llm in priors})
         heard = {
-            llm: Heard(prior, short[llm], families[llm], mean_logprob=question.said[llm].mean_logprob, ease=easy)
+            llm: Heard(prior, short[llm], families[llm], mean_logprob=question.said[llm].mean_logprob, ease=ease)
             for llm, prior in priors.items()
         }
         found.append(Episode(heard, {llm: question.labels[llm] for llm in heard}))
@@ -176,8 +176,7 @@ def main() -> None:
         rows[system.name] = Row(quality(asked, made), calls(made), cost(made), made)
     oracle_Q = np.array([max(question.labels.values()) for question in asked])
     families = {llm.id: Candidate(llm, 0.0).family for llm in llms}
-    unprimed = replace(evidence, skill=0.0, difficulty=0.0)
-    rules: dict[str, Posterior] = {"posterior": evidence, "without the prior": unprimed, "published": Published()}
+    rules: dict[str, Posterior] = {"posterior": evidence, "without the prior": unprimed(evidence), "published": Published()}
     if evidence.logprob:
         rules["without log-probabilities"] = replace(evidence, logprob=0.0)
     found = {

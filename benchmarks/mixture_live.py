@@ -156,7 +156,8 @@ def report(bench: Bench, calls: BoughtCalls, paces: Mapping[str, Speed], home: P
     asked, answered, scored = [pairs[at][0] for at in kept], [pairs[at][1] for at in kept], [every[at] for at in kept]
     shown = [
         f"`{machine.command(home)}`",
-        f"LLMs: {', '.join(llm.id for llm in bench.llms)}. Layers: share of queries that ended after 1, 2 ... (ours asks one LLM a layer).",
+        f"Scorer {bench.scorer[:12]} of {', '.join(llm.id for llm in bench.llms)}.",
+        "Layers: share of queries that ended after 1, 2 ... (ours asks one LLM a layer).",
         *(
             f"{name}: {pace.start_s:.2f} s, {1e3 * pace.input_s:.1f} ms per input token, {1e3 * pace.output_s:.1f} ms per output token "
             f"(fitted to {pace.calls} calls; median error of a call by the others {pace.error:.0%})."

@@ -12,7 +12,7 @@ from mixture.demand import expected_input_tokens
 from mixture.desk import Desk, Held
 from mixture.errors import Why
 from mixture.llm import LLM, Message
-from mixture.posterior import Heard, ease
+from mixture.posterior import Heard, ease_of
 from mixture.ranking import Candidate, Ranked, rank, with_quality
 from mixture.round import Round
 from mixture.stopping import Reason, stop_reason
@@ -42,7 +42,7 @@ class Course:
     async def run(self) -> None:
         """Runs layers until a reason to stop. Raises NoAnswer where not one LLM answered."""
         self.scores = {each.llm.id: each.prior for each in self.candidates if math.isfinite(each.prior)}
-        self._ease = ease(self.scores.values())
+        self._ease = ease_of(self.scores.values())
         ranking = self._rank()
         if not ranking:
             raise self.desk.no_answer("nobody")

@@ -19,7 +19,7 @@ class Heard:
 
     prior: the scorer's chance in [0, 1] that it is right. said: equal for answers that say the same; None for prose, which is compared
     with nothing. family: whose weights wrote it. self_score, cross_score in [0, 1] and mean_logprob are None where nobody gave them.
-    ease: of the query, by the scorer (`ease`), the same for all its answers.
+    ease: of the query, by the scorer (`ease_of`), the same for all its answers.
     """
 
     prior: float
@@ -68,14 +68,15 @@ class Published:
 class Evidence:
     """A conditional logit: P(answer a is right) = e^V_a / (e^V_none + sum over the distinct answers b of e^V_b).
 
-    V_a sums what each LLM that gives answer a adds: base + skill * its lead + self_score, cross_score * log-odds of the assessment +
-    logprob * (mean log-probability - logprob_at); an LLM on the weights of another that says the same adds the share `same_weights` of
-    that; an answer in prose loses `unstated` where another states a final answer.
+    V_a sums what each LLM that gives answer a adds: base + skill * its lead, though no less than 0, for who says a does not speak against
+    it; self_score, cross_score * log-odds of the assessment; logprob * (mean log-probability - logprob_at). An LLM on the weights of
+    another that says the same adds the share `same_weights` of that; an answer in prose loses `unstated` where another states a final
+    answer.
     V_none = nothing - difficulty * ease + crowd * log(number of answers). So what the scorer says of the query, which all LLMs share,
     tells whether any answer is right, and what it says of the LLMs tells which. coincidence: chance that an LLM says what a standing
     answer says though it would not be right by itself (`mixture.outlook`). stated_later: chance that a next LLM states a final answer
     where the first gave prose; 0 until a pool's own answers show it, for two answers in prose cannot be compared.
-    The defaults are those of ten recorded LLMs on choice questions (docs/results/mixture.md).
+    The defaults are near those of ten recorded LLMs on choice questions (docs/results/mixture.md).
     """
 
     counts_agreement: ClassVar[bool] = True
@@ -122,7 +123,7 @@ class Evidence:
 
     def adds(self, heard: Heard) -> float:
         """What one LLM adds to the answer it gives."""
-        added = self.base + self.skill * heard.lead
+        added = max(0.0, self.base + self.skill * heard.lead)
         if heard.self_score is not None:
             added += self.self_score * log_odds(heard.self_score)
         if heard.cross_score is not None:
@@ -152,8 +153,12 @@ def key(llm: str, heard: Heard) -> str:
     return f"={heard.said}" if heard.said is not None else f"@{llm}"
 
 
-def ease(priors: Iterable[float]) -> float:
-    """How easy the scorer thinks a query: the mean log-odds of the priors of the LLMs to choose from; 0 where none has one."""
+def ease_of(priors: Iterable[float]) -> float:
+    """How easy the scorer thinks a query: the mean log-odds of the priors of all LLMs that can be called; 0 where none has one.
+
+    Those that this request may not use count too. Fitted over the LLMs that could be called then (`pipelines.train`): a pool that loses
+    or gains many wants a retraining.
+    """
     known = [log_odds(prior) for prior in priors if math.isfinite(prior)]
     return statistics.fmean(known) if known else 0.0
 

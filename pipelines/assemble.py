@@ -169,9 +169,9 @@ def assemble(
                 llm.status,
                 llm.price.input,
                 llm.price.output,
-                llm.joins,
-                Candidate(llm, 0.0).family,
-                llm.endpoint is not None,
+                joins=llm.joins,
+                family=Candidate(llm, 0.0).family,
+                served=llm.endpoint is not None,
             )
             for llm in roster
         ),

@@ -34,7 +34,7 @@ ANSWERS_META = pa.schema(
 class RosterLLM:
     """One column of the dataset, as the pool had it when it was assembled.
 
-    Prices are USD per million tokens; `joins` whole or row; `family`: equal for LLMs on the same weights; `callable`: has an endpoint.
+    Prices are USD per million tokens; `joins` whole or row; `family`: equal for LLMs on the same weights; `served`: has an endpoint.
     """
 
     id: str
@@ -44,7 +44,7 @@ class RosterLLM:
     output_price: float
     joins: Joins = "whole"
     family: str = ""
-    callable: bool = True
+    served: bool = True
 
 
 @dataclass(frozen=True, slots=True)

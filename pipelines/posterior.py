@@ -10,7 +10,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from mixture.agreement import alike
 from mixture.outlook import repeats
-from mixture.posterior import Evidence, Heard, ease, key, log_odds
+from mixture.posterior import Evidence, Heard, ease_of, key, log_odds
 from pipelines.dataset import Dataset
 
 Floats = NDArray[np.float64]
@@ -41,11 +41,11 @@ def episodes(
         known = [
             (llm, place) for place, llm in enumerate(data.llms) if (query_id, llm.id) in said and not np.isnan(data.labels_QL[at, place])
         ]
-        easy = ease(map(float, scores_QL[at]))
+        ease = ease_of(map(float, scores_QL[at]))
         shorts = alike({llm.id: said[query_id, llm.id][0] for llm, _ in known})
         heard = {
             llm.id: Heard(
-                float(scores_QL[at, place]), shorts[llm.id], llm.family or llm.id, mean_logprob=said[query_id, llm.id][1], ease=easy
+                float(scores_QL[at, place]), shorts[llm.id], llm.family or llm.id, mean_logprob=said[query_id, llm.id][1], ease=ease
             )
             for llm, place in known
         }
@@ -70,9 +70,10 @@ def partly(whole: Sequence[Episode], *, repeats: int = 2, most: int = 6, seed: i
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Episodes [E] of at most K answers as arrays; absent places hold zeros. terms_KE: [K, E] of each constant's factor."""
+    """Episodes [E] of at most K answers as arrays; absent places hold zeros. terms: each judge's constant's factor."""
 
     terms: Mapping[str, Floats]
+    lead_EK: Floats
     same_EKK: Floats
     first_EK: Bools
     again_EK: Bools
@@ -108,7 +109,8 @@ def fit(episodes: Sequence[Episode], start: Evidence | None = None) -> Evidence:
 
 def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
     shape = (len(episodes), max(len(episode.heard) for episode in episodes))
-    terms = {name: np.zeros(shape) for name in ("base", "skill", *JUDGES)}
+    terms = {name: np.zeros(shape) for name in JUDGES}
+    lead_EK = np.zeros(shape)
     groups_EK = np.full(shape, -1)
     first_EK, again_EK, unstated_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(4))
     ease_E, crowd_E = np.zeros(shape[0]), np.zeros(shape[0])
@@ -125,20 +127,20 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
             told.add((answer, each.family))
             unstated_EK[row, column] = stated and each.said is None
             right_EK[row, column] = episode.labels[llm] > RIGHT
-            terms["base"][row, column] = 1.0
-            terms["skill"][row, column] = each.lead
+            lead_EK[row, column] = each.lead
             terms["self_score"][row, column] = 0.0 if each.self_score is None else log_odds(each.self_score)
             terms["cross_score"][row, column] = 0.0 if each.cross_score is None else log_odds(each.cross_score)
             terms["logprob"][row, column] = 0.0 if each.mean_logprob is None else each.mean_logprob - logprob_at
         ease_E[row] = ordered[0][1].ease
         crowd_E[row] = np.log(len(ordered))
     same_EKK = (groups_EK[:, :, None] == groups_EK[:, None, :]) & (groups_EK >= 0)[:, :, None]
-    return _Table(terms, same_EKK.astype(float), first_EK, again_EK, unstated_EK, right_EK, ease_E, crowd_E)
+    return _Table(terms, lead_EK, same_EKK.astype(float), first_EK, again_EK, unstated_EK, right_EK, ease_E, crowd_E)
 
 
 def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
     """Log-likelihood of what was right in each episode [E]."""
-    adds_EK = sum(getattr(evidence, name) * factor_EK for name, factor_EK in table.terms.items())
+    lead_EK = np.maximum(0.0, evidence.base + evidence.skill * table.lead_EK)
+    adds_EK = lead_EK + sum(getattr(evidence, name) * factor_EK for name, factor_EK in table.terms.items())
     adds_EK = np.where(table.again_EK, evidence.same_weights * adds_EK, adds_EK)
     adds_EK = adds_EK - evidence.unstated * table.unstated_EK
     values_EK = np.where(table.first_EK, np.einsum("eij,ej->ei", table.same_EKK, adds_EK), -np.inf)

@@ -108,9 +108,9 @@ def answers_weighed(home: Path, held: Dataset, scores_HL: Floats) -> Evidence:
 
     Only answers of LLMs that can be called count, for a mixture hears no others; all do where fewer than two can.
     """
-    callable_L = np.array([llm.callable for llm in held.llms])
-    if callable_L.sum() >= 2:
-        held, scores_HL = columns(held, callable_L), scores_HL[:, callable_L]
+    served_L = np.array([llm.served for llm in held.llms])
+    if served_L.sum() >= 2:
+        held, scores_HL = columns(held, served_L), scores_HL[:, served_L]
     answered = posterior.episodes(held, scores_HL, dataset.said(home / DATASET))
     return posterior.fit(posterior.partly(answered)) if answered else Evidence()
 

@@ -68,6 +68,6 @@ def read(current: Path, *, precision: Precision = "int8") -> Active:
     except TypeError as exc:
         raise ArtifactRefused(
             f"{published.folder}/calibration.json: these constants weigh answers by another rule than this server's ({exc}).",
-            next_step="Train a version with this code: `routemoa retrain --full`, then promote it.",
+            next_step="Train a version with this code: `routemoa retrain`, then promote it.",
         ) from exc
     return Active(published.version, scorer, evidence, published.published_at, time.time())

@@ -13,7 +13,7 @@ from mixture import demand
 from mixture.errors import NoAnswer
 from mixture.llm import LLM, Message
 from mixture.options import Options, narrow
-from mixture.posterior import ease
+from mixture.posterior import ease_of
 from mixture.ranking import Candidate, Ranked, rank, refusal
 from mixture.widening import widened
 from serving.active import Active
@@ -52,7 +52,7 @@ class Plan:
         ranking = rank(self.candidates, self.options)
         if self.options.single or self.options.deepen != "widen":
             return ranking
-        return widened(ranking, {}, ease(each.prior for each in self.candidates), self.options)
+        return widened(ranking, {}, ease_of(each.prior for each in self.candidates), self.options)
 
     @property
     def excluded(self) -> dict[str, str]:

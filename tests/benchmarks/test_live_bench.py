@@ -33,30 +33,40 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def bench(home: Path) -> Bench:
     llms = list(pool.load(home / "registry" / "pool.yaml").llms)[:2]
-    asked = [
-        Asked(Query(name, f"What is 6 x {name}?", "number"), "m", name in "abc", {llm.id: at / 10 for llm in llms})
-        for at, name in enumerate("axbyc")
-    ]
-    return Bench(asked, llms, {llm.id: 0.5 for llm in llms}, Evidence(skill=0.25))
+    priors = [{llm.id: (at + place) / 10 for place, llm in enumerate(llms)} for at in range(5)]
+    asked = [Asked(Query(name, f"What is 6 x {name}?", "number"), "m", name in "abc", priors[at]) for at, name in enumerate("axbyc")]
+    return Bench(asked, llms, {llm.id: 0.5 for llm in llms}, Evidence(skill=0.25), "a hash")
 
 
 def test_a_record_goes_on_by_the_scores_it_was_bought_by(home: Path, bench: Bench) -> None:
+    """The first that were kept, to the bit, in the same order."""
     live_bench.keep(bench, home, home / "calls")
     assert live_bench.read(home, home / "calls") == bench
-    other = Bench(bench.asked[:1], bench.llms, bench.means, Evidence())
+    other = Bench(bench.asked[:1], bench.llms, bench.means, Evidence(), "another")
     live_bench.keep(other, home, home / "calls")
     assert live_bench.read(home, home / "calls") == bench
     assert sorted(path.name for path in (home / "calls").iterdir()) == ["pool.yaml", "scores.json"]
 
 
 def test_no_text_is_kept(home: Path, bench: Bench) -> None:
+    """Queries are others' property."""
     live_bench.keep(bench, home, home / "calls")
     assert "What is" not in "".join(path.read_text() for path in (home / "calls").iterdir())
 
 
 def test_a_project_of_other_queries_cannot_replay(home: Path, bench: Bench) -> None:
+    """Which one is missing is said."""
     live_bench.keep(bench, home, home / "calls")
     path = home / "data" / "queries.parquet"
     tables.write(path, tables.read(path, tables.QUERIES).query("query_id != 'x'"), tables.QUERIES)
     with pytest.raises(PipelineError, match="1 of 5 queries are not there, such as x"):
+        live_bench.read(home, home / "calls")
+
+
+def test_constants_of_another_rule_are_refused(home: Path, bench: Bench) -> None:
+    """A record that outlives the posterior's form says so."""
+    live_bench.keep(bench, home, home / "calls")
+    path = home / "calls" / "scores.json"
+    path.write_text(path.read_text().replace('"skill"', '"prior"'))
+    with pytest.raises(PipelineError, match="another rule"):
         live_bench.read(home, home / "calls")

@@ -37,7 +37,7 @@ def bench() -> live_bench.Bench:
     llms = [LLM(name, name, Price(1.0, 2.0), endpoint=Endpoint("http://127.0.0.1:1/v1", name)) for name in "abc"]
     priors = {"a": 0.5, "b": 0.4, "c": 0.3}
     asked = [live_bench.Asked(Query(str(at), f"{at}: 6 x 7?", "number", reference="42"), "m", True, priors) for at in range(4)]
-    return live_bench.Bench(asked, llms, priors, Evidence())
+    return live_bench.Bench(asked, llms, priors, Evidence(), "a hash")
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ def test_a_replay_ends_at_the_first_query_that_lacks_a_call(tmp_path: Path) -> N
         live_bench.Asked(Query(name, f"What is 6 x {name}?", "number"), "mathematics", inside=True, priors=dict.fromkeys("abc", 0.5))
         for name in "123"
     ]
-    bench = live_bench.Bench(asked, llms, dict.fromkeys("abc", 0.5), Evidence())
+    bench = live_bench.Bench(asked, llms, dict.fromkeys("abc", 0.5), Evidence(), "a hash")
     said = "42\n\nCONFIDENCE: 0.50"
     with Journal(tmp_path / "one.jsonl") as journal:
         always = Endpoints()

@@ -1,5 +1,6 @@
 """What answers tell about each other: agreement, priors, assessments; and what further answers may change."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from mixture.options import Options, OptionsRefused
 from mixture.outlook import expected_gain, repeats
-from mixture.posterior import Evidence, Heard, ease
+from mixture.posterior import Evidence, Heard, ease_of
 
 EVIDENCE = Evidence()
 chances = st.floats(0.05, 0.95)
@@ -43,26 +44,47 @@ def test_agreement_raises_a_score_and_dissent_lowers_it() -> None:
 
 
 def test_what_llms_share_says_whether_any_is_right_and_their_lead_which() -> None:
-    """A query that is hard for all lowers every score and turns no order; an able LLM outvotes two that are not."""
+    """The same query made easier for all: each answer gains, and none on another."""
 
-    def scores(ease_: float, *priors: float) -> list[float]:
-        said = {f"llm-{at}": Heard(prior, "a" if at == 0 else "b", ease=ease_) for at, prior in enumerate(priors)}
+    def scores(shift: float) -> list[float]:
+        priors = [1 / (1 + math.exp(-log_odds - shift)) for log_odds in (0.5, -0.2, -0.4)]
+        said = {name: Heard(prior, answer, ease=ease_of(priors)) for name, prior, answer in zip("xyz", priors, "abb", strict=True)}
         return list(EVIDENCE.scores(said).values())
 
-    hard, easy = ease([0.2, 0.2]), ease([0.8, 0.8])
-    assert scores(hard, 0.2, 0.2)[0] < scores(easy, 0.8, 0.8)[0]
-    assert scores(hard, 0.2, 0.2)[0] == pytest.approx(scores(hard, 0.2, 0.2)[1])
-    alike = ease([0.5, 0.5, 0.5])
-    assert scores(alike, 0.5, 0.5, 0.5)[0] < scores(alike, 0.5, 0.5, 0.5)[1]
-    apart = ease([0.9, 0.2, 0.2])
-    assert scores(apart, 0.9, 0.2, 0.2)[0] > scores(apart, 0.9, 0.2, 0.2)[1]
+    (hard_a, hard_b, _), (easy_a, easy_b, _) = scores(-1.0), scores(1.0)
+    assert easy_a > hard_a
+    assert easy_b > hard_b
+    assert easy_a / easy_b == pytest.approx(hard_a / hard_b)
+
+
+def test_a_lead_outvotes() -> None:
+    """One able LLM wins against two that are not, and loses where the scorer thinks alike of all."""
+
+    def winner(*priors: float) -> str:
+        said = {name: Heard(prior, name, ease=ease_of(priors)) for name, prior in zip("abc", priors, strict=True)}
+        said["c"] = replace(said["c"], said="b")
+        scores = EVIDENCE.scores(said)
+        return max("ab", key=scores.__getitem__)
+
+    assert winner(0.5, 0.5, 0.5) == "b"
+    assert winner(0.9, 0.4, 0.4) == "a"
+
+
+@given(chances, chances, st.floats(-3, 3))
+def test_a_second_is_no_worse_than_a_dissenter(first: float, second: float, ease: float) -> None:
+    """However little is thought of it, an LLM does not speak against what it says."""
+    agreed, differed = (
+        EVIDENCE.scores({"a": Heard(first, "x", ease=ease), "b": Heard(second, answer, ease=ease)})["a"] for answer in ("x", "y")
+    )
+    assert agreed >= differed
 
 
 def test_ease_is_of_the_llms_that_have_a_prior() -> None:
-    assert ease([0.5, float("nan")]) == pytest.approx(0)
-    assert ease([]) == 0
-    assert ease([0.2, 0.8]) == pytest.approx(0)
-    assert ease([0.8, 0.9]) > 1
+    """The mean of their log-odds, and 0 where there is nobody."""
+    assert ease_of([0.5, float("nan")]) == pytest.approx(0)
+    assert ease_of([]) == 0
+    assert ease_of([0.2, 0.8]) == pytest.approx(0)
+    assert ease_of([0.8, 0.9]) > 1
 
 
 def test_the_same_weights_second_an_answer_less() -> None:

@@ -10,7 +10,7 @@ from mixture.agreement import short_answer
 from mixture.decision import Decision
 from mixture.engine import Mixture
 from mixture.options import Options, Weights
-from mixture.posterior import Evidence
+from mixture.posterior import Evidence, Heard, ease_of
 
 PRIORS = {"a": 0.55, "b": 0.5, "c": 0.5, "d": 0.45, "e": 0.4}
 DEAR = Weights(usd=1e6, second=0)
@@ -49,6 +49,17 @@ def test_an_able_llm_outvotes_two_that_are_not() -> None:
     for priors, returned in ((alike, "42"), (apart, "41")):
         decision, _ = run(said, priors=priors, weights=Weights(usd=0, second=0))
         assert decision.text == returned
+
+
+def test_an_answer_is_weighed_against_the_whole_pool() -> None:
+    """Those that failed, that may not be asked, or that nobody asked count in how easy the query is."""
+    decision, client = run({"a": "42", "c": "41"}, scripts={"b": broken("b")}, k=3, max_layers=1, weights=Weights(usd=0, second=0))
+    assert "b" in client.asked()
+    answered = {run_.llm: run_.text for run_ in decision.layers[0].runs}
+    ease = ease_of(PRIORS.values())
+    known = {llm: Heard(PRIORS[llm], text, llm, ease=ease) for llm, text in answered.items()}
+    assert decision.layers[0].after == pytest.approx(PRIORS | Evidence().scores(known))
+    assert Evidence().scores(known) != pytest.approx(Evidence().scores({llm: replace(each, ease=0.0) for llm, each in known.items()}))
 
 
 def test_agreement_asks_fewer() -> None:

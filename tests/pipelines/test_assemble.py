@@ -65,7 +65,7 @@ def test_the_dataset_reads_back_as_arrays(tmp_path: Path) -> None:
     assemble.write(assembled(), tmp_path)
     loaded = dataset.load(tmp_path)
     assert loaded.roster == ("b-llm", "a-llm")
-    assert loaded.llms[1] == dataset.RosterLLM("a-llm", "A", "candidate", 10.0, 20.0, family="a-llm", callable=False)
+    assert loaded.llms[1] == dataset.RosterLLM("a-llm", "A", "candidate", 10.0, 20.0, family="a-llm", served=False)
     assert loaded.labels_QL.shape == (200, 2)
     np.testing.assert_array_equal(loaded.labels_QL[:3], [[1, np.nan], [0, 0.5], [np.nan, np.nan]])
     np.testing.assert_allclose(loaded.cost_QL[:3], [[200e-6, np.nan], [200e-6, np.nan], [np.nan, np.nan]])

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mixture.posterior import Evidence, Heard, ease
-from pipelines.posterior import Episode, fit
+from mixture.posterior import Evidence, Heard, ease_of
+from pipelines.posterior import Episode, _log_likelihood, _table, fit
 
 
 def world(count: int, *, judged: bool = False) -> list[Episode]:
@@ -15,14 +15,14 @@ def world(count: int, *, judged: bool = False) -> list[Episode]:
     episodes = []
     for _ in range(count):
         priors = dice.uniform(0.2, 0.9, size=5)
-        easy = ease(priors)
+        ease = ease_of(priors)
         truth, lure = dice.permutation(10)[:2]
         heard, labels = {}, {}
         for at, prior in enumerate(priors[: dice.integers(1, 6)]):
             right = dice.random() < prior
             said = truth if right else lure if dice.random() < 0.5 else dice.integers(10)
             assessed = float(np.clip(0.5 + (0.3 if right else -0.3) + 0.1 * dice.normal(), 0.01, 0.99)) if judged else None
-            heard[f"llm-{at}"] = Heard(float(prior), str(said), f"weights-{at}", self_score=assessed, ease=easy)
+            heard[f"llm-{at}"] = Heard(float(prior), str(said), f"weights-{at}", self_score=assessed, ease=ease)
             labels[f"llm-{at}"] = float(said == truth)
         episodes.append(Episode(heard, labels))
     return episodes
@@ -43,6 +43,17 @@ def test_fitting_makes_the_labels_more_likely() -> None:
     by_prior = float(-np.mean([np.log(prior if label else 1 - prior) for prior, label in pairs]))
     assert surprise(fitted, unseen) < min(surprise(Evidence(), unseen), by_prior)
     assert 0.2 < fitted.coincidence < 0.8
+
+
+def test_what_is_fitted_is_what_scores() -> None:
+    """The likelihood of the fit, written over arrays, is the chance that the served posterior gives to what was right."""
+    evidence, episodes = replace(Evidence(), self_score=0.4, same_weights=0.5), world(60, judged=True)
+    found_E = np.exp(_log_likelihood(_table(episodes, 0.0), evidence))
+    for episode, found in zip(episodes, found_E, strict=True):
+        scores = evidence.scores(episode.heard)
+        chances = {each.said: scores[llm] for llm, each in episode.heard.items()}
+        right = {each.said for llm, each in episode.heard.items() if episode.labels[llm]}
+        assert found == pytest.approx(sum(chances[said] for said in right) if right else 1 - sum(chances.values()))
 
 
 def test_scores_are_calibrated() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixture.posterior import Evidence, Heard
+from mixture.posterior import Evidence, Heard, ease_of
 from pipelines import dataset, embeddings, train
 from pipelines.errors import ParamsRefused, TableRefused
 from pipelines.posterior import Episode
@@ -175,18 +175,20 @@ def test_the_artifact_says_how_the_pools_answers_are_weighed(home: Path) -> None
 
 
 def test_answers_of_llms_that_cannot_be_called_weigh_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mixture never hears them, nor knows their priors; where no two can be called, all count."""
+    """A mixture never hears them, nor counts their priors; where no two can be called, all count."""
     homes.write_dataset(tmp_path / "build" / "dataset", newcomer=False)
     held = dataset.load(tmp_path / "build" / "dataset").take("calibration", "validation")
-    scores_HL = np.full(held.labels_QL.shape, 0.5, dtype=np.float32)
-    heard: list[set[str]] = []
+    scores_L = np.linspace(0.2, 0.8, len(held.roster), dtype=np.float32)
+    told: list[tuple[set[str], float]] = []
 
     def fit(episodes: list[Episode]) -> Evidence:
-        heard.append({llm for episode in episodes for llm in episode.heard})
+        heard = [one for episode in episodes for one in episode.heard.items()]
+        told.append(({llm for llm, _ in heard}, heard[0][1].ease))
         return Evidence()
 
     monkeypatch.setattr(train.posterior, "fit", fit)
-    for callable_ in (held.roster[:2], held.roster[:1]):
-        llms = tuple(replace(llm, callable=llm.id in callable_) for llm in held.llms)
-        train.answers_weighed(tmp_path, replace(held, llms=llms), scores_HL)
-    assert heard == [set(held.roster[:2]), set(held.roster)]
+    for served in (held.roster[:2], held.roster[:1]):
+        llms = tuple(replace(llm, served=llm.id in served) for llm in held.llms)
+        train.answers_weighed(tmp_path, replace(held, llms=llms), np.tile(scores_L, (len(held.labels_QL), 1)))
+    assert [llms for llms, _ in told] == [set(held.roster[:2]), set(held.roster)]
+    assert [ease for _, ease in told] == pytest.approx([ease_of(map(float, scores_L[:2])), ease_of(map(float, scores_L))])
