@@ -1,5 +1,6 @@
 """What a record of calls hangs on is kept beside it, and needs no scorer afterwards."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mixture.posterior import Evidence
 from pipelines import tables
 from pipelines.errors import PipelineError
 from pipelines.graders.query import Query
+from pipelines.journal import rows
 from registry import pool
 
 POOL = Path("registry/pool.yaml")
@@ -70,3 +72,16 @@ def test_constants_of_another_rule_are_refused(home: Path, bench: Bench) -> None
     path.write_text(path.read_text().replace('"skill"', '"prior"'))
     with pytest.raises(PipelineError, match="another rule"):
         live_bench.read(home, home / "calls")
+
+
+def test_the_record_in_the_repository_is_by_this_codes_rule() -> None:
+    """Who changes the posterior's form, or the pool's, changes the record too."""
+    record = Path("docs/results/live-calls")
+    told = json.loads((record / "scores.json").read_text())
+    pooled = pool.load(record / "pool.yaml")
+    assert Evidence(**told["evidence"]) != Evidence()
+    assert [pooled.by_id(name).id for name in told["llms"]] == told["llms"]
+    assert (len(told["in_domain"]), len(told["out_of_domain"])) == (live_bench.IN_DOMAIN, live_bench.OUT_OF_DOMAIN)
+    assert all(set(priors) == set(told["llms"]) for priors in (told["in_domain"] | told["out_of_domain"]).values())
+    keys = [row["key"] for row in rows(record / "calls.jsonl")]
+    assert len(set(keys)) == len(keys) > 9000
