@@ -134,8 +134,8 @@ def _rows(home: Path, inside: Sequence[str], outside: Sequence[str]) -> list[tup
             f"{path}: {len(lacking)} of {len(inside) + len(outside)} queries are not there, such as {lacking[0]}.",
             next_step="Name a project of the queries the calls were bought for; `python -m pipelines.queries` builds the bundled ones.",
         )
-    placed = [(at / len(names), name, kind) for names, kind in ((inside, True), (outside, False)) for at, name in enumerate(names)]
-    return [(rows[name], kind) for _, name, kind in sorted(placed)]
+    placed = [(at / len(names), name, within) for names, within in ((inside, True), (outside, False)) for at, name in enumerate(names)]
+    return [(rows[name], within) for _, name, within in sorted(placed)]
 
 
 def _asked(row: Mapping[Any, Any], inside: bool, priors: Mapping[str, float]) -> Asked:

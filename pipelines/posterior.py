@@ -139,8 +139,8 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
 
 def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
     """Log-likelihood of what was right in each episode [E]."""
-    lead_EK = np.maximum(0.0, evidence.base + evidence.skill * table.lead_EK)
-    adds_EK = lead_EK + sum(getattr(evidence, name) * factor_EK for name, factor_EK in table.terms.items())
+    trusted_EK = np.maximum(0.0, evidence.base + evidence.skill * table.lead_EK)
+    adds_EK = trusted_EK + sum(getattr(evidence, name) * factor_EK for name, factor_EK in table.terms.items())
     adds_EK = np.where(table.again_EK, evidence.same_weights * adds_EK, adds_EK)
     adds_EK = adds_EK - evidence.unstated * table.unstated_EK
     values_EK = np.where(table.first_EK, np.einsum("eij,ej->ei", table.same_EKK, adds_EK), -np.inf)
