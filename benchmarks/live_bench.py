@@ -6,7 +6,6 @@ are not ours to pass on: a project of the same queries has them.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from pipelines.graders.query import Query
 from pipelines.wanted import in_hash_order
 from registry import pool
 from scorer import runtime
+from scorer.whole import replacing
 
 SCORES = "scores.json"
 POOL = "pool.yaml"
@@ -80,9 +80,8 @@ def keep(bench: Bench, home: Path, calls: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     """At once: processes that share the work start together."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def _scored(home: Path) -> Bench:

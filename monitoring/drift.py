@@ -23,6 +23,7 @@ from monitoring.profile import Profile
 from monitoring.shift import Novelty
 from monitoring.verdict import Verdict
 from registry.settings import Settings
+from scorer.whole import replacing
 
 DASHBOARD = "Traffic"
 
@@ -165,9 +166,8 @@ def _said(verdict: Verdict) -> dict[str, str]:
 
 
 def _save(run: Any, page: Path) -> None:
-    partial = page.with_suffix(".partial")
-    run.save_html(str(partial))
-    partial.replace(page)
+    with replacing(page) as partial:
+        run.save_html(str(partial))
     run.save_json(str(page.with_suffix(".json")))
 
 

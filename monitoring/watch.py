@@ -31,6 +31,7 @@ from monitoring.verdict import Verdict, decide
 from registry import publish
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
+from scorer.whole import replacing
 
 log = structlog.get_logger("watch")
 COLOURS = {"keep": "green", "watch": "yellow", "retrain": "red", "too-little-data": "blue"}
@@ -157,10 +158,8 @@ def _write_latest(path: Path, verdict: Verdict, drawn: drift.Report | None, *, n
         "report": None if drawn is None else asdict(drawn),
         "job": job,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,7 +4,6 @@ One file per encoder state and precision: text hashes and their vectors, replace
 """
 
 import hashlib
-import os
 import shutil
 import tempfile
 import time
@@ -19,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import scorer.looks
 from scorer.interface import Floats
+from scorer.whole import replacing
 
 if TYPE_CHECKING:
     from scorer.artifact import Manifest
@@ -110,12 +110,9 @@ def _read(path: Path) -> dict[bytes, Floats]:
 
 
 def _write(path: Path, known: dict[bytes, Floats]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     keys_N32 = np.array([list(key) for key in known], dtype=np.uint8)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, keys_N32=keys_N32, vectors_ND=np.stack(list(known.values())))
-    partial.replace(path)
 
 
 def _shown(batches: Iterable[tuple[Sequence[int], Floats]], total: int, title: str) -> Iterator[tuple[Sequence[int], Floats]]:

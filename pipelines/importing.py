@@ -8,6 +8,7 @@ data/recorded/LLM.parquet, scores to data/recorded/LLM.labels.parquet. Everythin
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from pipelines.user_tables import read_answers, read_queries
 from registry import pool
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
+from scorer.whole import replacing
 
 DATA = Path("data")
 SHOWN = 5  # rows named of those left out
@@ -113,20 +115,14 @@ def _joined(target: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.T
 
 
 def _commit(written: Mapping[Path, pa.Table]) -> None:
-    partials = {path: path.with_suffix(".partial") for path in written}
     try:
-        for path, table in written.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, partials[path], **WRITING)
-        for path, partial in partials.items():
-            partial.replace(path)
+        with ExitStack() as written_beside:
+            for path, table in reversed(written.items()):  # so that they are put in place first to last
+                pq.write_table(table, written_beside.enter_context(replacing(path)), **WRITING)
     except OSError as exc:
         raise ImportRefused(
             f"Cannot write {exc.filename or 'the data folder'} ({exc.strerror}).", next_step="Free space and repeat."
         ) from exc
-    finally:
-        for partial in partials.values():
-            partial.unlink(missing_ok=True)
 
 
 def report(imported: Imported, pool_file: Path) -> str:

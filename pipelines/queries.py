@@ -23,6 +23,7 @@ from pipelines.sources import code, evals, facts, human_eval, instructions, math
 from pipelines.sources.row import Query
 from pipelines.tables import QUERIES
 from scorer.errors import RouteMoAError
+from scorer.whole import replacing
 
 POOL = Path("data/queries.parquet")
 PIN = Path("data.dvc")
@@ -70,10 +71,8 @@ def build(data: Path) -> list[dict[str, Any]]:
 def write(rows: Iterable[dict[str, Any]], path: Path) -> None:
     """Writes rows of QUERIES so that the same rows give the same bytes: no time, no pandas version, a fixed compression."""
     table = pa.Table.from_pylist(list(rows), schema=QUERIES)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    pq.write_table(table, partial, **WRITING)
-    partial.replace(path)
+    with replacing(path) as partial:
+        pq.write_table(table, partial, **WRITING)
 
 
 def check(pool: Path = POOL, pin: Path = PIN) -> str:

@@ -11,6 +11,7 @@ from registry import lineage, versions
 from registry.settings import Settings
 from registry.version import Version
 from scorer.errors import RouteMoAError
+from scorer.whole import replacing
 
 SCORER = Path("build/scorer")
 EVALUATION = Path("build/evaluation")
@@ -50,10 +51,8 @@ def read_json(path: Path, stage: str) -> dict[str, Any]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes `content` by atomic rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import TableRefused
+from scorer.whole import replacing
 
 ELSEWHERE = "imported"  # asked_with of answers and grader_version of labels that were not made here
 
@@ -72,7 +73,5 @@ def read_if_there(path: Path, schema: pa.Schema) -> pd.DataFrame:
 
 def write(path: Path, frame: pd.DataFrame, schema: pa.Schema) -> None:
     """Writes `frame` to `path` in `schema`'s column order, by atomic rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    pq.write_table(pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False), partial, compression="zstd")
-    partial.replace(path)
+    with replacing(path) as partial:
+        pq.write_table(pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False), partial, compression="zstd")

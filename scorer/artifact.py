@@ -22,6 +22,7 @@ from typing import Any
 from scorer import looks
 from scorer.errors import ArtifactRefused
 from scorer.strict_json import parse, typed
+from scorer.whole import replacing
 
 SCHEMA_VERSION = 2  # written; read is also 1, whose scorers do not fall back far from what they were trained on
 READABLE = (1, SCHEMA_VERSION)
@@ -105,9 +106,8 @@ def write_manifest(
     """Hashes what lies in `folder`, writes its manifest last (a half-written artifact has none), and returns it."""
     files = {name: sha256(folder / name) for name in sorted(MOST_BYTES) if name != MANIFEST}
     manifest = Manifest(roster, dict(encoder), files, data_hash, git_commit, dict(metrics or {}))
-    partial = folder / "manifest.partial"
-    partial.write_text(manifest.as_json(), encoding="utf-8")
-    partial.replace(folder / MANIFEST)
+    with replacing(folder / MANIFEST) as partial:
+        partial.write_text(manifest.as_json(), encoding="utf-8")
     return manifest
 
 

@@ -1,0 +1,21 @@
+"""Files that are there whole or not at all: written beside, then put in place."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write what takes the place of `path` at the end; after an error `path` is as it was. Makes its folder.
+
+    Not flushed to the disk: a machine that loses power may lose it. Processes may write one path at the same time, the last one wins.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
