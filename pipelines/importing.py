@@ -114,7 +114,7 @@ def _joined(target: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.T
     return _table(sorted([*(row for row in before if row["query_id"] not in fresh), *rows], key=lambda row: str(row["query_id"])), schema)
 
 
-def _commit(written: Mapping[Path, pa.Table]) -> None:
+def _commit(written: dict[Path, pa.Table]) -> None:
     try:
         with ExitStack() as written_beside:
             for path, table in reversed(written.items()):  # so that they are put in place first to last

@@ -19,9 +19,14 @@ def test_the_new_file_takes_the_place_of_the_old_at_the_end(tmp_path):
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "file.json"
     path.write_text("old")
-    with pytest.raises(OSError, match="full"), replacing(path) as partial:
-        partial.write_text("half")
-        raise OSError("full")
+
+    def fill() -> None:
+        with replacing(path) as partial:
+            partial.write_text("half")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fill()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
