@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from mixture.posterior import Evidence, Heard
 
+Voices = tuple[float, ...]  # what speaks for one answer
+
 
 def expected_gain(heard: Mapping[str, Heard], further: Sequence[Heard], evidence: Evidence) -> float:
     """What may be won by changing one's mind: E[chance of the best answer - chance of today's best answer], in [0, 1].
@@ -15,23 +17,26 @@ def expected_gain(heard: Mapping[str, Heard], further: Sequence[Heard], evidence
     if not further:
         return 0.0
     known = list(heard.values())
-    values = list(evidence.values(heard).values())
+    standing = [tuple(voices) for voices in evidence.voices(heard).values()]
+    values = [evidence.together(voices) for voices in standing]
     today = max(range(len(values)), key=values.__getitem__, default=0)
     now, then = evidence.none(known or further), evidence.none([*known, *further])
 
-    def gained(values: list[float], coming: Sequence[Heard]) -> float:
+    def gained(standing: list[Voices], values: list[float], coming: Sequence[Heard]) -> float:
         if not coming:
             chances = evidence.softmax(values, then)
             return max(chances) - chances[today]
         following, rest = coming[0], coming[1:]
-        added = evidence.adds(following)
+        voice = evidence.voice(following)
         again = repeats(evidence.softmax(values, now), following.prior, evidence.coincidence)
-        expected = (1.0 - sum(again)) * gained([*values, added], rest)
+        expected = (1.0 - sum(again)) * gained([*standing, (voice,)], [*values, voice], rest)
         for at, chance in enumerate(again):
-            expected += chance * gained([*values[:at], values[at] + added, *values[at + 1 :]], rest)
+            seconded = (*standing[at], voice)
+            beside = [*standing[:at], seconded, *standing[at + 1 :]], [*values[:at], evidence.together(seconded), *values[at + 1 :]]
+            expected += chance * gained(*beside, rest)
         return expected
 
-    return gained(values, further)
+    return gained(standing, values, further)
 
 
 def repeats(chances: Sequence[float], prior: float, coincidence: float) -> list[float]:

@@ -68,11 +68,13 @@ class Published:
 class Evidence:
     """A conditional logit: P(answer a is right) = e^V_a / (e^V_none + sum over the distinct answers b of e^V_b).
 
-    V_a sums what each LLM that gives answer a adds: base + skill * its lead, though no less than 0, for who says a does not speak against
-    it; self_score, cross_score * log-odds of the assessment; logprob * (mean log-probability - logprob_at). An LLM on the weights of
-    another that says the same adds the share `same_weights` of that; an answer in prose loses `unstated` where another states a final
-    answer.
-    V_none = nothing - difficulty * ease + crowd * log(number of answers). So what the scorer says of the query, which all LLMs share,
+    The answers b are those that state a final answer, of which one is right, or none; an answer in prose may be right beside any other,
+    and has only V_none against it.
+    Each LLM that gives answer a is a voice for it: base + skill * its lead; self_score, cross_score * log-odds of the assessment;
+    logprob * (mean log-probability - logprob_at). V_a sums the voices, that of an LLM on the weights of another that says the same at the
+    share `same_weights`; of voices below 0 only the strongest counts, and only where none is above, for who says a does not speak against
+    it. An answer in prose loses `unstated` where another states a final answer.
+    V_none = nothing - difficulty * ease + crowd * log(number of answers b). So what the scorer says of the query, which all LLMs share,
     tells whether any answer is right, and what it says of the LLMs tells which. coincidence: chance that an LLM says what a standing
     answer says though it would not be right by itself (`mixture.outlook`). stated_later: chance that a next LLM states a final answer
     where the first gave prose; 0 until a pool's own answers show it, for two answers in prose cannot be compared.
@@ -80,18 +82,18 @@ class Evidence:
     """
 
     counts_agreement: ClassVar[bool] = True
-    base: float = 0.51
-    skill: float = 0.86
+    base: float = 0.47
+    skill: float = 0.91
     self_score: float = 0.0
     cross_score: float = 0.0
     logprob: float = 0.0
     logprob_at: float = 0.0
     same_weights: float = 0.3
-    unstated: float = 5.2
-    nothing: float = 0.44
-    difficulty: float = 0.74
-    crowd: float = 0.28
-    coincidence: float = 0.82
+    unstated: float = 6.2
+    nothing: float = 0.52
+    difficulty: float = 0.79
+    crowd: float = 0.14
+    coincidence: float = 0.84
     stated_later: float = 0.0
 
     @property
@@ -101,39 +103,50 @@ class Evidence:
 
     def scores(self, heard: Mapping[str, Heard]) -> dict[str, float]:
         """The chance in [0, 1] that each LLM's answer is right; equal for answers that say the same."""
-        if not heard:
-            return {}
-        values = self.values(heard)
-        chances = dict(zip(values, self.softmax(list(values.values()), self.none(heard.values())), strict=True))
-        return {llm: chances[key(llm, each)] for llm, each in heard.items()}
+        values, scores = self.values(heard), dict[str, float]()
+        for rivals in exclusive(heard):
+            answers = list({key(llm, each): None for llm, each in rivals.items()})
+            chances = self.softmax([values[answer] for answer in answers], self.none(rivals.values()))
+            found = dict(zip(answers, chances, strict=True))
+            scores |= {llm: found[key(llm, each)] for llm, each in rivals.items()}
+        return scores
 
     def values(self, heard: Mapping[str, Heard]) -> dict[str, float]:
         """V of each distinct answer."""
-        values: dict[str, float] = {}
+        return {answer: self.together(voices) for answer, voices in self.voices(heard).items()}
+
+    def voices(self, heard: Mapping[str, Heard]) -> dict[str, list[float]]:
+        """What speaks for each distinct answer, LLM by LLM."""
+        voices: dict[str, list[float]] = {}
         told: set[tuple[str, str]] = set()
         stated = any(each.said is not None for each in heard.values())
         for llm, each in sorted(heard.items(), key=lambda pair: (-pair[1].prior, pair[0])):
             answer = key(llm, each)
-            again = bool(each.family) and (answer, each.family) in told
-            values[answer] = values.get(answer, 0.0) + self.adds(each) * (self.same_weights if again else 1.0)
-            if stated and each.said is None:
-                values[answer] -= self.unstated
+            voice = self.voice(each)
+            if voice > 0 and each.family and (answer, each.family) in told:
+                voice *= self.same_weights
+            voices.setdefault(answer, []).append(voice - self.unstated if stated and each.said is None else voice)
             told.add((answer, each.family))
-        return values
+        return voices
 
-    def adds(self, heard: Heard) -> float:
-        """What one LLM adds to the answer it gives."""
-        added = max(0.0, self.base + self.skill * heard.lead)
+    def voice(self, heard: Heard) -> float:
+        """How one LLM speaks for the answer it gives."""
+        voice = self.base + self.skill * heard.lead
         if heard.self_score is not None:
-            added += self.self_score * log_odds(heard.self_score)
+            voice += self.self_score * log_odds(heard.self_score)
         if heard.cross_score is not None:
-            added += self.cross_score * log_odds(heard.cross_score)
+            voice += self.cross_score * log_odds(heard.cross_score)
         if heard.mean_logprob is not None:
-            added += self.logprob * (heard.mean_logprob - self.logprob_at)
-        return added
+            voice += self.logprob * (heard.mean_logprob - self.logprob_at)
+        return voice
+
+    @staticmethod
+    def together(voices: Collection[float]) -> float:
+        """V of an answer from the voices for it, at least one."""
+        return math.fsum(max(0.0, voice) for voice in voices) + min(0.0, max(voices))
 
     def none(self, heard: Collection[Heard]) -> float:
-        """V of "none of them is right", where these have answered."""
+        """V of "none of them is right", of answers that exclude each other."""
         return self.nothing - self.difficulty * next(iter(heard)).ease + self.crowd * math.log(len(heard))
 
     @staticmethod
@@ -146,6 +159,13 @@ class Evidence:
 
 
 Posterior = Published | Evidence
+
+
+def exclusive(heard: Mapping[str, Heard]) -> list[dict[str, Heard]]:
+    """Those of which one answer at most is right: all that state a final answer, and each one in prose for itself."""
+    stated = {llm: each for llm, each in heard.items() if each.said is not None}
+    prose = [{llm: each} for llm, each in heard.items() if each.said is None]
+    return [stated, *prose] if stated else prose
 
 
 def key(llm: str, heard: Heard) -> str:

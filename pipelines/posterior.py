@@ -74,10 +74,11 @@ class _Table:
 
     terms: Mapping[str, Floats]
     lead_EK: Floats
-    same_EKK: Floats
+    same_EKK: Bools
     first_EK: Bools
     again_EK: Bools
-    unstated_EK: Bools
+    prose_EK: Bools
+    stated_E: Bools
     right_EK: Bools
     ease_E: Floats
     crowd_E: Floats
@@ -112,12 +113,11 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
     terms = {name: np.zeros(shape) for name in JUDGES}
     lead_EK = np.zeros(shape)
     groups_EK = np.full(shape, -1)
-    first_EK, again_EK, unstated_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(4))
+    first_EK, again_EK, prose_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(4))
     ease_E, crowd_E = np.zeros(shape[0]), np.zeros(shape[0])
     for row, episode in enumerate(episodes):
         numbers: dict[str, int] = {}
         told: set[tuple[str, str]] = set()
-        stated = any(each.said is not None for each in episode.heard.values())
         ordered = _by_prior(episode.heard)
         for column, (llm, each) in enumerate(ordered):
             answer = key(llm, each)
@@ -125,30 +125,37 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
             groups_EK[row, column] = numbers.setdefault(answer, len(numbers))
             again_EK[row, column] = bool(each.family) and (answer, each.family) in told
             told.add((answer, each.family))
-            unstated_EK[row, column] = stated and each.said is None
+            prose_EK[row, column] = each.said is None
             right_EK[row, column] = episode.labels[llm] > RIGHT
             lead_EK[row, column] = each.lead
             terms["self_score"][row, column] = 0.0 if each.self_score is None else log_odds(each.self_score)
             terms["cross_score"][row, column] = 0.0 if each.cross_score is None else log_odds(each.cross_score)
             terms["logprob"][row, column] = 0.0 if each.mean_logprob is None else each.mean_logprob - logprob_at
         ease_E[row] = ordered[0][1].ease
-        crowd_E[row] = np.log(len(ordered))
+        crowd_E[row] = sum(each.said is not None for _, each in ordered)
     same_EKK = (groups_EK[:, :, None] == groups_EK[:, None, :]) & (groups_EK >= 0)[:, :, None]
-    return _Table(terms, lead_EK, same_EKK.astype(float), first_EK, again_EK, unstated_EK, right_EK, ease_E, crowd_E)
+    stated_E = crowd_E > 0
+    crowd_E = np.log(np.maximum(crowd_E, 1.0))
+    return _Table(terms, lead_EK, same_EKK, first_EK, again_EK, prose_EK, stated_E, right_EK, ease_E, crowd_E)
 
 
 def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
-    """Log-likelihood of what was right in each episode [E]."""
-    trusted_EK = np.maximum(0.0, evidence.base + evidence.skill * table.lead_EK)
-    adds_EK = trusted_EK + sum(getattr(evidence, name) * factor_EK for name, factor_EK in table.terms.items())
-    adds_EK = np.where(table.again_EK, evidence.same_weights * adds_EK, adds_EK)
-    adds_EK = adds_EK - evidence.unstated * table.unstated_EK
-    values_EK = np.where(table.first_EK, np.einsum("eij,ej->ei", table.same_EKK, adds_EK), -np.inf)
-    none_E = evidence.nothing - evidence.difficulty * table.ease_E + evidence.crowd * table.crowd_E
-    group_right_EK = np.einsum("eij,ej->ei", table.same_EKK, table.right_EK.astype(float)) > 0
+    """Log-likelihood of what was right in each episode [E]: of the stated answers one or none, of those in prose each or not."""
+    voices_EK = evidence.base + evidence.skill * table.lead_EK + sum(getattr(evidence, name) * by_EK for name, by_EK in table.terms.items())
+    voices_EK = np.where(table.again_EK & (voices_EK > 0), evidence.same_weights * voices_EK, voices_EK)
+    voices_EK = voices_EK - evidence.unstated * (table.prose_EK & table.stated_E[:, None])
+    strongest_EK = np.where(table.same_EKK, voices_EK[:, None, :], -np.inf).max(axis=2)
+    values_EK = np.einsum("eij,ej->ei", table.same_EKK.astype(float), np.maximum(0.0, voices_EK)) + np.minimum(0.0, strongest_EK)
+    wrong_E = evidence.nothing - evidence.difficulty * table.ease_E
+    leads_EK = np.where(table.prose_EK, values_EK - wrong_E[:, None], 0.0)
+    prose_EK = table.prose_EK * -np.logaddexp(0.0, np.where(table.right_EK, -leads_EK, leads_EK))
+    none_E = wrong_E + evidence.crowd * table.crowd_E
+    values_EK = np.where(table.first_EK & ~table.prose_EK, values_EK, -np.inf)
+    group_right_EK = (table.same_EKK & table.right_EK[:, None, :]).any(axis=2)
     all_E = np.logaddexp.reduce(np.column_stack([values_EK, none_E]), axis=1)
     right_E = np.logaddexp.reduce(np.where(group_right_EK, values_EK, -np.inf), axis=1)
-    return np.asarray(np.where(np.isneginf(right_E), none_E, right_E) - all_E, dtype=np.float64)
+    stated_E = np.where(np.isneginf(right_E), none_E, right_E) - all_E
+    return np.asarray(np.where(table.stated_E, stated_E, 0.0) + prose_EK.sum(axis=1), dtype=np.float64)
 
 
 def _coincidence(episodes: Sequence[Episode], evidence: Evidence) -> float:

@@ -26,13 +26,22 @@ def asked(*priors: float) -> list[Heard]:
 
 
 @given(several)
-def test_scores_are_chances_of_which_one_at_most_is_right(said: list[tuple[float, str | None]]) -> None:
-    """Each is in (0, 1); those of distinct answers sum to less than 1, for all may be wrong."""
+def test_scores_are_chances_and_one_stated_answer_at_most_is_right(said: list[tuple[float, str | None]]) -> None:
+    """Each is in (0, 1); those of distinct stated answers sum to less than 1, for all may be wrong."""
     known = heard(*said)
     scores = EVIDENCE.scores(known)
-    distinct = {each.said or llm: scores[llm] for llm, each in known.items()}
+    distinct = {each.said: scores[llm] for llm, each in known.items() if each.said is not None}
+    assert scores.keys() == known.keys()
     assert all(0 < score < 1 for score in scores.values())
     assert sum(distinct.values()) < 1
+
+
+@given(st.lists(chances, min_size=2, max_size=4))
+def test_answers_in_prose_may_all_be_right(priors: list[float]) -> None:
+    """Two essays or programs that differ say nothing about each other: each has the score it would have alone."""
+    together = EVIDENCE.scores(heard(*((prior, None) for prior in priors)))
+    alone = [EVIDENCE.scores({"one": Heard(prior)})["one"] for prior in priors]
+    assert list(together.values()) == pytest.approx(alone)
 
 
 def test_agreement_raises_a_score_and_dissent_lowers_it() -> None:
@@ -68,6 +77,32 @@ def test_a_lead_outvotes() -> None:
 
     assert winner(0.5, 0.5, 0.5) == "b"
     assert winner(0.9, 0.4, 0.4) == "a"
+
+
+def test_little_is_thought_of_what_only_a_weak_llm_says() -> None:
+    """Below what a lead of nothing would give it, while seconding another it harms nobody."""
+    evidence = replace(EVIDENCE, base=0.5, skill=1.0)
+    weak = Heard(0.1, "a", ease=0.0)
+    alone = evidence.scores({"weak": weak})["weak"]
+    assert alone < evidence.scores({"middling": Heard(0.5, "a", ease=0.0)})["middling"]
+    assert alone < evidence.softmax([0.0], evidence.none([weak]))[0]
+
+
+@given(st.lists(st.floats(-3, 3), min_size=1, max_size=4), st.floats(-3, 3))
+def test_no_answer_loses_by_another_voice(voices: list[float], another: float) -> None:
+    """And gains no more than that voice."""
+    before, after = EVIDENCE.together(voices), EVIDENCE.together([*voices, another])
+    assert before - 1e-12 <= after <= max(before, before + another, another) + 1e-12
+
+
+@given(chances, chances, st.floats(-3, 3))
+def test_twins_are_no_better_than_two(first: float, second: float, ease: float) -> None:
+    """Whatever is thought of them, the second prompt of the same weights adds no more than another LLM would."""
+    twins, others = (
+        EVIDENCE.scores({"a": Heard(first, "x", "one", ease=ease), "b": Heard(second, "x", family, ease=ease)})["a"]
+        for family in ("one", "two")
+    )
+    assert twins <= others + 1e-12
 
 
 @given(chances, chances, st.floats(-3, 3))

@@ -77,8 +77,9 @@ def test_a_dear_call_is_not_made() -> None:
 
 
 def test_everyone_asked_is_the_end() -> None:
-    """Where calls are free, all are asked at most once."""
-    decision, client = run({"a": "1", "b": "2", "c": "3", "d": "4", "e": "5"}, weights=Weights(usd=0, second=0), max_layers=6)
+    """Where calls are free and each may still decide, all are asked, once."""
+    alike, free = dict.fromkeys(PRIORS, 0.5), Weights(usd=0, second=0)
+    decision, client = run({"a": "1", "b": "2", "c": "3", "d": "4", "e": "5"}, priors=alike, weights=free, max_layers=6)
     assert sorted(client.asked()) == list("abcde")
     assert decision.stopped_because == "nobody"
 

@@ -9,8 +9,11 @@ from mixture.posterior import Evidence, Heard, ease_of
 from pipelines.posterior import Episode, _log_likelihood, _table, fit
 
 
-def world(count: int, *, judged: bool = False) -> list[Episode]:
-    """Five LLMs answer choice questions with ten options; a wrong answer falls on one distractor half the time."""
+def world(count: int, *, judged: bool = False, prose: float = 0.0) -> list[Episode]:
+    """Five LLMs answer choice questions with ten options; a wrong answer falls on one distractor half the time.
+
+    prose: share of the answers of which nobody can read what they say.
+    """
     dice = np.random.default_rng(0)
     episodes = []
     for _ in range(count):
@@ -22,7 +25,8 @@ def world(count: int, *, judged: bool = False) -> list[Episode]:
             right = dice.random() < prior
             said = truth if right else lure if dice.random() < 0.5 else dice.integers(10)
             assessed = float(np.clip(0.5 + (0.3 if right else -0.3) + 0.1 * dice.normal(), 0.01, 0.99)) if judged else None
-            heard[f"llm-{at}"] = Heard(float(prior), str(said), f"weights-{at}", self_score=assessed, ease=ease)
+            read = None if dice.random() < prose else str(said)
+            heard[f"llm-{at}"] = Heard(float(prior), read, f"weights-{at % 4}", self_score=assessed, ease=ease)
             labels[f"llm-{at}"] = float(said == truth)
         episodes.append(Episode(heard, labels))
     return episodes
@@ -47,13 +51,17 @@ def test_fitting_makes_the_labels_more_likely() -> None:
 
 def test_what_is_fitted_is_what_scores() -> None:
     """The likelihood of the fit, written over arrays, is the chance that the served posterior gives to what was right."""
-    evidence, episodes = replace(Evidence(), self_score=0.4, same_weights=0.5), world(60, judged=True)
+    evidence, episodes = replace(Evidence(), self_score=0.4, same_weights=0.5), world(100, judged=True, prose=0.3)
     found_E = np.exp(_log_likelihood(_table(episodes, 0.0), evidence))
     for episode, found in zip(episodes, found_E, strict=True):
         scores = evidence.scores(episode.heard)
-        chances = {each.said: scores[llm] for llm, each in episode.heard.items()}
-        right = {each.said for llm, each in episode.heard.items() if episode.labels[llm]}
-        assert found == pytest.approx(sum(chances[said] for said in right) if right else 1 - sum(chances.values()))
+        stated = {each.said: scores[llm] for llm, each in episode.heard.items() if each.said is not None}
+        right = {each.said for llm, each in episode.heard.items() if episode.labels[llm]} - {None}
+        chance = sum(stated[said] for said in right) if right else 1 - sum(stated.values())
+        for llm, each in episode.heard.items():
+            if each.said is None:
+                chance *= scores[llm] if episode.labels[llm] else 1 - scores[llm]
+        assert found == pytest.approx(chance)
 
 
 def test_scores_are_calibrated() -> None:
