@@ -46,15 +46,11 @@ def choose(texts: Mapping[str, str], scores: Mapping[str, float], options: Optio
     return Choice("synthesise" if worth_it else "best", best)
 
 
-def vote(gathered: Mapping[str, Sequence[str]], scores: Mapping[str, float], posterior: Posterior) -> str:
-    """The LLM whose answer wins, the one with the highest score among those who say the same.
-
-    The highest sum of scores wins; scores that count agreement already (`Evidence`) are one answer's and not summed.
-    """
+def vote(gathered: Mapping[str, Sequence[str]], scores: Mapping[str, float]) -> str:
+    """The LLM whose answer has the highest sum of scores, the one with the highest score among those who say the same."""
 
     def weight(members: Sequence[str]) -> tuple[float, float, str]:
-        most = max(scores[llm] for llm in members)
-        return most if posterior.counts_agreement else sum(scores[llm] for llm in members), most, min(members)
+        return sum(scores[llm] for llm in members), max(scores[llm] for llm in members), min(members)
 
     return _first(max(gathered.values(), key=weight), scores)
 
@@ -65,9 +61,10 @@ def synthesis_messages(messages: Sequence[Message], shown: Mapping[str, str]) ->
 
 
 def _voted(gathered: Mapping[str, Sequence[str]], scores: Mapping[str, float], best: str, posterior: Posterior) -> Choice:
-    """The vote's winner; where no two answers say the same there is nothing to count, and the best one stands."""
-    counted = any(len(members) > 1 for members in gathered.values())
-    return Choice("vote", vote(gathered, scores, posterior)) if counted else Choice("best", best)
+    """The vote's winner, which is the best answer where scores count agreement already; the best one where no two say the same."""
+    if not any(len(members) > 1 for members in gathered.values()):
+        return Choice("best", best)
+    return Choice("vote", best if posterior.counts_agreement else vote(gathered, scores))
 
 
 def _first(llms: Mapping[str, str] | Sequence[str], scores: Mapping[str, float]) -> str:

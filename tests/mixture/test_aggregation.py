@@ -5,6 +5,7 @@ from scripted import user
 
 from mixture.aggregation import Choice, choose, synthesis_messages
 from mixture.options import Aggregation, Options
+from mixture.posterior import Evidence
 
 PROSE = {"a": "One tale.\nIt ends well.", "b": "Another tale.\nIt ends badly.", "c": "A third.\nIt does not end."}
 SCORES = {"a": 0.5, "b": 0.6, "c": 0.4}
@@ -34,6 +35,15 @@ def test_a_vote_over_prose_returns_the_best() -> None:
 def test_a_vote_without_a_pair_returns_the_best() -> None:
     """Where all answers differ nothing is outvoted."""
     assert way({"a": "41", "b": "42", "c": "43"}, "vote") == Choice("best", "b")
+
+
+def test_scores_that_count_agreement_are_not_counted_again() -> None:
+    """Two weak LLMs that agree do not win against an answer the posterior thinks more of, in prose or stated."""
+    options = Options(aggregation="vote", posterior=Evidence())
+    for other in ("A tale.\nIt ends well.", "43"):
+        texts, scores = {"a": "41", "b": "41", "c": other}, {"a": 0.3, "b": 0.3, "c": 0.5}
+        assert choose(texts, scores, options, 0.0) == Choice("vote", "c")
+        assert choose(texts, scores, Options(aggregation="vote"), 0.0) == Choice("vote", "a")
 
 
 def test_auto_votes_where_all_answers_are_short() -> None:
