@@ -61,10 +61,14 @@ def synthesis_messages(messages: Sequence[Message], shown: Mapping[str, str]) ->
 
 
 def _voted(gathered: Mapping[str, Sequence[str]], scores: Mapping[str, float], best: str, posterior: Posterior) -> Choice:
-    """The vote's winner, which is the best answer where scores count agreement already; the best one where no two say the same."""
-    if not any(len(members) > 1 for members in gathered.values()):
-        return Choice("best", best)
-    return Choice("vote", best if posterior.counts_agreement else vote(gathered, scores))
+    """The vote's winner; the best answer where no two say the same, or where scores count agreement already (`Evidence`).
+
+    That one was voted for as well where another LLM says the same.
+    """
+    pairs = {answer: members for answer, members in gathered.items() if len(members) > 1}
+    if posterior.counts_agreement:
+        return Choice("vote" if any(best in members for members in pairs.values()) else "best", best)
+    return Choice("vote", vote(gathered, scores)) if pairs else Choice("best", best)
 
 
 def _first(llms: Mapping[str, str] | Sequence[str], scores: Mapping[str, float]) -> str:

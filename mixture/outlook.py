@@ -2,34 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 
-from mixture.posterior import Evidence, Heard
-
-Voices = tuple[float, ...]  # what speaks for one answer
+from mixture.posterior import Evidence, Heard, Voice
 
 
 def expected_gain(heard: Mapping[str, Heard], further: Sequence[Heard], evidence: Evidence) -> float:
     """What may be won by changing one's mind: E[chance of the best answer - chance of today's best answer], in [0, 1].
 
-    Both chances are those after the LLMs `further`, of which the prior is known, have answered too; every way their answers may fall is
-    weighed: each repeats an answer that stands or brings a new one. Where nobody has answered yet, today's best is what the first of them
-    will say.
+    Both chances are those after the LLMs `further`, of which the prior is known, have stated an answer too; every way their answers may
+    fall is weighed: each repeats a stated answer or brings a new one. Where nobody has answered yet, today's best is what the first of
+    them will say.
     """
     if not further:
         return 0.0
-    known = list(heard.values())
-    standing = [tuple(voices) for voices in evidence.voices(heard).values()]
+    ease = further[0].ease
+    standing = [tuple(voices) for voices in evidence.standing(heard.values()).values()]
     values = [evidence.together(voices) for voices in standing]
+    prose = [each for each in heard.values() if each.said is None]
+    best_in_prose = max((evidence.alone(each, rivalled=bool(values)) for each in prose), default=0.0)
+    keeps_prose = best_in_prose > max(evidence.chances(values, ease), default=0.0)
     today = max(range(len(values)), key=values.__getitem__, default=0)
-    now, then = evidence.none(known or further), evidence.none([*known, *further])
+    in_prose_then = max((evidence.alone(each, rivalled=True) for each in prose), default=0.0)
 
-    def gained(standing: list[Voices], values: list[float], coming: Sequence[Heard]) -> float:
+    def gained(standing: list[tuple[Voice, ...]], values: list[float], coming: Sequence[Heard]) -> float:
+        chances = evidence.chances(values, ease)
         if not coming:
-            chances = evidence.softmax(values, then)
-            return max(chances) - chances[today]
+            return max(in_prose_then, *chances) - (in_prose_then if keeps_prose else chances[today])
         following, rest = coming[0], coming[1:]
         voice = evidence.voice(following)
-        again = repeats(evidence.softmax(values, now), following.prior, evidence.coincidence)
-        expected = (1.0 - sum(again)) * gained([*standing, (voice,)], [*values, voice], rest)
+        again = repeats(chances, following.prior, evidence.coincidence)
+        expected = (1.0 - sum(again)) * gained([*standing, (voice,)], [*values, evidence.together([voice])], rest)
         for at, chance in enumerate(again):
             seconded = (*standing[at], voice)
             beside = [*standing[:at], seconded, *standing[at + 1 :]], [*values[:at], evidence.together(seconded), *values[at + 1 :]]

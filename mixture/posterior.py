@@ -1,14 +1,15 @@
 """What the answers so far tell of each LLM's being right; a term nobody gave is left out, never invented.
 
 Two rules with one interface. `Published` is the paper's weighted mean of prior, self- and cross-assessment (METHOD.md §2).
-`Evidence` also reads who says the same as whom: a conditional logit over the distinct answers and "none of them is right".
+`Evidence` also reads who says the same as whom: a conditional logit over the distinct final answers and "none of them is right", beside
+which each answer in prose stands for itself.
 """
 
 import math
 import statistics
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 _LEAST = 0.02  # probabilities are kept off 0 and 1 by this much before their log-odds are taken
 
@@ -64,6 +65,13 @@ class Published:
         return sum(score * weight for score, weight in known) / total if total else prior
 
 
+class Voice(NamedTuple):
+    """How strongly an LLM speaks for its answer, in log-odds, and whose weights it is on ("": nobody else's)."""
+
+    strength: float
+    family: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """A conditional logit: P(answer a is right) = e^V_a / (e^V_none + sum over the distinct answers b of e^V_b).
@@ -71,13 +79,13 @@ class Evidence:
     The answers b are those that state a final answer, of which one is right, or none; an answer in prose may be right beside any other,
     and has only V_none against it.
     Each LLM that gives answer a is a voice for it: base + skill * its lead; self_score, cross_score * log-odds of the assessment;
-    logprob * (mean log-probability - logprob_at). V_a sums the voices, that of an LLM on the weights of another that says the same at the
-    share `same_weights`; of voices below 0 only the strongest counts, and only where none is above, for who says a does not speak against
-    it. An answer in prose loses `unstated` where another states a final answer.
-    V_none = nothing - difficulty * ease + crowd * log(number of answers b). So what the scorer says of the query, which all LLMs share,
-    tells whether any answer is right, and what it says of the LLMs tells which. coincidence: chance that an LLM says what a standing
-    answer says though it would not be right by itself (`mixture.outlook`). stated_later: chance that a next LLM states a final answer
-    where the first gave prose; 0 until a pool's own answers show it, for two answers in prose cannot be compared.
+    logprob * (mean log-probability - logprob_at). V_a sums the voices; of voices below 0 only the strongest counts, and only where none is
+    above, for who says a does not speak against it; of LLMs on the same weights the strongest counts whole and each other the share
+    `same_weights`. An answer in prose loses `unstated` where another states a final answer.
+    V_none = nothing - difficulty * ease + crowd * log(number of answers b, 1 for prose). So what the scorer says of the query, which all
+    LLMs share, tells whether any answer is right, and what it says of the LLMs tells which. coincidence: chance that an LLM says what a
+    standing answer says though it would not be right by itself (`mixture.outlook`). stated_later: chance that a next LLM states a final
+    answer where the first gave prose; 0 until a pool's own answers show it.
     The defaults are near those of ten recorded LLMs on choice questions (docs/results/mixture.md).
     """
 
@@ -103,69 +111,61 @@ class Evidence:
 
     def scores(self, heard: Mapping[str, Heard]) -> dict[str, float]:
         """The chance in [0, 1] that each LLM's answer is right; equal for answers that say the same."""
-        values, scores = self.values(heard), dict[str, float]()
-        for rivals in exclusive(heard):
-            answers = list({key(llm, each): None for llm, each in rivals.items()})
-            chances = self.softmax([values[answer] for answer in answers], self.none(rivals.values()))
-            found = dict(zip(answers, chances, strict=True))
-            scores |= {llm: found[key(llm, each)] for llm, each in rivals.items()}
-        return scores
+        standing = self.standing(heard.values())
+        stated = [self.together(voices) for voices in standing.values()]
+        chances = dict(zip(standing, self.chances(stated, next(iter(heard.values())).ease if heard else 0.0), strict=True))
+        return {llm: self.alone(each, rivalled=bool(standing)) if each.said is None else chances[each.said] for llm, each in heard.items()}
 
-    def values(self, heard: Mapping[str, Heard]) -> dict[str, float]:
-        """V of each distinct answer."""
-        return {answer: self.together(voices) for answer, voices in self.voices(heard).items()}
+    def standing(self, heard: Iterable[Heard]) -> dict[str, list[Voice]]:
+        """What speaks for each distinct stated answer."""
+        found: dict[str, list[Voice]] = {}
+        for each in heard:
+            if each.said is not None:
+                found.setdefault(each.said, []).append(self.voice(each))
+        return found
 
-    def voices(self, heard: Mapping[str, Heard]) -> dict[str, list[float]]:
-        """What speaks for each distinct answer, LLM by LLM."""
-        voices: dict[str, list[float]] = {}
-        told: set[tuple[str, str]] = set()
-        stated = any(each.said is not None for each in heard.values())
-        for llm, each in sorted(heard.items(), key=lambda pair: (-pair[1].prior, pair[0])):
-            answer = key(llm, each)
-            voice = self.voice(each)
-            if voice > 0 and each.family and (answer, each.family) in told:
-                voice *= self.same_weights
-            voices.setdefault(answer, []).append(voice - self.unstated if stated and each.said is None else voice)
-            told.add((answer, each.family))
-        return voices
-
-    def voice(self, heard: Heard) -> float:
+    def voice(self, heard: Heard) -> Voice:
         """How one LLM speaks for the answer it gives."""
-        voice = self.base + self.skill * heard.lead
+        strength = self.base + self.skill * heard.lead
         if heard.self_score is not None:
-            voice += self.self_score * log_odds(heard.self_score)
+            strength += self.self_score * log_odds(heard.self_score)
         if heard.cross_score is not None:
-            voice += self.cross_score * log_odds(heard.cross_score)
+            strength += self.cross_score * log_odds(heard.cross_score)
         if heard.mean_logprob is not None:
-            voice += self.logprob * (heard.mean_logprob - self.logprob_at)
-        return voice
+            strength += self.logprob * (heard.mean_logprob - self.logprob_at)
+        return Voice(strength, heard.family)
 
-    @staticmethod
-    def together(voices: Collection[float]) -> float:
+    def together(self, voices: Iterable[Voice]) -> float:
         """V of an answer from the voices for it, at least one."""
-        return math.fsum(max(0.0, voice) for voice in voices) + min(0.0, max(voices))
+        ordered = sorted(voices, reverse=True)
+        value, kin = min(0.0, ordered[0].strength), set[str]()
+        for strength, family in ordered:
+            value += max(0.0, strength) * (self.same_weights if family in kin else 1.0)
+            if family:
+                kin.add(family)
+        return value
 
-    def none(self, heard: Collection[Heard]) -> float:
-        """V of "none of them is right", of answers that exclude each other."""
-        return self.nothing - self.difficulty * next(iter(heard)).ease + self.crowd * math.log(len(heard))
-
-    @staticmethod
-    def softmax(values: Sequence[float], none: float) -> list[float]:
-        """The chance of each answer; with that of "none" they sum to 1."""
-        most = max(none, *values) if values else none
+    def chances(self, values: Sequence[float], ease: float) -> list[float]:
+        """The chance of each distinct stated answer of these V; with that of "none of them is right" they sum to 1."""
+        if not values:
+            return []
+        none = self.wrong(ease) + self.crowd * math.log(len(values))
+        most = max(none, *values)
         powers = [math.exp(value - most) for value in values]
         total = math.fsum(powers) + math.exp(none - most)
         return [power / total for power in powers]
 
+    def alone(self, heard: Heard, *, rivalled: bool) -> float:
+        """The chance of an answer in prose; rivalled: another LLM states a final answer."""
+        value = self.voice(heard).strength - (self.unstated if rivalled else 0.0)
+        return self.chances([value], heard.ease)[0]
+
+    def wrong(self, ease: float) -> float:
+        """V of a single answer's being wrong."""
+        return self.nothing - self.difficulty * ease
+
 
 Posterior = Published | Evidence
-
-
-def exclusive(heard: Mapping[str, Heard]) -> list[dict[str, Heard]]:
-    """Those of which one answer at most is right: all that state a final answer, and each one in prose for itself."""
-    stated = {llm: each for llm, each in heard.items() if each.said is not None}
-    prose = [{llm: each} for llm, each in heard.items() if each.said is None]
-    return [stated, *prose] if stated else prose
 
 
 def key(llm: str, heard: Heard) -> str:

@@ -25,11 +25,11 @@ def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], ease: float, 
     ordered = _fresh_weights_first(in_order, {each.family for each in heard.values()})
     prose = bool(heard) and all(each.said is None for each in heard.values())
     comparable = evidence.stated_later if prose else 1.0
-    most = 0 if prose and len(heard) > 1 else min(LOOKAHEAD, len(ordered))  # answers in prose cannot be compared: more decide nothing
+    most = 0 if prose and len(heard) > 1 else min(LOOKAHEAD, len(ordered))  # asked on for a stated answer, which two did not bring
 
     def worth(size: int) -> float:
         asked = ordered[:size]
-        gain = comparable * expected_gain(heard, [Heard(each.quality, ease=ease) for each in asked], evidence)
+        gain = comparable * expected_gain(heard, [Heard(each.quality, family=each.candidate.family, ease=ease) for each in asked], evidence)
         return options.weights.quality * gain - expected_price(asked, options)
 
     least = 0 if heard else min(1, len(ordered))

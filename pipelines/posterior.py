@@ -1,4 +1,4 @@
-"""Fits the mixture's `Evidence` to answered and labelled queries: which of the distinct answers is right, or none."""
+"""Fits the mixture's `Evidence` to answered and labelled queries: which final answer is right, or none, and which answers in prose are."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,13 +70,18 @@ def partly(whole: Sequence[Episode], *, repeats: int = 2, most: int = 6, seed: i
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Episodes [E] of at most K answers as arrays; absent places hold zeros. terms: each judge's constant's factor."""
+    """Episodes [E] of at most K answers as arrays; absent places hold zeros.
+
+    terms: each judge's constant's factor. same: the answers that say the same; kin: those of them on the same weights. stated: whether
+    any final answer is there; crowd: the logarithm of how many different ones.
+    """
 
     terms: Mapping[str, Floats]
     lead_EK: Floats
     same_EKK: Bools
+    kin_EKK: Bools
+    before_KK: Bools
     first_EK: Bools
-    again_EK: Bools
     prose_EK: Bools
     stated_E: Bools
     right_EK: Bools
@@ -113,49 +118,53 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
     terms = {name: np.zeros(shape) for name in JUDGES}
     lead_EK = np.zeros(shape)
     groups_EK = np.full(shape, -1)
-    first_EK, again_EK, prose_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(4))
-    ease_E, crowd_E = np.zeros(shape[0]), np.zeros(shape[0])
+    families_EK = np.full(shape, -1)
+    first_EK, prose_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(3))
+    ease_E, stated_E = np.zeros(shape[0]), np.zeros(shape[0], dtype=int)
     for row, episode in enumerate(episodes):
-        numbers: dict[str, int] = {}
-        told: set[tuple[str, str]] = set()
-        ordered = _by_prior(episode.heard)
-        for column, (llm, each) in enumerate(ordered):
+        answers: dict[str, int] = {}
+        families: dict[str, int] = {}
+        for column, (llm, each) in enumerate(episode.heard.items()):
             answer = key(llm, each)
-            first_EK[row, column] = answer not in numbers
-            groups_EK[row, column] = numbers.setdefault(answer, len(numbers))
-            again_EK[row, column] = bool(each.family) and (answer, each.family) in told
-            told.add((answer, each.family))
+            first_EK[row, column] = answer not in answers
+            groups_EK[row, column] = answers.setdefault(answer, len(answers))
+            families_EK[row, column] = families.setdefault(each.family or f"@{llm}", len(families))
             prose_EK[row, column] = each.said is None
             right_EK[row, column] = episode.labels[llm] > RIGHT
             lead_EK[row, column] = each.lead
             terms["self_score"][row, column] = 0.0 if each.self_score is None else log_odds(each.self_score)
             terms["cross_score"][row, column] = 0.0 if each.cross_score is None else log_odds(each.cross_score)
             terms["logprob"][row, column] = 0.0 if each.mean_logprob is None else each.mean_logprob - logprob_at
-        ease_E[row] = ordered[0][1].ease
-        crowd_E[row] = sum(each.said is not None for _, each in ordered)
+            ease_E[row] = each.ease
+        stated_E[row] = len({each.said for each in episode.heard.values()} - {None})
     same_EKK = (groups_EK[:, :, None] == groups_EK[:, None, :]) & (groups_EK >= 0)[:, :, None]
-    stated_E = crowd_E > 0
-    crowd_E = np.log(np.maximum(crowd_E, 1.0))
-    return _Table(terms, lead_EK, same_EKK, first_EK, again_EK, prose_EK, stated_E, right_EK, ease_E, crowd_E)
+    kin_EKK = same_EKK & (families_EK[:, :, None] == families_EK[:, None, :])
+    before_KK = np.tri(shape[1], k=-1, dtype=bool)  # [i, j]: j stands before i
+    crowd_E = np.log(np.maximum(stated_E, 1))
+    return _Table(terms, lead_EK, same_EKK, kin_EKK, before_KK, first_EK, prose_EK, stated_E > 0, right_EK, ease_E, crowd_E)
 
 
 def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
     """Log-likelihood of what was right in each episode [E]: of the stated answers one or none, of those in prose each or not."""
     voices_EK = evidence.base + evidence.skill * table.lead_EK + sum(getattr(evidence, name) * by_EK for name, by_EK in table.terms.items())
-    voices_EK = np.where(table.again_EK & (voices_EK > 0), evidence.same_weights * voices_EK, voices_EK)
-    voices_EK = voices_EK - evidence.unstated * (table.prose_EK & table.stated_E[:, None])
-    strongest_EK = np.where(table.same_EKK, voices_EK[:, None, :], -np.inf).max(axis=2)
-    values_EK = np.einsum("eij,ej->ei", table.same_EKK.astype(float), np.maximum(0.0, voices_EK)) + np.minimum(0.0, strongest_EK)
+    theirs_EKK, own_EKK = voices_EK[:, None, :], voices_EK[:, :, None]
+    stronger_EKK = (theirs_EKK > own_EKK) | ((theirs_EKK == own_EKK) & table.before_KK)
+    again_EK = (table.kin_EKK & stronger_EKK).any(axis=2)
+    loud_EK = np.maximum(0.0, voices_EK) * np.where(again_EK, evidence.same_weights, 1.0)
+    strongest_EK = np.where(table.same_EKK, theirs_EKK, -np.inf).max(axis=2)
+    values_EK = np.einsum("eij,ej->ei", table.same_EKK.astype(float), loud_EK) + np.minimum(0.0, strongest_EK)
     wrong_E = evidence.nothing - evidence.difficulty * table.ease_E
-    leads_EK = np.where(table.prose_EK, values_EK - wrong_E[:, None], 0.0)
-    prose_EK = table.prose_EK * -np.logaddexp(0.0, np.where(table.right_EK, -leads_EK, leads_EK))
+
+    odds_EK = values_EK - (wrong_E + evidence.unstated * table.stated_E)[:, None]
+    alone_EK = np.where(table.prose_EK, -np.logaddexp(0.0, np.where(table.right_EK, -odds_EK, odds_EK)), 0.0)
+
+    rivals_EK = np.where(table.first_EK & ~table.prose_EK, values_EK, -np.inf)
     none_E = wrong_E + evidence.crowd * table.crowd_E
-    values_EK = np.where(table.first_EK & ~table.prose_EK, values_EK, -np.inf)
-    group_right_EK = (table.same_EKK & table.right_EK[:, None, :]).any(axis=2)
-    all_E = np.logaddexp.reduce(np.column_stack([values_EK, none_E]), axis=1)
-    right_E = np.logaddexp.reduce(np.where(group_right_EK, values_EK, -np.inf), axis=1)
-    stated_E = np.where(np.isneginf(right_E), none_E, right_E) - all_E
-    return np.asarray(np.where(table.stated_E, stated_E, 0.0) + prose_EK.sum(axis=1), dtype=np.float64)
+    right_EK = (table.same_EKK & table.right_EK[:, None, :]).any(axis=2)
+    right_E = np.logaddexp.reduce(np.where(right_EK, rivals_EK, -np.inf), axis=1)
+    all_E = np.logaddexp.reduce(np.column_stack([rivals_EK, none_E]), axis=1)
+    among_E = np.where(table.stated_E, np.where(np.isneginf(right_E), none_E, right_E) - all_E, 0.0)
+    return np.asarray(among_E + alone_EK.sum(axis=1), dtype=np.float64)
 
 
 def _coincidence(episodes: Sequence[Episode], evidence: Evidence) -> float:
@@ -180,14 +189,14 @@ def _stated_later(episodes: Sequence[Episode]) -> float:
 
 
 def _steps(ordered: Sequence[tuple[str, Heard]], evidence: Evidence) -> Iterator[tuple[list[float], float, int | None]]:
-    """For each answer after the first: the chances of those before it, its LLM's prior, and which of them it repeats (None: a new one)."""
-    for count in range(1, len(ordered)):
-        before, (llm, each) = dict(ordered[:count]), ordered[count]
-        if each.said is not None:
-            values = evidence.values(before)
-            chances = evidence.softmax(list(values.values()), evidence.none(before.values()))
-            answer = key(llm, each)
-            yield chances, each.prior, list(values).index(answer) if answer in values else None
+    """For each stated answer after the first: the chances of those before it, its LLM's prior, and which of them it repeats (None: a new
+    one).
+    """
+    for count, (_, each) in enumerate(ordered):
+        standing = evidence.standing(before for _, before in ordered[:count])
+        if each.said is not None and standing:
+            chances = evidence.chances([evidence.together(voices) for voices in standing.values()], each.ease)
+            yield chances, each.prior, list(standing).index(each.said) if each.said in standing else None
 
 
 def _by_prior(heard: Mapping[str, Heard]) -> list[tuple[str, Heard]]:

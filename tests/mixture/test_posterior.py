@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mixture.options import Options, OptionsRefused
 from mixture.outlook import expected_gain, repeats
-from mixture.posterior import Evidence, Heard, ease_of
+from mixture.posterior import Evidence, Heard, Voice, ease_of
 
 EVIDENCE = Evidence()
 chances = st.floats(0.05, 0.95)
@@ -42,6 +42,15 @@ def test_answers_in_prose_may_all_be_right(priors: list[float]) -> None:
     together = EVIDENCE.scores(heard(*((prior, None) for prior in priors)))
     alone = [EVIDENCE.scores({"one": Heard(prior)})["one"] for prior in priors]
     assert list(together.values()) == pytest.approx(alone)
+
+
+@given(st.lists(st.tuples(chances, st.sampled_from("abc")), min_size=1, max_size=4), st.lists(chances, min_size=1, max_size=2))
+def test_prose_takes_nothing_from_stated_answers(stated: list[tuple[float, str]], prose: list[float]) -> None:
+    """Nor do further stated answers take more from it than the first one did."""
+    alone, beside = EVIDENCE.scores(heard(*stated)), EVIDENCE.scores(heard(*stated, *((prior, None) for prior in prose)))
+    assert [beside[llm] for llm in alone] == pytest.approx(list(alone.values()))
+    odds = EVIDENCE.base + EVIDENCE.skill * Heard(prose[0]).lead - EVIDENCE.unstated - EVIDENCE.nothing
+    assert beside[f"llm-{len(stated)}"] == pytest.approx(1 / (1 + math.exp(-odds)))
 
 
 def test_agreement_raises_a_score_and_dissent_lowers_it() -> None:
@@ -80,29 +89,27 @@ def test_a_lead_outvotes() -> None:
 
 
 def test_little_is_thought_of_what_only_a_weak_llm_says() -> None:
-    """Below what a lead of nothing would give it, while seconding another it harms nobody."""
+    """Less than a voice of nothing would bring it."""
     evidence = replace(EVIDENCE, base=0.5, skill=1.0)
-    weak = Heard(0.1, "a", ease=0.0)
-    alone = evidence.scores({"weak": weak})["weak"]
-    assert alone < evidence.scores({"middling": Heard(0.5, "a", ease=0.0)})["middling"]
-    assert alone < evidence.softmax([0.0], evidence.none([weak]))[0]
+    assert evidence.scores({"weak": Heard(0.1, "a")})["weak"] < evidence.chances([0.0], 0.0)[0]
 
 
-@given(st.lists(st.floats(-3, 3), min_size=1, max_size=4), st.floats(-3, 3))
-def test_no_answer_loses_by_another_voice(voices: list[float], another: float) -> None:
-    """And gains no more than that voice."""
-    before, after = EVIDENCE.together(voices), EVIDENCE.together([*voices, another])
-    assert before - 1e-12 <= after <= max(before, before + another, another) + 1e-12
+@given(several, chances, st.floats(-3, -0.01), st.sampled_from(["", "weights"]))
+def test_no_answer_loses_by_a_second(said: list[tuple[float, str | None]], prior: float, logprob: float, family: str) -> None:
+    """However little is thought of who seconds it, and whether or not that one is on the same weights."""
+    evidence = replace(EVIDENCE, logprob=1.1, logprob_at=-0.4)
+    known = {"first": Heard(0.5, "a", family), **heard(*said)}
+    before = evidence.scores(known)["first"]
+    after = evidence.scores({**known, "second": Heard(prior, "a", family, mean_logprob=logprob)})["first"]
+    assert after >= before - 1e-12
 
 
-@given(chances, chances, st.floats(-3, 3))
-def test_twins_are_no_better_than_two(first: float, second: float, ease: float) -> None:
-    """Whatever is thought of them, the second prompt of the same weights adds no more than another LLM would."""
-    twins, others = (
-        EVIDENCE.scores({"a": Heard(first, "x", "one", ease=ease), "b": Heard(second, "x", family, ease=ease)})["a"]
-        for family in ("one", "two")
-    )
-    assert twins <= others + 1e-12
+@given(st.lists(st.tuples(st.floats(-3, 3), st.sampled_from(["", "one", "two"])), min_size=1, max_size=4), st.floats(-3, 3))
+def test_twins_are_no_better_than_two(voices: list[tuple[float, str]], another: float) -> None:
+    """A second prompt of the same weights adds no more than another LLM would, and takes nothing away."""
+    known = [Voice(*voice) for voice in voices]
+    before, twin, other = (EVIDENCE.together([*known, *more]) for more in ([], [Voice(another, "one")], [Voice(another)]))
+    assert before - 1e-12 <= twin <= other + 1e-12
 
 
 @given(chances, chances, st.floats(-3, 3))
@@ -145,6 +152,33 @@ def test_an_answer_without_a_final_answer_loses_to_one_that_states_it() -> None:
     """Where a peer states a final answer, prose does not win by its LLM's prior."""
     scores = EVIDENCE.scores(heard((0.7, None), (0.5, "a")))
     assert scores["llm-0"] < scores["llm-1"]
+
+
+def test_what_further_answers_cannot_change_is_no_gain() -> None:
+    """An answer in prose that stays the best whatever a next LLM states."""
+    evidence = replace(EVIDENCE, unstated=0.5)
+    standing = heard((0.9, None), (0.5, "a"), (0.45, "b"))
+    best = max(evidence.scores(standing).values())
+    for said in ("a", "b", "c"):
+        scores = evidence.scores({**standing, "next": Heard(0.5, said)})
+        assert max(scores.values()) == scores["llm-0"] == best
+    assert expected_gain(standing, asked(0.5), evidence) == pytest.approx(0)
+
+
+@given(several, chances)
+def test_the_gain_is_the_mean_of_what_then_is_scored(said: list[tuple[float, str | None]], prior: float) -> None:
+    """Looking ahead and scoring afterwards are one rule: every way one more answer may fall, weighed by its chance."""
+    known = heard(*said)
+    now = EVIDENCE.scores(known)
+    today = max(known, key=lambda llm: (now[llm], known[llm].said is not None, -int(llm[-1])))
+    stated = {each.said: now[llm] for llm, each in known.items() if each.said is not None}
+    fall = {**dict(zip(stated, repeats(list(stated.values()), prior, EVIDENCE.coincidence), strict=True)), "new": None}
+    fall["new"] = 1 - sum(chance for chance in fall.values() if chance is not None)
+    expected = 0.0
+    for answer, chance in fall.items():
+        then = EVIDENCE.scores({**known, "next": Heard(prior, answer)})
+        expected += chance * (max(then.values()) - then[today])
+    assert expected_gain(known, asked(prior), EVIDENCE) == pytest.approx(expected, abs=1e-9)
 
 
 @given(several, st.lists(chances, max_size=3))
