@@ -95,7 +95,8 @@ def stopping(ours: Row, run_on: Row) -> dict[str, Any]:
 
 
 def aggregated(questions: Sequence[Question], row: Row) -> dict[str, Any]:
-    """Of one row that asked everyone: drift (the answer with the highest score was right, the returned one wrong) and right minorities.
+    """Of one row that asked everyone: drift (the answer with the highest score was right, the returned one wrong; none where
+    the posterior counts agreement itself, for then that answer is returned) and right minorities.
 
     A minority is right where fewer LLMs give any right answer than give some wrong one.
     """
@@ -103,7 +104,7 @@ def aggregated(questions: Sequence[Question], row: Row) -> dict[str, Any]:
     for question, made, own in zip(questions, row.decisions, row.quality_Q, strict=True):
         runs = {run.llm: run.text for layer in made.layers for run in layer.runs}
         before, scores = made.layers[0].before, made.layers[-1].after
-        best = max(runs, key=lambda llm: (scores[llm], llm))
+        best = min(runs, key=lambda llm: (-scores[llm], llm))
         if question.labels[best] > RIGHT:
             drifted.append(float(own <= RIGHT))
         members = groups(runs)

@@ -10,7 +10,8 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Where to write what takes the place of `path` at the end; after an error `path` is as it was. Makes its folder.
 
-    Not flushed to the disk: a machine that loses power may lose it. Processes may write one path at the same time, the last one wins.
+    Not flushed to the disk: a machine that loses power may lose it. Of processes that write one path at the same time the last one wins; of
+    threads only one may.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
