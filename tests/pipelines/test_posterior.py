@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixture.posterior import Evidence, Heard, ease_of
-from pipelines.posterior import Episode, _log_likelihood, _table, fit
+from pipelines.posterior import Episode, _log_likelihood, _steps, _table, fit
 
 
 def world(count: int, *, judged: bool = False, prose: float = 0.0) -> list[Episode]:
@@ -62,6 +62,14 @@ def test_what_is_fitted_is_what_scores() -> None:
             if each.said is None:
                 chance *= scores[llm] if episode.labels[llm] else 1 - scores[llm]
         assert found == pytest.approx(chance)
+
+
+def test_only_stated_answers_are_there_to_be_repeated() -> None:
+    """Of prose, a, a, b in this order the second a repeats and b does not; nothing stood before the first a."""
+    ordered = [(name, Heard(0.5, said)) for name, said in zip("pqrs", (None, "a", "a", "b"), strict=True)]
+    steps = list(_steps(ordered, Evidence()))
+    assert [at for _, _, at in steps] == [0, None]
+    assert [chances for chances, _, _ in steps] == [pytest.approx([Evidence().scores(dict(ordered[1:end]))["q"]]) for end in (2, 3)]
 
 
 def test_scores_are_calibrated() -> None:
