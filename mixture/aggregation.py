@@ -65,9 +65,9 @@ def _voted(gathered: Mapping[str, Sequence[str]], scores: Mapping[str, float], b
 
     That one was voted for as well where another LLM says the same.
     """
-    pairs = {answer: members for answer, members in gathered.items() if len(members) > 1}
+    pairs = [members for members in gathered.values() if len(members) > 1]
     if posterior.counts_agreement:
-        return Choice("vote" if any(best in members for members in pairs.values()) else "best", best)
+        return Choice("vote" if any(best in members for members in pairs) else "best", best)
     return Choice("vote", vote(gathered, scores)) if pairs else Choice("best", best)
 
 

@@ -18,15 +18,14 @@ def expected_gain(heard: Mapping[str, Heard], further: Sequence[Heard], evidence
     standing = [tuple(voices) for voices in evidence.standing(heard.values()).values()]
     values = [evidence.together(voices) for voices in standing]
     prose = [each for each in heard.values() if each.said is None]
-    best_in_prose = max((evidence.alone(each, rivalled=bool(values)) for each in prose), default=0.0)
+    best_in_prose = max((evidence.alone(each, rivalled=True) for each in prose), default=0.0)
     keeps_prose = best_in_prose > max(evidence.chances(values, ease), default=0.0)
     today = max(range(len(values)), key=values.__getitem__, default=0)
-    in_prose_then = max((evidence.alone(each, rivalled=True) for each in prose), default=0.0)
 
     def gained(standing: list[tuple[Voice, ...]], values: list[float], coming: Sequence[Heard]) -> float:
         chances = evidence.chances(values, ease)
         if not coming:
-            return max(in_prose_then, *chances) - (in_prose_then if keeps_prose else chances[today])
+            return max(best_in_prose, *chances) - (best_in_prose if keeps_prose else chances[today])
         following, rest = coming[0], coming[1:]
         voice = evidence.voice(following)
         again = repeats(chances, following.prior, evidence.coincidence)

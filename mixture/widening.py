@@ -26,11 +26,11 @@ def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], ease: float, 
     prose = bool(heard) and all(each.said is None for each in heard.values())
     comparable = evidence.stated_later if prose else 1.0
     most = 0 if prose and len(heard) > 1 else min(LOOKAHEAD, len(ordered))  # asked on for a stated answer, which two did not bring
+    coming = [Heard(each.quality, family=each.candidate.family, ease=ease) for each in ordered[:most]]
 
     def worth(size: int) -> float:
-        asked = ordered[:size]
-        gain = comparable * expected_gain(heard, [Heard(each.quality, family=each.candidate.family, ease=ease) for each in asked], evidence)
-        return options.weights.quality * gain - expected_price(asked, options)
+        gain = comparable * expected_gain(heard, coming[:size], evidence)
+        return options.weights.quality * gain - expected_price(ordered[:size], options)
 
     least = 0 if heard else min(1, len(ordered))
     planned = max(range(least, max(most, least) + 1), key=lambda size: (worth(size) if size else 0.0, -size))

@@ -72,8 +72,8 @@ def partly(whole: Sequence[Episode], *, repeats: int = 2, most: int = 6, seed: i
 class _Table:
     """Episodes [E] of at most K answers as arrays; absent places hold zeros.
 
-    terms: each judge's constant's factor. same: the answers that say the same; kin: those of them on the same weights. stated: whether
-    any final answer is there; crowd: the logarithm of how many different ones.
+    terms: each judge's constant's factor. same: the answers that say the same; kin: those of them on the same weights. stated: the first
+    of each different final answer. right: whether the answer is, whoever of those that say it was labelled so.
     """
 
     terms: Mapping[str, Floats]
@@ -81,12 +81,10 @@ class _Table:
     same_EKK: Bools
     kin_EKK: Bools
     before_KK: Bools
-    first_EK: Bools
+    stated_EK: Bools
     prose_EK: Bools
-    stated_E: Bools
     right_EK: Bools
     ease_E: Floats
-    crowd_E: Floats
 
 
 def fit(episodes: Sequence[Episode], start: Evidence | None = None) -> Evidence:
@@ -119,14 +117,14 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
     lead_EK = np.zeros(shape)
     groups_EK = np.full(shape, -1)
     families_EK = np.full(shape, -1)
-    first_EK, prose_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(3))
-    ease_E, stated_E = np.zeros(shape[0]), np.zeros(shape[0], dtype=int)
+    stated_EK, prose_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(3))
+    ease_E = np.zeros(shape[0])
     for row, episode in enumerate(episodes):
         answers: dict[str, int] = {}
         families: dict[str, int] = {}
         for column, (llm, each) in enumerate(episode.heard.items()):
             answer = key(llm, each)
-            first_EK[row, column] = answer not in answers
+            stated_EK[row, column] = each.said is not None and answer not in answers
             groups_EK[row, column] = answers.setdefault(answer, len(answers))
             families_EK[row, column] = families.setdefault(each.family or f"@{llm}", len(families))
             prose_EK[row, column] = each.said is None
@@ -136,12 +134,11 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
             terms["cross_score"][row, column] = 0.0 if each.cross_score is None else log_odds(each.cross_score)
             terms["logprob"][row, column] = 0.0 if each.mean_logprob is None else each.mean_logprob - logprob_at
             ease_E[row] = each.ease
-        stated_E[row] = len({each.said for each in episode.heard.values()} - {None})
     same_EKK = (groups_EK[:, :, None] == groups_EK[:, None, :]) & (groups_EK >= 0)[:, :, None]
     kin_EKK = same_EKK & (families_EK[:, :, None] == families_EK[:, None, :])
     before_KK = np.tri(shape[1], k=-1, dtype=bool)  # [i, j]: j stands before i
-    crowd_E = np.log(np.maximum(stated_E, 1))
-    return _Table(terms, lead_EK, same_EKK, kin_EKK, before_KK, first_EK, prose_EK, stated_E > 0, right_EK, ease_E, crowd_E)
+    right_EK = (same_EKK & right_EK[:, None, :]).any(axis=2)
+    return _Table(terms, lead_EK, same_EKK, kin_EKK, before_KK, stated_EK, prose_EK, right_EK, ease_E)
 
 
 def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
@@ -152,18 +149,18 @@ def _log_likelihood(table: _Table, evidence: Evidence) -> Floats:
     again_EK = (table.kin_EKK & stronger_EKK).any(axis=2)
     loud_EK = np.maximum(0.0, voices_EK) * np.where(again_EK, evidence.same_weights, 1.0)
     strongest_EK = np.where(table.same_EKK, theirs_EKK, -np.inf).max(axis=2)
-    values_EK = np.einsum("eij,ej->ei", table.same_EKK.astype(float), loud_EK) + np.minimum(0.0, strongest_EK)
+    values_EK = np.einsum("eij,ej->ei", table.same_EKK, loud_EK) + np.minimum(0.0, strongest_EK)
     wrong_E = evidence.nothing - evidence.difficulty * table.ease_E
+    stated_E = table.stated_EK.sum(axis=1)
 
-    odds_EK = values_EK - (wrong_E + evidence.unstated * table.stated_E)[:, None]
+    odds_EK = values_EK - (wrong_E + evidence.unstated * (stated_E > 0))[:, None]
     alone_EK = np.where(table.prose_EK, -np.logaddexp(0.0, np.where(table.right_EK, -odds_EK, odds_EK)), 0.0)
 
-    rivals_EK = np.where(table.first_EK & ~table.prose_EK, values_EK, -np.inf)
-    none_E = wrong_E + evidence.crowd * table.crowd_E
-    right_EK = (table.same_EKK & table.right_EK[:, None, :]).any(axis=2)
-    right_E = np.logaddexp.reduce(np.where(right_EK, rivals_EK, -np.inf), axis=1)
+    rivals_EK = np.where(table.stated_EK, values_EK, -np.inf)
+    none_E = wrong_E + evidence.crowd * np.log(np.maximum(stated_E, 1))
+    right_E = np.logaddexp.reduce(np.where(table.right_EK, rivals_EK, -np.inf), axis=1)
     all_E = np.logaddexp.reduce(np.column_stack([rivals_EK, none_E]), axis=1)
-    among_E = np.where(table.stated_E, np.where(np.isneginf(right_E), none_E, right_E) - all_E, 0.0)
+    among_E = np.where(stated_E > 0, np.where(np.isneginf(right_E), none_E, right_E) - all_E, 0.0)
     return np.asarray(among_E + alone_EK.sum(axis=1), dtype=np.float64)
 
 

@@ -14,6 +14,7 @@ from registry.settings import Settings
 from registry.version import Version
 from scorer import artifact
 from scorer.errors import ArtifactRefused
+from scorer.whole import replacing
 
 KEEP = 5
 GRACE_S = 60.0  # a server may still be reading a folder that is no longer current
@@ -99,12 +100,10 @@ def _check(folder: Path, version: Version, settings: Settings) -> None:
 
 
 def _make_current(scorers: Path, now: Current) -> None:
-    partial = scorers / ".current.partial"
-    with partial.open("w", encoding="utf-8") as file:
+    with replacing(scorers / "current.json") as partial, partial.open("w", encoding="utf-8") as file:
         json.dump(asdict(now), file)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(scorers / "current.json")
 
 
 def _prune(scorers: Path, serving: str) -> None:

@@ -7,6 +7,7 @@ import sys
 from urllib.parse import urlsplit
 
 from registry.settings import Settings
+from scorer.whole import replacing
 
 
 def command(settings: Settings, port: int) -> list[str]:
@@ -42,10 +43,9 @@ def environment(settings: Settings) -> dict[str, str]:
 def _webhook_key(settings: Settings) -> str:
     path = settings.var / "mlflow" / "webhook.key"
     if not path.exists():
-        partial = path.with_suffix(".partial")
-        partial.touch(mode=0o600)
-        partial.write_bytes(base64.urlsafe_b64encode(secrets.token_bytes(32)))
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.touch(mode=0o600)
+            partial.write_bytes(base64.urlsafe_b64encode(secrets.token_bytes(32)))
     return path.read_text()
 
 

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from scorer.whole import replacing
 from serving.errors import KeyRefused, KeysRefused
 
 Scope = Literal["chat", "feedback", "admin", "metrics"]
@@ -107,12 +108,13 @@ def _digest(key: str) -> str:
 
 
 def _write(path: Path, entries: tuple[KeyEntry, ...]) -> None:
-    partial = path.with_suffix(".partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+    with (
+        replacing(path) as partial,
+        os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file,
+    ):
         file.write(KeyFile(keys=entries).model_dump_json(indent=2) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def main() -> None:
