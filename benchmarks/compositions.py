@@ -1,11 +1,13 @@
 """The systems that are compared, each one small composition of the engine's parts: who is thought to be right, and the options."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.replay import Question, replay
+from mixture.decision import Decision
 from mixture.llm import LLM
 from mixture.options import Options, Weights
 from mixture.posterior import Evidence
@@ -19,15 +21,25 @@ OURS, RUN_ON, ROUTED, SINGLE = "ours", "ours, run on", "routed single", "best si
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One row: who is thought to be right (priors_QL) and how the engine goes about it."""
+    """One row: who is thought to be right (priors_QL), how the engine goes about it, and the only LLMs it asks (ids; none: any)."""
 
     name: str
     priors_QL: Floats
     options: Options
+    only: Collection[str] = ()
+
+    def decisions(self, questions: Sequence[Question], llms: Sequence[LLM]) -> list[Decision]:
+        """What it does with each of the questions that priors_QL are of."""
+        return replay(questions, self.priors_QL, llms, self.options, only=self.only)
 
 
-def systems(priors_QL: Floats, means_L: Floats, llms: Sequence[LLM], evidence: Evidence, usd: float) -> list[System]:
-    """The rows. priors_QL: the scorer's; means_L: of the training labels; usd: what a dollar is worth to ours, in right answers."""
+def systems(
+    priors_QL: Floats, means_L: Floats, llms: Sequence[LLM], evidence: Evidence, usd: float, *, rivals: Sequence[System] = ()
+) -> list[System]:
+    """The rows. priors_QL: the scorer's; means_L: of the training labels; usd: what a dollar is worth to ours, in right answers.
+
+    rivals: fitted elsewhere, listed before ours.
+    """
     dice, everyone = np.random.default_rng(0), len(llms)
     cheap_L = np.argsort(np.argsort([-Candidate(llm, 0.0).cost_usd for llm in llms])) / everyone
     free = Weights(usd=0, second=0)
@@ -50,6 +62,7 @@ def systems(priors_QL: Floats, means_L: Floats, llms: Sequence[LLM], evidence: E
         System("vote of 5 routed", priors_QL, replace(vote, k=5)),
         System("MoA's first layer, a vote of all", priors_QL, replace(vote, k=everyone)),
         System("RouteMoA as published, its first layer", priors_QL, replace(vote, k=3, aggregation="best", stopping="threshold")),
+        *rivals,
         System("ours without the prior", priors_QL, replace(ours, posterior=flat)),
         System("ours without looking ahead: all asked at once", priors_QL, replace(vote, k=3, posterior=evidence)),
         System(OURS, priors_QL, ours),

@@ -3,9 +3,10 @@
 FOLDER is that of `benchmarks.scorer`, with the answers' texts (`--text`: the column of outcomes.parquet that holds them), or the default
 pool's build/dataset. Every system is one composition of the engine's parts (`benchmarks.compositions`), run by the engine itself over a
 client that answers from the record. Scorer and posterior are fitted on training queries (the posterior on cross-fitted scores); what a
-call is worth is chosen on validation queries so that ours asks at most `--calls` LLMs a query; the test queries are read once. Without
-`--prices` or recorded costs each call costs the same. Intervals are paired bootstraps over test queries. What writes new text cannot be
-replayed (MoA beyond its first layer, refining, synthesis, cross-assessment). `--out` gets table.md, results.json and choices.csv.
+call is worth is chosen on held-out queries (calibration and validation) so that ours asks at most `--calls` LLMs a query, and the cascade's
+LLMs and threshold (`benchmarks.cascade`) so that it costs there no more than ours; the test queries are read once. Without `--prices` or
+recorded costs each call costs the same. Intervals are paired bootstraps over test queries. What writes new text cannot be replayed (MoA
+beyond its first layer, refining, synthesis, cross-assessment). `--out` gets table.md, results.json and choices.csv.
 """
 
 import argparse
@@ -19,11 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import machine, recorded
+from benchmarks import cascade, machine, recorded
 from benchmarks.compositions import OURS, ROUTED, RUN_ON, SINGLE, mean_usd, ours, systems, unprimed
 from benchmarks.figures import as_json
 from benchmarks.judging import RESAMPLES, Row, aggregated, judged, stopping
-from benchmarks.replay import Question, calls, cost, quality, replay
+from benchmarks.replay import Question, calls, cost, quality
 from benchmarks.said import Conversations, read
 from mixture.agreement import said as says
 from mixture.llm import LLM
@@ -81,7 +82,7 @@ def choose_price(questions: Sequence[Question], priors_QL: Floats, llms: Sequenc
     """The weight of a dollar with the best quality on these questions among those that ask at most `most` LLMs on average."""
     found = []
     for price in PRICES:
-        decisions = replay(questions, priors_QL, llms, ours(priors_QL, llms, evidence, price / mean_usd(llms)).options)
+        decisions = ours(priors_QL, llms, evidence, price / mean_usd(llms)).decisions(questions, llms)
         found.append((float(calls(decisions).mean()) <= most, float(quality(questions, decisions).mean()), price))
     allowed = [each for each in found if each[0]]
     if not allowed:
@@ -168,11 +169,14 @@ def main() -> None:
     answered = named(given)
     known = fitted(answered)
     data, llms, evidence = answered.data, answered.llms, known.evidence
-    usd = choose_price(*known.part("calibration", "validation"), llms, evidence, given.calls)
+    held, held_QL = known.part("calibration", "validation")
+    usd = choose_price(held, held_QL, llms, evidence, given.calls)
+    spent_Q = cost(ours(held_QL, llms, evidence, usd).decisions(held, llms))
+    chain = cascade.choose(held, episodes(held, held_QL, llms), llms, evidence, cascade.best_within(float(spent_Q.mean())))
     asked, asked_QL = known.part("test")
     rows = {}
-    for system in systems(asked_QL, known.means_L, llms, evidence, usd):
-        made = replay(asked, system.priors_QL, llms, system.options)
+    for system in systems(asked_QL, known.means_L, llms, evidence, usd, rivals=[cascade.cascaded(asked_QL, chain, evidence)]):
+        made = system.decisions(asked, llms)
         rows[system.name] = Row(quality(asked, made), calls(made), cost(made), made)
     oracle_Q = np.array([max(question.labels.values()) for question in asked])
     families = {llm.id: Candidate(llm, 0.0).family for llm in llms}
@@ -191,11 +195,12 @@ def main() -> None:
         f"`{machine.command(given.folder)}`",
         f"{len(llms)} LLMs, {len(asked)} test queries; a call of mean cost is worth {usd * mean_usd(llms):.3g} right answers.",
         f"Posterior: {constants}.",
+        f"Cascade: {chain}.",
         table(rows, oracle_Q, priced=answered.priced),
         *(_list(title, figures) for title, figures in found.items()),
     ]
     figures = {name: {"quality": row.quality_Q.mean(), "calls": row.calls_Q.mean(), "usd": row.cost_Q.mean()} for name, row in rows.items()}
-    results = as_json({"rows": figures, "evidence": asdict(evidence), **found})
+    results = as_json({"rows": figures, "evidence": asdict(evidence), "cascade": asdict(chain), **found})
     machine.write(given.out, shown, results, ["numpy", "scipy", "scikit-learn"])
     write_choices(given.out / "choices.csv", rows, data.take("test").queries["query_id"])
     print("\n\n".join(shown))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks import machine
 from benchmarks.compositions import OURS, RUN_ON, SINGLE, systems
 from benchmarks.mixture import episodes
-from benchmarks.replay import Question, Said, calls, cost, quality, replay
+from benchmarks.replay import Question, Said, calls, cost, quality
 from mixture.llm import LLM, Decoding, Price
 from pipelines.posterior import fit, partly
 from scorer import metrics
@@ -71,11 +71,11 @@ def rows(llms: int, world: World, count: int, usd: float) -> list[str]:
     asked, asked_QL, _ = simulate(count, llms, world, seed=1)
     means_L = np.mean([[each.labels[llm.id] for llm in pool] for each in seen], axis=0)
     compared = {each.name: each for each in systems(asked_QL, means_L, pool, evidence, usd)}
-    single_Q = quality(asked, replay(asked, compared[SINGLE].priors_QL, pool, compared[SINGLE].options))
+    single_Q = quality(asked, compared[SINGLE].decisions(asked, pool))
     lines = []
     for name in ("cheapest", "random", SINGLE, "routed single", "vote of 5 routed", RUN_ON, OURS):
         began = time.process_time()
-        made = replay(asked, compared[name].priors_QL, pool, compared[name].options)
+        made = compared[name].decisions(asked, pool)
         cpu_ms = 1000 * (time.process_time() - began) / count
         quality_Q = quality(asked, made)
         gain = metrics.difference(quality_Q, single_Q, resamples=RESAMPLES)

@@ -4,8 +4,8 @@ What shows LLMs each other's answers (refining, synthesis, cross-assessment) mak
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,14 +66,25 @@ class Question:
     labels: Mapping[str, float]
 
 
-def replay(questions: Sequence[Question], priors_QL: "NDArray[np.floating]", llms: Sequence[LLM], options: Options) -> list[Decision]:
-    """One decision a question; `priors_QL` in the order of `llms`."""
+def replay(
+    questions: Sequence[Question],
+    priors_QL: "NDArray[np.floating]",
+    llms: Sequence[LLM],
+    options: Options,
+    *,
+    only: Collection[str] = (),
+) -> list[Decision]:
+    """One decision a question; `priors_QL` in the order of `llms`. only: ids of those that may be asked, where one of them is on record."""
+
+    def candidate(question: Question, llm: LLM, prior: float) -> Candidate:
+        barred = llm.id not in only and any(each in question.said for each in only)
+        return Candidate(replace(llm, status="retired") if barred else llm, prior)
 
     async def run() -> list[Decision]:
         return [
             await Mixture(RecordedClient(question.text, question.said)).run(
                 [{"role": "user", "content": question.text}],
-                [Candidate(llm, float(prior)) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.said],
+                [candidate(question, llm, float(prior)) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.said],
                 options,
             )
             for question, priors_L in zip(questions, priors_QL, strict=True)

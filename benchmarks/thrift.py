@@ -2,10 +2,11 @@
 
 One routed LLM and the mixture, replayed as in `benchmarks.mixture`, at many worths of a dollar; of those that are good enough the one that
 costs least. Good enough is said by held-out queries: at most half a point below always asking the LLM that is best on training queries.
-Test queries are replayed at that one worth. The bar is that of `benchmarks.costs`: quality within a point, at half the cost.
+Test queries are replayed at that one worth. The bar is that of `benchmarks.costs`: quality within a point, at half the cost. The cascade's
+LLMs and threshold (`benchmarks.cascade`) are chosen for the same.
 
-Last stands one kind of cascade at its luckiest: of all pairs of LLMs that are asked first, the best single one only where they differ, the
-cheapest pair within a point, picked by the test labels.
+Last stands another kind of cascade at its luckiest: of all pairs of LLMs that are asked first, the best single one only where they
+differ, the cheapest pair within a point, picked by the test labels.
 """
 
 import sys
@@ -17,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import machine
+from benchmarks import cascade, machine
 from benchmarks.compositions import OURS, ROUTED, SINGLE, System, mean_usd, systems
 from benchmarks.costs import BAR, BAR_QUALITY, MARGIN, RESAMPLES, ratio, verdict
 from benchmarks.figures import as_json
-from benchmarks.mixture import arguments, fitted, named
-from benchmarks.replay import Question, calls, cost, quality, replay
+from benchmarks.mixture import arguments, episodes, fitted, named
+from benchmarks.replay import Question, calls, cost, quality
 from mixture.agreement import said as says
 from mixture.llm import LLM
 from mixture.options import Weights
@@ -62,25 +63,29 @@ def matched(held: Part, test: Part, means_L: Floats, llms: Sequence[LLM], eviden
     def rows(part: Part) -> dict[str, System]:
         return {row.name: row for row in systems(part.priors_QL, means_L, llms, evidence, 0.0)}
 
-    def outcome(part: Part, row: System, worth: float) -> tuple[Floats, Floats, Floats]:
-        weights = Weights(usd=worth / mean_usd(llms), second=0)
-        made = replay(part.questions, row.priors_QL, llms, replace(row.options, weights=weights))
+    def outcome(part: Part, row: System) -> tuple[Floats, Floats, Floats]:
+        made = row.decisions(part.questions, llms)
         return quality(part.questions, made), cost(made), calls(made)
 
+    def at(worth: float, row: System) -> System:
+        return replace(row, options=replace(row.options, weights=Weights(usd=worth / mean_usd(llms), second=0)))
+
+    def reported(row: System, worth: float | None = None) -> Matched:
+        quality_Q, cost_Q, calls_Q = outcome(test, row)
+        difference = metrics.difference(quality_Q, single_Q, resamples=RESAMPLES)
+        return Matched(worth, difference, ratio(cost_Q, single_cost_Q), float(calls_Q.mean()))
+
     held_rows, test_rows = rows(held), rows(test)
-    least = outcome(held, held_rows[SINGLE], 0.0)[0].mean() - MARGIN
-    single_Q, single_cost_Q, _ = outcome(test, test_rows[SINGLE], 0.0)
+    least = float(outcome(held, held_rows[SINGLE])[0].mean()) - MARGIN
+    single_Q, single_cost_Q, _ = outcome(test, test_rows[SINGLE])
     found: dict[str, Matched | None] = {}
     for name in COMPARED:
-        tried = [(worth, *outcome(held, held_rows[name], worth)) for worth in WORTHS]
+        tried = [(worth, *outcome(held, at(worth, held_rows[name]))) for worth in WORTHS]
         good = [(float(cost_Q.mean()), worth) for worth, quality_Q, cost_Q, _ in tried if quality_Q.mean() >= least]
-        if not good:
-            found[name] = None
-            continue
-        worth = min(good)[1]
-        quality_Q, cost_Q, calls_Q = outcome(test, test_rows[name], worth)
-        difference = metrics.difference(quality_Q, single_Q, resamples=RESAMPLES)
-        found[name] = Matched(worth, difference, ratio(cost_Q, single_cost_Q), float(calls_Q.mean()))
+        found[name] = reported(at(min(good)[1], test_rows[name]), min(good)[1]) if good else None
+    known = episodes(held.questions, held.priors_QL, llms)
+    chain = cascade.choose(held.questions, known, llms, evidence, cascade.cheapest_with(least))
+    found[cascade.CASCADE] = reported(cascade.cascaded(test.priors_QL, chain, evidence))
     return found
 
 

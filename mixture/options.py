@@ -58,8 +58,9 @@ class Options:
     deepen: what a further layer does. "refine" shows the last layer's answers to the LLMs that rank first now (the paper's);
     "widen" asks LLMs that have not answered the bare question, as many as are expected to bring more than they cost.
     stopping: "gain" weighs what a further layer brings against its price; "threshold" is the paper's: at `stop_threshold`, expected
-    quality at which no further layer runs. headroom: share of the questions not yet answered right that more answers to combine turn
-    right (used for sets, refining and synthesis). posterior: the rule that makes scores of what was heard; widening needs `Evidence`.
+    quality at which no further layer runs (widening with k = 1 and no weight but on USD is a cascade, cheap to dear).
+    headroom: share of the questions not yet answered right that more answers to combine turn right (used for sets, refining and
+    synthesis). posterior: the rule that makes scores of what was heard; widening needs `Evidence`.
     standby: LLMs beyond the chosen that may be asked in place of failed ones, a layer.
     budget_usd, deadline: limits of the whole request; `deadline` is monotonic seconds (`time.monotonic`).
     data_policy: tags of which an LLM must carry one, None for any. capabilities: what every LLM asked must have.

@@ -17,11 +17,14 @@ def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], ease: float, 
 
     The next LLMs up to LOOKAHEAD are weighed together; where asking so many is worth its price, the first `k` of them are asked, and what
     they say decides on the others. LLMs on the weights of one already asked come later: they mostly repeat it. ease: of the query.
+    Stopping at a threshold weighs nothing: the next `k` are asked, which makes a cascade.
     """
     evidence = options.posterior
     if not isinstance(evidence, Evidence):
         raise TypeError(f"Widening needs a posterior that compares answers, not {evidence}.")  # Options refuses it before
     in_order = ranking if options.ranking == "strict" else sorted(ranking, key=lambda each: -each.value)  # ties stay as ranked
+    if options.stopping == "threshold":
+        return tuple(replace(each, chosen=at < options.k) for at, each in enumerate(in_order))
     ordered = _fresh_weights_first(in_order, {each.family for each in heard.values()})
     prose = bool(heard) and all(each.said is None for each in heard.values())
     comparable = evidence.stated_later if prose else 1.0

@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import mixture_simulation, outcomes, said, thrift
+from benchmarks import cascade, mixture_simulation, outcomes, said, thrift
 from benchmarks.compositions import BARE, OURS, ROUTED, RUN_ON, SINGLE, systems
 from benchmarks.judging import Row, aggregated, judged, stopping
 from benchmarks.mixture import episodes
 from benchmarks.replay import Question, Said, calls, cost, quality, replay
 from mixture.llm import LLM, Price
 from mixture.posterior import Evidence, Published
+from mixture.ranking import Candidate
 from pipelines.errors import TableRefused
 from pipelines.posterior import fit, partly
 
@@ -56,7 +57,7 @@ def test_ours_asks_fewer_than_everyone_and_its_parts_are_measured() -> None:
     asked, asked_QL, _ = mixture_simulation.simulate(80, 6, world, seed=1)
     rows = {}
     for system in systems(asked_QL, seen_QL.mean(axis=0), pool, evidence, usd=100.0):
-        made = replay(asked, system.priors_QL, pool, system.options)
+        made = system.decisions(asked, pool)
         rows[system.name] = Row(quality(asked, made), calls(made), cost(made), made)
     assert calls(rows[SINGLE].decisions).max() == 1
     assert 1 < rows[OURS].calls_Q.mean() < rows[RUN_ON].calls_Q.mean() == 6
@@ -68,6 +69,43 @@ def test_ours_asks_fewer_than_everyone_and_its_parts_are_measured() -> None:
     assert sum(stops["reasons"].values()) == pytest.approx(1)
     assert sum(stops["rounds"].values()) == pytest.approx(1)
     assert aggregated(asked, rows[RUN_ON])["of these returned wrong"].mean <= 0.1
+
+
+def test_a_cascade_is_chosen_for_its_aim_and_does_what_it_was_chosen_for() -> None:
+    """More money buys more quality, somewhat less of it costs less; the engine asks and returns as the choice reckoned."""
+    seen, seen_QL, pool = mixture_simulation.simulate(120, 6, mixture_simulation.World(), seed=0)
+    told = episodes(seen, seen_QL, pool)
+    evidence = fit(partly(told))
+    usd = {llm.id: Candidate(llm, 0.0).cost_usd for llm in pool}
+    single = max(pool, key=lambda llm: np.mean([each.labels[llm.id] for each in seen]))
+    best = float(np.mean([each.labels[single.id] for each in seen]))
+    aims = [cascade.best_within(usd[single.id]), cascade.best_within(3 * usd[single.id]), cascade.cheapest_with(best - 0.1)]
+    made = []
+    for aim in aims:
+        chain = cascade.choose(seen, told, pool, evidence, aim)
+        assert list(chain.llms) == sorted(chain.llms, key=usd.__getitem__)
+        decisions = cascade.cascaded(seen_QL, chain, evidence).decisions(seen, pool)
+        reckoned = cascade.outcomes(chain.llms, seen, told, usd, evidence)
+        at = cascade.THRESHOLDS.index(chain.threshold)
+        assert quality(seen, decisions).tolist() == reckoned[0][at].tolist()
+        assert cost(decisions) == pytest.approx(reckoned[1][at])
+        asked = [tuple(run.llm for layer in each.layers for run in layer.runs) for each in decisions]
+        assert set(asked) <= {chain.llms[:size] for size in range(1, len(chain.llms) + 1)}
+        made.append((float(quality(seen, decisions).mean()), float(cost(decisions).mean())))
+    (little, little_usd), (much, much_usd), (as_good, thrifty_usd) = made
+    assert little_usd <= usd[single.id] * (1 + 1e-9)
+    assert much_usd <= 3 * usd[single.id] * (1 + 1e-9)
+    assert best <= little < much
+    assert as_good >= best - 0.1
+    assert thrifty_usd < usd[single.id]
+
+
+def test_a_cascade_asks_others_where_none_of_its_llms_is_on_record() -> None:
+    """A query that its LLMs never answered is not lost."""
+    whole = question("1", "2", "2")
+    partial = replace(whole, said={"a": whole.said["a"]}, labels={"a": 1.0})
+    made = cascade.cascaded(np.full((2, 3), 0.5), cascade.Chain(("b",), 1.0), Evidence()).decisions([whole, partial], LLMS)
+    assert [each.llm for each in made] == ["b", "a"]
 
 
 def recorded(folder: Path, **columns: list[str]) -> Path:
@@ -116,6 +154,10 @@ def test_thrift_finds_the_cheapest_that_is_good_enough() -> None:
     assert routed.difference.mean == 0
     assert routed.share.mean == pytest.approx(0.505)
     assert routed.calls == 1.0
+    cheap_first = found[cascade.CASCADE]
+    assert cheap_first is not None
+    assert (cheap_first.difference.mean, cheap_first.calls) == (0.0, 1.5)
+    assert cheap_first.share.mean == pytest.approx(0.51)
     row = next(line for line in thrift.table(found).splitlines() if line.startswith(f"| {ROUTED} |"))
     assert row.split(" | ")[2:] == ["0.000 [0.000, 0.000]", str(routed.share), "1.00", "missed |"]
     assert thrift.best_pair(part, np.array([1.0, 0.5]), llms) is None  # no two LLMs beside the best

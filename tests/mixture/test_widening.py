@@ -132,6 +132,28 @@ def test_weights_already_heard_come_last() -> None:
     assert client.asked() == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(("said", "asked"), [("42", ["e", "d"]), ("0", ["e", "d", "c"])])
+def test_a_threshold_and_no_weight_but_on_usd_make_a_cascade(said: str, asked: list[str]) -> None:
+    """From cheap to dear whatever it brings, until an answer is good enough or as many were asked as may be."""
+    options = Options(
+        weights=Weights(quality=0, usd=1, second=0),
+        k=1,
+        max_layers=3,
+        deepen="widen",
+        stopping="threshold",
+        stop_threshold=0.45,
+        posterior=Evidence(),
+        self_assessment=False,
+    )
+    texts = {"e": "42", "d": said, "c": "7"}
+    client = ScriptedClient({name: Script(texts.get(name, name)) for name in PRIORS})
+    usd = {"a": 5.0, "b": 4.0, "c": 3.0, "d": 2.0, "e": 1.0}
+    candidates = [candidate(name, prior, price=usd[name]) for name, prior in PRIORS.items()]
+    decision = drive(Mixture(client, clock).run(user(), candidates, options))
+    assert client.asked() == asked
+    assert decision.stopped_because == ("threshold" if said == "42" else "layers")
+
+
 @pytest.mark.parametrize("threshold", [0.3, 0.5])
 def test_a_good_enough_answer_stops(threshold: float) -> None:
     """The threshold holds here too."""
