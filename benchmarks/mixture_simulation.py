@@ -2,13 +2,17 @@
 
 The generator: LLMs have an ability ~ N(0, 1) and, in each of 8 domains, a skill = ability + N(0, `--specialised`); a query of a domain
 has a difficulty ~ N(0, 1); an LLM answers it rightly with chance sigmoid(skill - difficulty). Of ten options, a wrong answer falls on the
-query's one lure with chance `--lure` (errors correlate through difficulty and the lure), else on any other. Price and tokens of a call:
-USD per million output tokens 0.1 * 10^(0.5 * ability + N(0, 0.3)), 200 tokens. The scorer knows each LLM's mean chance in the domain,
-its log-odds disturbed by N(0, `--noise`): it does not know the difficulty. For scaling and sensitivity only: no figure here says how good
-real LLMs are. Systems are those of `benchmarks.compositions`; the posterior is fitted to queries of its own.
+query's one lure with chance `lure` (errors correlate through difficulty and the lure), else on any other. Price and tokens of a call:
+USD per million output tokens 0.1 * 10^(0.5 * ability + N(0, 0.3)), 200 tokens. Latency: a median per LLM, log-normal around 2 s (sigma
+0.6), each call log-normal around it (sigma 0.45). The scorer knows each LLM's mean chance in the domain, its log-odds disturbed by
+N(0, `noise`): it does not know the difficulty. Judges: each answer is judged by itself, 1 where right and 0 where wrong, disturbed by
+N(0, `judge_noise`), and the engine is told that as the answer's log-probability; without it nobody judges. For scaling and sensitivity
+only: no figure here says how good real LLMs are. Systems are those of `benchmarks.compositions`; the posterior is fitted to queries of
+its own.
 """
 
 import argparse
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks import machine
 from benchmarks.compositions import OURS, RUN_ON, SINGLE, systems
 from benchmarks.mixture import episodes
-from benchmarks.replay import Question, Said, calls, cost, quality
+from benchmarks.replay import Question, Said, calls, cost, latency, quality
 from mixture.llm import LLM, Decoding, Price
 from pipelines.posterior import fit, partly
 from scorer import metrics
@@ -28,16 +32,32 @@ from scorer.weights import sigmoid
 Floats = NDArray[np.float64]
 
 DOMAINS, OPTIONS, TOKENS = 8, 10, 200
+MEDIAN_S, LLM_SPREAD, CALL_SPREAD = 2.0, 0.6, 0.45
 RESAMPLES = 1000
+COLUMNS = ("LLMs", "system", "quality", "over best single", "calls", "USD per 10,000 queries", "latency s", "p95 s", "own CPU ms")
+SHOWN = (
+    "cheapest",
+    "random",
+    SINGLE,
+    "routed single",
+    "RouteMoA as published, its first layer",
+    "vote of 5 routed",
+    "MoA's first layer, a vote of all",
+    RUN_ON,
+    OURS,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """How skills, errors and scores are drawn; standard deviations in log-odds."""
+    """How skills, errors, scores and judgements are drawn; `specialised` and `noise` are standard deviations in log-odds, `judge_noise` one
+    in distances between right and wrong (infinite: nobody judges).
+    """
 
     specialised: float = 1.0
     lure: float = 0.5
     noise: float = 0.3
+    judge_noise: float = math.inf
 
 
 def simulate(count: int, llms: int, world: World, seed: int) -> tuple[list[Question], Floats, list[LLM]]:
@@ -54,12 +74,25 @@ def simulate(count: int, llms: int, world: World, seed: int) -> tuple[list[Quest
     right_QL = dice.random((count, llms)) < sigmoid(skill_DL[domain_Q] - difficulty_Q[:, None])
     mean_DL = sigmoid(skill_DL / np.sqrt(1 + np.pi / 8))  # over difficulties, to a good approximation
     priors_QL = sigmoid(np.log(mean_DL / (1 - mean_DL))[domain_Q] + world.noise * dice.normal(size=(count, llms)))
+    clock_dice, judge_dice = np.random.default_rng([llms, seed, 1]), np.random.default_rng([llms, seed, 2])
+    median_L = MEDIAN_S * np.exp(LLM_SPREAD * np.random.default_rng([llms, 1]).normal(size=llms))
+    latency_QL = median_L * np.exp(CALL_SPREAD * clock_dice.normal(size=(count, llms)))
+    judged_QL = right_QL + world.judge_noise * judge_dice.normal(size=(count, llms))
     questions = []
     for query in range(count):
         truth, lure = dice.permutation(OPTIONS)[:2]
         other_L = np.where(dice.random(llms) < world.lure, lure, (truth + dice.integers(1, OPTIONS, size=llms)) % OPTIONS)
         said_L = np.where(right_QL[query], truth, other_L)
-        said = {llm.id: Said(f"Answer: {said_L[at]}", TOKENS, llm.price.cost(0, TOKENS)) for at, llm in enumerate(pool)}
+        said = {
+            llm.id: Said(
+                f"Answer: {said_L[at]}",
+                TOKENS,
+                llm.price.cost(0, TOKENS),
+                float(latency_QL[query, at]),
+                None if math.isinf(world.judge_noise) else float(judged_QL[query, at]),
+            )
+            for at, llm in enumerate(pool)
+        }
         questions.append(Question(f"Question {query}?", said, {llm.id: float(said_L[at] == truth) for at, llm in enumerate(pool)}))
     return questions, priors_QL, pool
 
@@ -73,14 +106,22 @@ def rows(llms: int, world: World, count: int, usd: float) -> list[str]:
     compared = {each.name: each for each in systems(asked_QL, means_L, pool, evidence, usd)}
     single_Q = quality(asked, compared[SINGLE].decisions(asked, pool))
     lines = []
-    for name in ("cheapest", "random", SINGLE, "routed single", "vote of 5 routed", RUN_ON, OURS):
+    for name in SHOWN:
         began = time.process_time()
         made = compared[name].decisions(asked, pool)
         cpu_ms = 1000 * (time.process_time() - began) / count
         quality_Q = quality(asked, made)
         gain = metrics.difference(quality_Q, single_Q, resamples=RESAMPLES)
-        cells = (metrics.interval(quality_Q, resamples=RESAMPLES), gain, f"{calls(made).mean():.2f}", f"{1e4 * cost(made).mean():.3f}")
-        lines.append(f"| {llms} | {name} | {' | '.join(map(str, cells))} | {cpu_ms:.2f} |")
+        cells = (
+            metrics.interval(quality_Q, resamples=RESAMPLES),
+            gain,
+            f"{calls(made).mean():.2f}",
+            f"{1e4 * cost(made).mean():.3f}",
+            f"{latency(made).mean():.1f}",
+            f"{np.quantile(latency(made), 0.95):.1f}",
+            f"{cpu_ms:.2f}",
+        )
+        lines.append(f"| {llms} | {name} | {' | '.join(map(str, cells))} |")
     return lines
 
 
@@ -92,7 +133,7 @@ def main() -> None:
     parser.add_argument("--usd", type=float, default=400.0, help="what a dollar is worth to ours, in right answers")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture-simulation"))
     given = parser.parse_args()
-    head = ["| LLMs | system | quality | over best single | calls | USD per 10,000 queries | own CPU ms |", "|---" * 7 + "|"]
+    head = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     shown = [f"`{machine.command()}`"]
     shown.append(
         "\n".join([*head, *(row for size in map(int, given.llms.split(",")) for row in rows(size, World(), given.queries, given.usd))])
@@ -102,6 +143,9 @@ def main() -> None:
         "errors coincide (lure 0.9)": World(lure=0.9),
         "no specialists": World(specialised=0.0),
         "a scorer that guesses (noise 1.5)": World(noise=1.5),
+        "judges that know little (judge_noise 2)": World(judge_noise=2.0),
+        "judges that know more (judge_noise 1)": World(judge_noise=1.0),
+        "a scorer that guesses and judges that know more (noise 1.5, judge_noise 1)": World(noise=1.5, judge_noise=1.0),
     }
     for name, world in changed.items():
         shown.append("\n".join([f"Fifteen LLMs, {name}:", "", *head, *rows(15, world, given.queries, given.usd)]))

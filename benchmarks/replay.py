@@ -106,3 +106,8 @@ def calls(decisions: Iterable[Decision]) -> "NDArray[np.float64]":
 def cost(decisions: Iterable[Decision]) -> "NDArray[np.float64]":
     """cost_Q: USD of all calls of each query."""
     return np.array([made.cost_usd for made in decisions])
+
+
+def latency(decisions: Iterable[Decision]) -> "NDArray[np.float64]":
+    """latency_Q: seconds of recorded latency along each query's critical path, the slowest call of every layer."""
+    return np.array([sum(max(run.latency_s for run in layer.runs) for layer in made.layers) for made in decisions])

@@ -11,7 +11,7 @@ from benchmarks import cascade, mixture_simulation, outcomes, said, thrift
 from benchmarks.compositions import BARE, OURS, ROUTED, RUN_ON, SINGLE, systems
 from benchmarks.judging import Row, aggregated, judged, stopping
 from benchmarks.mixture import episodes
-from benchmarks.replay import Question, Said, calls, cost, quality, replay
+from benchmarks.replay import Question, Said, calls, cost, latency, quality, replay
 from mixture.llm import LLM, Price
 from mixture.posterior import Evidence, Published
 from mixture.ranking import Candidate
@@ -69,6 +69,30 @@ def test_ours_asks_fewer_than_everyone_and_its_parts_are_measured() -> None:
     assert sum(stops["reasons"].values()) == pytest.approx(1)
     assert sum(stops["rounds"].values()) == pytest.approx(1)
     assert aggregated(asked, rows[RUN_ON])["of these returned wrong"].mean <= 0.1
+
+
+def test_simulated_judges_and_latencies_are_what_the_generator_says() -> None:
+    """Nobody judges unless told to; judgements tell right from wrong as far as their noise lets them; a layer lasts as its slowest."""
+    quiet, priors_QL, pool = mixture_simulation.simulate(300, 5, mixture_simulation.World(), seed=0)
+    judged_, _, _ = mixture_simulation.simulate(300, 5, mixture_simulation.World(judge_noise=0.5), seed=0)
+    assert {said.mean_logprob for each in quiet for said in each.said.values()} == {None}
+    assert [each.labels for each in quiet] == [each.labels for each in judged_]
+    given = [(said.mean_logprob, each.labels[llm]) for each in judged_ for llm, said in each.said.items()]
+    right, wrong = (np.array([value for value, label in given if label == told], dtype=float) for told in (1.0, 0.0))
+    assert right.mean() - wrong.mean() == pytest.approx(1.0, abs=0.1)
+    assert [right.std(), wrong.std()] == pytest.approx([0.5, 0.5], abs=0.05)
+    evidence = {noise: fit(partly(episodes(seen, priors_QL, pool))) for noise, seen in (("none", quiet), ("some", judged_))}
+    assert (evidence["none"].logprob, evidence["some"].logprob > 1) == (0.0, True)
+    asked = {each.name: each for each in systems(priors_QL, priors_QL[0], pool, evidence["none"], usd=100.0)}
+    slowest = [max(said.latency_s for said in each.said.values()) for each in quiet]
+    assert latency(asked[RUN_ON].decisions(quiet, pool)) == pytest.approx(slowest)
+    one_by_one = asked[OURS].decisions(quiet, pool)
+    expected = [
+        sum(each.said[run.llm].latency_s for layer in made.layers for run in layer.runs)
+        for each, made in zip(quiet, one_by_one, strict=True)
+    ]
+    assert latency(one_by_one) == pytest.approx(expected)
+    assert 1.5 < np.median([said.latency_s for each in quiet for said in each.said.values()]) < 5
 
 
 def test_a_cascade_is_chosen_for_its_aim_and_does_what_it_was_chosen_for() -> None:
