@@ -2,7 +2,8 @@
 
 HOME is a project whose pipeline has run; the LLM's server must be up (`python -m local.llama NAME`; `--base-url` where it listens
 elsewhere). Its recorded answers to test queries were given without being asked for a score; the same queries are asked again with
-`mixture.judging`'s words, and graded by the same verifiable graders. Printed: how often a score could be read, how well it tells right
+`mixture.questions`' words, and graded by the same verifiable graders. `--judges json_schema`: by structured output, whatever its pool
+entry says. Printed: how often a score could be read, how well it tells right
 from wrong (AUROC, beside the scorer's prior on the same answers), and the paired difference in quality.
 """
 
@@ -17,11 +18,12 @@ from rich.progress import track
 
 from benchmarks import machine
 from benchmarks.figures import auroc, bootstrapped
-from mixture import judging
 from mixture.client import Call
 from mixture.errors import LLMFailed
+from mixture.judging import Judged
 from mixture.llm import LLM
 from mixture.openai_client import OpenAIClient
+from mixture.questions import Questions
 from pipelines import dataset, tables
 from pipelines.errors import PipelineError
 from pipelines.graders import registry, workers
@@ -32,7 +34,7 @@ from scorer import metrics, runtime
 from scorer.errors import RouteMoAError
 
 RESAMPLES = 2000
-TRAILER_TOKENS = 24  # beyond the LLM's own limit, for the line that it is asked to add
+MORE_TOKENS = 24  # beyond the LLM's own limit, for the judgement that it is asked to add
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,16 @@ class Assessed:
     without: float
 
 
-async def ask(llm: LLM, queries: list[Query]) -> list[judging.Judged | None]:
+async def ask(llm: LLM, queries: list[Query]) -> list[Judged | None]:
     """Each query's answer with its self-assessment; None where the call failed."""
-    found: list[judging.Judged | None] = []
-    options = {"max_tokens": llm.decoding.max_tokens + TRAILER_TOKENS}
+    found: list[Judged | None] = []
+    questions = Questions(self_score=True, structured=llm.judges == "json_schema")
+    options = {"max_tokens": llm.decoding.max_tokens + MORE_TOKENS, **questions.fields}
     async with OpenAIClient() as client:
         for query in track(queries, description=llm.id, disable=not sys.stderr.isatty()):
-            asked = judging.ask([{"role": "user", "content": query.text}], self_score=True, cross_scores=False)
+            asked = questions.ask([{"role": "user", "content": query.text}], {})
             try:
-                found.append(judging.read((await client.ask(Call(llm, asked, options))).text))
+                found.append(questions.read((await client.ask(Call(llm, asked, options))).text))
             except LLMFailed as failure:
                 print(failure, file=sys.stderr)
                 found.append(None)
@@ -91,11 +94,13 @@ def main() -> None:
     parser.add_argument("home", type=Path)
     parser.add_argument("llm")
     parser.add_argument("--base-url")
+    parser.add_argument("--judges", choices=("in_text", "json_schema"))
     parser.add_argument("--most", type=int, default=100)
     parser.add_argument("--out", type=Path, help="default: build/benchmarks/assessment-LLM")
     given = parser.parse_args()
     try:
         llm = pool.load(given.home / "registry" / "pool.yaml").by_id(given.llm)
+        llm = replace(llm, judges=given.judges or llm.judges)
         if given.base_url and llm.endpoint:
             llm = replace(llm, endpoint=replace(llm.endpoint, base_url=given.base_url))
         rows = measure(given.home, llm, given.most)
@@ -106,6 +111,7 @@ def main() -> None:
     assessed_N, prior_N = np.array([row.self_score for row in told], dtype=float), np.array([row.prior for row in told])
     labels, without = np.array([row.label for row in rows]), np.array([row.without for row in rows])
     figures = {
+        "asked": llm.judges,
         "answers": len(rows),
         "with a readable score": len(told),
         "quality without being asked": str(metrics.interval(without, resamples=RESAMPLES)),

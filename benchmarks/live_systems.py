@@ -14,10 +14,11 @@ from mixture.client import Call, Client, Reply
 from mixture.decision import Decision
 from mixture.engine import Mixture
 from mixture.errors import LLMFailed, LLMTimedOut, NoAnswer
-from mixture.judging import ask, opaque_ids, quoted
+from mixture.judging import opaque_ids, quoted
 from mixture.llm import LLM, Message, Prompt
 from mixture.options import Options, Weights
 from mixture.posterior import Evidence, Heard, Published
+from mixture.questions import Questions
 from mixture.ranking import Candidate
 from mixture.virtual_time import clock
 
@@ -142,7 +143,7 @@ async def smoa(situation: Situation) -> Answered:
     spent: list[Reply] = []
     late = calls = unread = layers = 0
     for layer in range(1, LAYERS + 1):
-        asked = ask(situation.messages, shown=shown, self_score=False, cross_scores=False)
+        asked = Questions(self_score=False).ask(situation.messages, shown)
         replies, too_late = await _together(situation.client, [Call(llm, asked) for llm in situation.llms])
         spent, late, calls, layers = spent + replies, late + too_late, calls + len(situation.llms), layer
         answers = _by_opaque_id(replies)

@@ -14,6 +14,8 @@ from mixture.llm import LLM
 
 commands = typer.Typer()
 
+JUDGES = "How it is asked to judge its own answer and its peers' (ROUTEMOA_MIXTURE__DEEPEN=refine): in_text, json_schema or never."
+
 
 @commands.command()
 def llms() -> None:
@@ -56,6 +58,7 @@ def add_llm(
     context_window: Annotated[int, typer.Option(help="Tokens it can read.")] = 4096,
     capability: Annotated[list[str] | None, typer.Option(help="tools, vision or json; may be repeated.")] = None,
     data_policy: Annotated[list[str] | None, typer.Option(help="A tag of yours, such as eu; may be repeated.")] = None,
+    judges: Annotated[str, typer.Option(help=JUDGES)] = "in_text",
     ask_at_most: Annotated[int | None, typer.Option(help="Of the query pool's queries (default: 400; with --full: all).")] = None,
     full: Annotated[bool, typer.Option("--full", help="Train the whole scorer anew, instead of fitting this LLM's row alone.")] = False,
     retrain: Annotated[bool, typer.Option(help="Start the job that asks it, labels it and retrains the scorer.")] = True,
@@ -75,6 +78,7 @@ def add_llm(
         "context_window": context_window,
         "capabilities": capability or [],
         "data_policy": data_policy or [],
+        "judges": judges,
         "joins": "whole" if full else "row",
     }
     if ask_at_most is not None:
@@ -109,8 +113,12 @@ def set_llm(
     input_price: Annotated[float | None, typer.Option(help="USD per million input tokens; with --output-price.")] = None,
     output_price: Annotated[float | None, typer.Option(help="USD per million output tokens.")] = None,
     price_from: Annotated[str | None, typer.Option(metavar="PROVIDER/MODEL", help="Take the published price of this one.")] = None,
+    judges: Annotated[str | None, typer.Option(help=JUDGES)] = None,
 ) -> None:
-    """Retire an LLM or take it back, give it another price or endpoint. Nobody is asked; servers follow at once, training at the next."""
+    """Retire an LLM or take it back, give it another price or endpoint, or have it judge otherwise.
+
+    Nobody is asked; servers follow at once, training at the next.
+    """
     from registry import pool
     from registry.settings import Settings
 
@@ -124,8 +132,10 @@ def set_llm(
         fields["endpoint"] = {"base_url": base_url, "served_name": served_name, "api_key_env": api_key_env}
     if (input_price, output_price, price_from) != (None, None, None):
         fields["price"] = _price(input_price, output_price, price_from)
+    if judges is not None:
+        fields["judges"] = judges
     if not fields:
-        raise typer.BadParameter("name something to change: --status, --base-url with --served-name, or a price")
+        raise typer.BadParameter("name something to change: --status, --base-url with --served-name, a price, or --judges")
     llm = pool.change(settings.pool_file, llm_id, fields)
     console = Console(soft_wrap=True)
     console.print(f"{llm.id} has another {' and '.join(fields)} in {settings.pool_file}.", highlight=False, markup=False)

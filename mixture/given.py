@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mixture.demand import images, size
-from mixture.llm import Message
+from mixture.llm import Judges, Message
 from mixture.ranking import Candidate
 
 COUNTED = ("n", "max_tokens", "max_completion_tokens")  # fields of the request on which the cost of a call depends
@@ -16,7 +16,7 @@ COUNTED = ("n", "max_tokens", "max_completion_tokens")  # fields of the request 
 class Considered:
     """One LLM as the ranking saw it. weights: the first id among LLMs on the same weights. USD per million tokens; sizes in bytes.
 
-    output_tokens, latency_s: expected of one call, None where unknown.
+    output_tokens, latency_s: expected of one call, None where unknown. judges: how it is asked to.
     """
 
     llm: str
@@ -29,6 +29,7 @@ class Considered:
     suffix_bytes: int
     output_tokens: int | None
     latency_s: float | None
+    judges: Judges = "in_text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +105,5 @@ def _considered(candidate: Candidate, weights: str) -> Considered:
         suffix_bytes=size(llm.prompt.suffix),
         output_tokens=candidate.output_tokens,
         latency_s=candidate.latency_s,
+        judges=llm.judges,
     )

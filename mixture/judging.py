@@ -1,7 +1,7 @@
-"""Asks LLMs to judge their own answer and their peers' within the answering call, and reads the judgements strictly.
+"""Judgements in an answer's text, read strictly, and peers' answers, quoted so that none of their words can pass for ours.
 
 An answer ends in trailers, `SCORES: A1=0.80 A2=0.30` and `CONFIDENCE: 0.75`. Only an LLM's own last words count; a trailer that is
-missing, unreadable or out of range means unknown. Peers' answers are shown quoted, without anything that looks like a trailer.
+missing, unreadable or out of range means unknown. Peers' answers are shown without anything that looks like a trailer.
 """
 
 import hashlib
@@ -53,16 +53,6 @@ def opaque_ids(texts: Mapping[str, str]) -> dict[str, str]:
     """A1, A2 ... -> LLM id, for the answers `texts` by LLM id; ordered by the texts' hashes, which tell nothing of rank or name."""
     ordered = sorted(texts, key=lambda llm: (hashlib.sha256(texts[llm].encode()).digest(), llm))
     return {f"A{at}": llm for at, llm in enumerate(ordered, start=1)}
-
-
-def ask(messages: Sequence[Message], *, shown: Mapping[str, str] | None = None, self_score: bool, cross_scores: bool) -> list[Message]:
-    """`messages` with the peers' answers `shown` (by opaque id) and what is asked about them and about the LLM's own answer."""
-    notes = [SHOW.format(answers=quoted(shown))] if shown else []
-    if shown and cross_scores:
-        notes.append(ASK_CROSS.format(example=" ".join(f"{opaque}=0.NN" for opaque in shown)))
-    if self_score:
-        notes.append(ASK_SELF)
-    return with_note(messages, "\n\n".join(notes)) if notes else list(messages)
 
 
 def with_note(messages: Sequence[Message], note: str) -> list[Message]:

@@ -4,15 +4,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from mixture import judging
 from mixture.agreement import said
 from mixture.client import Reply
 from mixture.decision import Layer, Run
 from mixture.demand import expected_input_tokens
 from mixture.desk import Desk, Held
 from mixture.errors import Why
-from mixture.llm import LLM, Message
+from mixture.judging import opaque_ids
+from mixture.llm import LLM, Judges, Message
 from mixture.posterior import Heard, ease_of
+from mixture.questions import Questions
 from mixture.ranking import Candidate, Ranked, rank, with_quality
 from mixture.round import Round
 from mixture.stopping import Reason, stop_reason
@@ -90,10 +91,8 @@ class Course:
         return None
 
     def _rank(self) -> tuple[Ranked, ...]:
-        options = self.desk.options
-        asked = judging.ask(
-            self.messages, shown=_texts(self._shown()), self_score=options.self_assessment, cross_scores=options.cross_assessment
-        )
+        options, shown = self.desk.options, self._shown()
+        asked = self._questions("in_text", shown).ask(self.messages, _texts(shown))
         tokens = expected_input_tokens(asked, {})
         known = [replace(each, input_tokens=tokens) for each in self.candidates if each.llm.id not in self.out]
         if options.deepen == "refine":
@@ -106,22 +105,22 @@ class Course:
         if not self.layers or self.desk.options.deepen == "widen":
             return {}
         runs = {run.llm: run for run in self.layers[-1].runs}
-        return {opaque: runs[llm] for opaque, llm in judging.opaque_ids({llm: run.text for llm, run in runs.items()}).items()}
+        return {opaque: runs[llm] for opaque, llm in opaque_ids({llm: run.text for llm, run in runs.items()}).items()}
 
     def _hold(self, llm: LLM, shown: Mapping[str, Run]) -> Held | None:
-        cross_scores = self.desk.options.cross_assessment
-        asked = judging.ask(self.messages, shown=_texts(shown), self_score=self._asks_self(llm.id), cross_scores=cross_scores)
-        return self.desk.hold(llm, asked, LOGPROBS if self.desk.options.posterior.reads_logprobs else None)
+        questions = self._questions(llm.judges, shown)
+        logprobs = LOGPROBS if self.desk.options.posterior.reads_logprobs else {}
+        return self.desk.hold(llm, questions.ask(self.messages, _texts(shown)), {**logprobs, **questions.fields})
 
-    def _asks_self(self, llm: str) -> bool:
-        return self.desk.options.self_assessment and llm not in self.desk.options.unassessed
+    def _questions(self, judges: Judges, shown: Mapping[str, Run]) -> Questions:
+        return Questions.to(judges, shown, self.desk.options)
 
     def _read(self, reply: Reply, shown: Mapping[str, Run]) -> Run:
-        """The reply as a run; judgements are read only where they were asked for."""
-        asks_self, asks_cross = self._asks_self(reply.llm), bool(shown) and self.desk.options.cross_assessment
-        judged = judging.read(reply.text, tuple(shown)) if asks_self or asks_cross else judging.Judged(reply.text)
-        given = {shown[opaque].llm: score for opaque, score in judged.scores.items()} if asks_cross else {}
-        return Run.of(reply, judged.text, judged.self_score if asks_self else None, given, at_s=self.desk.elapsed_s)
+        """The reply as a run."""
+        judges = next(each.llm.judges for each in self.candidates if each.llm.id == reply.llm)
+        judged = self._questions(judges, shown).read(reply.text)
+        given = {shown[opaque].llm: score for opaque, score in judged.scores.items()}
+        return Run.of(reply, judged.text, judged.self_score, given, at_s=self.desk.elapsed_s)
 
     @staticmethod
     def _judge(runs: Sequence[Run], before: Mapping[str, float]) -> tuple[str | None, Mapping[str, float]]:

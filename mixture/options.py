@@ -64,8 +64,7 @@ class Options:
     standby: LLMs beyond the chosen that may be asked in place of failed ones, a layer.
     budget_usd, deadline: limits of the whole request; `deadline` is monotonic seconds (`time.monotonic`).
     data_policy: tags of which an LLM must carry one, None for any. capabilities: what every LLM asked must have.
-    self_assessment, cross_assessment: whether LLMs are asked to judge their own and their peers' answers.
-    unassessed: ids of LLMs that answer worse when asked for a self-assessment, and so are not.
+    self_assessment, cross_assessment: whether LLMs are asked to judge their own and their peers' answers (`LLM.judges`: how each is).
     """
 
     k: int = 3
@@ -87,7 +86,6 @@ class Options:
     capabilities: frozenset[str] = frozenset()
     self_assessment: bool = True
     cross_assessment: bool = True
-    unassessed: frozenset[str] = frozenset()
     posterior: Posterior = field(default_factory=Published)
 
     def __post_init__(self) -> None:
@@ -121,7 +119,7 @@ class Options:
     def from_dict(cls, tree: Mapping[str, Any]) -> "Options":
         """The options `as_dict` wrote; fields it does not know are an error (TypeError)."""
         read = dict(tree)
-        for name in ("data_policy", "capabilities", "unassessed"):
+        for name in ("data_policy", "capabilities"):
             if isinstance(read.get(name), list):
                 read[name] = frozenset(read[name])
         if isinstance(weights := read.get("weights"), Mapping):

@@ -14,9 +14,10 @@ from mixture.decision import Decision, Failure, Layer, Run
 from mixture.engine import Mixture
 from mixture.errors import LLMFailed, LLMRefused, MixtureError, NoAnswer
 from mixture.given import Given, Turn
-from mixture.judging import opaque_ids
+from mixture.judging import Judged, opaque_ids
 from mixture.llm import LLM, Decoding, Endpoint, Message, Price, Prompt
 from mixture.options import Options, OptionsRefused
+from mixture.questions import Questions
 from mixture.ranking import Candidate
 from mixture.virtual_time import clock, drive
 
@@ -52,7 +53,7 @@ def decide_again(recorded: Decision) -> Decision:
     if not recorded.text or not all(run.text for layer in recorded.layers for run in layer.runs):
         raise CannotReplay("The record holds no texts of answers.", next_step="Ask with explain, or store texts.")
     options = replace(_options(recorded.options), deadline=given.deadline_s)
-    mixture = Mixture(Recorded.of(recorded), clock)
+    mixture = Mixture(Recorded.of(recorded, given, options), clock)
     asked = (_messages(given), _candidates(recorded, given, options), options, _request(given))
 
     async def go() -> Decision:
@@ -77,19 +78,23 @@ class Recorded:
     ends: Mapping[str, deque[tuple[float, Reply | LLMFailed, bool]]]
 
     @classmethod
-    def of(cls, decision: Decision) -> "Recorded":
-        """Every attempt that `decision` holds."""
+    def of(cls, decision: Decision, given: Given, options: Options) -> "Recorded":
+        """Every attempt that `decision` holds, as what was asked with `options` was answered."""
         found: dict[str, list[tuple[float, Reply | LLMFailed, bool]]] = defaultdict(list)
+        judges = {each.llm: each.judges for each in given.considered}
         for at, layer in enumerate(decision.layers):
             shown = opaque_ids({run.llm: run.text for run in decision.layers[at - 1].runs}) if at else {}
             for run in layer.runs:
-                found[run.llm].append((run.at_s, _reply(run, {llm: opaque for opaque, llm in shown.items()}), False))
+                questions = Questions.to(judges[run.llm], shown, options)
+                scores = {opaque: run.given[llm] for opaque, llm in shown.items() if llm in run.given}
+                text = questions.write(Judged(run.text, run.self_score, scores))
+                found[run.llm].append((run.at_s, _reply(run, text), False))
         for failure in decision.failures:
             found[failure.llm].append((failure.at_s, _silence(failure) if failure.input_tokens else _failure(failure), False))
         for failure in decision.retried:
             found[failure.llm].append((failure.at_s, _failure(failure), True))
         if decision.synthesis is not None:
-            found[decision.synthesis.llm].append((decision.synthesis.at_s, _reply(decision.synthesis, {}), False))
+            found[decision.synthesis.llm].append((decision.synthesis.at_s, _reply(decision.synthesis, decision.synthesis.text), False))
         return cls({llm: deque(sorted(ends, key=lambda end: end[0])) for llm, ends in found.items()})
 
     async def ask(self, call: Call) -> Reply:
@@ -112,12 +117,8 @@ class Recorded:
         yield Chunk("", reply=reply)
 
 
-def _reply(run: Run, opaque: Mapping[str, str]) -> Reply:
-    """The reply that was read as `run`, its judgements in trailers again."""
-    scores = " ".join(f"{opaque[llm]}={score:.6f}" for llm, score in run.given.items() if llm in opaque)
-    trailers = [f"SCORES: {scores}"] if scores else []
-    trailers += [] if run.self_score is None else [f"CONFIDENCE: {run.self_score:.6f}"]
-    text = "\n".join([run.text, *trailers])
+def _reply(run: Run, text: str) -> Reply:
+    """The reply of this text that was read as `run`."""
     return Reply(run.llm, text, run.finish_reason, run.input_tokens, run.output_tokens, run.cost_usd, run.latency_s, run.mean_logprob)
 
 
@@ -174,6 +175,7 @@ def _candidates(recorded: Decision, given: Given, options: Options) -> list[Cand
                 Decoding(max_tokens=each.max_tokens),
                 context_window=each.context_window,
                 capabilities=options.capabilities | EVERYTHING,
+                judges=each.judges,
                 data_policy=options.data_policy or frozenset(),
                 status="retired" if each.llm in recorded.excluded else "active",
             ),

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from mixture.llm import LLM, Decoding, Endpoint, Joins, Limits, Price, Prompt, Status
+from mixture.llm import LLM, Decoding, Endpoint, Joins, Judges, Limits, Price, Prompt, Status
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 RESERVED = frozenset({"routemoa", "routemoa-single"})  # virtual models of the HTTP interface
@@ -118,6 +118,7 @@ class PoolEntry(Part):
     limits: LimitsEntry = LimitsEntry()
     ask_at_most: Count | None = None
     joins: Joins = "whole"
+    judges: Judges = "in_text"
 
     def written(self) -> dict[str, Any]:
         """The entry with every field that DVC depends on spelled out, ready for YAML."""
@@ -139,6 +140,7 @@ class PoolEntry(Part):
             status=self.status,
             ask_at_most=self.ask_at_most,
             joins=self.joins,
+            judges=self.judges,
         )
 
 

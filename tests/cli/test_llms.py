@@ -100,6 +100,19 @@ def test_an_llm_is_retired_repriced_and_moved_by_one_command(home: Path) -> None
     assert not Jobs(home / "var" / "jobs.db").list()
 
 
+def test_how_an_llm_judges_is_said_when_it_joins_and_changed_later(home: Path, endpoint: str) -> None:
+    """One of three words; another is refused by its name, and nothing is written."""
+    joining = ("add-llm", "new", "--base-url", endpoint, "--served-name", "m", *PRICE, "--no-retrain")
+    refused = CliRunner().invoke(commands, [*joining, "--judges", "jsonschema"])
+    assert isinstance(refused.exception, pool.PoolRefused)
+    assert "judges" in str(refused.exception)
+    assert "jsonschema" in str(refused.exception)
+    said(*joining, "--judges", "json_schema")
+    assert pool.load(home / "registry" / "pool.yaml").by_id("new").judges == "json_schema"
+    said("set-llm", "new", "--judges", "never")
+    assert pool.load(home / "registry" / "pool.yaml").by_id("new").judges == "never"
+
+
 def test_full_retraining_is_one_command(home: Path, endpoint: str) -> None:
     """It says whose mark it removed and starts the job; without `--full` the pool file stays as it is."""
     said("add-llm", "new", "--base-url", endpoint, "--served-name", "m", *PRICE, "--no-retrain")

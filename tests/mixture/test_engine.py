@@ -67,7 +67,8 @@ def test_judgements_move_the_scores_and_leave_the_text() -> None:
 def test_without_self_assessment_the_request_is_untouched() -> None:
     """Switched off for the request, or for one LLM: that LLM sees the caller's messages, and its text is not searched for a trailer."""
     asked = client(a=Script("41\nCONFIDENCE: 0.1"))
-    decision = run(asked, settings_for(aggregation="best", unassessed=frozenset({"a"})))
+    quiet = [candidate("a", PRIORS["a"], judges="never"), *pool("bcde")]
+    decision = run(asked, settings_for(aggregation="best"), quiet)
     words = {call.llm.id: last_words(call) for call in asked.calls}
     assert words["a"] == user()[0]["content"]
     assert "CONFIDENCE" in words["b"]
@@ -75,6 +76,25 @@ def test_without_self_assessment_the_request_is_untouched() -> None:
     off = client()
     run(off, settings_for(self_assessment=False))
     assert [call.messages for call in off.calls] == [user()] * 3
+
+
+def test_an_llm_with_structured_output_judges_in_it() -> None:
+    """It alone is given the form; its answer comes out of it, and its scores count as any other's."""
+
+    def says(call: Call) -> str:
+        form = call.options["response_format"]["json_schema"]["schema"]["properties"]
+        scored = {opaque: 0.9 if opaque == "A1" else 0.1 for opaque in form.get("scores", {}).get("properties", {})}
+        return json.dumps({"answer": f"a says {len(scored)}", "scores": scored, "confidence": 0.25})
+
+    asked = client(a=Script(says))
+    decision = run(
+        asked, settings_for(aggregation="best", max_layers=2), [candidate("a", PRIORS["a"], judges="json_schema"), *pool("bcde")]
+    )
+    assert [bool(call.options.get("response_format")) for call in asked.calls] == [call.llm.id == "a" for call in asked.calls]
+    first, second = (next(run for run in layer.runs if run.llm == "a") for layer in decision.layers)
+    assert (first.text, first.self_score, second.text) == ("a says 0", 0.25, "a says 3")
+    assert decision.layers[1].judge == "a"
+    assert sorted(second.given.values()) == [0.1, 0.1, 0.9]
 
 
 def second_layer(call: Call) -> bool:

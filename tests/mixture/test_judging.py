@@ -122,14 +122,8 @@ def test_opaque_ids_tell_nothing_of_the_llm_and_do_not_depend_on_order() -> None
     assert sorted(ids.values()) == ["best", "third", "worst"]
 
 
-def test_what_is_not_asked_for_leaves_the_request_unchanged() -> None:
-    """With both assessments off, the first layer's LLMs see exactly the caller's messages."""
-    assert judging.ask(user(), self_score=False, cross_scores=False) == user()
-
-
-def test_what_is_asked_stands_in_the_last_user_turn() -> None:
+def test_a_note_stands_in_the_last_user_turn() -> None:
     """Instructions join the user's turn, as text or as a content part, or form one where another turn is last."""
-    assert judging.ask(user("Q"), self_score=True, cross_scores=False)[0]["content"] == f"Q\n\n{judging.ASK_SELF}"
     parts = judging.with_note([{"role": "user", "content": [{"type": "text", "text": "Q"}]}], "note")
     assert parts[0]["content"] == [{"type": "text", "text": "Q"}, {"type": "text", "text": "note"}]
     after_assistant = judging.with_note([*user(), {"role": "assistant", "content": "So"}], "note")

@@ -4,10 +4,12 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from local import llama
+from mixture.decision import Decision
 from mixture.engine import Candidate, Mixture, Piece
 from mixture.errors import NoAnswer
 from mixture.llm import LLM, Decoding, Endpoint, Price, Prompt
@@ -60,6 +62,27 @@ def test_a_layer_of_real_llms_goes_on_without_the_broken_one(pool: list[Candidat
         assert decision.cost_usd == pytest.approx(sum(run.input_tokens + 2 * run.output_tokens for run in runs) / 1e6)
 
     asyncio.run(go())
+
+
+def test_a_real_llm_keeps_to_the_form_and_its_answer_comes_out_of_it(pool: list[Candidate]) -> None:
+    """The smallest weights judge in structured output: a score within bounds from everybody with room for it, no JSON in the text."""
+    roomy = [
+        replace(each, llm=replace(each.llm, judges="json_schema", decoding=Decoding(0.0, 200, 0))) for each in pool if each.llm.id != "gone"
+    ]
+
+    async def go() -> Decision:
+        async with OpenAIClient(attempts=1) as client:
+            options = Options(max_layers=2, aggregation="best", weights=Weights(usd=0, second=0), deadline=time.monotonic() + 240)
+            return await Mixture(client).run(QUESTION, roomy, replace(options, stopping="threshold", stop_threshold=1.1))
+
+    decision = asyncio.run(go())
+    runs = [run for layer in decision.layers for run in layer.runs]
+    assert len(decision.layers) == 2
+    assert all(run.text and '"answer"' not in run.text for run in runs)
+    whole = [run for run in runs if run.finish_reason == "stop"]
+    assert whole
+    assert all(run.self_score is not None and 0 <= run.self_score <= 1 for run in whole)
+    assert all(set(run.given) <= {"direct", "polite"} for run in decision.layers[1].runs)
 
 
 def test_one_real_llm_streams_after_the_broken_one_is_passed_over(pool: list[Candidate]) -> None:

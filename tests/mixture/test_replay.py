@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from scripted import Script, ScriptedClient, broken, candidate, clock, drive, us
 from mixture.client import Call
 from mixture.decision import Decision
 from mixture.engine import Mixture
-from mixture.llm import Endpoint, Prompt
+from mixture.llm import Endpoint, Judges, Prompt
 from mixture.options import Options, Weights
 from mixture.replay import CannotReplay, differences
 
@@ -26,16 +28,21 @@ def judged(name: str) -> Script:
         asked = str(call.messages[-1]["content"])
         shown = [line[1:-1] for line in asked.splitlines() if line.startswith("[A")]
         scores = "\nSCORES: " + " ".join(f"{opaque}=0.{at}7" for at, opaque in enumerate(shown, start=1)) if "SCORES" in asked else ""
+        if "response_format" in call.options:
+            return json.dumps({"answer": f"{name} tells {len(asked)}", "scores": dict.fromkeys(shown, 0.3), "confidence": 0.123456789})
         return f"{name} tells a tale of {len(asked)}.\nIt ends.{scores}\nCONFIDENCE: 0.4{len(shown)}"
 
     return Script(says)
 
 
-def decided(scripts: dict[str, Script], options: Options, *, live: bool = False, **request: Any) -> Decision:
+def decided(
+    scripts: dict[str, Script], options: Options, *, live: bool = False, judges: Mapping[str, Judges] = MappingProxyType({}), **request: Any
+) -> Decision:
     """A decision as read back from its record."""
     pool = [candidate(name, 0.6 - at / 10, latency_s=1.0) for at, name in enumerate("abcde")]
     pool[1] = replace(pool[1], llm=replace(pool[1].llm, endpoint=Endpoint("http://a/v1", "a"), prompt=Prompt("Be brief.", "Think.")))
     pool.append(candidate("small", 0.9, context_window=8))
+    pool = [replace(each, llm=replace(each.llm, judges=judges.get(each.llm.id, "in_text"))) for each in pool]
     mixture = Mixture(ScriptedClient({name: judged(name) for name in "abcde"} | scripts), clock)
 
     async def go() -> Decision:
@@ -66,6 +73,16 @@ def decided(scripts: dict[str, Script], options: Options, *, live: bool = False,
 def test_a_record_leads_to_the_same_decision(scripts: dict[str, Script], options: Options, live: bool) -> None:
     """Layers, scores, judges, stand-ins, stop reason, aggregation, text and costs come out again, streamed or not."""
     assert differences(decided(scripts, options, live=live, max_tokens=100)) == []
+
+
+@pytest.mark.parametrize("budget_usd", [None, 0.003])
+def test_structured_judgements_lead_to_the_same_decision(budget_usd: float | None) -> None:
+    """The form's bytes count in the budget, and what it said is read again."""
+    options = Options(weights=FREE, max_layers=3, budget_usd=budget_usd)
+    decision = decided({}, options, judges={"a": "json_schema", "c": "never"})
+    runs = {run.llm: run for run in decision.layers[0].runs}
+    assert {llm: runs[llm].self_score for llm in ("a", "c") if llm in runs} == {"a": 0.123456789, "c": None}
+    assert differences(decision) == []
 
 
 def test_a_changed_record_is_told_where_it_differs() -> None:

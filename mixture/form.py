@@ -1,0 +1,79 @@
+"""A reply as a JSON object, which an endpoint with structured output keeps to: the answer, and beside it the judgements it was asked for.
+
+The answer stands first, so that it is written before any judgement, and is kept where a limit cuts the rest off.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+_BEGUN = re.compile(  # up to the answer's end, or to the end of what came, which may be half an escape
+    r'\s*+\{\s*+"answer"\s*+:\s*+("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+)(?:"|(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z)'
+)
+
+
+class Filled(NamedTuple):
+    """What a reply says; confidence and scores in [0, 1], what is missing or out of range is unknown."""
+
+    answer: str
+    confidence: float | None
+    scores: Mapping[str, float]
+
+
+def response_format(shown: Sequence[str], *, self_score: bool) -> dict[str, Any]:
+    """The request's field of that name; `shown` are the opaque ids to score, none where peers are not judged."""
+    chance = {"type": "number", "minimum": 0, "maximum": 1}
+    properties: dict[str, Any] = {"answer": {"type": "string"}}
+    if shown:
+        properties["scores"] = _object(dict.fromkeys(shown, chance))
+    if self_score:
+        properties["confidence"] = chance
+    return {"type": "json_schema", "json_schema": {"name": "judged_answer", "strict": True, "schema": _object(properties)}}
+
+
+def note(shown: Sequence[str], *, self_score: bool) -> str:
+    """The same in words, for LLMs are better at a form that they were told of."""
+    fields = ['"answer": your complete answer, written as you would write it otherwise']
+    if shown:
+        fields.append(f'"scores": for each of {", ".join(shown)} the chance, between 0.00 and 1.00, that that answer is right')
+    if self_score:
+        fields.append('"confidence": the chance, between 0.00 and 1.00, that your answer is right')
+    return "Reply with one JSON object:\n" + "\n".join(f"- {field}" for field in fields)
+
+
+def read(text: str, shown: Sequence[str]) -> Filled | None:
+    """What `text` says; None where it is no such object. Of one that was cut off, the answer as far as it goes."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        begun = _BEGUN.match(text)
+        return Filled(_text(json.loads(f'{begun[1]}"', strict=False)), None, {}) if begun else None
+    if not isinstance(found, dict) or not isinstance(found.get("answer"), str):
+        return None
+    given = found.get("scores")
+    scores = {opaque: _chance(given.get(opaque)) for opaque in shown} if isinstance(given, dict) else {}
+    return Filled(
+        _text(found["answer"]), _chance(found.get("confidence")), {key: score for key, score in scores.items() if score is not None}
+    )
+
+
+def write(filled: Filled) -> str:
+    """A reply that `read` takes for `filled`."""
+    known = {"answer": filled.answer, "scores": dict(filled.scores) or None, "confidence": filled.confidence}
+    return json.dumps({name: value for name, value in known.items() if value is not None}, ensure_ascii=False)
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": dict(properties), "required": list(properties), "additionalProperties": False}
+
+
+def _text(said: str) -> str:
+    """`said` without halves of a character, which JSON can spell and nothing else can say."""
+    return said.encode(errors="ignore").decode()
+
+
+def _chance(said: Any) -> float | None:
+    known = isinstance(said, int | float) and not isinstance(said, bool) and math.isfinite(said) and 0 <= said <= 1
+    return float(said) if known else None

@@ -1,0 +1,59 @@
+"""What an LLM is asked to judge within the answering call, its own answer and its peers', and how its reply is read."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mixture import form
+from mixture.judging import ASK_CROSS, ASK_SELF, SHOW, Judged, quoted, read, with_note
+from mixture.llm import Judges, Message
+from mixture.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What one LLM is asked to judge beside answering, and how. scored: the opaque ids of the answers that it is to score."""
+
+    self_score: bool
+    scored: tuple[str, ...] = ()
+    structured: bool = False
+
+    @classmethod
+    def to(cls, judges: Judges, shown: Iterable[str], options: Options) -> "Questions":
+        """Those to an LLM that `judges` in this way; `shown` are the opaque ids of its peers' answers."""
+        scored = tuple(shown) if options.cross_assessment and judges != "never" else ()
+        self_score = options.self_assessment and judges != "never"
+        return cls(self_score, scored, judges == "json_schema" and (self_score or bool(scored)))
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Further fields of the OpenAI request."""
+        return {"response_format": form.response_format(self.scored, self_score=self.self_score)} if self.structured else {}
+
+    def ask(self, messages: Sequence[Message], shown: Mapping[str, str]) -> list[Message]:
+        """`messages` with the peers' answers `shown` (by opaque id) and what is asked about them and about the LLM's own answer."""
+        notes = [SHOW.format(answers=quoted(shown))] if shown else []
+        if self.structured:
+            notes.append(form.note(self.scored, self_score=self.self_score))
+        else:
+            if self.scored:
+                notes.append(ASK_CROSS.format(example=" ".join(f"{opaque}=0.NN" for opaque in self.scored)))
+            if self.self_score:
+                notes.append(ASK_SELF)
+        return with_note(messages, "\n\n".join(notes)) if notes else list(messages)
+
+    def read(self, text: str) -> Judged:
+        """The reply; judgements are read only where they were asked for, and one that keeps to no form is read for trailers."""
+        if not self.self_score and not self.scored:
+            return Judged(text)
+        filled = form.read(text, self.scored) if self.structured else None
+        judged = read(text, self.scored) if filled is None else Judged(read(filled.answer).text, filled.confidence, filled.scores)
+        return judged if self.self_score else replace(judged, self_score=None)
+
+    def write(self, judged: Judged) -> str:
+        """A reply that is read as `judged`."""
+        if self.structured:
+            return form.write(form.Filled(judged.text, judged.self_score, judged.scores))
+        trailers = ["SCORES: " + " ".join(f"{opaque}={score:.6f}" for opaque, score in judged.scores.items())] if judged.scores else []
+        trailers += [] if judged.self_score is None else [f"CONFIDENCE: {judged.self_score:.6f}"]
+        return "\n".join([judged.text, *trailers])
