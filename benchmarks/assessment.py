@@ -3,7 +3,7 @@
 HOME is a project whose pipeline has run; the LLM's server must be up (`python -m local.llama NAME`; `--base-url` where it listens
 elsewhere). Its recorded answers to test queries were given without being asked for a score; the same queries are asked again with
 `mixture.questions`' words, and graded by the same verifiable graders. `--judges json_schema`: by structured output, whatever its pool
-entry says. Printed: how often a score could be read, how well it tells right
+entry says; one that never judges is asked in text. Printed: how often a score could be read, how well it tells right
 from wrong (AUROC, beside the scorer's prior on the same answers), and the paired difference in quality.
 """
 
@@ -21,7 +21,7 @@ from benchmarks.figures import auroc, bootstrapped
 from mixture.client import Call
 from mixture.errors import LLMFailed
 from mixture.judging import Judged
-from mixture.llm import LLM
+from mixture.llm import LLM, Judges
 from mixture.openai_client import OpenAIClient
 from mixture.questions import Questions
 from pipelines import dataset, tables
@@ -100,7 +100,8 @@ def main() -> None:
     given = parser.parse_args()
     try:
         llm = pool.load(given.home / "registry" / "pool.yaml").by_id(given.llm)
-        llm = replace(llm, judges=given.judges or llm.judges)
+        judges: Judges = given.judges or llm.judges
+        llm = replace(llm, judges="in_text" if judges == "never" else judges)
         if given.base_url and llm.endpoint:
             llm = replace(llm, endpoint=replace(llm.endpoint, base_url=given.base_url))
         rows = measure(given.home, llm, given.most)

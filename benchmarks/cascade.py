@@ -28,14 +28,14 @@ THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """LLM ids from cheap to dear, and the score at which no further one is asked."""
+    """LLM ids from cheap to dear, and the score at which no further one is asked. Where prices are equal the scorer's order decides."""
 
     llms: tuple[str, ...]
     threshold: float
 
     def __str__(self) -> str:
         until = f", until a score of {self.threshold:g}" if len(self.llms) > 1 else ""
-        return f"{' → '.join(self.llms)}{until}"
+        return f"{', '.join(self.llms)}{until}"
 
 
 def best_within(usd: float) -> Aim:
@@ -84,13 +84,13 @@ def outcomes(
     quality_TQ = np.zeros((len(THRESHOLDS), len(questions)))
     spent_TQ = np.zeros_like(quality_TQ)
     for at, (question, episode) in enumerate(zip(questions, episodes, strict=True)):
-        heard, spent, passed = {}, 0.0, 0  # passed: thresholds at which it has stopped
+        asked, spent, passed = [], 0.0, 0  # passed: thresholds at which it has stopped
         on_record = [llm for llm in chain if llm in episode.heard] or list(episode.heard)
         cheap_first = sorted(on_record, key=lambda each: (usd[each], -episode.heard[each].prior, each))
         for llm in cheap_first[: len(chain)]:
-            heard[llm] = episode.heard[llm]
+            asked.append(llm)
             spent += question.said[llm].cost_usd
-            scores = evidence.scores(heard)
+            scores = evidence.scores(episode.among(asked).heard)
             best = max(scores, key=scores.__getitem__)
             quality_TQ[passed:, at], spent_TQ[passed:, at] = episode.labels[best], spent
             passed += sum(threshold <= scores[best] for threshold in THRESHOLDS[passed:])

@@ -7,7 +7,7 @@ are not ours to pass on: a project of the same queries has them.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ class Bench:
     def situation(self, asked: Asked, calls: BoughtCalls) -> Situation:
         """`asked` as a system sees it."""
         messages = [{"role": "user", "content": asked.query.text}]
-        return Situation(messages, self.llms, asked.priors, self.means, self.evidence, calls)
+        llms = [replace(llm, judges="in_text") for llm in self.llms]  # as the published systems ask, whatever the pool says
+        return Situation(messages, llms, asked.priors, self.means, self.evidence, calls)
 
 
 def read(home: Path, calls: Path) -> Bench:

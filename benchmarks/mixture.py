@@ -26,7 +26,7 @@ from benchmarks.figures import as_json
 from benchmarks.judging import RESAMPLES, Row, aggregated, judged, stopping
 from benchmarks.replay import Question, calls, cost, quality
 from benchmarks.said import Conversations, read
-from mixture.agreement import said as says
+from mixture.agreement import short_answer
 from mixture.llm import LLM
 from mixture.posterior import Evidence, Heard, Posterior, Published, ease_of
 from mixture.ranking import Candidate
@@ -63,15 +63,14 @@ def scored(data: Dataset, queries_QD: NDArray[np.float32], plan: training.Plan) 
 
 
 def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LLM]) -> list[Episode]:
-    """What is known of each question's answers, all of them."""
+    """What is known of each question's answers, all of them, for `Episode.among`."""
     families = {llm.id: Candidate(llm, 0.0).family for llm in llms}
     found = []
     for question, priors_L in zip(questions, priors_QL, strict=True):
         priors = {llm.id: float(prior) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.said}
         ease = ease_of(priors.values())
-        short = says({llm: question.said[llm].text for llm in priors})
         heard = {
-            llm: Heard(prior, short[llm], families[llm], mean_logprob=question.said[llm].mean_logprob, ease=ease)
+            llm: Heard(prior, short_answer(question.said[llm].text), families[llm], mean_logprob=question.said[llm].mean_logprob, ease=ease)
             for llm, prior in priors.items()
         }
         found.append(Episode(heard, {llm: question.labels[llm] for llm in heard}))
@@ -163,7 +162,7 @@ def _part(answered: Conversations, priors_QL: Floats, *names: str) -> tuple[list
 def main() -> None:
     """Fits, chooses, replays, prints and writes."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--calls", type=float, default=3.0, help="LLMs that ours may ask a query, on average over validation queries")
+    parser.add_argument("--calls", type=float, default=3.0, help="LLMs that ours may ask a query, on average over held-out queries")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture"))
     given = parser.parse_args()
     answered = named(given)

@@ -1,6 +1,6 @@
 """How the mixture scales, on simulated pools whose truth is known: `python -m benchmarks.mixture_simulation [--llms 15,50,200]`.
 
-The generator: LLMs have an ability ~ N(0, 1) and, in each of 8 domains, a skill = ability + N(0, `--specialised`); a query of a domain
+The generator: LLMs have an ability ~ N(0, 1) and, in each of 8 domains, a skill = ability + N(0, `specialised`); a query of a domain
 has a difficulty ~ N(0, 1); an LLM answers it rightly with chance sigmoid(skill - difficulty). Of ten options, a wrong answer falls on the
 query's one lure with chance `lure` (errors correlate through difficulty and the lure), else on any other. Price and tokens of a call:
 USD per million output tokens 0.1 * 10^(0.5 * ability + N(0, 0.3)), 200 tokens. Latency: a median per LLM, log-normal around 2 s (sigma
@@ -75,7 +75,7 @@ def simulate(count: int, llms: int, world: World, seed: int) -> tuple[list[Quest
     mean_DL = sigmoid(skill_DL / np.sqrt(1 + np.pi / 8))  # over difficulties, to a good approximation
     priors_QL = sigmoid(np.log(mean_DL / (1 - mean_DL))[domain_Q] + world.noise * dice.normal(size=(count, llms)))
     clock_dice, judge_dice = np.random.default_rng([llms, seed, 1]), np.random.default_rng([llms, seed, 2])
-    median_L = MEDIAN_S * np.exp(LLM_SPREAD * np.random.default_rng([llms, 1]).normal(size=llms))
+    median_L = MEDIAN_S * np.exp(LLM_SPREAD * np.random.default_rng([llms, 0, 3]).normal(size=llms))
     latency_QL = median_L * np.exp(CALL_SPREAD * clock_dice.normal(size=(count, llms)))
     judged_QL = right_QL + world.judge_noise * judge_dice.normal(size=(count, llms))
     questions = []

@@ -139,7 +139,8 @@ def set_llm(
     llm = pool.change(settings.pool_file, llm_id, fields)
     console = Console(soft_wrap=True)
     console.print(f"{llm.id} has another {' and '.join(fields)} in {settings.pool_file}.", highlight=False, markup=False)
-    console.print("Servers follow at once; `routemoa retrain` makes a scorer version of it.", highlight=False, markup=False)
+    trained = "" if set(fields) == {"judges"} else "; `routemoa retrain` makes a scorer version of it"
+    console.print(f"Servers follow at once{trained}.", highlight=False, markup=False)
 
 
 def _asked(llm: LLM, home: Path) -> str:

@@ -1,7 +1,7 @@
 """When two answers say the same: their final answers, brought to one form."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Context
 
 LONGEST_SHORT = 64  # characters: longer texts are prose, which is not compared word by word
@@ -17,32 +17,26 @@ _IN_A_SENTENCE = re.compile(  # as an argument often ends: "Therefore, the corre
 _LAST = 400  # characters at the end in which a sentence may state the answer
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
-_PICK = re.compile(r"\(?[A-J][).:]\s")  # an option taken with its text: "C. Natural law does not apply without good reason."
-_CHOICE = re.compile(r"\(?([A-Ja-j])[).:]\s")
+_CHOICE = re.compile(r"\(?([A-Ja-j])[).]\s")  # an option taken with its text; "A:" is how an answer begins
 
 
 def short_answer(text: str) -> str | None:
     """The final answer in `text` in normal form, None for prose.
 
-    Its last 'Answer:' line, else the last sentence near its end that says what the answer is, else all of it if it is a few words, else
-    its first line where that picks an option and no other line lists one.
+    Its last 'Answer:' line, else the last sentence near its end that says what the answer is, else all of it if it is a few words.
+    '?c' is prose unless the question turns out to be one of choice (`alike`): its first line takes option C, and no other line any.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     stated = [match[1] for line in lines if (match := _ANSWER_LINE.match(line))] or _IN_A_SENTENCE.findall(text[-_LAST:])
-    said = stated[-1] if stated else _unannounced(lines)
+    if not stated and not (len(lines) == 1 and len(lines[0].split()) <= MOST_WORDS):
+        picks = [(at, match[1]) for at, line in enumerate(lines) if (match := _CHOICE.match(line)) and match[1].isupper()]
+        return f"?{picks[0][1].lower()}" if len(picks) == 1 and picks[0][0] == 0 else None
+    said = stated[-1] if stated else lines[0]
     if inside := _IN_A_SENTENCE.findall(said):  # "Final answer: the answer is (B)."
         said = inside[-1]
     if boxed := _BOXED.search(said):
         said = boxed[1]
     return normal(said) if len(said) <= LONGEST_SHORT else None
-
-
-def _unannounced(lines: Sequence[str]) -> str:
-    """What a text of these lines answers though none says that it is the answer; nothing where it is prose."""
-    if len(lines) == 1 and len(lines[0].split()) <= MOST_WORDS:
-        return lines[0]
-    picks = [line for line in lines if _PICK.match(line)]
-    return lines[0][:LONGEST_SHORT] if len(picks) == 1 and picks[0] is lines[0] else ""
 
 
 def normal(said: str) -> str | None:
@@ -67,14 +61,18 @@ def said(texts: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def alike(shorts: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Short answers to one query, equal where they mean the same choice: where one is just a letter, 'b. paris' is 'b'."""
+    """Short answers to one query, equal where they mean the same choice: where one is just a letter, 'b. paris' and '?b' are 'b'."""
     lettered = any(short is not None and re.fullmatch("[a-j]", short) for short in shorts.values())
-    return {llm: _letter(short) if lettered else short for llm, short in shorts.items()}
+    return {llm: None if short is None else _letter(short) if lettered else _unpicked(short) for llm, short in shorts.items()}
 
 
-def _letter(short: str | None) -> str | None:
+def _letter(short: str) -> str:
     choice = _CHOICE.match(f"{short} ")
-    return choice[1] if short is not None and choice else short
+    return choice[1] if choice else short.removeprefix("?")
+
+
+def _unpicked(short: str) -> str | None:
+    return None if short.startswith("?") else short
 
 
 def groups(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -4,7 +4,6 @@ The answer stands first, so that it is written before any judgement, and is kept
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,7 +23,7 @@ class Filled(NamedTuple):
 
 def response_format(shown: Sequence[str], *, self_score: bool) -> dict[str, Any]:
     """The request's field of that name; `shown` are the opaque ids to score, none where peers are not judged."""
-    chance = {"type": "number", "minimum": 0, "maximum": 1}
+    chance = {"type": "number"}  # its bounds are told in words and read strictly: some endpoints refuse a schema that has them
     properties: dict[str, Any] = {"answer": {"type": "string"}}
     if shown:
         properties["scores"] = _object(dict.fromkeys(shown, chance))
@@ -45,9 +44,12 @@ def note(shown: Sequence[str], *, self_score: bool) -> str:
 
 def read(text: str, shown: Sequence[str]) -> Filled | None:
     """What `text` says; None where it is no such object. Of one that was cut off, the answer as far as it goes."""
+    text = _unfenced(text.strip())
     try:
-        found = json.loads(text)
+        found = json.loads(text, strict=False)
     except (ValueError, RecursionError):
+        if text and '{"answer":"'.startswith("".join(text.split())):
+            return Filled("", None, {})
         begun = _BEGUN.match(text)
         return Filled(_text(json.loads(f'{begun[1]}"', strict=False)), None, {}) if begun else None
     if not isinstance(found, dict) or not isinstance(found.get("answer"), str):
@@ -69,11 +71,15 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": dict(properties), "required": list(properties), "additionalProperties": False}
 
 
+def _unfenced(text: str) -> str:
+    """`text` without the code fence that an LLM puts around JSON where its endpoint does not keep it from that."""
+    return text.removeprefix("```").removeprefix("json").removesuffix("```").strip() if text.startswith("```") else text
+
+
 def _text(said: str) -> str:
     """`said` without halves of a character, which JSON can spell and nothing else can say."""
     return said.encode(errors="ignore").decode()
 
 
 def _chance(said: Any) -> float | None:
-    known = isinstance(said, int | float) and not isinstance(said, bool) and math.isfinite(said) and 0 <= said <= 1
-    return float(said) if known else None
+    return float(said) if isinstance(said, int | float) and not isinstance(said, bool) and 0 <= said <= 1 else None

@@ -12,6 +12,7 @@ from mixture.desk import Desk, Held
 from mixture.errors import Why
 from mixture.judging import opaque_ids
 from mixture.llm import LLM, Judges, Message
+from mixture.options import Options
 from mixture.posterior import Heard, ease_of
 from mixture.questions import Questions
 from mixture.ranking import Candidate, Ranked, rank, with_quality
@@ -73,7 +74,7 @@ class Course:
 
     async def _layer(self, ranking: Sequence[Ranked]) -> Reason | None:
         """Asks one layer and takes in its answers; a reason to stop where it brought none."""
-        shown = self._shown()
+        shown = shown_after(self.layers, self.desk.options)
         started = self.desk.clock()
         number = len(self.layers) + 1
         asked = Round(self.desk, number, lambda llm: self._hold(llm, shown), lambda reply: self._read(reply, shown), ranking)
@@ -91,7 +92,8 @@ class Course:
         return None
 
     def _rank(self) -> tuple[Ranked, ...]:
-        options, shown = self.desk.options, self._shown()
+        options = self.desk.options
+        shown = shown_after(self.layers, options)
         asked = self._questions("in_text", shown).ask(self.messages, _texts(shown))
         tokens = expected_input_tokens(asked, {})
         known = [replace(each, input_tokens=tokens) for each in self.candidates if each.llm.id not in self.out]
@@ -100,16 +102,9 @@ class Course:
         fresh = [each for each in known if each.llm.id not in self.answers]
         return widened(rank(fresh, options), self._heard(), self._ease, options)
 
-    def _shown(self) -> dict[str, Run]:
-        """The last layer's answers by opaque id; none where the next LLMs get the bare question."""
-        if not self.layers or self.desk.options.deepen == "widen":
-            return {}
-        runs = {run.llm: run for run in self.layers[-1].runs}
-        return {opaque: runs[llm] for opaque, llm in opaque_ids({llm: run.text for llm, run in runs.items()}).items()}
-
     def _hold(self, llm: LLM, shown: Mapping[str, Run]) -> Held | None:
         questions = self._questions(llm.judges, shown)
-        logprobs = LOGPROBS if self.desk.options.posterior.reads_logprobs else {}
+        logprobs = LOGPROBS if self.desk.options.posterior.reads_logprobs and not questions.structured else {}  # a form has its own tokens
         return self.desk.hold(llm, questions.ask(self.messages, _texts(shown)), {**logprobs, **questions.fields})
 
     def _questions(self, judges: Judges, shown: Mapping[str, Run]) -> Questions:
@@ -159,6 +154,14 @@ class Course:
         if self.layers:
             return reason
         raise self.desk.no_answer(reason)
+
+
+def shown_after(layers: Sequence[Layer], options: Options) -> dict[str, Run]:
+    """What a layer after these is shown: the last one's answers by opaque id; nothing where it gets the bare question."""
+    if not layers or options.deepen == "widen":
+        return {}
+    runs = {run.llm: run for run in layers[-1].runs}
+    return {opaque: runs[llm] for opaque, llm in opaque_ids(_texts(runs)).items()}
 
 
 def _texts(runs: Mapping[str, Run]) -> dict[str, str]:

@@ -20,9 +20,10 @@ class Questions:
 
     @classmethod
     def to(cls, judges: Judges, shown: Iterable[str], options: Options) -> "Questions":
-        """Those to an LLM that `judges` in this way; `shown` are the opaque ids of its peers' answers."""
-        scored = tuple(shown) if options.cross_assessment and judges != "never" else ()
-        self_score = options.self_assessment and judges != "never"
+        """Those to an LLM that `judges` in this way; `shown` are the opaque ids of its peers' answers. One LLM alone judges nothing."""
+        asked = judges != "never" and not options.single
+        scored = tuple(shown) if asked and options.cross_assessment else ()
+        self_score = asked and options.self_assessment
         return cls(self_score, scored, judges == "json_schema" and (self_score or bool(scored)))
 
     @property
@@ -47,13 +48,14 @@ class Questions:
         if not self.self_score and not self.scored:
             return Judged(text)
         filled = form.read(text, self.scored) if self.structured else None
-        judged = read(text, self.scored) if filled is None else Judged(read(filled.answer).text, filled.confidence, filled.scores)
+        judged = read(text, self.scored) if filled is None else Judged(filled.answer.strip(), filled.confidence, filled.scores)
         return judged if self.self_score else replace(judged, self_score=None)
 
     def write(self, judged: Judged) -> str:
         """A reply that is read as `judged`."""
         if self.structured:
             return form.write(form.Filled(judged.text, judged.self_score, judged.scores))
-        trailers = ["SCORES: " + " ".join(f"{opaque}={score:.6f}" for opaque, score in judged.scores.items())] if judged.scores else []
-        trailers += [] if judged.self_score is None else [f"CONFIDENCE: {judged.self_score:.6f}"]
+        scores = " ".join(f"{opaque}={score:.6f}" for opaque, score in judged.scores.items())
+        confidence = "" if judged.self_score is None else f"{judged.self_score:.6f}"  # an empty one says that what stands before it is text
+        trailers = [*([f"SCORES: {scores}"] if self.scored else []), *([f"CONFIDENCE: {confidence}"] if self.self_score else [])]
         return "\n".join([judged.text, *trailers])

@@ -14,7 +14,8 @@ from mixture.decision import Decision, Failure, Layer, Run
 from mixture.engine import Mixture
 from mixture.errors import LLMFailed, LLMRefused, MixtureError, NoAnswer
 from mixture.given import Given, Turn
-from mixture.judging import Judged, opaque_ids
+from mixture.judging import Judged
+from mixture.layers import shown_after
 from mixture.llm import LLM, Decoding, Endpoint, Message, Price, Prompt
 from mixture.options import Options, OptionsRefused
 from mixture.questions import Questions
@@ -83,10 +84,10 @@ class Recorded:
         found: dict[str, list[tuple[float, Reply | LLMFailed, bool]]] = defaultdict(list)
         judges = {each.llm: each.judges for each in given.considered}
         for at, layer in enumerate(decision.layers):
-            shown = opaque_ids({run.llm: run.text for run in decision.layers[at - 1].runs}) if at else {}
+            shown = shown_after(decision.layers[:at], options)
             for run in layer.runs:
                 questions = Questions.to(judges[run.llm], shown, options)
-                scores = {opaque: run.given[llm] for opaque, llm in shown.items() if llm in run.given}
+                scores = {opaque: run.given[peer.llm] for opaque, peer in shown.items() if peer.llm in run.given}
                 text = questions.write(Judged(run.text, run.self_score, scores))
                 found[run.llm].append((run.at_s, _reply(run, text), False))
         for failure in decision.failures:

@@ -38,7 +38,7 @@ def stop_reason(
         return "nobody"
     upcoming = [each for each in ranking if each.chosen]
     if options.deepen == "widen":
-        return None if upcoming else "gain"  # `mixture.widening` chose only who is expected to bring more than he costs
+        return None if upcoming else "gain"  # `mixture.widening` chose whom to ask, nobody where none is worth it
     if options.stopping == "threshold":
         return None
     return "gain" if expected_gain(best, options) <= expected_price(upcoming, options) else None

@@ -17,7 +17,7 @@ def widened(ranking: Sequence[Ranked], heard: Mapping[str, Heard], ease: float, 
 
     The next LLMs up to LOOKAHEAD are weighed together; where asking so many is worth its price, the first `k` of them are asked, and what
     they say decides on the others. LLMs on the weights of one already asked come later: they mostly repeat it. ease: of the query.
-    Stopping at a threshold weighs nothing: the next `k` are asked, which makes a cascade.
+    Stopping at a threshold weighs neither gain nor weights: the next `k` in the ranking are asked, which makes a cascade.
     """
     evidence = options.posterior
     if not isinstance(evidence, Evidence):

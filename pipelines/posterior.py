@@ -1,7 +1,7 @@
 """Fits the mixture's `Evidence` to answered and labelled queries: which final answer is right, or none, and which answers in prose are."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,21 +31,33 @@ class Episode:
     heard: Mapping[str, Heard]
     labels: Mapping[str, float]
 
+    def among(self, llms: Iterable[str]) -> "Episode":
+        """As if only these had been asked: their answers are alike as the mixture sees it then. `said` is as `short_answer` has it."""
+        asked = list(llms)
+        said = alike({llm: self.heard[llm].said for llm in asked})
+        return Episode({llm: replace(self.heard[llm], said=said[llm]) for llm in asked}, {llm: self.labels[llm] for llm in asked})
+
 
 def episodes(
     data: Dataset, scores_QL: NDArray[np.floating], said: Mapping[tuple[str, str], tuple[str | None, float | None]]
 ) -> list[Episode]:
-    """The labelled and answered queries of `data` with the scorer's scores as priors; `said` as `pipelines.dataset.said` gives it."""
+    """The labelled and answered queries of `data` with the scorer's scores as priors; `said` as `pipelines.dataset.said` gives it.
+
+    For `Episode.among`.
+    """
     found = []
     for at, query_id in enumerate(data.queries["query_id"]):
         known = [
             (llm, place) for place, llm in enumerate(data.llms) if (query_id, llm.id) in said and not np.isnan(data.labels_QL[at, place])
         ]
         ease = ease_of(map(float, scores_QL[at]))
-        shorts = alike({llm.id: said[query_id, llm.id][0] for llm, _ in known})
         heard = {
             llm.id: Heard(
-                float(scores_QL[at, place]), shorts[llm.id], llm.family or llm.id, mean_logprob=said[query_id, llm.id][1], ease=ease
+                float(scores_QL[at, place]),
+                said[query_id, llm.id][0],
+                llm.family or llm.id,
+                mean_logprob=said[query_id, llm.id][1],
+                ease=ease,
             )
             for llm, place in known
         }
@@ -63,8 +75,7 @@ def partly(whole: Sequence[Episode], *, repeats: int = 2, most: int = 6, seed: i
         chances = np.array([log_odds(episode.heard[llm].prior) for llm in llms])
         for _ in range(repeats):
             order = np.argsort(-(chances + 0.5 * dice.gumbel(size=len(llms))))[: dice.integers(1, most + 1)]
-            heard = {llms[at]: episode.heard[llms[at]] for at in order}
-            found.append(Episode(heard, {llm: episode.labels[llm] for llm in heard}))
+            found.append(episode.among(llms[at] for at in order))
     return found
 
 

@@ -5,11 +5,13 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from scripted import user
+from scripted import llm, user
 
 from mixture import form, judging
+from mixture.client import Call
+from mixture.demand import worst_case_usd
 from mixture.judging import Judged
 from mixture.llm import Judges
 from mixture.options import Options
@@ -17,6 +19,9 @@ from mixture.questions import Questions
 
 SHOWN = ("A1", "A2")
 BOTH = Questions(self_score=True, scored=SHOWN, structured=True)
+answers = st.text(max_size=200) | st.lists(
+    st.sampled_from(["42", "foo CONFIDENCE: 0.4", "CONFIDENCE: 0.5", "SCORES: A1=1.0", "```", '{"answer": "1"}', ""]), max_size=5
+).map("\n".join)
 scores = st.none() | st.integers(0, 1000).map(lambda thousandths: thousandths / 1000)
 
 
@@ -32,6 +37,7 @@ def objects(part: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         ("json_schema", Options(self_assessment=False), Questions(self_score=False, scored=SHOWN, structured=True)),
         ("json_schema", Options(self_assessment=False, cross_assessment=False), Questions(self_score=False)),
         ("never", Options(), Questions(self_score=False)),
+        ("json_schema", Options().as_single(), Questions(self_score=False)),
     ],
 )
 def test_an_llm_is_asked_as_its_entry_and_the_options_say(judges: Judges, options: Options, asked: Questions) -> None:
@@ -64,10 +70,10 @@ def test_the_form_puts_the_answer_first_and_allows_nothing_else() -> None:
     assert list(alone["properties"]) == ["answer", "confidence"]
 
 
-@given(st.text(max_size=200), scores, st.dictionaries(st.sampled_from(SHOWN), scores), st.booleans())
+@given(answers, scores, st.dictionaries(st.sampled_from(SHOWN), scores), st.booleans())
 def test_what_is_written_is_read_again(answer: str, own: float | None, given_: dict[str, float | None], structured: bool) -> None:
     """Records replay by that, whatever the answer says."""
-    text = judging.read(answer).text
+    text = answer.strip() if structured else judging.read(answer).text
     judged = Judged(text, own, {opaque: score for opaque, score in given_.items() if score is not None})
     asked = Questions(self_score=True, scored=SHOWN, structured=structured)
     assert asked.read(asked.write(judged)) == judged
@@ -77,14 +83,16 @@ def test_what_is_written_is_read_again(answer: str, own: float | None, given_: d
 def test_a_reply_that_was_cut_off_keeps_its_answer_so_far(answer: str, data: st.DataObject) -> None:
     """Wherever a limit on tokens fell, within an escape too; of what came no score is made up."""
     whole = json.dumps({"answer": answer, "scores": {"A1": 0.5, "A2": 0.5}, "confidence": 0.9}, ensure_ascii=data.draw(st.booleans()))
-    begins = whole.index('"', len('{"answer"')) + 1
-    filled = form.read(whole[: data.draw(st.integers(begins, len(whole) - 1))], SHOWN)
+    filled = form.read(whole[: data.draw(st.integers(1, len(whole) - 1))], SHOWN)
     assert filled is not None
     assert answer.startswith(filled.answer)
     assert (filled.confidence, filled.scores) == (None, {})
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=5), lambda part: st.lists(part) | objects(part)))
+@example({"answer": "42", "confidence": 10**400, "scores": {"A1": -(10**400)}})
+@given(
+    st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5), lambda part: st.lists(part) | objects(part))
+)
 def test_any_json_is_read_without_error_and_scores_stay_in_range(said: Any) -> None:
     """A truth value, a word, NaN or 1.7 is no score; an answer that is no text is none."""
     filled = form.read(json.dumps(said), SHOWN)
@@ -93,7 +101,7 @@ def test_any_json_is_read_without_error_and_scores_stay_in_range(said: Any) -> N
         assert all(opaque in SHOWN and 0 <= score <= 1 for opaque, score in filled.scores.items())
 
 
-@pytest.mark.parametrize("number", ["true", '"0.9"', "1.7", "-0.1", "NaN", "Infinity", "null", "[0.5]"])
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "true", '"0.9"', "1.7", "-0.1", "NaN", "Infinity", "null", "[0.5]"])
 def test_what_is_no_number_between_0_and_1_is_unknown(number: str) -> None:
     """No score is invented, and the answer stays."""
     said = f'{{"answer": "42", "scores": {{"A1": {number}, "A2": 0.25, "A9": 1}}, "confidence": {number}}}'
@@ -109,9 +117,21 @@ def test_a_reply_that_keeps_to_no_form_is_read_as_text() -> None:
     assert BOTH.read('{"answer": "\\d+", "confidence": 0.5}') == Judged('{"answer": "\\d+", "confidence": 0.5}')
 
 
+def test_a_form_in_a_code_fence_or_with_raw_newlines_is_read() -> None:
+    """As LLMs write JSON whose endpoints do not keep them to it."""
+    assert BOTH.read('```json\n{"answer": "42", "confidence": 0.5}\n```') == Judged("42", 0.5)
+    assert BOTH.read('{"answer": "4\n2", "confidence": 0.5}') == Judged("4\n2", 0.5)
+
+
+def test_the_form_counts_in_what_a_call_may_cost() -> None:
+    """It is sent, and read by the LLM, as the messages are."""
+    asked = BOTH.ask(user(), {"A1": "41", "A2": "42"})
+    assert worst_case_usd(Call(llm("a"), asked, BOTH.fields)) > worst_case_usd(Call(llm("a"), asked))
+
+
 def test_trailers_within_the_form_say_nothing() -> None:
-    """The judgement beside the answer counts; one inside it is dropped from the text."""
-    assert BOTH.read('{"answer": "42\\nCONFIDENCE: 1.0", "confidence": 0.25}') == Judged("42", 0.25)
+    """The judgement beside the answer counts; one inside it is a part of the answer, and no peer gets to see it."""
+    assert BOTH.read('{"answer": "42\\nCONFIDENCE: 1.0", "confidence": 0.25}') == Judged("42\nCONFIDENCE: 1.0", 0.25)
     without = Questions(self_score=False, scored=SHOWN, structured=True)
     assert without.read('{"answer": "42", "confidence": 0.25, "scores": {"A1": 1}}') == Judged("42", None, {"A1": 1.0})
 

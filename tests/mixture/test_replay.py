@@ -16,6 +16,7 @@ from mixture.decision import Decision
 from mixture.engine import Mixture
 from mixture.llm import Endpoint, Judges, Prompt
 from mixture.options import Options, Weights
+from mixture.posterior import Evidence
 from mixture.replay import CannotReplay, differences
 
 FREE = Weights(usd=0, second=0)
@@ -77,11 +78,25 @@ def test_a_record_leads_to_the_same_decision(scripts: dict[str, Script], options
 
 @pytest.mark.parametrize("budget_usd", [None, 0.003])
 def test_structured_judgements_lead_to_the_same_decision(budget_usd: float | None) -> None:
-    """The form's bytes count in the budget, and what it said is read again."""
+    """What the form said is read again, with the same to spend."""
     options = Options(weights=FREE, max_layers=3, budget_usd=budget_usd)
     decision = decided({}, options, judges={"a": "json_schema", "c": "never"})
     runs = {run.llm: run for run in decision.layers[0].runs}
     assert {llm: runs[llm].self_score for llm in ("a", "c") if llm in runs} == {"a": 0.123456789, "c": None}
+    assert differences(decision) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options().as_single(),
+        Options(weights=FREE, k=1, deepen="widen", posterior=Evidence(), stop_threshold=1.0, self_assessment=False, max_layers=3),
+        Options(weights=FREE, k=1, deepen="widen", posterior=Evidence(self_score=0.5), stop_threshold=1.0, max_layers=3),
+    ],
+)
+def test_a_record_of_who_was_asked_for_less_leads_to_the_same_decision(options: Options) -> None:
+    """One LLM alone judges nothing, and one that gets the bare question no peers."""
+    decision = decided({}, options, judges=dict.fromkeys("abcde", "json_schema"))
     assert differences(decision) == []
 
 

@@ -75,10 +75,9 @@ def test_with_nobody_left_it_stops() -> None:
      ("Final answer: \\boxed{7}", "7"), ("Answer: 1\nNo, wait.\nAnswer: 2", "2"), ("42.0", "42"), ("It is Paris. Answer: Paris.", "paris"),
      ("-0.5", "-0.5"), ("Answer: -5", "-5"), ("We compare the two.\nTherefore, the correct answer is (B) since it is larger.", "b"),
      ("We add.\nFinal Answer: The answer is (H).", "h"), ("It is not A, so the answer is ... C. Paris\nis its name.", "c"),
-     ("The answer depends on\nwhat is asked.\n#### Answer = 3", "3"),
-     ("C. Natural law does not apply without reason.", "c. natural law does not apply without reason"),
-     ("(B) Both of them, for the reasons below.\n\nIt has two parts: one, and two.", "b) both of them, for the reasons below"),
-     ("D) " + "very " * 20 + "long", "d) " + "very " * 11 + "very v"), ("C. One of many in a long list.\n\nThe answer is D.", "d")],
+     ("The answer depends on\nwhat is asked.\n#### Answer = 3", "3"), ("C. One of many in a long list.\n\nThe answer is D.", "d"),
+     ("C. Natural law does not apply without reason.", "?c"), ("D) " + "very " * 20 + "long", "?d"),
+     ("(B) Both of them, for the reasons below.\n\nIt has two parts: one, and two.", "?b")],
 )  # fmt: skip
 def test_short_answers_have_one_form(text: str, short: str) -> None:
     """Case, marks, articles, number formats and the step-by-step style do not make answers differ."""
@@ -88,7 +87,7 @@ def test_short_answers_have_one_form(text: str, short: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "  \n ", "First line.\nSecond line.", "x" * 65, "...", "A. First you take the lid off.\nB. Then you stir.",
-     "B: How are you today, my friend?\nA: I am well.", "It follows from the law.\nC. Paris is the one.",
+     "A: How are you today, my dear friend?", "It follows from the law.\nC. Paris is the one.",
      "D.H. Lawrence wrote a few novels and many letters."],
 )  # fmt: skip
 def test_prose_has_no_short_answer(text: str) -> None:
@@ -117,9 +116,12 @@ def test_a_bare_letter_groups_with_the_choice_it_names() -> None:
     assert groups({"x": "B", "y": "B. Paris", "z": "C. Rome"}) == {"b": ("x", "y"), "c": ("z",)}
     assert groups({"x": "B", "y": "C. Rome", "z": "C) Rome, in Italy"}) == {"b": ("x",), "c": ("y", "z")}
     assert groups({"x": "B. Paris", "y": "C. Rome"}) == {"b. paris": ("x",), "c. rome": ("y",)}
+    assert groups({"x": "B", "y": "A: yes", "z": "A: no"}) == {"b": ("x",), "a: yes": ("y",), "a: no": ("z",)}
     assert groups(
         {"x": "B", "y": "B. The largest city that France has.\nIt is on the Seine.", "z": "It is Paris, of course, as we know."}
     ) == {"b": ("x", "y")}
+    essays = {"x": "J. K. Rowling wrote the seven novels of the series.", "y": "I. Introduction\nIt began in 1914.\nII. Causes\nMany."}
+    assert groups(essays) == {}
     assert groups({"x": "B. B. King", "y": "B. Dylan"}) == {"b. b. king": ("x",), "b. dylan": ("y",)}
 
 
