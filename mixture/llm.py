@@ -90,7 +90,5 @@ class LLM:
     data_policy: frozenset[str] = frozenset()
     status: Status = "active"
     ask_at_most: int | None = None  # of the pool's queries, when its answers are bought for training; None: all of them
-    judges: Judges = (
-        "in_text"  # how it is asked to judge its own answer and its peers': lines after the answer, structured output, not at all
-    )
+    judges: Judges = "in_text"  # its own answer and its peers': in lines after the answer, by structured output, or not at all
     joins: Joins = "whole"  # trained with all others, or "row": its row of the scorer is fitted alone, the others stay as they are
