@@ -129,7 +129,10 @@ def load(folder: Path = Path("build/dataset")) -> Dataset:
 
 
 def said(folder: Path = Path("build/dataset")) -> dict[tuple[str, str], tuple[str | None, float | None]]:
-    """(query_id, llm) -> the final answer in normal form and its tokens' mean log-probability, None where unknown. Raises TableRefused."""
+    """(query_id, llm) -> the final answer (`mixture.agreement.short_answer`) and its tokens' mean log-probability, None where unknown.
+
+    Raises TableRefused.
+    """
     meta = tables.read(folder / "answers_meta.parquet", ANSWERS_META)
     columns = (meta[name].astype(object).where(meta[name].notna(), None) for name in ("said", "mean_logprob"))
     return dict(zip(zip(meta["query_id"], meta["llm"], strict=True), zip(*columns, strict=True), strict=True))
