@@ -138,7 +138,8 @@ def set_llm(
         raise typer.BadParameter("name something to change: --status, --base-url with --served-name, a price, or --judges")
     llm = pool.change(settings.pool_file, llm_id, fields)
     console = Console(soft_wrap=True)
-    console.print(f"{llm.id} has another {' and '.join(fields)} in {settings.pool_file}.", highlight=False, markup=False)
+    changed = " and ".join({"judges": "way to judge"}.get(name, name) for name in fields)
+    console.print(f"{llm.id} has another {changed} in {settings.pool_file}.", highlight=False, markup=False)
     trained = "" if set(fields) == {"judges"} else "; `routemoa retrain` makes a scorer version of it"
     console.print(f"Servers follow at once{trained}.", highlight=False, markup=False)
 

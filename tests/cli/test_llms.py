@@ -109,7 +109,9 @@ def test_how_an_llm_judges_is_said_when_it_joins_and_changed_later(home: Path, e
     assert "jsonschema" in str(refused.exception)
     said(*joining, "--judges", "json_schema")
     assert pool.load(home / "registry" / "pool.yaml").by_id("new").judges == "json_schema"
-    said("set-llm", "new", "--judges", "never")
+    told = said("set-llm", "new", "--judges", "never").output
+    assert "new has another way to judge in" in told
+    assert "retrain" not in told
     assert pool.load(home / "registry" / "pool.yaml").by_id("new").judges == "never"
 
 
