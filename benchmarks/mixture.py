@@ -77,16 +77,23 @@ def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LL
     return found
 
 
-def choose_price(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LLM], evidence: Evidence, most: float) -> float:
-    """The weight of a dollar with the best quality on these questions among those that ask at most `most` LLMs on average."""
+def choose_price(
+    questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LLM], evidence: Evidence, most: float
+) -> tuple[float, float]:
+    """The weight of a dollar with the best quality on these questions among those that ask at most `most` LLMs on average, and what ours
+    costs there: USD a query.
+    """
     found = []
     for price in PRICES:
         decisions = ours(priors_QL, llms, evidence, price / mean_usd(llms)).decisions(questions, llms)
-        found.append((float(calls(decisions).mean()) <= most, float(quality(questions, decisions).mean()), price))
+        found.append(
+            (float(calls(decisions).mean()) <= most, float(quality(questions, decisions).mean()), price, float(cost(decisions).mean()))
+        )
     allowed = [each for each in found if each[0]]
     if not allowed:
         raise ValueError(f"No price of {PRICES} asks at most {most} LLMs a query; raise --calls.")
-    return max(allowed)[2] / mean_usd(llms)
+    _, _, price, spent = max(allowed)
+    return price / mean_usd(llms), spent
 
 
 def table(rows: Mapping[str, Row], oracle_Q: Floats, *, priced: bool) -> str:
@@ -169,9 +176,8 @@ def main() -> None:
     known = fitted(answered)
     data, llms, evidence = answered.data, answered.llms, known.evidence
     held, held_QL = known.part("calibration", "validation")
-    usd = choose_price(held, held_QL, llms, evidence, given.calls)
-    spent_Q = cost(ours(held_QL, llms, evidence, usd).decisions(held, llms))
-    chain = cascade.choose(held, episodes(held, held_QL, llms), llms, evidence, cascade.best_within(float(spent_Q.mean())))
+    usd, spent = choose_price(held, held_QL, llms, evidence, given.calls)
+    chain = cascade.choose(held, episodes(held, held_QL, llms), llms, evidence, cascade.best_within(spent))
     asked, asked_QL = known.part("test")
     rows = {}
     for system in systems(asked_QL, known.means_L, llms, evidence, usd, rivals=[cascade.cascaded(asked_QL, chain, evidence)]):

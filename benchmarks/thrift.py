@@ -82,7 +82,8 @@ def matched(held: Part, test: Part, means_L: Floats, llms: Sequence[LLM], eviden
     for name in COMPARED:
         tried = [(worth, *outcome(held, at(worth, held_rows[name]))) for worth in WORTHS]
         good = [(float(cost_Q.mean()), worth) for worth, quality_Q, cost_Q, _ in tried if quality_Q.mean() >= least]
-        found[name] = reported(at(min(good)[1], test_rows[name]), min(good)[1]) if good else None
+        _, worth = min(good, default=(0.0, None))
+        found[name] = None if worth is None else reported(at(worth, test_rows[name]), worth)
     known = episodes(held.questions, held.priors_QL, llms)
     chain = cascade.choose(held.questions, known, llms, evidence, cascade.cheapest_with(least))
     found[cascade.CASCADE] = reported(cascade.cascaded(test.priors_QL, chain, evidence))

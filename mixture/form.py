@@ -6,19 +6,13 @@ The answer stands first, so that it is written before any judgement, and is kept
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from mixture.judging import Judged
 
 _BEGUN = re.compile(  # up to the answer's end, or to the end of what came, which may be half an escape
     r'\s*+\{\s*+"answer"\s*+:\s*+("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+)(?:"|(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z)'
 )
-
-
-class Filled(NamedTuple):
-    """What a reply says; confidence and scores in [0, 1], what is missing or out of range is unknown."""
-
-    answer: str
-    confidence: float | None
-    scores: Mapping[str, float]
 
 
 def response_format(shown: Sequence[str], *, self_score: bool) -> dict[str, Any]:
@@ -42,28 +36,31 @@ def note(shown: Sequence[str], *, self_score: bool) -> str:
     return "Reply with one JSON object:\n" + "\n".join(f"- {field}" for field in fields)
 
 
-def read(text: str, shown: Sequence[str]) -> Filled | None:
-    """What `text` says; None where it is no such object. Of one that was cut off, the answer as far as it goes."""
+def read(text: str, shown: Sequence[str]) -> Judged | None:
+    """What `text` says; None where it is no such object. Of one that was cut off, the answer as far as it goes.
+
+    A judgement that is missing or out of range is unknown.
+    """
     text = _unfenced(text.strip())
     try:
         found = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         if text and '{"answer":"'.startswith("".join(text.split())):
-            return Filled("", None, {})
+            return Judged("")
         begun = _BEGUN.match(text)
-        return Filled(_text(json.loads(f'{begun[1]}"', strict=False)), None, {}) if begun else None
+        return Judged(_text(json.loads(f'{begun[1]}"', strict=False))) if begun else None
     if not isinstance(found, dict) or not isinstance(found.get("answer"), str):
         return None
     given = found.get("scores")
     scores = {opaque: _chance(given.get(opaque)) for opaque in shown} if isinstance(given, dict) else {}
-    return Filled(
+    return Judged(
         _text(found["answer"]), _chance(found.get("confidence")), {key: score for key, score in scores.items() if score is not None}
     )
 
 
-def write(filled: Filled) -> str:
-    """A reply that `read` takes for `filled`."""
-    known = {"answer": filled.answer, "scores": dict(filled.scores) or None, "confidence": filled.confidence}
+def write(judged: Judged) -> str:
+    """A reply that `read` takes for `judged`."""
+    known = {"answer": judged.text, "scores": dict(judged.scores) or None, "confidence": judged.self_score}
     return json.dumps({name: value for name, value in known.items() if value is not None}, ensure_ascii=False)
 
 

@@ -77,7 +77,7 @@ class Course:
         shown = shown_after(self.layers, self.desk.options)
         started = self.desk.clock()
         number = len(self.layers) + 1
-        asked = Round(self.desk, number, lambda llm: self._hold(llm, shown), lambda reply: self._read(reply, shown), ranking)
+        asked = Round(self.desk, number, lambda llm: self._hold(llm, shown), lambda llm, reply: self._read(llm, reply, shown), ranking)
         await asked.ask()
         self.out |= {failure.llm for failure in asked.failures}
         runs = tuple(asked.runs[each.id] for each in ranking if each.id in asked.runs)
@@ -110,10 +110,9 @@ class Course:
     def _questions(self, judges: Judges, shown: Mapping[str, Run]) -> Questions:
         return Questions.to(judges, shown, self.desk.options)
 
-    def _read(self, reply: Reply, shown: Mapping[str, Run]) -> Run:
-        """The reply as a run."""
-        judges = next(each.llm.judges for each in self.candidates if each.llm.id == reply.llm)
-        judged = self._questions(judges, shown).read(reply.text)
+    def _read(self, llm: LLM, reply: Reply, shown: Mapping[str, Run]) -> Run:
+        """The reply of `llm` as a run."""
+        judged = self._questions(llm.judges, shown).read(reply.text)
         given = {shown[opaque].llm: score for opaque, score in judged.scores.items()}
         return Run.of(reply, judged.text, judged.self_score, given, at_s=self.desk.elapsed_s)
 

@@ -47,14 +47,13 @@ class Questions:
         """The reply; judgements are read only where they were asked for, and one that keeps to no form is read for trailers."""
         if not self.self_score and not self.scored:
             return Judged(text)
-        filled = form.read(text, self.scored) if self.structured else None
-        judged = read(text, self.scored) if filled is None else Judged(filled.answer.strip(), filled.confidence, filled.scores)
-        return judged if self.self_score else replace(judged, self_score=None)
+        judged = (form.read(text, self.scored) if self.structured else None) or read(text, self.scored)
+        return replace(judged, text=judged.text.strip(), self_score=judged.self_score if self.self_score else None)
 
     def write(self, judged: Judged) -> str:
         """A reply that is read as `judged`."""
         if self.structured:
-            return form.write(form.Filled(judged.text, judged.self_score, judged.scores))
+            return form.write(judged)
         scores = " ".join(f"{opaque}={score:.6f}" for opaque, score in judged.scores.items())
         confidence = "" if judged.self_score is None else f"{judged.self_score:.6f}"  # an empty one says that what stands before it is text
         trailers = [*([f"SCORES: {scores}"] if self.scored else []), *([f"CONFIDENCE: {confidence}"] if self.self_score else [])]

@@ -26,13 +26,13 @@ class _Running:
 class Round:
     """One layer while it runs. `ask()` ends with `runs` and `failures` filled; it leaves no call behind.
 
-    number: of the layer, from 1. hold: makes an LLM's call, None where the budget has no room for it. read: makes its reply a run.
+    number: of the layer, from 1. hold: makes an LLM's call, None where the budget has no room for it. read: makes an LLM's reply a run.
     """
 
     desk: Desk
     number: int
     hold: Callable[[LLM], Held | None]
-    read: Callable[[Reply], Run]
+    read: Callable[[LLM, Reply], Run]
     ranking: Sequence[Ranked]
     runs: dict[str, Run] = field(default_factory=dict)
     failures: list[LLMFailed] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Round:
 
     async def _attempt(self, held: Held) -> Run | LLMFailed:
         try:
-            run = self.read(await self.desk.ask(held))
+            run = self.read(held.call.llm, await self.desk.ask(held))
         except LLMFailed as failed:
             return failed
         return run if run.text.strip() else empty(run)

@@ -85,8 +85,8 @@ def test_a_reply_that_was_cut_off_keeps_its_answer_so_far(answer: str, data: st.
     whole = json.dumps({"answer": answer, "scores": {"A1": 0.5, "A2": 0.5}, "confidence": 0.9}, ensure_ascii=data.draw(st.booleans()))
     filled = form.read(whole[: data.draw(st.integers(1, len(whole) - 1))], SHOWN)
     assert filled is not None
-    assert answer.startswith(filled.answer)
-    assert (filled.confidence, filled.scores) == (None, {})
+    assert answer.startswith(filled.text)
+    assert (filled.self_score, filled.scores) == (None, {})
 
 
 @example({"answer": "42", "confidence": 10**400, "scores": {"A1": -(10**400)}})
@@ -97,7 +97,7 @@ def test_any_json_is_read_without_error_and_scores_stay_in_range(said: Any) -> N
     """A truth value, a word, NaN or 1.7 is no score; an answer that is no text is none."""
     filled = form.read(json.dumps(said), SHOWN)
     if filled is not None:
-        assert filled.confidence is None or 0 <= filled.confidence <= 1
+        assert filled.self_score is None or 0 <= filled.self_score <= 1
         assert all(opaque in SHOWN and 0 <= score <= 1 for opaque, score in filled.scores.items())
 
 
