@@ -1,6 +1,6 @@
 """LLM calls bought once: a client that answers from a record of calls, by what was sent, and asks a real LLM only what is not there.
 
-It runs in virtual time (`mixture.virtual_time`): a reply takes the seconds it took when it was bought, however long that is ago, so that
+It runs in virtual time (`mixture.replay.virtual_time`): a reply takes the seconds it took when it was bought, whenever that was, so that
 a system's latency is that of its critical path. Bought calls are made one at a time, and the loop's clock stands still meanwhile.
 Log-probabilities are asked for with every call, since some systems read them: they change no word, and calls can be shared. Bought cold,
 llama.cpp is told to forget the prompts it has read: else a call's seconds hang on who asked the same before.
@@ -21,11 +21,11 @@ import numpy as np
 from scipy.optimize import nnls
 
 from benchmarks.figures import Values
-from mixture import wire
-from mixture.client import Call, Chunk, Client, Reply
+from mixture.client import wire
+from mixture.client.openai import OpenAIClient
+from mixture.client.protocol import Call, Chunk, Client, Reply
 from mixture.errors import LLMFailed, LLMGarbled, LLMRefused, LLMTimedOut
-from mixture.layers import LOGPROBS
-from mixture.openai_client import OpenAIClient
+from mixture.run.layers import LOGPROBS
 from pipelines.journal import Journal, rows
 from scorer.errors import RouteMoAError
 
@@ -118,7 +118,7 @@ class Live:
 
 
 class BoughtCalls:
-    """Implements `mixture.client.Client`. `bought`: calls made in this process; `journal` and `live` are None where none may be made.
+    """Implements `mixture.client.protocol.Client`. `bought`: calls made in this process; `journal` and `live` are None where none may.
 
     paces: by weights (`served_name`), seconds of calls by their tokens; other calls take the seconds they took. cold: servers are told to
     forget the prompts they have read.

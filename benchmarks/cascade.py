@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from benchmarks.compositions import BARE, System
 from benchmarks.replay import Question
+from mixture.choose.options import Weights
+from mixture.choose.posterior import AgreementPosterior
+from mixture.choose.ranking import Candidate
 from mixture.llm import LLM
-from mixture.options import Weights
-from mixture.posterior import Evidence
-from mixture.ranking import Candidate
-from pipelines.posterior import Episode
+from pipelines.fit_posterior import Episode
 
 Floats = NDArray[np.float64]
 Aim = Callable[[float, float], tuple[float, float]]  # of mean quality and USD a query: more is better
@@ -49,7 +49,9 @@ def cheapest_with(least: float) -> Aim:
     return lambda quality, spent: (min(quality, least), -spent)
 
 
-def choose(questions: Sequence[Question], episodes: Sequence[Episode], llms: Sequence[LLM], evidence: Evidence, aim: Aim) -> Chain:
+def choose(
+    questions: Sequence[Question], episodes: Sequence[Episode], llms: Sequence[LLM], evidence: AgreementPosterior, aim: Aim
+) -> Chain:
     """The chain that serves `aim` best on these questions, whose answers are `episodes`.
 
     Grown by the one or two LLMs that help most, as long as any do: two that agree may end it early where neither does alone.
@@ -78,7 +80,7 @@ def choose(questions: Sequence[Question], episodes: Sequence[Episode], llms: Seq
 
 
 def outcomes(
-    chain: Sequence[str], questions: Sequence[Question], episodes: Sequence[Episode], usd: Mapping[str, float], evidence: Evidence
+    chain: Sequence[str], questions: Sequence[Question], episodes: Sequence[Episode], usd: Mapping[str, float], evidence: AgreementPosterior
 ) -> tuple[Floats, Floats]:
     """Quality and USD [T, Q] of a chain at each of THRESHOLDS, by the arithmetic that the engine does one query at a time."""
     quality_TQ = np.zeros((len(THRESHOLDS), len(questions)))
@@ -97,7 +99,7 @@ def outcomes(
     return quality_TQ, spent_TQ
 
 
-def cascaded(priors_QL: Floats, chain: Chain, evidence: Evidence) -> System:
+def cascaded(priors_QL: Floats, chain: Chain, evidence: AgreementPosterior) -> System:
     """The row: the engine's options that make it a cascade."""
     options = replace(
         BARE,

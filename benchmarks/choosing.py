@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.covering import cover
-from scorer.interface import Floats
-from scorer.start import Labels
+from pipelines.facility_location import cover
+from scorer.initialisation import Labels
+from scorer.types import Floats
 
 Places = NDArray[np.int64]
 
@@ -26,7 +26,7 @@ def medoids(queries_QD: Floats, count: int, seed: int) -> Places:
 
 
 def covering(queries_QD: Floats, count: int, seed: int, *, share: float = 0.9) -> Places:
-    """What a deployment asks (`pipelines.covering`), of a `share` of the queries drawn anew for each seed: it draws nothing itself."""
+    """What a deployment asks (`pipelines.facility_location`), of a `share` of the queries drawn anew for each seed."""
     open_Q = np.sort(at_random(len(queries_QD), int(share * len(queries_QD)), seed))
     return open_Q[cover(queries_QD[open_Q], (), count)]
 

@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.replay import Question, replay
+from mixture.choose.options import Options, Weights
+from mixture.choose.posterior import AgreementPosterior
+from mixture.choose.ranking import Candidate
 from mixture.decision import Decision
 from mixture.llm import LLM
-from mixture.options import Options, Weights
-from mixture.posterior import Evidence
-from mixture.ranking import Candidate
 
 Floats = NDArray[np.floating]
 
-BARE = Options(self_assessment=False, cross_assessment=False, aggregation="best", headroom=0.0, stop_threshold=1.0)
+BARE = Options(self_assessment=False, cross_assessment=False, aggregation="best", refine_gain=0.0, stop_threshold=1.0)
 OURS, RUN_ON, ROUTED, SINGLE = "ours", "ours, run on", "routed single", "best single"
 
 
@@ -34,7 +34,7 @@ class System:
 
 
 def systems(
-    priors_QL: Floats, means_L: Floats, llms: Sequence[LLM], evidence: Evidence, usd: float, *, rivals: Sequence[System] = ()
+    priors_QL: Floats, means_L: Floats, llms: Sequence[LLM], evidence: AgreementPosterior, usd: float, *, rivals: Sequence[System] = ()
 ) -> list[System]:
     """The rows. priors_QL: the scorer's; means_L: of the training labels; usd: what a dollar is worth to ours, in right answers.
 
@@ -70,12 +70,12 @@ def systems(
     ]
 
 
-def unprimed(evidence: Evidence) -> Evidence:
+def unprimed(evidence: AgreementPosterior) -> AgreementPosterior:
     """Answers weighed without what the scorer thinks."""
     return replace(evidence, skill=0.0, difficulty=0.0)
 
 
-def ours(priors_QL: Floats, llms: Sequence[LLM], evidence: Evidence, usd: float) -> System:
+def ours(priors_QL: Floats, llms: Sequence[LLM], evidence: AgreementPosterior, usd: float) -> System:
     """Our row alone."""
     return next(each for each in systems(priors_QL, priors_QL.mean(axis=0), llms, evidence, usd) if each.name == OURS)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import facts
-from monitoring import misprediction, shift
+from monitoring import drift_tests, misprediction
 from monitoring.policy import Policy
 from monitoring.profile import Profile
 from pipelines import embeddings, params, tables, train
@@ -54,15 +54,15 @@ class Pool:
         )
         return profile, traffic
 
-    def novelty(self, rows: Rows, profile: Profile) -> shift.Novelty:
+    def novelty(self, rows: Rows, profile: Profile) -> drift_tests.Novelty:
         """Novelty of the queries at `rows`."""
-        return shift.novelty(self.queries_QD[rows], profile, k=self.policy.neighbours, quantile=self.policy.novel_quantile)
+        return drift_tests.novelty(self.queries_QD[rows], profile, k=self.policy.neighbours, quantile=self.policy.novel_quantile)
 
     def smallest_p(self, rows: Rows, profile: Profile, seed: int) -> float:
         """The smallest adjusted p-value of one look at the queries at `rows`."""
         recent_ND = self.queries_QD[rows]
         no_scores = np.zeros((len(rows), 0), np.float32)
-        found = shift.compare(recent_ND, no_scores, profile, self.novelty(rows, profile), count=PERMUTATIONS, seed=seed)
+        found = drift_tests.compare(recent_ND, no_scores, profile, self.novelty(rows, profile), count=PERMUTATIONS, seed=seed)
         return min(found.adjusted.values())
 
 
@@ -112,10 +112,10 @@ def one_look() -> float:
     sample /= np.linalg.norm(sample, axis=1, keepdims=True)
     scores, names = rng.random((1000, 6), np.float32), np.array(["x"] * 1000)
     profile = Profile(tuple("abcdef"), sample[:1000], scores, names, sample[1000:2000], scores, names)
-    shift.novelty(sample[2000:2010], profile, k=10, quantile=0.95)  # scipy's import is paid once a process
+    drift_tests.novelty(sample[2000:2010], profile, k=10, quantile=0.95)  # scipy's import is paid once a process
     began = time.process_time()
-    novel = shift.novelty(sample[2000:], profile, k=10, quantile=0.95)
-    shift.compare(sample[2000:], scores[:300], profile, novel, count=500, seed=0)
+    novel = drift_tests.novelty(sample[2000:], profile, k=10, quantile=0.95)
+    drift_tests.compare(sample[2000:], scores[:300], profile, novel, count=500, seed=0)
     return time.process_time() - began
 
 

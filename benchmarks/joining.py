@@ -24,11 +24,11 @@ from rich.progress import track
 from benchmarks import choosing, figures, machine, outcomes, recorded, simulated
 from benchmarks.scorer import changed
 from pipelines import comparison, train
-from pipelines.covering import cover
+from pipelines.facility_location import cover
 from scorer import calibration, metrics, training
-from scorer.interface import Floats
-from scorer.joining import Known, Spread, joined
-from scorer.start import Labels
+from scorer.initialisation import Labels
+from scorer.row_fit import Known, Spread, joined
+from scorer.types import Floats
 from scorer.weights import Calibration, Weights
 
 SIZES = (25, 50, 100, 200, 400, 1000)
@@ -290,7 +290,7 @@ def terms_table(found: dict[Any, Cell]) -> str:
 
 
 def series(world: World, seed: int) -> list[dict[str, Any]]:
-    """Joins in a row onto a few LLMs, beside whole retraining with the same few labels and with all, at each size."""
+    """Trained in a row onto a few LLMs, beside whole retraining with the same few labels and with all, at each size."""
     order = np.random.default_rng(seed).permutation(len(world.roster)).tolist()
     first = max(2, min(5, len(order) // 3))
     base, newcomers = order[:first], order[first : first + SERIES]

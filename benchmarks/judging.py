@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from benchmarks.figures import auroc
 from benchmarks.replay import Question
-from mixture.agreement import groups
-from mixture.agreement import said as says
+from mixture.choose.final_answers import groups
+from mixture.choose.final_answers import said as says
+from mixture.choose.posterior import Observation, Posterior, query_easiness
 from mixture.decision import Decision
-from mixture.posterior import Heard, Posterior, ease_of
-from pipelines.posterior import RIGHT
+from pipelines.fit_posterior import RIGHT
 from scorer import metrics
 
 Floats = NDArray[np.float64]
@@ -38,9 +38,9 @@ def judged(
     given: dict[str, list[float]] = {name: [] for name in rules}
     for at, (question, made) in enumerate(zip(questions, decisions, strict=True)):
         runs = {run.llm: run for layer in made.layers for run in layer.runs}
-        said, ease = says({llm: run.text for llm, run in runs.items()}), ease_of(made.layers[0].before.values())
+        said, ease = says({llm: run.text for llm, run in runs.items()}), query_easiness(made.layers[0].before.values())
         heard = {
-            llm: Heard(made.layers[0].before[llm], said[llm], families[llm], mean_logprob=run.mean_logprob, ease=ease)
+            llm: Observation(made.layers[0].before[llm], said[llm], families[llm], mean_logprob=run.mean_logprob, ease=ease)
             for llm, run in runs.items()
         }
         scores = {name: rule.scores(heard) for name, rule in rules.items()}

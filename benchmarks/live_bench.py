@@ -15,15 +15,15 @@ import numpy as np
 
 from benchmarks.calls import BoughtCalls
 from benchmarks.live_systems import Situation
+from mixture.choose.posterior import AgreementPosterior
 from mixture.llm import LLM
-from mixture.posterior import Evidence
 from pipelines import dataset, tables
 from pipelines.errors import PipelineError
 from pipelines.graders.query import Query
-from pipelines.wanted import in_hash_order
+from pipelines.query_selection import in_hash_order
 from registry import pool
 from scorer import runtime
-from scorer.whole import replacing
+from scorer.atomic_write import replacing
 
 SCORES = "scores.json"
 POOL = "pool.yaml"
@@ -47,13 +47,13 @@ class Bench:
     asked: list[Asked]
     llms: list[LLM]
     means: Mapping[str, float]
-    evidence: Evidence
+    evidence: AgreementPosterior
     scorer: str
 
     def situation(self, asked: Asked, calls: BoughtCalls) -> Situation:
         """`asked` as a system sees it."""
         messages = [{"role": "user", "content": asked.query.text}]
-        llms = [replace(llm, judges="in_text") for llm in self.llms]  # as the published systems ask, whatever the pool says
+        llms = [replace(llm, self_assessment="in_text") for llm in self.llms]  # as the published systems ask, whatever the pool says
         return Situation(messages, llms, asked.priors, self.means, self.evidence, calls)
 
 
@@ -114,9 +114,9 @@ def _kept(home: Path, calls: Path) -> Bench:
     return Bench(asked, llms, told["means"], _evidence(calls / SCORES, told["evidence"]), told["scorer"])
 
 
-def _evidence(path: Path, constants: Mapping[str, float]) -> Evidence:
+def _evidence(path: Path, constants: Mapping[str, float]) -> AgreementPosterior:
     try:
-        return Evidence(**constants)
+        return AgreementPosterior(**constants)
     except TypeError as exc:
         raise PipelineError(
             f"{path}: these constants weigh answers by another rule than this code's ({exc}).",

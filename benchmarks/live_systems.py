@@ -9,18 +9,18 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mixture.aggregation import synthesis_messages
-from mixture.client import Call, Client, Reply
+from mixture.choose.options import Options, Weights
+from mixture.choose.posterior import AgreementPosterior, Observation, PaperScore
+from mixture.choose.ranking import Candidate
+from mixture.client.protocol import Call, Client, Reply
 from mixture.decision import Decision
-from mixture.engine import Mixture
 from mixture.errors import LLMFailed, LLMTimedOut, NoAnswer
-from mixture.judging import opaque_ids, quoted
+from mixture.judge.assessment import Questions
+from mixture.judge.in_text import opaque_ids, quoted
 from mixture.llm import LLM, Message, Prompt
-from mixture.options import Options, Weights
-from mixture.posterior import Evidence, Heard, Published
-from mixture.questions import Questions
-from mixture.ranking import Candidate
-from mixture.virtual_time import clock
+from mixture.replay.virtual_time import clock
+from mixture.run.aggregation import synthesis_messages
+from mixture.run.engine import Mixture
 
 SAMPLES = 3  # of Self-MoA's one LLM
 WARM = 0.7  # temperature of these samples
@@ -66,7 +66,7 @@ class Situation:
     llms: Sequence[LLM]
     priors: Mapping[str, float]
     means: Mapping[str, float]
-    evidence: Evidence
+    evidence: AgreementPosterior
     client: Client
 
     @property
@@ -79,7 +79,7 @@ System = Callable[[Situation], Coroutine[Any, Any, Answered]]
 
 
 @dataclass(frozen=True, slots=True)
-class Released(Published):
+class Released(PaperScore):
     """The published posterior as the released code has it: an unread self-assessment is .8, an LLM that never ran has cross = 1.
 
     priors: of every LLM of the pool.
@@ -87,18 +87,18 @@ class Released(Published):
 
     priors: Mapping[str, float] = field(default_factory=dict)
 
-    def scores(self, heard: Mapping[str, Heard]) -> dict[str, float]:
+    def scores(self, heard: Mapping[str, Observation]) -> dict[str, float]:
         """s_l of the LLMs that ran and, once there are cross-assessments, of those that did not."""
         filled = {llm: replace(each, self_score=UNREAD if each.self_score is None else each.self_score) for llm, each in heard.items()}
-        found = Published.scores(self, filled)
+        found = PaperScore.scores(self, filled)
         if any(each.cross_score is not None for each in heard.values()):
             found |= {llm: self.score(prior, None, 1.0) for llm, prior in self.priors.items() if llm not in heard}
         return found
 
 
-BARE = Options(self_assessment=False, cross_assessment=False, headroom=0.0, weights=Weights(usd=0, second=0), ranking="strict", standby=0)
+BARE = Options(self_assessment=False, cross_assessment=False, refine_gain=0.0, weights=Weights(usd=0, second=0), ranking="strict", spares=0)
 # k, layers, threshold and weights are the defaults.
-PUBLISHED = Options(ranking="strict", stopping="threshold", aggregation="synthesise", quorum=3, standby=0)
+PUBLISHED = Options(ranking="strict", stopping="threshold", aggregation="synthesise", quorum=3, spares=0)
 
 
 def alone(priors: Callable[[Situation], Mapping[str, float]]) -> System:
@@ -163,7 +163,7 @@ def route_moa(*, mended: bool) -> System:
     """RouteMoA with its published settings (k = 3, three layers, weights, threshold); `mended`: without the released code's faults."""
 
     async def system(situation: Situation) -> Answered:
-        posterior = Published() if mended else Released(priors=situation.priors)
+        posterior = PaperScore() if mended else Released(priors=situation.priors)
         return await _mixture(situation, situation.priors, replace(PUBLISHED, posterior=posterior))
 
     return system

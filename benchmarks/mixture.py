@@ -26,13 +26,13 @@ from benchmarks.figures import as_json
 from benchmarks.judging import RESAMPLES, Row, aggregated, judged, stopping
 from benchmarks.replay import Question, calls, cost, quality
 from benchmarks.said import Conversations, read
-from mixture.agreement import short_answer
+from mixture.choose.final_answers import short_answer
+from mixture.choose.posterior import AgreementPosterior, Observation, PaperScore, Posterior, query_easiness
+from mixture.choose.ranking import Candidate
 from mixture.llm import LLM
-from mixture.posterior import Evidence, Heard, Posterior, Published, ease_of
-from mixture.ranking import Candidate
 from pipelines import embeddings, params, train
 from pipelines.dataset import Dataset
-from pipelines.posterior import Episode, fit, partly
+from pipelines.fit_posterior import Episode, fit, partly
 from scorer import calibration, metrics, training
 from scorer.errors import RouteMoAError
 
@@ -68,9 +68,11 @@ def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LL
     found = []
     for question, priors_L in zip(questions, priors_QL, strict=True):
         priors = {llm.id: float(prior) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.said}
-        ease = ease_of(priors.values())
+        ease = query_easiness(priors.values())
         heard = {
-            llm: Heard(prior, short_answer(question.said[llm].text), families[llm], mean_logprob=question.said[llm].mean_logprob, ease=ease)
+            llm: Observation(
+                prior, short_answer(question.said[llm].text), families[llm], mean_logprob=question.said[llm].mean_logprob, ease=ease
+            )
             for llm, prior in priors.items()
         }
         found.append(Episode(heard, {llm: question.labels[llm] for llm in heard}))
@@ -78,7 +80,7 @@ def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LL
 
 
 def choose_price(
-    questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LLM], evidence: Evidence, most: float
+    questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LLM], evidence: AgreementPosterior, most: float
 ) -> tuple[float, float]:
     """The weight of a dollar with the best quality on these questions among those that ask at most `most` LLMs on average, and what ours
     costs there: USD a query.
@@ -136,7 +138,7 @@ class Fitted:
     answered: Conversations
     priors_QL: Floats
     means_L: Floats
-    evidence: Evidence
+    evidence: AgreementPosterior
 
     def part(self, *names: str) -> tuple[list[Question], Floats]:
         """The questions of these splits and their priors."""
@@ -185,7 +187,7 @@ def main() -> None:
         rows[system.name] = Row(quality(asked, made), calls(made), cost(made), made)
     oracle_Q = np.array([max(question.labels.values()) for question in asked])
     families = {llm.id: Candidate(llm, 0.0).family for llm in llms}
-    rules: dict[str, Posterior] = {"posterior": evidence, "without the prior": unprimed(evidence), "published": Published()}
+    rules: dict[str, Posterior] = {"posterior": evidence, "without the prior": unprimed(evidence), "published": PaperScore()}
     if evidence.logprob:
         rules["without log-probabilities"] = replace(evidence, logprob=0.0)
     found = {

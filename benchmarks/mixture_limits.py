@@ -24,15 +24,15 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.mixture_world import SPREAD, Query, World, pool, query
-from mixture.agreement import groups
-from mixture.client import Call, Chunk, Reply
+from mixture.choose.final_answers import groups
+from mixture.choose.options import Options, Weights
+from mixture.client.protocol import Call, Chunk, Reply
 from mixture.decision import Decision, Run
-from mixture.engine import Mixture
 from mixture.errors import LLMFailed, NoAnswer
-from mixture.options import Options, Weights
-from mixture.replay import differences
-from mixture.virtual_time import clock, drive
-from serving.experience import Experience
+from mixture.replay.replay import differences
+from mixture.replay.virtual_time import clock, drive
+from mixture.run.engine import Mixture
+from serving.observed_latency import Experience
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -211,7 +211,7 @@ class Instant:
 def own_work(seed: int, requests: int, characters: int) -> dict[str, Any]:
     """CPU milliseconds a request of three, three and one calls takes outside them; pool of 15, answers of so many characters."""
     candidates, _ = pool(random.Random(seed), 15)
-    options = Options(k=3, max_layers=2, aggregation="synthesise", stop_threshold=1.1, headroom=0.9, weights=Weights(usd=0, second=0))
+    options = Options(k=3, max_layers=2, aggregation="synthesise", stop_threshold=1.1, refine_gain=0.9, weights=Weights(usd=0, second=0))
     client = Instant("So it is, as we know.\n" * (characters // 22))
     mixture = Mixture(client, clock)
     taken_ms = []
@@ -267,7 +267,7 @@ def latencies(seed: int, requests: int, options: Options, *, slow: bool, learned
 
 def stragglers(seed: int, pools: int, requests: int) -> list[dict[str, Any]]:
     """Latency without and with the slow endpoint, over so many requests on each of several pools."""
-    patient, alone, hurried = Options(), Options(standby=0), Options(weights=Weights(second=0.02))
+    patient, alone, hurried = Options(), Options(spares=0), Options(weights=Weights(second=0.02))
     rows = []
     for name, options, learned in (
         ("mixture", patient, False),

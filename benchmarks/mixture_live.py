@@ -35,10 +35,10 @@ from benchmarks.live_systems import Answered, Situation, System
 from local import llama
 from local.processes import free_ports
 from local.traffic import GRADING_S
+from mixture.choose.posterior import AgreementPosterior
 from mixture.llm import LLM
-from mixture.posterior import Evidence
-from mixture.virtual_time import drive
-from pipelines.graders import registry, workers
+from mixture.replay.virtual_time import drive
+from pipelines.graders import kinds, workers
 from pipelines.graders.query import Query
 from scorer import metrics
 from scorer.errors import RouteMoAError
@@ -50,7 +50,7 @@ PORTS = 18200  # the first that may be used
 
 def compared() -> dict[str, System]:
     """The rows, those that need no call of their own first."""
-    served = Served(usd=USD).options(Evidence())
+    served = Served(value_per_usd=USD).options(AgreementPosterior())
     return {
         "cheapest": systems.alone(lambda situation: {llm.id: -llm.price.output - 1e-6 * at for at, llm in enumerate(situation.llms)}),
         "random": systems.alone(_dice),
@@ -99,7 +99,7 @@ def answers(bench: Bench, calls: BoughtCalls) -> Iterator[tuple[Asked, dict[str,
 def grades(queries: Sequence[Query], texts: Collection[tuple[int, str]]) -> dict[tuple[int, str], float]:
     """The grade of each (place of its query, text), NaN where the grader gave none."""
     ordered = sorted(texts)
-    results = workers.grade_all([registry.Task(queries[at], text, GRADING_S) for at, text in ordered])
+    results = workers.grade_all([kinds.Task(queries[at], text, GRADING_S) for at, text in ordered])
     return {one: np.nan if result.score is None else float(result.score) for one, result in zip(ordered, results, strict=True)}
 
 

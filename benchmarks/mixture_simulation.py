@@ -25,7 +25,7 @@ from benchmarks.compositions import OURS, RUN_ON, SINGLE, systems
 from benchmarks.mixture import episodes
 from benchmarks.replay import Question, Said, calls, cost, latency, quality
 from mixture.llm import LLM, Decoding, Price
-from pipelines.posterior import fit, partly
+from pipelines.fit_posterior import fit, partly
 from scorer import metrics
 from scorer.weights import sigmoid
 

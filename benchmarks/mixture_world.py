@@ -18,12 +18,12 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixture.client import Call, Chunk, Reply
-from mixture.demand import worst_case_usd
+from mixture.choose.options import Options, Weights
+from mixture.choose.ranking import Candidate
+from mixture.client.protocol import Call, Chunk, Reply
+from mixture.client.request_size import worst_case_usd
 from mixture.errors import LLMFailed, LLMGarbled, LLMOverloaded, LLMRefused, LLMTimedOut, LLMUnreachable
 from mixture.llm import LLM, Decoding, Endpoint, Limits, Message, Price
-from mixture.options import Options, Weights
-from mixture.ranking import Candidate
 
 SPREAD = 0.45  # sigma of one LLM's latencies
 HANGS_S = 60.0  # `limits.total_s` of every LLM: a call that hangs is given up by the client then
@@ -92,7 +92,7 @@ class Ledger:
 
 @dataclass(slots=True)
 class World:
-    """Implements `mixture.client.Client` for the queries it is told of."""
+    """Implements `mixture.client.protocol.Client` for the queries it is told of."""
 
     seed: int
     queries: dict[int, Query] = field(default_factory=dict)

@@ -24,9 +24,9 @@ from typing import Any
 import psutil
 
 from benchmarks.machine import facts
-from mixture.client import Call
+from mixture.client.openai import OpenAIClient
+from mixture.client.protocol import Call
 from mixture.llm import LLM, Endpoint, Price
-from mixture.openai_client import OpenAIClient
 
 ROOT = Path(__file__).parents[1]
 BODY = json.dumps({"model": "upstream", "messages": [{"role": "user", "content": "What is the capital of France? " * 8}], "max_tokens": 64})

@@ -10,9 +10,9 @@ from benchmarks import decision_latency
 from benchmarks.systems import System
 from pipelines.dataset import Dataset
 from scorer import metrics
-from scorer.interface import Floats
 from scorer.metrics import Interval
 from scorer.runtime import OnnxEncoder
+from scorer.types import Floats
 
 TIMED = 100
 TOKENS = 64

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from benchmarks import outcomes, prices
 from pipelines import embeddings, params, train
 from pipelines.dataset import Dataset
-from scorer.interface import Floats
-from scorer.start import Labels
+from scorer.initialisation import Labels
 from scorer.training import Embedded
+from scorer.types import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixture.client import Call, Chunk, Reply
+from mixture.choose.options import Options
+from mixture.choose.ranking import Candidate
+from mixture.client.protocol import Call, Chunk, Reply
 from mixture.decision import Decision
-from mixture.engine import Mixture
 from mixture.errors import LLMGarbled
 from mixture.llm import LLM
-from mixture.options import Options
-from mixture.ranking import Candidate
+from mixture.run.engine import Mixture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

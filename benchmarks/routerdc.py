@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from scorer.interface import Floats
+from scorer.initialisation import group_centres
 from scorer.losses import sample_llm_loss, sample_sample_loss
 from scorer.metrics import quality
-from scorer.start import group_centres
 from scorer.training import Embedded
+from scorer.types import Floats
 
 STEPS, BATCH, EVERY = 1000, 64, 50  # published steps and batch; the checkpoint is chosen on validation data, as it should have been
 GROUPS, SPREAD = 5, 0.78  # published: groups of queries, standard deviation of an LLM's first embedding

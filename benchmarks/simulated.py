@@ -6,8 +6,8 @@ group of queries by N(0, 0.5). A label is drawn for every query, 1 with the chan
 
 import numpy as np
 
-from scorer.interface import Floats
-from scorer.start import Labels
+from scorer.initialisation import Labels
+from scorer.types import Floats
 from scorer.weights import Calibration, Weights, centred, membership, sigmoid
 
 SHIFT = 0.5  # log-odds

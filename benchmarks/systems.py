@@ -14,7 +14,7 @@ from pipelines.comparison import OURS
 from pipelines.dataset import Dataset
 from scorer import calibration, training
 from scorer.baselines import Embed
-from scorer.interface import Floats
+from scorer.types import Floats
 
 Rule = Callable[[Sequence[str], Floats], NDArray[np.floating]]  # texts and their embeddings -> raw scores_QL
 SINGLE, ORACLE, CHEAPEST, PUBLISHED = "best single", "oracle", "cheapest", "RouterDC's recipe"

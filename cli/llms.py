@@ -14,7 +14,7 @@ from mixture.llm import LLM
 
 commands = typer.Typer()
 
-JUDGES = "How it is asked to judge its own answer and its peers' (ROUTEMOA_MIXTURE__DEEPEN=refine): in_text, json_schema or never."
+SELF_ASSESSMENT = "How it is asked to judge its own answer and its peers' (ROUTEMOA_MIXTURE__DEEPEN=refine): in_text, json_schema or none."
 
 
 @commands.command()
@@ -58,8 +58,8 @@ def add_llm(
     context_window: Annotated[int, typer.Option(help="Tokens it can read.")] = 4096,
     capability: Annotated[list[str] | None, typer.Option(help="tools, vision or json; may be repeated.")] = None,
     data_policy: Annotated[list[str] | None, typer.Option(help="A tag of yours, such as eu; may be repeated.")] = None,
-    judges: Annotated[str, typer.Option(help=JUDGES)] = "in_text",
-    ask_at_most: Annotated[int | None, typer.Option(help="Of the query pool's queries (default: 400; with --full: all).")] = None,
+    self_assessment: Annotated[str, typer.Option(help=SELF_ASSESSMENT)] = "in_text",
+    max_training_queries: Annotated[int | None, typer.Option(help="Of the query pool's queries (default: 400; with --full: all).")] = None,
     full: Annotated[bool, typer.Option("--full", help="Train the whole scorer anew, instead of fitting this LLM's row alone.")] = False,
     retrain: Annotated[bool, typer.Option(help="Start the job that asks it, labels it and retrains the scorer.")] = True,
 ) -> None:
@@ -78,11 +78,11 @@ def add_llm(
         "context_window": context_window,
         "capabilities": capability or [],
         "data_policy": data_policy or [],
-        "judges": judges,
-        "joins": "whole" if full else "row",
+        "self_assessment": self_assessment,
+        "trained": "jointly" if full else "row",
     }
-    if ask_at_most is not None:
-        entry["ask_at_most"] = ask_at_most
+    if max_training_queries is not None:
+        entry["max_training_queries"] = max_training_queries
     llm = asyncio.run(_join(llm_id, asked_few(entry), settings))
     console = Console(soft_wrap=True)
     console.print(f"{llm.id} answered its probe and is in {settings.pool_file}.", highlight=False, markup=False)
@@ -113,7 +113,7 @@ def set_llm(
     input_price: Annotated[float | None, typer.Option(help="USD per million input tokens; with --output-price.")] = None,
     output_price: Annotated[float | None, typer.Option(help="USD per million output tokens.")] = None,
     price_from: Annotated[str | None, typer.Option(metavar="PROVIDER/MODEL", help="Take the published price of this one.")] = None,
-    judges: Annotated[str | None, typer.Option(help=JUDGES)] = None,
+    self_assessment: Annotated[str | None, typer.Option(help=SELF_ASSESSMENT)] = None,
 ) -> None:
     """Retire an LLM or take it back, give it another price or endpoint, or have it judge otherwise.
 
@@ -132,15 +132,15 @@ def set_llm(
         fields["endpoint"] = {"base_url": base_url, "served_name": served_name, "api_key_env": api_key_env}
     if (input_price, output_price, price_from) != (None, None, None):
         fields["price"] = _price(input_price, output_price, price_from)
-    if judges is not None:
-        fields["judges"] = judges
+    if self_assessment is not None:
+        fields["self_assessment"] = self_assessment
     if not fields:
-        raise typer.BadParameter("name something to change: --status, --base-url with --served-name, a price, or --judges")
+        raise typer.BadParameter("name something to change: --status, --base-url with --served-name, a price, or --self-assessment")
     llm = pool.change(settings.pool_file, llm_id, fields)
     console = Console(soft_wrap=True)
-    changed = " and ".join({"judges": "way to judge"}.get(name, name) for name in fields)
+    changed = " and ".join({"self_assessment": "way to judge"}.get(name, name) for name in fields)
     console.print(f"{llm.id} has another {changed} in {settings.pool_file}.", highlight=False, markup=False)
-    trained = "" if set(fields) == {"judges"} else "; `routemoa retrain` makes a scorer version of it"
+    trained = "" if set(fields) == {"self_assessment"} else "; `routemoa retrain` makes a scorer version of it"
     console.print(f"Servers follow at once{trained}.", highlight=False, markup=False)
 
 
@@ -150,7 +150,7 @@ def _asked(llm: LLM, home: Path) -> str:
 
     from pipelines import params
 
-    caps = [cap for cap in (llm.ask_at_most, params.load(home / "params.yaml").answer.max_queries) if cap is not None]
+    caps = [cap for cap in (llm.max_training_queries, params.load(home / "params.yaml").answer.max_queries) if cap is not None]
     pool = home / "data" / "queries.parquet"
     if not pool.is_file():
         return f"at most {min(caps)}" if caps else "all"
@@ -159,7 +159,7 @@ def _asked(llm: LLM, home: Path) -> str:
 
 
 async def _join(llm_id: str, entry: dict[str, Any], settings: Any) -> LLM:
-    from mixture.openai_client import OpenAIClient
+    from mixture.client.openai import OpenAIClient
     from registry import joining
 
     async with OpenAIClient() as client:

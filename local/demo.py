@@ -20,17 +20,17 @@ from local.errors import StepFailed
 from local.stack import Stack, stack, stay, where
 from local.traffic import Served, Visitor
 from pipelines import dataset
-from pipelines.wanted import in_hash_order
+from pipelines.query_selection import in_hash_order
 from registry import pool as pools
 from registry import versions
-from registry.child import with_this_python
+from registry.child_env import with_this_python
 from scorer.errors import RouteMoAError
 
 JOINERS = Path(__file__).parent / "joiner.yaml"
 
 
 PREFERENCES = {
-    "ROUTEMOA_MIXTURE__USD": "1000",  # local answers cost millionths of a dollar: a dollar has to be worth much for their price to weigh
+    "ROUTEMOA_MIXTURE__VALUE_PER_USD": "1000",  # local answers cost millionths of a dollar: weigh them all the same
     "ROUTEMOA_STORE_TEXT": "true",  # queries on one's own machine are kept, so that they can be harvested
 }
 

@@ -17,7 +17,7 @@ from typing import Self
 import httpx2
 
 from local.errors import ProcessFailed
-from registry.child import with_this_python
+from registry.child_env import with_this_python
 
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>: the kernel signals the child when its parent dies
 

@@ -71,13 +71,15 @@ class Stack:
 
     def start_serving(self) -> None:
         """Starts sync, the job worker, the server and Evidently's pages; waits until each that has an address answers."""
-        from monitoring import drift
+        from monitoring import evidently_report
 
         self._move_off_taken_ports()
         self.processes.start("sync", [sys.executable, "-m", "registry.sync"])
         self.processes.start("worker", [sys.executable, "-m", "registry.worker"])
         self.processes.start("server", [sys.executable, "-m", "serving"])
-        self.processes.start("evidently", drift.ui_command(self.settings, urlsplit(self.addresses.evidently).port or PORTS["evidently"]))
+        self.processes.start(
+            "evidently", evidently_report.ui_command(self.settings, urlsplit(self.addresses.evidently).port or PORTS["evidently"])
+        )
         self.processes.wait_until_ready("server", f"{self.addresses.server}/livez", seconds=60)
 
     def _move_off_taken_ports(self) -> None:

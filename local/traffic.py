@@ -9,9 +9,9 @@ import httpx2
 from rich.progress import Progress
 
 from local.errors import StepFailed
-from pipelines.graders import registry
+from pipelines.graders import kinds
+from pipelines.graders.kinds import Task
 from pipelines.graders.query import Query
-from pipelines.graders.registry import Task
 
 GRADING_S = 10.0  # CPU time of a unit-test run
 USERS = 2  # requests in flight: the local LLMs have two slots each
@@ -56,7 +56,7 @@ class Visitor:
         """Grades a response and reports its outcome. Call it in the main thread (graders keep time by signals)."""
         told = response["routemoa"]
         answer = response["choices"][0]["message"]["content"] or ""
-        graded = registry.grade(Task(Query.of(query), answer, GRADING_S))
+        graded = kinds.grade(Task(Query.of(query), answer, GRADING_S))
         if graded.score is not None:
             self.request("POST", "/v1/feedback", {"decision_id": told["decision_id"], "score": graded.score})
         return Served(told["decision_id"], told["llm"], graded.score, told["cost_usd"])

@@ -1,13 +1,13 @@
-"""What was decided for one request and how it went: a frozen tree that travels into records, responses and `mixture.explain`."""
+"""What was decided for one request and how it went: a frozen tree that travels into records, responses and `mixture.replay.explain`."""
 
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mixture.client import Reply
+from mixture.client.protocol import Reply
 from mixture.errors import LLMGarbled
-from mixture.given import Given
+from mixture.snapshot import Snapshot
 
 _STATUS = re.compile(r"HTTP \d{3}(?=:)", re.ASCII)
 
@@ -106,7 +106,7 @@ class Decision:
     llm: whose answer `text` is, None for a synthesis. aggregation: single, best, vote or synthesise. score: expected quality of the
     answer. cost_usd, tokens: of every answered call. unsettled_usd: at most what calls that were cut off or broke may cost on top.
     retried: attempts within a call that failed and were followed by another (their layer is 0).
-    excluded: LLM id -> why it could not answer. options: the effective ones. given: what `mixture.replay` decides again from.
+    excluded: LLM id -> why it could not answer. options: the effective ones. given: what `mixture.replay.replay` decides again from.
     reply: the endpoint's reply where exactly one LLM answered unchanged (not part of `as_dict`).
     """
 
@@ -127,7 +127,7 @@ class Decision:
     retried: tuple[Failure, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    given: Given | None = field(default=None, compare=False)
+    given: Snapshot | None = field(default=None, compare=False)
     reply: Reply | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self, *, texts: bool = True) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class Decision:
         layers = tuple(Layer(**{**layer, "runs": tuple(Run(**run) for run in layer["runs"])}) for layer in tree["layers"])
         failures, retried = (tuple(Failure(**failure) for failure in tree.get(name, ())) for name in ("failures", "retried"))
         synthesis = Run(**tree["synthesis"]) if tree.get("synthesis") else None
-        given = Given.from_dict(tree["given"]) if tree.get("given") else None
+        given = Snapshot.from_dict(tree["given"]) if tree.get("given") else None
         return cls(**{**tree, "layers": layers, "failures": failures, "retried": retried, "synthesis": synthesis, "given": given})
 
 
@@ -160,7 +160,7 @@ Pieces = AsyncIterator[Piece]
 def _plain(value: Any, *, texts: bool) -> Any:
     if isinstance(value, Failure) and not texts:
         value = value.without_words()
-    if isinstance(value, Given):
+    if isinstance(value, Snapshot):
         return value.as_dict()
     if isinstance(value, Run | Layer | Failure):
         return {

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Status = Literal["candidate", "active", "retired"]
-Joins = Literal["whole", "row"]
-Judges = Literal["in_text", "json_schema", "never"]
+Trained = Literal["jointly", "row"]
+SelfAssessment = Literal["in_text", "json_schema", "none"]
 Message = Mapping[str, Any]  # one message of the OpenAI chat protocol
 
 
@@ -89,6 +89,8 @@ class LLM:
     capabilities: frozenset[str] = frozenset()
     data_policy: frozenset[str] = frozenset()
     status: Status = "active"
-    ask_at_most: int | None = None  # of the pool's queries, when its answers are bought for training; None: all of them
-    judges: Judges = "in_text"  # its own answer and its peers': in lines after the answer, by structured output, or not at all
-    joins: Joins = "whole"  # trained with all others, or "row": its row of the scorer is fitted alone, the others stay as they are
+    max_training_queries: int | None = None  # of the pool's queries, when its answers are bought for training; None: all of them
+    self_assessment: SelfAssessment = (
+        "in_text"  # its own answer and its peers': in lines after the answer, by structured output, or not at all
+    )
+    trained: Trained = "jointly"  # trained with all others, or "row": its row of the scorer is fitted alone, the others stay as they are

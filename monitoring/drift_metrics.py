@@ -1,4 +1,4 @@
-"""Evidently metrics of our own, part of its door: only `monitoring.drift` imports this module, which imports Evidently at once.
+"""Evidently metrics of our own, part of its door: only `monitoring.evidently_report` imports this module, which imports Evidently at once.
 
 Evidently keeps a metric by its class, so the classes stand at a module's top and not inside a function.
 """
@@ -9,11 +9,11 @@ from evidently.core.metric_types import SingleValueCalculation, SingleValueMetri
 from evidently.legacy.renderers.html_widgets import CounterData, WidgetSize, counter, table_data, text_widget
 from evidently.metrics.column_statistics import distribution
 
-from monitoring import frames
+from monitoring import report_tables
 
 
 class VerdictKind(SingleValueMetric):  # type: ignore[misc]
-    """The verdict as a number a dashboard can draw (`frames.SEVERITY`), with its reasons in words."""
+    """The verdict as a number a dashboard can draw (`report_tables.SEVERITY`), with its reasons in words."""
 
 
 class VerdictKindCalculation(SingleValueCalculation[VerdictKind]):  # type: ignore[misc]
@@ -22,8 +22,8 @@ class VerdictKindCalculation(SingleValueCalculation[VerdictKind]):  # type: igno
     def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:  # noqa: ARG002 (Evidently's signature)
         """The severity, with the reasons as text."""
         first = current_data.as_dataframe().iloc[0]
-        result = self.result(frames.SEVERITY[first[frames.VERDICT]])
-        result.widget = [text_widget(title=f"Verdict: {first[frames.VERDICT]}", text=first[frames.REASONS])]
+        result = self.result(report_tables.SEVERITY[first[report_tables.VERDICT]])
+        result.widget = [text_widget(title=f"Verdict: {first[report_tables.VERDICT]}", text=first[report_tables.REASONS])]
         return result
 
     def display_name(self) -> str:
@@ -88,8 +88,8 @@ class NovelShareCalculation(SingleValueCalculation[NovelShare]):  # type: ignore
         """The share, in [0, 1]."""
         table = current_data.as_dataframe()
         everything = self.metric.domain == "all"
-        rows = table if everything else table[table[frames.DOMAIN] == self.metric.domain]
-        share = float(rows[frames.NOVEL].mean())
+        rows = table if everything else table[table[report_tables.DOMAIN] == self.metric.domain]
+        share = float(rows[report_tables.NOVEL].mean())
         result = _counted(self.result(share), self.display_name(), f"{share:.1%} of {len(rows)} queries")
         if everything:
             result.widget = [*result.widget, _domain_table(table)]
@@ -108,17 +108,17 @@ def _counted(result: Any, title: str, value: str) -> Any:
 def _domain_table(table: Any) -> Any:
     """Domains, most novel first, with what was promised and what came of it."""
     rows = []
-    for name, members in table.groupby(frames.DOMAIN):
-        wrong = members[frames.WRONG].mean()
+    for name, members in table.groupby(report_tables.DOMAIN):
+        wrong = members[report_tables.WRONG].mean()
         rows.append(
             [
                 str(name),
                 len(members),
-                f"{members[frames.NOVEL].mean():.1%}",
-                f"{members[frames.PROMISED].mean():.3f}",
-                int(members[frames.AUDITED].sum()),
+                f"{members[report_tables.NOVEL].mean():.1%}",
+                f"{members[report_tables.PROMISED].mean():.3f}",
+                int(members[report_tables.AUDITED].sum()),
                 "" if wrong != wrong else f"{wrong:.1%}",  # noqa: PLR0124 (NaN: nothing audited)
-                members[frames.NOVEL].mean(),
+                members[report_tables.NOVEL].mean(),
             ]
         )
     rows.sort(key=lambda row: -row[-1])

@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from monitoring.evidence import LEAST_HELD, Evidence
 from monitoring.policy import Policy
+from monitoring.window import LEAST_HELD, Evidence
 
 Kind = Literal["too-little-data", "keep", "watch", "retrain"]
 Finding = tuple[Kind, str]

@@ -21,17 +21,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring import drift, evidence, policy, profile
+from monitoring import evidently_report, policy, profile, window
 from monitoring.errors import NothingActive
-from monitoring.evidence import Look
 from monitoring.policy import Policy
 from monitoring.profile import Profile
 from monitoring.records import RecordStore
 from monitoring.verdict import Verdict, decide
-from registry import publish
+from monitoring.window import Look
+from registry import local_store
 from registry.settings import Settings
+from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
-from scorer.whole import replacing
 
 log = structlog.get_logger("watch")
 COLOURS = {"keep": "green", "watch": "yellow", "retrain": "red", "too-little-data": "blue"}
@@ -58,11 +58,11 @@ class Due:
 
 def due(settings: Settings, rules: Policy) -> Due:
     """The look to take now; the same until enough records came for the next one. Raises NothingActive, RecordsRefused."""
-    active = publish.current(settings.var)
+    active = local_store.current(settings.var)
     if active.version is None or active.folder is None:
         raise NothingActive(f"No scorer is published in {settings.var / 'scorers'}.", next_step="Promote a version and run registry.sync.")
     scored = RecordStore(settings.var / "records.db").count_scored(active.version)
-    return Due(active.version, settings.var / "scorers" / active.folder, *evidence.window_to_judge(scored, rules))
+    return Due(active.version, settings.var / "scorers" / active.folder, *window.window_to_judge(scored, rules))
 
 
 def judge(settings: Settings, rules: Policy) -> Judged:
@@ -70,13 +70,15 @@ def judge(settings: Settings, rules: Policy) -> Judged:
     now_due = due(settings, rules)
     reference = profile.read(now_due.folder)
     records = RecordStore(settings.var / "records.db").scored(now_due.scorer_version, now_due.window * rules.window, now_due.size)
-    look = evidence.gather(records, reference, rules, scorer_version=now_due.scorer_version, window=now_due.window)
+    look = window.gather(records, reference, rules, scorer_version=now_due.scorer_version, window=now_due.window)
     return Judged(look, decide(look.evidence, rules), reference)
 
 
-def report(judged: Judged, settings: Settings, *, now: datetime, job: str | None = None) -> drift.Report | None:
+def report(judged: Judged, settings: Settings, *, now: datetime, job: str | None = None) -> evidently_report.Report | None:
     """Draws the report of `judged` (none without records) and writes `latest.json`, which points to it."""
-    drawn = drift.write(judged.look, judged.verdict, judged.profile, settings, now=now) if judged.look.novelty is not None else None
+    drawn = (
+        evidently_report.write(judged.look, judged.verdict, judged.profile, settings, now=now) if judged.look.novelty is not None else None
+    )
     _write_latest(settings.var / "reports" / "latest.json", judged.verdict, drawn, now=now, job=job)
     return drawn
 
@@ -151,7 +153,7 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
         stop.wait(rules.interval_s)
 
 
-def _write_latest(path: Path, verdict: Verdict, drawn: drift.Report | None, *, now: datetime, job: str | None) -> None:
+def _write_latest(path: Path, verdict: Verdict, drawn: evidently_report.Report | None, *, now: datetime, job: str | None) -> None:
     content: dict[str, Any] = {
         "at": now.isoformat(timespec="seconds"),
         "verdict": verdict.as_dict(),

@@ -18,7 +18,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from mixture.llm import LLM
-from pipelines import params, tables, wanted
+from pipelines import params, query_selection, tables
 from pipelines.asking import Asked, Asking, Question
 from pipelines.errors import AskingStopped, PipelineError
 from pipelines.journal import Journal, rows
@@ -95,7 +95,7 @@ def answer(llm: LLM, table: pd.DataFrame, at_most: int | None, limits: Limits) -
     done = fold(llm, queries)
     answered = set(done.loc[done["error"].isna(), "query_id"])
     try:
-        missing = wanted.missing(llm, table, at_most, answered)
+        missing = query_selection.missing(llm, table, at_most, answered)
         chosen = [Question(query_id, queries[query_id], asked_with(llm, queries[query_id])) for query_id in missing[: limits.count]]
         print(f"{llm.id}: {len(answered)} answered, {len(missing)} missing, asking {len(chosen)}.", flush=True)
         if chosen:

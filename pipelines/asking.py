@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mixture.client import Call, Client, Reply
-from mixture.demand import worst_case_usd
+from mixture.client.openai import OpenAIClient
+from mixture.client.protocol import Call, Client, Reply
+from mixture.client.request_size import worst_case_usd
+from mixture.client.wire import headers
 from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
-from mixture.openai_client import OpenAIClient
-from mixture.wire import headers
 from pipelines.errors import AskingStopped, BudgetSpent
 
 FAILURES_IN_A_ROW = 10  # a broken endpoint, not a hard query

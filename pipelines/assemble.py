@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 from rich.progress import track
 
-from mixture.agreement import short_answer
+from mixture.choose.final_answers import short_answer
+from mixture.choose.ranking import Candidate
 from mixture.llm import LLM
-from mixture.ranking import Candidate
 from pipelines import near_duplicates, params, tables
 from pipelines.dataset import ANSWERS_META, SPLITS, WEIGHTED, RosterLLM, write_roster
 from pipelines.errors import PipelineError
@@ -150,7 +150,7 @@ def assemble(
     """
     known = set(queries["query_id"])
     kept = {llm.id: labels[llm.id][labels[llm.id]["query_id"].isin(known)] for llm in llms}
-    roster = sorted((llm for llm in llms if len(kept[llm.id])), key=lambda llm: llm.joins == "row")
+    roster = sorted((llm for llm in llms if len(kept[llm.id])), key=lambda llm: llm.trained == "row")
     if not roster:
         raise PipelineError(
             f"None of the {len(llms)} LLMs in the pool has a label.", next_step="Run `dvc repro`; see what `pipelines.answer` says."
@@ -169,7 +169,7 @@ def assemble(
                 llm.status,
                 llm.price.input,
                 llm.price.output,
-                joins=llm.joins,
+                trained=llm.trained,
                 family=Candidate(llm, 0.0).family,
                 served=llm.endpoint is not None,
             )

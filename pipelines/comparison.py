@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pipelines.dataset import Dataset
 from scorer import baselines, metrics
 from scorer.baselines import Baseline, Embed, Seen
+from scorer.initialisation import Labels
 from scorer.metrics import Interval
-from scorer.start import Labels
 
 OURS = "ours"
 CHEAPEST = 1e-9  # USD: keeps an LLM without known costs from looking free

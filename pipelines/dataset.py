@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mixture.llm import Joins
+from mixture.llm import Trained
 from pipelines import tables
 from pipelines.errors import TableRefused
 
@@ -25,7 +25,7 @@ ANSWERS_META = pa.schema(
         ("cost_usd", pa.float64()),  # tokens at the pool's current prices
         ("latency_s", pa.float64()),
         ("mean_logprob", pa.float64()),
-        ("said", pa.string()),  # the first sample's final answer in normal form, null for prose (`mixture.agreement`)
+        ("said", pa.string()),  # the first sample's final answer in normal form, null for prose (`mixture.choose.final_answers`)
     ]
 )
 
@@ -34,7 +34,7 @@ ANSWERS_META = pa.schema(
 class RosterLLM:
     """One column of the dataset, as the pool had it when it was assembled.
 
-    Prices are USD per million tokens; `joins` whole or row; `family`: equal for LLMs on the same weights; `served`: has an endpoint.
+    Prices are USD per million tokens; `trained` whole or row; `family`: equal for LLMs on the same weights; `served`: has an endpoint.
     """
 
     id: str
@@ -42,7 +42,7 @@ class RosterLLM:
     status: str
     input_price: float
     output_price: float
-    joins: Joins = "whole"
+    trained: Trained = "jointly"
     family: str = ""
     served: bool = True
 
@@ -129,7 +129,7 @@ def load(folder: Path = Path("build/dataset")) -> Dataset:
 
 
 def said(folder: Path = Path("build/dataset")) -> dict[tuple[str, str], tuple[str | None, float | None]]:
-    """(query_id, llm) -> the final answer (`mixture.agreement.short_answer`) and its tokens' mean log-probability, None where unknown.
+    """(query_id, llm) -> the final answer (`mixture.choose.final_answers.short_answer`) and its tokens' mean log-probability or None.
 
     Raises TableRefused.
     """

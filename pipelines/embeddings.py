@@ -16,9 +16,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-import scorer.looks
-from scorer.interface import Floats
-from scorer.whole import replacing
+import scorer.text_features
+from scorer.atomic_write import replacing
+from scorer.types import Floats
 
 if TYPE_CHECKING:
     from scorer.artifact import Manifest
@@ -47,7 +47,7 @@ def served(encoder: "OnnxEncoder", identity: str, texts: Sequence[str], cache: P
 
 def identity(graph: str, tokenizer: str, max_tokens: int, *, looks: bool) -> str:
     """Of a served encoder: the sha256 of its graph and of its tokenizer, where it cuts, and the looks beside it."""
-    return hashlib.sha256(f"{graph} {tokenizer} {max_tokens} {scorer.looks.identity() if looks else ''}".encode()).hexdigest()
+    return hashlib.sha256(f"{graph} {tokenizer} {max_tokens} {scorer.text_features.identity() if looks else ''}".encode()).hexdigest()
 
 
 def as_a_server_has_it(encoder: "Encoder", exported_: Path) -> tuple["OnnxEncoder", str]:

@@ -24,8 +24,8 @@ from pipelines.train import DATASET, SCORER, columns
 from scorer import calibration, metrics, runtime
 from scorer.baselines import Baseline, Embed
 from scorer.errors import RouteMoAError
-from scorer.interface import Floats
 from scorer.runtime import RuntimeScorer
+from scorer.types import Floats
 
 EVALUATION = Path("build/evaluation")
 METRICS = Path("build/metrics.json")

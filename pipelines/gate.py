@@ -11,13 +11,13 @@ import numpy as np
 from pipelines import dataset, embeddings, params
 from pipelines.dataset import Dataset
 from pipelines.register import REGISTERED, SCORER, read_json, write_json
-from registry import gate, versions
-from registry.gate import Candidate, GateResult, Truth
+from registry import gate_rules, versions
+from registry.gate_rules import Candidate, GateResult, Truth
 from registry.settings import Settings
 from registry.version import Version
 from scorer import runtime
 from scorer.errors import RouteMoAError
-from scorer.interface import Floats
+from scorer.types import Floats
 
 DATASET = Path("build/dataset")
 GATE = Path("build/gate.json")
@@ -30,7 +30,7 @@ def decide(settings: Settings) -> tuple[GateResult, Version, Version | None]:
     number = str(read_json(home / REGISTERED, "register")["version"])
     challenger, champion = versions.find(number, settings=settings), versions.champion(settings=settings)
     if champion is not None and champion.version == challenger.version:
-        result = gate.same_version(number)
+        result = gate_rules.same_version(number)
     else:
         result = compare(settings, champion)
         challenger = versions.judged(number, result, settings=settings)
@@ -46,7 +46,7 @@ def compare(settings: Settings, champion: Version | None) -> GateResult:
     with tempfile.TemporaryDirectory(prefix="routemoa-gate-") as folder:
         cache = settings.home / embeddings.CACHE
         standing = scored(versions.download(champion, Path(folder), settings=settings), held, cache) if champion else None
-        return gate.judge(scored(settings.home / SCORER, held, cache, full=True), standing, truth, margin=margin)
+        return gate_rules.judge(scored(settings.home / SCORER, held, cache, full=True), standing, truth, margin=margin)
 
 
 def scored(folder: Path, held: Dataset, cache: Path, *, full: bool = False) -> Candidate:

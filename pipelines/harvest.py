@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from monitoring.records import Record, RecordStore
 from pipelines import queries, tables
-from pipelines.graders.registry import JUDGE
+from pipelines.graders.kinds import JUDGE
 from pipelines.redaction import redact
 from registry.settings import Settings
 from scorer.errors import RouteMoAError

@@ -20,13 +20,13 @@ from filelock import FileLock
 from pipelines import recorded_llms, tables
 from pipelines.dataset import SPLITS
 from pipelines.errors import ImportRefused
+from pipelines.import_checks import Defaults, Staged, beside, slug, stage_answers, stage_queries
 from pipelines.queries import WRITING, merged
-from pipelines.staging import Defaults, Staged, beside, slug, stage_answers, stage_queries
 from pipelines.user_tables import read_answers, read_queries
 from registry import pool
 from registry.settings import Settings
+from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
-from scorer.whole import replacing
 
 DATA = Path("data")
 SHOWN = 5  # rows named of those left out

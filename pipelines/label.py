@@ -18,12 +18,12 @@ import pandas as pd
 import structlog
 from rich.progress import Progress
 
+from mixture.client.openai import OpenAIClient
 from mixture.llm import LLM
-from mixture.openai_client import OpenAIClient
 from pipelines import params, tables
-from pipelines.graders import judge, registry, reward_model
+from pipelines.graders import judge, kinds, reward_model
+from pipelines.graders.kinds import Graded, Task
 from pipelines.graders.query import Query
-from pipelines.graders.registry import Graded, Task
 from pipelines.graders.workers import grade_all
 from registry import pool
 from registry.settings import Settings
@@ -43,16 +43,16 @@ def label(
     """The LABELS table of `llm`: its answers graded, and the labels that came from elsewhere."""
     by_id = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
     answers = to_grade(tables.read_if_there(ANSWERS / f"{llm.id}.parquet", tables.ANSWERS), by_id)
-    open_ones = [(query, text) for query, text in answers if query.grader in registry.OPEN]
-    tasks = [Task(query, text, timeout_s) for query, text in answers if query.grader not in {*registry.OPEN, registry.RECORDED}]
+    open_ones = [(query, text) for query, text in answers if query.grader in kinds.OPEN]
+    tasks = [Task(query, text, timeout_s) for query, text in answers if query.grader not in {*kinds.OPEN, kinds.RECORDED}]
     with Progress(disable=not sys.stdout.isatty()) as progress:
         shown = progress.add_task(f"label {llm.id}", total=len(tasks) + len(open_ones) * ((judging is not None) + (rewarding is not None)))
 
         def advance() -> None:
             progress.advance(shown)
 
-        graded = {registry.REWARD_MODEL: _reward(llm, rewarding, open_ones, advance)} if rewarding and open_ones else {}
-        graded |= {registry.JUDGE: _judge(llm, judging, open_ones, advance)} if judging and open_ones else {}
+        graded = {kinds.REWARD_MODEL: _reward(llm, rewarding, open_ones, advance)} if rewarding and open_ones else {}
+        graded |= {kinds.JUDGE: _judge(llm, judging, open_ones, advance)} if judging and open_ones else {}
         for result in grade_all(tasks, advance):
             graded.setdefault(by_id[result.query_id].grader, []).append(result)
     if open_ones and judging is None and rewarding is None:
@@ -112,14 +112,14 @@ def _frame(llm: LLM, graded: Sequence[Graded], grader: str, version: str) -> pd.
 
 def _known(grader: str) -> bool:
     """Whether a grader of this name exists: answers to a query that names another are unlabelled, and have been named."""
-    return grader in registry.OPEN or grader in registry.GRADERS
+    return grader in kinds.OPEN or grader in kinds.GRADERS
 
 
 def version_of(grader: str, rewarding: reward_model.RewardModel | None = None) -> str:
     """The version a label of `grader` carries."""
-    if grader == registry.REWARD_MODEL and rewarding is not None:
+    if grader == kinds.REWARD_MODEL and rewarding is not None:
         return rewarding.version
-    return judge.VERSION if grader == registry.JUDGE else registry.find(grader).VERSION
+    return judge.VERSION if grader == kinds.JUDGE else kinds.find(grader).VERSION
 
 
 def main(arguments: list[str] | None = None) -> None:

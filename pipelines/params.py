@@ -81,7 +81,7 @@ class Assemble(Section):
 
 
 class Train(Section):
-    """How the scorer is trained (METHOD of RouteMoA; `scorer.training.Plan`, `scorer.start.Shrinkage`)."""
+    """How the scorer is trained (METHOD of RouteMoA; `scorer.training.Plan`, `scorer.initialisation.Shrinkage`)."""
 
     encoder: str
     max_tokens: int = Field(ge=8)
@@ -103,8 +103,8 @@ class Train(Section):
     softness: float = Field(gt=0)
     pseudo_labels: float = Field(gt=0)
     ridge: float = Field(gt=0)
-    far_share: float = Field(ge=0, lt=1)
-    looks: bool
+    fallback_share: float = Field(ge=0, lt=1)
+    text_features: bool
 
 
 class Evaluate(Section):

@@ -22,8 +22,8 @@ from pipelines.packages import fetch, package
 from pipelines.sources import code, evals, facts, human_eval, instructions, mathematics, passages, reasoning, sql
 from pipelines.sources.row import Query
 from pipelines.tables import QUERIES
+from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
-from scorer.whole import replacing
 
 POOL = Path("data/queries.parquet")
 PIN = Path("data.dvc")

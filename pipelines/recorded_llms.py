@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from pipelines.errors import ImportRefused
-from pipelines.staging import slug
+from pipelines.import_checks import slug
 from registry import pool
 from registry.entry import PriceEntry
 

@@ -10,8 +10,8 @@ from pipelines.errors import PipelineError
 from registry import lineage, versions
 from registry.settings import Settings
 from registry.version import Version
+from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
-from scorer.whole import replacing
 
 SCORER = Path("build/scorer")
 EVALUATION = Path("build/evaluation")

@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 from pipelines.errors import PipelineError, RetrainRefused
 from pipelines.harvest import harvest
 from registry import pool
-from registry.child import with_this_python
+from registry.child_env import with_this_python
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import TableRefused
-from scorer.whole import replacing
+from scorer.atomic_write import replacing
 
 ELSEWHERE = "imported"  # asked_with of answers and grader_version of labels that were not made here
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixture.posterior import Evidence
-from pipelines import dataset, embeddings, params, posterior
+from mixture.choose.posterior import AgreementPosterior
+from pipelines import dataset, embeddings, fit_posterior, params
 from pipelines.dataset import Dataset
 from pipelines.params import Train
-from scorer import looks
+from scorer import text_features
 from scorer.errors import RouteMoAError, TrainingError
-from scorer.interface import Floats
-from scorer.start import Shrinkage
+from scorer.initialisation import Shrinkage
+from scorer.types import Floats
 
 if TYPE_CHECKING:
     from scorer.artifact import Manifest
@@ -103,7 +103,7 @@ def run(home: Path = Path()) -> dict[str, Any]:
     return report
 
 
-def answers_weighed(home: Path, held: Dataset, scores_HL: Floats) -> Evidence:
+def answers_weighed(home: Path, held: Dataset, scores_HL: Floats) -> AgreementPosterior:
     """How this pool's answers are weighed in a mixture, fitted on the queries that calibrate and choose, not on those that train.
 
     Only answers of LLMs that can be called count, for a mixture hears no others; all do where fewer than two can.
@@ -111,8 +111,8 @@ def answers_weighed(home: Path, held: Dataset, scores_HL: Floats) -> Evidence:
     served_L = np.array([llm.served for llm in held.llms])
     if served_L.sum() >= 2:
         held, scores_HL = columns(held, served_L), scores_HL[:, served_L]
-    answered = posterior.episodes(held, scores_HL, dataset.said(home / DATASET))
-    return posterior.fit(posterior.partly(answered)) if answered else Evidence()
+    answered = fit_posterior.episodes(held, scores_HL, dataset.said(home / DATASET))
+    return fit_posterior.fit(fit_posterior.partly(answered)) if answered else AgreementPosterior()
 
 
 def apart(data: Dataset, min_labels: int) -> tuple[Dataset, Dataset]:
@@ -121,9 +121,9 @@ def apart(data: Dataset, min_labels: int) -> tuple[Dataset, Dataset]:
     Where fewer than two would be trained together, all are. Raises TrainingError where no LLM has labels enough.
     """
     enough = with_labels(data, min_labels)
-    by_row_L = np.array([llm.joins == "row" for llm in enough.llms])
+    by_row_L = np.array([llm.trained == "row" for llm in enough.llms])
     if by_row_L.any() and (~by_row_L).sum() < LEAST_KNOWN:
-        names = ", ".join(llm.id for llm in enough.llms if llm.joins == "row")
+        names = ", ".join(llm.id for llm in enough.llms if llm.trained == "row")
         print(f"Trained whole, not by row: {names}; fewer than {LEAST_KNOWN} others have {min_labels} training labels.", file=sys.stderr)
         by_row_L[:] = False
     return columns(enough, ~by_row_L), columns(enough, by_row_L)
@@ -155,7 +155,7 @@ def with_rows(
 
     Fitted on training and calibration queries: validation data choose between scorer versions.
     """
-    from scorer.joining import Known, joined
+    from scorer.row_fit import Known, joined
 
     if not by_row.llms:
         return weights, calibration, {}
@@ -200,7 +200,7 @@ def load_encoder(settings: Train) -> "Encoder":
 
     name = settings.encoder
     place = packages.encoder_folder(name.removeprefix(PACKAGED)) if name.startswith(PACKAGED) else name
-    return encoder.load(place, max_tokens=settings.max_tokens, looks=settings.looks)
+    return encoder.load(place, max_tokens=settings.max_tokens, looks=settings.text_features)
 
 
 def plan_of(settings: Train) -> "Plan":
@@ -208,7 +208,7 @@ def plan_of(settings: Train) -> "Plan":
     from scorer.training import Plan
 
     losses = ("positives", "negatives", "out_group", "sample_sample", "labels", "temperature")
-    steps = ("seed", "epochs", "patience", "batch_size", "learning_rate", "weight_decay", "far_share")
+    steps = ("seed", "epochs", "patience", "batch_size", "learning_rate", "weight_decay", "fallback_share")
     shrinkage = {name: getattr(settings, name) for name in ("groups", "softness", "pseudo_labels", "ridge", "dims")}
     return Plan(**{name: getattr(settings, name) for name in losses + steps}, shrinkage=Shrinkage(**shrinkage))
 
@@ -220,7 +220,7 @@ def write_artifact(
     *,
     weights: "Weights",
     calibration: "Calibration",
-    evidence: Evidence,
+    evidence: AgreementPosterior,
     figures: dict[str, float],
 ) -> "Manifest":
     """build/scorer; its drift profile holds the queries as a server embeds them (int8), or serving itself would look like drift."""
@@ -259,7 +259,7 @@ def write_artifact(
             "fingerprint": encoder.fingerprint(),
             "max_tokens": encoder.max_tokens,
             "dims": encoder.dims,
-            "looks": looks.identity() if encoder.looks else None,
+            "looks": text_features.identity() if encoder.looks else None,
         },
         data_hash=data_hash(home / DATASET),
         git_commit=git_commit(home),

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from mixture.llm import LLM, Decoding, Endpoint, Joins, Judges, Limits, Price, Prompt, Status
+from mixture.llm import LLM, Decoding, Endpoint, Limits, Price, Prompt, SelfAssessment, Status, Trained
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 RESERVED = frozenset({"routemoa", "routemoa-single"})  # virtual models of the HTTP interface
@@ -116,9 +116,9 @@ class PoolEntry(Part):
     capabilities: list[Capability] = []
     data_policy: list[str] = []
     limits: LimitsEntry = LimitsEntry()
-    ask_at_most: Count | None = None
-    joins: Joins = "whole"
-    judges: Judges = "in_text"
+    max_training_queries: Count | None = None
+    trained: Trained = "jointly"
+    self_assessment: SelfAssessment = "in_text"
 
     def written(self) -> dict[str, Any]:
         """The entry with every field that DVC depends on spelled out, ready for YAML."""
@@ -138,9 +138,9 @@ class PoolEntry(Part):
             capabilities=frozenset(self.capabilities),
             data_policy=frozenset(self.data_policy),
             status=self.status,
-            ask_at_most=self.ask_at_most,
-            joins=self.joins,
-            judges=self.judges,
+            max_training_queries=self.max_training_queries,
+            trained=self.trained,
+            self_assessment=self.self_assessment,
         )
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mixture.client import Call, Client
+from mixture.client.protocol import Call, Client
+from mixture.client.wire import headers
 from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
-from mixture.wire import headers
 from registry import pool
 from registry.entry import PoolEntry, check_id, explain
 from registry.errors import JoiningRefused, PoolRefused
@@ -37,9 +37,9 @@ async def join(id: str, entry: Mapping[str, Any], *, pool_file: Path, client: Cl
 
 
 def asked_few(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """`entry` with the defaults of joining: by its row, from ROW_QUERIES queries. One that says `joins: whole` is asked all."""
-    few = {"joins": "row", "ask_at_most": ROW_QUERIES}
-    return dict(entry) if entry.get("joins", "row") != "row" else {**few, **entry}
+    """`entry` with the defaults of joining: by its row, from ROW_QUERIES queries. One that says `trained: jointly` is asked all."""
+    few = {"trained": "row", "max_training_queries": ROW_QUERIES}
+    return dict(entry) if entry.get("trained", "row") != "row" else {**few, **entry}
 
 
 def _parsed(id: str, entry: Mapping[str, Any]) -> LLM:  # noqa: A002

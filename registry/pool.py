@@ -97,7 +97,7 @@ def change(path: Path, llm_id: str, fields: Mapping[str, Any]) -> LLM:
 
 
 def train_whole(path: Path) -> tuple[str, ...]:
-    """Takes `joins: row` out of every entry, so that the next training is of all LLMs together; returns the ids that had it.
+    """Takes `trained: row` out of every entry, so that the next training is of all LLMs together; returns the ids that had it.
 
     Raises PoolRefused where the file is refused or another process keeps it locked.
     """
@@ -105,9 +105,9 @@ def train_whole(path: Path) -> tuple[str, ...]:
     with _locked(path):
         document = _read(path)
         entries = _entries(path, document)
-        by_row = tuple(llm_id for llm_id, entry in entries.items() if _validate(path, llm_id, entry).joins == "row")
+        by_row = tuple(llm_id for llm_id, entry in entries.items() if _validate(path, llm_id, entry).trained == "row")
         for llm_id in by_row:
-            del entries[llm_id]["joins"]
+            del entries[llm_id]["trained"]
         if by_row:
             _replace(path, document)
     return by_row

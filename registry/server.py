@@ -7,7 +7,7 @@ import sys
 from urllib.parse import urlsplit
 
 from registry.settings import Settings
-from scorer.whole import replacing
+from scorer.atomic_write import replacing
 
 
 def command(settings: Settings, port: int) -> list[str]:

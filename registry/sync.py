@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from filelock import FileLock, Timeout
 
-from registry import publish, versions
+from registry import local_store, versions
 from registry.errors import RegistryError, RegistryUnreachable
 from registry.settings import Settings
 from registry.version import Version
@@ -49,13 +49,13 @@ class Sync:
             champion = versions.champion(settings=self.settings)
         except RegistryError as exc:
             if self.reachable:
-                log.warning("registry_unreachable", error=str(exc), serving=publish.current(self.settings.var).version)
+                log.warning("registry_unreachable", error=str(exc), serving=local_store.current(self.settings.var).version)
             self.reachable = False
             return
         if not self.reachable:
             log.info("registry_back", url=self.settings.mlflow_url)
             self.reachable = True
-        published = publish.current(self.settings.var)
+        published = local_store.current(self.settings.var)
         if champion is None or (champion.version, champion.content_hash) == (published.version, published.content_hash):
             return
         known = self.refused.get(champion.version)
@@ -64,7 +64,7 @@ class Sync:
 
     def _follow(self, champion: Version, before: str | None, now: float) -> None:
         try:
-            folder = publish.publish(champion, self.settings)
+            folder = local_store.publish(champion, self.settings)
         except RegistryUnreachable:
             return  # it went down between lookup and download: the next look says so
         except (ArtifactRefused, RegistryError, OSError) as exc:
@@ -115,9 +115,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     scorers.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(scorers / ".sync.lock", timeout=0):
-            publish.sweep(settings.var)
+            local_store.sweep(settings.var)
             sync = Sync(settings)
-            log.info("following", registry=settings.mlflow_url, serving=publish.current(settings.var).version)
+            log.info("following", registry=settings.mlflow_url, serving=local_store.current(settings.var).version)
             while not stop.is_set():
                 sync.step(time.monotonic())
                 stop.wait(POLL_S)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from registry import card, figures, pool
+from registry import card, mlflow_metrics, pool
 from registry.errors import PromotionRefused, VersionUnknown
-from registry.gate import GateResult
+from registry.gate_rules import GateResult
 from registry.lineage import Lineage
 from registry.mlflow_door import Door, Input
 from registry.settings import Settings
@@ -50,8 +50,8 @@ def register(
     if version is None:
         tags = {CONTENT_HASH: manifest.content_hash, ROSTER: ",".join(manifest.roster), **lineage.tags()}
         run_id, artifacts = door.record_run(
-            params={**figures.texts(train), **figures.params(params or {})},
-            metrics=[*figures.scalars(metrics), *figures.scalars(train, "train/"), *figures.history(train, "train/")],
+            params={**mlflow_metrics.texts(train), **mlflow_metrics.params(params or {})},
+            metrics=[*mlflow_metrics.scalars(metrics), *mlflow_metrics.scalars(train, "train/"), *mlflow_metrics.history(train, "train/")],
             tags=tags,
             inputs=[Input("query-pool", "data", lineage.data_hash or lineage.dataset_hash or "unknown", lineage.tags())],
             folders={"scorer": scorer_folder, **({"evaluation": evaluation_folder} if evaluation_folder.is_dir() else {})},

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scorer import looks
+from scorer import text_features
+from scorer.atomic_write import replacing
 from scorer.errors import ArtifactRefused
 from scorer.strict_json import parse, typed
-from scorer.whole import replacing
 
 SCHEMA_VERSION = 2  # written; read is also 1, whose scorers do not fall back far from what they were trained on
 READABLE = (1, SCHEMA_VERSION)
@@ -78,7 +78,7 @@ class Manifest:
 
     @property
     def looks(self) -> bool:
-        """Whether a query's vector is its embedding with the text's looks after it (`scorer.looks`)."""
+        """Whether a query's vector is its embedding with the text's looks after it (`scorer.text_features`)."""
         return self.encoder.get("looks") is not None
 
     @property
@@ -117,14 +117,14 @@ def verify(folder: Path) -> Manifest:
     Raises ArtifactRefused, naming file and reason, where a file is missing, extra, changed, a link, too large or malformed, or
     holds anything but plain numbers and text. Executes nothing from the folder.
     """
-    from scorer import contents
+    from scorer import artifact_checks
 
     check_listing(folder)
     manifest = read_manifest(folder)
     for name in manifest.files:
         if sha256(folder / name) != manifest.files[name]:
             raise ArtifactRefused(f"{folder / name}: its sha256 is not the one in {MANIFEST}.", next_step=NEXT)
-    contents.check(folder, manifest)
+    artifact_checks.check(folder, manifest)
     return manifest
 
 
@@ -163,8 +163,8 @@ def read_manifest(folder: Path) -> Manifest:
     encoder = typed(path, written, "encoder", dict)
     for key, kind in (("name", str), ("fingerprint", str), ("max_tokens", int), ("dims", int)):
         typed(path, encoder, key, kind)
-    if encoder.get("looks") not in {None, looks.identity()}:
-        raise ArtifactRefused(f"{path}: encoder.looks is {encoder['looks']!r}, this code has {looks.identity()!r}.", next_step=NEXT)
+    if encoder.get("looks") not in {None, text_features.identity()}:
+        raise ArtifactRefused(f"{path}: encoder.looks is {encoder['looks']!r}, this code has {text_features.identity()!r}.", next_step=NEXT)
     if not 1 <= encoder["max_tokens"] <= 65536 or not 1 <= encoder["dims"] <= 16384:
         raise ArtifactRefused(f"{path}: encoder.max_tokens or encoder.dims out of range.", next_step=NEXT)
     metrics = typed(path, written, "metrics", dict)

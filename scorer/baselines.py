@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.errors import ScorerError
-from scorer.interface import Floats, Prediction
-from scorer.start import Labels, group_centres, group_rates, masked_ridge
+from scorer.initialisation import Labels, group_centres, group_rates, masked_ridge
+from scorer.types import Floats, Prediction
 from scorer.weights import membership, unit
 
 Embed = Callable[[Sequence[str]], Floats]
@@ -17,7 +17,7 @@ Embed = Callable[[Sequence[str]], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A `scorer.interface.Scorer`. `rule` makes raw scores (Q, L) of texts and their embeddings; only their order within a query counts."""
+    """A `scorer.types.Scorer`. `rule` makes raw scores (Q, L) of texts and their embeddings; only their order within a query counts."""
 
     name: str
     roster: tuple[str, ...]

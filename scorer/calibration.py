@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from scorer.interface import Floats
-from scorer.start import Labels
+from scorer.initialisation import Labels
+from scorer.types import Floats
 from scorer.weights import Calibration, sigmoid
 
 BOUNDS = [(0.05, 20.0), (-20.0, 20.0)]  # of slope and intercept: no order is ever turned around

@@ -11,10 +11,10 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from scorer import looks
+from scorer import text_features
 from scorer.errors import EncoderUnknown
-from scorer.interface import Floats
 from scorer.texts import tail
+from scorer.types import Floats
 
 Pooling = Literal["mean", "first"]
 
@@ -22,7 +22,7 @@ Pooling = Literal["mean", "first"]
 class Encoder(nn.Module):
     """Token ids in, unit-norm embeddings out; texts in, their vectors out.
 
-    looks: whether a text's vector is its embedding with its looks after it (`scorer.looks`), or its embedding alone.
+    looks: whether a text's vector is its embedding with its looks after it (`scorer.text_features`), or its embedding alone.
     pooling: `mean` over real tokens (sentence-transformers) or the `first` token's state (RouteMoA's mDeBERTa).
     tokenizer: truncates from the left to `max_tokens`: the end of a prompt says what is asked.
     """
@@ -73,16 +73,16 @@ class Encoder(nn.Module):
             places = order[start : start + batch_size]
             chosen = [texts[place] for place in places]
             vectors_BD = self(*(tensor.to(device) for tensor in self.batch(chosen))).cpu().numpy().astype(np.float32)
-            yield places, looks.beside(vectors_BD, chosen) if self.looks else vectors_BD
+            yield places, text_features.beside(vectors_BD, chosen) if self.looks else vectors_BD
 
     @property
     def dims(self) -> int:
-        """The length of an embedding, without looks."""
+        """The length of an embedding, without the features of the text."""
         return int(cast("int", self.backbone.config.hidden_size))  # type: ignore[union-attr]
 
     def fingerprint(self) -> str:
-        """sha256 of everything a vector depends on: weights, tokenizer, truncation, pooling, looks."""
-        beside = [looks.identity()] if self.looks else []
+        """sha256 of everything a vector depends on: weights, tokenizer, truncation, pooling, features of the text."""
+        beside = [text_features.identity()] if self.looks else []
         digest = hashlib.sha256(json.dumps([self.tokenizer.to_str(), self.max_tokens, self.pooling, *beside]).encode())
         for name, weight in sorted(self.backbone.state_dict().items()):
             digest.update(name.encode())

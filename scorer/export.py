@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scorer import artifact, contents
+from scorer import artifact, artifact_checks
 from scorer.artifact import Manifest
 from scorer.errors import ExportFailed
-from scorer.interface import Floats
+from scorer.types import Floats
 from scorer.weights import Calibration, Weights
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def write(
         made.mkdir(mode=0o755)
         for name in (*artifact.ENCODERS.values(), artifact.TOKENIZER):
             shutil.copyfile(exported / name, made / name)
-        arrays = {name: getattr(weights, name) for name in contents.SHAPES if name != "softness"}
+        arrays = {name: getattr(weights, name) for name in artifact_checks.SHAPES if name != "softness"}
         arrays["softness"] = np.array([weights.softness])
         if weights.fallback is not None:
             far = weights.fallback
@@ -142,7 +142,7 @@ def _export_graph(encoder: "Encoder", path: Path) -> None:
     import onnx
     import torch
 
-    from scorer.distances import without_unused
+    from scorer.trim_deberta import without_unused
 
     encoder = without_unused(encoder)
     ids, mask = encoder.batch(["an example of some length for tracing", "a shorter one"])

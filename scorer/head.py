@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scorer.interface import Floats
+from scorer.types import Floats
 from scorer.weights import Weights
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.interface import Floats
-from scorer.start import Labels
+from scorer.initialisation import Labels
+from scorer.types import Floats
 
 Values = NDArray[np.float64]  # [Q], NaN where undefined
 DRAWS_AT_ONCE = 1_000_000  # of a bootstrap: bounds what it holds in memory, 16 MB

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from scorer import artifact, contents, looks
+from scorer import artifact, artifact_checks, text_features
 from scorer.artifact import NEXT, Manifest
 from scorer.errors import ArtifactRefused, ScorerError
-from scorer.interface import Floats, Prediction
 from scorer.texts import tail
+from scorer.types import Floats, Prediction
 from scorer.weights import Calibration, Weights
 
 Precision = Literal["int8", "fp32"]
@@ -23,7 +23,7 @@ SLOWER = ["SkipLayerNormFusion"]  # onnxruntime's fused kernel is not vectorised
 class OnnxEncoder:
     """Texts to vectors by ONNX Runtime, one text a run: in int8 a neighbour in the batch would change the rounding.
 
-    looks: whether a text's looks stand after its unit-norm embedding (`scorer.looks`).
+    looks: whether a text's looks stand after its unit-norm embedding (`scorer.text_features`).
     """
 
     def __init__(self, graph: bytes, tokenizer: bytes, *, max_tokens: int, threads: int = 1, looks: bool = False) -> None:
@@ -45,7 +45,7 @@ class OnnxEncoder:
     def embed(self, texts: Sequence[str]) -> Floats:
         """queries_QD, one row per text."""
         queries_QD = np.stack([self._embed(text) for text in texts])
-        return looks.beside(queries_QD, texts) if self._looks else queries_QD
+        return text_features.beside(queries_QD, texts) if self._looks else queries_QD
 
     def _embed(self, text: str) -> Floats:
         ids = self._tokenizer.encode(tail(text, self._max_tokens)).ids
@@ -57,7 +57,7 @@ class OnnxEncoder:
 
 
 class RuntimeScorer:
-    """A verified artifact in memory: `scorer.interface.Scorer`, safe to call from several threads.
+    """A verified artifact in memory: `scorer.types.Scorer`, safe to call from several threads.
 
     The embeddings and scores of the last `cache` distinct texts are kept (by hash: no text stays in memory).
     """
@@ -73,7 +73,7 @@ class RuntimeScorer:
         cache: int = 4096,
     ) -> None:
         self.manifest = manifest
-        self.answers = dict(answers or {})  # constants of `mixture.posterior.Evidence`, none in an artifact without them
+        self.answers = dict(answers or {})  # constants of `mixture.choose.posterior.AgreementPosterior`, none in an artifact without them
         self._encoder = encoder
         self._weights = weights
         self._calibration = calibration
@@ -126,9 +126,9 @@ def load(folder: Path, *, precision: Precision = "int8", threads: int = 1, cache
     scorer = RuntimeScorer(
         manifest,
         load_encoder(folder, manifest, precision=precision, threads=threads),
-        contents.read_weights(folder, manifest),
-        contents.read_calibration(folder, manifest),
-        answers=contents.read_answers(folder),
+        artifact_checks.read_weights(folder, manifest),
+        artifact_checks.read_calibration(folder, manifest),
+        answers=artifact_checks.read_answers(folder),
         cache=cache,
     )
     _warm_up(folder, scorer)
@@ -154,7 +154,7 @@ def load_encoder(folder: Path, manifest: Manifest, *, precision: Precision, thre
 
 def reference(folder: Path) -> dict[str, Any]:
     """The artifact's profile for drift: arrays by the names in `scorer.artifact`'s docstring."""
-    return contents.read_reference(folder, artifact.verify(folder))
+    return artifact_checks.read_reference(folder, artifact.verify(folder))
 
 
 def _warm_up(folder: Path, scorer: RuntimeScorer) -> None:

@@ -12,9 +12,9 @@ from torch import Tensor
 from scorer import fallback
 from scorer.errors import TrainingError
 from scorer.head import Head
-from scorer.interface import Floats
+from scorer.initialisation import Labels, Shrinkage, starting_weights
 from scorer.losses import label_loss, sample_llm_loss, sample_sample_loss
-from scorer.start import Labels, Shrinkage, starting_weights
+from scorer.types import Floats
 from scorer.weights import Weights, centred
 
 
@@ -23,7 +23,7 @@ class Plan:
     """How to train. positives, negatives: K+, K-; out_group: H; sample_sample: lambda; labels: weight of the cross-entropy.
 
     temperature: of the cosine between queries; sample_llm: weight of that loss. weight_decay: pull back to the start (AdamW: a share
-    lr * decay of the way a step). patience: epochs without a better validation loss before stopping. far_share: of held-out queries,
+    lr * decay of the way a step). patience: epochs without a better validation loss before stopping. fallback_share: of held-out queries,
     those farthest from training, which are told what is good overall (`scorer.fallback`; 0: none is).
     """
 
@@ -40,7 +40,7 @@ class Plan:
     labels: float = 1.0
     temperature: float = 0.1
     patience: int = 8
-    far_share: float = 0.01
+    fallback_share: float = 0.01
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
 
 
@@ -120,8 +120,8 @@ def train(
                 best, best_weights = history[-1], head.weights()
             elif epoch - best.epoch >= plan.patience:
                 break
-    if plan.far_share:
-        far = fallback.fit(best_weights, training.queries_QD, validation.queries_QD, plan.seed, plan.far_share)
+    if plan.fallback_share:
+        far = fallback.fit(best_weights, training.queries_QD, validation.queries_QD, plan.seed, plan.fallback_share)
         best_weights = replace(best_weights, fallback=far)
     return Trained(best_weights, best.epoch, tuple(history), time.process_time() - began)
 

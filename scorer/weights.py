@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.interface import Floats
+from scorer.types import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from mixture.engine import Mixture
-from mixture.openai_client import OpenAIClient
+from mixture.client.openai import OpenAIClient
+from mixture.run.engine import Mixture
 from monitoring.records import RecordStore
 from registry import pool as pools
 from registry.jobs import Jobs
 from scorer.errors import RouteMoAError
-from serving import access, active, admin, chat, console, decisions, feedback, health, keys, logs, models, route
+from serving import active_scorer, admin, chat, console, decisions, feedback, health, keys, logs, models, route_endpoint, scopes
 from serving.errors import MethodRefused, NotFound, RequestRefused
 from serving.events import (
     Events,
@@ -29,14 +29,14 @@ from serving.events import (
     ScorerRefused,
     ScorerSwapped,
 )
-from serving.gate import Gate
 from serving.metrics import Metrics
+from serving.middleware import Gate
 from serving.responses import error_response
 from serving.settings import Settings
 from serving.state import State
-from serving.watched import Watched
+from serving.watched_file import Watched
 
-ROUTERS = (chat, route, feedback, decisions, models, admin, health, console)
+ROUTERS = (chat, route_endpoint, feedback, decisions, models, admin, health, console)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -52,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.serving = state
     for part in ROUTERS:
         app.include_router(part.router)
-    access.check_routes(each.path for part in ROUTERS for each in part.router.routes if isinstance(each, Route))
+    scopes.check_routes(each.path for part in ROUTERS for each in part.router.routes if isinstance(each, Route))
     app.add_middleware(Gate, state=state)
     app.add_exception_handler(Exception, _failed)
     for kind in (RouteMoAError, HTTPException, RequestValidationError):
@@ -70,9 +70,9 @@ def _state(settings: Settings) -> State:
     metrics = Metrics()
     events = Events(metrics.note)
     client = OpenAIClient()
-    scorer: Watched[active.Active] = Watched(
+    scorer: Watched[active_scorer.Active] = Watched(
         settings.scorers / "current.json",
-        functools.partial(active.read, precision=settings.precision),
+        functools.partial(active_scorer.read, precision=settings.precision),
         swapped=lambda new, old: events.emit(ScorerSwapped(new.version, old.version if old else None, new.scorer.roster)),
         refused=lambda error: events.emit(ScorerRefused(str(error), scorer.value.version if scorer.value else None)),
     )

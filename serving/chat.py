@@ -10,10 +10,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from mixture.demand import worst_case_usd
+from mixture.choose.options import restrict
+from mixture.choose.posterior import AgreementPosterior
+from mixture.client.request_size import worst_case_usd
 from mixture.errors import NoAnswer
-from mixture.options import narrow
-from mixture.posterior import Evidence
 from scorer.errors import RouteMoAError
 from serving.body import read, unless_disconnected
 from serving.completion import Completion
@@ -63,8 +63,8 @@ async def choose(state: State, chat: ChatRequest, written: Mapping[str, Any]) ->
     llm = next((llm for llm in state.llms.llms if llm.id == chat.model and why_not(llm) is None), None)
     if llm is None:
         raise model_unknown(state, chat.model)
-    operator = state.settings.mixture.options(Evidence())  # one LLM: nothing is weighed
-    options = narrow(operator, chat.routemoa.wishes(operator, time.monotonic()))
+    operator = state.settings.mixture.options(AgreementPosterior())  # one LLM: nothing is weighed
+    options = restrict(operator, chat.routemoa.requested(operator, time.monotonic()))
     if options.data_policy is not None and not options.data_policy & llm.data_policy:
         tags = ", ".join(sorted(options.data_policy)) or "none"
         raise NoAnswer(f"{llm.id}: its data policy {sorted(llm.data_policy)} has none of the allowed tags ({tags}).", why="nobody")

@@ -5,12 +5,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mixture.client import Call, Reply
+from mixture.client.openai import OpenAIClient
+from mixture.client.protocol import Call, Reply
 from mixture.decision import Decision, Layer, Piece, Run
-from mixture.engine import Mixture
 from mixture.errors import LLMGarbled
 from mixture.llm import LLM, Message
-from mixture.openai_client import OpenAIClient
+from mixture.run.engine import Mixture
 from serving.routing import Plan
 
 

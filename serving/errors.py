@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mixture import errors as mixture
-from mixture.options import OptionsRefused
+from mixture.choose.options import OptionsRefused
 from monitoring import errors as monitoring
 from registry import errors as registry
 from scorer.errors import RouteMoAError, ScorerError

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scorer.whole import replacing
+from scorer.atomic_write import replacing
 from serving.errors import KeyRefused, KeysRefused
 
 Scope = Literal["chat", "feedback", "admin", "metrics"]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from mixture.options import Aggregation, Options, Weights, Wishes
+from mixture.choose.options import Aggregation, Options, Requested, Weights
 from serving.errors import RequestRefused
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -27,7 +27,7 @@ class WeightsIn(BaseModel):
     second: Positive | None = None
 
 
-class Namespace(BaseModel):
+class RequestOptions(BaseModel):
     """`routemoa: {...}` of a request: narrows what the operator allows. `domain` is only recorded."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -42,8 +42,8 @@ class Namespace(BaseModel):
     explain: bool = False
     domain: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
-    def wishes(self, operator: Options, now: float) -> Wishes:
-        """For `mixture.options.narrow`; `now` is monotonic seconds."""
+    def requested(self, operator: Options, now: float) -> Requested:
+        """For `mixture.choose.options.restrict`; `now` is monotonic seconds."""
         given = self.weights
         mine = operator.weights
         weights = None
@@ -53,7 +53,7 @@ class Namespace(BaseModel):
                 for theirs, ours in ((given.quality, mine.quality), (given.usd, mine.usd), (given.second, mine.second))
             )
             weights = Weights(quality, usd, second)
-        return Wishes(
+        return Requested(
             k=self.k,
             max_layers=self.max_layers,
             weights=weights,
@@ -121,7 +121,7 @@ class ChatRequest(BaseModel):
     messages: Annotated[list[MessageIn], Field(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    routemoa: Namespace = Namespace()
+    routemoa: RequestOptions = RequestOptions()
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
@@ -142,7 +142,7 @@ class ChatRequest(BaseModel):
     @field_validator("routemoa", mode="before")
     @classmethod
     def _none_is_default(cls, value: Any) -> Any:
-        return Namespace() if value is None else value
+        return RequestOptions() if value is None else value
 
     @property
     def include_usage(self) -> bool:
@@ -186,7 +186,7 @@ def refusal(kind: type[BaseModel], error: ValidationError) -> RequestRefused:
     place = [str(step) for step in first["loc"]]
     param = ".".join(place) or None
     if first["type"] == "extra_forbidden":
-        known = sorted(Namespace.model_fields if "weights" not in place[:-1] else WeightsIn.model_fields)
+        known = sorted(RequestOptions.model_fields if "weights" not in place[:-1] else WeightsIn.model_fields)
         if place[0] != "routemoa":
             known = sorted(kind.model_fields)
         near = difflib.get_close_matches(place[-1], known, n=2, cutoff=0.5) or known

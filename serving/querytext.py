@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scorer.looks import LONGEST
+from scorer.text_features import LONGEST
 
 CHARACTERS_PER_TOKEN = 8  # above English's average of 4 to 5, so the encoder's own truncation decides, not this one
 SYSTEM = frozenset({"system", "developer"})

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixture import demand
+from mixture.choose.options import Options, restrict
+from mixture.choose.posterior import query_easiness
+from mixture.choose.ranking import Candidate, Ranked, rank, refusal
+from mixture.choose.widening import widened
+from mixture.client import request_size
 from mixture.errors import NoAnswer
 from mixture.llm import LLM, Message
-from mixture.options import Options, narrow
-from mixture.posterior import ease_of
-from mixture.ranking import Candidate, Ranked, rank, refusal
-from mixture.widening import widened
-from serving.active import Active
+from serving.active_scorer import Active
 from serving.protocol import ChatRequest, passed_on
 from serving.querytext import query_text
 from serving.state import State
@@ -52,7 +52,7 @@ class Plan:
         ranking = rank(self.candidates, self.options)
         if self.options.single or self.options.deepen != "widen":
             return ranking
-        return widened(ranking, {}, ease_of(each.prior for each in self.candidates), self.options)
+        return widened(ranking, {}, query_easiness(each.prior for each in self.candidates), self.options)
 
     @property
     def excluded(self) -> dict[str, str]:
@@ -73,7 +73,7 @@ async def plan(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> P
     prediction = await asyncio.get_running_loop().run_in_executor(state.scoring, active.scorer.score, [text])
     state.metrics.scoring.observe(time.perf_counter() - started)
     scores = dict(zip(active.scorer.roster, map(float, prediction.scores_QL[0]), strict=True))
-    tokens = demand.expected_input_tokens(messages, asked)
+    tokens = request_size.expected_input_tokens(messages, asked)
     known = {llm.id: llm for llm in llms.llms}
     uncallable = cannot_be_called(scores, known)
     found = Plan(
@@ -112,6 +112,6 @@ def why_not(llm: LLM | None) -> str | None:
 def _options(state: State, active: Active, chat: ChatRequest, messages: Sequence[Message], asked: Mapping[str, Any]) -> Options:
     """The operator's, narrowed by the request; one LLM where the request or its virtual model wants one."""
     operator = state.settings.mixture.options(active.evidence)
-    wishes = chat.routemoa.wishes(operator, time.monotonic())
-    options = narrow(operator, replace(wishes, capabilities=demand.abilities(messages, asked)))
-    return options.as_single() if chat.model == SINGLE or demand.one_llm_only(messages, asked) else options
+    wishes = chat.routemoa.requested(operator, time.monotonic())
+    options = restrict(operator, replace(wishes, capabilities=request_size.abilities(messages, asked)))
+    return options.as_single() if chat.model == SINGLE or request_size.one_llm_only(messages, asked) else options

@@ -6,14 +6,14 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 
-from mixture.options import Aggregation, Deepening, Options, Order, Weights
-from mixture.posterior import Evidence, Published
+from mixture.choose.options import Aggregation, Deepening, Options, Order, Weights
+from mixture.choose.posterior import AgreementPosterior, PaperScore
 from registry.settings import Settings as HostSettings
 from scorer.runtime import Precision
 
 
 class Mixture(BaseModel):
-    """What the operator allows every request; a request can narrow it, never widen it."""
+    """What the operator allows every request; a request can restrict it, never widen it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,15 +23,15 @@ class Mixture(BaseModel):
     aggregation: Aggregation = "auto"
     ranking: Order = "value"
     quality: float = Field(default=1.0, ge=0, allow_inf_nan=False)
-    usd: float = Field(default=10.0, ge=0, allow_inf_nan=False)
-    second: float = Field(default=0.002, ge=0, allow_inf_nan=False)
+    value_per_usd: float = Field(default=10.0, ge=0, allow_inf_nan=False)
+    value_per_second: float = Field(default=0.002, ge=0, allow_inf_nan=False)
     stop_threshold: float | None = Field(default=None, ge=0, le=1, description="expected quality that is enough; else .85 when refining")
-    headroom: float = Field(default=0.0, ge=0, le=1, description="share of failures that a synthesis or a refining layer mends")
+    refine_gain: float = Field(default=0.0, ge=0, le=1, description="share of failures that a synthesis or a refining layer mends")
     budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     deadline_s: float = Field(default=120.0, gt=0, allow_inf_nan=False)
     data_policy: frozenset[str] | None = None
 
-    def options(self, evidence: Evidence) -> Options:
+    def options(self, evidence: AgreementPosterior) -> Options:
         """For a request that starts now, answered by a pool whose answers are weighed by `evidence`.
 
         Refining is the paper's: its judges and its posterior. Widening asks for no assessment that no one has shown to tell anything.
@@ -39,15 +39,15 @@ class Mixture(BaseModel):
         refine = self.deepen == "refine"
         return Options(
             deepen=self.deepen,
-            posterior=Published() if refine else evidence,
+            posterior=PaperScore() if refine else evidence,
             self_assessment=refine or evidence.self_score != 0,
             cross_assessment=refine,
-            headroom=self.headroom,
+            refine_gain=self.refine_gain,
             k=self.k,
             max_layers=self.max_layers,
             aggregation=self.aggregation,
             ranking=self.ranking,
-            weights=Weights(self.quality, self.usd, self.second),
+            weights=Weights(self.quality, self.value_per_usd, self.value_per_second),
             stop_threshold=(0.85 if refine else 1.0) if self.stop_threshold is None else self.stop_threshold,
             budget_usd=self.budget_usd,
             deadline=time.monotonic() + self.deadline_s,

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from mixture.engine import Mixture
-from mixture.openai_client import OpenAIClient
+from mixture.client.openai import OpenAIClient
+from mixture.run.engine import Mixture
 from monitoring.records import RecordStore
 from registry.jobs import Jobs
 from registry.pool import Pool
-from serving.active import Active
+from serving.active_scorer import Active
 from serving.errors import NotReady
 from serving.events import Events
-from serving.experience import Experience
 from serving.keys import Keys
 from serving.metrics import Metrics
+from serving.observed_latency import Experience
 from serving.settings import Settings
-from serving.watched import Watched
+from serving.watched_file import Watched
 
 
 @dataclass

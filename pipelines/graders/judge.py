@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mixture.client import Call, Client
+from mixture.client.protocol import Call, Client
 from mixture.errors import LLMFailed
 from mixture.llm import LLM, Message, Prompt
 from pipelines import journal
 from pipelines.graders import rubric
+from pipelines.graders.kinds import Graded
 from pipelines.graders.query import Query
-from pipelines.graders.registry import Graded
 from pipelines.graders.rubric import ANSWERS, Rubric
 
 VERSION = "2"

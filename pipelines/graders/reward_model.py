@@ -15,8 +15,8 @@ from typing import Any
 
 from pipelines import journal
 from pipelines.errors import GraderFailed
+from pipelines.graders.kinds import Graded
 from pipelines.graders.query import Query
-from pipelines.graders.registry import Graded
 
 VERSION = "1"
 BATCH = 8

@@ -7,8 +7,8 @@ import json
 import os
 import sys
 
+from pipelines.graders.kinds import Task, grade
 from pipelines.graders.query import Query
-from pipelines.graders.registry import Task, grade
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-from pipelines.graders.registry import Graded, Task, longest_s
+from pipelines.graders.kinds import Graded, Task, longest_s
 
 COMMAND = (sys.executable, "-m", "pipelines.graders.worker")
 WORKERS = 2

@@ -17,7 +17,7 @@ def coverage(labels: pd.DataFrame, answers: pd.DataFrame, llms: Sequence[LLM], q
 
     An LLM that joins by row is not meant to be labelled on all: its share is of the queries it is asked.
     """
-    asked = {llm.id: min(llm.ask_at_most or queries, queries) if llm.joins == "row" else queries for llm in llms}
+    asked = {llm.id: min(llm.max_training_queries or queries, queries) if llm.trained == "row" else queries for llm in llms}
     labelled = labels.groupby("llm")["query_id"].nunique()
     failed = answers["error"].notna().groupby(answers["llm"]).mean()
     return pd.DataFrame(

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmarks import asked, choosing, joining, simulated
+from benchmarks import choosing, joining, simulated
 from benchmarks.joining import Cell, World
 from scorer import training
-from scorer.start import Shrinkage
+from scorer.initialisation import Shrinkage
 from tests.scorer import world
 
 PLAN = training.Plan(epochs=1, shrinkage=Shrinkage(groups=4, dims=16))
@@ -76,13 +76,3 @@ def test_simulated_llms_are_like_the_recorded_ones(recorded: World) -> None:
     assert np.array_equal(labels_QS, simulated.labels(*scorer, recorded.queries["train"], 5, 0))
     assert set(np.unique(labels_QS)) == {0.0, 1.0}
     assert np.ptp(labels_QS.mean(axis=0)) > 0.05
-
-
-def test_a_growing_pool_is_asked_little_more(recorded: World) -> None:
-    """Of a kind that comes some are asked, of what is known already hardly any; a chosen sample's means are near all's."""
-    queries_QD, kinds_Q = recorded.queries["train"], world.world(400, seed=0).kinds_Q.astype(str)
-    rows = asked.asked(queries_QD, asked.growths(kinds_Q, 0), 0, few=60)
-    assert rows["all of 3"]["queries"] == (kinds_Q == "3").sum()
-    assert 0 < rows["all of 3"]["of them new"] <= rows["all of 3"]["by hash"]
-    assert rows["10% more, at random"]["asked"] <= 6
-    assert abs(asked.levels(queries_QD, recorded.labels["train"], few=60)["chosen"]["mean"]) < 0.15

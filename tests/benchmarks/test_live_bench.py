@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import live_bench
 from benchmarks.live_bench import Asked, Bench
-from mixture.posterior import Evidence
+from mixture.choose.posterior import AgreementPosterior
 from pipelines import tables
 from pipelines.errors import PipelineError
 from pipelines.graders.query import Query
@@ -37,14 +37,14 @@ def bench(home: Path) -> Bench:
     llms = list(pool.load(home / "registry" / "pool.yaml").llms)[:2]
     priors = [{llm.id: (at + place) / 10 for place, llm in enumerate(llms)} for at in range(5)]
     asked = [Asked(Query(name, f"What is 6 x {name}?", "number"), "m", name in "abc", priors[at]) for at, name in enumerate("axbyc")]
-    return Bench(asked, llms, {llm.id: 0.5 for llm in llms}, Evidence(skill=0.25), "a hash")
+    return Bench(asked, llms, {llm.id: 0.5 for llm in llms}, AgreementPosterior(skill=0.25), "a hash")
 
 
 def test_a_record_goes_on_by_the_scores_it_was_bought_by(home: Path, bench: Bench) -> None:
     """The first that were kept, to the bit, in the same order."""
     live_bench.keep(bench, home, home / "calls")
     assert live_bench.read(home, home / "calls") == bench
-    other = Bench(bench.asked[:1], bench.llms, bench.means, Evidence(), "another")
+    other = Bench(bench.asked[:1], bench.llms, bench.means, AgreementPosterior(), "another")
     live_bench.keep(other, home, home / "calls")
     assert live_bench.read(home, home / "calls") == bench
     assert sorted(path.name for path in (home / "calls").iterdir()) == ["pool.yaml", "scores.json"]
@@ -79,7 +79,7 @@ def test_the_record_in_the_repository_is_by_this_codes_rule() -> None:
     record = Path("docs/results/live-calls")
     told = json.loads((record / "scores.json").read_text())
     pooled = pool.load(record / "pool.yaml")
-    assert Evidence(**told["evidence"]) != Evidence()
+    assert AgreementPosterior(**told["evidence"]) != AgreementPosterior()
     assert [pooled.by_id(name).id for name in told["llms"]] == told["llms"]
     assert (len(told["in_domain"]), len(told["out_of_domain"])) == (live_bench.IN_DOMAIN, live_bench.OUT_OF_DOMAIN)
     assert all(set(priors) == set(told["llms"]) for priors in (told["in_domain"] | told["out_of_domain"]).values())

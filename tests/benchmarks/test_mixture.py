@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import cascade, mixture_simulation, outcomes, said, thrift
-from benchmarks.compositions import BARE, OURS, ROUTED, RUN_ON, SINGLE, systems
+from benchmarks import cascade, mixture_simulation, outcomes, said
+from benchmarks.compositions import BARE, OURS, RUN_ON, SINGLE, systems
 from benchmarks.judging import Row, aggregated, judged, stopping
 from benchmarks.mixture import episodes
 from benchmarks.replay import Question, Said, calls, cost, latency, quality, replay
+from mixture.choose.posterior import AgreementPosterior, PaperScore
+from mixture.choose.ranking import Candidate
 from mixture.llm import LLM, Price
-from mixture.posterior import Evidence, Published
-from mixture.ranking import Candidate
 from pipelines.errors import TableRefused
-from pipelines.posterior import fit, partly
+from pipelines.fit_posterior import fit, partly
 
 LLMS = [LLM(name, name, Price(0.0, 5.0), context_window=10**6) for name in "abc"]
 
@@ -37,7 +37,7 @@ def test_the_engine_replays_what_was_recorded() -> None:
     single = replay(questions, priors_QL, LLMS, BARE.as_single())
     assert quality(questions, single).tolist() == [1.0, 0.0]
     assert (calls(single).tolist(), cost(single).tolist()) == ([1.0, 1.0], [0.001, 0.001])
-    vote = next(each for each in systems(priors_QL, priors_QL[0], LLMS, Evidence(), 1.0) if each.name == RUN_ON)
+    vote = next(each for each in systems(priors_QL, priors_QL[0], LLMS, AgreementPosterior(), 1.0) if each.name == RUN_ON)
     made = replay(questions, priors_QL, LLMS, vote.options)
     assert quality(questions, made).tolist() == [0.0, 1.0]
     assert cost(made) == pytest.approx([0.003, 0.003])
@@ -62,7 +62,7 @@ def test_ours_asks_fewer_than_everyone_and_its_parts_are_measured() -> None:
     assert calls(rows[SINGLE].decisions).max() == 1
     assert 1 < rows[OURS].calls_Q.mean() < rows[RUN_ON].calls_Q.mean() == 6
     families = {llm.id: llm.id for llm in pool}
-    told = judged(asked, rows[RUN_ON].decisions, {"posterior": evidence, "published": Published()}, families)
+    told = judged(asked, rows[RUN_ON].decisions, {"posterior": evidence, "published": PaperScore()}, families)
     assert told["posterior"].mean > told["prior"].mean
     assert told["published"].mean == pytest.approx(told["prior"].mean)
     stops = stopping(rows[OURS], rows[RUN_ON])
@@ -132,9 +132,9 @@ def test_a_cascade_is_reckoned_as_the_engine_runs_it_where_prices_tie_and_option
     for llms, right in ((("a", "b"), "a"), (("a", "b", "c"), "abc")):
         questions = [Question("What is it?", said, {llm: float(llm in right) for llm in "abc"})] * 2
         told = episodes(questions, priors_QL, LLMS)
-        reckoned = cascade.outcomes(llms, questions, told, dict.fromkeys("abc", 0.001), Evidence())
+        reckoned = cascade.outcomes(llms, questions, told, dict.fromkeys("abc", 0.001), AgreementPosterior())
         for at, threshold in enumerate(cascade.THRESHOLDS):
-            made = cascade.cascaded(priors_QL, cascade.Chain(llms, threshold), Evidence()).decisions(questions, LLMS)
+            made = cascade.cascaded(priors_QL, cascade.Chain(llms, threshold), AgreementPosterior()).decisions(questions, LLMS)
             assert quality(questions, made).tolist() == reckoned[0][at].tolist()
             assert cost(made) == pytest.approx(reckoned[1][at])
         scores = made[0].layers[-1].after
@@ -145,7 +145,7 @@ def test_a_cascade_asks_others_where_none_of_its_llms_is_on_record() -> None:
     """A query that its LLMs never answered is not lost."""
     whole = question("1", "2", "2")
     partial = replace(whole, said={"a": whole.said["a"]}, labels={"a": 1.0})
-    made = cascade.cascaded(np.full((2, 3), 0.5), cascade.Chain(("b",), 1.0), Evidence()).decisions([whole, partial], LLMS)
+    made = cascade.cascaded(np.full((2, 3), 0.5), cascade.Chain(("b",), 1.0), AgreementPosterior()).decisions([whole, partial], LLMS)
     assert [each.llm for each in made] == ["b", "a"]
 
 
@@ -174,59 +174,3 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     """With what is there, and what to type."""
     with pytest.raises(TableRefused, match=r"no column 'response'.*pred.*--text"):
         said.read(outcomes.Recorded(recorded(tmp_path, pred=["1", "2"])), "response")
-
-
-def test_thrift_finds_the_cheapest_that_is_good_enough() -> None:
-    """A dear LLM that is always right and a cheap one right on half of the queries, where the scorer knows it: half of its cost saved."""
-    llms = [LLM("dear", "dear", Price(0.0, 10.0), context_window=10**6), LLM("cheap", "cheap", Price(0.0, 0.1), context_window=10**6)]
-    questions = [
-        Question(
-            "What is it?",
-            {"dear": Said("Answer: 1", 200, 0.002), "cheap": Said(f"Answer: {1 + query % 2}", 200, 0.00002)},
-            {"dear": 1.0, "cheap": float(query % 2 == 0)},
-        )
-        for query in range(40)
-    ]
-    priors_QL = np.array([[0.95, 0.05 if query % 2 else 0.94] for query in range(40)])
-    part = thrift.Part(questions, priors_QL)
-    found = thrift.matched(part, part, np.array([1.0, 0.5]), llms, Evidence())
-    routed = found[ROUTED]
-    assert routed is not None
-    assert routed.difference.mean == 0
-    assert routed.share.mean == pytest.approx(0.505)
-    assert routed.calls == 1.0
-    cheap_first = found[cascade.CASCADE]
-    assert cheap_first is not None
-    assert (cheap_first.difference.mean, cheap_first.calls) == (0.0, 1.5)
-    assert cheap_first.share.mean == pytest.approx(0.51)
-    row = next(line for line in thrift.table(found).splitlines() if line.startswith(f"| {ROUTED} |"))
-    assert row.split(" | ")[2:] == ["0.000 [0.000, 0.000]", str(routed.share), "1.00", "missed |"]
-    assert thrift.best_pair(part, np.array([1.0, 0.5]), llms) is None  # no two LLMs beside the best
-    blind = thrift.Part(questions, 1 - priors_QL)  # a scorer that is always wrong is good enough at no worth
-    assert thrift.matched(blind, part, np.array([1.0, 0.5]), llms, Evidence())[ROUTED] is None
-    assert f"| {ROUTED} | | | | | missed |" in thrift.table({ROUTED: None})
-
-
-def test_the_best_pair_is_the_cheapest_that_loses_no_more_than_a_point() -> None:
-    """Two cheap LLMs whose shared answers are right; with the third, which copies one of them, a wrong answer in four passes."""
-    names, costs = ("dear", "odd", "even", "copy"), (0.010, 0.001, 0.001, 0.0005)
-    llms = [LLM(name, name, Price(0.0, usd), context_window=10**6) for name, usd in zip(names, costs, strict=True)]
-
-    def asked(query: int) -> Question:
-        stated = {"dear": "1", "odd": "2" if query % 4 == 1 else "1", "even": "3" if query % 4 == 0 else "1"}
-        stated["copy"] = stated["odd"]
-        said = {name: Said(f"Answer: {stated[name]}", 200, usd) for name, usd in zip(names, costs, strict=True)}
-        return Question("What is it?", said, {name: float(stated[name] == "1") for name in names})
-
-    part = thrift.Part([asked(query) for query in range(40)], np.full((40, 4), 0.5))
-    found = thrift.best_pair(part, np.array([1.0, 0.75, 0.75, 0.75]), llms)
-    assert found is not None
-    assert found.difference.mean == 0
-    assert found.share.mean == pytest.approx((0.0005 + 0.001 + 0.5 * 0.010) / 0.010)
-    assert found.calls == pytest.approx(2.5)
-    bare = Question("What is it?", {"odd": Said("Answer: 1", 200, 0.001)}, {"odd": 1.0})  # the best one never answered it: no comparison
-    silent = Question("What is it?", {"dear": Said("Answer: 1", 200, 0.01)}, {"dear": 1.0})  # nobody before it did
-    more = thrift.best_pair(thrift.Part([*part.questions, bare, silent], np.full((42, 4), 0.5)), np.array([1.0, 0.75, 0.75, 0.75]), llms)
-    assert more is not None
-    assert more.calls == pytest.approx((40 * 2.5 + 1) / 41)
-    assert f"| {thrift.BEST_PAIR} |  | 0.000" in thrift.table({thrift.BEST_PAIR: found})

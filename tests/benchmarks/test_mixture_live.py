@@ -11,11 +11,11 @@ import pytest
 from benchmarks import live_bench, live_systems, mixture_live
 from benchmarks.calls import COLD, BoughtCalls, CallMissing, EndpointMissing, Live, Speed, key, speeds
 from benchmarks.live_systems import Answered, Released, Situation, selected
-from mixture.client import Call, Chunk, Reply
+from mixture.choose.posterior import AgreementPosterior, Observation, PaperScore
+from mixture.client.protocol import Call, Chunk, Reply
 from mixture.errors import LLMRefused, LLMTimedOut, LLMUnreachable
 from mixture.llm import LLM, Endpoint, Price
-from mixture.posterior import Evidence, Heard, Published
-from mixture.virtual_time import clock, drive
+from mixture.replay.virtual_time import clock, drive
 from pipelines.journal import Journal
 
 QUESTION = [{"role": "user", "content": "What is 6 x 7?"}]
@@ -47,7 +47,7 @@ class Scripted:
 
 def situation(client: Scripted, names: str = "abc", best: str = "a") -> Situation:
     means = {name: 0.5 + 0.1 * (name == best) for name in names}
-    return Situation(QUESTION, [llm(name) for name in names], means, means, Evidence(), client)
+    return Situation(QUESTION, [llm(name) for name in names], means, means, AgreementPosterior(), client)
 
 
 class Endpoints(Live):
@@ -189,9 +189,9 @@ def test_routemoa_asks_three_layers_where_nobody_is_sure() -> None:
 
 
 def test_the_released_posterior_has_its_faults() -> None:
-    heard = {"a": Heard(0.6, self_score=None), "b": Heard(0.5, self_score=0.1, cross_score=0.2)}
+    heard = {"a": Observation(0.6, self_score=None), "b": Observation(0.5, self_score=0.1, cross_score=0.2)}
     released = Released(priors={"a": 0.6, "b": 0.5, "c": 0.2}).scores(heard)
-    mended = Published().scores(heard)
+    mended = PaperScore().scores(heard)
     assert released["a"] == pytest.approx(0.9 * 0.6 + 0.1 * 0.8)
     assert mended["a"] == pytest.approx(0.6)
     assert released["c"] == pytest.approx((0.25 * 0.2 + 0.45) / 0.70)
@@ -227,7 +227,7 @@ def test_a_replay_ends_at_the_first_query_that_lacks_a_call(tmp_path: Path) -> N
         live_bench.Asked(Query(name, f"What is 6 x {name}?", "number"), "mathematics", inside=True, priors=dict.fromkeys("abc", 0.5))
         for name in "123"
     ]
-    bench = live_bench.Bench(asked, llms, dict.fromkeys("abc", 0.5), Evidence(), "a hash")
+    bench = live_bench.Bench(asked, llms, dict.fromkeys("abc", 0.5), AgreementPosterior(), "a hash")
     said = "42\n\nCONFIDENCE: 0.50"
     with Journal(tmp_path / "one.jsonl") as journal:
         always = Endpoints()

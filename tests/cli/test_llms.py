@@ -15,7 +15,7 @@ from cli.main import commands
 from pipelines import tables
 from registry import pool
 from registry.jobs import Jobs
-from tests.mixture.misbehaving import completion
+from tests.mixture.client.misbehaving import completion
 
 ROOT = Path(__file__).parents[2]
 PRICE = ("--input-price", "0.1", "--output-price", "0.2")
@@ -66,21 +66,21 @@ def said(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("options", "joins", "ask_at_most", "says"),
+    ("options", "trained", "max_training_queries", "says"),
     [
         ((), "row", 400, "It is to be asked 400 of 1000 queries of the pool; then its row of the scorer is fitted"),
-        (("--ask-at-most", "2000"), "row", 2000, "It is to be asked 1000 of 1000"),
-        (("--full",), "whole", None, "It is to be asked 1000 of 1000 queries of the pool; then the whole scorer is trained anew"),
+        (("--max-training-queries", "2000"), "row", 2000, "It is to be asked 1000 of 1000"),
+        (("--full",), "jointly", None, "It is to be asked 1000 of 1000 queries of the pool; then the whole scorer is trained anew"),
     ],
 )
 def test_adding_an_llm_says_how_many_queries_it_will_be_asked(
-    home: Path, endpoint: str, options: tuple[str, ...], joins: str, ask_at_most: int | None, says: str
+    home: Path, endpoint: str, options: tuple[str, ...], trained: str, max_training_queries: int | None, says: str
 ) -> None:
     """By default few and by its row; `--full` all and the whole scorer; the entry has it in writing, a job waits."""
     told = said("add-llm", "new", "--base-url", endpoint, "--served-name", "m", *PRICE, *options).output
     assert says in told
     llm = pool.load(home / "registry" / "pool.yaml").by_id("new")
-    assert (llm.joins, llm.ask_at_most) == (joins, ask_at_most)
+    assert (llm.trained, llm.max_training_queries) == (trained, max_training_queries)
     (job,) = Jobs(home / "var" / "jobs.db").list()
     assert job.id in told
 
@@ -103,16 +103,16 @@ def test_an_llm_is_retired_repriced_and_moved_by_one_command(home: Path) -> None
 def test_how_an_llm_judges_is_said_when_it_joins_and_changed_later(home: Path, endpoint: str) -> None:
     """One of three words; another is refused by its name, and nothing is written."""
     joining = ("add-llm", "new", "--base-url", endpoint, "--served-name", "m", *PRICE, "--no-retrain")
-    refused = CliRunner().invoke(commands, [*joining, "--judges", "jsonschema"])
+    refused = CliRunner().invoke(commands, [*joining, "--self-assessment", "jsonschema"])
     assert isinstance(refused.exception, pool.PoolRefused)
-    assert "judges" in str(refused.exception)
+    assert "self_assessment" in str(refused.exception)
     assert "jsonschema" in str(refused.exception)
-    said(*joining, "--judges", "json_schema")
-    assert pool.load(home / "registry" / "pool.yaml").by_id("new").judges == "json_schema"
-    told = said("set-llm", "new", "--judges", "never").output
+    said(*joining, "--self-assessment", "json_schema")
+    assert pool.load(home / "registry" / "pool.yaml").by_id("new").self_assessment == "json_schema"
+    told = said("set-llm", "new", "--self-assessment", "none").output
     assert "new has another way to judge in" in told
     assert "retrain" not in told
-    assert pool.load(home / "registry" / "pool.yaml").by_id("new").judges == "never"
+    assert pool.load(home / "registry" / "pool.yaml").by_id("new").self_assessment == "none"
 
 
 def test_full_retraining_is_one_command(home: Path, endpoint: str) -> None:
@@ -122,5 +122,5 @@ def test_full_retraining_is_one_command(home: Path, endpoint: str) -> None:
     said("retrain", "--reason", "fresh answers")
     assert (home / "registry" / "pool.yaml").read_text() == before
     assert "Trained with all others from now on: new." in said("retrain", "--full").output
-    assert pool.load(home / "registry" / "pool.yaml").by_id("new").joins == "whole"
+    assert pool.load(home / "registry" / "pool.yaml").by_id("new").trained == "jointly"
     assert [job.arguments["reason"] for job in Jobs(home / "var" / "jobs.db").list()] == ["fresh answers", "a person asked for it"]

@@ -19,9 +19,9 @@ from ruamel.yaml import YAML
 
 from local import llama
 from local.errors import ServerFailed
-from mixture.client import Call
+from mixture.client.openai import OpenAIClient
+from mixture.client.protocol import Call
 from mixture.llm import LLM, Decoding, Endpoint, Price, Prompt
-from mixture.openai_client import OpenAIClient
 from pipelines import answer, tables
 
 MESSAGES = [

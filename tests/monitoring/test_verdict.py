@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitoring import evidence, policy
+from monitoring import policy, window
 from monitoring.errors import PolicyRefused
 from monitoring.verdict import decide
 
 
 def verdict_on(records, profile, rules, **where):
-    look = evidence.gather(records, profile, rules, **({"scorer_version": "1", "window": 0} | where))
+    look = window.gather(records, profile, rules, **({"scorer_version": "1", "window": 0} | where))
     return decide(look.evidence, rules)
 
 
@@ -48,7 +48,7 @@ def test_a_mix_of_known_domains_is_watched_and_not_retrained(world, rules) -> No
 
 def test_untagged_queries_are_named_after_the_nearest_domain(world, rules) -> None:
     """Without a tag a query is `near X`, so a reader sees that the name is ours."""
-    look = evidence.gather(world.records(60, tag=False), world.profile(), rules, scorer_version="1", window=0)
+    look = window.gather(world.records(60, tag=False), world.profile(), rules, scorer_version="1", window=0)
     assert {domain.name for domain in look.evidence.domains} == {"near mathematics", "near reading", "near coding"}
 
 
@@ -56,7 +56,7 @@ def test_a_repeated_query_is_not_drift(world, rules) -> None:
     """One query asked 200 times (a health check) among ordinary traffic counts once."""
     records = world.records(60)
     repeated = [replace(records[0], id=f"again-{number}") for number in range(200)]
-    look = evidence.gather([*records, *repeated], world.profile(), rules, scorer_version="1", window=0)
+    look = window.gather([*records, *repeated], world.profile(), rules, scorer_version="1", window=0)
     assert (look.evidence.n, look.evidence.distinct) == (260, 60)
     assert decide(look.evidence, rules).kind == "keep"
     only = verdict_on(repeated, world.profile(), rules)
@@ -66,7 +66,7 @@ def test_a_repeated_query_is_not_drift(world, rules) -> None:
 
 def test_records_of_another_roster_are_left_out(world, rules, make_record) -> None:
     """A version number used twice (a new registry on an old record file) mixes nothing."""
-    look = evidence.gather([*world.records(30), make_record("old")], world.profile(), rules, scorer_version="1", window=0)
+    look = window.gather([*world.records(30), make_record("old")], world.profile(), rules, scorer_version="1", window=0)
     assert (look.evidence.n, look.evidence.foreign) == (30, 1)
 
 
@@ -98,13 +98,13 @@ def test_a_verdict_id_names_version_window_and_kind(world, rules) -> None:
 def test_windows_share_no_record_and_are_judged_at_fixed_sizes(rules) -> None:
     """The same records give the same look, however often one asks; every record belongs to one window."""
     assert rules.looks == (15, 23, 35, 53, 80, 120, 180, 270, 405, 500)
-    assert evidence.window_to_judge(0, rules) == (0, 0)
-    assert evidence.window_to_judge(14, rules) == (0, 14)
-    assert {evidence.window_to_judge(scored, rules) for scored in range(15, 23)} == {(0, 15)}
-    assert evidence.window_to_judge(499, rules) == (0, 405)
-    assert evidence.window_to_judge(500, rules) == (0, 500)
-    assert evidence.window_to_judge(514, rules) == (0, 500)
-    assert evidence.window_to_judge(515, rules) == (1, 15)
+    assert window.window_to_judge(0, rules) == (0, 0)
+    assert window.window_to_judge(14, rules) == (0, 14)
+    assert {window.window_to_judge(scored, rules) for scored in range(15, 23)} == {(0, 15)}
+    assert window.window_to_judge(499, rules) == (0, 405)
+    assert window.window_to_judge(500, rules) == (0, 500)
+    assert window.window_to_judge(514, rules) == (0, 500)
+    assert window.window_to_judge(515, rules) == (1, 15)
 
 
 @pytest.mark.slow
@@ -124,15 +124,15 @@ def test_all_looks_of_a_window_together_alarm_rarely(world, rules) -> None:
 def test_enough_permutations_for_any_roster(world, rules) -> None:
     """With the permutations a look takes, the smallest p-value possible passes below its alpha."""
     records = world.records(120, novel=1.0)
-    found = evidence.gather(records, world.profile(), rules.model_copy(update={"permutations": 99}), scorer_version="1", window=0).evidence
+    found = window.gather(records, world.profile(), rules.model_copy(update={"permutations": 99}), scorer_version="1", window=0).evidence
     assert found.shift is not None
     assert found.shift.adjusted["queries"] <= found.alpha
 
 
 def test_novel_share_bound_is_exact() -> None:
     """Clopper-Pearson by hand: all of n give alpha ** (1 / n), none give 0."""
-    assert evidence.lower_bound(10, 10, 0.05) == pytest.approx(0.05**0.1)
-    assert evidence.lower_bound(0, 10, 0.05) == 0
+    assert window.lower_bound(10, 10, 0.05) == pytest.approx(0.05**0.1)
+    assert window.lower_bound(0, 10, 0.05) == 0
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from monitoring import drift, evidence, watch
+from monitoring import evidently_report, watch, window
 from monitoring.errors import NothingActive
 from monitoring.records import RecordStore
 from monitoring.verdict import decide
@@ -174,8 +174,8 @@ def test_one_verdict_starts_one_job_and_then_it_cools_down(home: Path, world, ru
     settings = Settings(home=home)
     profile = world.profile()
 
-    def verdict(window: int, novel: float):
-        return decide(evidence.gather(world.records(60, novel=novel), profile, rules, scorer_version="1", window=window).evidence, rules)
+    def verdict(number: int, novel: float):
+        return decide(window.gather(world.records(60, novel=novel), profile, rules, scorer_version="1", window=number).evidence, rules)
 
     now = datetime.now(UTC)
     job = watch.retrain(verdict(0, 1.0), settings, rules, now=now)
@@ -190,7 +190,7 @@ def test_one_verdict_starts_one_job_and_then_it_cools_down(home: Path, world, ru
 def test_a_verdicts_failed_job_is_submitted_again_after_the_cool_down(home: Path, world, rules) -> None:
     """A job that failed does not spend its verdict; one that waits or is done does."""
     settings, now = Settings(home=home), datetime.now(UTC)
-    found = evidence.gather(world.records(60, novel=1.0), world.profile(), rules, scorer_version="1", window=0)
+    found = window.gather(world.records(60, novel=1.0), world.profile(), rules, scorer_version="1", window=0)
     verdict = decide(found.evidence, rules)
     jobs = Jobs(home / "var" / "jobs.db")
 
@@ -236,7 +236,7 @@ def test_text_of_callers_is_printed_as_it_is(home: Path, world, rules) -> None:
 
 def test_evidentlys_pages_are_served_from_the_workspace(home: Path) -> None:
     """The supervisor's command names the workspace it may not have yet, this host only, and the port it was given."""
-    command = drift.ui_command(Settings(home=home), 8123)
+    command = evidently_report.ui_command(Settings(home=home), 8123)
     assert command[0] == sys.executable
     assert command[-2:] == ["--port", "8123"]
     assert "127.0.0.1" in command

@@ -15,7 +15,7 @@ from filelock import FileLock
 from ruamel.yaml import YAML
 
 from mixture.llm import Decoding, Price, Prompt
-from pipelines import answer, journal, tables, wanted
+from pipelines import answer, journal, query_selection, tables
 from registry import pool
 from tests.pipelines.endpoint import Endpoint, running
 
@@ -249,7 +249,7 @@ def test_a_reverted_change_buys_nothing(endpoint: Endpoint) -> None:
 
 @pytest.mark.usefixtures("project")
 def test_a_capped_run_takes_the_same_sample(endpoint: Endpoint) -> None:
-    """--limit, answer.max_queries and ask_at_most all take the first queries by hash, so that partial recordings overlap."""
+    """--limit, answer.max_queries and max_training_queries all take the first queries by hash, so that partial recordings overlap."""
     answer.main(["echo", "--limit", "7"])
     first = set(answers()["query_id"])
     change_params(max_queries=12)
@@ -259,7 +259,7 @@ def test_a_capped_run_takes_the_same_sample(endpoint: Endpoint) -> None:
     assert first < set(answers()["query_id"])
     llm = pool.load(Path("registry/pool.yaml")).by_id("echo")
     ids = [f"q-{at}" for at in range(COUNT)]
-    assert set(wanted.missing(llm, pd.DataFrame({"query_id": ids}), 7, ())) == first
+    assert set(query_selection.missing(llm, pd.DataFrame({"query_id": ids}), 7, ())) == first
 
 
 @pytest.mark.usefixtures("project")

@@ -209,10 +209,10 @@ def test_a_costly_llms_first_queries_fall_into_every_split() -> None:
 
 def test_who_joins_by_row_comes_last_and_is_marked(tmp_path: Path) -> None:
     """The roster starts with the LLMs that are trained together; how each joins travels to training in roster.json."""
-    llms = (replace(LLMS[0], joins="row"), LLMS[1])
+    llms = (replace(LLMS[0], trained="row"), LLMS[1])
     assemble.write(assembled(llms=llms), tmp_path)
     loaded = dataset.load(tmp_path)
-    assert [(llm.id, llm.joins) for llm in loaded.llms] == [("a-llm", "whole"), ("b-llm", "row")]
+    assert [(llm.id, llm.trained) for llm in loaded.llms] == [("a-llm", "jointly"), ("b-llm", "row")]
     assert loaded.labels_QL[1].tolist() == [0.5, 0.0]
 
 

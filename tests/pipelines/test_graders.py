@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import GraderFailed
-from pipelines.graders import choice, contains, exact, number, registry, verifier
+from pipelines.graders import choice, contains, exact, kinds, number, verifier
 from pipelines.graders.final_answer import final_answer
 from pipelines.graders.normalise import normalise
 from pipelines.graders.query import Query
@@ -234,7 +234,7 @@ def test_verifier_scores_the_share_of_checks() -> None:
 )
 def test_a_query_that_cannot_be_graded_gives_no_label(asked: Query, message: str) -> None:
     """A query or grader at fault leaves the answer unlabelled and says why; it is never a 0."""
-    graded = registry.grade(registry.Task(asked, "B", 1.0))
+    graded = kinds.grade(kinds.Task(asked, "B", 1.0))
     assert graded.score is None
     assert re.search(re.escape(message), graded.failure)
 
@@ -242,7 +242,7 @@ def test_a_query_that_cannot_be_graded_gives_no_label(asked: Query, message: str
 def test_an_endless_regular_expression_is_interrupted() -> None:
     """A grader that hangs is stopped, also inside the regular-expression engine."""
     asked = query("verifier", json.dumps({"name": "matches", "pattern": "(a+)+b"}))
-    with pytest.raises(GraderFailed, match="hung"), registry._at_most(0.2):
+    with pytest.raises(GraderFailed, match="hung"), kinds._at_most(0.2):
         verifier.grade("a" * 60, asked)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.graders import registry, sandbox, unit_tests
+from pipelines.graders import kinds, sandbox, unit_tests
 from pipelines.graders.query import Query
 
 PROMPT = 'import math\n\ndef half(x):\n    return x / 2\n\ndef area(r):\n    """The area of half a circle."""\n'
@@ -121,6 +121,6 @@ def _command(process: psutil.Process) -> list[str]:
 def test_a_sandbox_that_does_not_start_gives_no_label(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken sandbox says nothing about the answer: the label is missing, not 0."""
     monkeypatch.setattr(sandbox, "_DRIVER", Path("/nowhere/driver.py"))
-    graded = registry.grade(registry.Task(ASKED, WHOLE, 5))
+    graded = kinds.grade(kinds.Task(ASKED, WHOLE, 5))
     assert graded.score is None
     assert "the sandbox did not start" in graded.failure

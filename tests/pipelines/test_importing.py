@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pipelines import importing, recorded_llms, tables
 from pipelines.errors import ImportRefused
+from pipelines.import_checks import Defaults, slug
 from pipelines.importing import import_files, report
-from pipelines.staging import Defaults, slug
 from registry import pool
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "llmrouter_dc"

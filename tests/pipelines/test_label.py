@@ -15,7 +15,7 @@ import pytest
 from mixture.errors import LLMFailed
 from mixture.llm import LLM, Endpoint, Price
 from pipelines import label, tables
-from pipelines.graders import registry, rubric
+from pipelines.graders import kinds, rubric
 from pipelines.graders.query import Query
 from pipelines.graders.workers import grade_all
 
@@ -177,7 +177,7 @@ for line in sys.stdin:
 def test_a_grader_that_ends_its_process_costs_one_label() -> None:
     """A worker that dies takes only the answer it held; the rest is graded by a fresh one."""
     texts = ["a", "boom", "b", "boom", "c", "d"]
-    tasks = [registry.Task(Query(f"q{n}", "?", "number"), text, 1) for n, text in enumerate(texts)]
+    tasks = [kinds.Task(Query(f"q{n}", "?", "number"), text, 1) for n, text in enumerate(texts)]
     graded = grade_all(tasks, command=[sys.executable, "-c", DIES_ON_BOOM])
     assert [result.score for result in graded] == [1, None, 1, None, 1, 1]
     assert "ended its process (exit code -6)" in graded[1].failure

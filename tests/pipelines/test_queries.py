@@ -15,7 +15,7 @@ import pytest
 
 from pipelines import params, queries
 from pipelines.errors import PackageUnreachable, TableRefused
-from pipelines.graders import registry
+from pipelines.graders import kinds
 from pipelines.graders.query import Query as Graded
 from pipelines.packages import fetch, package
 from pipelines.sources import code, mathematics, reasoning
@@ -35,7 +35,7 @@ def pool() -> list[Query]:
 
 
 def score(query: Query, answer: str) -> float | None:
-    graded = registry.grade(registry.Task(Graded.of({**query.as_row()}), answer, 10))
+    graded = kinds.grade(kinds.Task(Graded.of({**query.as_row()}), answer, 10))
     assert graded.score is not None, graded.failure
     return graded.score
 
@@ -52,7 +52,7 @@ def test_there_are_enough_queries_of_every_domain(pool):
 
 def test_every_query_can_be_graded_without_a_judge(pool):
     """The default pool costs no judge: every grader is a function."""
-    assert {query.grader for query in pool} == set(registry.GRADERS)
+    assert {query.grader for query in pool} == set(kinds.GRADERS)
 
 
 def test_ids_follow_from_the_text(pool):

@@ -3,12 +3,21 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
-from benchmarks.suspects import clean
 from pipelines import assemble
 from pipelines.validation import suspects
 
 COUNT = 80
+
+
+def clean(llms: int, datasets: int, labels: int, interaction: float, dice: np.random.Generator) -> tuple[NDArray[np.float64], ...]:
+    """Mean scores and counts of a table in which nothing is broken."""
+    odds_LS = dice.normal(0.4, 0.8, (llms, 1)) + dice.normal(0.0, 1.0, datasets) + dice.normal(0.0, interaction, (llms, datasets))
+    counts_LS = np.full(odds_LS.shape, float(labels))
+    return dice.binomial(labels, 1 / (1 + np.exp(-odds_LS))) / labels, counts_LS
+
+
 LETTERS = np.array(list("ABCD"))
 
 

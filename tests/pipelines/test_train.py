@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixture.posterior import Evidence, Heard, ease_of
+from mixture.choose.posterior import AgreementPosterior, Observation, query_easiness
 from pipelines import dataset, embeddings, train
 from pipelines.errors import ParamsRefused, TableRefused
-from pipelines.posterior import Episode
+from pipelines.fit_posterior import Episode
 from scorer import artifact, runtime
 from scorer.errors import EncoderUnknown, TrainingError
 from tests.pipelines import trained_home as homes
@@ -87,7 +87,7 @@ def test_a_new_llm_joins_by_training_again(home: Path) -> None:
 def by_row(home: Path, *llms: str) -> None:
     """As if the pool said of these LLMs that they join by their row."""
     path = home / "build" / "dataset" / "roster.json"
-    changed = [replace(llm, joins="row" if llm.id in llms else "whole") for llm in dataset.read_roster(path)]
+    changed = [replace(llm, trained="row" if llm.id in llms else "jointly") for llm in dataset.read_roster(path)]
     dataset.write_roster(path, tuple(changed))
 
 
@@ -169,9 +169,11 @@ def test_the_packaged_encoder_agrees_with_its_runtime(tmp_path: Path) -> None:
 def test_the_artifact_says_how_the_pools_answers_are_weighed(home: Path) -> None:
     """The constants are fitted to this pool's held-out answers, and a server reads them."""
     train.run(home)
-    weighed = Evidence(**runtime.load(home / "build" / "scorer").answers)
-    assert weighed != Evidence()
-    assert weighed.scores({"a": Heard(0.5, "42"), "b": Heard(0.5, "42")})["a"] > weighed.scores({"a": Heard(0.5, "42")})["a"]
+    weighed = AgreementPosterior(**runtime.load(home / "build" / "scorer").answers)
+    assert weighed != AgreementPosterior()
+    assert (
+        weighed.scores({"a": Observation(0.5, "42"), "b": Observation(0.5, "42")})["a"] > weighed.scores({"a": Observation(0.5, "42")})["a"]
+    )
 
 
 def test_answers_of_llms_that_cannot_be_called_weigh_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,14 +183,14 @@ def test_answers_of_llms_that_cannot_be_called_weigh_nothing(tmp_path: Path, mon
     scores_L = np.linspace(0.2, 0.8, len(held.roster), dtype=np.float32)
     told: list[tuple[set[str], float]] = []
 
-    def fit(episodes: list[Episode]) -> Evidence:
+    def fit(episodes: list[Episode]) -> AgreementPosterior:
         heard = [one for episode in episodes for one in episode.heard.items()]
         told.append(({llm for llm, _ in heard}, heard[0][1].ease))
-        return Evidence()
+        return AgreementPosterior()
 
-    monkeypatch.setattr(train.posterior, "fit", fit)
+    monkeypatch.setattr(train.fit_posterior, "fit", fit)
     for served in (held.roster[:2], held.roster[:1]):
         llms = tuple(replace(llm, served=llm.id in served) for llm in held.llms)
         train.answers_weighed(tmp_path, replace(held, llms=llms), np.tile(scores_L, (len(held.labels_QL), 1)))
     assert [llms for llms, _ in told] == [set(held.roster[:2]), set(held.roster)]
-    assert [ease for _, ease in told] == pytest.approx([ease_of(map(float, scores_L[:2])), ease_of(map(float, scores_L))])
+    assert [ease for _, ease in told] == pytest.approx([query_easiness(map(float, scores_L[:2])), query_easiness(map(float, scores_L))])

@@ -197,7 +197,7 @@ def test_assembling_leaves_no_leak_for_validation_to_find() -> None:
 
 def test_an_llm_that_joins_by_row_is_held_to_what_it_is_asked() -> None:
     """A few hundred labels of a large pool are all it should have, not a gap."""
-    llms = (replace(LLMS[0], ask_at_most=10, joins="row"), replace(LLMS[1], ask_at_most=10))
+    llms = (replace(LLMS[0], max_training_queries=10, trained="row"), replace(LLMS[1], max_training_queries=10))
     marked = pd.concat([labels("good").head(9), labels("odd").head(9)])
     shares = derived.coverage(marked, answers("good"), llms, COUNT).set_index("llm")["labelled_share"]
     assert shares.to_dict() == {"good": 0.9, "odd": 0.15}

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from mixture.client.openai import OpenAIClient
 from mixture.llm import LLM
-from mixture.openai_client import OpenAIClient
 from registry import pool
 from registry.errors import JoiningRefused, PoolRefused
 from registry.joining import ROW_QUERIES, asked_few, join
-from tests.mixture.misbehaving import Asked, Handler, completion, response, serving
+from tests.mixture.client.misbehaving import Asked, Handler, completion, response, serving
 
 POOL = """# who exists
 llms:
@@ -72,7 +72,7 @@ def test_a_good_entry_is_probed_and_written(pool_file: Path) -> None:
         (answers, "Not.a.slug", {}, PoolRefused, "not a slug"),
         (answers, "new", {"price": {"input": -1, "output": 0}}, PoolRefused, "price"),
         (answers, "new", {"colour": "red"}, PoolRefused, "colour"),
-        (answers, "new", {"joins": "never"}, PoolRefused, "new.joins: Input should be 'whole' or 'row'"),
+        (answers, "new", {"trained": "never"}, PoolRefused, "new.trained: Input should be 'jointly' or 'row'"),
         (answers, "new", {"endpoint": {"api_key_env": "JOINING_TEST_KEY"}}, JoiningRefused, "JOINING_TEST_KEY is not set"),
         (refuses, "new", {}, JoiningRefused, "does not answer its probe. HTTP 404: model not found"),
         (says_nothing, "new", {}, JoiningRefused, "with nothing"),
@@ -109,9 +109,9 @@ def test_the_same_llm_asked_the_same_way_is_one(pool_file: Path) -> None:
 
 
 def test_unless_it_says_else_it_joins_by_row_from_few_queries() -> None:
-    """`joins: whole` asks all; a number of one's own stays, `null` (all) too."""
-    assert asked_few({"name": "N"}) == {"name": "N", "joins": "row", "ask_at_most": ROW_QUERIES}
-    assert asked_few({"ask_at_most": 50}) == {"joins": "row", "ask_at_most": 50}
-    assert asked_few({"ask_at_most": None}) == {"joins": "row", "ask_at_most": None}
-    assert asked_few({"joins": "whole"}) == {"joins": "whole"}
-    assert asked_few({"joins": "never"}) == {"joins": "never"}  # refused by the entry's schema, in its words
+    """`trained: jointly` asks all; a number of one's own stays, `null` (all) too."""
+    assert asked_few({"name": "N"}) == {"name": "N", "trained": "row", "max_training_queries": ROW_QUERIES}
+    assert asked_few({"max_training_queries": 50}) == {"trained": "row", "max_training_queries": 50}
+    assert asked_few({"max_training_queries": None}) == {"trained": "row", "max_training_queries": None}
+    assert asked_few({"trained": "jointly"}) == {"trained": "jointly"}
+    assert asked_few({"trained": "never"}) == {"trained": "never"}  # refused by the entry's schema, in its words

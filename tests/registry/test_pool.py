@@ -161,7 +161,7 @@ def test_an_append_adds_lines_and_changes_none(file: Path) -> None:
     assert after.startswith(before)
     assert pool.load(file).by_id("new") == llm
     assert llm.price == Price(1, 2)
-    assert {"prompt", "decoding", "ask_at_most"} <= {line.strip().split(":")[0] for line in after[len(before) :].splitlines()}
+    assert {"prompt", "decoding", "max_training_queries"} <= {line.strip().split(":")[0] for line in after[len(before) :].splitlines()}
 
 
 def test_an_append_to_an_empty_pool(tmp_path: Path) -> None:
@@ -226,11 +226,11 @@ def test_appends_at_once_are_all_kept(file: Path) -> None:
 def test_training_whole_takes_the_mark_from_every_entry(file: Path) -> None:
     """Who joined by its row is trained with the others from then on; nothing else of the file changes."""
     before = file.read_text()
-    pool.append(file, "new", {**ENTRY, "joins": "row", "ask_at_most": 300})
-    pool.append(file, "other", {**ENTRY, "joins": "whole"})
-    assert pool.load(file).by_id("new").joins == "row"
+    pool.append(file, "new", {**ENTRY, "trained": "row", "max_training_queries": 300})
+    pool.append(file, "other", {**ENTRY, "trained": "jointly"})
+    assert pool.load(file).by_id("new").trained == "row"
     assert pool.train_whole(file) == ("new",)
-    assert {llm.joins for llm in pool.load(file).llms} == {"whole"}
-    assert pool.load(file).by_id("new").ask_at_most == 300
+    assert {llm.trained for llm in pool.load(file).llms} == {"jointly"}
+    assert pool.load(file).by_id("new").max_training_queries == 300
     assert file.read_text().startswith(before)
     assert pool.train_whole(file) == ()

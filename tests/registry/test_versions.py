@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException, RestException
 
 from registry import versions
 from registry.errors import PromotionRefused, RegistryFailed, RegistryUnreachable, VersionUnknown
-from registry.gate import GateResult
+from registry.gate_rules import GateResult
 from registry.mlflow_door import Door
 from registry.settings import Settings
 from registry.version import Version

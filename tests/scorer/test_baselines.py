@@ -9,7 +9,7 @@ import pytest
 from scorer import baselines, metrics
 from scorer.baselines import Baseline, Seen
 from scorer.errors import ScorerError
-from scorer.interface import Scorer
+from scorer.types import Scorer
 
 
 class Told:
@@ -81,7 +81,7 @@ def test_baselines_stand_in_their_order(told: Told) -> None:
 
 
 def test_every_baseline_is_a_scorer(told: Told) -> None:
-    """Scores in [0, 1], embeddings beside them, the roster's order: `scorer.interface.Scorer`."""
+    """Scores in [0, 1], embeddings beside them, the roster's order: `scorer.types.Scorer`."""
     for make in LEARNERS.values():
         scorer: Scorer = make(told)
         found = scorer.score(told.fresh.texts[:5])

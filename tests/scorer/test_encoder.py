@@ -13,9 +13,9 @@ from tokenizers import Tokenizer
 from transformers import BertModel, DebertaV2Config, DebertaV2Model, PreTrainedTokenizerFast
 
 from scorer import artifact, encoder, export
-from scorer.distances import without_unused
 from scorer.errors import EncoderUnknown
 from scorer.runtime import OnnxEncoder
+from scorer.trim_deberta import without_unused
 
 TEXTS = ["what is the sum of 1 and 2 ?", "write a function", "who", "law " * 50]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from scorer import artifact, contents, fallback
+from scorer import artifact, artifact_checks, fallback
 from scorer.errors import ArtifactRefused
-from scorer.start import Shrinkage, starting_weights
+from scorer.initialisation import Shrinkage, starting_weights
 from scorer.weights import Weights, centred
 
 SHRINKAGE = Shrinkage(groups=8, dims=16)
@@ -69,7 +69,7 @@ def signed(folder: Path) -> Path:
 
 def test_an_artifact_keeps_the_fallback(copied: Path) -> None:
     """Read back whole; one without landmarks is refused."""
-    weights = contents.read_weights(fallen_back(copied, 3), artifact.verify(copied))
+    weights = artifact_checks.read_weights(fallen_back(copied, 3), artifact.verify(copied))
     assert weights.fallback is not None
     assert len(weights.fallback.landmarks_MD) == 3
     assert weights.fallback.edge == pytest.approx(0.3)
@@ -83,7 +83,7 @@ def test_an_artifact_of_the_first_schema_is_still_read(copied: Path) -> None:
     (copied / artifact.MANIFEST).write_text(json.dumps(manifest | {"schema_version": 1}))
     found = artifact.verify(copied)
     assert found.schema_version == 1
-    assert contents.read_weights(copied, found).fallback is None
+    assert artifact_checks.read_weights(copied, found).fallback is None
     fallen_back(copied, 3)
     with pytest.raises(ArtifactRefused, match="missing or unknown"):
         artifact.verify(copied)
@@ -100,4 +100,4 @@ def test_a_header_whose_length_looks_like_a_pickle_is_none(copied: Path, length:
         pytest.skip(f"the header has {len(header)} bytes")
     path.write_bytes(length.to_bytes(8, "little") + header.ljust(length) + content[start:])
     signed(copied)
-    assert contents.read_weights(copied, artifact.verify(copied)).fallback is not None
+    assert artifact_checks.read_weights(copied, artifact.verify(copied)).fallback is not None

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from scorer import contents, runtime
+from scorer import artifact_checks, runtime
 from scorer.artifact import verify
 from scorer.errors import ScorerError
 
@@ -28,8 +28,8 @@ def test_fp32_agrees_with_training(sound: Path, tiny: ModuleType) -> None:
     manifest = verify(sound)
     expected_QD = tiny.tiny_encoder().embed(TEXTS)
     np.testing.assert_allclose(found.queries_QD, expected_QD, atol=1e-4)
-    logits_QL = contents.read_weights(sound, manifest).logits(expected_QD)
-    np.testing.assert_allclose(found.scores_QL, contents.read_calibration(sound, manifest).probabilities(logits_QL), atol=1e-4)
+    logits_QL = artifact_checks.read_weights(sound, manifest).logits(expected_QD)
+    np.testing.assert_allclose(found.scores_QL, artifact_checks.read_calibration(sound, manifest).probabilities(logits_QL), atol=1e-4)
 
 
 def test_int8_stays_near_fp32(sound: Path, served: runtime.RuntimeScorer) -> None:

@@ -10,8 +10,8 @@ import torch
 from scorer import calibration, metrics
 from scorer.errors import TrainingError
 from scorer.head import Head
+from scorer.initialisation import Shrinkage, group_rates, masked_ridge, starting_weights
 from scorer.losses import label_loss
-from scorer.start import Shrinkage, group_rates, masked_ridge, starting_weights
 from scorer.training import Embedded, Plan, Trained, train
 
 PLAN = Plan(epochs=6, patience=3, shrinkage=Shrinkage(groups=4, dims=16))

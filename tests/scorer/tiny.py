@@ -80,7 +80,7 @@ def _exported() -> Path:
 def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), seed: int = 0, looks: bool = False) -> Path:
     """Writes a valid artifact with random weights to `folder` and returns it; `seed` decides the weights."""
     from scorer.export import Profile, write
-    from scorer.looks import NAMES, identity
+    from scorer.text_features import NAMES, identity
     from scorer.weights import Calibration, Weights, unit
 
     numbers = np.random.default_rng(seed)

@@ -35,7 +35,7 @@ def test_an_llm_joins_over_http(client, shared: World) -> None:
     assert client.get(f"/admin/jobs/{job['id']}").json() == job
     assert job["id"] in {each["id"] for each in client.get("/admin/jobs").json()["jobs"]}
     assert "newcomer:" in (shared.home / "registry" / "pool.yaml").read_text()
-    assert (response.json()["llm"]["joins"], response.json()["llm"]["ask_at_most"]) == ("row", 400)
+    assert (response.json()["llm"]["trained"], response.json()["llm"]["max_training_queries"]) == ("row", 400)
     assert client.post("/v1/chat/completions", json={**ASK, "model": "newcomer"}).status_code == 200
     listed = {llm["id"]: llm for llm in client.get("/admin/llms").json()["llms"]}
     assert listed["newcomer"]["in_roster"] is False
@@ -71,7 +71,7 @@ def test_promotion_rollback_and_retraining_are_jobs(client) -> None:
         "reason": "fresh answers"
     }
     assert client.post("/admin/jobs", json={"kind": "retrain", "full": True}).json()["kind"] == "retrain"
-    assert {llm["joins"] for llm in client.get("/admin/llms").json()["llms"]} == {"whole"}
+    assert {llm["trained"] for llm in client.get("/admin/llms").json()["llms"]} == {"jointly"}
     assert client.post("/admin/scorer/promote", json={"version": "latest"}).json()["error"]["param"] == "version"
     assert client.get("/admin/jobs/nobody").json()["error"]["code"] == "job_not_found"
 

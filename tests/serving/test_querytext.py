@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from scorer import looks, runtime
+from scorer import runtime, text_features
 from serving.querytext import query_text
 from tests.scorer import tiny
 
 
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> runtime.RuntimeScorer:
-    """One whose vectors have looks."""
+    """One whose vectors have text_features."""
     return runtime.load(tiny.tiny_artifact(tmp_path_factory.mktemp("looks") / "scorer", looks=True))
 
 
@@ -18,7 +18,7 @@ def asked(text: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": text}]
 
 
-@pytest.mark.parametrize("length", [10, 1_000, 5_000, looks.LONGEST + 5_000])
+@pytest.mark.parametrize("length", [10, 1_000, 5_000, text_features.LONGEST + 5_000])
 def test_a_long_prompt_is_scored_as_it_was_trained_on(scorer: runtime.RuntimeScorer, length: int) -> None:
     """Looks read more of a text than the encoder does: serving must not cut what they read."""
     whole = ("A. 12 + 30\n" * length)[:length] + " What is the sum?"
@@ -27,7 +27,7 @@ def test_a_long_prompt_is_scored_as_it_was_trained_on(scorer: runtime.RuntimeSco
 
 
 def test_megabytes_are_cut() -> None:
-    assert len(query_text(asked("x" * 3_000_000), 128)) == looks.LONGEST
+    assert len(query_text(asked("x" * 3_000_000), 128)) == text_features.LONGEST
 
 
 def test_turns_come_before_the_last_and_what_follows_it_is_not_scored() -> None:

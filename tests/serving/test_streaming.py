@@ -9,7 +9,7 @@ import pytest
 from world import Running, World
 
 from mixture.decision import Decision
-from mixture.replay import differences
+from mixture.replay.replay import differences
 from serving.events import RecordLost
 
 ASK = [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]

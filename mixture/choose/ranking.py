@@ -1,0 +1,151 @@
+"""Orders the LLMs that may answer and picks the set that does: expected quality minus what its cost and latency are worth."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from mixture.choose.options import Options
+from mixture.llm import LLM
+
+# Sets are compared one by one, so only this many LLMs enter: 175 sets of at most three, about a millisecond.
+CONSIDERED = 10
+# Errors of LLMs on the same weights mostly coincide: a second prompt style counts as this share of an independent LLM.
+SAME_WEIGHTS = 0.3
+TOKENS_IN, TOKENS_OUT = 400, 200  # of a call nobody has measured; only their order of magnitude matters
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An LLM that may answer, and what is expected of it.
+
+    prior: chance in [0, 1] that its answer is right. input_tokens, output_tokens, latency_s: expected of one call, None where unknown.
+    """
+
+    llm: LLM
+    prior: float
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    latency_s: float | None = None
+
+    @property
+    def cost_usd(self) -> float:
+        """Expected cost of one call."""
+        output = min(TOKENS_OUT, self.llm.decoding.max_tokens) if self.output_tokens is None else self.output_tokens
+        return self.llm.price.cost(TOKENS_IN if self.input_tokens is None else self.input_tokens, output)
+
+    @property
+    def family(self) -> str:
+        """Which weights answer: LLMs that differ in prompt or decoding only are of one family."""
+        endpoint = self.llm.endpoint
+        return self.llm.id if endpoint is None else f"{endpoint.base_url} {endpoint.served_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One candidate in its place: `chosen` ones answer, the others stand by in this order.
+
+    value: quality x its weight - what the expected cost and latency are worth, of this LLM alone.
+    """
+
+    candidate: Candidate
+    value: float
+    cost_usd: float
+    latency_s: float
+    chosen: bool
+
+    @property
+    def id(self) -> str:
+        """The LLM's id."""
+        return self.candidate.llm.id
+
+    @property
+    def quality(self) -> float:
+        """Expected quality in [0, 1]."""
+        return self.candidate.prior
+
+
+def rank(candidates: Iterable[Candidate], options: Options) -> tuple[Ranked, ...]:
+    """The candidates that may answer, the chosen set of at most `options.k` first, best first in both parts.
+
+    The order of `candidates` has no influence. Empty where none may answer; `refusal` says why of each.
+    """
+    eligible = sorted((each for each in candidates if refusal(each, options) is None), key=lambda each: each.llm.id)
+    strict = options.ranking == "strict"
+    ordered = sorted(eligible, key=_strictly) if strict else sorted(eligible, key=lambda each: _preference([each], options), reverse=True)
+    chosen = ordered[: options.k] if strict else _best_set(eligible, ordered, options)
+    chosen_ids = {each.llm.id for each in chosen}
+    in_place = [each for each in ordered if each.llm.id in chosen_ids] + [each for each in ordered if each.llm.id not in chosen_ids]
+    return tuple(Ranked(each, value([each], options), each.cost_usd, each.latency_s or 0.0, each.llm.id in chosen_ids) for each in in_place)
+
+
+def refusal(candidate: Candidate, options: Options) -> str | None:
+    """Why this candidate may not answer under `options`, None where it may."""
+    llm = candidate.llm
+    if llm.status == "retired":
+        return "retired"
+    if not math.isfinite(candidate.prior):
+        return f"no score ({candidate.prior})"
+    if missing := options.capabilities - llm.capabilities:
+        return f"cannot {', '.join(sorted(missing))}"
+    if options.data_policy is not None and not options.data_policy & llm.data_policy:
+        return f"data policy {sorted(llm.data_policy)} is none of {sorted(options.data_policy)}"
+    if candidate.input_tokens is not None and candidate.input_tokens >= llm.context_window:
+        return f"about {candidate.input_tokens} tokens do not fit its context window of {llm.context_window}"
+    return None
+
+
+def value(members: Sequence[Candidate], options: Options) -> float:
+    """What asking all `members` at once is worth: quality of the set - its summed cost - its longest latency, each at its weight."""
+    return _preference(members, options)[0]
+
+
+def quality(members: Sequence[Candidate], refine_gain: float) -> float:
+    """Expected quality of the answer made from all `members`' answers.
+
+    The best one's, plus `refine_gain` of what lies between it and the chance that any of them is right, errors of different weights
+    taken as independent.
+    """
+    if not members:
+        return 0.0
+    ordered = sorted(members, key=lambda each: (-each.prior, each.llm.id))
+    families: set[str] = set()
+    all_wrong = 1.0
+    for each in ordered:
+        all_wrong *= 1.0 - each.prior * (SAME_WEIGHTS if each.family in families else 1.0)
+        families.add(each.family)
+    best = ordered[0].prior
+    return best + refine_gain * (1.0 - all_wrong - best)
+
+
+def late_after_s(candidate: Candidate, options: Options) -> float:
+    """How long a call may take before it is late: `patience` times its expected latency, for ever where that is unknown."""
+    return math.inf if candidate.latency_s is None else options.patience * candidate.latency_s
+
+
+def with_quality(candidates: Iterable[Candidate], scores: dict[str, float]) -> tuple[Candidate, ...]:
+    """The candidates with each one's score in place of its prior, where it has one."""
+    return tuple(replace(each, prior=scores.get(each.llm.id, each.prior)) for each in candidates)
+
+
+def _strictly(candidate: Candidate) -> tuple[float, float, float, float, str]:
+    """The paper's order: performance > output price > input price > latency."""
+    price = candidate.llm.price
+    return -candidate.prior, price.output, price.input, candidate.latency_s or 0.0, candidate.llm.id
+
+
+def _best_set(eligible: Sequence[Candidate], ordered: Sequence[Candidate], options: Options) -> tuple[Candidate, ...]:
+    """The set of at most k with the highest value; of equal ones the cheaper, faster, better, smaller, and then the first by id."""
+    worth_a_look = {each.llm.id for each in ordered[:CONSIDERED]}
+    considered = [each for each in eligible if each.llm.id in worth_a_look]
+    sets = (members for size in range(1, options.k + 1) for members in combinations(considered, size))
+    return max(sets, key=lambda members: (*_preference(members, options), -len(members)), default=())
+
+
+def _preference(members: Sequence[Candidate], options: Options) -> tuple[float, float, float, float]:
+    """The value of a set, and what decides between equal ones: what a weight of nothing leaves out still tells a dominated LLM apart."""
+    cost_usd = math.fsum(each.cost_usd for each in members)
+    latencies_s = [each.latency_s or 0.0 for each in members]
+    expected = quality(members, options.refine_gain)
+    worth = options.weights.quality * expected - options.weights.price(cost_usd, max(latencies_s, default=0.0))
+    return worth, -cost_usd, -sum(latencies_s), expected

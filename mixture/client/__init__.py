@@ -1,0 +1,1 @@
+"""Reach an LLM: one protocol, its OpenAI client, and the scripted fake of tests."""

@@ -1,0 +1,1 @@
+"""Ask LLMs for assessments of answers, and read what they say."""

@@ -1,0 +1,60 @@
+"""What an LLM is asked to judge within the answering call, its own answer and its peers', and how its reply is read."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mixture.choose.options import Options
+from mixture.judge import structured
+from mixture.judge.in_text import ASK_CROSS, ASK_SELF, SHOW, Judged, quoted, read, with_note
+from mixture.llm import Message, SelfAssessment
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What one LLM is asked to judge beside answering, and how. scored: the opaque ids of the answers that it is to score."""
+
+    self_score: bool
+    scored: tuple[str, ...] = ()
+    structured: bool = False
+
+    @classmethod
+    def to(cls, judges: SelfAssessment, shown: Iterable[str], options: Options) -> "Questions":
+        """Those to an LLM that `judges` in this way; `shown` are the opaque ids of its peers' answers. One LLM alone judges nothing."""
+        asked = judges != "none" and not options.single
+        scored = tuple(shown) if asked and options.cross_assessment else ()
+        self_score = asked and options.self_assessment
+        return cls(self_score, scored, judges == "json_schema" and (self_score or bool(scored)))
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Further fields of the OpenAI request."""
+        return {"response_format": structured.response_format(self.scored, self_score=self.self_score)} if self.structured else {}
+
+    def ask(self, messages: Sequence[Message], shown: Mapping[str, str]) -> list[Message]:
+        """`messages` with the peers' answers `shown` (by opaque id) and what is asked about them and about the LLM's own answer."""
+        notes = [SHOW.format(answers=quoted(shown))] if shown else []
+        if self.structured:
+            notes.append(structured.note(self.scored, self_score=self.self_score))
+        else:
+            if self.scored:
+                notes.append(ASK_CROSS.format(example=" ".join(f"{opaque}=0.NN" for opaque in self.scored)))
+            if self.self_score:
+                notes.append(ASK_SELF)
+        return with_note(messages, "\n\n".join(notes)) if notes else list(messages)
+
+    def read(self, text: str) -> Judged:
+        """The reply; judgements are read only where they were asked for, and one that keeps to no form is read for trailers."""
+        if not self.self_score and not self.scored:
+            return Judged(text)
+        judged = (structured.read(text, self.scored) if self.structured else None) or read(text, self.scored)
+        return replace(judged, text=judged.text.strip(), self_score=judged.self_score if self.self_score else None)
+
+    def write(self, judged: Judged) -> str:
+        """A reply that is read as `judged`."""
+        if self.structured:
+            return structured.write(judged)
+        scores = " ".join(f"{opaque}={score:.6f}" for opaque, score in judged.scores.items())
+        confidence = "" if judged.self_score is None else f"{judged.self_score:.6f}"  # an empty one says that what stands before it is text
+        trailers = [*([f"SCORES: {scores}"] if self.scored else []), *([f"CONFIDENCE: {confidence}"] if self.self_score else [])]
+        return "\n".join([judged.text, *trailers])

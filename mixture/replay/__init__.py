@@ -1,0 +1,1 @@
+"""Run a recorded decision again, and draw it."""

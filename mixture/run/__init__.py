@@ -1,0 +1,1 @@
+"""Answer one request: calls, money, layers, the final answer."""

@@ -1,0 +1,109 @@
+"""What a decision was made from, kept in its record: enough to decide again, and not one word of the request."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mixture.choose.ranking import Candidate
+from mixture.client.request_size import images, size
+from mixture.llm import Message, SelfAssessment
+
+COUNTED = ("n", "max_tokens", "max_completion_tokens")  # fields of the request on which the cost of a call depends
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSnapshot:
+    """One LLM as the ranking saw it. weights: the first id among LLMs on the same weights. USD per million tokens; sizes in bytes.
+
+    output_tokens, latency_s: expected of one call, None where unknown. judges: how it is asked to.
+    """
+
+    llm: str
+    weights: str
+    input_usd: float
+    output_usd: float
+    context_window: int
+    max_tokens: int
+    system_bytes: int
+    suffix_bytes: int
+    output_tokens: int | None
+    latency_s: float | None
+    self_assessment: SelfAssessment = "in_text"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The shape of one message: its role, bytes of text, and images or other media in it."""
+
+    role: str
+    size: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A request's shape and the LLMs that had a score. deadline_s: from the request's start. live: whether it was streamed.
+
+    counted: the request's COUNTED fields. tools_bytes, other_bytes: of its tools, and of its functions and response format.
+    """
+
+    turns: tuple[Turn, ...]
+    counted: Mapping[str, int]
+    tools_bytes: int
+    other_bytes: int
+    deadline_s: float | None
+    live: bool
+    considered: tuple[CandidateSnapshot, ...]
+
+    @classmethod
+    def of(
+        cls,
+        messages: Sequence[Message],
+        request: Mapping[str, Any],
+        candidates: Sequence[Candidate],
+        *,
+        deadline_s: float | None,
+        live: bool,
+    ) -> "Snapshot":
+        """The shape of this request."""
+        families: dict[str, str] = {}
+        for each in sorted(candidates, key=lambda each: each.llm.id):
+            families.setdefault(each.family, each.llm.id)
+        return cls(
+            turns=tuple(Turn(str(message.get("role")), size(message.get("content")), images([message])) for message in messages),
+            counted={name: int(request[name]) for name in COUNTED if request.get(name) is not None},
+            tools_bytes=size(request.get("tools")),
+            other_bytes=size(request.get("functions")) + size(request.get("response_format")),
+            deadline_s=deadline_s,
+            live=live,
+            considered=tuple(_considered(each, families[each.family]) for each in candidates if math.isfinite(each.prior)),
+        )
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> "Snapshot":
+        """What `as_dict` wrote. Raises TypeError or KeyError where it is something else."""
+        turns = tuple(Turn(**turn) for turn in tree["turns"])
+        return cls(**{**tree, "turns": turns, "considered": tuple(CandidateSnapshot(**each) for each in tree["considered"])})
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        tree = asdict(self)
+        return {**tree, "turns": list(tree["turns"]), "considered": list(tree["considered"])}
+
+
+def _considered(candidate: Candidate, weights: str) -> CandidateSnapshot:
+    llm = candidate.llm
+    return CandidateSnapshot(
+        llm=llm.id,
+        weights=weights,
+        input_usd=llm.price.input,
+        output_usd=llm.price.output,
+        context_window=llm.context_window,
+        max_tokens=llm.decoding.max_tokens,
+        system_bytes=size(llm.prompt.system),
+        suffix_bytes=size(llm.prompt.suffix),
+        output_tokens=candidate.output_tokens,
+        latency_s=candidate.latency_s,
+        self_assessment=llm.self_assessment,
+    )

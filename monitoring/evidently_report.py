@@ -1,0 +1,222 @@
+"""The Evidently door: draws a look as an Evidently report (HTML, JSON) and files it in the Evidently workspace with its dashboard.
+
+Evidently takes seconds to import: so only to build a report. What decides is `monitoring.drift_tests`, never Evidently's embedding
+defaults: EmbeddingsDrift always runs a t-SNE, over a minute for a thousand queries.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+
+from monitoring import report_tables
+from monitoring.drift_tests import Novelty
+from monitoring.errors import ReportFailed
+from monitoring.profile import Profile
+from monitoring.verdict import Verdict
+from monitoring.window import Look
+from registry.settings import Settings
+from scorer.atomic_write import replacing
+
+DASHBOARD = "Traffic"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Where a report lies: HTML pages that need no network, their figures as JSON, and its run in the Evidently workspace.
+
+    mispredictions: a second page on the audited records; None where no outcome is known.
+    """
+
+    html: Path
+    json: Path
+    mispredictions: Path | None
+    project: str
+    run: str
+
+
+def ui_command(settings: Settings, port: int) -> list[str]:
+    """The command that serves the Evidently workspace on 127.0.0.1:`port`; DO_NOT_TRACK=1 belongs in its environment."""
+    workspace = _workspace_folder(settings)
+    workspace.mkdir(parents=True, exist_ok=True)
+    return [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "evidently.cli",
+        "ui",
+        "--workspace",
+        str(workspace),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+
+
+def write(look: Look, verdict: Verdict, profile: Profile, settings: Settings, *, now: datetime) -> Report:
+    """Builds the report of `look`, saves it under var/reports and adds it to the workspace. Raises ReportFailed."""
+    if look.novelty is None:
+        raise ReportFailed("No records to report on.", next_step="Send queries through the server first.")
+    folder = settings.var / "reports"
+    name = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    with _evidently():
+        table = report_tables.recent(look, look.novelty, verdict)
+        runs = [_traffic(table, look, look.novelty, profile, said=_said(verdict), now=now)]
+        if len(rows := report_tables.audited(table)):
+            runs.append(_mispredictions(rows, verdict, now))
+        folder.mkdir(parents=True, exist_ok=True)
+        pages = [folder / f"{name}{suffix}.html" for suffix in ("", "-mispredictions")][: len(runs)]
+        for run, page in zip(runs, pages, strict=True):
+            _save(run, page)
+        project, ids = _file(runs, settings)
+    return Report(pages[0], pages[0].with_suffix(".json"), pages[1] if len(pages) > 1 else None, project, ids[0])
+
+
+def _workspace_folder(settings: Settings) -> Path:
+    return settings.var / "evidently"
+
+
+@contextmanager
+def _evidently() -> Iterator[None]:
+    """Evidently's telemetry stays off, and whatever goes wrong inside it is ours to name."""
+    import warnings
+
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations of its dependencies, divisions by zero on constant columns
+        try:
+            yield
+        except (ArithmeticError, LookupError, TypeError, ValueError, OSError, ImportError, AttributeError) as exc:
+            raise ReportFailed(
+                f"Evidently could not make the report ({type(exc).__name__}: {exc}).", next_step="Check the disk; report it."
+            ) from exc
+
+
+def _traffic(table: pd.DataFrame, look: Look, novelty: Novelty, profile: Profile, *, said: dict[str, str], now: datetime) -> Any:
+    """Query drift, novelty per domain, score drift per LLM, quality, cost and latency."""
+    from evidently import DataDefinition, Dataset
+    from evidently import Report as EvidentlyReport
+    from evidently.descriptors import TextLength, WordCount
+    from evidently.metrics import ValueDrift
+    from evidently.tests import gte, lte
+
+    from monitoring.drift_metrics import Figure, NovelShare, Served, VerdictKind
+
+    scores = [report_tables.score_column(llm) for llm in profile.roster]
+    compared = [*scores, report_tables.NOVELTY, report_tables.NOVEL]
+    served = [report_tables.COST, report_tables.LATENCY, report_tables.TOKENS]
+    descriptors = [TextLength("text", alias="text length"), WordCount("text", alias="words")] if "text" in table else []
+    recent = Dataset.from_pandas(
+        table,
+        data_definition=DataDefinition(
+            numerical_columns=[*compared, *served, report_tables.PROMISED],
+            categorical_columns=[report_tables.DOMAIN],
+            text_columns=["text"] if descriptors else [],
+        ),
+        descriptors=descriptors,
+    )
+    held = Dataset.from_pandas(
+        report_tables.held_out(profile, novelty),
+        data_definition=DataDefinition(numerical_columns=compared, categorical_columns=[report_tables.DOMAIN]),
+    )
+    alpha = look.evidence.alpha
+    tested = {report_tables.QUERY_P, report_tables.NOVELTY_P, report_tables.SCORE_P}
+    metrics = [
+        VerdictKind(),
+        *(Figure(figure=name, tests=[gte(alpha)] if name in tested else None) for name in report_tables.figures(look.evidence)),
+        NovelShare(domain="all", tests=[lte(look.evidence.novel_expected * 2)]),
+        *(NovelShare(domain=domain.name) for domain in look.evidence.domains),
+        ValueDrift(column=report_tables.NOVELTY, method="ks", threshold=alpha),
+        *(ValueDrift(column=column, method="ks", threshold=alpha / len(scores)) for column in scores),
+        *(Served(column=column, statistic=statistic) for column in served for statistic in ("mean", "p95")),
+        *(Served(column=alias, statistic="mean") for alias in (("text length", "words") if descriptors else ())),
+    ]
+    return EvidentlyReport(metrics).run(recent, held, timestamp=now, name="traffic", tags=["traffic", said["verdict"]], metadata=said)
+
+
+def _mispredictions(rows: pd.DataFrame, verdict: Verdict, now: datetime) -> Any:
+    """Classification quality of "the scorer promises an adequate answer" on audited records."""
+    from evidently import BinaryClassification, DataDefinition, Dataset
+    from evidently import Report as EvidentlyReport
+    from evidently.metrics import Accuracy, F1Score, Precision, Recall, RocAuc
+
+    task = BinaryClassification(
+        target=report_tables.OUTCOME_LABEL,
+        prediction_labels=report_tables.PROMISED_LABEL,
+        prediction_probas=report_tables.PROMISED,
+        pos_label=1,
+    )
+    labels = [report_tables.OUTCOME_LABEL, report_tables.PROMISED_LABEL]
+    data = Dataset.from_pandas(
+        rows, data_definition=DataDefinition(classification=[task], categorical_columns=labels, numerical_columns=[report_tables.PROMISED])
+    )
+    metrics = [Accuracy(conf_matrix=True), Precision(), Recall(), F1Score()]
+    if rows[report_tables.OUTCOME_LABEL].nunique() > 1:  # a rank needs both kinds of outcome
+        metrics.append(RocAuc())
+    return EvidentlyReport(metrics).run(data, timestamp=now, name="mispredictions", tags=["mispredictions"], metadata=_said(verdict))
+
+
+def _said(verdict: Verdict) -> dict[str, str]:
+    return {"verdict": verdict.kind, "scorer_version": verdict.evidence.scorer_version, "reasons": " ".join(verdict.reasons)}
+
+
+def _save(run: Any, page: Path) -> None:
+    with replacing(page) as partial:
+        run.save_html(str(partial))
+    run.save_json(str(page.with_suffix(".json")))
+
+
+def _file(runs: list[Any], settings: Settings) -> tuple[str, list[str]]:
+    """Adds `runs` to the scorer's project in the workspace, made with its dashboard if it is not there; returns their ids."""
+    from evidently.ui.workspace import Workspace
+
+    folder = _workspace_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        workspace = Workspace.create(str(folder))
+        known = [project for project in workspace.list_projects() if project.name == settings.scorer_name]
+        project = known[0] if known else _project(workspace, settings.scorer_name)
+        return str(project.id), [str(workspace.add_run(project.id, run, include_data=False).id) for run in runs]
+
+
+def _project(workspace: Any, name: str) -> Any:
+    """A project whose dashboard follows drift, novelty, quality, cost and latency from run to run."""
+    from evidently.sdk.models import PanelMetric
+    from evidently.sdk.panels import counter_panel, line_plot_panel
+
+    def figure(name: str) -> Any:
+        return PanelMetric(legend=name, metric="Figure", metric_labels={"figure": name})
+
+    def served(column: str, statistic: str) -> Any:
+        return PanelMetric(legend=statistic, metric="Served", metric_labels={"column": column, "statistic": statistic})
+
+    project = workspace.create_project(name, description="Traffic of the champion held against its training and held-out queries.")
+    everything = PanelMetric(legend="all queries", metric="NovelShare", metric_labels={"domain": "all"})
+    verdict = PanelMetric(legend=", ".join(f"{number} {kind}" for kind, number in report_tables.SEVERITY.items()), metric="VerdictKind")
+    for panel in (
+        line_plot_panel(title="Verdict", values=[verdict]),
+        counter_panel(title="Novel share, last look", values=[everything], size="half"),
+        counter_panel(title="Query drift p, last look", values=[figure(report_tables.QUERY_P)], size="half"),
+        line_plot_panel(title="Novel (out-of-domain) share per domain", values=[PanelMetric(legend="{{domain}}", metric="NovelShare")]),
+        line_plot_panel(
+            title="Drift p-values, adjusted",
+            values=[figure(p) for p in (report_tables.QUERY_P, report_tables.NOVELTY_P, report_tables.SCORE_P)],
+        ),
+        line_plot_panel(title="Mispredicted share", values=[figure("mispredicted share")], size="half"),
+        line_plot_panel(title="Estimated quality", values=[figure("estimated quality")], size="half"),
+        line_plot_panel(
+            title="Latency (s)", values=[served(report_tables.LATENCY, "mean"), served(report_tables.LATENCY, "p95")], size="half"
+        ),
+        line_plot_panel(title="Cost per query (USD)", values=[served(report_tables.COST, "mean")], size="half"),
+    ):
+        project.dashboard.add_panel(panel, tab=DASHBOARD)
+    return project

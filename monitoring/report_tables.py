@@ -1,0 +1,84 @@
+"""The tables an Evidently report is drawn from: one row a query, recent ones beside the scorer's held-out ones."""
+
+import numpy as np
+import pandas as pd
+
+from monitoring.drift_tests import Novelty
+from monitoring.misprediction import ADEQUATE
+from monitoring.profile import Profile
+from monitoring.verdict import Verdict
+from monitoring.window import Evidence, Look
+
+NOVELTY, NOVEL, DOMAIN = "novelty", "novel", "domain"
+PROMISED, OUTCOME, AUDITED, WRONG = "promised", "outcome", "audited", "mispredicted"
+PROMISED_LABEL, OUTCOME_LABEL = "promised adequate", "adequate"
+COST, LATENCY, TOKENS = "cost (USD)", "latency (s)", "output tokens"
+VERDICT, REASONS = "verdict", "reasons"
+SEVERITY = {"too-little-data": 0, "keep": 1, "watch": 2, "retrain": 3}
+QUERY_P, NOVELTY_P, SCORE_P = "query drift p", "novelty p", "score drift p (smallest)"
+
+
+def score_column(llm: str) -> str:
+    """The column of an LLM's scores."""
+    return f"score {llm}"
+
+
+def recent(look: Look, novelty: Novelty, verdict: Verdict) -> pd.DataFrame:
+    """One row a record of the look; figures of the whole look stand in every row of their own column."""
+    records = look.records
+    table = pd.DataFrame({score_column(llm): [record.scores[index] for record in records] for index, llm in enumerate(records[0].roster)})
+    table[NOVELTY] = novelty.distances_N
+    table[NOVEL] = novelty.novel_N.astype(float)
+    table[DOMAIN] = list(look.domains)
+    table[PROMISED] = [record.predicted for record in records]
+    table[OUTCOME] = [np.nan if record.outcome is None else record.outcome.score for record in records]
+    table[AUDITED] = table[OUTCOME].notna().astype(float)
+    wrong = ((table[PROMISED] >= ADEQUATE) != (table[OUTCOME] >= ADEQUATE)).astype(float)
+    table[WRONG] = wrong.where(table[OUTCOME].notna())
+    table[COST] = [record.cost_usd for record in records]
+    table[LATENCY] = [record.latency_s for record in records]
+    table[TOKENS] = [float(record.output_tokens) for record in records]
+    if all(record.text is not None for record in records):
+        table["text"] = [record.text for record in records]
+    return table.assign(**figures(look.evidence), **{VERDICT: verdict.kind, REASONS: "\n\n".join(verdict.reasons)})
+
+
+def held_out(profile: Profile, novelty: Novelty) -> pd.DataFrame:
+    """One row a held-out query, in the columns of `recent` that it can have."""
+    table = pd.DataFrame({score_column(llm): profile.held_scores_HL[:, index] for index, llm in enumerate(profile.roster)})
+    table[NOVELTY] = novelty.held_distances_H
+    table[NOVEL] = (novelty.held_distances_H > novelty.threshold).astype(float)
+    table[DOMAIN] = profile.held_domains_H.tolist()
+    return table
+
+
+def audited(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `recent` whose outcome is known, promise and outcome as labels."""
+    rows = table[table[OUTCOME].notna()]
+    return pd.DataFrame(
+        {
+            PROMISED: rows[PROMISED],
+            PROMISED_LABEL: (rows[PROMISED] >= ADEQUATE).astype(int),
+            OUTCOME_LABEL: (rows[OUTCOME] >= ADEQUATE).astype(int),
+        }
+    ).reset_index(drop=True)
+
+
+def figures(evidence: Evidence) -> dict[str, float]:
+    """What we compute for the look as a whole, by the name it has in the report and on the dashboard."""
+    found: dict[str, float | None] = {}
+    if evidence.shift is not None:
+        adjusted = evidence.shift.adjusted
+        found |= {QUERY_P: adjusted["queries"], NOVELTY_P: adjusted["novelty"]}
+        found[SCORE_P] = min((p for name, p in adjusted.items() if name.startswith("score ")), default=1.0)
+    if evidence.quality is not None:
+        found["estimated quality"] = evidence.quality.value
+    if (wrong := evidence.mispredictions) is not None:
+        found |= {
+            "mispredicted share": wrong.share,
+            "calibration error (ECE)": wrong.ece,
+            "Brier score": wrong.brier,
+            "AUROC of promises": wrong.auroc,
+        }
+    found["failed share"] = evidence.failed / evidence.n if evidence.n else None
+    return {name: value for name, value in found.items() if value is not None}

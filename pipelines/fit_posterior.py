@@ -1,0 +1,211 @@
+"""Fits the mixture's `AgreementPosterior` to answered and labelled queries: which final answer is right, or none."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+
+from mixture.choose.final_answers import alike
+from mixture.choose.lookahead import repeats
+from mixture.choose.posterior import AgreementPosterior, Observation, key, log_odds, query_easiness
+from pipelines.dataset import Dataset
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+RIGHT = 0.5  # labels above it count as right
+MOST_STEPS = 4000  # episodes that fit `coincidence`, one number
+_LEAST = 1e-9
+PULL = 20.0  # the start counts as that many queries' worth of curvature 1/4 for each constant
+FITTED = ("base", "skill", "same_weights", "unstated", "nothing", "difficulty", "crowd")
+JUDGES = ("self_score", "cross_score", "logprob")  # fitted where at least one answer has the term
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One query: what is known of the answers of those asked, and their labels in [0, 1], by LLM id."""
+
+    heard: Mapping[str, Observation]
+    labels: Mapping[str, float]
+
+    def among(self, llms: Iterable[str]) -> "Episode":
+        """As if only these had been asked: their answers are alike as the mixture sees it then. `said` is as `short_answer` has it."""
+        asked = list(llms)
+        said = alike({llm: self.heard[llm].said for llm in asked})
+        return Episode({llm: replace(self.heard[llm], said=said[llm]) for llm in asked}, {llm: self.labels[llm] for llm in asked})
+
+
+def episodes(
+    data: Dataset, scores_QL: NDArray[np.floating], said: Mapping[tuple[str, str], tuple[str | None, float | None]]
+) -> list[Episode]:
+    """The labelled and answered queries of `data` with the scorer's scores as priors; `said` as `pipelines.dataset.said` gives it.
+
+    For `Episode.among`.
+    """
+    found = []
+    for at, query_id in enumerate(data.queries["query_id"]):
+        known = [
+            (llm, place) for place, llm in enumerate(data.llms) if (query_id, llm.id) in said and not np.isnan(data.labels_QL[at, place])
+        ]
+        ease = query_easiness(map(float, scores_QL[at]))
+        heard = {
+            llm.id: Observation(
+                float(scores_QL[at, place]),
+                said[query_id, llm.id][0],
+                llm.family or llm.id,
+                mean_logprob=said[query_id, llm.id][1],
+                ease=ease,
+            )
+            for llm, place in known
+        }
+        if heard:
+            found.append(Episode(heard, {llm.id: float(data.labels_QL[at, place]) for llm, place in known}))
+    return found
+
+
+def partly(whole: Sequence[Episode], *, repeats: int = 2, most: int = 6, seed: int = 0) -> list[Episode]:
+    """`repeats` of each episode with only one to `most` of its LLMs, those with high priors more often: what a mixture sees on its way."""
+    dice = np.random.default_rng(seed)
+    found = []
+    for episode in whole:
+        llms = list(episode.heard)
+        chances = np.array([log_odds(episode.heard[llm].prior) for llm in llms])
+        for _ in range(repeats):
+            order = np.argsort(-(chances + 0.5 * dice.gumbel(size=len(llms))))[: dice.integers(1, most + 1)]
+            found.append(episode.among(llms[at] for at in order))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Episodes [E] of at most K answers as arrays; absent places hold zeros.
+
+    terms: each judge's constant's factor. same: the answers that say the same; kin: those of them on the same weights. stated: the first
+    of each different final answer. right: whether the answer is, whoever of those that say it was labelled so.
+    """
+
+    terms: Mapping[str, Floats]
+    lead_EK: Floats
+    same_EKK: Bools
+    kin_EKK: Bools
+    before_KK: Bools
+    stated_EK: Bools
+    prose_EK: Bools
+    right_EK: Bools
+    ease_E: Floats
+
+
+def fit(episodes: Sequence[Episode], start: AgreementPosterior | None = None) -> AgreementPosterior:
+    """The constants under which the labels are most likely, pulled to `start`; terms that nobody gave keep theirs.
+
+    Raises ValueError where there are no episodes.
+    """
+    start = start or AgreementPosterior()
+    if not episodes:
+        raise ValueError("No answered and labelled query to fit the posterior to.")
+    logprobs = [each.mean_logprob for episode in episodes for each in episode.heard.values() if each.mean_logprob is not None]
+    start = replace(start, logprob_at=float(np.mean(logprobs)) if logprobs else start.logprob_at)
+    table = _table(episodes, start.logprob_at)
+    names = [*FITTED, *(name for name in JUDGES if table.terms[name].any())]
+    at = np.array([getattr(start, name) for name in names])
+
+    def loss(values: Floats) -> float:
+        evidence = replace(start, **dict(zip(names, map(float, values), strict=True)))
+        return float(-_log_likelihood(table, evidence).sum() + PULL / 8 * ((values - at) ** 2).sum())
+
+    bounds = [(0.0, 1.0) if name == "same_weights" else (None, None) for name in names]
+    found = minimize(loss, at, method="L-BFGS-B", bounds=bounds)
+    fitted = replace(start, **dict(zip(names, map(float, found.x), strict=True)))
+    return replace(fitted, coincidence=_coincidence(episodes[:MOST_STEPS], fitted), stated_later=_stated_later(episodes))
+
+
+def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
+    shape = (len(episodes), max(len(episode.heard) for episode in episodes))
+    terms = {name: np.zeros(shape) for name in JUDGES}
+    lead_EK = np.zeros(shape)
+    groups_EK = np.full(shape, -1)
+    families_EK = np.full(shape, -1)
+    stated_EK, prose_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(3))
+    ease_E = np.zeros(shape[0])
+    for row, episode in enumerate(episodes):
+        answers: dict[str, int] = {}
+        families: dict[str, int] = {}
+        for column, (llm, each) in enumerate(episode.heard.items()):
+            answer = key(llm, each)
+            stated_EK[row, column] = each.said is not None and answer not in answers
+            groups_EK[row, column] = answers.setdefault(answer, len(answers))
+            families_EK[row, column] = families.setdefault(each.family or f"@{llm}", len(families))
+            prose_EK[row, column] = each.said is None
+            right_EK[row, column] = episode.labels[llm] > RIGHT
+            lead_EK[row, column] = each.lead
+            terms["self_score"][row, column] = 0.0 if each.self_score is None else log_odds(each.self_score)
+            terms["cross_score"][row, column] = 0.0 if each.cross_score is None else log_odds(each.cross_score)
+            terms["logprob"][row, column] = 0.0 if each.mean_logprob is None else each.mean_logprob - logprob_at
+            ease_E[row] = each.ease
+    same_EKK = (groups_EK[:, :, None] == groups_EK[:, None, :]) & (groups_EK >= 0)[:, :, None]
+    kin_EKK = same_EKK & (families_EK[:, :, None] == families_EK[:, None, :])
+    before_KK = np.tri(shape[1], k=-1, dtype=bool)  # [i, j]: j stands before i
+    right_EK = (same_EKK & right_EK[:, None, :]).any(axis=2)
+    return _Table(terms, lead_EK, same_EKK, kin_EKK, before_KK, stated_EK, prose_EK, right_EK, ease_E)
+
+
+def _log_likelihood(table: _Table, evidence: AgreementPosterior) -> Floats:
+    """Log-likelihood of what was right in each episode [E]: of the stated answers one or none, of those in prose each or not."""
+    voices_EK = evidence.base + evidence.skill * table.lead_EK + sum(getattr(evidence, name) * by_EK for name, by_EK in table.terms.items())
+    theirs_EKK, own_EKK = voices_EK[:, None, :], voices_EK[:, :, None]
+    stronger_EKK = (theirs_EKK > own_EKK) | ((theirs_EKK == own_EKK) & table.before_KK)
+    again_EK = (table.kin_EKK & stronger_EKK).any(axis=2)
+    loud_EK = np.maximum(0.0, voices_EK) * np.where(again_EK, evidence.same_weights, 1.0)
+    strongest_EK = np.where(table.same_EKK, theirs_EKK, -np.inf).max(axis=2)
+    values_EK = np.einsum("eij,ej->ei", table.same_EKK, loud_EK) + np.minimum(0.0, strongest_EK)
+    wrong_E = evidence.nothing - evidence.difficulty * table.ease_E
+    stated_E = table.stated_EK.sum(axis=1)
+
+    odds_EK = values_EK - (wrong_E + evidence.unstated * (stated_E > 0))[:, None]
+    alone_EK = np.where(table.prose_EK, -np.logaddexp(0.0, np.where(table.right_EK, -odds_EK, odds_EK)), 0.0)
+
+    rivals_EK = np.where(table.stated_EK, values_EK, -np.inf)
+    none_E = wrong_E + evidence.crowd * np.log(np.maximum(stated_E, 1))
+    right_E = np.logaddexp.reduce(np.where(table.right_EK, rivals_EK, -np.inf), axis=1)
+    all_E = np.logaddexp.reduce(np.column_stack([rivals_EK, none_E]), axis=1)
+    among_E = np.where(stated_E > 0, np.where(np.isneginf(right_E), none_E, right_E) - all_E, 0.0)
+    return np.asarray(among_E + alone_EK.sum(axis=1), dtype=np.float64)
+
+
+def _coincidence(episodes: Sequence[Episode], evidence: AgreementPosterior) -> float:
+    """The coincidence under which what each next LLM (by prior) said is most likely."""
+    steps = [step for episode in episodes for step in _steps(_by_prior(episode.heard), evidence)]
+    if not steps:
+        return evidence.coincidence
+
+    def loss(coincidence: float) -> float:
+        said = [repeats(chances, prior, coincidence) for chances, prior, _ in steps]
+        return -sum(
+            math.log(max(_LEAST, 1.0 - sum(each) if at is None else each[at])) for each, (_, _, at) in zip(said, steps, strict=True)
+        )
+
+    return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded", options={"xatol": 0.01}).x)
+
+
+def _stated_later(episodes: Sequence[Episode]) -> float:
+    """Where the first LLM (by prior) gave prose: how often the second states a final answer; two such cases of 0 are added."""
+    seconds = [ordered[1][1] for each in episodes if len(ordered := _by_prior(each.heard)) > 1 and ordered[0][1].said is None]
+    return sum(each.said is not None for each in seconds) / (len(seconds) + 2)
+
+
+def _steps(ordered: Sequence[tuple[str, Observation]], evidence: AgreementPosterior) -> Iterator[tuple[list[float], float, int | None]]:
+    """For each stated answer after the first: the chances of those before it, its LLM's prior, and which of them it repeats (None: a new
+    one).
+    """
+    for count, (_, each) in enumerate(ordered):
+        standing = evidence.standing(before for _, before in ordered[:count])
+        if each.said is not None and standing:
+            chances = evidence.chances([evidence.together(voices) for voices in standing.values()], each.ease)
+            yield chances, each.prior, list(standing).index(each.said) if each.said in standing else None
+
+
+def _by_prior(heard: Mapping[str, Observation]) -> list[tuple[str, Observation]]:
+    return sorted(heard.items(), key=lambda pair: (-pair[1].prior, pair[0]))

@@ -1,0 +1,186 @@
+"""The promotion gate: may a challenger replace the champion? Paired, by intervals, on the validation split; pure.
+
+Realised quality of a scorer on a query is the label of the LLM it puts first among those labelled there, so scorers with different
+rosters (a pool that grew) are compared on the same queries by what their choice really brought.
+"""
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer import calibration, metrics
+from scorer.initialisation import Labels
+from scorer.metrics import Values
+
+Floats = NDArray[np.floating]
+
+ENOUGH_QUERIES = 100  # fewer cannot show non-inferiority within a few points: half an interval is then wider than the margin
+RESAMPLES = 2_000
+MOST_ECE = 0.05  # DESIGN.md, bars
+LEAST_AGREEMENT = 0.90  # share of queries for which int8 puts the same LLM first as fp32
+MOST_SLOWDOWN = 1.5  # CPU time a decision, challenger over champion
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A scorer on the validation queries, as served (int8).
+
+    scores_QL: columns in the order of `roster`. full_scores_QL: the same by the fp32 encoder, None where not computed.
+    decision_ms: CPU time of one decision, None where not measured.
+    """
+
+    roster: tuple[str, ...]
+    scores_QL: Floats
+    full_scores_QL: Floats | None = None
+    decision_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is known of the validation queries. labels_QL: in [0, 1], NaN where nobody graded. domains_Q: one name a query."""
+
+    roster: tuple[str, ...]
+    labels_QL: Labels
+    domains_Q: NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """passed: every check that could be made holds. reasons: one sentence a check. figures: what they were decided on."""
+
+    passed: bool
+    reasons: tuple[str, ...]
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One finding."""
+
+    holds: bool
+    reason: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def same_version(number: str) -> GateResult:
+    """The challenger is the champion."""
+    return GateResult(True, (f"Version {number} is the champion already: there is nothing to compare.",))
+
+
+def judge(challenger: Candidate, champion: Candidate | None, truth: Truth, *, margin: float) -> GateResult:
+    """Holds `challenger` against `champion`, or against the best single LLM where there is no champion yet."""
+    quality_Q = realised(challenger, truth)
+    if champion is None:
+        checks = [_against_best_single(quality_Q, truth, margin)]
+    else:
+        difference_Q = quality_Q - realised(champion, truth)
+        checks = [_better(difference_Q), *_by_domain(difference_Q, truth.domains_Q, margin), *_slower(challenger, champion)]
+    checks += [_calibrated(challenger, truth), *_int8_agrees(challenger, truth, margin)]
+    figures: dict[str, float] = {"queries": float(np.isfinite(quality_Q).sum()), "quality": metrics.mean(quality_Q), "margin": margin}
+    for check in checks:
+        figures.update(check.figures)
+    return GateResult(all(check.holds for check in checks), tuple(check.reason for check in checks if check.reason), figures)
+
+
+def realised(candidate: Candidate, truth: Truth, scores_QL: Floats | None = None) -> Values:
+    """quality_Q: the label of the LLM put first among those labelled for the query; NaN where none of its roster is."""
+    scores_QL = candidate.scores_QL if scores_QL is None else scores_QL
+    shared = [llm for llm in candidate.roster if llm in truth.roster]
+    if not shared:
+        return np.full(len(truth.labels_QL), np.nan)
+    labels_QL = truth.labels_QL[:, [truth.roster.index(llm) for llm in shared]]
+    known_QL = np.isfinite(labels_QL)
+    offered_QL = np.where(known_QL, scores_QL[:, [candidate.roster.index(llm) for llm in shared]], -np.inf)
+    chosen_Q = offered_QL.argmax(axis=1)
+    return np.where(known_QL.any(axis=1), labels_QL[np.arange(len(labels_QL)), chosen_Q], np.nan)
+
+
+def _better(difference_Q: Values) -> _Check:
+    mean, low, high = astuple(metrics.interval(difference_Q, resamples=RESAMPLES))
+    n = int(np.isfinite(difference_Q).sum())
+    figures = {"overall.difference": mean, "overall.low": low, "overall.high": high}
+    text = f"Overall: realised quality {mean:+.3f} against the champion, 95 % interval [{low:+.3f}, {high:+.3f}], {n} queries"
+    if n == 0:
+        return _Check(False, "Overall: no validation query is labelled for both rosters, so nothing can be compared.")
+    if low > 0:
+        return _Check(True, f"{text}: better.", figures)
+    return _Check(False, f"{text}: {'worse' if high < 0 else 'not shown to be better'}.", figures)
+
+
+def _by_domain(difference_Q: Values, domains_Q: NDArray[np.str_], margin: float) -> list[_Check]:
+    checks, few = [], []
+    for domain in sorted(set(domains_Q.tolist())):
+        inside_Q = difference_Q[domains_Q == domain]
+        n = int(np.isfinite(inside_Q).sum())
+        if n == 0:
+            continue
+        mean, low, high = astuple(metrics.interval(inside_Q, resamples=RESAMPLES))
+        figures = {f"{domain}.difference": mean, f"{domain}.low": low, f"{domain}.high": high, f"{domain}.queries": float(n)}
+        text = f"{domain}: {mean:+.3f} [{low:+.3f}, {high:+.3f}], {n} queries"
+        if n >= ENOUGH_QUERIES:
+            holds = low >= -margin
+            checks.append(_Check(holds, f"{text}: {'not worse' if holds else 'may be worse'} by more than {margin:g}.", figures))
+        elif high < 0:
+            checks.append(_Check(False, f"{text}: worse, few queries as there are.", figures))
+        else:
+            few.append(f"{domain} ({n})")
+            checks.append(_Check(True, "", figures))
+    if few:
+        named = ", ".join(few)
+        checks.append(_Check(True, f"Fewer than {ENOUGH_QUERIES} queries, so judged within the overall figure only: {named}."))
+    return checks
+
+
+def _against_best_single(quality_Q: Values, truth: Truth, margin: float) -> _Check:
+    known = np.isfinite(truth.labels_QL)
+    counts_L = known.sum(axis=0)
+    means_L = np.where(counts_L > 0, np.where(known, truth.labels_QL, 0).sum(axis=0) / np.maximum(counts_L, 1), -np.inf)
+    best = int(means_L.argmax())
+    mean, low, high = astuple(metrics.difference(quality_Q, truth.labels_QL[:, best], resamples=RESAMPLES))
+    figures = {"best_single.difference": mean, "best_single.low": low, "best_single.high": high}
+    text = (
+        f"No champion yet. Against always asking {truth.roster[best]}, the best single LLM in hindsight: "
+        f"{mean:+.3f}, 95 % interval [{low:+.3f}, {high:+.3f}]"
+    )
+    worse = high < -margin
+    return _Check(not worse, f"{text}: {'worse by more than ' + format(margin, 'g') if worse else 'not clearly worse'}.", figures)
+
+
+def _calibrated(challenger: Candidate, truth: Truth) -> _Check:
+    shared = [llm for llm in challenger.roster if llm in truth.roster]
+    labels_QL = truth.labels_QL[:, [truth.roster.index(llm) for llm in shared]]
+    scores_QL = challenger.scores_QL[:, [challenger.roster.index(llm) for llm in shared]]
+    count = np.isfinite(labels_QL).sum()
+    if not count:
+        return _Check(False, "Calibration: no label to hold the scores against.")
+    error, chance = calibration.ece(scores_QL, labels_QL), calibration.chance_ece(scores_QL, labels_QL)
+    holds = error <= MOST_ECE + chance
+    verdict = "within" if holds else "above"
+    reason = f"Calibration: ECE {error:.3f} over {count} scores, {verdict} {MOST_ECE:g} + {chance:.3f} that chance alone makes of so few."
+    queries = int(np.isfinite(labels_QL).any(axis=1).sum())
+    if not holds and queries < ENOUGH_QUERIES:
+        reason += f" {queries} validation queries are few, and the calibration queries are fewer: label more."
+    return _Check(holds, reason, {"ece": error, "ece.chance": chance})
+
+
+def _int8_agrees(challenger: Candidate, truth: Truth, margin: float) -> list[_Check]:
+    if challenger.full_scores_QL is None:
+        return []
+    agreement = float((challenger.scores_QL.argmax(axis=1) == challenger.full_scores_QL.argmax(axis=1)).mean())
+    loss = metrics.mean(realised(challenger, truth, challenger.full_scores_QL)) - metrics.mean(realised(challenger, truth))
+    holds = agreement >= LEAST_AGREEMENT or loss <= margin
+    verdict = "fine" if holds else "too much"
+    reason = f"int8 puts the LLM first that fp32 does for {agreement:.1%} of the queries and loses {loss:.3f} of quality: {verdict}."
+    return [_Check(holds, reason, {"int8.agreement": agreement, "int8.loss": loss})]
+
+
+def _slower(challenger: Candidate, champion: Candidate) -> list[_Check]:
+    if challenger.decision_ms is None or champion.decision_ms is None:
+        return []
+    ratio = challenger.decision_ms / max(champion.decision_ms, 1e-6)
+    holds = ratio <= MOST_SLOWDOWN
+    verdict = "fine" if holds else "too slow"
+    reason = f"A decision takes {challenger.decision_ms:.1f} ms of CPU, the champion's {champion.decision_ms:.1f} ms: {verdict}."
+    return [_Check(holds, reason, {"decision_ms": challenger.decision_ms, "champion.decision_ms": champion.decision_ms})]

@@ -1,0 +1,116 @@
+"""Scorers published on this host: `var/scorers/FOLDER` holds one version's checked files, `current.json` says which serves."""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from registry import pool, versions
+from registry.settings import Settings
+from registry.version import Version
+from scorer import artifact
+from scorer.atomic_write import replacing
+from scorer.errors import ArtifactRefused
+
+KEEP = 5
+GRACE_S = 60.0  # a server may still be reading a folder that is no longer current
+INCOMING = ".incoming-"
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What `current.json` says; all None before the first version is published."""
+
+    version: str | None = None
+    folder: str | None = None
+    published_at: str | None = None
+    content_hash: str | None = None
+
+
+def current(var: Path) -> Current:
+    """The published version. A damaged file counts as none: the next champion lookup publishes again."""
+    try:
+        written = json.loads((var / "scorers" / "current.json").read_text(encoding="utf-8"))
+        return Current(**{name: written.get(name) for name in ("version", "folder", "published_at", "content_hash")})
+    except (OSError, ValueError, AttributeError):
+        return Current()
+
+
+def publish(version: Version, settings: Settings) -> Path:
+    """Downloads `version`, checks it as a server would, and makes it current; returns its folder.
+
+    Raises ArtifactRefused where its files are unsound or not the registered ones, LLMUnknown where the pool lacks an LLM of its
+    roster, RegistryError where it cannot be downloaded, OSError where it cannot be stored. What was current stays so.
+    """
+    scorers = settings.var / "scorers"
+    scorers.mkdir(parents=True, exist_ok=True)
+    folder = scorers / version.version
+    if not _holds(folder, version):
+        incoming = Path(tempfile.mkdtemp(dir=scorers, prefix=INCOMING))
+        try:
+            downloaded = versions.download(version, incoming, settings=settings)
+            try:
+                _check(downloaded, version, settings)
+            except ArtifactRefused as exc:  # the folder it lies in is gone when somebody reads this
+                raise ArtifactRefused(exc.what.replace(str(downloaded), f"version {version.version}"), next_step=exc.next_step) from exc
+            if folder.exists():  # another registry's version of that number, or damaged since
+                folder = scorers / f"{version.version}-{version.content_hash[:12]}"
+                shutil.rmtree(folder, ignore_errors=True)
+            downloaded.rename(folder)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+    else:
+        _check(folder, version, settings)
+    os.utime(folder)
+    _make_current(scorers, Current(version.version, folder.name, datetime.now(UTC).isoformat(timespec="seconds"), version.content_hash))
+    _prune(scorers, folder.name)
+    return folder
+
+
+def sweep(var: Path) -> None:
+    """Removes what an interrupted download left behind."""
+    for left in (var / "scorers").glob(f"{INCOMING}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _holds(folder: Path, version: Version) -> bool:
+    try:
+        return artifact.verify(folder).content_hash == version.content_hash
+    except (ArtifactRefused, OSError):
+        return False
+
+
+def _check(folder: Path, version: Version, settings: Settings) -> None:
+    from scorer import runtime
+
+    manifest = runtime.load(folder).manifest
+    if manifest.content_hash != version.content_hash:
+        raise ArtifactRefused(
+            f"Version {version.version}: its files are sound, but not the ones that were registered "
+            f"(content {manifest.content_hash[:12]}, registered {version.content_hash[:12] or 'without a hash'}).",
+            next_step="Register it again (`dvc repro register`).",
+        )
+    known = pool.load(settings.pool_file)
+    for llm in manifest.roster:
+        known.by_id(llm)
+
+
+def _make_current(scorers: Path, now: Current) -> None:
+    with replacing(scorers / "current.json") as partial, partial.open("w", encoding="utf-8") as file:
+        json.dump(asdict(now), file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _prune(scorers: Path, serving: str) -> None:
+    """Keeps the KEEP folders used last."""
+    folders = sorted(
+        (path for path in scorers.iterdir() if path.is_dir() and not path.name.startswith(".")), key=lambda path: -path.stat().st_mtime
+    )
+    for old in folders[KEEP:]:
+        if old.name != serving and time.time() - old.stat().st_mtime > GRACE_S:
+            shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,153 @@
+"""What may stand inside each file of an artifact: finite numbers of fitting shapes, plain text, a graph without outside references."""
+
+import mmap
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scorer import artifact, text_features
+from scorer.artifact import NEXT, Manifest
+from scorer.errors import ArtifactRefused
+from scorer.strict_json import parse, typed
+from scorer.types import Floats
+from scorer.weights import Calibration, Fallback, Weights
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
+SHAPES = {
+    "groups_GD": "GD",
+    "prior_GL": "GL",
+    "softness": "1",
+    "centre_D": "D",
+    "projection_DK": "DK",
+    "llms_LK": "LK",
+    "temperature_L": "L",
+}
+FALLBACK = {"landmarks_MD": "MD", "edge": "1"}  # all of them or none; artifacts of schema 1 have none
+PROFILE = {
+    "queries_RD": "RD",
+    "scores_RL": "RL",
+    "domains_R": "R",
+    "query_ids_R": "R",
+    "held_queries_HD": "HD",
+    "held_scores_HL": "HL",
+    "held_domains_H": "H",
+    "held_query_ids_H": "H",
+    "neighbour_distances_Q": "Q",
+    "neighbours": "",
+}
+# How every binary pickle since protocol 2 starts; a safetensors file may too: the length of its header, 8 bytes, and then a brace.
+PICKLE = re.compile(rb"\A\x80[\x02-\x05](?!..\0{4}\{)", re.DOTALL)
+EXTERNAL_DATA = b"\x0a\x08location"  # an ONNX tensor kept in another file: key "location" of its external_data
+
+
+def check(folder: Path, manifest: Manifest) -> None:
+    """Reads every small file and looks into the graphs; raises ArtifactRefused."""
+    for name in manifest.files:
+        with (folder / name).open("rb") as file:
+            if PICKLE.match(file.read(9)):
+                raise ArtifactRefused(f"{folder / name}: is a pickle.", next_step=NEXT)
+    read_roster(folder, manifest)
+    read_weights(folder, manifest)
+    read_calibration(folder, manifest)
+    read_answers(folder)
+    read_reference(folder, manifest)
+    parse(folder / artifact.TOKENIZER)
+    for name in artifact.ENCODERS.values():
+        with (folder / name).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as graph:
+            outside = graph.find(EXTERNAL_DATA) >= 0  # mapped: a worker that serves int8 never holds the fp32 graph
+        if outside:
+            raise ArtifactRefused(f"{folder / name}: keeps weights in another file.", next_step=NEXT)
+
+
+def read_roster(folder: Path, manifest: Manifest) -> tuple[str, ...]:
+    """LLM ids in column order; the manifest must name the same."""
+    path = folder / artifact.ROSTER
+    llms = typed(path, parse(path), "llms", list)
+    if not llms or not all(isinstance(llm, str) and SLUG.fullmatch(llm) for llm in llms) or len(set(llms)) != len(llms):
+        raise ArtifactRefused(f"{path}: llms must be one or more distinct ids of a-z, 0-9 and -, found {llms!r}.", next_step=NEXT)
+    if tuple(llms) != manifest.roster:
+        raise ArtifactRefused(f"{path}: another roster than in {artifact.MANIFEST}.", next_step=NEXT)
+    return tuple(llms)
+
+
+def read_weights(folder: Path, manifest: Manifest) -> Weights:
+    """scorer.safetensors, its shapes fitting encoder and roster."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    path = folder / artifact.WEIGHTS
+    try:
+        arrays = load(artifact.read_checked(folder, manifest, artifact.WEIGHTS))
+    except (SafetensorError, ValueError, KeyError, TypeError) as exc:
+        raise ArtifactRefused(f"{path}: not a safetensors file ({exc}).", next_step=NEXT) from exc
+    sizes = {"D": manifest.dims + len(text_features.NAMES) * manifest.looks, "L": len(manifest.roster), "1": 1}
+    has_fallback = manifest.schema_version > 1 and bool(set(FALLBACK) & set(arrays))
+    _check_arrays(path, arrays, {**SHAPES, **FALLBACK} if has_fallback else SHAPES, sizes)
+    if any(array.dtype != np.float32 for array in arrays.values()):
+        raise ArtifactRefused(f"{path}: a weight is not float32.", next_step=NEXT)
+    if not (arrays["temperature_L"] > 0).all() or not arrays["softness"][0] > 0:
+        raise ArtifactRefused(f"{path}: a temperature is not positive.", next_step=NEXT)
+    fallback = None
+    if has_fallback:
+        landmarks_MD, edge = (arrays.pop(name) for name in FALLBACK)
+        if not len(landmarks_MD):
+            raise ArtifactRefused(f"{path}: a fallback without landmarks.", next_step=NEXT)
+        fallback = Fallback(landmarks_MD, float(edge[0]))
+    softness = float(arrays.pop("softness")[0])
+    return Weights(roster=manifest.roster, softness=softness, fallback=fallback, **arrays)
+
+
+def read_calibration(folder: Path, manifest: Manifest) -> Calibration:
+    """calibration.json: slope and intercept per LLM of the roster; slopes must not turn the order around."""
+    path = folder / artifact.CALIBRATION
+    llms = typed(path, parse(path), "llms", dict)
+    if set(llms) != set(manifest.roster):
+        raise ArtifactRefused(f"{path}: other LLMs than in {artifact.ROSTER}.", next_step=NEXT)
+    fitted = [typed(path, llms, llm, dict) for llm in manifest.roster]
+    if not all(set(row) == {"slope", "intercept"} and all(type(value) in (int, float) for value in row.values()) for row in fitted):
+        raise ArtifactRefused(f"{path}: each LLM needs the numbers slope and intercept.", next_step=NEXT)
+    slope_L = np.array([row["slope"] for row in fitted], dtype=np.float64)
+    intercept_L = np.array([row["intercept"] for row in fitted], dtype=np.float64)
+    if not (np.isfinite(slope_L).all() and np.isfinite(intercept_L).all() and (slope_L >= 0).all()):
+        raise ArtifactRefused(f"{path}: a slope is negative or a number not finite.", next_step=NEXT)
+    return Calibration(slope_L, intercept_L)
+
+
+def read_answers(folder: Path) -> dict[str, float]:
+    """calibration.json: how the pool's answers are weighed, constants by name; none in an artifact that was written without them."""
+    path = folder / artifact.CALIBRATION
+    found = parse(path).get("answers", {})
+    if not isinstance(found, dict) or not all(type(value) in (int, float) and np.isfinite(value) for value in found.values()):
+        raise ArtifactRefused(f"{path}: answers must be finite numbers by name, found {found!r}.", next_step=NEXT)
+    return {name: float(value) for name, value in found.items()}
+
+
+def read_reference(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    """reference.npz by the names in `scorer.artifact`'s docstring, without pickle and without a bomb."""
+    path = folder / artifact.REFERENCE
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > 4 * artifact.MOST_BYTES[artifact.REFERENCE]:
+            raise ArtifactRefused(f"{path}: unpacks to {unpacked} bytes.", next_step=NEXT)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive_of_arrays:
+            arrays = {name: archive_of_arrays[name] for name in archive_of_arrays.files}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError, MemoryError, NotImplementedError) as exc:
+        raise ArtifactRefused(f"{path}: not plain numpy arrays ({exc}).", next_step=NEXT) from exc
+    _check_arrays(path, arrays, PROFILE, {"D": manifest.dims, "L": len(manifest.roster)})
+    return arrays
+
+
+def _check_arrays(path: Path, arrays: dict[str, Floats], shapes: dict[str, str], sizes: dict[str, int]) -> None:
+    """The named arrays and no other, axes of one letter equally long, every number finite."""
+    if set(arrays) != set(shapes):
+        raise ArtifactRefused(f"{path}: arrays {', '.join(sorted(set(arrays) ^ set(shapes)))} missing or unknown.", next_step=NEXT)
+    for name, axes in shapes.items():
+        array = arrays[name]
+        if array.ndim != len(axes) or any(sizes.setdefault(axis, length) != length for axis, length in zip(axes, array.shape, strict=True)):
+            raise ArtifactRefused(f"{path}: {name} has shape {array.shape}, which does not fit {axes} with {sizes}.", next_step=NEXT)
+        if array.dtype.kind not in "fiU" or (array.dtype.kind == "f" and not np.isfinite(array).all()):
+            raise ArtifactRefused(f"{path}: {name} holds something other than finite numbers or text.", next_step=NEXT)

@@ -1,0 +1,110 @@
+"""What is known before training: groups of queries, a shrunken success rate per group and LLM, and a ridge fit of the rest.
+
+Few noisy labels reward shrinkage more than capacity: on recorded outcomes a cluster lookup or a ridge already equals fine-tuned
+routers. Training therefore starts at their sum and is pulled back to it; it must earn every step away.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.types import Floats
+from scorer.weights import Weights, centred, membership, sigmoid, unit
+
+Labels = NDArray[np.float64]  # [Q, L], in [0, 1], NaN where nobody knows
+
+
+@dataclass(frozen=True, slots=True)
+class Shrinkage:
+    """How strongly the start believes in what is common.
+
+    groups: of queries, at most; softness: temperature of belonging to them; pseudo_labels: how many labels at the LLM's
+    overall rate each group starts with; ridge: penalty on what an LLM's embedding explains beyond the groups; dims: K.
+    """
+
+    groups: int = 16
+    softness: float = 0.05
+    pseudo_labels: float = 10.0
+    ridge: float = 100.0
+    dims: int = 128
+
+
+def starting_weights(
+    roster: tuple[str, ...], queries_QD: Floats, labels_QL: Labels, shrinkage: Shrinkage, seed: int, *, weights_QL: Labels | None = None
+) -> Weights:
+    """Weights whose scores are a soft group lookup plus a ridge fit of its residual; weights_QL: how much a label counts (None: 1)."""
+    centre_D = queries_QD.mean(axis=0)
+    centred_QD = centred(queries_QD, centre_D)
+    groups_GD = group_centres(centred_QD, shrinkage.groups, seed)
+    member_QG = membership(centred_QD, groups_GD, shrinkage.softness)
+    prior_GL = log_odds(group_rates(member_QG, labels_QL, shrinkage.pseudo_labels, weights_QL))
+    predicted_QL = sigmoid(member_QG @ prior_GL)
+    slope_L = np.nanmean(np.where(np.isnan(labels_QL), np.nan, predicted_QL * (1 - predicted_QL)), axis=0)
+    directions_LD = masked_ridge(centred_QD, labels_QL - predicted_QL, shrinkage.ridge, weights_QL) / slope_L[:, None]
+    projection_DK = _basis(directions_LD, centred_QD, min(shrinkage.dims, queries_QD.shape[1]))
+    llms_LK = directions_LD @ projection_DK
+    typical_length = float(np.linalg.norm(centred_QD @ projection_DK, axis=1).mean())
+    return Weights(
+        roster=roster,
+        groups_GD=groups_GD,
+        prior_GL=prior_GL.astype(np.float32),
+        softness=shrinkage.softness,
+        centre_D=centre_D.astype(np.float32),
+        projection_DK=projection_DK.astype(np.float32),
+        llms_LK=unit(llms_LK),
+        # cos / temperature then has the size of the ridge fit, which is not normalised; the floor keeps an LLM without
+        # any direction of its own (labels all alike) at a finite temperature
+        temperature_L=(1.0 / np.maximum(np.linalg.norm(llms_LK, axis=1) * typical_length, 1e-3)).astype(np.float32),
+    )
+
+
+def group_centres(queries_QD: Floats, groups: int, seed: int, *, starts: int = 2) -> Floats:
+    """Unit-norm k-means centres, no more than one per eight queries; the best of so many starts."""
+    from sklearn.cluster import KMeans
+
+    groups = max(1, min(groups, len(queries_QD) // 8))
+    return unit(KMeans(groups, n_init=starts, random_state=seed).fit(queries_QD).cluster_centers_)
+
+
+def group_rates(member_QG: Floats, labels_QL: Labels, pseudo_labels: float, weights_QL: Labels | None = None) -> NDArray[np.float64]:
+    """Each LLM's mean label in each group, shrunk to its overall mean, which is shrunk (lightly) to the mean of all LLMs.
+
+    weights_QL: how many labels each of them counts as; None: one.
+    """
+    known_QL = ~np.isnan(labels_QL)
+    counts_QL = known_QL.astype(np.float32) if weights_QL is None else np.where(known_QL, weights_QL, 0.0).astype(np.float32)
+    labels_QL = np.where(known_QL, labels_QL, 0.0) * counts_QL
+    everyone = labels_QL.sum() / (float(counts_QL.sum(dtype=np.float64)) or 1.0)
+    overall_L = (labels_QL.sum(axis=0) + everyone) / (counts_QL.sum(axis=0, dtype=np.float64) + 1)
+    gained_GL = member_QG.T @ labels_QL + pseudo_labels * overall_L
+    return np.asarray(gained_GL / (member_QG.T @ counts_QL + pseudo_labels), dtype=np.float64)
+
+
+def masked_ridge(features_QD: Floats, targets_QL: Labels, penalty: float, weights_QL: Labels | None = None) -> NDArray[np.float64]:
+    """directions_LD of one ridge regression per LLM over the queries it has a target for (no intercept); weighted squares."""
+    dims = features_QD.shape[1]
+    directions_LD = np.zeros((targets_QL.shape[1], dims))
+    for column in range(targets_QL.shape[1]):
+        known_Q = ~np.isnan(targets_QL[:, column])
+        known_QD, known_targets_Q = features_QD[known_Q].astype(np.float64), targets_QL[known_Q, column]
+        if weights_QL is not None:
+            roots_Q = np.sqrt(weights_QL[known_Q, column])
+            known_QD, known_targets_Q = known_QD * roots_Q[:, None], known_targets_Q * roots_Q
+        gram_DD = known_QD.T @ known_QD + penalty * np.eye(dims)
+        directions_LD[column] = np.linalg.solve(gram_DD, known_QD.T @ known_targets_Q)
+    return directions_LD
+
+
+def log_odds(rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logits of rates, which are kept off 0 and 1."""
+    clipped = np.clip(rates, 0.02, 0.98)
+    return np.asarray(np.log(clipped / (1 - clipped)), dtype=np.float64)
+
+
+def _basis(directions_LD: NDArray[np.float64], centred_QD: Floats, dims: int) -> NDArray[np.float64]:
+    """Orthonormal columns: the LLMs' directions first, then those in which queries differ most."""
+    _, _, components_DD = np.linalg.svd(centred_QD.T @ centred_QD, hermitian=True)
+    spanning = np.concatenate([directions_LD, components_DD])[: max(dims, len(directions_LD))]
+    orthonormal_DK, _ = np.linalg.qr(spanning.T)
+    return np.asarray(orthonormal_DK[:, :dims], dtype=np.float64)

@@ -1,0 +1,130 @@
+"""When another layer is not worth it, and when answers agree."""
+
+import time
+
+import pytest
+
+from mixture.choose.final_answers import agree, groups, short_answer
+from mixture.choose.options import Options, Weights
+from mixture.choose.ranking import rank
+from mixture.choose.stopping import Reason, stop_reason
+from mixture.client.scripted import candidate
+
+OPTIONS = Options(weights=Weights(usd=10, second=0))
+DIFFER = {"a": "41", "b": "42"}
+
+
+def reason(
+    texts: dict[str, str] = DIFFER,
+    best: float = 0.5,
+    *,
+    price: float = 1.0,
+    layers_run: int = 1,
+    previous: dict[str, str] | None = None,
+    upcoming: bool = True,
+) -> Reason | None:
+    ranking = rank([candidate("a", best, price=price)], OPTIONS) if upcoming else ()
+    return stop_reason(texts, previous or {}, scores={"a": best, "b": 0.1}, ranking=ranking, layers_run=layers_run, options=OPTIONS)
+
+
+def test_doubt_and_disagreement_go_on() -> None:
+    """Where answers differ, none is good enough and a layer is cheap, the next layer runs."""
+    assert reason() is None
+
+
+def test_a_good_enough_answer_stops() -> None:
+    """At the threshold no further layer runs."""
+    assert reason(best=0.85) == "threshold"
+    assert reason(best=0.84) is None
+
+
+def test_agreement_stops_whatever_the_scores() -> None:
+    """Answers that say the same leave nothing to combine."""
+    assert reason({"a": "42", "b": "The answer is 42."}, best=0.1) == "agreement"
+
+
+def test_one_answer_agrees_with_nobody() -> None:
+    """A single answer is no agreement."""
+    assert reason({"a": "42"}) is None
+
+
+def test_a_layer_that_costs_more_than_it_brings_is_not_run() -> None:
+    """Expected gain: refine_gain x what is missing; at 10 units a dollar a call of 0.06 USD outweighs a gain of 0.075."""
+    assert reason(price=100.0) == "gain"
+
+
+def test_the_last_allowed_layer_stops() -> None:
+    """max_layers is a limit."""
+    assert reason(layers_run=3) == "layers"
+
+
+def test_a_layer_that_changed_nothing_is_the_last() -> None:
+    """The next layer would be shown the same answers again."""
+    assert reason(previous=DIFFER) == "unchanged"
+
+
+def test_with_nobody_left_it_stops() -> None:
+    """Where all have failed, what there is is returned."""
+    assert reason(upcoming=False) == "nobody"
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [("42", "42"), (" **42.** ", "42"), ("1,234.50", "1234.5"), ("$42", "42"), ("Paris", "paris"), ("The Nile", "nile"),
+     ("6 x 7 is 42.\nAnswer: 42", "42"), ("We add.\n\n**Answer:** B", "b"), ("The answer is (C).", "c"),
+     ("Final answer: \\boxed{7}", "7"), ("Answer: 1\nNo, wait.\nAnswer: 2", "2"), ("42.0", "42"), ("It is Paris. Answer: Paris.", "paris"),
+     ("-0.5", "-0.5"), ("Answer: -5", "-5"), ("We compare the two.\nTherefore, the correct answer is (B) since it is larger.", "b"),
+     ("We add.\nFinal Answer: The answer is (H).", "h"), ("It is not A, so the answer is ... C. Paris\nis its name.", "c"),
+     ("The answer depends on\nwhat is asked.\n#### Answer = 3", "3"), ("C. One of many in a long list.\n\nThe answer is D.", "d"),
+     ("C. Natural law does not apply without reason.", "?c"), ("D) " + "very " * 20 + "long", "?d"),
+     ("(B) Both of them, for the reasons below.\n\nIt has two parts: one, and two.", "?b")],
+)  # fmt: skip
+def test_short_answers_have_one_form(text: str, short: str) -> None:
+    """Case, marks, articles, number formats and the step-by-step style do not make answers differ."""
+    assert short_answer(text) == short
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  \n ", "First line.\nSecond line.", "x" * 65, "...", "A. First you take the lid off.\nB. Then you stir.",
+     "A: How are you today, my dear friend?", "It follows from the law.\nC. Paris is the one.",
+     "D.H. Lawrence wrote a few novels and many letters."],
+)  # fmt: skip
+def test_prose_has_no_short_answer(text: str) -> None:
+    """Longer texts are not compared word by word."""
+    assert short_answer(text) is None
+
+
+@pytest.mark.parametrize("text", [". " * 8_000, "-" * 16_000, "answer" + "*" * 16_000, "answer is " * 1_600, "\\boxed{" * 2_300])
+def test_no_text_takes_long_to_compare(text: str) -> None:
+    """The time grows with the text, not with its square: comparing holds up every other request."""
+    started = time.process_time()
+    short_answer(text)
+    assert time.process_time() - started < 0.5
+
+
+def test_numbers_are_compared_by_all_their_digits() -> None:
+    """Long numbers that differ in one digit differ; zeros that say nothing do not count."""
+    assert short_answer("12345678901234567890") != short_answer("12345678901234567891")
+    assert short_answer("1,000,000,000,000.00") == short_answer("+1000000000000") == "1000000000000"
+    assert short_answer("-0.0") == short_answer("0") == "0"
+    assert short_answer("0.3333333333333") != short_answer("0.3333333333334")
+
+
+def test_a_bare_letter_groups_with_the_choice_it_names() -> None:
+    """'B. Paris' and 'B' are one answer; without a bare letter nothing is cut from an answer."""
+    assert groups({"x": "B", "y": "B. Paris", "z": "C. Rome"}) == {"b": ("x", "y"), "c": ("z",)}
+    assert groups({"x": "B", "y": "C. Rome", "z": "C) Rome, in Italy"}) == {"b": ("x",), "c": ("y", "z")}
+    assert groups({"x": "B. Paris", "y": "C. Rome"}) == {"b. paris": ("x",), "c. rome": ("y",)}
+    assert groups({"x": "B", "y": "A: yes", "z": "A: no"}) == {"b": ("x",), "a: yes": ("y",), "a: no": ("z",)}
+    assert groups(
+        {"x": "B", "y": "B. The largest city that France has.\nIt is on the Seine.", "z": "It is Paris, of course, as we know."}
+    ) == {"b": ("x", "y")}
+    essays = {"x": "J. K. Rowling wrote the seven novels of the series.", "y": "I. Introduction\nIt began in 1914.\nII. Causes\nMany."}
+    assert groups(essays) == {}
+    assert groups({"x": "B. B. King", "y": "B. Dylan"}) == {"b. b. king": ("x",), "b. dylan": ("y",)}
+
+
+def test_an_answer_in_prose_prevents_agreement() -> None:
+    """All answers have to say the same, not only those that are short."""
+    assert not agree({"a": "42", "b": "42", "c": "It is\na long story."})

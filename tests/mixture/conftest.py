@@ -1,6 +1,0 @@
-"""Puts `scripted` in reach of the tests beside it."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,147 @@
+"""A decision's record leads to the same decision again, or says where it does not."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from mixture.choose.options import Options, Weights
+from mixture.choose.posterior import AgreementPosterior
+from mixture.client.protocol import Call
+from mixture.client.scripted import Script, ScriptedClient, broken, candidate, clock, drive, user
+from mixture.decision import Decision
+from mixture.llm import Endpoint, Prompt, SelfAssessment
+from mixture.replay.replay import CannotReplay, differences
+from mixture.run.engine import Mixture
+
+FREE = Weights(usd=0, second=0)
+
+
+def judged(name: str) -> Script:
+    """Different prose in every layer, with judgements."""
+
+    def says(call: Call) -> str:
+        asked = str(call.messages[-1]["content"])
+        shown = [line[1:-1] for line in asked.splitlines() if line.startswith("[A")]
+        scores = "\nSCORES: " + " ".join(f"{opaque}=0.{at}7" for at, opaque in enumerate(shown, start=1)) if "SCORES" in asked else ""
+        if "response_format" in call.options:
+            return json.dumps({"answer": f"{name} tells {len(asked)}", "scores": dict.fromkeys(shown, 0.3), "confidence": 0.123456789})
+        return f"{name} tells a tale of {len(asked)}.\nIt ends.{scores}\nCONFIDENCE: 0.4{len(shown)}"
+
+    return Script(says)
+
+
+def decided(
+    scripts: dict[str, Script],
+    options: Options,
+    *,
+    live: bool = False,
+    judges: Mapping[str, SelfAssessment] = MappingProxyType({}),
+    **request: Any,
+) -> Decision:
+    """A decision as read back from its record."""
+    pool = [candidate(name, 0.6 - at / 10, latency_s=1.0) for at, name in enumerate("abcde")]
+    pool[1] = replace(pool[1], llm=replace(pool[1].llm, endpoint=Endpoint("http://a/v1", "a"), prompt=Prompt("Be brief.", "Think.")))
+    pool.append(candidate("small", 0.9, context_window=8))
+    pool = [replace(each, llm=replace(each.llm, self_assessment=judges.get(each.llm.id, "in_text"))) for each in pool]
+    mixture = Mixture(ScriptedClient({name: judged(name) for name in "abcde"} | scripts), clock)
+
+    async def go() -> Decision:
+        asked = (user(), pool, options, request)
+        if not live:
+            return await mixture.run(*asked)
+        last = [piece async for piece in mixture.stream(*asked)][-1].decision
+        assert last is not None
+        return last
+
+    return Decision.from_dict(json.loads(json.dumps(drive(go()).as_dict())))
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(
+    ("scripts", "options"),
+    [
+        ({}, Options(weights=FREE)),
+        ({}, Options()),
+        ({"a": broken("a"), "b": broken("b")}, Options(weights=FREE, max_layers=2)),
+        ({"a": Script("late", takes=50.0)}, Options(weights=FREE, k=2, aggregation="best")),
+        ({"a": Script("late", takes=50.0)}, Options(weights=FREE, deadline=4.0)),
+        ({"c": Script(" ")}, Options(weights=FREE, budget_usd=0.003, aggregation="synthesise")),
+        ({name: Script("42") for name in "abc"}, Options(weights=FREE)),
+        ({"a": Script("")}, Options().as_single()),
+    ],
+)
+def test_a_record_leads_to_the_same_decision(scripts: dict[str, Script], options: Options, live: bool) -> None:
+    """Layers, scores, judges, stand-ins, stop reason, aggregation, text and costs come out again, streamed or not."""
+    assert differences(decided(scripts, options, live=live, max_tokens=100)) == []
+
+
+@pytest.mark.parametrize("budget_usd", [None, 0.003])
+def test_structured_judgements_lead_to_the_same_decision(budget_usd: float | None) -> None:
+    """What the form said is read again, with the same to spend."""
+    options = Options(weights=FREE, max_layers=3, budget_usd=budget_usd)
+    decision = decided({}, options, judges={"a": "json_schema", "c": "none"})
+    runs = {run.llm: run for run in decision.layers[0].runs}
+    assert {llm: runs[llm].self_score for llm in ("a", "c") if llm in runs} == {"a": 0.123456789, "c": None}
+    assert differences(decision) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options().as_single(),
+        Options(weights=FREE, k=1, deepen="widen", posterior=AgreementPosterior(), stop_threshold=1.0, self_assessment=False, max_layers=3),
+        Options(weights=FREE, k=1, deepen="widen", posterior=AgreementPosterior(self_score=0.5), stop_threshold=1.0, max_layers=3),
+    ],
+)
+def test_a_record_of_who_was_asked_for_less_leads_to_the_same_decision(options: Options) -> None:
+    """One LLM alone judges nothing, and one that gets the bare question no peers."""
+    decision = decided({}, options, judges=dict.fromkeys("abcde", "json_schema"))
+    assert differences(decision) == []
+
+
+def test_a_changed_record_is_told_where_it_differs() -> None:
+    """Every change of what was decided is named by its place."""
+    decision = decided({}, Options(weights=FREE, max_layers=2, aggregation="best"))
+    layer = decision.layers[0]
+    rescored = replace(layer, after={**layer.after, "a": 0.99})
+    changes = {
+        "text: recorded 'another'": replace(decision, text="another"),
+        "stopped_because: recorded 'gain', now 'layers'": replace(decision, stopped_because="gain"),
+        "cost_usd: recorded 0.0": replace(decision, cost_usd=0.0),
+        "layers 1 after a: recorded 0.99": replace(decision, layers=(rescored, *decision.layers[1:])),
+    }
+    for told, changed in changes.items():
+        assert any(found.startswith(told) for found in differences(changed)), (told, differences(changed))
+    shorter = replace(decision, layers=(replace(layer, runs=layer.runs[:2]), *decision.layers[1:]))
+    assert any(found.startswith("layers 1 runs 3: recorded None") for found in differences(shorter))
+
+
+def test_a_record_without_texts_or_of_a_pass_through_cannot_be_replayed() -> None:
+    """It says what is missing rather than guess."""
+    decision = decided({}, Options(weights=FREE))
+    with pytest.raises(CannotReplay, match="no texts"):
+        differences(Decision.from_dict(decision.as_dict(texts=False)))
+    with pytest.raises(CannotReplay, match="made from"):
+        differences(replace(decision, given=None))
+
+
+def test_what_a_record_holds_of_the_request_is_its_shape() -> None:
+    """No word of the request or of a prompt, and no endpoint's address, is kept for the replay."""
+    kept = json.dumps(decided({}, Options()).as_dict()["given"])
+    assert all(word not in kept for word in ("What is", "6 x 7", "Be brief", "Think", "http"))
+
+
+def test_the_command_replays() -> None:
+    """Exit code 0 and 'the same decision'; 1 and the differences otherwise."""
+    decision = decided({}, Options(weights=FREE))
+    for given, code, told in ((decision, 0, "the same decision"), (replace(decision, text="another"), 1, "text: recorded 'another'")):
+        command = [sys.executable, "-m", "mixture.replay.explain", "--replay", "-"]
+        printed = subprocess.run(command, input=json.dumps(given.as_dict()), capture_output=True, text=True, check=False)
+        assert (printed.returncode, printed.stderr) == (code, "")
+        assert told in printed.stdout
