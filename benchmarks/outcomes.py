@@ -1,6 +1,5 @@
 """Recorded outcomes, (query, LLM) -> score, as a dataset split for training, choosing and testing."""
 
-import difflib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipelines import dataset
 from pipelines.dataset import Dataset, RosterLLM
 from pipelines.errors import TableRefused
 from pipelines.train import columns
+from registry.near_matches import near_matches
 
 SHARES = {"train": 0.64, "calibration": 0.06, "validation": 0.10, "test": 0.20}  # where the folder's own splits are not used
 MOST_HASH = 2**32
@@ -156,7 +156,7 @@ def _judged(data: Dataset, least: int) -> Dataset:
 def _names(wanted: Recorded, outcomes: pd.DataFrame) -> tuple[str, ...]:
     counts = outcomes.groupby("llm")["score"].count()
     if unknown := [name for name in (*wanted.llms, *wanted.without) if name not in counts.index]:
-        near = difflib.get_close_matches(unknown[0], counts.index, n=3) or list(counts.index)
+        near = near_matches(unknown[0], counts.index) or list(counts.index)
         raise TableRefused(f"{wanted.folder}: no outcome of an LLM called {unknown[0]!r}.", next_step=f"It has {', '.join(near)}.")
     names = wanted.llms or tuple(sorted(counts.index))
     least = counts.max() if wanted.complete else 1

@@ -1,6 +1,5 @@
 """Prices by LLM from a YAML file, for recorded outcomes that come without costs (benchmarks/prices.yaml, or your own)."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from ruamel.yaml.error import YAMLError
 from mixture.llm import Price
 from pipelines.errors import TableRefused
 from registry.errors import PriceUnknown
+from registry.near_matches import near_matches
+from registry.validation_errors import explain
 
 
 class Listed(BaseModel):
@@ -39,8 +40,7 @@ def read(path: Path) -> dict[str, Listed]:
     except (OSError, UnicodeDecodeError, YAMLError) as exc:
         raise TableRefused(f"{path}: cannot be read ({exc}).", next_step=f"Name a price file. {shape}") from exc
     except ValidationError as exc:
-        wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}, found {error['input']!r}" for error in exc.errors())
-        raise TableRefused(f"{path}: {wrong}.", next_step=shape) from exc
+        raise TableRefused(f"{path}: {explain(exc, PriceList)}", next_step=shape) from exc
 
 
 def of(llms: Iterable[str], listed: Mapping[str, Listed]) -> tuple[Price, ...]:
@@ -48,7 +48,7 @@ def of(llms: Iterable[str], listed: Mapping[str, Listed]) -> tuple[Price, ...]:
     found = []
     for llm in llms:
         if llm not in listed:
-            near = ", ".join(difflib.get_close_matches(llm, listed, n=3))
+            near = ", ".join(near_matches(llm, listed))
             next_step = f"Add it to the price file{f' (it has {near})' if near else ''}, or leave it out with --without."
             raise PriceUnknown(f"no price is listed for {llm!r}.", next_step=next_step)
         found.append(Price(listed[llm].input, listed[llm].output))

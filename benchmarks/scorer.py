@@ -29,6 +29,7 @@ from pipelines import embeddings, params, train
 from pipelines.comparison import OURS
 from pipelines.dataset import Dataset
 from pipelines.errors import ParamsRefused
+from registry.validation_errors import explain
 from scorer import metrics, training
 from scorer.baselines import Embed
 from scorer.errors import RouteMoAError
@@ -67,8 +68,9 @@ def changed(pairs: Iterable[str]) -> params.Train:
     try:
         return params.Train.model_validate({**params.load().train.model_dump(), **values})
     except ValidationError as exc:
-        wrong = "; ".join(f"{error['loc'][0]}: {error['msg']}, found {error['input']!r}" for error in exc.errors())
-        raise ParamsRefused(f"--set {wrong}.", next_step="Give KEY=VALUE of the section `train` of params.yaml.") from exc
+        raise ParamsRefused(
+            f"--set {explain(exc, params.Train)}", next_step="Give KEY=VALUE of the section `train` of params.yaml."
+        ) from exc
 
 
 def plans(settings: params.Train, seeds: int) -> list[training.Plan]:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import difflib
 import json
 import os
 import signal
@@ -21,6 +20,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from local.errors import ServerFailed
+from registry.near_matches import did_you_mean
 from registry.settings import Settings
 
 SERVERS_FILE = Path(__file__).with_name("servers.yaml")
@@ -69,8 +69,7 @@ def settings(name: str, file: Path = SERVERS_FILE) -> ServerSettings:
     """
     entries = _entries(file)
     if name not in entries:
-        near = difflib.get_close_matches(name, entries, cutoff=0.3) or sorted(entries)
-        raise ServerFailed(f"No server is called {name!r} in {file}.", next_step=f"Did you mean {', '.join(near)}?")
+        raise ServerFailed(f"No server is called {name!r} in {file}.", next_step=did_you_mean(name, entries))
     return entries[name]
 
 

@@ -7,6 +7,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from monitoring.errors import PolicyRefused
+from registry.validation_errors import explain
 
 
 class Policy(BaseModel):
@@ -60,8 +61,7 @@ def load(path: Path) -> Policy:
         content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
         return Policy.model_validate(content["monitor"])
     except ValidationError as exc:
-        wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}, found {error['input']!r}" for error in exc.errors())
-        raise PolicyRefused(f"{path}, section monitor: {wrong}.", next_step="Correct the file.") from exc
+        raise PolicyRefused(f"{path}: {explain(exc, Policy, where='monitor')}", next_step="Correct the file.") from exc
     except (OSError, UnicodeDecodeError, YAMLError) as exc:
         raise PolicyRefused(f"{path}: cannot be read ({exc}).", next_step="Run from the project's root; check the YAML.") from exc
     except (KeyError, TypeError) as exc:

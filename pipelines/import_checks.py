@@ -1,6 +1,5 @@
 """Checks what a user wants to import against the query pool and stages it: every row has its place before any is written."""
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +17,7 @@ from pipelines.sources.row import Query
 from pipelines.tables import ELSEWHERE
 from pipelines.user_tables import AnswerRow, QueryRow, refuse
 from registry.entry import check_id
+from registry.near_matches import near_matches
 
 SPLIT_NAMES = {"val": "validation", "valid": "validation", "dev": "validation", "calib": "calibration"}
 
@@ -120,7 +120,7 @@ def _grading_complaint(row: QueryRow, grader: str | None) -> tuple[str, str] | N
     if grader is None:
         return "grader", f"is empty while there is a reference; name one of {', '.join(known)} (or pass --grader)"
     if grader not in known:
-        near = difflib.get_close_matches(grader, known, n=2) or known
+        near = near_matches(grader, known) or known
         return "grader", f"{grader!r} is not known; did you mean {' or '.join(near)}?"
     if grader in GRADERS and not row.reference:
         return "reference", f"is empty; grader {grader!r} needs one"

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from pipelines.errors import PackageRefused, PackageUnreachable
+from registry.near_matches import did_you_mean
 from scorer.errors import RouteMoAError
 
 PINS = Path(__file__).with_name("packages.yaml")
@@ -91,13 +92,11 @@ def pins(path: Path = PINS) -> Pins:
 
 def package(name: str) -> Package | SplitPackage:
     """The pinned package called `name`; near matches are named when there is none."""
-    import difflib
-
     known = pins()
     found = known.packages.get(name) or known.split.get(name)
     if found is None:
-        near = difflib.get_close_matches(name, known.names(), n=3) or known.names()
-        raise PackageRefused(f"No pinned package {name!r}.", next_step=f"Did you mean {', '.join(near)}? They are listed in {PINS.name}.")
+        next_step = f"{did_you_mean(name, known.names())} {PINS.name} lists all."
+        raise PackageRefused(f"No pinned package {name!r}.", next_step=next_step)
     return found
 
 

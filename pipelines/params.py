@@ -1,9 +1,8 @@
 """params.yaml, parsed once at a stage's start: how we ask, label, train and judge; a key nobody reads is refused."""
 
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -11,6 +10,7 @@ from ruamel.yaml.error import YAMLError
 
 from monitoring.policy import Policy
 from pipelines.errors import ParamsRefused
+from registry.validation_errors import explain
 
 Opinion = Literal["judge", "reward_model", "recorded", "outcome"]  # graders whose labels may count less than 1
 Split = str  # train, calibration, validation, test, or ood
@@ -142,28 +142,4 @@ def load(path: Path = Path("params.yaml")) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as exc:
-        wrong = "; ".join(_wrong(error) for error in exc.errors())
-        raise ParamsRefused(f"{path}: {wrong}.", next_step="Correct the file and run the stage again.") from exc
-
-
-def _wrong(error: Any) -> str:
-    """One pydantic error in words: the dotted key, what is wrong, and for an unknown key the ones it may have meant."""
-    key = ".".join(map(str, error["loc"])) or "the file"
-    if error["type"] == "missing":
-        return f"{key} is missing"
-    if error["type"] != "extra_forbidden":
-        return f"{key}: {error['msg']}, found {error['input']!r}"
-    known = _keys_beside(error["loc"])
-    near = get_close_matches(str(error["loc"][-1]), known, n=3)
-    return f"{key} is not a known key" + (f", did you mean {' or '.join(near)}?" if near else f"; known are {', '.join(known)}")
-
-
-def _keys_beside(loc: tuple[str | int, ...]) -> list[str]:
-    """The keys known in the section where `loc` ends."""
-    section: type[BaseModel] = Params
-    for name in loc[:-1]:
-        field = next(field for key, field in section.model_fields.items() if (field.alias or key) == name)
-        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return []
-        section = field.annotation
-    return [field.alias or key for key, field in section.model_fields.items()]
+        raise ParamsRefused(f"{path}: {explain(exc, Params)}", next_step="Correct the file and run the stage again.") from exc

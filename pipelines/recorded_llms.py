@@ -9,6 +9,7 @@ from pipelines.errors import ImportRefused
 from pipelines.import_checks import slug
 from registry import pool
 from registry.entry import PriceEntry
+from registry.validation_errors import explain
 
 Prices = Mapping[str, PriceEntry]
 
@@ -25,9 +26,7 @@ def read_prices(path: Path) -> Prices:
     except YAMLError as exc:
         raise ImportRefused(f"{path}: neither YAML nor JSON ({exc}).", next_step="Write NAME: {input: USD, output: USD}.") from exc
     except ValidationError as exc:
-        wrong = exc.errors()[0]
-        place = ".".join(map(str, wrong["loc"]))
-        raise ImportRefused(f"{path}: {place}: {wrong['msg']}.", next_step="Write NAME: {input: USD, output: USD}.") from exc
+        raise ImportRefused(f"{path}: {explain(exc, PriceEntry)}", next_step="Write NAME: {input: USD, output: USD}.") from exc
     return {slug(name): price for name, price in loaded.items()}
 
 

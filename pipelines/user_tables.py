@@ -9,6 +9,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pipelines.errors import ImportRefused
+from registry import validation_errors
+from registry.validation_errors import Complaint
 
 SHOWN = 5  # complaints named in one error; the rest are counted
 Row = TypeVar("Row", bound=BaseModel)
@@ -127,7 +129,7 @@ def _checked(path: Path, kind: type[Row], columns: Mapping[str, tuple[str, ...]]
         try:
             rows.append(kind.model_validate({ours: value for ours, value in given.items() if not _blank(value)}))
         except ValidationError as exc:
-            complaints += [_complaint(number, taken, details) for details in exc.errors()]
+            complaints += [_row_complaint(number, taken, each) for each in validation_errors.complaints(exc, kind)]
     refuse(path, complaints)
     if not rows:
         raise ImportRefused(f"{path}: has no rows.", next_step="Give a file with at least one.")
@@ -147,12 +149,11 @@ def _columns(path: Path, cells: Mapping[str, Any], kind: type[BaseModel], column
     return taken
 
 
-def _complaint(number: int, taken: Mapping[str, str], details: Any) -> tuple[int, str, str]:
-    field = str(details["loc"][0]) if details["loc"] else "?"
-    if details["type"] == "missing":
-        return number, taken.get(field, field), "is empty"
-    reason = details["msg"].removeprefix("Value error, ").rstrip(".")
-    return number, taken.get(field, field), f"{reason} (found {str(details['input'])[:60]!r})"
+def _row_complaint(number: int, taken: Mapping[str, str], complaint: Complaint) -> tuple[int, str, str]:
+    """The file's row and column, and what is wrong there; long values are cut."""
+    field = str(complaint.location[0]) if complaint.location else "?"
+    reason = "is empty" if complaint.is_missing else f"{complaint.reason} (found {str(complaint.value)[:60]!r})"
+    return number, taken.get(field, field), reason
 
 
 def _blank(value: object) -> bool:

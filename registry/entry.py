@@ -1,12 +1,10 @@
-"""One entry of the pool as a person writes it: its schema, and why one is refused."""
+"""One entry of the pool as a person writes it: its schema."""
 
-import difflib
 import re
-import typing
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from mixture.llm import LLM, Decoding, Endpoint, Limits, Price, Prompt, SelfAssessment, Status, Trained
 
@@ -142,34 +140,3 @@ class PoolEntry(Part):
             trained=self.trained,
             self_assessment=self.self_assessment,
         )
-
-
-def explain(where: str, error: ValidationError) -> str:
-    """Everything `error` complains about, in one line: field, value, reason; unknown keys with the near ones."""
-    return "; ".join(_complaint(where, details) for details in error.errors()) + "."
-
-
-def _complaint(where: str, details: Any) -> str:
-    place = ".".join([where, *(str(step) for step in details["loc"])])
-    if details["type"] == "extra_forbidden":
-        return f"{place}: unknown key; {_near(details['loc'])}"
-    if details["type"] == "missing":
-        return f"{place}: missing"
-    reason = details["msg"].removeprefix("Value error, ").rstrip(".")
-    secret = any(step in SECRET_FIELDS for step in details["loc"])
-    return f"{place}: {reason}" if secret else f"{place}: {reason} (found {details['input']!r})"
-
-
-def _near(loc: tuple[int | str, ...]) -> str:
-    known = sorted(_fields_at(loc[:-1]))
-    near = difflib.get_close_matches(str(loc[-1]), known, n=2, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"known keys are {', '.join(known)}"
-
-
-def _fields_at(loc: tuple[int | str, ...]) -> set[str]:
-    part: type[Part] = PoolEntry
-    for step in loc:
-        annotation = part.model_fields[str(step)].annotation
-        choices = [annotation, *typing.get_args(annotation)]
-        part = next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, Part))
-    return set(part.model_fields)

@@ -14,8 +14,9 @@ from mixture.client.wire import headers
 from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
 from registry import pool
-from registry.entry import PoolEntry, check_id, explain
+from registry.entry import SECRET_FIELDS, PoolEntry, check_id
 from registry.errors import JoiningRefused, PoolRefused
+from registry.validation_errors import explain
 
 PROBE = "Reply with the word ready."
 PROBE_TOKENS = 8
@@ -46,7 +47,7 @@ def _parsed(id: str, entry: Mapping[str, Any]) -> LLM:  # noqa: A002
     try:
         llm = PoolEntry.model_validate(dict(entry)).llm(check_id(id))
     except ValidationError as exc:
-        raise PoolRefused(explain(id, exc), next_step="Correct the entry.") from exc
+        raise PoolRefused(explain(exc, PoolEntry, where=id, secret=SECRET_FIELDS), next_step="Correct the entry.") from exc
     except ValueError as exc:
         raise PoolRefused(str(exc), next_step="Choose another id.") from exc
     if llm.endpoint is None:

@@ -1,6 +1,5 @@
 """Which LLMs exist: `registry/pool.yaml` parsed at the edge into frozen LLMs, and grown one entry at a time."""
 
-import difflib
 import io
 import os
 import tempfile
@@ -17,8 +16,10 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from mixture.llm import LLM
-from registry.entry import PoolEntry, check_id, explain
+from registry.entry import SECRET_FIELDS, PoolEntry, check_id
 from registry.errors import LLMUnknown, PoolRefused
+from registry.near_matches import did_you_mean
+from registry.validation_errors import explain
 
 LOCK_WAIT_S = 10.0
 
@@ -42,12 +43,8 @@ class Pool:
         for llm in self.llms:
             if llm.id == llm_id:
                 return llm
-        ids = [llm.id for llm in self.llms]
-        near = difflib.get_close_matches(llm_id, ids, n=3, cutoff=0.5)
-        raise LLMUnknown(
-            f"No LLM of the pool is called {llm_id!r}.",
-            next_step=f"Did you mean {' or '.join(near)}?" if near else f"The pool holds: {', '.join(ids) or 'nobody yet'}.",
-        )
+        next_step = did_you_mean(llm_id, [llm.id for llm in self.llms])
+        raise LLMUnknown(f"No LLM of the pool is called {llm_id!r}.", next_step=next_step)
 
 
 def load(path: Path) -> Pool:
@@ -170,7 +167,8 @@ def _validate(path: Path, llm_id: Any, entry: Any) -> LLM:
     try:
         return PoolEntry.model_validate(entry).llm(llm_id)
     except ValidationError as exc:
-        raise PoolRefused(f"{path}: {explain(f'llms.{llm_id}', exc)}", next_step="Correct the entry.") from exc
+        wrong = explain(exc, PoolEntry, where=f"llms.{llm_id}", secret=SECRET_FIELDS)
+        raise PoolRefused(f"{path}: {wrong}", next_step="Correct the entry.") from exc
 
 
 def _laid_out(entry: Mapping[str, Any]) -> CommentedMap:

@@ -1,10 +1,10 @@
 """Prices that vendors publish, from the maintained package `genai-prices` (its snapshot: nothing is fetched)."""
 
-import difflib
 from datetime import UTC, datetime
 
 from mixture.llm import Price
 from registry.errors import PriceUnknown
+from registry.near_matches import near_matches
 
 SAMPLE_TOKENS = 1_000  # small enough for every vendor's first tier
 
@@ -34,7 +34,7 @@ def published(name: str) -> Price:
 
 
 def _near(name: str, known: list[str], kind: str) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    near = near_matches(name, known)
     return (
         f"Did you mean {' or '.join(near)}? Or give --input-price and --output-price."
         if near

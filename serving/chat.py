@@ -1,7 +1,6 @@
 """POST /v1/chat/completions: who answers, and the answer, recorded before it leaves."""
 
 import asyncio
-import difflib
 import time
 import uuid
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from mixture.choose.options import restrict
 from mixture.choose.posterior import AgreementPosterior
 from mixture.client.request_size import worst_case_usd
 from mixture.errors import NoAnswer
+from registry.near_matches import did_you_mean
 from scorer.errors import RouteMoAError
 from serving.body import read, unless_disconnected
 from serving.completion import Completion
@@ -79,7 +79,6 @@ async def choose(state: State, chat: ChatRequest, written: Mapping[str, Any]) ->
 def model_unknown(state: State, name: str) -> ModelUnknown:
     """The refusal of a `model` nobody can call, with the near ones."""
     known = [*VIRTUAL, *(llm.id for llm in state.llms.llms if why_not(llm) is None)]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     listed = next((llm for llm in state.llms.llms if llm.id == name), None)
     what = f"The model {name!r} does not exist" if listed is None else f"The LLM {name!r} cannot be called ({why_not(listed)})"
-    return ModelUnknown(f"{what}.", next_step=f"Did you mean {' or '.join(near or known)}? GET /v1/models lists all.", param="model")
+    return ModelUnknown(f"{what}.", next_step=f"{did_you_mean(name, known)} GET /v1/models lists all.", param="model")

@@ -1,6 +1,5 @@
 """What a chat request may hold: OpenAI's schema with fields we do not know passed on, and our own namespace, which refuses them."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -8,6 +7,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mixture.choose.options import Aggregation, Options, Requested, Weights
+from registry.near_matches import did_you_mean
+from registry.validation_errors import complaints
 from serving.errors import RequestRefused
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -182,14 +183,9 @@ def passed_on(written: Mapping[str, Any]) -> dict[str, Any]:
 
 def refusal(kind: type[BaseModel], error: ValidationError) -> RequestRefused:
     """The first complaint, with the field's dotted name; the value is not repeated (it may be a prompt)."""
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    place = [str(step) for step in first["loc"]]
-    param = ".".join(place) or None
-    if first["type"] == "extra_forbidden":
-        known = sorted(RequestOptions.model_fields if "weights" not in place[:-1] else WeightsIn.model_fields)
-        if place[0] != "routemoa":
-            known = sorted(kind.model_fields)
-        near = difflib.get_close_matches(place[-1], known, n=2, cutoff=0.5) or known
-        return RequestRefused(f"{param}: unknown key.", next_step=f"Did you mean {' or '.join(near)}?", param=param)
-    what = first["msg"].removeprefix("Value error, ")
-    return RequestRefused(f"{param or 'The request'}: {what}.", next_step="Correct the field.", param=param)
+    first = complaints(error, kind)[0]
+    param = first.field or None
+    if first.is_unknown_key:
+        next_step = did_you_mean(str(first.location[-1]), first.known)
+        return RequestRefused(f"{param}: unknown key.", next_step=next_step, param=param)
+    return RequestRefused(f"{param or 'The request'}: {first.reason}.", next_step="Correct the field.", param=param)

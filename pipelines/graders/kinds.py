@@ -5,7 +5,6 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 from pipelines.errors import GraderFailed
 from pipelines.graders import choice, contains, exact, number, sandbox, unit_tests, verifier
 from pipelines.graders.query import Query
+from registry.near_matches import did_you_mean
 
 
 class Grader(Protocol):
@@ -58,10 +58,7 @@ def find(name: str) -> Grader:
     """The grader called `name`. Raises GraderFailed with near matches."""
     if name in GRADERS:
         return GRADERS[name]
-    near = get_close_matches(name, GRADERS, n=2)
-    raise GraderFailed(
-        f"No grader is called {name!r}.", next_step=f"Did you mean {' or '.join(near)}?" if near else f"Known are {', '.join(GRADERS)}."
-    )
+    raise GraderFailed(f"No grader is called {name!r}.", next_step=did_you_mean(name, GRADERS))
 
 
 def longest_s(task: Task) -> float:

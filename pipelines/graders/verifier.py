@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pipelines.graders import sql
 from pipelines.graders.final_answer import lines_of
 from pipelines.graders.normalise import has_phrase, normalise
 from pipelines.graders.query import Query
+from registry.near_matches import near_matches
 
 VERSION = "1"
 _BULLET = re.compile(r"^\s*(?:[-*•+]|\d+[.)])\s+\S")
@@ -30,7 +30,7 @@ def _passes(answer: str, check: Mapping[str, Any], query: Query) -> bool:
     arguments = dict(check)
     name = str(arguments.pop("name", ""))
     if name not in CHECKS:
-        near = get_close_matches(name, CHECKS, n=2) or sorted(CHECKS)
+        near = near_matches(name, CHECKS) or sorted(CHECKS)
         raise query.failed(f"no check {name!r}; known are {', '.join(near)}")
     try:
         return bool(CHECKS[name](answer.strip(), **arguments))

@@ -61,7 +61,7 @@ def test_an_unlisted_llm_is_named(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (None, "cannot be read"),
-        ("llms: {a: {input: 1, output: 2}}", r"llms.a.source: Field required"),
+        ("llms: {a: {input: 1, output: 2}}", r"llms.a.source is missing"),
         ("llms: {a: {input: -1, output: 2, source: x}}", r"llms.a.input: .*found -1"),
         ("llms: {a: {input: 1, output: 2, source: x, ouput: 3}}", r"llms.a.ouput"),
         ("- 1", "Input should be a valid dict"),

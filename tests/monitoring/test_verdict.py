@@ -138,8 +138,8 @@ def test_novel_share_bound_is_exact() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("  alpha: 2", r"alpha: Input should be less than 0.5, found 2"),
-        ("  colour: red", r"colour: Extra inputs are not permitted, found 'red'"),
+        ("  alpha: 2", r"monitor\.alpha: Input should be less than 0\.5 \(found 2\)"),
+        ("  colour: red", r"monitor\.colour is not a known key; known are window, first_look, alpha, "),
         ("  novel_share_retrain: 0.01", r"novel_share_watch \(0.1\) is above novel_share_retrain \(0.01\)"),
     ],
 )
