@@ -1,4 +1,7 @@
-"""Draws docs/results/quality-cost.svg, the README's picture, from the tables of docs/results/mixture.md: `python -m benchmarks.quality_cost`."""
+"""Draws the README's picture, quality against cost, from the tables of docs/results/mixture.md.
+
+`python -m benchmarks.quality_cost` writes docs/results/quality-cost.svg.
+"""
 
 import re
 from dataclasses import dataclass
@@ -44,8 +47,12 @@ def rows(text: str, marker: str, after: str) -> list[Row]:
     section = text.partition(f"<!-- {marker} -->")[2].partition(f"<!-- /{marker} -->")[0]
     lines = section[section.index("| system |", section.index(after)) :].split("\n\n")[0].splitlines()
     usd_at = _cells(lines[0]).index("USD, 10,000 queries")
-    found = [(cells[0], re.findall(r"-?[\d.]+", cells[1]), cells[usd_at]) for cells in map(_cells, lines[2:])]
-    return [Row(name, *map(float, quality), float(usd)) for name, quality, usd in found if usd]
+    found = []
+    for cells in map(_cells, lines[2:]):
+        if cells[usd_at]:
+            quality, low, high = map(float, re.findall(r"-?[\d.]+", cells[1]))
+            found.append(Row(cells[0], quality, low, high, float(cells[usd_at])))
+    return found
 
 
 def draw(panels: dict[str, list[Row]], file: Path) -> None:
