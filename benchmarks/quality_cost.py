@@ -1,4 +1,4 @@
-"""Draws the README's picture, quality against cost, from the tables of docs/results/mixture.md.
+"""Draws the README's picture, quality against cost, from the tables of docs/results/mixture.md and mixture_live.md.
 
 `python -m benchmarks.quality_cost` writes docs/results/quality-cost.svg.
 """
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
-TABLES = {  # title of the panel -> marker of the section, and a text after which the table begins
-    "Ten recorded LLMs, none leads": ("mixture-b", "| system |"),
-    "Five local LLMs live, one leads": ("mixture-live", "Together, 400 queries:"),
+TABLES = {  # title of the panel -> page, marker of the section, and a text after which the table begins
+    "Ten recorded LLMs, none leads": ("mixture.md", "mixture-b", "| system |"),
+    "Five local LLMs live, one leads": ("mixture_live.md", "mixture-live", "Together, 400 queries:"),
 }
 PLACES = {"right": (7, 0, "left"), "left": (-7, 0, "right"), "above": (7, 9, "left"), "below": (7, -9, "left")}
 LABELS = {  # name in the tables -> name in the picture, and where it stands beside its point; random and cheapest lie far below
@@ -91,8 +91,8 @@ def _cells(line: str) -> list[str]:
 
 def main() -> None:
     """Draws the picture."""
-    text = (RESULTS / "mixture.md").read_text(encoding="utf-8")
-    draw({title: rows(text, *place) for title, place in TABLES.items()}, RESULTS / "quality-cost.svg")
+    panels = {title: rows((RESULTS / page).read_text(encoding="utf-8"), *place) for title, (page, *place) in TABLES.items()}
+    draw(panels, RESULTS / "quality-cost.svg")
 
 
 if __name__ == "__main__":
