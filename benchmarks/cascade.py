@@ -91,7 +91,7 @@ def outcomes(
         cheap_first = sorted(on_record, key=lambda each: (usd[each], -episode.heard[each].prior, each))
         for llm in cheap_first[: len(chain)]:
             asked.append(llm)
-            spent += question.said[llm].cost_usd
+            spent += question.answers[llm].cost_usd
             scores = evidence.scores(episode.among(asked).heard)
             best = max(scores, key=scores.__getitem__)
             quality_TQ[passed:, at], spent_TQ[passed:, at] = episode.labels[best], spent

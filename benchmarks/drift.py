@@ -7,7 +7,6 @@ AUROC: the novelty distance of out-of-domain against in-domain queries. CPU: one
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import facts
+from benchmarks.report import print_json
 from monitoring import drift_tests, misprediction
 from monitoring.policy import Policy
 from monitoring.profile import Profile
@@ -41,16 +40,16 @@ class Pool:
     def split(self, seed: int) -> tuple[Profile, Rows]:
         """A reference (55 % training, 25 % held-out) and the other in-domain queries as traffic."""
         order = np.random.default_rng(seed).permutation(self.inside_Q)
-        training, held, traffic = np.split(order, [int(0.55 * len(order)), int(0.80 * len(order))])
+        training, heldout, traffic = np.split(order, [int(0.55 * len(order)), int(0.80 * len(order))])
         no_scores = np.zeros((len(order), 0), np.float32)
         profile = Profile(
             roster=(),
             queries_RD=self.queries_QD[training],
             scores_RL=no_scores[: len(training)],
             domains_R=self.domains_Q[training],
-            held_queries_HD=self.queries_QD[held],
-            held_scores_HL=no_scores[: len(held)],
-            held_domains_H=self.domains_Q[held],
+            held_queries_HD=self.queries_QD[heldout],
+            held_scores_HL=no_scores[: len(heldout)],
+            held_domains_H=self.domains_Q[heldout],
         )
         return profile, traffic
 
@@ -62,8 +61,8 @@ class Pool:
         """The smallest adjusted p-value of one look at the queries at `rows`."""
         recent_ND = self.queries_QD[rows]
         no_scores = np.zeros((len(rows), 0), np.float32)
-        found = drift_tests.compare(recent_ND, no_scores, profile, self.novelty(rows, profile), count=PERMUTATIONS, seed=seed)
-        return min(found.adjusted.values())
+        tests = drift_tests.compare(recent_ND, no_scores, profile, self.novelty(rows, profile), count=PERMUTATIONS, seed=seed)
+        return min(tests.adjusted.values())
 
 
 def false_alarms(pool: Pool, replays: int) -> dict[str, Any]:
@@ -77,7 +76,7 @@ def false_alarms(pool: Pool, replays: int) -> dict[str, Any]:
 
 def power(pool: Pool, replays: int) -> dict[str, float]:
     """Share of replays that alarm, by share and domain of the out-of-domain queries."""
-    found = {}
+    alarming = {}
     for share in (0.10, 0.25):
         for domain in (*pool.outside, "all of them"):
             strange = np.flatnonzero(np.isin(pool.domains_Q, pool.outside if domain == "all of them" else [domain]))
@@ -87,13 +86,13 @@ def power(pool: Pool, replays: int) -> dict[str, float]:
                 count = min(int(300 * share), len(strange))
                 rows = np.concatenate([traffic[: 300 - count], np.random.default_rng(seed).choice(strange, count, replace=False)])
                 alarms += pool.smallest_p(rows, profile, seed) <= pool.policy.alpha_per_look
-            found[f"{share:.0%} {domain}"] = alarms / replays
-    return found
+            alarming[f"{share:.0%} {domain}"] = alarms / replays
+    return alarming
 
 
 def separation(pool: Pool) -> dict[str, dict[str, float]]:
     """How far each out-of-domain domain stands apart, averaged over eight splits."""
-    found = {}
+    apart = {}
     for domain in pool.outside:
         strange, aurocs, shares = np.flatnonzero(pool.domains_Q == domain), [], []
         for seed in range(8):
@@ -101,8 +100,8 @@ def separation(pool: Pool) -> dict[str, dict[str, float]]:
             novel = pool.novelty(np.concatenate([traffic, strange]), profile)
             aurocs.append(misprediction.auroc(novel.distances_N.astype(np.float64), np.arange(len(novel.distances_N)) >= len(traffic)))
             shares.append(novel.novel_N[len(traffic) :].mean())
-        found[domain] = {"auroc": round(float(np.mean([a for a in aurocs if a is not None])), 3), "novel": round(float(np.mean(shares)), 3)}
-    return found
+        apart[domain] = {"auroc": round(float(np.mean([a for a in aurocs if a is not None])), 3), "novel": round(float(np.mean(shares)), 3)}
+    return apart
 
 
 def one_look() -> float:
@@ -121,18 +120,17 @@ def one_look() -> float:
 
 def main() -> None:
     """Prints every figure."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.drift", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replays", type=int, default=200)
     replays = parser.parse_args().replays
     pool = Pool(Path())
     figures = {
-        "machine": facts(),
         "false_alarms": false_alarms(pool, replays),
         "power": power(pool, max(1, replays // 10)),
         "separation": separation(pool),
         "one_look_cpu_s": round(one_look(), 3),
     }
-    print(json.dumps(figures, indent=1))
+    print_json(figures)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.figures import auroc
 from benchmarks.replay import Question
+from benchmarks.report import auroc
 from mixture.choose.final_answers import groups
 from mixture.choose.final_answers import said as says
 from mixture.choose.posterior import Observation, Posterior, query_easiness

@@ -9,7 +9,6 @@ recorded costs each call costs the same. Intervals are paired bootstraps over te
 beyond its first layer, refining, synthesis, cross-assessment). `--out` gets table.md, results.json and choices.csv.
 """
 
-import argparse
 import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,12 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import cascade, machine, recorded
+from benchmarks import cascade, recorded_answers, report, set_file
 from benchmarks.compositions import OURS, ROUTED, RUN_ON, SINGLE, mean_usd, ours, systems, unprimed
-from benchmarks.figures import as_json
-from benchmarks.judging import RESAMPLES, Row, aggregated, judged, stopping
+from benchmarks.judging import Row, aggregated, judged, stopping
+from benchmarks.recorded_answers import RecordedAnswers
 from benchmarks.replay import Question, calls, cost, quality
-from benchmarks.said import Conversations, read
 from mixture.choose.final_answers import short_answer
 from mixture.choose.posterior import AgreementPosterior, Observation, PaperScore, Posterior, query_easiness
 from mixture.choose.ranking import Candidate
@@ -33,7 +31,7 @@ from mixture.llm import LLM
 from pipelines import embeddings, params, train
 from pipelines.dataset import Dataset
 from pipelines.fit_posterior import Episode, fit, partly
-from scorer import calibration, metrics, training
+from scorer import calibration, training
 from scorer.errors import RouteMoAError
 
 Floats = NDArray[np.float64]
@@ -67,11 +65,11 @@ def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LL
     families = {llm.id: Candidate(llm, 0.0).family for llm in llms}
     found = []
     for question, priors_L in zip(questions, priors_QL, strict=True):
-        priors = {llm.id: float(prior) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.said}
+        priors = {llm.id: float(prior) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.answers}
         ease = query_easiness(priors.values())
         heard = {
             llm: Observation(
-                prior, short_answer(question.said[llm].text), families[llm], mean_logprob=question.said[llm].mean_logprob, ease=ease
+                prior, short_answer(question.answers[llm].text), families[llm], mean_logprob=question.answers[llm].mean_logprob, ease=ease
             )
             for llm, prior in priors.items()
         }
@@ -100,42 +98,35 @@ def choose_price(
 
 def table(rows: Mapping[str, Row], oracle_Q: Floats, *, priced: bool) -> str:
     """Quality, gains, cost and calls of every system as Markdown."""
-    lines = [
-        "| system | quality | over best single | over routed single | ours − this | USD, 10,000 queries | calls | one | two | three | > |",
-        "|---" * 11 + "|",
-    ]
+    columns = (
+        "quality",
+        "over best single",
+        "over routed single",
+        "ours − this",
+        "USD, 10,000 queries",
+        "calls",
+        "one",
+        "two",
+        "three",
+        ">",
+    )
+    lines: list[list[Any]] = []
     for name, row in rows.items():
-        gains = [
-            str(metrics.difference(row.quality_Q, rows[other].quality_Q, resamples=RESAMPLES)) if other != name else ""
-            for other in (SINGLE, ROUTED)
-        ]
-        less = "" if name == OURS else str(metrics.difference(rows[OURS].quality_Q, row.quality_Q, resamples=RESAMPLES))
+        gains = ["" if name == other else report.difference(row.quality_Q, rows[other].quality_Q) for other in (SINGLE, ROUTED)]
+        less = "" if name == OURS else report.difference(rows[OURS].quality_Q, row.quality_Q)
+        usd = f"{1e4 * row.cost_Q.mean():.3g}" if priced else ""
         shares = [np.mean(row.calls_Q == 1), np.mean(row.calls_Q == 2), np.mean(row.calls_Q == 3), np.mean(row.calls_Q > 3)]
-        cells = [
-            metrics.interval(row.quality_Q, resamples=RESAMPLES),
-            *gains,
-            less,
-            f"{1e4 * row.cost_Q.mean():.3g}" if priced else "",
-            f"{row.calls_Q.mean():.2f}",
-            *(f"{share:.0%}" for share in shares),
-        ]
-        lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
-    lines.append(f"| oracle (told the labels) | {metrics.interval(oracle_Q, resamples=RESAMPLES)} | | | | | | | | | |")
-    return "\n".join(lines)
-
-
-def arguments(description: str) -> argparse.ArgumentParser:
-    """A parser that knows what names recorded answers."""
-    parser = recorded.arguments(description, priced=True)
-    parser.add_argument("--text", default="response", help="column of outcomes.parquet with the answers' texts; pred: bare final answers")
-    return parser
+        counts = [f"{row.calls_Q.mean():.2f}", *(f"{share:.0%}" for share in shares)]
+        lines.append([name, report.interval(row.quality_Q), *gains, less, usd, *counts])
+    lines.append(["oracle (told the labels)", report.interval(oracle_Q), *[""] * (len(columns) - 1)])
+    return report.table(["system", *columns], lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """Recorded answers with the scorer's priors [Q, L] of each, the LLMs' mean training labels, and the posterior fitted to training."""
 
-    answered: Conversations
+    answered: RecordedAnswers
     priors_QL: Floats
     means_L: Floats
     evidence: AgreementPosterior
@@ -145,15 +136,7 @@ class Fitted:
         return _part(self.answered, self.priors_QL, *names)
 
 
-def named(given: argparse.Namespace) -> Conversations:
-    """What the command line names, read; an unusable folder or price file ends the program with a sentence."""
-    try:
-        return read(recorded.wanted(given), given.text)
-    except RouteMoAError as exc:
-        sys.exit(str(exc))
-
-
-def fitted(answered: Conversations) -> Fitted:
+def fitted(answered: RecordedAnswers) -> Fitted:
     """Scored by scorers that did not see the labels, and the posterior fitted to that."""
     data = answered.data
     settings = params.load().train
@@ -163,22 +146,24 @@ def fitted(answered: Conversations) -> Fitted:
     return Fitted(answered, priors_QL, np.nanmean(data.take("train").labels_QL, axis=0), evidence)
 
 
-def _part(answered: Conversations, priors_QL: Floats, *names: str) -> tuple[list[Question], Floats]:
+def _part(answered: RecordedAnswers, priors_QL: Floats, *names: str) -> tuple[list[Question], Floats]:
     taken_Q = np.isin(answered.data.splits_Q, names)
     return [question for question, take in zip(answered.questions, taken_Q, strict=True) if take], priors_QL[taken_Q]
 
 
 def main() -> None:
     """Fits, chooses, replays, prints and writes."""
-    parser = arguments(__doc__ or "")
+    parser = set_file.parser(__doc__, "mixture")
     parser.add_argument("--calls", type=float, default=3.0, help="LLMs that ours may ask a query, on average over held-out queries")
-    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture"))
-    given = parser.parse_args()
-    answered = named(given)
+    arguments = parser.parse_args()
+    try:
+        answered = recorded_answers.read(arguments.folder, set_file.named(arguments))
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
     known = fitted(answered)
     data, llms, evidence = answered.data, answered.llms, known.evidence
     held, held_QL = known.part("calibration", "validation")
-    usd, spent = choose_price(held, held_QL, llms, evidence, given.calls)
+    usd, spent = choose_price(held, held_QL, llms, evidence, arguments.calls)
     chain = cascade.choose(held, episodes(held, held_QL, llms), llms, evidence, cascade.best_within(spent))
     asked, asked_QL = known.part("test")
     rows = {}
@@ -199,7 +184,7 @@ def main() -> None:
     }
     constants = ", ".join(f"{name} {value:.3f}" for name, value in asdict(evidence).items())
     shown = [
-        f"`{machine.command(given.folder)}`",
+        f"`{report.command(arguments.folder)}`",
         f"{len(llms)} LLMs, {len(asked)} test queries; a call of mean cost is worth {usd * mean_usd(llms):.3g} right answers.",
         f"Posterior: {constants}.",
         f"Cascade: {chain}.",
@@ -207,9 +192,9 @@ def main() -> None:
         *(_list(title, figures) for title, figures in found.items()),
     ]
     figures = {name: {"quality": row.quality_Q.mean(), "calls": row.calls_Q.mean(), "usd": row.cost_Q.mean()} for name, row in rows.items()}
-    results = as_json({"rows": figures, "evidence": asdict(evidence), "cascade": asdict(chain), **found})
-    machine.write(given.out, shown, results, ["numpy", "scipy", "scikit-learn"])
-    write_choices(given.out / "choices.csv", rows, data.take("test").queries["query_id"])
+    results = report.as_json({"rows": figures, "evidence": asdict(evidence), "cascade": asdict(chain), **found})
+    report.write(arguments.out, shown, results, ["numpy", "scipy", "scikit-learn"])
+    write_choices(arguments.out / "choices.csv", rows, data.take("test").queries["query_id"])
     print("\n\n".join(shown))
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import machine
+from benchmarks import report
 from benchmarks.mixture_world import SPREAD, Query, World, pool, query
 from mixture.choose.final_answers import groups
 from mixture.choose.options import Options, Weights
@@ -41,6 +41,7 @@ TOGETHER = 50  # queries at once
 CPU_BAR_MS, P99_BAR = 15.0, 1.3
 AT_THE_BAR = ("mixture", "mixture, latencies followed")  # at the default settings
 SLOWER, WARM = 10.0, 100
+POOLS, REQUESTS = 12, 200  # of the slow endpoint's part, and requests on each
 RESAMPLES = 2000
 SMALL = 1e-9  # of adding floats in another order
 
@@ -361,8 +362,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--pools", type=int, default=12, help="of the slow endpoint's part, each with its own requests")
-    parser.add_argument("--requests", type=int, default=200, help="a pool")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     began = time.process_time()
@@ -372,15 +371,13 @@ def main() -> None:
         "sharing": sharing(arguments.seed, min(500, arguments.queries)),
         "replays": replays(outcomes[:3000]),
         "own work": [own_work(arguments.seed, 300, characters) for characters in (300, 1200, 6000)],
-        "stragglers": stragglers(arguments.seed, arguments.pools, arguments.requests),
+        "stragglers": stragglers(arguments.seed, POOLS, REQUESTS),
     }
     found["missed"] = failed(found)
     found["cpu_s"] = round(time.process_time() - began, 1)
     if arguments.out is not None:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        (arguments.out / "table.md").write_text(table(found) + "\n", encoding="utf-8")
-        (arguments.out / "results.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    machine.report(found)
+        report.write(arguments.out, [table(found)], found)
+    report.print_json(found)
     sys.exit(bool(found["missed"]))
 
 

@@ -1,4 +1,4 @@
-"""How the mixture scales, on simulated pools whose truth is known: `python -m benchmarks.mixture_simulation [--llms 15,50,200]`.
+"""How the mixture scales, on simulated pools whose truth is known: `python -m benchmarks.mixture_simulation [--queries 400]`.
 
 The generator: LLMs have an ability ~ N(0, 1) and, in each of 8 domains, a skill = ability + N(0, `specialised`); a query of a domain
 has a difficulty ~ N(0, 1); an LLM answers it rightly with chance sigmoid(skill - difficulty). Of ten options, a wrong answer falls on the
@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import machine
+from benchmarks import report
 from benchmarks.compositions import OURS, RUN_ON, SINGLE, systems
 from benchmarks.mixture import episodes
-from benchmarks.replay import Question, Said, calls, cost, latency, quality
+from benchmarks.replay import Question, RecordedAnswer, calls, cost, latency, quality
 from mixture.llm import LLM, Decoding, Price
 from pipelines.fit_posterior import fit, partly
 from scorer import metrics
@@ -34,6 +34,8 @@ Floats = NDArray[np.float64]
 DOMAINS, OPTIONS, TOKENS = 8, 10, 200
 MEDIAN_S, LLM_SPREAD, CALL_SPREAD = 2.0, 0.6, 0.45
 RESAMPLES = 1000
+SIZES = (15, 50, 200)  # LLMs in the pool
+USD = 400.0  # what a dollar is worth to ours, in right answers
 COLUMNS = ("LLMs", "system", "quality", "over best single", "calls", "USD per 10,000 queries", "latency s", "p95 s", "own CPU ms")
 SHOWN = (
     "cheapest",
@@ -83,8 +85,8 @@ def simulate(count: int, llms: int, world: World, seed: int) -> tuple[list[Quest
         truth, lure = dice.permutation(OPTIONS)[:2]
         other_L = np.where(dice.random(llms) < world.lure, lure, (truth + dice.integers(1, OPTIONS, size=llms)) % OPTIONS)
         said_L = np.where(right_QL[query], truth, other_L)
-        said = {
-            llm.id: Said(
+        answers = {
+            llm.id: RecordedAnswer(
                 f"Answer: {said_L[at]}",
                 TOKENS,
                 llm.price.cost(0, TOKENS),
@@ -93,17 +95,17 @@ def simulate(count: int, llms: int, world: World, seed: int) -> tuple[list[Quest
             )
             for at, llm in enumerate(pool)
         }
-        questions.append(Question(f"Question {query}?", said, {llm.id: float(said_L[at] == truth) for at, llm in enumerate(pool)}))
+        questions.append(Question(f"Question {query}?", answers, {llm.id: float(said_L[at] == truth) for at, llm in enumerate(pool)}))
     return questions, priors_QL, pool
 
 
-def rows(llms: int, world: World, count: int, usd: float) -> list[str]:
+def rows(llms: int, world: World, count: int) -> list[str]:
     """One Markdown row a system."""
     seen, seen_QL, pool = simulate(400, llms, world, seed=0)
     evidence = fit(partly(episodes(seen, seen_QL, pool)))
     asked, asked_QL, _ = simulate(count, llms, world, seed=1)
     means_L = np.mean([[each.labels[llm.id] for llm in pool] for each in seen], axis=0)
-    compared = {each.name: each for each in systems(asked_QL, means_L, pool, evidence, usd)}
+    compared = {each.name: each for each in systems(asked_QL, means_L, pool, evidence, USD)}
     single_Q = quality(asked, compared[SINGLE].decisions(asked, pool))
     lines = []
     for name in SHOWN:
@@ -128,16 +130,11 @@ def rows(llms: int, world: World, count: int, usd: float) -> list[str]:
 def main() -> None:
     """Simulates each size and some sensitivities, prints and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--llms", default="15,50,200", help="sizes of the pool")
     parser.add_argument("--queries", type=int, default=400)
-    parser.add_argument("--usd", type=float, default=400.0, help="what a dollar is worth to ours, in right answers")
-    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/mixture-simulation"))
-    given = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=report.BUILT / "mixture-simulation")
+    arguments = parser.parse_args()
     head = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    shown = [f"`{machine.command()}`"]
-    shown.append(
-        "\n".join([*head, *(row for size in map(int, given.llms.split(",")) for row in rows(size, World(), given.queries, given.usd))])
-    )
+    blocks = [f"`{report.command()}`", "\n".join([*head, *(row for size in SIZES for row in rows(size, World(), arguments.queries))])]
     changed = {
         "errors fall apart (lure 0)": World(lure=0.0),
         "errors coincide (lure 0.9)": World(lure=0.9),
@@ -148,9 +145,9 @@ def main() -> None:
         "a scorer that guesses and judges that know more (noise 1.5, judge_noise 1)": World(noise=1.5, judge_noise=1.0),
     }
     for name, world in changed.items():
-        shown.append("\n".join([f"Fifteen LLMs, {name}:", "", *head, *rows(15, world, given.queries, given.usd)]))
-    machine.write(given.out, shown, {})
-    print("\n\n".join(shown))
+        blocks.append("\n".join([f"Fifteen LLMs, {name}:", "", *head, *rows(15, world, arguments.queries)]))
+    report.write(arguments.out, blocks, {})
+    print("\n\n".join(blocks))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From new labels to a routable scorer version, encoder and embeddings known: `python -m benchmarks.new_labels [--queries N] [--llms L]`.
+"""From new labels to a routable scorer version, encoder and embeddings known: `python -m benchmarks.new_labels [--queries 1000]`.
 
 A project in a temporary folder trains once; then one more LLM brings labels for every query, and the stage `train` runs again in a
 process of its own, as after `routemoa add-llm`. Its CPU time, and that of loading the version as a server does, are the figure.
@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.machine import report
+from benchmarks.report import print_json
 from pipelines import assemble
 from pipelines.dataset import RosterLLM
 from scorer import runtime
 
 ROOT = Path(__file__).parents[1]
+LLMS = 4  # before the new one
 TOPICS = {
     "mathematics": "What is {0} times {1}, less {2}? Give the number only.",
     "coding": "Write a Python function that returns every {0}th element of a list after position {1}, at most {2}.",
@@ -75,16 +76,15 @@ def main() -> None:
     """Trains cold, adds an LLM, trains again, loads, prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--queries", type=int, default=1000)
-    parser.add_argument("--llms", type=int, default=4)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="routemoa-benchmark-") as temporary:
         home = Path(temporary)
         shutil.copy(ROOT / "params.yaml", home)
-        write_dataset(home, arguments.queries, arguments.llms)
+        write_dataset(home, arguments.queries, LLMS)
         cold = train(home)
-        write_dataset(home, arguments.queries, arguments.llms + 1)
+        write_dataset(home, arguments.queries, LLMS + 1)
         again = train(home)
-        told = json.loads((home / "build" / "train.json").read_text())
+        trained = json.loads((home / "build" / "train.json").read_text())
         began = time.process_time()
         scorer = runtime.load(home / "build" / "scorer")
         load = {"cpu_s": round(time.process_time() - began, 2)}
@@ -92,11 +92,11 @@ def main() -> None:
         "queries": arguments.queries,
         "roster": list(scorer.roster),
         "first_training": cold,
-        "new_labels_to_artifact": {**again, "head_cpu_s": told["cpu_s"]["head"]},
+        "new_labels_to_artifact": {**again, "head_cpu_s": trained["cpu_s"]["head"]},
         "load_and_warm_up": load,
         "new_labels_to_routable_cpu_s": round(again["cpu_s"] + load["cpu_s"], 2),
     }
-    report(figures, ["torch", "transformers", "onnxruntime", "numpy"])
+    print_json(figures, ["torch", "transformers", "onnxruntime", "numpy"])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ on the upstream itself. The upstream answers from memory, so that nothing but us
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import socket
 import statistics
@@ -23,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.machine import facts
+from benchmarks.report import print_json
 from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import Call
 from mixture.llm import LLM, Endpoint, Price
@@ -56,14 +57,19 @@ async def upstream(port: int) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                asked = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(_length(asked))
+                request_head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(_length(request_head))
                 writer.write(head + ANSWER)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", port) as server:
         await server.serve_forever()
+
+
+def answer_always(port: int) -> None:
+    """`upstream`, as a process of its own."""
+    asyncio.run(upstream(port))
 
 
 def _request(key: str) -> bytes:
@@ -136,7 +142,8 @@ def measure(requests: int, rate: float) -> dict[str, Any]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": folder, "ROUTEMOA_PORT": str(down)}
         create = [sys.executable, "-m", "serving.keys", "create", "benchmark", "--scope", "chat"]
         key = subprocess.run(create, env=environment, cwd=home, capture_output=True, text=True, check=True).stdout.strip()
-        answering = subprocess.Popen([sys.executable, "-m", "benchmarks.pass_through", "--upstream", str(up)], env=environment)
+        answering = multiprocessing.get_context("spawn").Process(target=answer_always, args=(up,), daemon=True)
+        answering.start()
         with (home / "server.log").open("wb") as log:
             serving = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, cwd=home, stdout=log, stderr=log)
         try:
@@ -154,7 +161,7 @@ def measure(requests: int, rate: float) -> dict[str, Any]:
             serving.terminate()
             answering.terminate()
             serving.wait()
-            answering.wait()
+            answering.join()
     return {
         "requests": requests,
         "rate_per_s": rate,
@@ -209,12 +216,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=4000)
     parser.add_argument("--rate", type=float, default=200.0)
-    parser.add_argument("--upstream", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.upstream:
-        asyncio.run(upstream(given.upstream))
-    else:
-        print(json.dumps({"benchmark": "pass_through", **measure(given.requests, given.rate), "machine": facts()}, indent=2))
+    arguments = parser.parse_args()
+    print_json(measure(arguments.requests, arguments.rate))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import decision_latency
-from benchmarks.systems import System
+from benchmarks import decision_latency, report
+from benchmarks.rivals.routers import Router
 from pipelines.dataset import Dataset
 from scorer import metrics
 from scorer.metrics import Interval
@@ -16,7 +16,6 @@ from scorer.types import Floats
 
 TIMED = 100
 TOKENS = 64
-RESAMPLES = 2000
 BAR_TOP3, BAR_QUALITY = 0.99, 0.002
 
 
@@ -36,12 +35,12 @@ class Agreement:
         )
 
 
-def decision_ms(system: System, texts: Sequence[str], queries_QD: Floats) -> float:
+def decision_ms(router: Router, texts: Sequence[str], queries_QD: Floats) -> float:
     """Median CPU milliseconds of scoring one query whose embedding is known."""
     spent = []
     for text, query_D in zip(texts[:TIMED], queries_QD[:TIMED], strict=True):
         began = time.process_time()
-        system.rules[0]([text], query_D[None, :])
+        router.rules[0]([text], query_D[None, :])
         spent.append(time.process_time() - began)
     return 1000 * float(np.median(spent))
 
@@ -56,15 +55,15 @@ def encoder_ms(encoder: OnnxEncoder, tokens: int = TOKENS, clock: Callable[[], f
     return 1000 * float(np.median(spent))
 
 
-def agreement(system: System, test: Dataset, int8_QD: Floats) -> Agreement:
-    """`system` on the test queries by int8 embeddings, against its scores by fp32 ones; means over its seeds."""
+def agreement(router: Router, test: Dataset, int8_QD: Floats) -> Agreement:
+    """`router` on the test queries by int8 embeddings, against its scores by fp32 ones; means over its seeds."""
     texts = test.queries["text"].tolist()
-    int8_SQL = np.stack([rule(texts, int8_QD) for rule in system.rules])
-    best = [scores_SQL.argmax(axis=2) for scores_SQL in (int8_SQL, system.scores_SQL)]
-    three = [np.argsort(-scores_SQL, axis=2, kind="stable")[:, :, :3] for scores_SQL in (int8_SQL, system.scores_SQL)]
+    int8_SQL = np.stack([rule(texts, int8_QD) for rule in router.rules])
+    best = [scores_SQL.argmax(axis=2) for scores_SQL in (int8_SQL, router.test_SQL)]
+    three = [np.argsort(-scores_SQL, axis=2, kind="stable")[:, :, :3] for scores_SQL in (int8_SQL, router.test_SQL)]
     same = (three[0][:, :, :, None] == three[1][:, :, None, :]).any(axis=3)
     full_Q, int8_Q = (
         np.mean([metrics.quality(scores_QL, test.labels_QL) for scores_QL in scores_SQL], axis=0)
-        for scores_SQL in (system.scores_SQL, int8_SQL)
+        for scores_SQL in (router.test_SQL, int8_SQL)
     )
-    return Agreement(float((best[0] == best[1]).mean()), float(same.mean()), metrics.difference(full_Q, int8_Q, resamples=RESAMPLES))
+    return Agreement(float((best[0] == best[1]).mean()), float(same.mean()), report.difference(full_Q, int8_Q))

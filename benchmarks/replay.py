@@ -4,7 +4,7 @@ What shows LLMs each other's answers (refining, synthesis, cross-assessment) mak
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from mixture.choose.options import Options
 from mixture.choose.ranking import Candidate
-from mixture.client.protocol import Call, Chunk, Reply
+from mixture.client.protocol import Call, Reply
+from mixture.client.scripted import WholeReplies
 from mixture.decision import Decision
 from mixture.errors import LLMGarbled
 from mixture.llm import LLM
@@ -25,8 +26,8 @@ TOKENS_A_CHARACTER = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One recorded answer; cost in USD, latency in seconds."""
+class RecordedAnswer:
+    """One LLM's answer; cost in USD, latency in seconds."""
 
     text: str
     output_tokens: int
@@ -35,35 +36,31 @@ class Said:
     mean_logprob: float | None = None
 
 
-class RecordedClient:
-    """Answers one query's bare question with what each LLM once said; an LLM without a record fails as garbled."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query of a replay: its text, and by LLM id the recorded answers and their labels in [0, 1]."""
 
-    def __init__(self, question: str, said: Mapping[str, Said]) -> None:
-        self._question, self._said = question, said
+    text: str
+    answers: Mapping[str, RecordedAnswer]
+    labels: Mapping[str, float]
+
+
+class RecordedClient(WholeReplies):
+    """Answers one query's bare question from the record; an LLM without an answer there fails as garbled."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
 
     async def ask(self, call: Call) -> Reply:
         """The recorded reply. Raises ValueError for any other question."""
-        if len(call.messages) != 1 or call.messages[0].get("content") != self._question:
+        if len(call.messages) != 1 or call.messages[0].get("content") != self._question.text:
             raise ValueError("Only the bare question can be replayed; switch assessments, refining and synthesis off.")
-        said = self._said.get(call.llm.id)
-        if said is None:
+        answer = self._question.answers.get(call.llm.id)
+        if answer is None:
             raise LLMGarbled(call.llm.id, "no answer is on record.")
-        tokens = round(len(self._question) * TOKENS_A_CHARACTER)
-        return Reply(call.llm.id, said.text, "stop", tokens, said.output_tokens, said.cost_usd, said.latency_s, said.mean_logprob)
-
-    async def stream(self, call: Call) -> AsyncIterator[Chunk]:
-        """The same in one piece."""
-        reply = await self.ask(call)
-        yield Chunk(reply.text, reply=reply)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One query of a replay: its text, what each LLM said and its label in [0, 1], by LLM id."""
-
-    text: str
-    said: Mapping[str, Said]
-    labels: Mapping[str, float]
+        tokens = round(len(self._question.text) * TOKENS_A_CHARACTER)
+        cost_usd, latency_s = answer.cost_usd, answer.latency_s
+        return Reply(call.llm.id, answer.text, "stop", tokens, answer.output_tokens, cost_usd, latency_s, answer.mean_logprob)
 
 
 def replay(
@@ -77,14 +74,14 @@ def replay(
     """One decision a question; `priors_QL` in the order of `llms`. only: ids of those that may be asked, where one of them is on record."""
 
     def candidate(question: Question, llm: LLM, prior: float) -> Candidate:
-        barred = llm.id not in only and any(each in question.said for each in only)
+        barred = llm.id not in only and any(each in question.answers for each in only)
         return Candidate(replace(llm, status="retired") if barred else llm, prior)
 
     async def run() -> list[Decision]:
         return [
-            await Mixture(RecordedClient(question.text, question.said)).run(
+            await Mixture(RecordedClient(question)).run(
                 [{"role": "user", "content": question.text}],
-                [candidate(question, llm, float(prior)) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.said],
+                [candidate(question, llm, float(prior)) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.answers],
                 options,
             )
             for question, priors_L in zip(questions, priors_QL, strict=True)

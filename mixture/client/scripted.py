@@ -1,7 +1,8 @@
 """An LLM client that answers from a script, in virtual time: faults and timing that nothing real gives on demand."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,20 @@ from mixture.errors import LLMFailed, LLMUnreachable
 from mixture.llm import LLM, Endpoint, Price
 from mixture.replay.virtual_time import clock, drive
 
-__all__ = ["Script", "ScriptedClient", "broken", "candidate", "clock", "drive", "last_words", "llm", "user"]
+__all__ = ["Script", "ScriptedClient", "WholeReplies", "broken", "candidate", "clock", "drive", "last_words", "llm", "user"]
+
+
+class WholeReplies(ABC):
+    """A client that only says how it is asked; its streams bring the whole reply in one piece."""
+
+    @abstractmethod
+    async def ask(self, call: Call) -> Reply:
+        """One complete reply. Raises LLMFailed."""
+
+    async def stream(self, call: Call) -> AsyncIterator[Chunk]:
+        """The same in one piece."""
+        reply = await self.ask(call)
+        yield Chunk(reply.text, reply=reply)
 
 
 @dataclass

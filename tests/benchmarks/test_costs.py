@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import costs
-from benchmarks.systems import CHEAPEST, SINGLE, System
+from benchmarks import costs, report
+from benchmarks.rivals.routers import CHEAPEST, SINGLE, Router
 from pipelines.comparison import OURS
 from pipelines.dataset import Dataset, RosterLLM
 
@@ -26,13 +26,13 @@ def part(seed: int) -> Dataset:
 @pytest.fixture
 def parts() -> dict[str, Dataset]:
     """Held-out and test queries of the same world."""
-    return {"train": part(0), "held": part(1), "test": part(2)}
+    return {"train": part(0), "heldout": part(1), "test": part(2)}
 
 
-def row(name: str, parts: dict[str, Dataset], score) -> System:
-    """A system that scores by `score` of a part."""
-    test, held = (np.asarray(score(parts[which]), dtype=np.float64)[None] for which in ("test", "held"))
-    return System(name, "", (lambda texts, _: np.zeros((len(texts), 2)),), test, held)
+def row(name: str, parts: dict[str, Dataset], score) -> Router:
+    """A router that scores by `score` of a part."""
+    test, heldout = (np.asarray(score(parts[which]), dtype=np.float64)[None] for which in ("test", "heldout"))
+    return Router(name, "", (lambda texts, _: np.zeros((len(texts), 2)),), test, heldout)
 
 
 def compared(parts: dict[str, Dataset]) -> dict[str, costs.Cost]:
@@ -93,7 +93,7 @@ def test_a_ratio_has_the_interval_of_its_queries() -> None:
     """Proportional costs leave no doubt; unrelated ones do."""
     dice = np.random.default_rng(0)
     under_Q = dice.exponential(size=300)
-    sure, unsure = costs.ratio(under_Q / 4, under_Q), costs.ratio(dice.exponential(size=300) / 4, under_Q)
+    sure, unsure = report.ratio(under_Q / 4, under_Q), report.ratio(dice.exponential(size=300) / 4, under_Q)
     assert sure.low == pytest.approx(sure.high)
     assert sure.mean == pytest.approx(0.25)
     assert unsure.high - unsure.low == pytest.approx(2 * 1.96 * 0.25 * np.sqrt(2 / 300), rel=0.4)  # exponential: its spread is its mean

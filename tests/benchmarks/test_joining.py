@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import choosing, joining, simulated
-from benchmarks.joining import Cell, World
+from benchmarks import joining, query_rules
+from benchmarks.joining_world import Joins, World, gain, scores
 from scorer import training
 from scorer.initialisation import Shrinkage
 from tests.scorer import world
@@ -25,32 +25,31 @@ def test_rules_name_as_many_different_queries_as_are_wanted(recorded: World) -> 
     """Each rule covers what it says: medoids all kinds of queries, disagreement the queries LLMs disagree on."""
     queries_QD, labels_QL = recorded.queries["train"], recorded.labels["train"]
     for places in (
-        choosing.at_random(400, 20, 0),
-        choosing.covering(queries_QD, 20, 0),
-        choosing.medoids(queries_QD, 20, 0),
-        choosing.d_optimal(queries_QD, 20),
-        choosing.disagreement(labels_QL, 20, 0),
+        query_rules.at_random(400, 20, 0),
+        query_rules.covering(queries_QD, 20, 0),
+        query_rules.medoids(queries_QD, 20, 0),
+        query_rules.d_optimal(queries_QD, 20),
+        query_rules.disagreement(labels_QL, 20, 0),
     ):
         assert len(set(places.tolist())) == 20
         assert places.max() < 400
     kinds_Q = world.world(400, seed=0).kinds_Q
-    assert set(kinds_Q[choosing.medoids(queries_QD, 20, 0)]) == set(kinds_Q[choosing.covering(queries_QD, 20, 0)]) == {0, 1, 2, 3}
-    assert labels_QL[choosing.disagreement(labels_QL, 20, 0)].var(axis=1).min() > 0
+    assert set(kinds_Q[query_rules.medoids(queries_QD, 20, 0)]) == set(kinds_Q[query_rules.covering(queries_QD, 20, 0)]) == {0, 1, 2, 3}
+    assert labels_QL[query_rules.disagreement(labels_QL, 20, 0)].var(axis=1).min() > 0
 
 
 def test_a_gain_is_what_the_new_llm_adds(recorded: World) -> None:
     """Left out and joined again by its row: the one that is best at two kinds adds about what whole training gives it."""
     reader = 2
-    base, _ = joining.whole(recorded, [0, 1])
+    base, _ = recorded.whole([0, 1])
     known = recorded.known(base, [0, 1])
-    places = joining.labelled(recorded, reader)
-    cell = joining.joins(recorded, reader, known, [(known, places, None), (known, places[:100], None)], ("test",))
-    full, _ = joining.whole(recorded, [0, 1, reader])
-    gained_Q = joining.gain(
-        joining.scores(full, recorded.queries["test"]), joining.scores(base, recorded.queries["test"]), recorded.labels["test"], [0, 1, 2]
-    )
+    places = recorded.labelled(reader)
+    joins = recorded.joins(reader, known, [places, places[:100]])
+    full, _ = recorded.whole([0, 1, reader])
+    test_QD = recorded.queries["test"]
+    gained_Q = gain(scores(full, test_QD), scores(base, test_QD), recorded.labels["test"], [0, 1, 2])
     assert gained_Q.mean() > 0.15
-    assert cell.total_Q().mean() > 0.8 * gained_Q.mean()
+    assert joins.total_Q().mean() > 0.8 * gained_Q.mean()
 
 
 def test_joins_in_a_row_leave_the_known_scores_alone(recorded: World) -> None:
@@ -63,16 +62,7 @@ def test_joins_in_a_row_leave_the_known_scores_alone(recorded: World) -> None:
 
 def test_a_share_is_of_sums_over_llms() -> None:
     """Harm counts: a join that loses half of what another gains leaves half of it."""
-    every = Cell([np.full(50, 0.2), np.full(50, 0.2)], [], [])
-    some = Cell([np.full(50, 0.2), np.full(50, -0.1)], [], [])
+    every = Joins([np.full(50, 0.2), np.full(50, 0.2)], [], [])
+    some = Joins([np.full(50, 0.2), np.full(50, -0.1)], [], [])
     assert joining.share(some, every)[0] == pytest.approx(0.25)
     assert joining.share(some, every)[1] == pytest.approx((0.25, 0.25))
-
-
-def test_simulated_llms_are_like_the_recorded_ones(recorded: World) -> None:
-    """Labels are 0 or 1, the same for the same seed, and rates differ between LLMs."""
-    scorer, _ = joining.whole(recorded, [0, 1, 2])
-    labels_QS = simulated.labels(*scorer, recorded.queries["train"], 5, 0)
-    assert np.array_equal(labels_QS, simulated.labels(*scorer, recorded.queries["train"], 5, 0))
-    assert set(np.unique(labels_QS)) == {0.0, 1.0}
-    assert np.ptp(labels_QS.mean(axis=0)) > 0.05

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import cascade, mixture_simulation, outcomes, said
+from benchmarks import cascade, mixture_simulation, recorded_answers
 from benchmarks.compositions import BARE, OURS, RUN_ON, SINGLE, systems
 from benchmarks.judging import Row, aggregated, judged, stopping
 from benchmarks.mixture import episodes
-from benchmarks.replay import Question, Said, calls, cost, latency, quality, replay
+from benchmarks.replay import Question, RecordedAnswer, calls, cost, latency, quality, replay
+from benchmarks.set_file import Reading
 from mixture.choose.posterior import AgreementPosterior, PaperScore
 from mixture.choose.ranking import Candidate
 from mixture.llm import LLM, Price
@@ -25,7 +26,7 @@ def question(*answers: str, right: str = "1") -> Question:
     texts = dict(zip("abc", answers, strict=True))
     return Question(
         "What is it?",
-        {llm: Said(f"Answer: {text}", 200, 0.001) for llm, text in texts.items()},
+        {llm: RecordedAnswer(f"Answer: {text}", 200, 0.001) for llm, text in texts.items()},
         {llm: float(text == right) for llm, text in texts.items()},
     )
 
@@ -75,24 +76,24 @@ def test_simulated_judges_and_latencies_are_what_the_generator_says() -> None:
     """Nobody judges unless told to; judgements tell right from wrong as far as their noise lets them; a layer lasts as its slowest."""
     quiet, priors_QL, pool = mixture_simulation.simulate(300, 5, mixture_simulation.World(), seed=0)
     judged_, _, _ = mixture_simulation.simulate(300, 5, mixture_simulation.World(judge_noise=0.5), seed=0)
-    assert {said.mean_logprob for each in quiet for said in each.said.values()} == {None}
+    assert {answer.mean_logprob for each in quiet for answer in each.answers.values()} == {None}
     assert [each.labels for each in quiet] == [each.labels for each in judged_]
-    given = [(said.mean_logprob, each.labels[llm]) for each in judged_ for llm, said in each.said.items()]
+    given = [(answer.mean_logprob, each.labels[llm]) for each in judged_ for llm, answer in each.answers.items()]
     right, wrong = (np.array([value for value, label in given if label == told], dtype=float) for told in (1.0, 0.0))
     assert right.mean() - wrong.mean() == pytest.approx(1.0, abs=0.1)
     assert [right.std(), wrong.std()] == pytest.approx([0.5, 0.5], abs=0.05)
     evidence = {noise: fit(partly(episodes(seen, priors_QL, pool))) for noise, seen in (("none", quiet), ("some", judged_))}
     assert (evidence["none"].logprob, evidence["some"].logprob > 1) == (0.0, True)
     asked = {each.name: each for each in systems(priors_QL, priors_QL[0], pool, evidence["none"], usd=100.0)}
-    slowest = [max(said.latency_s for said in each.said.values()) for each in quiet]
+    slowest = [max(answer.latency_s for answer in each.answers.values()) for each in quiet]
     assert latency(asked[RUN_ON].decisions(quiet, pool)) == pytest.approx(slowest)
     one_by_one = asked[OURS].decisions(quiet, pool)
     expected = [
-        sum(each.said[run.llm].latency_s for layer in made.layers for run in layer.runs)
+        sum(each.answers[run.llm].latency_s for layer in made.layers for run in layer.runs)
         for each, made in zip(quiet, one_by_one, strict=True)
     ]
     assert latency(one_by_one) == pytest.approx(expected)
-    assert 0.8 < np.median([said.latency_s for each in quiet for said in each.said.values()]) < 5
+    assert 0.8 < np.median([answer.latency_s for each in quiet for answer in each.answers.values()]) < 5
 
 
 def test_a_cascade_is_chosen_for_its_aim_and_does_what_it_was_chosen_for() -> None:
@@ -127,10 +128,10 @@ def test_a_cascade_is_chosen_for_its_aim_and_does_what_it_was_chosen_for() -> No
 def test_a_cascade_is_reckoned_as_the_engine_runs_it_where_prices_tie_and_options_come_with_their_text() -> None:
     """The scorer's order then decides, and an option counts as its letter only once one of those asked gave a bare letter."""
     texts = {"a": "B. The largest city that there is in France.", "b": "B. It is the largest one of all of them.", "c": "B"}
-    said = {llm: Said(text, 200, 0.001) for llm, text in texts.items()}
+    answers = {llm: RecordedAnswer(text, 200, 0.001) for llm, text in texts.items()}
     priors_QL = np.array([[0.5, 0.6, 0.4], [0.6, 0.5, 0.4]])
     for llms, right in ((("a", "b"), "a"), (("a", "b", "c"), "abc")):
-        questions = [Question("What is it?", said, {llm: float(llm in right) for llm in "abc"})] * 2
+        questions = [Question("What is it?", answers, {llm: float(llm in right) for llm in "abc"})] * 2
         told = episodes(questions, priors_QL, LLMS)
         reckoned = cascade.outcomes(llms, questions, told, dict.fromkeys("abc", 0.001), AgreementPosterior())
         for at, threshold in enumerate(cascade.THRESHOLDS):
@@ -144,7 +145,7 @@ def test_a_cascade_is_reckoned_as_the_engine_runs_it_where_prices_tie_and_option
 def test_a_cascade_asks_others_where_none_of_its_llms_is_on_record() -> None:
     """A query that its LLMs never answered is not lost."""
     whole = question("1", "2", "2")
-    partial = replace(whole, said={"a": whole.said["a"]}, labels={"a": 1.0})
+    partial = replace(whole, answers={"a": whole.answers["a"]}, labels={"a": 1.0})
     made = cascade.cascaded(np.full((2, 3), 0.5), cascade.Chain(("b",), 1.0), AgreementPosterior()).decisions([whole, partial], LLMS)
     assert [each.llm for each in made] == ["b", "a"]
 
@@ -163,14 +164,14 @@ def recorded(folder: Path, **columns: list[str]) -> Path:
 
 def test_texts_come_from_the_column_that_is_named(tmp_path: Path) -> None:
     """A bare final answer is stated as one; where there is none, it is prose. Without prices all calls cost the same."""
-    found = said.read(outcomes.Recorded(recorded(tmp_path, pred=["42", ""])), "pred")
-    assert {each.said["a"].text for each in found.questions} == {"Answer: 42"}
-    assert "Answer" not in found.questions[0].said["b"].text
+    found = recorded_answers.read(recorded(tmp_path, pred=["42", ""]), Reading(text="pred"))
+    assert {each.answers["a"].text for each in found.questions} == {"Answer: 42"}
+    assert "Answer" not in found.questions[0].answers["b"].text
     assert not found.priced
-    assert len({each.said[llm].cost_usd for each in found.questions for llm in "ab"}) == 1
+    assert len({each.answers[llm].cost_usd for each in found.questions for llm in "ab"}) == 1
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     """With what is there, and what to type."""
-    with pytest.raises(TableRefused, match=r"no column 'response'.*pred.*--text"):
-        said.read(outcomes.Recorded(recorded(tmp_path, pred=["1", "2"])), "response")
+    with pytest.raises(TableRefused, match=r"no column 'response'.*pred.*`text`"):
+        recorded_answers.read(recorded(tmp_path, pred=["1", "2"]), Reading())

@@ -2,17 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import live_bench, live_systems, mixture_live
-from benchmarks.calls import COLD, BoughtCalls, CallMissing, EndpointMissing, Live, Speed, key, speeds
+from benchmarks import live_record, live_systems, mixture_live
+from benchmarks.bought_calls import COLD, BoughtCalls, CallMissing, EndpointMissing, Live, Speed, key, speeds
 from benchmarks.live_systems import Answered, Released, Situation, selected
 from mixture.choose.posterior import AgreementPosterior, Observation, PaperScore
-from mixture.client.protocol import Call, Chunk, Reply
+from mixture.client.protocol import Call, Reply
+from mixture.client.scripted import WholeReplies
 from mixture.errors import LLMRefused, LLMTimedOut, LLMUnreachable
 from mixture.llm import LLM, Endpoint, Price
 from mixture.replay.virtual_time import clock, drive
@@ -25,7 +26,7 @@ def llm(name: str, port: int = 1, **more: object) -> LLM:
     return replace(LLM(name, name, Price(1.0, 2.0), endpoint=Endpoint(f"http://127.0.0.1:{port}/v1", name)), **more)
 
 
-class Scripted:
+class Scripted(WholeReplies):
     """Says what `said` tells by LLM id, after a second; a list is said one by one. Keeps what was asked."""
 
     def __init__(self, said: Mapping[str, object]) -> None:
@@ -39,10 +40,6 @@ class Scripted:
         if isinstance(text, Exception):
             raise text
         return Reply(call.llm.id, str(text), "stop", 10, 5, call.llm.price.cost(10, 5), 1.0)
-
-    async def stream(self, call: Call) -> AsyncIterator[Chunk]:
-        reply = await self.ask(call)
-        yield Chunk(reply.text, reply=reply)
 
 
 def situation(client: Scripted, names: str = "abc", best: str = "a") -> Situation:
@@ -210,7 +207,9 @@ def test_a_time_out_is_no_wrong_answer() -> None:
 def test_grades_leave_time_outs_out() -> None:
     from pipelines.graders.query import Query
 
-    asked = [live_bench.Asked(Query("q", "What is 6 x 7?", "number", reference=json.dumps("42")), "mathematics", inside=True, priors={})]
+    asked = [
+        live_record.LiveQuery(Query("q", "What is 6 x 7?", "number", reference=json.dumps("42")), "mathematics", inside=True, priors={})
+    ]
     one = Answered("42", 0.0, 1.0, 1, 1, 15)
     grades = mixture_live.graded(asked, [{"right": one, "late": replace(one, text=None), "wrong": replace(one, text="41")}])
     assert grades[0]["right"] == 1.0
@@ -224,16 +223,16 @@ def test_a_replay_ends_at_the_first_query_that_lacks_a_call(tmp_path: Path) -> N
 
     llms = [llm(name) for name in "abc"]
     asked = [
-        live_bench.Asked(Query(name, f"What is 6 x {name}?", "number"), "mathematics", inside=True, priors=dict.fromkeys("abc", 0.5))
+        live_record.LiveQuery(Query(name, f"What is 6 x {name}?", "number"), "mathematics", inside=True, priors=dict.fromkeys("abc", 0.5))
         for name in "123"
     ]
-    bench = live_bench.Bench(asked, llms, dict.fromkeys("abc", 0.5), AgreementPosterior(), "a hash")
+    bench = live_record.Bench(asked, llms, dict.fromkeys("abc", 0.5), AgreementPosterior(), "a hash")
     said = "42\n\nCONFIDENCE: 0.50"
     with Journal(tmp_path / "one.jsonl") as journal:
         always = Endpoints()
         always.ask = lambda call: Reply(call.llm.id, said, "stop", 10, 5, 0.0, 1.0)  # type: ignore[method-assign]
         bought = BoughtCalls(tmp_path, journal, always)
-        first, _ = mixture_live.answers(replace(bench, asked=[asked[0], asked[2]]), bought)
+        first, _ = mixture_live.answers(replace(bench, queries=[asked[0], asked[2]]), bought)
     found = list(mixture_live.answers(bench, BoughtCalls(tmp_path)))
     assert [one.query.query_id for one, _ in found] == ["1"]
     assert found[0][1] == first[1]

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
-from benchmarks import outcomes, prices
-from benchmarks.outcomes import Recorded
+from benchmarks import recorded_set, set_file
+from benchmarks.set_file import Reading
 from pipelines.errors import TableRefused
 from registry.errors import PriceUnknown
 from registry.prices import published
@@ -18,9 +19,16 @@ from tests.scorer import world
 LISTED = Path(__file__).parents[2] / "benchmarks" / "prices.yaml"
 
 
+def price_file(folder: Path, *llms: str) -> Path:
+    """A list in which each LLM costs 2 USD per million tokens in and 10 out."""
+    path = folder / "listed.yaml"
+    YAML().dump({"llms": {llm: {"input": 2, "output": 10, "source": "a test"} for llm in llms}}, path)
+    return path
+
+
 def test_every_price_is_where_its_source_says() -> None:
     """Each entry equals what the package lists under the name in its source."""
-    for llm, price in prices.read(LISTED).items():
+    for llm, price in set_file.read_prices(LISTED).items():
         place = re.match(r"genai-prices: (\S+)( \(.+\))?$", price.source)
         assert place, llm
         there = published(place[1])
@@ -35,26 +43,26 @@ def test_costs_are_tokens_at_prices(tmp_path: Path) -> None:
     recorded["output_tokens"] = np.where(recorded["llm"] == first, 30.0, np.nan)
     recorded["cost"] = np.where(recorded["llm"] == third, 0.5, np.nan)
     recorded.to_parquet(tmp_path / "outcomes.parquet")
-    listed = {llm: prices.Listed(input=2, output=10, source="a test") for llm in world.ROSTER}
-    data = outcomes.read(Recorded(tmp_path, listed=listed, output_tokens=100))
-    tokens_Q = outcomes.tokens(data.queries)
+    listed = price_file(tmp_path, *world.ROSTER)
+    data = recorded_set.read(tmp_path, Reading(prices=listed, output_tokens=100))
+    tokens_Q = recorded_set.tokens(data.queries)
     np.testing.assert_array_equal(tokens_Q, [len(text) / 4 for text in data.queries["text"]])
     column = {llm: data.cost_QL[:, data.roster.index(llm)] for llm in data.roster}
     known_Q = ~np.isnan(data.labels_QL[:, data.roster.index(first)])
     np.testing.assert_allclose(column[first][known_Q], (2 * tokens_Q[known_Q] + 10 * 30) / 1e6)
     np.testing.assert_allclose(column[second], (2 * tokens_Q + 10 * 100) / 1e6)
     assert np.nanmax(column[third]) == 0.5
-    assert np.isnan(outcomes.read(Recorded(tmp_path)).cost_QL[:, data.roster.index(second)]).all()
+    assert np.isnan(recorded_set.read(tmp_path).cost_QL[:, data.roster.index(second)]).all()
 
 
 def test_an_unlisted_llm_is_named(tmp_path: Path) -> None:
     """Which LLM has no price, and the near ones that have."""
     write(tmp_path)
-    listed = {"maths-llm-2": prices.Listed(input=1, output=1, source="a test")}
+    listed = price_file(tmp_path, "maths-llm-2")
     with pytest.raises(PriceUnknown, match="no price is listed for 'code-llm'"):
-        outcomes.read(Recorded(tmp_path, llms=("code-llm",), listed=listed))
+        recorded_set.read(tmp_path, Reading(llms=("code-llm",), prices=listed))
     with pytest.raises(PriceUnknown, match="it has maths-llm-2"):
-        outcomes.read(Recorded(tmp_path, llms=("maths-llm",), listed=listed))
+        recorded_set.read(tmp_path, Reading(llms=("maths-llm",), prices=listed))
 
 
 @pytest.mark.parametrize(
@@ -72,4 +80,4 @@ def test_a_malformed_list_is_refused(tmp_path: Path, content: str | None, said: 
     if content is not None:
         (tmp_path / "prices.yaml").write_text(content)
     with pytest.raises(TableRefused, match=f"{said}.*It must read"):
-        prices.read(tmp_path / "prices.yaml")
+        set_file.read_prices(tmp_path / "prices.yaml")

@@ -7,17 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import costs, outcomes, routerdc, scorer, systems, tables
-from benchmarks.outcomes import Recorded
+from benchmarks import costs, recorded_set, report, scorer, scorer_tables
+from benchmarks.rivals import routerdc, routers
+from benchmarks.set_file import Reading
+from pipelines import params
 from pipelines.comparison import OURS
 from pipelines.dataset import Dataset
-from pipelines.errors import ParamsRefused, TableRefused
+from pipelines.errors import TableRefused
+from scorer import training
 from scorer.baselines import Embed
 from tests.pipelines import trained_home
 from tests.scorer import world
 
 QUERIES = 1200
-DRAWN = (OURS, "random", "cluster lookup", systems.PUBLISHED)  # what a seed changes
+DRAWN = (OURS, "random", "cluster lookup", routers.PUBLISHED)  # what a seed changes
 
 
 def write(folder: Path, *, queries: int = QUERIES, **more: list[str]) -> world.World:
@@ -38,7 +41,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, world.World
     """The recorded world, read, and its truth."""
     folder = tmp_path_factory.mktemp("recorded")
     truth = write(folder)
-    return outcomes.read(Recorded(folder)), truth
+    return recorded_set.read(folder), truth
+
+
+def plans(seeds: int) -> list[training.Plan]:
+    """Few epochs suffice here."""
+    return scorer.plans(params.load().train.model_copy(update={"epochs": 3}), seeds)
 
 
 def embed_by(truth: world.World) -> Embed:
@@ -50,7 +58,7 @@ def embed_by(truth: world.World) -> Embed:
 def test_splits_are_made_by_hash(made: tuple[Dataset, world.World]) -> None:
     """Four parts in the stated proportions; a missing label is NaN; equal texts count once, so none is in two parts."""
     data, _ = made
-    for name, share in outcomes.SHARES.items():
+    for name, share in recorded_set.SHARES.items():
         assert (data.splits_Q == name).mean() == pytest.approx(share, abs=0.04)
     assert data.queries["text"].is_unique
     assert 0.2 < np.isnan(data.labels_QL).mean() < 0.4
@@ -61,34 +69,34 @@ def test_a_folders_own_splits_are_kept(tmp_path: Path) -> None:
     """Its test queries stay the test queries, its val is halved; `keep` cuts one split anew and leaves the others out."""
     own = (["train"] * 8 + ["val", "test"]) * (QUERIES // 10)
     write(tmp_path, split=own)
-    data = outcomes.read(Recorded(tmp_path))
+    data = recorded_set.read(tmp_path)
     came_from = dict(zip((f"q{place:04}" for place in range(QUERIES)), own, strict=True))
     for query_id, split in zip(data.queries["query_id"], data.splits_Q, strict=True):
         assert {"calibration": "val", "validation": "val"}.get(split, split) == came_from[query_id]
-    kept = outcomes.read(Recorded(tmp_path, keep="train"))
+    kept = recorded_set.read(tmp_path, Reading(keep="train"))
     assert {came_from[query_id] for query_id in kept.queries["query_id"]} == {"train"}
-    assert set(kept.splits_Q) == set(outcomes.SHARES)
+    assert set(kept.splits_Q) == set(recorded_set.SHARES)
 
 
 def test_every_system_has_its_figures(made: tuple[Dataset, world.World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where routing pays, ours gains over the best single LLM beyond doubt; the oracle closes the gap; choices can be scored again."""
     monkeypatch.setattr(routerdc, "STEPS", 100)
-    monkeypatch.setattr(tables, "RESAMPLES", 200)
+    monkeypatch.setattr(report, "RESAMPLES", 200)
     data, truth = made
-    parts = systems.split(data)
-    rows = {system.name: system for system in systems.trained(parts, data, embed_by(truth), scorer.plans(scorer.changed(["epochs=3"]), 2))}
-    found = {name: tables.figures(system, rows, parts["test"].labels_QL, 0.0) for name, system in rows.items()}
-    assert list(rows) == list(systems.ORDER)
+    parts = routers.split(data)
+    rows = {router.name: router for router in routers.trained(parts, data, embed_by(truth), plans(2))}
+    found = {name: scorer_tables.figures(system, rows, parts["test"].labels_QL, 0.0) for name, system in rows.items()}
+    assert list(rows) == list(routers.ORDER)
     assert {name: len(row.rules) for name, row in rows.items() if len(row.rules) > 1} == dict.fromkeys(DRAWN, 2)
     assert found[OURS]["over best single"].low > 0.05
     assert found["oracle"]["gap closed"] == pytest.approx(1)
     assert found["best single"]["gap closed"] == pytest.approx(0)
-    assert found[systems.PUBLISHED]["quality"].mean > found["random"]["quality"].mean
+    assert found[routers.PUBLISHED]["quality"].mean > found["random"]["quality"].mean
     assert found[OURS]["worst ECE"] >= found[OURS]["ECE"]
     assert 0 < found[OURS]["by chance"] < 0.2
-    text = tables.table(found, {name: system.detail for name, system in rows.items()})
+    text = scorer_tables.routers_table(found, {name: system.detail for name, system in rows.items()})
     assert all(f"\n| {name} " in text for name in rows)
-    scorer.write_choices(tmp_path / "choices.csv", rows.values(), parts["test"])
+    scorer.write_choices(tmp_path / "choices.csv", rows, parts["test"])
     with (tmp_path / "choices.csv").open() as file:
         lines = [line for line in csv.DictReader(file) if line["system"] == "kNN"]
     labels = pd.DataFrame(parts["test"].labels_QL, index=parts["test"].queries["query_id"], columns=list(data.roster))
@@ -100,42 +108,40 @@ def test_a_group_left_out_is_never_trained_on(made: tuple[Dataset, world.World],
     """Each group is tested whole by systems that saw none of it."""
     data, truth = made
     seen = []
-    real = systems.trained
+    real = routers.trained
 
-    def noted(parts: dict[str, Dataset], *arguments: object, **more: object) -> list[systems.System]:
+    def noted(parts: dict[str, Dataset], *arguments: object, **more: object) -> list[routers.Router]:
         seen.append({name: set(part.queries["dataset"]) for name, part in parts.items()})
         return real(parts, *arguments, **more)
 
-    monkeypatch.setattr(systems, "trained", noted)
-    apart = scorer.left_out(data, embed_by(truth), scorer.plans(scorer.changed(["epochs=3"]), 1)[0])
+    monkeypatch.setattr(routers, "trained", noted)
+    apart = scorer.leave_out(data, embed_by(truth), plans(1)[0])
     assert set(apart) == set(data.queries["dataset"])
     for groups in seen:
         (tested,) = groups["test"]
-        assert all(tested not in groups[name] for name in ("train", "calibration", "validation", "held"))
-    assert "mean of groups" in tables.left_out_table(apart)
+        assert all(tested not in groups[name] for name in ("train", "calibration", "validation", "heldout"))
+    assert "mean of groups" in scorer_tables.left_out_table(apart)
 
 
 def test_settings_are_those_of_the_pipeline() -> None:
-    """A changed value reaches the plan, with the type it has in params.yaml; a key nobody knows is refused."""
-    first, second = scorer.plans(scorer.changed(["ridge=30.5", "epochs=7"]), 2)
-    assert (first.shrinkage.ridge, first.epochs, first.seed, second.seed) == (30.5, 7, 0, 1)
-    with pytest.raises(ParamsRefused, match="rigde"):
-        scorer.changed(["rigde=30"])
+    """A value of params.yaml reaches the plan; each seed has a plan of its own."""
+    settings = params.load().train
+    first, second = scorer.plans(settings.model_copy(update={"ridge": 30.5}), 2)
+    assert (first.shrinkage.ridge, first.epochs, first.seed, second.seed) == (30.5, settings.epochs, 0, 1)
 
 
 def test_unknown_splits_are_refused(tmp_path: Path) -> None:
     """A folder's published test queries are never cut into training ones unasked."""
     write(tmp_path, split=(["train", "test"] * QUERIES)[:QUERIES])
-    with pytest.raises(TableRefused, match="--keep"):
-        outcomes.read(Recorded(tmp_path))
+    with pytest.raises(TableRefused, match="keep: train"):
+        recorded_set.read(tmp_path)
 
 
 def test_one_command_on_ones_own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with nothing but query, LLM, score and cost gives every file."""
     home = trained_home.trained_home(tmp_path / "home")
     monkeypatch.setattr(routerdc, "STEPS", 50)
-    monkeypatch.setattr(tables, "RESAMPLES", 50)
-    monkeypatch.setattr(costs, "RESAMPLES", 50)
+    monkeypatch.setattr(report, "RESAMPLES", 50)
     monkeypatch.chdir(home)
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -156,12 +162,12 @@ def test_one_command_on_ones_own_answers(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_default_pools_dataset_is_read_too(tmp_path: Path) -> None:
     """build/dataset: its own splits and costs, out-of-domain queries apart, LLMs with too few labels left out; read whole or not at all."""
     folder = trained_home.trained_home(tmp_path / "home") / "build" / "dataset"
-    data = outcomes.read(Recorded(folder, group="domain"))
+    data = recorded_set.read(folder, Reading(group="domain"))
     assert data.roster == world.ROSTER
-    assert set(data.splits_Q) == set(outcomes.SHARES)
-    assert costs.priced(systems.split(data)) is not None
+    assert set(data.splits_Q) == set(recorded_set.SHARES)
+    assert costs.priced(routers.split(data)) is not None
     with pytest.raises(TableRefused, match="read whole"):
-        outcomes.read(Recorded(folder, llms=("maths-llm",)))
+        recorded_set.read(folder, Reading(llms=("maths-llm",)))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +176,7 @@ def test_the_default_pools_dataset_is_read_too(tmp_path: Path) -> None:
         ({"folder": Path("mistyped")}, r"mistyped/queries.parquet: cannot be read .* FOLDER must hold"),
         ({"llms": ("maths-lm",)}, r"no outcome of an LLM called 'maths-lm'. It has maths-llm"),
         ({"without": ("nobody",)}, r"no outcome of an LLM called 'nobody'"),
-        ({"group": "subject"}, r"no column 'subject'. Name one with --group: query_id, dataset, domain"),
+        ({"group": "subject"}, r"no column 'subject'. Name one with `group` in the file for --set: query_id, dataset, domain"),
         ({"keep": "train"}, r"no column 'split'"),
     ],
 )
@@ -178,7 +184,7 @@ def test_what_is_mistyped_is_named(tmp_path: Path, wanted: dict[str, object], sa
     """The value that is wrong, and what to write instead."""
     write(tmp_path)
     with pytest.raises(TableRefused, match=said):
-        outcomes.read(Recorded(**{"folder": tmp_path, **wanted}))
+        recorded_set.read(wanted.pop("folder", tmp_path), Reading(**wanted))
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
@@ -186,4 +192,4 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     write(tmp_path)
     pd.read_parquet(tmp_path / "outcomes.parquet").drop(columns="score").to_parquet(tmp_path / "outcomes.parquet")
     with pytest.raises(TableRefused, match="no column 'score', only query_id, llm"):
-        outcomes.read(Recorded(tmp_path))
+        recorded_set.read(tmp_path)

@@ -39,7 +39,7 @@ def test_only_the_named_blocks_are_rewritten(tmp_path: Path) -> None:
     (tmp_path / "built" / "b-set" / "table.md").write_text("new\n")
     document = tmp_path / "scorer.md"
     document.write_text(DOCUMENT + DOCUMENT.replace("a-set", "b-set"))
-    assert write_results.write(document, tmp_path / "built", ["b-set"]) == ["b-set"]
+    assert write_results.write(document, tmp_path / "built", "b-set") == ["b-set"]
     assert document.read_text() == DOCUMENT + DOCUMENT.replace("a-set", "b-set").replace("old", "new")
     with pytest.raises(TableRefused, match=r"no block called c-set.*a-set, b-set"):
-        write_results.write(document, tmp_path / "built", ["c-set"])
+        write_results.write(document, tmp_path / "built", "c-set")

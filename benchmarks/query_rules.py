@@ -7,7 +7,7 @@ from pipelines.facility_location import cover
 from scorer.initialisation import Labels
 from scorer.types import Floats
 
-Places = NDArray[np.int64]
+Places = NDArray[np.int64]  # of training queries
 
 
 def at_random(queries: int, count: int, seed: int | list[int]) -> Places:
@@ -27,8 +27,8 @@ def medoids(queries_QD: Floats, count: int, seed: int) -> Places:
 
 def covering(queries_QD: Floats, count: int, seed: int, *, share: float = 0.9) -> Places:
     """What a deployment asks (`pipelines.facility_location`), of a `share` of the queries drawn anew for each seed."""
-    open_Q = np.sort(at_random(len(queries_QD), int(share * len(queries_QD)), seed))
-    return open_Q[cover(queries_QD[open_Q], (), count)]
+    drawn_Q = np.sort(at_random(len(queries_QD), int(share * len(queries_QD)), seed))
+    return drawn_Q[cover(queries_QD[drawn_Q], (), count)]
 
 
 def d_optimal(queries_QD: Floats, count: int, *, ridge: float = 100.0) -> Places:

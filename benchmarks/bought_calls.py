@@ -11,19 +11,20 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from benchmarks.figures import Values
 from mixture.client import wire
 from mixture.client.openai import OpenAIClient
-from mixture.client.protocol import Call, Chunk, Client, Reply
+from mixture.client.protocol import Call, Client, Reply
+from mixture.client.scripted import WholeReplies
 from mixture.errors import LLMFailed, LLMGarbled, LLMRefused, LLMTimedOut
 from mixture.run.layers import LOGPROBS
 from pipelines.journal import Journal, rows
@@ -60,6 +61,12 @@ class Speed:
         """Of a call of that many tokens."""
         return self.start_s + self.input_s * input_tokens + self.output_s * output_tokens
 
+    def __str__(self) -> str:
+        return (
+            f"{self.start_s:.2f} s, {1e3 * self.input_s:.1f} ms per input token, {1e3 * self.output_s:.1f} ms per output token "
+            f"(fitted to {self.calls} calls; median error of a call by the others {self.error:.0%})."
+        )
+
 
 def speeds(folder: Path, weights: Mapping[str, str]) -> dict[str, Speed]:
     """The speed of each of these weights (LLM id -> what it runs on) in the calls on record in `folder`; failed calls are left out.
@@ -79,7 +86,7 @@ def speeds(folder: Path, weights: Mapping[str, str]) -> dict[str, Speed]:
     return {name: _speed(np.array(calls, dtype=float)) for name, calls in taken.items()}
 
 
-def _speed(calls_C3: Values) -> Speed:
+def _speed(calls_C3: NDArray[np.float64]) -> Speed:
     """Non-negative least squares of relative errors: of input tokens, output tokens and seconds."""
     terms_C3 = np.column_stack([np.ones(len(calls_C3)), calls_C3[:, :2]]) / calls_C3[:, 2:]
     fitted_3 = nnls(terms_C3, np.ones(len(terms_C3)))[0]
@@ -117,8 +124,8 @@ class Live:
         self._thread.join()
 
 
-class BoughtCalls:
-    """Implements `mixture.client.protocol.Client`. `bought`: calls made in this process; `journal` and `live` are None where none may.
+class BoughtCalls(WholeReplies):
+    """A client that answers from the record. `bought`: calls made in this process; `journal` and `live` are None where none may.
 
     paces: by weights (`served_name`), seconds of calls by their tokens; other calls take the seconds they took. cold: servers are told to
     forget the prompts they have read.
@@ -135,7 +142,7 @@ class BoughtCalls:
     ) -> None:
         self._rows = {row["key"]: row for row in _recorded(folder)}
         self._journal, self._live, self._paces = journal, live, paces or {}
-        self._said = COLD if cold else {}
+        self._options = COLD if cold else {}
         self.bought = 0
 
     def __len__(self) -> int:
@@ -160,18 +167,13 @@ class BoughtCalls:
         cost_usd = call.llm.price.cost(*tokens)
         return Reply(call.llm.id, row["text"], row["finish_reason"], *tokens, cost_usd, latency_s, row["mean_logprob"])
 
-    async def stream(self, call: Call) -> AsyncIterator[Chunk]:
-        """The same in one piece."""
-        reply = await self.ask(call)
-        yield Chunk(reply.text, reply=reply)
-
     def _buy(self, name: str, call: Call) -> dict[str, Any]:
         if self._live is None or self._journal is None:
             raise CallMissing(f"A call of {call.llm.id} is not on record.", next_step="Run again without --offline.")
         row: dict[str, Any] = {"key": name, "llm": call.llm.id, "error": None, "mean_logprob": None, "finish_reason": ""}
         began = time.monotonic()
         try:
-            reply = self._live.ask(replace(call, options={**call.options, **self._said}))
+            reply = self._live.ask(replace(call, options={**call.options, **self._options}))
         except LLMFailed as failed:
             if not _own_failure(failed):
                 raise EndpointMissing(f"{failed.what}", next_step=failed.next_step) from failed
@@ -196,11 +198,11 @@ def key(call: Call) -> str:
 
 
 @contextmanager
-def buying(folder: Path, part: str, *, cold: bool = False, paces: Mapping[str, Speed] | None = None) -> Iterator[BoughtCalls]:
-    """Calls on record in `folder`, and new ones bought into its file `part`. Raises EndpointMissing where an endpoint is not there."""
+def buying(folder: Path, *, cold: bool = False, paces: Mapping[str, Speed] | None = None) -> Iterator[BoughtCalls]:
+    """Calls on record in `folder`, and new ones bought into it. Raises EndpointMissing where an endpoint is not there."""
     live = Live()
     try:
-        with Journal(folder / f"{part}.jsonl") as journal:
+        with Journal(folder / "calls.jsonl") as journal:
             yield BoughtCalls(folder, journal, live, paces=paces, cold=cold)
     finally:
         live.close()

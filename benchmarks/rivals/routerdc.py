@@ -35,8 +35,7 @@ class RouterDC(nn.Module):
 
 def fitted(training: Embedded, validation: Embedded, seed: int) -> Callable[[Floats], Floats]:
     """From queries_QD to scores_QL, by the learning rate and checkpoint that route validation queries best."""
-    found = [_fitted(training, validation, seed, rate) for rate in RATES]
-    model = max(found, key=lambda each: each[0])[1]
+    _, model = max((_fitted(training, validation, seed, rate) for rate in RATES), key=lambda each: each[0])
 
     def scores(queries_QD: Floats) -> Floats:
         with torch.no_grad():
@@ -46,17 +45,18 @@ def fitted(training: Embedded, validation: Embedded, seed: int) -> Callable[[Flo
 
 
 def _fitted(training: Embedded, validation: Embedded, seed: int, rate: float) -> tuple[float, RouterDC]:
+    """The checkpoint of best quality on validation queries, with that quality."""
     torch.manual_seed(seed)
-    dice = torch.Generator().manual_seed(seed)
+    random = torch.Generator().manual_seed(seed)
     queries, labels = training.tensors()
     groups = torch.tensor((training.queries_QD @ group_centres(training.queries_QD, GROUPS, seed).T).argmax(axis=1))
     model = RouterDC(queries.shape[1], labels.shape[1])
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     best, best_model = -1.0, model
     for step in range(1, STEPS + 1):
-        batch = torch.randint(len(queries), (BATCH,), generator=dice)
+        batch = torch.randint(len(queries), (BATCH,), generator=random)
         queries_BK, cosines_BL = model(queries[batch])
-        ties_BL, ties_BB = torch.rand(cosines_BL.shape, generator=dice), torch.rand(BATCH, BATCH, generator=dice)
+        ties_BL, ties_BB = torch.rand(cosines_BL.shape, generator=random), torch.rand(BATCH, BATCH, generator=random)
         loss = sample_llm_loss(cosines_BL, labels[batch], positives=POSITIVES, negatives=NEGATIVES, ties_QL=ties_BL)
         loss = loss + sample_sample_loss(queries_BK @ queries_BK.T, groups[batch], out_group=OUT_GROUP, ties_QQ=ties_BB)
         optimizer.zero_grad()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks import live_bench
-from benchmarks.live_bench import Asked, Bench
+from benchmarks import live_record
+from benchmarks.live_record import Bench, LiveQuery
 from mixture.choose.posterior import AgreementPosterior
 from pipelines import tables
 from pipelines.errors import PipelineError
@@ -36,52 +36,52 @@ def home(tmp_path: Path) -> Path:
 def bench(home: Path) -> Bench:
     llms = list(pool.load(home / "registry" / "pool.yaml").llms)[:2]
     priors = [{llm.id: (at + place) / 10 for place, llm in enumerate(llms)} for at in range(5)]
-    asked = [Asked(Query(name, f"What is 6 x {name}?", "number"), "m", name in "abc", priors[at]) for at, name in enumerate("axbyc")]
-    return Bench(asked, llms, {llm.id: 0.5 for llm in llms}, AgreementPosterior(skill=0.25), "a hash")
+    queries = [LiveQuery(Query(name, f"What is 6 x {name}?", "number"), "m", name in "abc", priors[at]) for at, name in enumerate("axbyc")]
+    return Bench(queries, llms, {llm.id: 0.5 for llm in llms}, AgreementPosterior(skill=0.25), "a hash")
 
 
 def test_a_record_goes_on_by_the_scores_it_was_bought_by(home: Path, bench: Bench) -> None:
     """The first that were kept, to the bit, in the same order."""
-    live_bench.keep(bench, home, home / "calls")
-    assert live_bench.read(home, home / "calls") == bench
-    other = Bench(bench.asked[:1], bench.llms, bench.means, AgreementPosterior(), "another")
-    live_bench.keep(other, home, home / "calls")
-    assert live_bench.read(home, home / "calls") == bench
+    live_record.keep(bench, home, home / "calls")
+    assert live_record.read(home, home / "calls") == bench
+    other = Bench(bench.queries[:1], bench.llms, bench.means, AgreementPosterior(), "another")
+    live_record.keep(other, home, home / "calls")
+    assert live_record.read(home, home / "calls") == bench
     assert sorted(path.name for path in (home / "calls").iterdir()) == ["pool.yaml", "scores.json"]
 
 
 def test_no_text_is_kept(home: Path, bench: Bench) -> None:
     """Queries are others' property."""
-    live_bench.keep(bench, home, home / "calls")
+    live_record.keep(bench, home, home / "calls")
     assert "What is" not in "".join(path.read_text() for path in (home / "calls").iterdir())
 
 
 def test_a_project_of_other_queries_cannot_replay(home: Path, bench: Bench) -> None:
     """Which one is missing is said."""
-    live_bench.keep(bench, home, home / "calls")
+    live_record.keep(bench, home, home / "calls")
     path = home / "data" / "queries.parquet"
     tables.write(path, tables.read(path, tables.QUERIES).query("query_id != 'x'"), tables.QUERIES)
     with pytest.raises(PipelineError, match="1 of 5 queries are not there, such as x"):
-        live_bench.read(home, home / "calls")
+        live_record.read(home, home / "calls")
 
 
 def test_constants_of_another_rule_are_refused(home: Path, bench: Bench) -> None:
     """A record that outlives the posterior's form says so."""
-    live_bench.keep(bench, home, home / "calls")
+    live_record.keep(bench, home, home / "calls")
     path = home / "calls" / "scores.json"
     path.write_text(path.read_text().replace('"skill"', '"prior"'))
     with pytest.raises(PipelineError, match="another rule"):
-        live_bench.read(home, home / "calls")
+        live_record.read(home, home / "calls")
 
 
 def test_the_record_in_the_repository_is_by_this_codes_rule() -> None:
     """Who changes the posterior's form, or the pool's, changes the record too."""
     record = Path("docs/results/live-calls")
-    told = json.loads((record / "scores.json").read_text())
+    kept = json.loads((record / "scores.json").read_text())
     pooled = pool.load(record / "pool.yaml")
-    assert AgreementPosterior(**told["evidence"]) != AgreementPosterior()
-    assert [pooled.by_id(name).id for name in told["llms"]] == told["llms"]
-    assert (len(told["in_domain"]), len(told["out_of_domain"])) == (live_bench.IN_DOMAIN, live_bench.OUT_OF_DOMAIN)
-    assert all(set(priors) == set(told["llms"]) for priors in (told["in_domain"] | told["out_of_domain"]).values())
+    assert AgreementPosterior(**kept["evidence"]) != AgreementPosterior()
+    assert [pooled.by_id(name).id for name in kept["llms"]] == kept["llms"]
+    assert (len(kept["in_domain"]), len(kept["out_of_domain"])) == (live_record.IN_DOMAIN, live_record.OUT_OF_DOMAIN)
+    assert all(set(priors) == set(kept["llms"]) for priors in (kept["in_domain"] | kept["out_of_domain"]).values())
     keys = [row["key"] for row in rows(record / "calls.jsonl")]
     assert len(set(keys)) == len(keys) > 9000

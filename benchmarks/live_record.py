@@ -1,8 +1,8 @@
 """What `benchmarks.mixture_live` compares: queries, the pool's LLMs, and what a scorer made of them.
 
-They are a project's at first. The folder of calls then keeps them (`scores.json`, `pool.yaml`), since which calls a system makes hangs on
-them: a record goes on, and is replayed, by the scores that its calls were bought by. Texts are not kept, for the packages they come from
-are not ours to pass on: a project of the same queries has them.
+A new record takes them from a project. The folder of calls then keeps the LLMs and the scores (`pool.yaml`, `scores.json`), since they
+decide which calls a system makes: later runs and replays use the same. Query texts are not kept, because their packages are not ours to
+pass on: a project of the same queries has them.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.calls import BoughtCalls
+from benchmarks.bought_calls import BoughtCalls
 from benchmarks.live_systems import Situation
 from mixture.choose.posterior import AgreementPosterior
 from mixture.llm import LLM
@@ -31,7 +31,7 @@ IN_DOMAIN, OUT_OF_DOMAIN = 300, 100  # queries of a new record: the first by has
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LiveQuery:
     """One query, where it is from, and what each LLM is thought to make of it."""
 
     query: Query
@@ -44,39 +44,39 @@ class Asked:
 class Bench:
     """What is compared: queries, the pool's LLMs, their mean training labels, the posterior of the scorer's version and its hash."""
 
-    asked: list[Asked]
+    queries: list[LiveQuery]
     llms: list[LLM]
     means: Mapping[str, float]
     evidence: AgreementPosterior
     scorer: str
 
-    def situation(self, asked: Asked, calls: BoughtCalls) -> Situation:
-        """`asked` as a system sees it."""
-        messages = [{"role": "user", "content": asked.query.text}]
+    def situation(self, query: LiveQuery, calls: BoughtCalls) -> Situation:
+        """`query` as a system sees it."""
+        messages = [{"role": "user", "content": query.query.text}]
         llms = [replace(llm, self_assessment="in_text") for llm in self.llms]  # as the published systems ask, whatever the pool says
-        return Situation(messages, llms, asked.priors, self.means, self.evidence, calls)
+        return Situation(messages, llms, query.priors, self.means, self.evidence, calls)
 
 
 def read(home: Path, calls: Path) -> Bench:
     """The test queries and the out-of-domain ones that `calls` keeps, else the first of the project at `home`. Raises PipelineError."""
-    return _kept(home, calls) if (calls / SCORES).exists() else _scored(home)
+    return _recorded(home, calls) if (calls / SCORES).exists() else _scored(home)
 
 
 def keep(bench: Bench, home: Path, calls: Path) -> None:
-    """Lets the calls in `calls` go on by these scores, whatever `home` becomes; what is kept there already stays."""
+    """Writes scores and pool beside the calls in `calls`, unless they are there already."""
     if (calls / SCORES).exists():
         return
     calls.mkdir(parents=True, exist_ok=True)
-    told = {
+    record = {
         "scorer": bench.scorer,
         "llms": [llm.id for llm in bench.llms],
         "means": bench.means,
         "evidence": asdict(bench.evidence),
-        "in_domain": {one.query.query_id: one.priors for one in bench.asked if one.inside},
-        "out_of_domain": {one.query.query_id: one.priors for one in bench.asked if not one.inside},
+        "in_domain": {one.query.query_id: one.priors for one in bench.queries if one.inside},
+        "out_of_domain": {one.query.query_id: one.priors for one in bench.queries if not one.inside},
     }
     _write(calls / POOL, _pool(home).read_text(encoding="utf-8"))
-    _write(calls / SCORES, json.dumps(told, indent=1) + "\n")
+    _write(calls / SCORES, json.dumps(record, indent=1) + "\n")
 
 
 def _write(path: Path, text: str) -> None:
@@ -97,21 +97,21 @@ def _scored(home: Path) -> Bench:
     rows = _rows(home, tested[:IN_DOMAIN], strange[:OUT_OF_DOMAIN])
     scores_QL = scorer.score([row["text"] for row, _ in rows]).scores_QL
     priors = [dict(zip(scorer.roster, map(float, scores_L), strict=True)) for scores_L in scores_QL]
-    asked = [_asked(row, inside, each) for (row, inside), each in zip(rows, priors, strict=True)]
+    queries = [_query(row, inside, each) for (row, inside), each in zip(rows, priors, strict=True)]
     means = dict(zip(data.roster, map(float, np.nanmean(data.take("train").labels_QL, axis=0)), strict=True))
     evidence = _evidence(home / "build" / "scorer", scorer.answers)
-    return Bench(asked, [pooled[name] for name in scorer.roster], means, evidence, scorer.manifest.content_hash)
+    return Bench(queries, [pooled[name] for name in scorer.roster], means, evidence, scorer.manifest.content_hash)
 
 
-def _kept(home: Path, calls: Path) -> Bench:
+def _recorded(home: Path, calls: Path) -> Bench:
     """By the scores on record in `calls`."""
-    told = json.loads((calls / SCORES).read_text(encoding="utf-8"))
-    priors = told["in_domain"] | told["out_of_domain"]
-    rows = _rows(home, list(told["in_domain"]), list(told["out_of_domain"]))
-    asked = [_asked(row, inside, priors[row["query_id"]]) for row, inside in rows]
+    record = json.loads((calls / SCORES).read_text(encoding="utf-8"))
+    priors = record["in_domain"] | record["out_of_domain"]
+    rows = _rows(home, list(record["in_domain"]), list(record["out_of_domain"]))
+    queries = [_query(row, inside, priors[row["query_id"]]) for row, inside in rows]
     pooled = pool.load(calls / POOL)
-    llms = [pooled.by_id(name) for name in told["llms"]]
-    return Bench(asked, llms, told["means"], _evidence(calls / SCORES, told["evidence"]), told["scorer"])
+    llms = [pooled.by_id(name) for name in record["llms"]]
+    return Bench(queries, llms, record["means"], _evidence(calls / SCORES, record["evidence"]), record["scorer"])
 
 
 def _evidence(path: Path, constants: Mapping[str, float]) -> AgreementPosterior:
@@ -138,8 +138,8 @@ def _rows(home: Path, inside: Sequence[str], outside: Sequence[str]) -> list[tup
     return [(rows[name], within) for _, name, within in sorted(placed)]
 
 
-def _asked(row: Mapping[Any, Any], inside: bool, priors: Mapping[str, float]) -> Asked:
-    return Asked(Query.of(row), str(row["domain"]), inside, priors)
+def _query(row: Mapping[Any, Any], inside: bool, priors: Mapping[str, float]) -> LiveQuery:
+    return LiveQuery(Query.of(row), str(row["domain"]), inside, priors)
 
 
 def _pool(home: Path) -> Path:
