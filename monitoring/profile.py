@@ -12,7 +12,7 @@ from monitoring.errors import ProfileRefused
 
 Floats = NDArray[np.float32]
 Names = NDArray[np.str_]
-KEYS = ("queries_RD", "scores_RL", "domains_R", "query_ids_R", "held_queries_HD", "held_scores_HL", "held_domains_H")
+KEYS = ("queries_RD", "scores_RL", "domains_R", "held_queries_HD", "held_scores_HL", "held_domains_H")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,8 +21,8 @@ from scorer.atomic_write import replacing
 from scorer.types import Floats
 
 if TYPE_CHECKING:
-    from scorer.artifact import Manifest
     from scorer.encoder import Encoder
+    from scorer.manifest import Manifest
     from scorer.runtime import OnnxEncoder, Precision
 
 CACHE = Path("build/embeddings")
@@ -45,29 +45,35 @@ def served(encoder: "OnnxEncoder", identity: str, texts: Sequence[str], cache: P
     return _cached(cache / "served" / f"{identity[:16]}.npz", texts, one_by_one, "embedding queries as served")
 
 
-def identity(graph: str, tokenizer: str, max_tokens: int, *, looks: bool) -> str:
-    """Of a served encoder: the sha256 of its graph and of its tokenizer, where it cuts, and the looks beside it."""
-    return hashlib.sha256(f"{graph} {tokenizer} {max_tokens} {scorer.text_features.identity() if looks else ''}".encode()).hexdigest()
+def identity(graph: str, tokenizer: str, max_tokens: int, *, text_features: bool) -> str:
+    """Of a served encoder: the sha256 of its graph and of its tokenizer, where it cuts, and the text features beside it."""
+    return hashlib.sha256(
+        f"{graph} {tokenizer} {max_tokens} {scorer.text_features.identity() if text_features else ''}".encode()
+    ).hexdigest()
 
 
 def as_a_server_has_it(encoder: "Encoder", exported_: Path) -> tuple["OnnxEncoder", str]:
     """The encoder's int8 graph in the folder that `exported` made, and its identity for `served`."""
-    from scorer import artifact, runtime
+    from scorer import runtime
+    from scorer.manifest import ENCODERS, TOKENIZER, sha256
 
-    graph, tokenizer = exported_ / artifact.ENCODERS["int8"], exported_ / artifact.TOKENIZER
-    made = runtime.OnnxEncoder(graph.read_bytes(), tokenizer.read_bytes(), max_tokens=encoder.max_tokens, looks=encoder.looks)
-    return made, identity(artifact.sha256(graph), artifact.sha256(tokenizer), encoder.max_tokens, looks=encoder.looks)
+    graph, tokenizer = exported_ / ENCODERS["int8"], exported_ / TOKENIZER
+    made = runtime.OnnxEncoder(
+        graph.read_bytes(), tokenizer.read_bytes(), max_tokens=encoder.max_tokens, text_features=encoder.text_features
+    )
+    return made, identity(sha256(graph), sha256(tokenizer), encoder.max_tokens, text_features=encoder.text_features)
 
 
 def as_served(
     folder: Path, manifest: "Manifest", precision: "Precision", cache: Path = CACHE, *, loaded: "OnnxEncoder | None" = None
 ) -> Callable[[Sequence[str]], Floats]:
     """Embeds texts as a server of the verified artifact in `folder` would, at that precision. `loaded`: its encoder, if in memory."""
-    from scorer import artifact, runtime
+    from scorer import runtime
+    from scorer.manifest import ENCODERS, TOKENIZER
 
     encoder = loaded or runtime.load_encoder(folder, manifest, precision=precision)
-    graph, tokenizer = manifest.files[artifact.ENCODERS[precision]], manifest.files[artifact.TOKENIZER]
-    whose = identity(graph, tokenizer, manifest.max_tokens, looks=manifest.looks)
+    graph, tokenizer = manifest.files[ENCODERS[precision]], manifest.files[TOKENIZER]
+    whose = identity(graph, tokenizer, manifest.max_tokens, text_features=manifest.text_features)
     return lambda texts: served(encoder, whose, texts, cache)
 
 

@@ -24,7 +24,7 @@ from pipelines.train import DATASET, SCORER, columns
 from scorer import calibration, metrics, runtime
 from scorer.baselines import Baseline, Embed
 from scorer.errors import RouteMoAError
-from scorer.runtime import RuntimeScorer
+from scorer.runtime import Precision, RuntimeScorer
 from scorer.types import Floats
 
 EVALUATION = Path("build/evaluation")
@@ -55,7 +55,7 @@ def run(home: Path = Path()) -> dict[str, float]:
         raise PipelineError(
             f"the scorer's roster is {', '.join(ours.roster)}, the dataset's {', '.join(full.roster)}.", next_step="Run `dvc repro train`."
         )
-    embed = embeddings.as_served(home / SCORER, ours.manifest, "int8", home / embeddings.CACHE, loaded=ours.encoder)
+    embed = embeddings.as_served(home / SCORER, ours.manifest, ours.precision, home / embeddings.CACHE, loaded=ours.encoder)
     splits = {"train": _labelled(data.take("train"))} | {name: _with_a_choice(data.take(name)) for name in ("validation", "test", "ood")}
     for name in ("train", "validation", "test"):
         if not len(splits[name].queries):
@@ -72,7 +72,7 @@ def run(home: Path = Path()) -> dict[str, float]:
         for name in ("validation", "test", "ood")
         if len(splits[name].queries)
     }
-    report = {**figures(judged, settings.evaluate), **agreement(home, judged["test"], ours)}
+    report = {**figures(judged, settings.evaluate), **agreement(home, judged["test"].data, ours)}
     _write(home, judged, report, comparison.expected_cost(splits["train"]), settings.evaluate)
     write_decisions(home / EVALUATION / "decisions.csv", told, ours, embed)
     return report
@@ -82,7 +82,7 @@ def judge(data: Dataset, ours: RuntimeScorer, rivals: list[tuple[Baseline, str]]
     """Every row on the queries of `data`, ours first."""
     texts = data.queries["text"].tolist()
     scores_QL = ours.score_embedded(embed(texts))
-    rows = [comparison.row(OURS, "as served, int8", scores_QL, data, resamples=settings.bootstrap)]
+    rows = [comparison.row(OURS, f"as served, {ours.precision}", scores_QL, data, resamples=settings.bootstrap)]
     for rival, detail in rivals:
         rows.append(comparison.row(rival.name, detail, rival.order(texts), data, resamples=settings.bootstrap))
     return Judged(data, scores_QL, rows)
@@ -122,12 +122,16 @@ def domains(judged: dict[str, Judged], settings: Evaluate) -> dict[str, dict[str
     return found
 
 
-def agreement(home: Path, test: Judged, ours: RuntimeScorer) -> dict[str, float]:
-    """int8 against fp32: share of queries with the same best LLM, and the largest difference in any score."""
-    texts = test.data.queries["text"].tolist()[:AGREEMENT_QUERIES]
-    embed = embeddings.as_served(home / SCORER, ours.manifest, "fp32", home / embeddings.CACHE)
-    full_QL = ours.score_embedded(embed(texts))
-    int8_QL = test.scores_QL[: len(texts)]
+def agreement(home: Path, test: Dataset, ours: RuntimeScorer) -> dict[str, float]:
+    """int8 against fp32 on this machine: share of queries with the same best LLM, and the largest difference in any score."""
+    texts = test.queries["text"].tolist()[:AGREEMENT_QUERIES]
+
+    def scores_QL(precision: Precision) -> Floats:
+        loaded = ours.encoder if precision == ours.precision else None
+        embed = embeddings.as_served(home / SCORER, ours.manifest, precision, home / embeddings.CACHE, loaded=loaded)
+        return ours.score_embedded(embed(texts))
+
+    full_QL, int8_QL = scores_QL("fp32"), scores_QL("int8")
     same = full_QL.argmax(axis=1) == int8_QL.argmax(axis=1)
     return {"int8.same_choice": float(same.mean()), "int8.largest_difference": float(np.abs(full_QL - int8_QL).max())}
 

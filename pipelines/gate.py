@@ -17,6 +17,7 @@ from registry.settings import Settings
 from registry.version import Version
 from scorer import runtime
 from scorer.errors import RouteMoAError
+from scorer.machine import this_machine
 from scorer.types import Floats
 
 DATASET = Path("build/dataset")
@@ -50,7 +51,7 @@ def compare(settings: Settings, champion: Version | None) -> GateResult:
 
 
 def scored(folder: Path, held: Dataset, cache: Path, *, full: bool = False) -> Candidate:
-    """The artifact in `folder` on the held-out queries, embeddings from `cache` where it has them; `full`: by the fp32 encoder too."""
+    """The artifact in `folder` as served here on the held-out queries, embeddings from `cache`; `full`: by the fp32 encoder too."""
     texts = held.queries["text"].tolist()
     served = runtime.load(folder, cache=0)
 
@@ -64,9 +65,11 @@ def scored(folder: Path, held: Dataset, cache: Path, *, full: bool = False) -> C
         times_ms.append(1000 * (time.process_time() - before))
     return Candidate(
         roster=served.roster,
-        scores_QL=scores("int8", served.encoder),
+        scores_QL=scores(served.precision, served.encoder),
         full_scores_QL=scores("fp32") if full else None,
         decision_ms=float(np.median(times_ms)),
+        machine=str(this_machine()),
+        precision_note=served.precision_note,
     )
 
 

@@ -23,9 +23,9 @@ from scorer.initialisation import Shrinkage
 from scorer.types import Floats
 
 if TYPE_CHECKING:
-    from scorer.artifact import Manifest
     from scorer.encoder import Encoder
     from scorer.export import Profile
+    from scorer.manifest import Manifest
     from scorer.training import Plan
     from scorer.weights import Calibration, Weights
 
@@ -200,7 +200,7 @@ def load_encoder(settings: Train) -> "Encoder":
 
     name = settings.encoder
     place = packages.encoder_folder(name.removeprefix(PACKAGED)) if name.startswith(PACKAGED) else name
-    return encoder.load(place, max_tokens=settings.max_tokens, looks=settings.text_features)
+    return encoder.load(place, max_tokens=settings.max_tokens, text_features=settings.text_features)
 
 
 def plan_of(settings: Train) -> "Plan":
@@ -240,11 +240,9 @@ def write_artifact(
         queries_RD=queries_RD,
         scores_RL=scores_RL,
         domains_R=train.queries["domain"].tolist(),
-        query_ids_R=train.queries["query_id"].tolist(),
         held_queries_HD=held_queries_HD,
         held_scores_HL=held_scores_HL,
         held_domains_H=held.queries["domain"].tolist(),
-        held_query_ids_H=held.queries["query_id"].tolist(),
     )
     name = params.load(home / "params.yaml").train.encoder
     return export.write(
@@ -259,7 +257,7 @@ def write_artifact(
             "fingerprint": encoder.fingerprint(),
             "max_tokens": encoder.max_tokens,
             "dims": encoder.dims,
-            "looks": text_features.identity() if encoder.looks else None,
+            "text_features": text_features.identity() if encoder.text_features else None,
         },
         data_hash=data_hash(home / DATASET),
         git_commit=git_commit(home),

@@ -25,16 +25,19 @@ MOST_SLOWDOWN = 1.5  # CPU time a decision, challenger over champion
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A scorer on the validation queries, as served (int8).
+    """A scorer on the validation queries, as served (int8 where its arithmetic is right on this machine).
 
     scores_QL: columns in the order of `roster`. full_scores_QL: the same by the fp32 encoder, None where not computed.
-    decision_ms: CPU time of one decision, None where not measured.
+    decision_ms: CPU time of one decision, None where not measured. machine: where the scores were computed.
+    precision_note: why it is served in fp32 there; empty where it is not.
     """
 
     roster: tuple[str, ...]
     scores_QL: Floats
     full_scores_QL: Floats | None = None
     decision_ms: float | None = None
+    machine: str = "this machine"
+    precision_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +169,18 @@ def _calibrated(challenger: Candidate, truth: Truth) -> _Check:
 
 
 def _int8_agrees(challenger: Candidate, truth: Truth, margin: float) -> list[_Check]:
+    if challenger.precision_note:
+        return [_Check(True, challenger.precision_note, {})]
     if challenger.full_scores_QL is None:
         return []
     agreement = float((challenger.scores_QL.argmax(axis=1) == challenger.full_scores_QL.argmax(axis=1)).mean())
     loss = metrics.mean(realised(challenger, truth, challenger.full_scores_QL)) - metrics.mean(realised(challenger, truth))
     holds = agreement >= LEAST_AGREEMENT or loss <= margin
     verdict = "fine" if holds else "too much"
-    reason = f"int8 puts the LLM first that fp32 does for {agreement:.1%} of the queries and loses {loss:.3f} of quality: {verdict}."
+    reason = (
+        f"On {challenger.machine} int8 puts the LLM first that fp32 does for {agreement:.1%} of the queries "
+        f"and loses {loss:.3f} of quality: {verdict}."
+    )
     return [_Check(holds, reason, {"int8.agreement": agreement, "int8.loss": loss})]
 
 

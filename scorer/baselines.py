@@ -17,7 +17,7 @@ Embed = Callable[[Sequence[str]], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A `scorer.types.Scorer`. `rule` makes raw scores (Q, L) of texts and their embeddings; only their order within a query counts."""
+    """Scores as a `RuntimeScorer` does. rule: raw scores (Q, L) of texts and their embeddings; only their order within a query counts."""
 
     name: str
     roster: tuple[str, ...]

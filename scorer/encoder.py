@@ -1,4 +1,4 @@
-"""Query texts to vectors in training: any transformers encoder by name or folder, pooled to unit norm, and the text's looks after it."""
+"""Query texts to vectors in training: any transformers encoder by name or folder, pooled to unit norm, followed by features of the text."""
 
 import hashlib
 import json
@@ -22,12 +22,14 @@ Pooling = Literal["mean", "first"]
 class Encoder(nn.Module):
     """Token ids in, unit-norm embeddings out; texts in, their vectors out.
 
-    looks: whether a text's vector is its embedding with its looks after it (`scorer.text_features`), or its embedding alone.
+    text_features: whether features of the text (`scorer.text_features`) follow its embedding in its vector.
     pooling: `mean` over real tokens (sentence-transformers) or the `first` token's state (RouteMoA's mDeBERTa).
     tokenizer: truncates from the left to `max_tokens`: the end of a prompt says what is asked.
     """
 
-    def __init__(self, backbone: nn.Module, tokenizer: Tokenizer, *, max_tokens: int, pooling: Pooling, looks: bool = False) -> None:
+    def __init__(
+        self, backbone: nn.Module, tokenizer: Tokenizer, *, max_tokens: int, pooling: Pooling, text_features: bool = False
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.tokenizer = Tokenizer.from_str(tokenizer.to_str())
@@ -35,7 +37,7 @@ class Encoder(nn.Module):
         self.tokenizer.enable_truncation(max_tokens, direction="left")
         self.max_tokens = max_tokens
         self.pooling: Pooling = pooling
-        self.looks = looks
+        self.text_features = text_features
         self.eval()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -73,7 +75,7 @@ class Encoder(nn.Module):
             places = order[start : start + batch_size]
             chosen = [texts[place] for place in places]
             vectors_BD = self(*(tensor.to(device) for tensor in self.batch(chosen))).cpu().numpy().astype(np.float32)
-            yield places, text_features.beside(vectors_BD, chosen) if self.looks else vectors_BD
+            yield places, text_features.beside(vectors_BD, chosen) if self.text_features else vectors_BD
 
     @property
     def dims(self) -> int:
@@ -82,7 +84,7 @@ class Encoder(nn.Module):
 
     def fingerprint(self) -> str:
         """sha256 of everything a vector depends on: weights, tokenizer, truncation, pooling, features of the text."""
-        beside = [text_features.identity()] if self.looks else []
+        beside = [text_features.identity()] if self.text_features else []
         digest = hashlib.sha256(json.dumps([self.tokenizer.to_str(), self.max_tokens, self.pooling, *beside]).encode())
         for name, weight in sorted(self.backbone.state_dict().items()):
             digest.update(name.encode())
@@ -90,8 +92,8 @@ class Encoder(nn.Module):
         return digest.hexdigest()
 
 
-def load(name: str | Path, *, max_tokens: int, looks: bool = False) -> Encoder:
-    """The encoder `name`: a local folder or a Hugging Face name. looks: see `Encoder`.
+def load(name: str | Path, *, max_tokens: int, text_features: bool = False) -> Encoder:
+    """The encoder `name`: a local folder or a Hugging Face name. text_features: see `Encoder`.
 
     Raises EncoderUnknown where transformers cannot load it, or it has no fast tokenizer.
     """
@@ -112,7 +114,7 @@ def load(name: str | Path, *, max_tokens: int, looks: bool = False) -> Encoder:
         backbone.pooler = None  # unused, and where a checkpoint lacks its weights they are drawn anew, which changes the fingerprint
     limit = getattr(backbone.config, "max_position_embeddings", max_tokens) or max_tokens
     pooling = pooling_of(Path(name), backbone.config.model_type)
-    return Encoder(backbone, tokenizer.backend_tokenizer, max_tokens=min(max_tokens, limit), pooling=pooling, looks=looks)
+    return Encoder(backbone, tokenizer.backend_tokenizer, max_tokens=min(max_tokens, limit), pooling=pooling, text_features=text_features)
 
 
 def pooling_of(folder: Path, architecture: str) -> Pooling:

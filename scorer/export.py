@@ -8,15 +8,18 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scorer import artifact, artifact_checks
-from scorer.artifact import Manifest
+from scorer import artifact, manifest, probes
+from scorer.artifact_files import SHAPES, Probes
 from scorer.errors import ExportFailed
+from scorer.machine import this_machine
+from scorer.manifest import ENCODERS, TOKENIZER, Manifest
+from scorer.runtime import OnnxEncoder, Precision
 from scorer.types import Floats
 from scorer.weights import Calibration, Weights
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 OPSET = 20  # the first with a GELU of its own: five operators and a twentieth of an embedding's time less
 BLOCK = 128  # inputs of a narrowing matrix that share a scale
 INT8_ARITHMETIC = 4  # onnxruntime's accuracy_level: activations in int8 too, one scale per block of each row
-EXPORT_VERSION = 2  # raise it when the graphs written here change
+EXPORT_VERSION = 3  # raise it when the graphs written here change
 
 
 def identity() -> str:
@@ -46,12 +49,9 @@ class Profile:
     queries_RD: Floats
     scores_RL: Floats
     domains_R: list[str]
-    query_ids_R: list[str]
     held_queries_HD: Floats
     held_scores_HL: Floats
     held_domains_H: list[str]
-    held_query_ids_H: list[str]
-    neighbours: int = 10
 
     def arrays(self) -> dict[str, Any]:
         """The arrays of reference.npz."""
@@ -59,21 +59,10 @@ class Profile:
             "queries_RD": self.queries_RD.astype(np.float16),
             "scores_RL": self.scores_RL.astype(np.float32),
             "domains_R": np.array(self.domains_R, dtype=str),
-            "query_ids_R": np.array(self.query_ids_R, dtype=str),
             "held_queries_HD": self.held_queries_HD.astype(np.float16),
             "held_scores_HL": self.held_scores_HL.astype(np.float32),
             "held_domains_H": np.array(self.held_domains_H, dtype=str),
-            "held_query_ids_H": np.array(self.held_query_ids_H, dtype=str),
-            "neighbour_distances_Q": neighbour_quantiles(self.queries_RD, self.held_queries_HD, self.neighbours),
-            "neighbours": np.array(self.neighbours),
         }
-
-
-def neighbour_quantiles(queries_RD: Floats, held_queries_HD: Floats, neighbours: int) -> Floats:
-    """Quantiles 0, .01, ... 1 of the held-out queries' mean cosine distance to their nearest training queries."""
-    distances_HR = 1.0 - held_queries_HD @ queries_RD.T
-    nearest_HN = np.partition(distances_HR, min(neighbours, distances_HR.shape[1]) - 1, axis=1)[:, :neighbours]
-    return np.asarray(np.quantile(nearest_HN.mean(axis=1), np.linspace(0, 1, 101)), dtype=np.float32)
 
 
 def export_encoder(encoder: "Encoder", folder: Path) -> None:
@@ -82,10 +71,10 @@ def export_encoder(encoder: "Encoder", folder: Path) -> None:
     Raises ExportFailed where the graph cannot be made, or does not agree with the encoder to 1e-4.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    encoder.tokenizer.save(str(folder / artifact.TOKENIZER))
+    encoder.tokenizer.save(str(folder / TOKENIZER))
     try:
-        _export_graph(encoder, folder / artifact.ENCODERS["fp32"])
-        _quantise(folder / artifact.ENCODERS["fp32"], folder / artifact.ENCODERS["int8"])
+        _export_graph(encoder, folder / ENCODERS["fp32"])
+        _quantise(folder / ENCODERS["fp32"], folder / ENCODERS["int8"])
     except Exception as exc:  # torch.onnx and onnxruntime raise many kinds
         raise ExportFailed(f"{type(encoder.backbone).__name__}: {exc}", next_step="Choose an encoder ONNX can express.") from exc
     _check_agreement(encoder, folder)
@@ -105,37 +94,57 @@ def write(
     metrics: Mapping[str, float] | None = None,
 ) -> Manifest:
     """An artifact in `folder` (replaced whole) from the encoder files in `exported` and everything else; verified before it is returned."""
-    from safetensors.numpy import save_file
-
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".scorer-") as temporary:
         made = Path(temporary) / "scorer"
         made.mkdir(mode=0o755)
-        for name in (*artifact.ENCODERS.values(), artifact.TOKENIZER):
+        for name in (*ENCODERS.values(), TOKENIZER):
             shutil.copyfile(exported / name, made / name)
-        arrays = {name: getattr(weights, name) for name in artifact_checks.SHAPES if name != "softness"}
-        arrays["softness"] = np.array([weights.softness])
-        if weights.fallback is not None:
-            far = weights.fallback
-            arrays |= {"landmarks_MD": far.landmarks_MD, "edge": np.array([far.edge])}
-        save_file(
-            {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()},
-            made / artifact.WEIGHTS,
-        )
-        (made / artifact.WEIGHTS).chmod(0o644)  # safetensors writes 0600: a server under another user could not read it
+        _write_weights(made / manifest.WEIGHTS, weights)
         fitted = zip(weights.roster, calibration.slope_L.tolist(), calibration.intercept_L.tolist(), strict=True)
         fits = {"llms": {llm: {"slope": slope, "intercept": start} for llm, slope, start in fitted}, "answers": dict(answers or {})}
-        _write_json(made / artifact.CALIBRATION, fits)
-        _write_json(made / artifact.ROSTER, {"llms": list(weights.roster)})
-        _write_arrays(made / artifact.REFERENCE, profile.arrays())
-        artifact.write_manifest(
-            made, roster=weights.roster, encoder=encoder, data_hash=data_hash, git_commit=git_commit, metrics=metrics or {}
+        _write_json(made / manifest.CALIBRATION, fits)
+        _write_json(made / manifest.ROSTER, {"llms": list(weights.roster)})
+        np.savez(made / manifest.REFERENCE, allow_pickle=False, **profile.arrays())
+        probed, difference = _probe(exported, encoder, weights, calibration)
+        _write_json(made / manifest.PROBES, probed.as_json(weights.roster))
+        manifest.write_manifest(
+            made,
+            roster=weights.roster,
+            encoder=encoder,
+            int8={"difference": difference, "tolerance": probes.tolerance(difference), "machine": asdict(this_machine())},
+            data_hash=data_hash,
+            git_commit=git_commit,
+            metrics=metrics or {},
         )
-        manifest = artifact.verify(made)
+        written = artifact.verify(made)
         if folder.exists():
             shutil.rmtree(folder)
         made.replace(folder)
-    return manifest
+    return written
+
+
+def _write_weights(path: Path, weights: Weights) -> None:
+    from safetensors.numpy import save_file
+
+    arrays = {name: getattr(weights, name) for name in SHAPES if name != "softness"} | {"softness": np.array([weights.softness])}
+    if weights.fallback is not None:
+        arrays |= {"landmarks_MD": weights.fallback.landmarks_MD, "edge": np.array([weights.fallback.edge])}
+    save_file({name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}, path)
+    path.chmod(0o644)  # safetensors writes 0600: a server under another user could not read it
+
+
+def _probe(exported: Path, encoder: Mapping[str, Any], weights: Weights, calibration: Calibration) -> tuple[Probes, float]:
+    """The probe texts with their fp32 scores, and how far int8 scores are from those on this machine."""
+
+    def scores(precision: Precision) -> Floats:
+        graph, tokenizer = (exported / ENCODERS[precision]).read_bytes(), (exported / TOKENIZER).read_bytes()
+        beside = encoder.get("text_features") is not None
+        onnx_encoder = OnnxEncoder(graph, tokenizer, max_tokens=encoder["max_tokens"], text_features=beside)
+        return calibration.probabilities(weights.logits(onnx_encoder.embed(probes.TEXTS)))
+
+    fp32_PL = scores("fp32")
+    return Probes(probes.TEXTS, fp32_PL), round(probes.difference(scores("int8"), fp32_PL), 4)
 
 
 def _export_graph(encoder: "Encoder", path: Path) -> None:
@@ -167,11 +176,13 @@ def _export_graph(encoder: "Encoder", path: Path) -> None:
 
 
 def _quantise(source: Path, target: Path) -> None:
-    """Eight bits: the first half of the matrices that narrow (such as the second of a feed-forward block) by blocks, the rest dynamic int8.
+    """Dynamic int8: weights per channel, activations at run time; the first half of the narrowing matrices in blocks instead.
 
-    What enters a narrowing matrix has outliers, and one scale for all of it drowns the rest; a scale per block of each row halves the
-    embedding's error for a tenth more time. The later half would cost as much again and adds little. Dynamic int8: weights per channel;
-    activations are measured at run time.
+    What enters a narrowing matrix (such as the second of a feed-forward block) has outliers, and one scale for all of it drowns the
+    rest. A scale per block of each row halves the embedding's error for a tenth more time; the later half would cost as much for little.
+
+    Weights are kept within 7 bits (`reduce_range`). Processors without VNNI add two products of an unsigned and a signed byte in 16
+    signed bits: 2 * 255 * 127 does not fit, 2 * 255 * 64 = 32,640 does. With all 8 bits the sum saturates there, without any error.
     """
     import onnx
 
@@ -189,7 +200,7 @@ def _quantise(source: Path, target: Path) -> None:
         )
         by_block.process()
         by_block.model.save_model_to_file(str(blocked), False)
-        quantize_dynamic(str(blocked), str(target), weight_type=QuantType.QInt8, per_channel=True)
+        quantize_dynamic(str(blocked), str(target), weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
 
 
 @contextmanager
@@ -219,11 +230,11 @@ def _not_by_block(graph: "onnx.ModelProto") -> list[str]:
 
 
 def _check_agreement(encoder: "Encoder", folder: Path) -> None:
-    from scorer.runtime import OnnxEncoder
-
     texts = ["What is 2 + 2?", "Explain, in a few words, why the sky is blue. " * 20, "é"]
-    tokenizer = (folder / artifact.TOKENIZER).read_bytes()
-    exported = OnnxEncoder((folder / artifact.ENCODERS["fp32"]).read_bytes(), tokenizer, max_tokens=encoder.max_tokens, looks=encoder.looks)
+    tokenizer = (folder / TOKENIZER).read_bytes()
+    exported = OnnxEncoder(
+        (folder / ENCODERS["fp32"]).read_bytes(), tokenizer, max_tokens=encoder.max_tokens, text_features=encoder.text_features
+    )
     apart = float(np.abs(exported.embed(texts) - encoder.embed(texts)).max())
     if not apart < 1e-4:
         raise ExportFailed(
@@ -233,8 +244,3 @@ def _check_agreement(encoder: "Encoder", folder: Path) -> None:
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """An .npz whose bytes depend on its arrays alone (numpy's own writer stamps nothing, but compresses by zlib's version)."""
-    np.savez(path, allow_pickle=False, **arrays)

@@ -1,32 +1,35 @@
 """The scorer in a serving process: numpy, onnxruntime, tokenizers and safetensors; never torch, transformers or pandas."""
 
+import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from scorer import artifact, artifact_checks, text_features
-from scorer.artifact import NEXT, Manifest
+from scorer import artifact, probes, text_features
+from scorer.artifact import Artifact
 from scorer.errors import ArtifactRefused, ScorerError
+from scorer.machine import this_machine
+from scorer.manifest import ENCODERS, NEXT, TOKENIZER, Manifest, read_checked
 from scorer.texts import tail
 from scorer.types import Floats, Prediction
-from scorer.weights import Calibration, Weights
 
 Precision = Literal["int8", "fp32"]
+log = logging.getLogger(__name__)
 SLOWER = ["SkipLayerNormFusion"]  # onnxruntime's fused kernel is not vectorised: a fifth of a decision's time on CPU
 
 
 class OnnxEncoder:
     """Texts to vectors by ONNX Runtime, one text a run: in int8 a neighbour in the batch would change the rounding.
 
-    looks: whether a text's looks stand after its unit-norm embedding (`scorer.text_features`).
+    text_features: whether features of the text follow its unit-norm embedding (`scorer.text_features`).
     """
 
-    def __init__(self, graph: bytes, tokenizer: bytes, *, max_tokens: int, threads: int = 1, looks: bool = False) -> None:
+    def __init__(self, graph: bytes, tokenizer: bytes, *, max_tokens: int, threads: int = 1, text_features: bool = False) -> None:
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -40,12 +43,12 @@ class OnnxEncoder:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens, direction="left")
         self._max_tokens = max_tokens
-        self._looks = looks
+        self._text_features = text_features
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """queries_QD, one row per text."""
         queries_QD = np.stack([self._embed(text) for text in texts])
-        return text_features.beside(queries_QD, texts) if self._looks else queries_QD
+        return text_features.beside(queries_QD, texts) if self._text_features else queries_QD
 
     def _embed(self, text: str) -> Floats:
         ids = self._tokenizer.encode(tail(text, self._max_tokens)).ids
@@ -57,26 +60,20 @@ class OnnxEncoder:
 
 
 class RuntimeScorer:
-    """A verified artifact in memory: `scorer.types.Scorer`, safe to call from several threads.
+    """A verified artifact in memory; safe to call from several threads.
 
+    precision: of the encoder that answers. precision_note: why that is not the precision asked for, empty where it is.
     The embeddings and scores of the last `cache` distinct texts are kept (by hash: no text stays in memory).
     """
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        encoder: OnnxEncoder,
-        weights: Weights,
-        calibration: Calibration,
-        *,
-        answers: Mapping[str, float] | None = None,
-        cache: int = 4096,
-    ) -> None:
-        self.manifest = manifest
-        self.answers = dict(answers or {})  # constants of `mixture.choose.posterior.AgreementPosterior`, none in an artifact without them
+    def __init__(self, opened: Artifact, encoder: OnnxEncoder, *, precision: Precision, cache: int = 4096) -> None:
+        self.manifest = opened.manifest
+        self.answers = dict(opened.answers)  # constants of `mixture.choose.posterior.AgreementPosterior`, none in an artifact without them
+        self.precision: Precision = precision
+        self.precision_note = ""
         self._encoder = encoder
-        self._weights = weights
-        self._calibration = calibration
+        self._weights = opened.weights
+        self._calibration = opened.calibration
         self._cache: OrderedDict[bytes, tuple[Floats, Floats]] = OrderedDict()
         self._cache_size = cache
         self._lock = threading.Lock()
@@ -120,49 +117,56 @@ class RuntimeScorer:
 def load(folder: Path, *, precision: Precision = "int8", threads: int = 1, cache: int = 4096) -> RuntimeScorer:
     """The scorer in `folder`, verified, warmed up and ready. `threads` are ONNX Runtime's within one decision.
 
+    Where this machine's int8 scores of the artifact's probes are farther from the fp32 ones than its manifest allows, it is served in
+    fp32, with a warning in the log and in `precision_note`.
     Raises ArtifactRefused where a file is not sound, or the graph does not do what the manifest says.
     """
-    manifest = artifact.verify(folder)
-    scorer = RuntimeScorer(
-        manifest,
-        load_encoder(folder, manifest, precision=precision, threads=threads),
-        artifact_checks.read_weights(folder, manifest),
-        artifact_checks.read_calibration(folder, manifest),
-        answers=artifact_checks.read_answers(folder),
-        cache=cache,
-    )
-    _warm_up(folder, scorer)
-    return scorer
+    opened = artifact.open(folder)
+    tolerance = opened.manifest.tolerance
+
+    def loaded(precision: Precision) -> tuple[RuntimeScorer, float]:
+        encoder = load_encoder(folder, opened.manifest, precision=precision, threads=threads)
+        scorer = RuntimeScorer(opened, encoder, precision=precision, cache=cache)
+        return scorer, _probed(opened, scorer)
+
+    scorer, difference = loaded(precision)
+    if difference <= tolerance:
+        return scorer
+    fault = f"{precision} scores are off by {difference:.3f} on {this_machine()}, allowed are {tolerance:.3f}"
+    if precision == "int8":
+        scorer, difference = loaded("fp32")
+        if difference <= tolerance:
+            scorer.precision_note = f"{fault}: served in fp32."
+            log.warning("%s: %s", folder, scorer.precision_note)
+            return scorer
+        fault += f", and fp32 scores by {difference:.3f}"
+    raise ArtifactRefused(f"{folder}: {fault}.", next_step=NEXT)
 
 
 def load_encoder(folder: Path, manifest: Manifest, *, precision: Precision, threads: int = 1) -> OnnxEncoder:
     """The encoder of a verified artifact."""
-    name = artifact.ENCODERS[precision]
+    name = ENCODERS[precision]
     try:
         return OnnxEncoder(
-            artifact.read_checked(folder, manifest, name),
-            artifact.read_checked(folder, manifest, artifact.TOKENIZER),
+            read_checked(folder, manifest, name),
+            read_checked(folder, manifest, TOKENIZER),
             max_tokens=manifest.max_tokens,
             threads=threads,
-            looks=manifest.looks,
+            text_features=manifest.text_features,
         )
     except ArtifactRefused:
         raise
     except Exception as exc:  # onnxruntime and tokenizers raise bare Exceptions for files they cannot read
-        raise ArtifactRefused(f"{folder / name} or {artifact.TOKENIZER}: cannot be loaded ({exc}).", next_step=NEXT) from exc
+        raise ArtifactRefused(f"{folder / name} or {TOKENIZER}: cannot be loaded ({exc}).", next_step=NEXT) from exc
 
 
-def reference(folder: Path) -> dict[str, Any]:
-    """The artifact's profile for drift: arrays by the names in `scorer.artifact`'s docstring."""
-    return artifact_checks.read_reference(folder, artifact.verify(folder))
-
-
-def _warm_up(folder: Path, scorer: RuntimeScorer) -> None:
-    """One decision at load: a graph of the wrong shape is refused here, not at a user's first query."""
+def _probed(opened: Artifact, scorer: RuntimeScorer) -> float:
+    """How far `scorer` is from the fp32 scores of the probes. Its first decisions: a graph of the wrong shape is refused here."""
+    folder, dims = opened.folder, opened.manifest.dims
     try:
-        first = scorer.score(["Is this scorer ready?"])
+        prediction = scorer.score(opened.probes.texts)
     except Exception as exc:
         raise ArtifactRefused(f"{folder}: its encoder cannot embed a sentence ({exc}).", next_step=NEXT) from exc
-    dims = scorer.manifest.dims
-    if first.queries_QD.shape != (1, dims) or not np.isfinite(first.scores_QL).all():
-        raise ArtifactRefused(f"{folder}: an embedding of shape {first.queries_QD.shape}, not (1, {dims}), or not finite.", next_step=NEXT)
+    if prediction.queries_QD.shape != (len(opened.probes.texts), dims):
+        raise ArtifactRefused(f"{folder}: its embeddings have {prediction.queries_QD.shape[1]} dims, not {dims}.", next_step=NEXT)
+    return probes.difference(prediction.scores_QL, opened.probes.scores_PL)

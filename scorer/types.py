@@ -1,8 +1,6 @@
-"""What every scorer is, whatever is behind it: query texts in, one score per LLM of its roster out."""
+"""What every scorer returns, whatever is behind it: one score per LLM of its roster, and the query's embedding."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +18,3 @@ class Prediction:
 
     scores_QL: Floats
     queries_QD: Floats
-
-
-class Scorer(Protocol):
-    """Predicts, from the query alone, which LLMs of its roster will answer well."""
-
-    @property
-    def roster(self) -> tuple[str, ...]:
-        """LLM ids in the fixed order of the columns of `scores_QL`."""
-
-    def score(self, texts: Sequence[str]) -> Prediction:
-        """Scores `texts` (Q of them, at least one)."""

@@ -27,6 +27,7 @@ from serving.events import (
     PoolFileRefused,
     PoolReloaded,
     ScorerRefused,
+    ScorerServedInFp32,
     ScorerSwapped,
 )
 from serving.metrics import Metrics
@@ -70,10 +71,16 @@ def _state(settings: Settings) -> State:
     metrics = Metrics()
     events = Events(metrics.note)
     client = OpenAIClient()
+
+    def swapped(new: active_scorer.Active, old: active_scorer.Active | None) -> None:
+        events.emit(ScorerSwapped(new.version, old.version if old else None, new.scorer.roster))
+        if new.scorer.precision_note:
+            events.emit(ScorerServedInFp32(new.version, new.scorer.precision_note))
+
     scorer: Watched[active_scorer.Active] = Watched(
         settings.scorers / "current.json",
         functools.partial(active_scorer.read, precision=settings.precision),
-        swapped=lambda new, old: events.emit(ScorerSwapped(new.version, old.version if old else None, new.scorer.roster)),
+        swapped=swapped,
         refused=lambda error: events.emit(ScorerRefused(str(error), scorer.value.version if scorer.value else None)),
     )
     return State(

@@ -28,6 +28,14 @@ class ScorerSwapped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ScorerServedInFp32(Event):
+    """The int8 scores of the version that answers from now on are wrong on this machine; its fp32 encoder answers, more slowly."""
+
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScorerRefused(Event):
     """A published scorer was not loaded; `keeps` (if any) goes on answering."""
 

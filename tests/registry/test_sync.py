@@ -20,7 +20,7 @@ from registry.errors import RegistryError
 from registry.settings import Settings
 from registry.sync import RETRY_S, Sync
 from registry.version import Version
-from scorer import artifact
+from scorer import artifact, manifest
 from tests.mlflow_server import MLflow
 
 Register = Callable[..., Version]
@@ -89,7 +89,7 @@ def test_a_corrupted_artifact_is_never_published(settings: Settings, register: R
     champion(settings, register(0))
     sync.step(0.0)
     bad = register(1)
-    with (stored(mlflow, bad) / artifact.WEIGHTS).open("r+b") as file:
+    with (stored(mlflow, bad) / manifest.WEIGHTS).open("r+b") as file:
         file.seek(-4, os.SEEK_END)
         file.write(b"\x00\x00\x80\x3f")
     champion(settings, bad)
@@ -154,7 +154,7 @@ def test_a_damaged_folder_is_fetched_again(settings: Settings, register: Registe
     for version in (first, second):
         champion(settings, version)
         sync.step(0.0)
-    (settings.var / "scorers" / "1" / artifact.ROSTER).unlink()
+    (settings.var / "scorers" / "1" / manifest.ROSTER).unlink()
     champion(settings, first)
     sync.step(1.0)
     now = local_store.current(settings.var)

@@ -13,7 +13,7 @@ from registry.gate_rules import GateResult
 from registry.mlflow_door import Door
 from registry.settings import Settings
 from registry.version import Version
-from scorer import artifact
+from scorer import artifact, manifest
 from scorer.errors import ArtifactRefused
 
 Register = Callable[..., Version]
@@ -147,7 +147,7 @@ def test_an_unsound_artifact_is_not_registered(settings: Settings, register: Reg
     """What the servers would refuse never reaches the registry."""
     register(0)
     folder = tmp_path / "scorer-0-a-b-c"
-    (folder / artifact.WEIGHTS).write_bytes(b"not weights")
+    (folder / manifest.WEIGHTS).write_bytes(b"not weights")
     with pytest.raises(ArtifactRefused, match="sha256"):
         register(0)
     assert len(versions.versions(settings=settings)) == 1

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from scorer import artifact, runtime
+from scorer import manifest as files
 from scorer.errors import ArtifactRefused
 
 Break = Callable[[Path], object]
@@ -25,7 +26,7 @@ Break = Callable[[Path], object]
 def resign(folder: Path) -> None:
     """Puts the true hashes of changed files into the manifest: the break must be found by what the file holds."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"] = {name: artifact.sha256(folder / name) for name in manifest["files"]}
+    manifest["files"] = {name: files.sha256(folder / name) for name in manifest["files"]}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -114,7 +115,7 @@ def linked(folder: Path) -> None:
 
 def sparse(folder: Path) -> None:
     with (folder / "scorer.safetensors").open("r+b") as file:
-        file.truncate(artifact.MOST_BYTES["scorer.safetensors"] + 1)
+        file.truncate(files.MOST_BYTES["scorer.safetensors"] + 1)
 
 
 BROKEN: dict[str, tuple[Break, str]] = {
@@ -133,8 +134,8 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a path upwards": (manifest(lambda m: m["files"].update({"../secret": "0" * 64})), r"\.\./secret"),
     "an absolute path": (manifest(lambda m: m["files"].update({"/etc/passwd": "0" * 64})), "/etc/passwd"),
     "a file unnamed": (manifest(lambda m: m["files"].pop("roster.json")), "names other files"),
-    "a later schema": (manifest(lambda m: m.update(schema_version=99)), "schema_version 99, this code reads 1 and 2"),
-    "a schema that is true": (manifest(lambda m: m.update(schema_version=True)), "schema_version True, this code reads 1 and 2"),
+    "a later schema": (manifest(lambda m: m.update(schema_version=99)), "schema_version 99, this code reads 3"),
+    "a schema that is true": (manifest(lambda m: m.update(schema_version=True)), "schema_version True, this code reads 3"),
     "an unknown field": (manifest(lambda m: m.update(run="x")), "run missing or unknown"),
     "a field of another type": (manifest(lambda m: m.update(data_hash=3)), "data_hash is 3, not a str"),
     "no tokens": (manifest(lambda m: m["encoder"].update(max_tokens=0)), "out of range"),
@@ -171,6 +172,14 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "no temperature": (weights(lambda w: w["temperature_L"].fill(0)), "temperature is not positive"),
     "weights that are no file": (written("scorer.safetensors", b"\xff" * 100), "not a safetensors file"),
     "weights that are a pickle": (written("scorer.safetensors", pickle.dumps(Evil())), "is a pickle"),
+    "probes of other LLMs": (edited("probes.json", lambda p: p.update(llms=["a", "c", "b"])), "other LLMs"),
+    "no probe": (edited("probes.json", lambda p: p.update(probes=[])), "each probe needs a text and 3 scores"),
+    "a probe without a score": (edited("probes.json", lambda p: p["probes"][0]["fp32"].pop()), "each probe needs a text and 3 scores"),
+    "a probe that is true": (edited("probes.json", lambda p: p["probes"][0].update(fp32=[True] * 3)), "each probe needs a text"),
+    "a probe beyond 1": (edited("probes.json", lambda p: p["probes"][0].update(fp32=[0.1, 0.2, 1.3])), "each probe needs a text"),
+    "any difference allowed": (manifest(lambda m: m["int8"].update(tolerance=1.5)), "int8.tolerance is 1.5"),
+    "a tolerance in words": (manifest(lambda m: m["int8"].update(tolerance="much")), "int8: |tolerance is 'much'"),
+    "nothing said of int8": (manifest(lambda m: m.pop("int8")), "int8 missing or unknown"),
     "a profile of objects": (reference(objects), "not plain numpy arrays"),
     "a profile of others": (reference(lambda r: r.update(scores_RL=np.ones((60, 9), np.float32))), "scores_RL has shape"),
     "a profile that is NaN": (reference(lambda r: r["held_scores_HL"].fill(np.nan)), "held_scores_HL holds"),
@@ -193,7 +202,7 @@ def test_a_sound_artifact_passes(sound: Path) -> None:
     """The manifest comes back, with what it names."""
     found = artifact.verify(sound)
     assert found.roster == ("a", "b", "c")
-    assert set(found.files) == set(artifact.MOST_BYTES) - {artifact.MANIFEST}
+    assert set(found.files) == set(files.MOST_BYTES) - {files.MANIFEST}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -240,7 +249,7 @@ def test_bytes_are_checked_again_when_read(copied: Path) -> None:
     found = artifact.verify(copied)
     (copied / "tokenizer.json").write_text("{}")
     with pytest.raises(ArtifactRefused, match="changed after it was verified"):
-        artifact.read_checked(copied, found, "tokenizer.json")
+        files.read_checked(copied, found, "tokenizer.json")
 
 
 def test_equal_content_has_an_equal_hash(tiny: ModuleType, sound: Path, tmp_path: Path) -> None:
@@ -257,7 +266,7 @@ def test_writing_replaces_the_whole_folder(tiny: ModuleType, copied: Path) -> No
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(name=st.sampled_from(sorted(artifact.MOST_BYTES)), where=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+@given(name=st.sampled_from(sorted(files.MOST_BYTES)), where=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_any_flipped_byte_is_refused_or_harmless(sound: Path, tmp_path: Path, name: str, where: float, flip: int) -> None:
     """A changed byte anywhere is refused; in the manifest it may only spoil what decides nothing (a metric, the commit)."""
     folder = tmp_path / "flipped"
@@ -270,6 +279,6 @@ def test_any_flipped_byte_is_refused_or_harmless(sound: Path, tmp_path: Path, na
         found = artifact.verify(folder)
     except ArtifactRefused:
         return
-    assert name == artifact.MANIFEST
+    assert name == files.MANIFEST
     assert found.files == artifact.verify(sound).files
     assert found.roster == artifact.verify(sound).roster

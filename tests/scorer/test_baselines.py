@@ -9,7 +9,6 @@ import pytest
 from scorer import baselines, metrics
 from scorer.baselines import Baseline, Seen
 from scorer.errors import ScorerError
-from scorer.types import Scorer
 
 
 class Told:
@@ -81,9 +80,9 @@ def test_baselines_stand_in_their_order(told: Told) -> None:
 
 
 def test_every_baseline_is_a_scorer(told: Told) -> None:
-    """Scores in [0, 1], embeddings beside them, the roster's order: `scorer.types.Scorer`."""
+    """Scores in [0, 1], embeddings beside them, the roster's order."""
     for make in LEARNERS.values():
-        scorer: Scorer = make(told)
+        scorer = make(told)
         found = scorer.score(told.fresh.texts[:5])
         assert found.scores_QL.shape == (5, 3)
         assert found.scores_QL.min() >= 0

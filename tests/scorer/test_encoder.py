@@ -12,8 +12,9 @@ import torch
 from tokenizers import Tokenizer
 from transformers import BertModel, DebertaV2Config, DebertaV2Model, PreTrainedTokenizerFast
 
-from scorer import artifact, encoder, export
+from scorer import encoder, export
 from scorer.errors import EncoderUnknown
+from scorer.manifest import ENCODERS, TOKENIZER
 from scorer.runtime import OnnxEncoder
 from scorer.trim_deberta import without_unused
 
@@ -98,17 +99,17 @@ def test_deberta_survives_onnx(tiny: ModuleType, max_tokens: int, tmp_path: Path
     """Its ONNX graph agrees to 1e-4 at every length, cut or whole; int8 points the same way."""
     deberta = deberta_of(tiny, max_tokens)
     export.export_encoder(deberta, tmp_path)
-    tokenizer = (tmp_path / artifact.TOKENIZER).read_bytes()
+    tokenizer = (tmp_path / TOKENIZER).read_bytes()
     expected = deberta.embed(TEXTS)
     for precision, atol in (("fp32", 1e-4), ("int8", 0.3)):
-        found = OnnxEncoder((tmp_path / artifact.ENCODERS[precision]).read_bytes(), tokenizer, max_tokens=max_tokens).embed(TEXTS)
+        found = OnnxEncoder((tmp_path / ENCODERS[precision]).read_bytes(), tokenizer, max_tokens=max_tokens).embed(TEXTS)
         np.testing.assert_allclose(found, expected, atol=atol)
         assert ((found * expected).sum(axis=1) > 0.95).all()
 
 
 def test_the_first_narrowing_matrices_are_quantised_by_block(sound: Path) -> None:
     """Of two layers' second feed-forward matrices the first, and it alone; the rest is dynamic int8, nothing stays fp32 but attention."""
-    graph = onnx.load(str(sound / artifact.ENCODERS["int8"])).graph
+    graph = onnx.load(str(sound / ENCODERS["int8"])).graph
     kinds = [node.op_type for node in graph.node]
     assert kinds.count("MatMulNBits") == 1
     assert kinds[: kinds.index("MatMulNBits")].count("MatMulInteger") == 5  # query, key, value, output and the first feed-forward one

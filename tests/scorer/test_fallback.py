@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from scorer import artifact, artifact_checks, fallback
+from scorer import artifact, fallback, manifest
 from scorer.errors import ArtifactRefused
 from scorer.initialisation import Shrinkage, starting_weights
 from scorer.weights import Weights, centred
@@ -53,23 +53,23 @@ def test_a_handful_of_queries_is_enough(worlds: ModuleType, queries: int) -> Non
 
 def fallen_back(folder: Path, landmarks: int) -> Path:
     """Gives an artifact's weights so many landmarks and signs them."""
-    arrays = load_file(folder / artifact.WEIGHTS)
+    arrays = load_file(folder / manifest.WEIGHTS)
     arrays |= {"landmarks_MD": arrays["groups_GD"][:landmarks], "edge": np.array([0.3], np.float32)}
-    save_file(arrays, folder / artifact.WEIGHTS)
+    save_file(arrays, folder / manifest.WEIGHTS)
     return signed(folder)
 
 
 def signed(folder: Path) -> Path:
     """Puts the hash of the weights into the manifest."""
-    manifest = json.loads((folder / artifact.MANIFEST).read_text())
-    manifest["files"][artifact.WEIGHTS] = artifact.sha256(folder / artifact.WEIGHTS)
-    (folder / artifact.MANIFEST).write_text(json.dumps(manifest))
+    content = json.loads((folder / manifest.MANIFEST).read_text())
+    content["files"][manifest.WEIGHTS] = manifest.sha256(folder / manifest.WEIGHTS)
+    (folder / manifest.MANIFEST).write_text(json.dumps(content))
     return folder
 
 
 def test_an_artifact_keeps_the_fallback(copied: Path) -> None:
     """Read back whole; one without landmarks is refused."""
-    weights = artifact_checks.read_weights(fallen_back(copied, 3), artifact.verify(copied))
+    weights = artifact.open(fallen_back(copied, 3)).weights
     assert weights.fallback is not None
     assert len(weights.fallback.landmarks_MD) == 3
     assert weights.fallback.edge == pytest.approx(0.3)
@@ -77,22 +77,18 @@ def test_an_artifact_keeps_the_fallback(copied: Path) -> None:
         artifact.verify(fallen_back(copied, 0))
 
 
-def test_an_artifact_of_the_first_schema_is_still_read(copied: Path) -> None:
-    """A champion from before fallbacks has none, and stays a champion; it cannot hold one."""
-    manifest = json.loads((copied / artifact.MANIFEST).read_text())
-    (copied / artifact.MANIFEST).write_text(json.dumps(manifest | {"schema_version": 1}))
-    found = artifact.verify(copied)
-    assert found.schema_version == 1
-    assert artifact_checks.read_weights(copied, found).fallback is None
-    fallen_back(copied, 3)
-    with pytest.raises(ArtifactRefused, match="missing or unknown"):
-        artifact.verify(copied)
+def test_half_a_fallback_is_refused(copied: Path) -> None:
+    """Landmarks without an edge are no fallback."""
+    arrays = load_file(copied / manifest.WEIGHTS)
+    save_file(arrays | {"landmarks_MD": arrays["groups_GD"]}, copied / manifest.WEIGHTS)
+    with pytest.raises(ArtifactRefused, match="edge missing or unknown"):
+        artifact.verify(signed(copied))
 
 
 @pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x580])
 def test_a_header_whose_length_looks_like_a_pickle_is_none(copied: Path, length: int) -> None:
     """The first two bytes of such a safetensors file are those of a pickle."""
-    path = fallen_back(copied, 3) / artifact.WEIGHTS
+    path = fallen_back(copied, 3) / manifest.WEIGHTS
     content = path.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
     header = content[8:start].rstrip()
@@ -100,4 +96,4 @@ def test_a_header_whose_length_looks_like_a_pickle_is_none(copied: Path, length:
         pytest.skip(f"the header has {len(header)} bytes")
     path.write_bytes(length.to_bytes(8, "little") + header.ljust(length) + content[start:])
     signed(copied)
-    assert artifact_checks.read_weights(copied, artifact.verify(copied)).fallback is not None
+    assert artifact.open(copied).weights.fallback is not None

@@ -1,17 +1,21 @@
 """The runtime scores as training does, without training's libraries."""
 
+import json
+import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import onnx
 import pytest
 
-from scorer import artifact_checks, runtime
-from scorer.artifact import verify
-from scorer.errors import ScorerError
+from scorer import artifact, runtime
+from scorer.errors import ArtifactRefused, ScorerError
+from scorer.manifest import ENCODERS, MANIFEST, sha256
 
 TEXTS = ["What is the sum of 1 and 2?", "write a function", "WHO is the law from", "", "é" * 500, "\ud800 lone", "a " * 10_000]
 
@@ -25,11 +29,10 @@ def served(sound: Path) -> runtime.RuntimeScorer:
 def test_fp32_agrees_with_training(sound: Path, tiny: ModuleType) -> None:
     """Embeddings and scores are those of the torch encoder and head to 1e-4, for odd texts too."""
     found = runtime.load(sound, precision="fp32").score(TEXTS)
-    manifest = verify(sound)
+    opened = artifact.open(sound)
     expected_QD = tiny.tiny_encoder().embed(TEXTS)
     np.testing.assert_allclose(found.queries_QD, expected_QD, atol=1e-4)
-    logits_QL = artifact_checks.read_weights(sound, manifest).logits(expected_QD)
-    np.testing.assert_allclose(found.scores_QL, artifact_checks.read_calibration(sound, manifest).probabilities(logits_QL), atol=1e-4)
+    np.testing.assert_allclose(found.scores_QL, opened.calibration.probabilities(opened.weights.logits(expected_QD)), atol=1e-4)
 
 
 def test_int8_stays_near_fp32(sound: Path, served: runtime.RuntimeScorer) -> None:
@@ -85,6 +88,55 @@ def test_threads_get_the_same_scores(served: runtime.RuntimeScorer) -> None:
         np.testing.assert_array_equal(scores, np.roll(expected, -place, axis=0))
 
 
+SPOILT = {  # of the int8 graph's tensors: what scores then are off by, and what the server says
+    "every scale tripled": lambda array: array * 3,
+    "a scale that is no number": lambda array: array * np.nan,
+}
+
+
+def spoil(folder: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Changes the float tensors of an encoder's graph and signs it: sound, but computing something else."""
+    graph = onnx.load(str(folder / ENCODERS[name]))
+    for tensor in graph.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor)
+        if array.dtype == np.float32 and tensor.name.endswith("_scale" if name == "int8" else "weight"):
+            tensor.CopyFrom(onnx.numpy_helper.from_array(change(array).astype(np.float32), tensor.name))
+    onnx.save(graph, str(folder / ENCODERS[name]))
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["files"][ENCODERS[name]] = sha256(folder / ENCODERS[name])
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_a_sound_int8_encoder_is_served(sound: Path, served: runtime.RuntimeScorer) -> None:
+    """Its scores of the probes are within the manifest's tolerance, which says where it was measured."""
+    assert (served.precision, served.precision_note) == ("int8", "")
+    int8 = artifact.verify(sound).int8
+    assert int8["difference"] <= int8["tolerance"] <= 0.1
+    assert set(int8["machine"]) == {"processor", "instructions", "onnxruntime"}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_wrong_int8_scores_are_not_served(how: str, copied: Path, sound: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where int8 computes something else than at export the fp32 encoder answers, and it is logged."""
+    spoil(copied, "int8", SPOILT[how])
+    scorer = runtime.load(copied)
+    assert scorer.precision == "fp32"
+    assert re.search(r"int8 scores are off by .* on .* allowed are .*: served in fp32", scorer.precision_note)
+    assert scorer.precision_note in caplog.text
+    np.testing.assert_array_equal(scorer.score(TEXTS).scores_QL, runtime.load(sound, precision="fp32").score(TEXTS).scores_QL)
+
+
+def test_a_scorer_wrong_in_both_precisions_is_refused(copied: Path) -> None:
+    """There is nothing right to serve."""
+    spoil(copied, "fp32", SPOILT["every scale tripled"])
+    with pytest.raises(ArtifactRefused, match="fp32 scores are off by"):
+        runtime.load(copied, precision="fp32")
+    assert runtime.load(copied).precision == "int8"
+    spoil(copied, "int8", SPOILT["every scale tripled"])
+    with pytest.raises(ArtifactRefused, match=r"int8 scores are off by .*, and fp32 scores by"):
+        runtime.load(copied)
+
+
 def test_no_query_is_refused(served: runtime.RuntimeScorer) -> None:
     """Scoring nothing is a caller's mistake."""
     with pytest.raises(ScorerError, match="no query"):
@@ -93,10 +145,9 @@ def test_no_query_is_refused(served: runtime.RuntimeScorer) -> None:
 
 def test_the_reference_profile_can_be_read(sound: Path) -> None:
     """Its arrays have the documented names and fit the roster."""
-    found = runtime.reference(sound)
-    assert found["queries_RD"].shape == (60, 32)
-    assert found["held_scores_HL"].shape == (40, 3)
-    assert (np.diff(found["neighbour_distances_Q"]) >= 0).all()
+    reference = artifact.open(sound).reference
+    assert reference["queries_RD"].shape == (60, 32)
+    assert reference["held_scores_HL"].shape == (40, 3)
 
 
 def test_no_training_library_is_loaded(sound: Path) -> None:

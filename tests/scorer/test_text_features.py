@@ -1,4 +1,4 @@
-"""What a text looks like, in numbers that stand after its embedding."""
+"""Features of a text, in numbers that follow its embedding."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from scorer import artifact, artifact_checks, runtime, text_features
+from scorer import artifact, runtime, text_features
 from scorer.errors import ArtifactRefused
+from scorer.manifest import MANIFEST
 
 
 def of(text: str) -> dict[str, float]:
@@ -27,8 +28,8 @@ def test_what_is_counted() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "é", "中文" * 50, "\ud800", "\n" * 9, "9" * 100_000, "🙂🙂"])
-def test_any_text_has_looks_within_bounds(text: str) -> None:
-    found_F = text_features.looks(text)
+def test_any_text_has_features_within_bounds(text: str) -> None:
+    found_F = text_features.features(text)
     assert found_F.shape == (len(text_features.NAMES),)
     assert np.abs(found_F).max() <= text_features.FURTHEST * text_features.WEIGHT / len(text_features.NAMES) ** 0.5 + 1e-6
 
@@ -48,8 +49,8 @@ def test_a_query_does_not_depend_on_its_neighbours() -> None:
         assert np.array_equal(together[place : place + 1], text_features.beside(queries_QD[place : place + 1], [text]))
 
 
-def test_looks_are_scored_and_drift_sees_the_embedding_alone(tiny: ModuleType, tmp_path: Path) -> None:
-    scorer = runtime.load(tiny.tiny_artifact(tmp_path / "scorer", looks=True))
+def test_features_are_scored_and_drift_sees_the_embedding_alone(tiny: ModuleType, tmp_path: Path) -> None:
+    scorer = runtime.load(tiny.tiny_artifact(tmp_path / "scorer", text_features=True))
     one, other = "what is the sum of 1 and 2", "WHAT IS THE SUM OF 1 AND 2"  # the same to an encoder that reads lower case
     found = scorer.score([one, other])
     assert found.queries_QD.shape == (2, tiny.DIMS)
@@ -60,14 +61,14 @@ def test_looks_are_scored_and_drift_sees_the_embedding_alone(tiny: ModuleType, t
     )
 
 
-def test_an_artifact_says_whether_it_has_looks(tiny: ModuleType, copied: Path, tmp_path: Path) -> None:
-    """Those of before say nothing and have none; looks that this code does not have are refused, and so are weights of another width."""
-    assert not artifact.verify(copied).looks
-    folder = tiny.tiny_artifact(tmp_path / "with", looks=True)
-    assert artifact.verify(folder).looks
-    manifest = json.loads((folder / artifact.MANIFEST).read_text())
+def test_an_artifact_says_whether_it_has_text_features(tiny: ModuleType, copied: Path, tmp_path: Path) -> None:
+    """Without the entry it has none; features that this code does not have are refused, and so are weights of another width."""
+    assert not artifact.verify(copied).text_features
+    folder = tiny.tiny_artifact(tmp_path / "with", text_features=True)
+    assert artifact.verify(folder).text_features
+    manifest = json.loads((folder / MANIFEST).read_text())
     for said, why in ((True, "this code has"), ("0" * 16, "this code has"), (None, "groups_GD")):
-        manifest["encoder"]["looks"] = said
-        (folder / artifact.MANIFEST).write_text(json.dumps(manifest))
+        manifest["encoder"]["text_features"] = said
+        (folder / MANIFEST).write_text(json.dumps(manifest))
         with pytest.raises(ArtifactRefused, match=why):
-            artifact_checks.read_weights(folder, artifact.verify(folder))
+            artifact.verify(folder)

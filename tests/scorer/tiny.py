@@ -77,7 +77,7 @@ def _exported() -> Path:
     return folder
 
 
-def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), seed: int = 0, looks: bool = False) -> Path:
+def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), seed: int = 0, text_features: bool = False) -> Path:
     """Writes a valid artifact with random weights to `folder` and returns it; `seed` decides the weights."""
     from scorer.export import Profile, write
     from scorer.text_features import NAMES, identity
@@ -85,7 +85,7 @@ def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), se
 
     numbers = np.random.default_rng(seed)
     normal = lambda *shape: numbers.normal(size=shape).astype(np.float32)  # noqa: E731
-    llms, width = len(roster), DIMS + len(NAMES) * looks
+    llms, width = len(roster), DIMS + len(NAMES) * text_features
     weights = Weights(
         roster=roster,
         groups_GD=unit(normal(4, width)),
@@ -103,13 +103,13 @@ def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), se
         queries_RD=trained,
         scores_RL=calibration.probabilities(logits(trained)),
         domains_R=["mathematics", "coding"] * 30,
-        query_ids_R=[f"train-{place}" for place in range(60)],
         held_queries_HD=held,
         held_scores_HL=calibration.probabilities(logits(held)),
         held_domains_H=["mathematics", "coding"] * 20,
-        held_query_ids_H=[f"held-{place}" for place in range(40)],
     )
-    encoder = {"name": "tiny", "fingerprint": "0" * 64, "max_tokens": 32, "dims": DIMS} | ({"looks": identity()} if looks else {})
+    encoder = {"name": "tiny", "fingerprint": "0" * 64, "max_tokens": 32, "dims": DIMS} | (
+        {"text_features": identity()} if text_features else {}
+    )
     write(
         folder, exported=_exported(), weights=weights, calibration=calibration, profile=profile, encoder=encoder, data_hash=f"tiny-{seed}"
     )

@@ -11,7 +11,7 @@ from tests.scorer import tiny
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> runtime.RuntimeScorer:
     """One whose vectors have text_features."""
-    return runtime.load(tiny.tiny_artifact(tmp_path_factory.mktemp("looks") / "scorer", looks=True))
+    return runtime.load(tiny.tiny_artifact(tmp_path_factory.mktemp("features") / "scorer", text_features=True))
 
 
 def asked(text: str) -> list[dict[str, str]]:

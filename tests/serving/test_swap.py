@@ -10,7 +10,7 @@ from conftest import ready
 from starlette.testclient import TestClient
 from world import ROSTER, World
 
-from scorer.artifact import sha256
+from scorer.manifest import sha256
 from serving.app import create_app
 
 ASK = {"model": "routemoa-single", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]}
