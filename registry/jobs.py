@@ -1,20 +1,16 @@
-"""What takes long, done one at a time: jobs in a table that is the truth, and a huey queue that wakes the worker (registry.worker)."""
+"""What takes long, done one at a time: jobs in a table that anybody writes and the worker (registry.worker) reads."""
 
 import json
 import sqlite3
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
-from huey import SqliteHuey
-from huey.registry import Message
-from huey.serializer import Serializer
 
 from registry.errors import JobRefused
 
@@ -46,7 +42,7 @@ class Job:
     error: str | None
 
 
-Found = list[Job]  # inside `Jobs`, `list` is its method
+JobList = list[Job]  # inside `Jobs`, `list` is its method
 
 
 class Jobs:
@@ -57,8 +53,6 @@ class Jobs:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._queue_made = threading.Lock()
-        self._queue: Queue | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite refuses a second switch to WAL at once instead of waiting: whoever starts beside another on a new file would fail
@@ -81,7 +75,6 @@ class Jobs:
             ).rowcount
         if not inserted:
             return self._select("WHERE key = ?", (key,))[0]
-        self.queue().wake(values[0])
         job = self.get(values[0])
         if job is None:
             raise JobRefused(f"{self.path}: job {values[0]} vanished.", next_step="Something else deletes rows of this file: find it.")
@@ -89,19 +82,17 @@ class Jobs:
 
     def get(self, job_id: str) -> Job | None:
         """The job called `job_id`, None where there is none."""
-        found = self._select("WHERE id = ?", (job_id,))
-        return found[0] if found else None
+        jobs = self._select("WHERE id = ?", (job_id,))
+        return jobs[0] if jobs else None
 
-    def list(self) -> Found:
+    def list(self) -> JobList:
         """All jobs, in the order they were submitted."""
         return self._select("ORDER BY number", ())
 
-    def queue(self, run: Callable[[str], None] | None = None) -> "Queue":
-        """The queue that carries job ids to the worker; `run` is what the worker does with one."""
-        with self._queue_made:
-            if self._queue is None:
-                self._queue = Queue(self.path, run)
-            return self._queue
+    def claim_next(self) -> Job | None:
+        """The job that waits longest, now running; None where none waits."""
+        waiting = self._select("WHERE state = 'queued' ORDER BY number LIMIT 1", ())
+        return self.claim(waiting[0].id) if waiting else None
 
     def claim(self, job_id: str) -> Job | None:
         """The job, now running; None where it is not waiting any more, so that no job runs twice."""
@@ -130,7 +121,7 @@ class Jobs:
         with self._connection() as connection:
             return connection.execute(f"UPDATE jobs SET {what} WHERE {where}", values).rowcount  # noqa: S608  all text is ours
 
-    def _select(self, where: str, values: tuple[Any, ...]) -> Found:
+    def _select(self, where: str, values: tuple[Any, ...]) -> JobList:
         with self._connection() as connection:
             rows = connection.execute(f"SELECT {COLUMNS} FROM jobs {where}", values).fetchall()  # noqa: S608  all text is ours
         return [Job(row[0], row[1], json.loads(row[2]), *row[3:]) for row in rows]
@@ -138,54 +129,10 @@ class Jobs:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection for one statement: as many processes as like share the file."""
-        with _refused(self.path), closing(sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = FULL")
-            yield connection
-
-
-@contextmanager
-def _refused(path: Path) -> Iterator[None]:
-    """What SQLite raises, as JobRefused."""
-    try:
-        yield
-    except sqlite3.Error as exc:
-        raise JobRefused(
-            f"{path}: cannot hold jobs ({exc}).", next_step="Try again where it is locked; else move the file away or free the disk."
-        ) from exc
-
-
-class PlainSerializer(Serializer):  # type: ignore[misc]
-    """huey's messages as JSON: what lies in the file is data, never code to be unpickled."""
-
-    def _serialize(self, data: Any) -> bytes:
-        return json.dumps(data).encode()
-
-    def _deserialize(self, data: bytes) -> Any:
-        loaded = json.loads(data)
-        return Message(*loaded) if isinstance(loaded, list) and len(loaded) == len(Message._fields) else loaded
-
-
-class Queue:
-    """Job ids on their way to the worker. Losing one is harmless: the worker puts waiting jobs back (`Jobs.list`)."""
-
-    def __init__(self, path: Path, run: Callable[[str], None] | None) -> None:
-        self.path = path
-        with _refused(path):
-            self.huey = SqliteHuey("jobs", filename=str(path), serializer=PlainSerializer(), results=False, strict_fifo=True)
-
-        def perform(job_id: str) -> None:
-            if run is not None:
-                run(job_id)
-
-        self._perform = self.huey.task(name="perform")(perform)
-
-    def wake(self, job_id: str) -> None:
-        """Tells the worker that this job waits."""
-        with _refused(self.path):
-            self._perform(job_id)
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is on its way."""
-        with _refused(self.path):
-            return bool(self.huey.pending_count() == 0)
+        try:
+            with closing(sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                yield connection
+        except sqlite3.Error as exc:
+            next_step = "Try again where it is locked; else move the file away or free the disk."
+            raise JobRefused(f"{self.path}: cannot hold jobs ({exc}).", next_step=next_step) from exc

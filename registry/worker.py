@@ -20,7 +20,7 @@ from registry.jobs import Job, Jobs
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
-LOOK_EVERY_S = 5.0  # for jobs that were submitted but whose message was lost
+POLL_S = 1.0  # reading the table takes less than a millisecond
 STOP_WITHIN_S = 30.0  # a retraining folds its answers before it ends
 log = structlog.get_logger()
 
@@ -35,26 +35,18 @@ class Worker:
     _child: subprocess.Popen[str] | None = None
 
     def run(self) -> None:
-        """Works until `stop`."""
+        """Does what waits, one after the other, until `stop`."""
         interrupted = self.jobs.interrupted()
-        queue = self.jobs.queue(self.perform)
-        consumer = queue.huey.create_consumer(
-            workers=1, worker_type="thread", periodic=False, max_delay=1.0, check_worker_health=False, shutdown_timeout=STOP_WITHIN_S
-        )
-        log.info("worker_started", jobs=str(self.jobs.path), interrupted=interrupted)
-        consumer.start()
-        for number in (signal.SIGTERM, signal.SIGINT):  # huey's own would not stop the child
+        for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
-        try:
-            while not self.stopping.is_set():
-                if queue.empty:
-                    for job in self.jobs.list():
-                        if job.state == "queued":
-                            queue.wake(job.id)
-                self.stopping.wait(LOOK_EVERY_S)
-        finally:
-            consumer.stop(graceful=True)
-            log.info("worker_stopped")
+        log.info("worker_started", jobs=str(self.jobs.path), interrupted=interrupted)
+        while not self.stopping.is_set():
+            job = self.jobs.claim_next()
+            if job is None:
+                self.stopping.wait(POLL_S)
+            else:
+                self.perform(job)
+        log.info("worker_stopped")
 
     def stop(self, *_: int | FrameType | None) -> None:
         """Ends the running job's process; the job waits for the next worker."""
@@ -62,25 +54,24 @@ class Worker:
         child = self._child
         if child is not None and child.poll() is None:
             child.terminate()
+            if child.stdin is not None:
+                last_resort = threading.Timer(STOP_WITHIN_S, child.stdin.close)  # the child ends at once when its stdin closes
+                last_resort.daemon = True
+                last_resort.start()
 
-    def perform(self, job_id: str) -> None:
-        """Does one job; what goes wrong is written into its row, never raised."""
-        if self.stopping.is_set():
-            return
-        job = self.jobs.claim(job_id)
-        if job is None:
-            return
+    def perform(self, job: Job) -> None:
+        """Does one job that was claimed; what goes wrong is written into its row, never raised."""
         log.info("job_started", job=job.id, kind=job.kind, arguments=job.arguments)
         try:
-            said = self._do(job)
+            result = self._do(job)
         except RouteMoAError as exc:
             self._failed(job, str(exc))
         except Exception as exc:
             log.exception("job_broke", job=job.id)
             self._failed(job, f"{type(exc).__name__}: {exc}")
         else:
-            self.jobs.finish(job.id, said)
-            log.info("job_done", job=job.id, said=said)
+            self.jobs.finish(job.id, result)
+            log.info("job_done", job=job.id, result=result)
 
     def _do(self, job: Job) -> str:
         """What came of the job, in words."""

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from registry import worker as workers
 from registry.errors import JobRefused
 from registry.jobs import Job, Jobs
+from registry.settings import Settings
 from tests.pipelines import dvc_project
 
 ROOT = Path(__file__).parents[2]
@@ -90,13 +92,25 @@ def test_interrupted_jobs_wait_again(jobs: Jobs) -> None:
     assert [job.state for job in jobs.list()] == ["queued", "done"]
 
 
-def test_the_queue_holds_no_pickles(jobs: Jobs) -> None:
-    """What lies in the queue is JSON: reading the file runs nobody's code."""
-    job = jobs.submit("retrain", {})
+def test_the_job_that_waits_longest_is_next(jobs: Jobs) -> None:
+    """Jobs are done in the order they were submitted; an interrupted one keeps its place."""
+    first, second = jobs.submit("retrain", {}), jobs.submit("promote", {"version": "1"})
+    claimed = jobs.claim_next()
+    assert claimed is not None
+    assert (claimed.id, claimed.state) == (first.id, "running")
+    jobs.interrupted()
+    claims = [jobs.claim_next() for _ in range(3)]
+    assert [claim and claim.id for claim in claims] == [first.id, second.id, None]
+
+
+def test_the_file_holds_no_pickles(jobs: Jobs) -> None:
+    """One table of texts and numbers, arguments as JSON: reading the file runs nobody's code."""
+    jobs.submit("retrain", {"reason": "drift"})
     with sqlite3.connect(jobs.path) as connection:
-        (data,) = connection.execute("SELECT data FROM task").fetchone()
-    assert job.id in bytes(data).decode()
-    assert bytes(data).startswith(b"[")
+        assert connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall() == [("jobs",)]
+        (row,) = connection.execute("SELECT * FROM jobs").fetchall()
+    assert not any(isinstance(value, bytes) for value in row)
+    assert '{"reason": "drift"}' in row
 
 
 @contextmanager
@@ -161,6 +175,20 @@ def test_a_worker_retrains_survives_kill_9_and_stops_cleanly(tmp_path: Path) -> 
         promote = jobs.submit("promote", {"version": "7"})
         failed = wait_for(jobs, promote, "failed")
         assert "http://127.0.0.1:9" in (failed.error or "")
+
+
+def test_a_retraining_that_does_not_end_when_asked_is_ended(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped worker waits STOP_WITHIN_S for its child; then its stdin closes, which every retraining ends at."""
+    monkeypatch.setattr(workers, "STOP_WITHIN_S", 0.2)
+    stubborn = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); sys.stdin.read()"
+    worker = workers.Worker(Settings(_env_file=None, home=jobs.path.parent), jobs)
+    with subprocess.Popen([sys.executable, "-c", stubborn], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        worker._child = child
+        worker.stop()
+        assert child.wait(timeout=30) == 0
+    assert worker.stopping.is_set()
 
 
 def test_many_processes_may_write_at_once(tmp_path: Path) -> None:
