@@ -59,7 +59,7 @@ class Due:
 def due(settings: Settings, rules: Policy) -> Due:
     """The look to take now; the same until enough records came for the next one. Raises NothingActive, RecordsRefused."""
     active = local_store.current(settings.var)
-    if active.version is None or active.folder is None:
+    if active is None:
         raise NothingActive(f"No scorer is published in {settings.var / 'scorers'}.", next_step="Promote a version and run registry.sync.")
     scored = RecordStore(settings.var / "records.db").count_scored(active.version)
     return Due(active.version, settings.var / "scorers" / active.folder, *window.window_to_judge(scored, rules))

@@ -1,19 +1,17 @@
 """Scorers published on this host: `var/scorers/FOLDER` holds one version's checked files, `current.json` says which serves."""
 
-import json
 import os
 import shutil
 import tempfile
 import time
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from registry import pool, versions
+from registry import current_version, pool, versions
+from registry.current_version import CurrentVersion
 from registry.settings import Settings
 from registry.version import Version
 from scorer import artifact
-from scorer.atomic_write import replacing
 from scorer.errors import ArtifactRefused
 
 KEEP = 5
@@ -21,23 +19,12 @@ GRACE_S = 60.0  # a server may still be reading a folder that is no longer curre
 INCOMING = ".incoming-"
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
-    """What `current.json` says; all None before the first version is published."""
-
-    version: str | None = None
-    folder: str | None = None
-    published_at: str | None = None
-    content_hash: str | None = None
-
-
-def current(var: Path) -> Current:
-    """The published version. A damaged file counts as none: the next champion lookup publishes again."""
+def current(var: Path) -> CurrentVersion | None:
+    """The published version; None before the first. A damaged file counts as none: the next look at the registry publishes again."""
     try:
-        written = json.loads((var / "scorers" / "current.json").read_text(encoding="utf-8"))
-        return Current(**{name: written.get(name) for name in ("version", "folder", "published_at", "content_hash")})
-    except (OSError, ValueError, AttributeError):
-        return Current()
+        return current_version.read(var / "scorers" / current_version.NAME)
+    except ArtifactRefused:
+        return None
 
 
 def publish(version: Version, settings: Settings) -> Path:
@@ -66,7 +53,9 @@ def publish(version: Version, settings: Settings) -> Path:
     else:
         _check(folder, version, settings)
     os.utime(folder)
-    _make_current(scorers, Current(version.version, folder.name, datetime.now(UTC).isoformat(timespec="seconds"), version.content_hash))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    published = CurrentVersion(version=version.version, folder=folder.name, published_at=now, content_hash=version.content_hash)
+    current_version.write(scorers / current_version.NAME, published)
     _prune(scorers, folder.name)
     return folder
 
@@ -97,13 +86,6 @@ def _check(folder: Path, version: Version, settings: Settings) -> None:
     known = pool.load(settings.pool_file)
     for llm in manifest.roster:
         known.by_id(llm)
-
-
-def _make_current(scorers: Path, now: Current) -> None:
-    with replacing(scorers / "current.json") as partial, partial.open("w", encoding="utf-8") as file:
-        json.dump(asdict(now), file)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _prune(scorers: Path, serving: str) -> None:

@@ -1,8 +1,6 @@
 """Which LLMs exist: `registry/pool.yaml` parsed at the edge into frozen LLMs, and grown one entry at a time."""
 
-import io
-import os
-import tempfile
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from registry.entry import SECRET_FIELDS, PoolEntry, check_id
 from registry.errors import LLMUnknown, PoolRefused
 from registry.near_matches import did_you_mean
 from registry.validation_errors import explain
+from scorer.atomic_write import replacing
 
 LOCK_WAIT_S = 10.0
 
@@ -185,18 +184,11 @@ def _laid_out(entry: Mapping[str, Any]) -> CommentedMap:
 
 
 def _replace(path: Path, document: CommentedMap) -> None:
-    text = io.StringIO()
-    _yaml().dump(document, text)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).chmod(path.stat().st_mode & 0o777)
-        Path(partial).replace(path)
+        with replacing(path, durable=True) as partial:
+            _yaml().dump(document, partial)
+            shutil.copymode(path, partial)
     except OSError as exc:
-        Path(partial).unlink(missing_ok=True)
         raise PoolRefused(
             f"{path}: cannot be written ({exc.strerror}); it is as it was.", next_step="Check space and permissions."
         ) from exc

@@ -49,18 +49,20 @@ class Sync:
             champion = versions.champion(settings=self.settings)
         except RegistryError as exc:
             if self.reachable:
-                log.warning("registry_unreachable", error=str(exc), serving=local_store.current(self.settings.var).version)
+                log.warning("registry_unreachable", error=str(exc), serving=_serving(self.settings))
             self.reachable = False
             return
         if not self.reachable:
             log.info("registry_back", url=self.settings.mlflow_url)
             self.reachable = True
         published = local_store.current(self.settings.var)
-        if champion is None or (champion.version, champion.content_hash) == (published.version, published.content_hash):
+        if champion is None:
             return
-        known = self.refused.get(champion.version)
-        if known is None or known.until <= now:
-            self._follow(champion, published.version, now)
+        if published is not None and (champion.version, champion.content_hash) == (published.version, published.content_hash):
+            return
+        refusal = self.refused.get(champion.version)
+        if refusal is None or refusal.until <= now:
+            self._follow(champion, published.version if published else None, now)
 
     def _follow(self, champion: Version, before: str | None, now: float) -> None:
         try:
@@ -71,16 +73,16 @@ class Sync:
             self._refuse(champion, before, exc, now)
             return
         self.refused.clear()
-        self._tell("scorer_published", version=champion.version, folder=str(folder), before=before, roster=champion.roster)
+        self._report("scorer_published", version=champion.version, folder=str(folder), before=before, roster=champion.roster)
         self._in_registry(lambda: self._settle(champion, before))
 
     def _refuse(self, champion: Version, before: str | None, why: Exception, now: float) -> None:
         reason = str(why)
-        known = self.refused.get(champion.version)
+        earlier = self.refused.get(champion.version)
         self.refused[champion.version] = Refusal(reason, now + RETRY_S)
-        if known is not None and known.reason == reason:
+        if earlier is not None and earlier.reason == reason:
             return
-        self._tell("scorer_refused", version=champion.version, kind=type(why).__name__, reason=reason, still_serving=before)
+        self._report("scorer_refused", version=champion.version, kind=type(why).__name__, reason=reason, still_serving=before)
         if isinstance(why, ArtifactRefused):  # the files themselves: no host should load them
             self._in_registry(lambda: versions.refuse(champion.version, reason, serving=before, settings=self.settings))
 
@@ -88,14 +90,14 @@ class Sync:
         earlier = versions.find(before, settings=self.settings) if before else None
         versions.settle(champion, earlier, settings=self.settings)
 
-    def _in_registry(self, tell: Callable[[], None]) -> None:
-        """What MLflow should know of this host's doing; it may be down, and the host goes on."""
+    def _in_registry(self, update: Callable[[], None]) -> None:
+        """Writes to MLflow what this host did; it may be down, and the host goes on."""
         try:
-            tell()
+            update()
         except RegistryError as exc:
-            log.warning("registry_not_told", error=str(exc))
+            log.warning("registry_not_updated", error=str(exc))
 
-    def _tell(self, event: str, **fields: Any) -> None:
+    def _report(self, event: str, **fields: Any) -> None:
         """To the log, and to `var/events.jsonl`, which operators read; nothing here does."""
         (log.warning if "refused" in event else log.info)(event, **fields)
         line = json.dumps({"at": time.time(), "event": event, **fields}) + "\n"
@@ -104,6 +106,12 @@ class Sync:
                 file.write(line)
         except OSError as exc:
             log.warning("event_not_written", error=str(exc))
+
+
+def _serving(settings: Settings) -> str | None:
+    """The version that serves on this host."""
+    published = local_store.current(settings.var)
+    return published.version if published else None
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
@@ -117,7 +125,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         with FileLock(scorers / ".sync.lock", timeout=0):
             local_store.sweep(settings.var)
             sync = Sync(settings)
-            log.info("following", registry=settings.mlflow_url, serving=local_store.current(settings.var).version)
+            log.info("following", registry=settings.mlflow_url, serving=_serving(settings))
             while not stop.is_set():
                 sync.step(time.monotonic())
                 stop.wait(POLL_S)

@@ -68,10 +68,16 @@ def test_a_promotion_in_the_ui_is_live_within_five_seconds(settings: Settings, r
     assert [json.loads(line)["event"] for line in said.splitlines()][:2] == ["following", "scorer_published"]
 
 
+def serving(settings: Settings) -> str | None:
+    """The version that is published on this host."""
+    current = local_store.current(settings.var)
+    return current.version if current else None
+
+
 def wait_for(settings: Settings, version: str, seconds: float) -> None:
     """Returns when `version` is published; fails after `seconds`."""
     give_up = time.monotonic() + seconds
-    while local_store.current(settings.var).version != version:
+    while serving(settings) != version:
         assert time.monotonic() < give_up, f"version {version} was not published within {seconds} s"
         time.sleep(0.05)
 
@@ -80,7 +86,7 @@ def test_nothing_to_follow_publishes_nothing(settings: Settings, register: Regis
     """A challenger alone is not served."""
     register(0)
     Sync(settings).step(0.0)
-    assert local_store.current(settings.var) == local_store.Current()
+    assert local_store.current(settings.var) is None
 
 
 def test_a_corrupted_artifact_is_never_published(settings: Settings, register: Register, mlflow: MLflow) -> None:
@@ -95,7 +101,7 @@ def test_a_corrupted_artifact_is_never_published(settings: Settings, register: R
     champion(settings, bad)
     for now in (1.0, 2.0, 3.0 + RETRY_S):
         sync.step(now)
-    assert local_store.current(settings.var).version == "1"
+    assert serving(settings) == "1"
     assert sorted(path.name for path in (settings.var / "scorers").iterdir()) == ["1", "current.json"]
     refused = [event for event in events(settings) if event["event"] == "scorer_refused"]
     assert [(event["version"], event["kind"], event["still_serving"]) for event in refused] == [("2", "ArtifactRefused", "1")]
@@ -111,7 +117,7 @@ def test_sound_files_that_were_not_registered_are_refused(settings: Settings, re
     tiny.tiny_artifact(place, seed=2, roster=version.roster)
     champion(settings, version)
     Sync(settings).step(0.0)
-    assert local_store.current(settings.var).version is None
+    assert serving(settings) is None
     assert "not the ones that were registered" in events(settings)[0]["reason"]
 
 
@@ -127,9 +133,9 @@ def test_a_roster_the_pool_does_not_know_waits_for_the_pool(settings: Settings, 
     assert "refused" not in versions.find("1", settings=settings).tags
     settings.pool_file.write_text(whole)
     sync.step(RETRY_S / 2)
-    assert local_store.current(settings.var).version is None
+    assert serving(settings) is None
     sync.step(RETRY_S + 1)
-    assert local_store.current(settings.var).version == "1"
+    assert serving(settings) == "1"
 
 
 def test_a_rollback_is_served_from_the_kept_folder(settings: Settings, register: Register, mlflow: MLflow) -> None:
@@ -141,7 +147,7 @@ def test_a_rollback_is_served_from_the_kept_folder(settings: Settings, register:
     shutil.rmtree(stored(mlflow, versions.find("1", settings=settings)))
     versions.rollback(settings=settings)
     sync.step(1.0)
-    assert local_store.current(settings.var).version == "1"
+    assert serving(settings) == "1"
     assert versions.find("champion", settings=settings).version == "1"
     with pytest.raises(RegistryError, match="no previous champion"):
         versions.rollback(settings=settings)
@@ -186,7 +192,7 @@ def test_a_full_disk_keeps_the_last_good_version(settings: Settings, register: R
 
     monkeypatch.setattr(local_store.versions, "download", full)
     sync.step(1.0)
-    assert local_store.current(settings.var).version == "1"
+    assert serving(settings) == "1"
     assert events(settings)[-1]["reason"].endswith("No space left on device")
     assert not list((settings.var / "scorers").glob(".incoming-*"))
 
@@ -197,7 +203,7 @@ def test_a_damaged_current_file_is_published_again(settings: Settings, register:
     Sync(settings).step(0.0)
     (settings.var / "scorers" / "current.json").write_text('{"version": "1"')
     Sync(settings).step(0.0)
-    assert local_store.current(settings.var).version == "1"
+    assert serving(settings) == "1"
 
 
 def test_one_sync_a_host(settings: Settings) -> None:
@@ -223,11 +229,11 @@ def test_mlflow_killed_and_back(settings: Settings, register: Register, mlflow: 
     try:
         for now in (1.0, 2.0):
             sync.step(now)
-        assert local_store.current(settings.var).version == "1"
+        assert serving(settings) == "1"
         assert artifact.verify(settings.var / "scorers" / "1")
         assert capsys.readouterr().out.count("registry_unreachable") == 1
     finally:
         mlflow.start()
     champion(settings, second)
     sync.step(3.0)
-    assert local_store.current(settings.var).version == "2"
+    assert serving(settings) == "2"

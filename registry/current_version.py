@@ -1,0 +1,50 @@
+"""`var/scorers/current.json`: which scorer version serves on this host. `registry.sync` writes it, every server reads it."""
+
+import re
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from registry.validation_errors import explain
+from scorer.atomic_write import replacing
+from scorer.errors import ArtifactRefused
+
+NAME = "current.json"
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+PUBLISH = "Start `python -m registry.sync`, and promote a version in MLflow."
+
+
+class CurrentVersion(BaseModel):
+    """folder: the name of the folder beside the file that holds the version's files. content_hash: of those files."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: str = Field(min_length=1, max_length=64)
+    folder: str
+    published_at: str = ""
+    content_hash: str = ""
+
+    @field_validator("folder")
+    @classmethod
+    def _stays_inside(cls, value: str) -> str:
+        if not PLAIN_NAME.fullmatch(value):
+            raise ValueError("is not a plain name")
+        return value
+
+
+def read(path: Path) -> CurrentVersion:
+    """What the file at `path` says. Raises ArtifactRefused where there is none, or where it does not name a published version."""
+    try:
+        return CurrentVersion.model_validate_json(path.read_bytes())
+    except FileNotFoundError as exc:
+        raise ArtifactRefused(f"{path}: no scorer is published on this host.", next_step=PUBLISH) from exc
+    except OSError as exc:
+        raise ArtifactRefused(f"{path}: cannot be read ({exc.strerror}).", next_step=PUBLISH) from exc
+    except ValidationError as exc:
+        raise ArtifactRefused(f"{path}: does not name a published scorer: {explain(exc, CurrentVersion)}", next_step=PUBLISH) from exc
+
+
+def write(path: Path, current: CurrentVersion) -> None:
+    """Puts `current` in the place of what the file said; it survives a power cut."""
+    with replacing(path, durable=True) as partial:
+        partial.write_text(current.model_dump_json(), encoding="utf-8")
