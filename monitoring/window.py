@@ -139,9 +139,9 @@ def gather(records: Sequence[Record], profile: Profile, policy: Policy, *, score
 
 def lower_bound(count: int, n: int, alpha: float) -> float:
     """Exact one-sided lower confidence bound of a share (Clopper & Pearson 1934)."""
-    from scipy.stats import beta
+    from scipy.stats import binomtest
 
-    return float(beta.ppf(alpha, count, n - count + 1)) if count else 0.0
+    return float(binomtest(count, n, alternative="greater").proportion_ci(1 - alpha, method="exact").low) if n else 0.0
 
 
 def _novelty(queries_ND: drift_tests.Floats, profile: Profile, policy: Policy) -> drift_tests.Novelty:

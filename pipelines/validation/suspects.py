@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 
 ENOUGH = 30  # labels of a pair before it is looked at
 LEAST = 4  # LLMs, and datasets, that an additive fit needs
@@ -194,11 +194,9 @@ def _texts(answers: pd.DataFrame, queries: pd.DataFrame) -> dict[tuple[str, str]
 
 
 def wilson(mean: float, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; for scores between 0 and 1 it is at most too wide."""
-    z2 = 1.96**2
-    centre = (mean + z2 / (2 * count)) / (1 + z2 / count)
-    half = np.sqrt(z2 * (mean * (1 - mean) / count + z2 / (4 * count**2))) / (1 + z2 / count)
-    return float(centre - half), float(centre + half)
+    """Wilson's 95 % interval of the mean of `count` scores, their sum rounded: at most too wide for scores between 0 and 1."""
+    interval = binomtest(round(mean * count), count).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def _evidence(row: Mapping[str, object], zeros: list[str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 
 from monitoring import policy, window
 from monitoring.errors import PolicyRefused
@@ -133,6 +134,9 @@ def test_novel_share_bound_is_exact() -> None:
     """Clopper-Pearson by hand: all of n give alpha ** (1 / n), none give 0."""
     assert window.lower_bound(10, 10, 0.05) == pytest.approx(0.05**0.1)
     assert window.lower_bound(0, 10, 0.05) == 0
+    assert window.lower_bound(0, 0, 0.05) == 0
+    for count, n, alpha in ((1, 10, 0.05), (30, 60, 0.01), (299, 300, 0.0071)):
+        assert window.lower_bound(count, n, alpha) == pytest.approx(beta.ppf(alpha, count, n - count + 1), rel=1e-9)
 
 
 @pytest.mark.parametrize(

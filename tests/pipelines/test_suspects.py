@@ -120,3 +120,12 @@ def test_suspects_can_be_left_out_of_training() -> None:
     kept = assemble.without(labels, queries, pd.DataFrame({"llm": ["a"], "dataset": ["quiz"]}))
     assert len(kept) == 2 * COUNT
     assert not ((kept["llm"] == "a") & kept["query_id"].str.startswith("quiz")).any()
+
+
+@pytest.mark.parametrize(("mean", "count"), [(0.0, 20), (0.25, 20), (0.5, 60), (1.0, 400), (0.333, 50)])
+def test_the_interval_is_wilsons(mean, count) -> None:
+    """Wilson 1927 by hand, the sum of the scores rounded: a fraction of a right answer is none."""
+    share, z2 = round(mean * count) / count, 1.959964**2
+    centre = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = (z2 * (share * (1 - share) / count + z2 / (4 * count**2))) ** 0.5 / (1 + z2 / count)
+    assert suspects.wilson(mean, count) == pytest.approx((centre - half, centre + half), abs=1e-6)
