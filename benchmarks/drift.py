@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.report import print_json
 from monitoring import drift_tests, misprediction
 from monitoring.policy import Policy
-from monitoring.profile import Profile
+from monitoring.profile import ReferenceProfile
 from pipelines import embeddings, params, tables, train
 
 Rows = NDArray[np.intp]
@@ -37,12 +37,12 @@ class Pool:
         self.outside = settings.assemble.out_of_domain
         self.inside_Q = np.flatnonzero(~np.isin(self.domains_Q, self.outside))
 
-    def split(self, seed: int) -> tuple[Profile, Rows]:
+    def split(self, seed: int) -> tuple[ReferenceProfile, Rows]:
         """A reference (55 % training, 25 % held-out) and the other in-domain queries as traffic."""
         order = np.random.default_rng(seed).permutation(self.inside_Q)
         training, heldout, traffic = np.split(order, [int(0.55 * len(order)), int(0.80 * len(order))])
         no_scores = np.zeros((len(order), 0), np.float32)
-        profile = Profile(
+        profile = ReferenceProfile(
             roster=(),
             queries_RD=self.queries_QD[training],
             scores_RL=no_scores[: len(training)],
@@ -53,11 +53,11 @@ class Pool:
         )
         return profile, traffic
 
-    def novelty(self, rows: Rows, profile: Profile) -> drift_tests.Novelty:
+    def novelty(self, rows: Rows, profile: ReferenceProfile) -> drift_tests.Novelty:
         """Novelty of the queries at `rows`."""
         return drift_tests.novelty(self.queries_QD[rows], profile, k=self.policy.neighbours, quantile=self.policy.novel_quantile)
 
-    def smallest_p(self, rows: Rows, profile: Profile, seed: int) -> float:
+    def smallest_p(self, rows: Rows, profile: ReferenceProfile, seed: int) -> float:
         """The smallest adjusted p-value of one look at the queries at `rows`."""
         recent_ND = self.queries_QD[rows]
         no_scores = np.zeros((len(rows), 0), np.float32)
@@ -110,7 +110,7 @@ def one_look() -> float:
     sample = rng.normal(size=(2300, 384)).astype(np.float32)
     sample /= np.linalg.norm(sample, axis=1, keepdims=True)
     scores, names = rng.random((1000, 6), np.float32), np.array(["x"] * 1000)
-    profile = Profile(tuple("abcdef"), sample[:1000], scores, names, sample[1000:2000], scores, names)
+    profile = ReferenceProfile(tuple("abcdef"), sample[:1000], scores, names, sample[1000:2000], scores, names)
     drift_tests.novelty(sample[2000:2010], profile, k=10, quantile=0.95)  # scipy's import is paid once a process
     began = time.process_time()
     novel = drift_tests.novelty(sample[2000:], profile, k=10, quantile=0.95)

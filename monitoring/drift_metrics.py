@@ -32,7 +32,7 @@ class VerdictKindCalculation(SingleValueCalculation[VerdictKind]):  # type: igno
 
 
 class Figure(SingleValueMetric):  # type: ignore[misc]
-    """A figure of the whole look, computed by us (drift p-values, estimated quality ...), carried in a column of its own."""
+    """A figure of the whole window that we computed (drift p-values, estimated quality ...), carried in a column of its own."""
 
     figure: str
 
@@ -50,14 +50,14 @@ class FigureCalculation(SingleValueCalculation[Figure]):  # type: ignore[misc]
         return str(self.metric.figure)
 
 
-class Served(SingleValueMetric):  # type: ignore[misc]
+class TrafficStatistic(SingleValueMetric):  # type: ignore[misc]
     """Mean or 95th percentile of a column that only traffic has: cost, latency, tokens, text descriptors."""
 
     column: str
     statistic: str
 
 
-class ServedCalculation(SingleValueCalculation[Served]):  # type: ignore[misc]
+class TrafficStatisticCalculation(SingleValueCalculation[TrafficStatistic]):  # type: ignore[misc]
     """Leaves the reference alone: held-out queries have no cost or latency here."""
 
     def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:  # noqa: ARG002 (Evidently's signature)
@@ -106,7 +106,7 @@ def _counted(result: Any, title: str, value: str) -> Any:
 
 
 def _domain_table(table: Any) -> Any:
-    """Domains, most novel first, with what was promised and what came of it."""
+    """Domains, most novel first, with the mean promise and the share of audited answers that were mispredicted."""
     rows = []
     for name, members in table.groupby(report_tables.DOMAIN):
         wrong = members[report_tables.WRONG].mean()

@@ -1,7 +1,8 @@
 """Decides whether traffic differs from a scorer's reference: tests whose distribution without shift is known exactly, in numpy.
 
-Kernel two-sample test: Gretton et al. 2012, "A Kernel Two-Sample Test" (MMD), null by permuting who is recent and who is reference.
-Cramér-von Mises two-sample criterion: Anderson 1962, null by the same permutations. Holm 1979 keeps the family's false alarms.
+Kernel two-sample test: Gretton et al. 2012, "A Kernel Two-Sample Test" (MMD); its null distribution by permuting which queries are recent.
+Cramér-von Mises two-sample criterion: Anderson 1962; its null distribution by the same permutations.
+Holm 1979 bounds the probability of any false alarm in the family of tests.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.profile import Profile
+from monitoring.profile import ReferenceProfile
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -45,7 +46,7 @@ class Novelty:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """One look's p-values, raw and Holm-adjusted over the family `queries`, `novelty`, `score LLM` ..."""
+    """The p-values of one look, raw and Holm-adjusted over the family `queries`, `novelty`, `score LLM` ..."""
 
     p_values: dict[str, float]
     adjusted: dict[str, float]
@@ -70,11 +71,14 @@ def _unit(rows_ND: Floats) -> Floats:
     return scaled
 
 
-def novelty(queries_ND: Floats, profile: Profile, *, k: int, quantile: float) -> Novelty:
-    """Novelty of recent queries, with the exact p-value of so many or more of them above the threshold.
+def novelty(queries_ND: Floats, profile: ReferenceProfile, *, k: int, quantile: float) -> Novelty:
+    """Novelty of N recent queries, with the exact p-value of their number above the threshold.
 
-    The threshold is the held-out order statistic with `above` held-out queries beyond it. Without shift the share of traffic beyond it
-    is Beta(above + 1, H - above), whatever the distribution of distances, so the count of N queries is beta-binomial.
+    The threshold is the held-out order statistic with `above` of the H held-out queries beyond it. Without shift, and whatever the
+    distribution of distances, the share of traffic beyond it and the number of recent queries beyond it are
+
+        share ~ Beta(above + 1, H - above)
+        number ~ BetaBinomial(N, above + 1, H - above)
     """
     from scipy.stats import betabinom
 
@@ -149,12 +153,12 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def compare(queries_ND: Floats, scores_NL: Floats, profile: Profile, novel: Novelty, *, count: int, seed: int) -> Shift:
-    """One look: whether N recent queries and their scores come from where the held-out ones came from."""
+def compare(queries_ND: Floats, scores_NL: Floats, profile: ReferenceProfile, novelty: Novelty, *, count: int, seed: int) -> Shift:
+    """Tests whether N recent queries and their scores are distributed as the held-out ones. novelty: of these queries."""
     splits_PN = permutations(len(queries_ND), len(queries_ND) + len(profile.held_queries_HD), count, seed)
     kernel_NN = gaussian_kernel(np.vstack([queries_ND, profile.held_queries_HD]))
-    found = {"queries": p_value(mmd(kernel_NN, splits_PN)), "novelty": novel.p_value}
+    p_values = {"queries": p_value(mmd(kernel_NN, splits_PN)), "novelty": novelty.p_value}
     for column, llm in enumerate(profile.roster):
         values_N = np.concatenate([scores_NL[:, column], profile.held_scores_HL[:, column]])
-        found[f"score {llm}"] = p_value(cramer_von_mises(values_N, splits_PN))
-    return Shift(found, holm(found))
+        p_values[f"score {llm}"] = p_value(cramer_von_mises(values_N, splits_PN))
+    return Shift(p_values, holm(p_values))

@@ -1,4 +1,4 @@
-"""The Evidently door: draws a look as an Evidently report (HTML, JSON) and files it in the Evidently workspace with its dashboard.
+"""The Evidently door: draws a window as an Evidently report (HTML, JSON) and files it in the Evidently workspace with its dashboard.
 
 Evidently takes seconds to import: so only to build a report. What decides is `monitoring.drift_tests`, never Evidently's embedding
 defaults: EmbeddingsDrift always runs a t-SNE, over a minute for a thousand queries.
@@ -19,9 +19,9 @@ from filelock import FileLock
 from monitoring import report_tables
 from monitoring.drift_tests import Novelty
 from monitoring.errors import ReportFailed
-from monitoring.profile import Profile
+from monitoring.profile import ReferenceProfile
 from monitoring.verdict import Verdict
-from monitoring.window import Look
+from monitoring.window import Window
 from registry.settings import Settings
 from scorer.atomic_write import replacing
 
@@ -32,7 +32,7 @@ DASHBOARD = "Traffic"
 class Report:
     """Where a report lies: HTML pages that need no network, their figures as JSON, and its run in the Evidently workspace.
 
-    mispredictions: a second page on the audited records; None where no outcome is known.
+    mispredictions: a second page on the audited records; None where no outcome is existing.
     """
 
     html: Path
@@ -62,15 +62,15 @@ def ui_command(settings: Settings, port: int) -> list[str]:
     ]
 
 
-def write(look: Look, verdict: Verdict, profile: Profile, settings: Settings, *, now: datetime) -> Report:
-    """Builds the report of `look`, saves it under var/reports and adds it to the workspace. Raises ReportFailed."""
-    if look.novelty is None:
+def write(window: Window, verdict: Verdict, profile: ReferenceProfile, settings: Settings, *, now: datetime) -> Report:
+    """Builds the report of `window`, saves it under var/reports and adds it to the workspace. Raises ReportFailed."""
+    if window.novelty is None:
         raise ReportFailed("No records to report on.", next_step="Send queries through the server first.")
     folder = settings.var / "reports"
     name = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     with _evidently():
-        table = report_tables.recent(look, look.novelty, verdict)
-        runs = [_traffic(table, look, look.novelty, profile, said=_said(verdict), now=now)]
+        table = report_tables.recent(window, window.novelty, verdict)
+        runs = [_traffic(table, window, window.novelty, profile, metadata=_metadata(verdict), now=now)]
         if len(rows := report_tables.audited(table)):
             runs.append(_mispredictions(rows, verdict, now))
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,9 @@ def _evidently() -> Iterator[None]:
             ) from exc
 
 
-def _traffic(table: pd.DataFrame, look: Look, novelty: Novelty, profile: Profile, *, said: dict[str, str], now: datetime) -> Any:
+def _traffic(
+    table: pd.DataFrame, window: Window, novelty: Novelty, profile: ReferenceProfile, *, metadata: dict[str, str], now: datetime
+) -> Any:
     """Query drift, novelty per domain, score drift per LLM, quality, cost and latency."""
     from evidently import DataDefinition, Dataset
     from evidently import Report as EvidentlyReport
@@ -109,7 +111,7 @@ def _traffic(table: pd.DataFrame, look: Look, novelty: Novelty, profile: Profile
     from evidently.metrics import ValueDrift
     from evidently.tests import gte, lte
 
-    from monitoring.drift_metrics import Figure, NovelShare, Served, VerdictKind
+    from monitoring.drift_metrics import Figure, NovelShare, TrafficStatistic, VerdictKind
 
     scores = [report_tables.score_column(llm) for llm in profile.roster]
     compared = [*scores, report_tables.NOVELTY, report_tables.NOVEL]
@@ -124,23 +126,25 @@ def _traffic(table: pd.DataFrame, look: Look, novelty: Novelty, profile: Profile
         ),
         descriptors=descriptors,
     )
-    held = Dataset.from_pandas(
+    reference = Dataset.from_pandas(
         report_tables.held_out(profile, novelty),
         data_definition=DataDefinition(numerical_columns=compared, categorical_columns=[report_tables.DOMAIN]),
     )
-    alpha = look.evidence.alpha
+    alpha = window.stats.alpha
     tested = {report_tables.QUERY_P, report_tables.NOVELTY_P, report_tables.SCORE_P}
     metrics = [
         VerdictKind(),
-        *(Figure(figure=name, tests=[gte(alpha)] if name in tested else None) for name in report_tables.figures(look.evidence)),
-        NovelShare(domain="all", tests=[lte(look.evidence.novel_expected * 2)]),
-        *(NovelShare(domain=domain.name) for domain in look.evidence.domains),
+        *(Figure(figure=name, tests=[gte(alpha)] if name in tested else None) for name in report_tables.figures(window.stats)),
+        NovelShare(domain="all", tests=[lte(window.stats.novel_expected * 2)]),
+        *(NovelShare(domain=domain.name) for domain in window.stats.domains),
         ValueDrift(column=report_tables.NOVELTY, method="ks", threshold=alpha),
         *(ValueDrift(column=column, method="ks", threshold=alpha / len(scores)) for column in scores),
-        *(Served(column=column, statistic=statistic) for column in served for statistic in ("mean", "p95")),
-        *(Served(column=alias, statistic="mean") for alias in (("text length", "words") if descriptors else ())),
+        *(TrafficStatistic(column=column, statistic=statistic) for column in served for statistic in ("mean", "p95")),
+        *(TrafficStatistic(column=alias, statistic="mean") for alias in (("text length", "words") if descriptors else ())),
     ]
-    return EvidentlyReport(metrics).run(recent, held, timestamp=now, name="traffic", tags=["traffic", said["verdict"]], metadata=said)
+    return EvidentlyReport(metrics).run(
+        recent, reference, timestamp=now, name="traffic", tags=["traffic", metadata["verdict"]], metadata=metadata
+    )
 
 
 def _mispredictions(rows: pd.DataFrame, verdict: Verdict, now: datetime) -> Any:
@@ -162,11 +166,11 @@ def _mispredictions(rows: pd.DataFrame, verdict: Verdict, now: datetime) -> Any:
     metrics = [Accuracy(conf_matrix=True), Precision(), Recall(), F1Score()]
     if rows[report_tables.OUTCOME_LABEL].nunique() > 1:  # a rank needs both kinds of outcome
         metrics.append(RocAuc())
-    return EvidentlyReport(metrics).run(data, timestamp=now, name="mispredictions", tags=["mispredictions"], metadata=_said(verdict))
+    return EvidentlyReport(metrics).run(data, timestamp=now, name="mispredictions", tags=["mispredictions"], metadata=_metadata(verdict))
 
 
-def _said(verdict: Verdict) -> dict[str, str]:
-    return {"verdict": verdict.kind, "scorer_version": verdict.evidence.scorer_version, "reasons": " ".join(verdict.reasons)}
+def _metadata(verdict: Verdict) -> dict[str, str]:
+    return {"verdict": verdict.kind, "scorer_version": verdict.stats.scorer_version, "reasons": " ".join(verdict.reasons)}
 
 
 def _save(run: Any, page: Path) -> None:
@@ -183,8 +187,8 @@ def _file(runs: list[Any], settings: Settings) -> tuple[str, list[str]]:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         workspace = Workspace.create(str(folder))
-        known = [project for project in workspace.list_projects() if project.name == settings.scorer_name]
-        project = known[0] if known else _project(workspace, settings.scorer_name)
+        existing = [project for project in workspace.list_projects() if project.name == settings.scorer_name]
+        project = existing[0] if existing else _project(workspace, settings.scorer_name)
         return str(project.id), [str(workspace.add_run(project.id, run, include_data=False).id) for run in runs]
 
 
@@ -197,7 +201,7 @@ def _project(workspace: Any, name: str) -> Any:
         return PanelMetric(legend=name, metric="Figure", metric_labels={"figure": name})
 
     def served(column: str, statistic: str) -> Any:
-        return PanelMetric(legend=statistic, metric="Served", metric_labels={"column": column, "statistic": statistic})
+        return PanelMetric(legend=statistic, metric="TrafficStatistic", metric_labels={"column": column, "statistic": statistic})
 
     project = workspace.create_project(name, description="Traffic of the champion held against its training and held-out queries.")
     everything = PanelMetric(legend="all queries", metric="NovelShare", metric_labels={"domain": "all"})

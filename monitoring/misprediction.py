@@ -1,4 +1,4 @@
-"""Holds what the scorer promised against what came of it, where outcomes are known, and estimates quality where they are not.
+"""Compares what the scorer promised with the outcomes of audited records, and estimates the quality of the others.
 
 Estimated quality: the mean promise over all records, corrected by the mean error on the audited ones (difference estimator of survey
 sampling; prediction-powered inference, Angelopoulos et al. 2023).
@@ -15,8 +15,8 @@ ADEQUATE = 0.5  # a promise or an outcome from here on says "adequate"
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """A value with its confidence interval; both bounds None where too few outcomes are known for one."""
+class Estimate:
+    """A value with its confidence interval; both bounds are None where too few outcomes were reported for one."""
 
     value: float
     low: float | None = None
@@ -36,7 +36,7 @@ class Mispredictions:
     ece: float
     brier: float
     auroc: float | None
-    bias: Interval
+    bias: Estimate
 
 
 def calibration_error(promised_N: Doubles, outcome_N: Doubles, bins: int = BINS) -> float:
@@ -69,11 +69,11 @@ def mispredictions(promised_N: Doubles, outcome_N: Doubles, *, confidence: float
         ece=calibration_error(promised_N, outcome_N),
         brier=float(np.square(error_N).mean()),
         auroc=auroc(promised_N, outcome_N >= ADEQUATE),
-        bias=_interval(float(error_N.mean()), float(error_N.var()) / max(1, len(error_N) - 1), len(error_N), confidence),
+        bias=_student(float(error_N.mean()), float(error_N.var()) / max(1, len(error_N) - 1), len(error_N), confidence),
     )
 
 
-def estimated_quality(promised_all_N: Doubles, promised_M: Doubles, outcome_M: Doubles, *, confidence: float) -> Interval | None:
+def estimated_quality(promised_all_N: Doubles, promised_M: Doubles, outcome_M: Doubles, *, confidence: float) -> Estimate | None:
     """Mean outcome of all N records, of which M (a random part of the N) were audited; None where nothing was promised.
 
     Without an audit it is the mean promise, with no interval: nothing then says how far it is off. Variance of two-phase sampling with
@@ -84,19 +84,19 @@ def estimated_quality(promised_all_N: Doubles, promised_M: Doubles, outcome_M: D
     value = float(promised_all_N.mean())
     audited, records = len(outcome_M), len(promised_all_N)
     if not audited:
-        return Interval(value)
+        return Estimate(value)
     error_M = outcome_M - promised_M
     unbiased = audited / max(1, audited - 1)
     variance = unbiased * (outcome_M.var() / records + max(0.0, 1 - audited / records) * error_M.var() / audited)
-    estimate = _interval(value + float(error_M.mean()), float(variance), audited, confidence)
-    return Interval(*(None if bound is None else float(np.clip(bound, 0, 1)) for bound in (estimate.value, estimate.low, estimate.high)))  # type: ignore[arg-type]
+    estimate = _student(value + float(error_M.mean()), float(variance), audited, confidence)
+    return Estimate(*(None if bound is None else float(np.clip(bound, 0, 1)) for bound in (estimate.value, estimate.low, estimate.high)))  # type: ignore[arg-type]
 
 
-def _interval(value: float, variance: float, n: int, confidence: float) -> Interval:
+def _student(value: float, variance: float, n: int, confidence: float) -> Estimate:
     """Student's interval around a mean with this variance; none below five records, where normality is a wish."""
     from scipy.stats import t
 
     if n < 5:
-        return Interval(value)
+        return Estimate(value)
     half = float(t.ppf((1 + confidence) / 2, n - 1)) * float(np.sqrt(variance))
-    return Interval(value, value - half, value + half)
+    return Estimate(value, value - half, value + half)

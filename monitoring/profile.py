@@ -16,10 +16,10 @@ KEYS = ("queries_RD", "scores_RL", "domains_R", "held_queries_HD", "held_scores_
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Profile:
-    """What traffic is held against: R training queries and H held-out ones, unit-norm embeddings of D dims, scores of L LLMs.
+class ReferenceProfile:
+    """What traffic is compared with: R training queries and H held-out ones, unit-norm embeddings of D dims, scores of L LLMs.
 
-    Held-out queries are what "no shift" looks like: the scorer never saw them, like the traffic it meets.
+    The scorer never saw the held-out queries, as it never saw the traffic: they show what traffic without shift looks like.
     """
 
     roster: tuple[str, ...]
@@ -47,7 +47,7 @@ class Profile:
             )
 
 
-def read(folder: Path) -> Profile:
+def read(folder: Path) -> ReferenceProfile:
     """The profile in scorer artifact `folder` (`reference.npz`, `roster.json`). Raises ProfileRefused."""
     path = folder / "reference.npz"
     try:
@@ -55,16 +55,16 @@ def read(folder: Path) -> Profile:
             missing = [key for key in KEYS if key not in arrays]
             if missing:
                 raise ProfileRefused(f"{path}: without {', '.join(missing)}.", next_step="Train the scorer again with this platform.")
-            held = {key: arrays[key] for key in KEYS}
+            content = {key: arrays[key] for key in KEYS}
         roster = tuple(map(str, json.loads((folder / "roster.json").read_text(encoding="utf-8"))["llms"]))
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
         raise ProfileRefused(f"{folder}: no readable reference profile ({exc}).", next_step="Publish the scorer version again.") from exc
-    return Profile(
+    return ReferenceProfile(
         roster=roster,
-        queries_RD=held["queries_RD"].astype(np.float32),
-        scores_RL=held["scores_RL"].astype(np.float32),
-        domains_R=held["domains_R"].astype(np.str_),
-        held_queries_HD=held["held_queries_HD"].astype(np.float32),
-        held_scores_HL=held["held_scores_HL"].astype(np.float32),
-        held_domains_H=held["held_domains_H"].astype(np.str_),
+        queries_RD=content["queries_RD"].astype(np.float32),
+        scores_RL=content["scores_RL"].astype(np.float32),
+        domains_R=content["domains_R"].astype(np.str_),
+        held_queries_HD=content["held_queries_HD"].astype(np.float32),
+        held_scores_HL=content["held_scores_HL"].astype(np.float32),
+        held_domains_H=content["held_domains_H"].astype(np.str_),
     )

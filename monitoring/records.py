@@ -58,7 +58,6 @@ class RecordStore:
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.path = path
-        self.commits = 0  # how many fsyncs the appends so far took
         self._clock = clock
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -90,8 +89,8 @@ class RecordStore:
 
     async def get(self, id: str) -> dict[str, Any] | None:  # noqa: A002
         """Record `id` as JSON-ready values with `scores` by LLM, without embedding and text; None where there is none."""
-        found = await asyncio.to_thread(self._select, "WHERE id = ?", (id,))
-        return _as_dict(found[0]) if found else None
+        records = await asyncio.to_thread(self._select, "WHERE id = ?", (id,))
+        return _as_dict(records[0]) if records else None
 
     def scan(self, since: float, until: float) -> list[Record]:
         """Records with `since <= created_at < until` in order of time, each with its outcome. Blocks: for reports."""
@@ -168,7 +167,6 @@ class RecordStore:
             connection.execute("BEGIN IMMEDIATE")
             written = [connection.execute(write.statement, write.values).rowcount > 0 for write in writes]
             connection.execute("COMMIT")
-            self.commits += 1
         except (sqlite3.Error, OverflowError, ValueError) as exc:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

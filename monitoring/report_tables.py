@@ -5,9 +5,9 @@ import pandas as pd
 
 from monitoring.drift_tests import Novelty
 from monitoring.misprediction import ADEQUATE
-from monitoring.profile import Profile
+from monitoring.profile import ReferenceProfile
 from monitoring.verdict import Verdict
-from monitoring.window import Evidence, Look
+from monitoring.window import Window, WindowStats
 
 NOVELTY, NOVEL, DOMAIN = "novelty", "novel", "domain"
 PROMISED, OUTCOME, AUDITED, WRONG = "promised", "outcome", "audited", "mispredicted"
@@ -23,13 +23,13 @@ def score_column(llm: str) -> str:
     return f"score {llm}"
 
 
-def recent(look: Look, novelty: Novelty, verdict: Verdict) -> pd.DataFrame:
-    """One row a record of the look; figures of the whole look stand in every row of their own column."""
-    records = look.records
+def recent(window: Window, novelty: Novelty, verdict: Verdict) -> pd.DataFrame:
+    """One row a record of the window; figures of the whole window stand in every row of their own column."""
+    records = window.records
     table = pd.DataFrame({score_column(llm): [record.scores[index] for record in records] for index, llm in enumerate(records[0].roster)})
     table[NOVELTY] = novelty.distances_N
     table[NOVEL] = novelty.novel_N.astype(float)
-    table[DOMAIN] = list(look.domains)
+    table[DOMAIN] = list(window.domains)
     table[PROMISED] = [record.predicted for record in records]
     table[OUTCOME] = [np.nan if record.outcome is None else record.outcome.score for record in records]
     table[AUDITED] = table[OUTCOME].notna().astype(float)
@@ -40,10 +40,10 @@ def recent(look: Look, novelty: Novelty, verdict: Verdict) -> pd.DataFrame:
     table[TOKENS] = [float(record.output_tokens) for record in records]
     if all(record.text is not None for record in records):
         table["text"] = [record.text for record in records]
-    return table.assign(**figures(look.evidence), **{VERDICT: verdict.kind, REASONS: "\n\n".join(verdict.reasons)})
+    return table.assign(**figures(window.stats), **{VERDICT: verdict.kind, REASONS: "\n\n".join(verdict.reasons)})
 
 
-def held_out(profile: Profile, novelty: Novelty) -> pd.DataFrame:
+def held_out(profile: ReferenceProfile, novelty: Novelty) -> pd.DataFrame:
     """One row a held-out query, in the columns of `recent` that it can have."""
     table = pd.DataFrame({score_column(llm): profile.held_scores_HL[:, index] for index, llm in enumerate(profile.roster)})
     table[NOVELTY] = novelty.held_distances_H
@@ -64,21 +64,21 @@ def audited(table: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def figures(evidence: Evidence) -> dict[str, float]:
-    """What we compute for the look as a whole, by the name it has in the report and on the dashboard."""
-    found: dict[str, float | None] = {}
-    if evidence.shift is not None:
-        adjusted = evidence.shift.adjusted
-        found |= {QUERY_P: adjusted["queries"], NOVELTY_P: adjusted["novelty"]}
-        found[SCORE_P] = min((p for name, p in adjusted.items() if name.startswith("score ")), default=1.0)
-    if evidence.quality is not None:
-        found["estimated quality"] = evidence.quality.value
-    if (wrong := evidence.mispredictions) is not None:
-        found |= {
+def figures(stats: WindowStats) -> dict[str, float]:
+    """What we compute for the window as a whole, by the name it has in the report and on the dashboard."""
+    values: dict[str, float | None] = {}
+    if stats.shift is not None:
+        adjusted = stats.shift.adjusted
+        values |= {QUERY_P: adjusted["queries"], NOVELTY_P: adjusted["novelty"]}
+        values[SCORE_P] = min((p for name, p in adjusted.items() if name.startswith("score ")), default=1.0)
+    if stats.quality is not None:
+        values["estimated quality"] = stats.quality.value
+    if (wrong := stats.mispredictions) is not None:
+        values |= {
             "mispredicted share": wrong.share,
             "calibration error (ECE)": wrong.ece,
             "Brier score": wrong.brier,
             "AUROC of promises": wrong.auroc,
         }
-    found["failed share"] = evidence.failed / evidence.n if evidence.n else None
-    return {name: value for name, value in found.items() if value is not None}
+    values["failed share"] = stats.failed / stats.n if stats.n else None
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,105 +1,105 @@
-"""Decides what the evidence of a look means: keep, watch, retrain, or too little data; reads no clock, disk or environment."""
+"""Decides what the figures of a window mean: keep, watch, retrain, or too little data; reads no clock, disk or environment."""
 
 import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from monitoring.policy import Policy
-from monitoring.window import LEAST_HELD, Evidence
+from monitoring.window import LEAST_HELD_OUT, WindowStats
 
 Kind = Literal["too-little-data", "keep", "watch", "retrain"]
 Finding = tuple[Kind, str]
-MOSTLY_NOVEL = 0.5  # a domain whose novel share is surely above this is one the scorer does not know
+MOSTLY_NOVEL = 0.5  # a domain whose novel share is above this, by its lower bound, is one the scorer does not know
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What to do about a scorer version, why, and the figures it rests on.
 
-    id: of scorer version, window and kind; looks at the same window that say the same share it, so it starts one job at most.
+    id: a hash of scorer version, window and kind. Looks at one window that come to the same kind share it, so it starts one job at most.
     """
 
     kind: Kind
     id: str
     reasons: tuple[str, ...]
-    evidence: Evidence
+    stats: WindowStats
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
 
 
-def decide(evidence: Evidence, policy: Policy) -> Verdict:
+def decide(stats: WindowStats, policy: Policy) -> Verdict:
     """The strongest of the findings, with the reasons of every finding.
 
-    Retraining needs evidence that is both beyond doubt and large; evidence that is only beyond doubt is watched.
+    A finding that is significant and large means retrain; one that is only significant means watch.
     """
-    findings = _too_little(evidence, policy) or [*_novelty(evidence, policy), *_drift(evidence), *_quality(evidence, policy)]
+    findings = _too_little(stats, policy) or [*_novelty(stats, policy), *_drift(stats), *_quality(stats, policy)]
     kind: Kind = "keep"
     for strength in ("watch", "retrain", "too-little-data"):
-        if any(found == strength for found, _ in findings):
+        if any(implied == strength for implied, _ in findings):
             kind = strength
-    reasons = tuple(reason for found, reason in findings if found != "keep") or (_nothing_found(evidence),)
-    identity = f"{evidence.scorer_version}/{evidence.window}/{kind}"
-    return Verdict(kind, hashlib.sha256(identity.encode()).hexdigest()[:16], reasons, evidence)
+    reasons = tuple(reason for _, reason in findings) or (_why_keep(stats),)
+    identity = f"{stats.scorer_version}/{stats.index}/{kind}"
+    return Verdict(kind, hashlib.sha256(identity.encode()).hexdigest()[:16], reasons, stats)
 
 
-def _too_little(evidence: Evidence, policy: Policy) -> list[Finding]:
-    if evidence.distinct < policy.first_look:
-        repeated = f" ({evidence.n} with repetitions)" if evidence.n != evidence.distinct else ""
-        return [("too-little-data", f"{evidence.distinct} distinct queries{repeated}; the first look takes {policy.first_look}.")]
-    if evidence.shift is None:
-        return [("too-little-data", f"The scorer's reference has {evidence.held} held-out queries; {LEAST_HELD} are needed.")]
+def _too_little(stats: WindowStats, policy: Policy) -> list[Finding]:
+    if stats.distinct < policy.first_look:
+        repeated = f" ({stats.n} with repetitions)" if stats.n != stats.distinct else ""
+        return [("too-little-data", f"{stats.distinct} distinct queries{repeated}; the first look takes {policy.first_look}.")]
+    if stats.shift is None:
+        return [("too-little-data", f"The scorer's reference has {stats.held_out} held-out queries; {LEAST_HELD_OUT} are needed.")]
     return []
 
 
-def _novelty(evidence: Evidence, policy: Policy) -> list[Finding]:
-    """Queries farther from training than held-out ones are: significant and surely many, significant and some, or one domain's."""
+def _novelty(stats: WindowStats, policy: Policy) -> list[Finding]:
+    """Queries farther from the training queries than held-out ones are: among all queries, and in a single domain."""
     findings: list[Finding] = []
-    if evidence.shift is not None and evidence.shift.adjusted["novelty"] <= evidence.alpha:
-        bounds = f"surely over {evidence.novel_low:.0%}, expected {evidence.novel_expected:.0%}"
-        share = f"{evidence.novel_share:.0%} of queries are novel ({bounds})"
-        mostly = ", ".join(f"{domain.name} {domain.novel} of {domain.n}" for domain in evidence.domains[:3] if domain.novel)
-        if evidence.novel_low >= policy.novel_share_retrain:
+    if stats.shift is not None and stats.shift.adjusted["novelty"] <= stats.alpha:
+        bounds = f"surely over {stats.novel_low:.0%}, expected {stats.novel_expected:.0%}"
+        share = f"{stats.novel_share:.0%} of queries are novel ({bounds})"
+        mostly = ", ".join(f"{domain.name} {domain.novel} of {domain.n}" for domain in stats.domains[:3] if domain.novel)
+        if stats.novel_low >= policy.novel_share_retrain:
             findings.append(("retrain", f"{share}: {mostly}."))
-        elif evidence.novel_share >= policy.novel_share_watch:
+        elif stats.novel_share >= policy.novel_share_watch:
             findings.append(("watch", f"{share}: {mostly}."))
     findings += [
         ("watch", f"Out of domain: {domain.novel} of {domain.n} queries of domain {domain.name} are novel.")
-        for domain in evidence.domains
+        for domain in stats.domains
         if domain.novel_low >= MOSTLY_NOVEL
     ]
     return findings
 
 
-def _drift(evidence: Evidence) -> list[Finding]:
+def _drift(stats: WindowStats) -> list[Finding]:
     """Any other test of the family that rejects: traffic is not what the scorer was validated on."""
-    if evidence.shift is None:
+    if stats.shift is None:
         return []
-    adjusted = evidence.shift.adjusted
-    moved = [name.removeprefix("score ") for name, p in adjusted.items() if name.startswith("score ") and p <= evidence.alpha]
+    adjusted = stats.shift.adjusted
+    moved = [name.removeprefix("score ") for name, p in adjusted.items() if name.startswith("score ") and p <= stats.alpha]
     findings: list[Finding] = []
-    if adjusted["queries"] <= evidence.alpha:
+    if adjusted["queries"] <= stats.alpha:
         findings.append(("watch", f"Queries differ from the held-out ones (MMD, adjusted p = {adjusted['queries']:.2g})."))
     if moved:
-        findings.append(("watch", f"Scores moved for {', '.join(moved)} (Cramér-von Mises, adjusted p <= {evidence.alpha:.2g})."))
+        findings.append(("watch", f"Scores moved for {', '.join(moved)} (Cramér-von Mises, adjusted p <= {stats.alpha:.2g})."))
     return findings
 
 
-def _quality(evidence: Evidence, policy: Policy) -> list[Finding]:
-    """Outcomes surely below what was promised, by more than a margin."""
-    audited = evidence.mispredictions
+def _quality(stats: WindowStats, policy: Policy) -> list[Finding]:
+    """Outcomes below what was promised by more than a margin, by the bound of their confidence interval."""
+    audited = stats.mispredictions
     if audited is None or audited.n < policy.min_outcomes or audited.bias.high is None:
         return []
-    said = f"Outcomes are {-audited.bias.value:.2f} below promises on {audited.n} audited answers (surely over {-audited.bias.high:.2f})."
+    reason = f"Outcomes are {-audited.bias.value:.2f} below promises on {audited.n} audited answers (surely over {-audited.bias.high:.2f})."
     if audited.bias.high < -policy.quality_drop_retrain:
-        return [("retrain", said)]
-    return [("watch", said)] if audited.bias.high < -policy.quality_drop_watch else []
+        return [("retrain", reason)]
+    return [("watch", reason)] if audited.bias.high < -policy.quality_drop_watch else []
 
 
-def _nothing_found(evidence: Evidence) -> str:
-    lowest = min(evidence.shift.adjusted.values()) if evidence.shift else 1.0
+def _why_keep(stats: WindowStats) -> str:
+    lowest = min(stats.shift.adjusted.values()) if stats.shift else 1.0
     return (
-        f"{evidence.distinct} queries look like the held-out ones: {evidence.novel_share:.0%} novel "
-        f"(expected {evidence.novel_expected:.0%}), smallest adjusted p = {lowest:.2g} (alarm at {evidence.alpha:.2g})."
+        f"{stats.distinct} queries look like the held-out ones: {stats.novel_share:.0%} novel "
+        f"(expected {stats.novel_expected:.0%}), smallest adjusted p = {lowest:.2g} (alarm at {stats.alpha:.2g})."
     )

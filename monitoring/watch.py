@@ -1,8 +1,7 @@
-"""Holds this host's traffic against the active scorer's reference, again and again: `python -m monitoring.watch [--once]`.
+"""Compares this host's traffic with the active scorer's reference, again and again: `python -m monitoring.watch [--once]`.
 
-Each look judges the records (`var/records.db`), draws the Evidently report, writes `var/reports/latest.json`, and on the verdict
-`retrain` submits a job: one a verdict id, another where that one failed, and none while the last one that a verdict started is younger
-than the cool-down.
+Each look judges the records (`var/records.db`), draws the Evidently report, and writes `var/reports/latest.json`. The verdict `retrain`
+submits a job: one for each verdict id, and another where that one failed. Until the cool-down is over no other verdict starts a job.
 """
 
 import argparse
@@ -21,13 +20,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring import evidently_report, policy, profile, window
+from monitoring import evidently_report, policy, profile
 from monitoring.errors import NothingActive
 from monitoring.policy import Policy
-from monitoring.profile import Profile
+from monitoring.profile import ReferenceProfile
 from monitoring.records import RecordStore
 from monitoring.verdict import Verdict, decide
-from monitoring.window import Look
+from monitoring.window import Window, measure, window_to_judge
 from registry import local_store
 from registry.settings import Settings
 from scorer.atomic_write import replacing
@@ -38,21 +37,21 @@ COLOURS = {"keep": "green", "watch": "yellow", "retrain": "red", "too-little-dat
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """One look at the active scorer's traffic and what it means."""
+class JudgedWindow:
+    """A window of the active scorer's traffic, its verdict, and the reference it was compared with."""
 
-    look: Look
+    window: Window
     verdict: Verdict
-    profile: Profile
+    profile: ReferenceProfile
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Which look there is to take: `size` records of one window of one scorer version, whose artifact lies in `folder`."""
+    """The look to take: the first `size` records of window `index` of a scorer version, whose artifact lies in `folder`."""
 
     scorer_version: str
     folder: Path
-    window: int
+    index: int
     size: int
 
 
@@ -62,31 +61,33 @@ def due(settings: Settings, rules: Policy) -> Due:
     if active is None:
         raise NothingActive(f"No scorer is published in {settings.var / 'scorers'}.", next_step="Promote a version and run registry.sync.")
     scored = RecordStore(settings.var / "records.db").count_scored(active.version)
-    return Due(active.version, settings.var / "scorers" / active.folder, *window.window_to_judge(scored, rules))
+    return Due(active.version, settings.var / "scorers" / active.folder, *window_to_judge(scored, rules))
 
 
-def judge(settings: Settings, rules: Policy) -> Judged:
+def judge(settings: Settings, rules: Policy) -> JudgedWindow:
     """The verdict on the active scorer from what is recorded now; changes nothing. Raises NothingActive, ProfileRefused, RecordsRefused."""
     now_due = due(settings, rules)
     reference = profile.read(now_due.folder)
-    records = RecordStore(settings.var / "records.db").scored(now_due.scorer_version, now_due.window * rules.window, now_due.size)
-    look = window.gather(records, reference, rules, scorer_version=now_due.scorer_version, window=now_due.window)
-    return Judged(look, decide(look.evidence, rules), reference)
+    records = RecordStore(settings.var / "records.db").scored(now_due.scorer_version, now_due.index * rules.window, now_due.size)
+    window = measure(records, reference, rules, scorer_version=now_due.scorer_version, index=now_due.index)
+    return JudgedWindow(window, decide(window.stats, rules), reference)
 
 
-def report(judged: Judged, settings: Settings, *, now: datetime, job: str | None = None) -> evidently_report.Report | None:
+def report(judged: JudgedWindow, settings: Settings, *, now: datetime, job: str | None = None) -> evidently_report.Report | None:
     """Draws the report of `judged` (none without records) and writes `latest.json`, which points to it."""
     drawn = (
-        evidently_report.write(judged.look, judged.verdict, judged.profile, settings, now=now) if judged.look.novelty is not None else None
+        evidently_report.write(judged.window, judged.verdict, judged.profile, settings, now=now)
+        if judged.window.novelty is not None
+        else None
     )
     _write_latest(settings.var / "reports" / "latest.json", judged.verdict, drawn, now=now, job=job)
     return drawn
 
 
-def retrain(verdict: Verdict, settings: Settings, rules: Policy, *, now: datetime) -> str | None:
-    """The id of a `retrain` verdict's job, submitted where there is none, or again where it failed and has cooled down.
+def submit_retraining(verdict: Verdict, settings: Settings, rules: Policy, *, now: datetime) -> str | None:
+    """The id of the job of a `retrain` verdict: submitted where there is none yet, and again where it failed and the cool-down is over.
 
-    None for other verdicts, and while another verdict's job cools down.
+    None for other kinds of verdict, and while another verdict's job is younger than the cool-down.
     """
     if verdict.kind != "retrain":
         return None
@@ -94,10 +95,10 @@ def retrain(verdict: Verdict, settings: Settings, rules: Policy, *, now: datetim
 
     jobs = Jobs(settings.var / "jobs.db")
     since = now.timestamp() - rules.cool_down_s
-    started = [job for job in jobs.list() if job.kind == "retrain" and job.arguments.get("verdict")]
-    if any(job.arguments["verdict"] != verdict.id and job.created_at > since for job in started):
+    submitted = [job for job in jobs.list() if job.kind == "retrain" and job.arguments.get("verdict")]
+    if any(job.arguments["verdict"] != verdict.id and job.created_at > since for job in submitted):
         return None
-    own = [job for job in started if job.arguments["verdict"] == verdict.id]
+    own = [job for job in submitted if job.arguments["verdict"] == verdict.id]
     if own and (own[-1].state != "failed" or own[-1].created_at > since):
         return own[-1].id
     key = f"verdict-{verdict.id}-{len(own) + 1}" if own else f"verdict-{verdict.id}"
@@ -105,32 +106,31 @@ def retrain(verdict: Verdict, settings: Settings, rules: Policy, *, now: datetim
     return jobs.submit("retrain", arguments, key=key).id
 
 
-def show(judged: Judged, console: Console) -> None:
+def show(judged: JudgedWindow, console: Console) -> None:
     """Prints the verdict, its reasons and the figures behind them."""
-    verdict, found = judged.verdict, judged.look.evidence
+    verdict, stats = judged.verdict, judged.window.stats
     console.print(
-        f"[bold {COLOURS[verdict.kind]}]{verdict.kind}[/]  scorer version {escape(found.scorer_version)}, verdict {escape(verdict.id)}"
+        f"[bold {COLOURS[verdict.kind]}]{verdict.kind}[/]  scorer version {escape(stats.scorer_version)}, verdict {escape(verdict.id)}"
     )
     for reason in verdict.reasons:
         console.print(f"  {escape(reason)}", highlight=False)
-    if found.domains:
+    if stats.domains:
         table = Table("domain", "queries", "novel", "promised", "audited", "mispredicted")
-        for domain in found.domains:
+        for domain in stats.domains:
             wrong = "" if domain.mispredicted is None else f"{domain.mispredicted:.0%}"
             figures = (str(domain.n), f"{domain.novel_share:.0%}", f"{domain.promised:.2f}", str(domain.audited), wrong)
             table.add_row(escape(domain.name), *figures)
         console.print(table)
-    if found.quality is not None and found.quality.low is not None and found.quality.high is not None:
-        console.print(
-            f"  estimated quality {found.quality.value:.3f} ({found.quality.low:.3f} to {found.quality.high:.3f})", highlight=False
-        )
+    quality = stats.quality
+    if quality is not None and quality.low is not None and quality.high is not None:
+        console.print(f"  estimated quality {quality.value:.3f} ({quality.low:.3f} to {quality.high:.3f})", highlight=False)
 
 
-def step(settings: Settings, rules: Policy, console: Console) -> Judged:
+def step(settings: Settings, rules: Policy, console: Console) -> JudgedWindow:
     """One look, printed, reported, and acted on."""
     judged, now = judge(settings, rules), datetime.now(UTC)
     show(judged, console)
-    job = retrain(judged.verdict, settings, rules, now=now)
+    job = submit_retraining(judged.verdict, settings, rules, now=now)
     if job is not None:
         console.print(f"  retrain job {job}", highlight=False)
     drawn = report(judged, settings, now=now, job=job)
@@ -140,15 +140,15 @@ def step(settings: Settings, rules: Policy, console: Console) -> Judged:
 
 
 def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
-    """Looks every `interval_s` until `stop` is set; acts only where there is a look to take that was not taken before."""
-    taken: Due | None = None
+    """Checks every `interval_s` whether a look is due that was not taken yet, until `stop` is set."""
+    last: Due | None = None
     console = Console()
     while not stop.is_set():
         try:
-            if (now_due := due(settings, rules)) != taken and now_due.size >= rules.first_look:
+            if (now_due := due(settings, rules)) != last and now_due.size >= rules.first_look:
                 step(settings, rules, console)
-                taken = now_due
-        except RouteMoAError as exc:  # the next look may find it mended: a scorer published, a disk with room
+                last = now_due
+        except RouteMoAError as exc:  # it may pass: a scorer is published, the disk has room again
             log.warning("no_look", kind=type(exc).__name__, error=str(exc))
         stop.wait(rules.interval_s)
 

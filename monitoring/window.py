@@ -1,8 +1,12 @@
-"""Gathers what a verdict is decided on: one window of records held against the reference profile.
+"""Measures a window: the records a scorer version scored, compared with the queries it was trained and validated on.
 
-Windows and looks. The records a scorer version scored, in the order they came, are cut into windows of `policy.window` that share none.
-The open window is judged at fixed sizes only (`policy.looks`), each look spending an equal part of `alpha` and Holm's correction
-spreading that over the look's tests: a window without shift raises a false alarm with a chance of at most `alpha`, however often one asks.
+The records of a scorer version, in the order they came, are cut into windows of `policy.window` records that share none. The open window
+is judged at fixed sizes only, its looks (`policy.looks`), and each look may spend an equal part of `alpha`:
+
+    alpha_per_look = alpha / number of looks
+
+Holm's correction divides that among the tests of one look. So a window without shift raises a false alarm with a probability of at most
+`alpha`, however often somebody asks.
 """
 
 from collections.abc import Sequence
@@ -14,19 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring import drift_tests, misprediction
-from monitoring.misprediction import Interval, Mispredictions
+from monitoring.drift_tests import Novelty
+from monitoring.misprediction import Estimate, Mispredictions
 from monitoring.policy import Policy
-from monitoring.profile import Profile
+from monitoring.profile import ReferenceProfile
 from monitoring.record import Record
 
-LEAST_HELD = 5  # the tests are exact at any size, but against fewer no shift could be significant
+LEAST_HELD_OUT = 5  # held-out queries; the tests are exact at any size, but against fewer no shift could be significant
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The records of one domain: `name` is the request's tag, or `near X` after the nearest training query's domain X.
+    """The records of one domain: `name` is the request's tag, or `near X` after the domain X of the nearest training query.
 
-    n: distinct queries. novel_low: lower confidence bound of the novel share. mispredicted: share of its audited records, None without any.
+    n: distinct queries. novel: how many of them are novel. novel_low: lower confidence bound of the novel share. promised: mean promise.
+    mispredicted: share of its audited records, None without any.
     """
 
     name: str
@@ -44,22 +50,25 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """One look at one window of one scorer version. `shift` is None where there were too few distinct queries to test.
+class WindowStats:
+    """The figures of a window at one look; what a verdict is decided on.
 
+    index: which window of the scorer version, from 0. since, until: seconds since the epoch.
     foreign: records left out because their roster or embedding is not this scorer's (a version number used twice).
-    distinct: queries less exact repetitions (a repeated query says nothing new about drift). novel_low: lower confidence bound at
-    `alpha` of the look. promised: mean of what the scorer promised. quality: estimated mean outcome of every answer served.
+    distinct: queries without exact repetitions; a repeated query says nothing new about drift. held_out: held-out queries of the reference.
+    alpha: what this look may spend. shift: None where there are too few distinct queries to test.
+    novel_low: lower confidence bound of the novel share at `alpha`. promised: mean promise of the answers served.
+    quality: estimated mean outcome of every answer served.
     """
 
     scorer_version: str
-    window: int
+    index: int
     since: float
     until: float
     n: int
     foreign: int
     distinct: int
-    held: int
+    held_out: int
     alpha: float
     shift: drift_tests.Shift | None
     novel_share: float
@@ -68,7 +77,7 @@ class Evidence:
     domains: tuple[Domain, ...]
     mispredictions: Mispredictions | None
     promised: float | None
-    quality: Interval | None
+    quality: Estimate | None
     failed: int
     cost_usd: float
     latency_p50_s: float
@@ -76,13 +85,13 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """The records of a look, their domains and novelty, and the evidence they make; what a report is drawn from."""
+class Window:
+    """The N records of a window at one look, the domain of each, their novelty (None without records), and their figures."""
 
     records: tuple[Record, ...]
     domains: tuple[str, ...]
-    novelty: drift_tests.Novelty | None
-    evidence: Evidence
+    novelty: Novelty | None
+    stats: WindowStats
 
 
 def window_to_judge(scored: int, policy: Policy) -> tuple[int, int]:
@@ -96,91 +105,100 @@ def window_to_judge(scored: int, policy: Policy) -> tuple[int, int]:
     return (index - 1, policy.window) if index else (0, rest)
 
 
-def gather(records: Sequence[Record], profile: Profile, policy: Policy, *, scorer_version: str, window: int) -> Look:
-    """Holds `records` (all scored by this version) against `profile`."""
-    given = len(records)
-    records = [record for record in records if record.roster == profile.roster and len(record.embedding) == profile.queries_RD.shape[1]]
-    queries_ND = np.array([record.embedding for record in records], dtype=np.float32).reshape(len(records), profile.queries_RD.shape[1])
-    scores_NL = np.array([record.scores for record in records], dtype=np.float32).reshape(len(records), len(profile.roster))
-    distinct_M = np.sort(np.unique(queries_ND, axis=0, return_index=True)[1]) if records else np.zeros(0, dtype=np.intp)
-    novel = _novelty(queries_ND, profile, policy) if records else None
-    found, share, low = None, 0.0, 0.0
-    if novel is not None:
-        once = _novelty(queries_ND[distinct_M], profile, policy)
-        share, low = once.share, lower_bound(int(once.novel_N.sum()), len(distinct_M), policy.alpha_per_look)
-        if len(distinct_M) >= policy.first_look and len(profile.held_queries_HD) >= LEAST_HELD:
-            count = _permutations(profile, policy)
-            found = drift_tests.compare(queries_ND[distinct_M], scores_NL[distinct_M], profile, once, count=count, seed=policy.seed)
-    domains = _domain_names(records, profile, novel)
-    return Look(
-        records=tuple(records),
-        domains=domains,
-        novelty=novel,
-        evidence=Evidence(
-            scorer_version=scorer_version,
-            window=window,
-            since=min((record.created_at for record in records), default=0.0),
-            until=max((record.created_at for record in records), default=0.0),
-            n=len(records),
-            foreign=given - len(records),
-            distinct=len(distinct_M),
-            held=len(profile.held_queries_HD),
-            alpha=policy.alpha_per_look,
-            shift=found,
-            novel_share=share,
-            novel_low=low,
-            novel_expected=1 - policy.novel_quantile,
-            domains=_by_domain(records, domains, novel, distinct_M, policy),
-            **_outcomes(records, policy),
-            **_service(records),
-        ),
+def measure(records: Sequence[Record], profile: ReferenceProfile, policy: Policy, *, scorer_version: str, index: int) -> Window:
+    """The window number `index` of `scorer_version`, which scored all of `records`, compared with its reference `profile`."""
+    comparable = [record for record in records if record.roster == profile.roster and len(record.embedding) == profile.queries_RD.shape[1]]
+    queries_ND = np.array([record.embedding for record in comparable], dtype=np.float32).reshape(
+        len(comparable), profile.queries_RD.shape[1]
     )
+    scores_NL = np.array([record.scores for record in comparable], dtype=np.float32).reshape(len(comparable), len(profile.roster))
+    distinct_M = _first_occurrences(queries_ND)
+    novelty = _novelty(queries_ND, profile, policy) if comparable else None
+    domains = _domain_names(comparable, profile, novelty)
+    stats = WindowStats(
+        scorer_version=scorer_version,
+        index=index,
+        since=min((record.created_at for record in comparable), default=0.0),
+        until=max((record.created_at for record in comparable), default=0.0),
+        n=len(comparable),
+        foreign=len(records) - len(comparable),
+        distinct=len(distinct_M),
+        held_out=len(profile.held_queries_HD),
+        alpha=policy.alpha_per_look,
+        novel_expected=1 - policy.novel_quantile,
+        domains=_by_domain(comparable, domains, novelty, distinct_M, policy),
+        **_drift(queries_ND[distinct_M], scores_NL[distinct_M], profile, policy),
+        **_outcomes(comparable, policy),
+        **_service(comparable),
+    )
+    return Window(tuple(comparable), domains, novelty, stats)
 
 
 def lower_bound(count: int, n: int, alpha: float) -> float:
-    """Exact one-sided lower confidence bound of a share (Clopper & Pearson 1934)."""
+    """Exact one-sided lower confidence bound of the share count / n (Clopper & Pearson 1934)."""
     from scipy.stats import binomtest
 
     return float(binomtest(count, n, alternative="greater").proportion_ci(1 - alpha, method="exact").low) if n else 0.0
 
 
-def _novelty(queries_ND: drift_tests.Floats, profile: Profile, policy: Policy) -> drift_tests.Novelty:
+def _first_occurrences(queries_ND: drift_tests.Floats) -> NDArray[np.intp]:
+    """Indices of the M distinct queries, in their order."""
+    if not len(queries_ND):
+        return np.zeros(0, dtype=np.intp)
+    return np.sort(np.unique(queries_ND, axis=0, return_index=True)[1])
+
+
+def _drift(queries_MD: drift_tests.Floats, scores_ML: drift_tests.Floats, profile: ReferenceProfile, policy: Policy) -> dict[str, Any]:
+    """The novel share of distinct queries, and the tests where there are enough of them."""
+    if not len(queries_MD):
+        return {"shift": None, "novel_share": 0.0, "novel_low": 0.0}
+    novelty, shift = _novelty(queries_MD, profile, policy), None
+    if len(queries_MD) >= policy.first_look and len(profile.held_queries_HD) >= LEAST_HELD_OUT:
+        count = _permutations(profile, policy)
+        shift = drift_tests.compare(queries_MD, scores_ML, profile, novelty, count=count, seed=policy.seed)
+    novel_low = lower_bound(int(novelty.novel_N.sum()), len(queries_MD), policy.alpha_per_look)
+    return {"shift": shift, "novel_share": novelty.share, "novel_low": novel_low}
+
+
+def _novelty(queries_ND: drift_tests.Floats, profile: ReferenceProfile, policy: Policy) -> Novelty:
     return drift_tests.novelty(queries_ND, profile, k=policy.neighbours, quantile=policy.novel_quantile)
 
 
-def _permutations(profile: Profile, policy: Policy) -> int:
-    """Enough that the smallest p-value possible, times the family's size, can pass below the look's alpha."""
+def _permutations(profile: ReferenceProfile, policy: Policy) -> int:
+    """Enough that the smallest p-value possible, times the number of tests, can pass below the look's alpha."""
     return max(policy.permutations, ceil(2 * (len(profile.roster) + 2) / policy.alpha_per_look))
 
 
-def _domain_names(records: Sequence[Record], profile: Profile, novel: drift_tests.Novelty | None) -> tuple[str, ...]:
-    if novel is None:
+def _domain_names(records: Sequence[Record], profile: ReferenceProfile, novelty: Novelty | None) -> tuple[str, ...]:
+    if novelty is None:
         return ()
-    return tuple(record.domain or f"near {profile.domains_R[nearest]}" for record, nearest in zip(records, novel.nearest_N, strict=True))
+    return tuple(record.domain or f"near {profile.domains_R[nearest]}" for record, nearest in zip(records, novelty.nearest_N, strict=True))
 
 
 def _by_domain(
-    records: Sequence[Record], domains: tuple[str, ...], novel: drift_tests.Novelty | None, distinct_M: NDArray[np.intp], policy: Policy
+    records: Sequence[Record], domains: tuple[str, ...], novelty: Novelty | None, distinct_M: NDArray[np.intp], policy: Policy
 ) -> tuple[Domain, ...]:
     """Domains by their number of novel queries, most first; a repeated query counts once, its audits all count."""
-    found = []
-    for name in sorted(set(domains)) if novel is not None else ():
+    if novelty is None:
+        return ()
+    measured = []
+    for name in set(domains):
         members = [record for record, domain in zip(records, domains, strict=True) if domain == name]
-        once = [index for index in distinct_M if domains[index] == name]
-        count = int(novel.novel_N[once].sum()) if novel is not None else 0
+        distinct = [index for index in distinct_M if domains[index] == name]
+        novel = int(novelty.novel_N[distinct].sum())
         wrong = misprediction.mispredictions(*_audited(members), confidence=1 - policy.alpha)
-        found.append(
+        measured.append(
             Domain(
                 name=name,
-                n=len(once),
-                novel=count,
-                novel_low=lower_bound(count, len(once), policy.alpha_per_look),
+                n=len(distinct),
+                novel=novel,
+                novel_low=lower_bound(novel, len(distinct), policy.alpha_per_look),
                 promised=float(np.mean([record.predicted for record in members])),
                 audited=wrong.n if wrong else 0,
                 mispredicted=wrong.share if wrong else None,
             )
         )
-    return tuple(sorted(found, key=lambda domain: (-domain.novel, domain.name)))
+    return tuple(sorted(measured, key=lambda domain: (-domain.novel, domain.name)))
 
 
 def _audited(records: Sequence[Record]) -> tuple[misprediction.Doubles, misprediction.Doubles]:

@@ -9,7 +9,7 @@ import pytest
 
 from monitoring import policy
 from monitoring.policy import Policy
-from monitoring.profile import Profile
+from monitoring.profile import ReferenceProfile
 from monitoring.records import Outcome, Record
 
 MakeRecord = Callable[..., Record]
@@ -69,11 +69,11 @@ class World:
         """Scores in [0, 1] of n queries for the roster."""
         return (self.rng.beta(4, 3, size=(n, len(ROSTER))) * (1 - drop)).astype(np.float32)
 
-    def profile(self, *, training: int = 300, held: int = 200) -> Profile:
+    def profile(self, *, training: int = 300, held: int = 200) -> ReferenceProfile:
         """A reference profile of this world without law."""
         train, domains = self.queries(training)
         held_queries, held_domains = self.queries(held)
-        return Profile(ROSTER, train, self.scores(training), domains, held_queries, self.scores(held), held_domains)
+        return ReferenceProfile(ROSTER, train, self.scores(training), domains, held_queries, self.scores(held), held_domains)
 
     def records(
         self,

@@ -74,7 +74,7 @@ def test_one_look_is_cheap(world) -> None:
     sample = rng.normal(size=(2300, 384)).astype(np.float32)
     sample /= np.linalg.norm(sample, axis=1, keepdims=True)
     names = np.array(["x"] * 1000)
-    profile = drift_tests.Profile(
+    profile = drift_tests.ReferenceProfile(
         tuple("abcdef"),
         sample[:1000],
         rng.random((1000, 6), np.float32),

@@ -68,5 +68,5 @@ def test_estimated_quality_without_an_audit_has_no_interval() -> None:
     """Nothing says how far unaudited promises are off; nothing promised is nothing estimated."""
     nothing = np.zeros(0)
     found = misprediction.estimated_quality(np.array([0.4, 0.6]), nothing, nothing, confidence=0.95)
-    assert found == misprediction.Interval(0.5)
+    assert found == misprediction.Estimate(0.5)
     assert misprediction.estimated_quality(nothing, nothing, nothing, confidence=0.95) is None

@@ -1,4 +1,4 @@
-"""What evidence means, and that asking often does not make alarms."""
+"""What the figures of a window mean, and that asking often does not make alarms."""
 
 import json
 import re
@@ -15,8 +15,8 @@ from monitoring.verdict import decide
 
 
 def verdict_on(records, profile, rules, **where):
-    look = window.gather(records, profile, rules, **({"scorer_version": "1", "window": 0} | where))
-    return decide(look.evidence, rules)
+    measured = window.measure(records, profile, rules, **({"scorer_version": "1", "index": 0} | where))
+    return decide(measured.stats, rules)
 
 
 @pytest.mark.parametrize(
@@ -49,17 +49,17 @@ def test_a_mix_of_known_domains_is_watched_and_not_retrained(world, rules) -> No
 
 def test_untagged_queries_are_named_after_the_nearest_domain(world, rules) -> None:
     """Without a tag a query is `near X`, so a reader sees that the name is ours."""
-    look = window.gather(world.records(60, tag=False), world.profile(), rules, scorer_version="1", window=0)
-    assert {domain.name for domain in look.evidence.domains} == {"near mathematics", "near reading", "near coding"}
+    measured = window.measure(world.records(60, tag=False), world.profile(), rules, scorer_version="1", index=0)
+    assert {domain.name for domain in measured.stats.domains} == {"near mathematics", "near reading", "near coding"}
 
 
 def test_a_repeated_query_is_not_drift(world, rules) -> None:
     """One query asked 200 times (a health check) among ordinary traffic counts once."""
     records = world.records(60)
     repeated = [replace(records[0], id=f"again-{number}") for number in range(200)]
-    look = window.gather([*records, *repeated], world.profile(), rules, scorer_version="1", window=0)
-    assert (look.evidence.n, look.evidence.distinct) == (260, 60)
-    assert decide(look.evidence, rules).kind == "keep"
+    measured = window.measure([*records, *repeated], world.profile(), rules, scorer_version="1", index=0)
+    assert (measured.stats.n, measured.stats.distinct) == (260, 60)
+    assert decide(measured.stats, rules).kind == "keep"
     only = verdict_on(repeated, world.profile(), rules)
     assert only.kind == "too-little-data"
     assert "1 distinct queries (200 with repetitions)" in only.reasons[0]
@@ -67,8 +67,8 @@ def test_a_repeated_query_is_not_drift(world, rules) -> None:
 
 def test_records_of_another_roster_are_left_out(world, rules, make_record) -> None:
     """A version number used twice (a new registry on an old record file) mixes nothing."""
-    look = window.gather([*world.records(30), make_record("old")], world.profile(), rules, scorer_version="1", window=0)
-    assert (look.evidence.n, look.evidence.foreign) == (30, 1)
+    measured = window.measure([*world.records(30), make_record("old")], world.profile(), rules, scorer_version="1", index=0)
+    assert (measured.stats.n, measured.stats.foreign) == (30, 1)
 
 
 def test_a_reference_without_held_out_queries_decides_nothing(world, rules) -> None:
@@ -89,7 +89,7 @@ def test_a_verdict_id_names_version_window_and_kind(world, rules) -> None:
     first = verdict_on(records[:80], profile, rules)
     assert first.id == verdict_on(records, profile, rules).id
     others = {
-        verdict_on(records, profile, rules, window=1).id,
+        verdict_on(records, profile, rules, index=1).id,
         verdict_on(records, profile, rules, scorer_version="2").id,
         verdict_on(world.records(80), profile, rules).id,
     }
@@ -125,7 +125,7 @@ def test_all_looks_of_a_window_together_alarm_rarely(world, rules) -> None:
 def test_enough_permutations_for_any_roster(world, rules) -> None:
     """With the permutations a look takes, the smallest p-value possible passes below its alpha."""
     records = world.records(120, novel=1.0)
-    found = window.gather(records, world.profile(), rules.model_copy(update={"permutations": 99}), scorer_version="1", window=0).evidence
+    found = window.measure(records, world.profile(), rules.model_copy(update={"permutations": 99}), scorer_version="1", index=0).stats
     assert found.shift is not None
     assert found.shift.adjusted["queries"] <= found.alpha
 
@@ -172,5 +172,5 @@ def test_a_missing_section_is_named(tmp_path: Path) -> None:
 def test_figures_are_json_ready(world, rules) -> None:
     """A verdict travels as plain numbers and words."""
     said = verdict_on(world.records(60, novel=0.5, audited=0.5), world.profile(), rules).as_dict()
-    assert json.loads(json.dumps(said))["evidence"]["n"] == 60
-    assert not any(isinstance(value, np.generic) for value in said["evidence"].values())
+    assert json.loads(json.dumps(said))["stats"]["n"] == 60
+    assert not any(isinstance(value, np.generic) for value in said["stats"].values())

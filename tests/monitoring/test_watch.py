@@ -81,11 +81,11 @@ def test_an_out_of_domain_domain_shows_in_verdict_report_and_workspace(home: Pat
 
     figures = {metric["metric_name"]: metric["value"] for metric in json.loads(second.json.read_text(encoding="utf-8"))["metrics"]}
     assert figures["NovelShare(domain=law)"] > 0.95
-    assert figures["NovelShare(domain=all)"] == pytest.approx(after.look.novelty.share)
-    assert figures["Figure(figure=query drift p)"] == after.verdict.evidence.shift.adjusted["queries"]
+    assert figures["NovelShare(domain=all)"] == pytest.approx(after.window.novelty.share)
+    assert figures["Figure(figure=query drift p)"] == after.verdict.stats.shift.adjusted["queries"]
     for llm in ("small", "middle", "large"):
         assert any(name.startswith(f"ValueDrift(column=score {llm},method=ks") for name in figures)
-    assert figures["Served(column=cost (USD),statistic=mean)"] > 0
+    assert figures["TrafficStatistic(column=cost (USD),statistic=mean)"] > 0
 
     workspace = Workspace(str(home / "var" / "evidently"))
     (project,) = workspace.list_projects()
@@ -109,7 +109,7 @@ def test_a_report_needs_no_tags_no_outcomes_and_draws_text_where_it_is_stored(ho
     assert drawn is not None
     assert drawn.mispredictions is None
     names = [metric["metric_name"] for metric in json.loads(drawn.json.read_text(encoding="utf-8"))["metrics"]]
-    assert "Served(column=words,statistic=mean)" in names
+    assert "TrafficStatistic(column=words,statistic=mean)" in names
     assert "NovelShare(domain=near coding)" in names
     assert not any("Embedding" in name for name in names)
 
@@ -175,23 +175,23 @@ def test_one_verdict_starts_one_job_and_then_it_cools_down(home: Path, world, ru
     profile = world.profile()
 
     def verdict(number: int, novel: float):
-        return decide(window.gather(world.records(60, novel=novel), profile, rules, scorer_version="1", window=number).evidence, rules)
+        return decide(window.measure(world.records(60, novel=novel), profile, rules, scorer_version="1", index=number).stats, rules)
 
     now = datetime.now(UTC)
-    job = watch.retrain(verdict(0, 1.0), settings, rules, now=now)
+    job = watch.submit_retraining(verdict(0, 1.0), settings, rules, now=now)
     assert job is not None
-    assert watch.retrain(verdict(0, 1.0), settings, rules, now=now) == job
-    assert watch.retrain(verdict(1, 1.0), settings, rules, now=now) is None
+    assert watch.submit_retraining(verdict(0, 1.0), settings, rules, now=now) == job
+    assert watch.submit_retraining(verdict(1, 1.0), settings, rules, now=now) is None
     later = datetime.fromtimestamp(now.timestamp() + rules.cool_down_s + 60, UTC)
-    assert watch.retrain(verdict(1, 1.0), settings, rules, now=later) not in {None, job}
-    assert watch.retrain(verdict(2, 0.0), settings, rules, now=later) is None
+    assert watch.submit_retraining(verdict(1, 1.0), settings, rules, now=later) not in {None, job}
+    assert watch.submit_retraining(verdict(2, 0.0), settings, rules, now=later) is None
 
 
 def test_a_verdicts_failed_job_is_submitted_again_after_the_cool_down(home: Path, world, rules) -> None:
     """A job that failed does not spend its verdict; one that waits or is done does."""
     settings, now = Settings(home=home), datetime.now(UTC)
-    found = window.gather(world.records(60, novel=1.0), world.profile(), rules, scorer_version="1", window=0)
-    verdict = decide(found.evidence, rules)
+    found = window.measure(world.records(60, novel=1.0), world.profile(), rules, scorer_version="1", index=0)
+    verdict = decide(found.stats, rules)
     jobs = Jobs(home / "var" / "jobs.db")
 
     def fail(job_id: str) -> None:
@@ -199,16 +199,16 @@ def test_a_verdicts_failed_job_is_submitted_again_after_the_cool_down(home: Path
         jobs.fail(job_id, "no disk")
 
     later = datetime.fromtimestamp(now.timestamp() + rules.cool_down_s + 60, UTC)
-    first = watch.retrain(verdict, settings, rules, now=now)
+    first = watch.submit_retraining(verdict, settings, rules, now=now)
     assert first is not None
-    assert watch.retrain(verdict, settings, rules, now=later) == first
+    assert watch.submit_retraining(verdict, settings, rules, now=later) == first
     fail(first)
-    assert watch.retrain(verdict, settings, rules, now=now) == first
-    second = watch.retrain(verdict, settings, rules, now=later)
+    assert watch.submit_retraining(verdict, settings, rules, now=now) == first
+    second = watch.submit_retraining(verdict, settings, rules, now=later)
     assert second not in {None, first}
-    assert watch.retrain(verdict, settings, rules, now=later) == second
+    assert watch.submit_retraining(verdict, settings, rules, now=later) == second
     fail(second)
-    assert watch.retrain(verdict, settings, rules, now=later) not in {None, first, second}
+    assert watch.submit_retraining(verdict, settings, rules, now=later) not in {None, first, second}
     assert len(jobs.list()) == 3
 
 
