@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.compositions import BARE, System
 from benchmarks.replay import Question
+from benchmarks.strategies import Cascade
 from mixture.choose.options import Weights
 from mixture.choose.posterior import AgreementPosterior
 from mixture.choose.ranking import Candidate
@@ -100,16 +101,6 @@ def outcomes(
 
 
 def cascaded(priors_QL: Floats, chain: Chain, evidence: AgreementPosterior) -> System:
-    """The row: the engine's options that make it a cascade."""
-    options = replace(
-        BARE,
-        k=1,
-        max_layers=len(chain.llms),
-        deepen="widen",
-        stopping="threshold",
-        stop_threshold=chain.threshold,
-        aggregation="vote",
-        posterior=evidence,
-        weights=Weights(quality=0, usd=1, second=0),
-    )
-    return System(CASCADE, priors_QL, options, chain.llms)
+    """The row."""
+    options = replace(BARE, k=1, max_layers=len(chain.llms), aggregation="vote", weights=Weights(quality=0, usd=1, second=0))
+    return System(CASCADE, priors_QL, Cascade(evidence, threshold=chain.threshold), options, chain.llms)

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.replay import Question
 from benchmarks.report import auroc
-from mixture.choose.final_answers import groups
-from mixture.choose.final_answers import said as says
+from mixture.choose.final_answers import final_answers, groups
 from mixture.choose.posterior import Observation, Posterior, query_easiness
 from mixture.decision import Decision
 from pipelines.fit_posterior import RIGHT
@@ -38,9 +37,10 @@ def judged(
     given: dict[str, list[float]] = {name: [] for name in rules}
     for at, (question, made) in enumerate(zip(questions, decisions, strict=True)):
         runs = {run.llm: run for layer in made.layers for run in layer.runs}
-        said, ease = says({llm: run.text for llm, run in runs.items()}), query_easiness(made.layers[0].before.values())
+        stated = final_answers({llm: run.text for llm, run in runs.items()})
+        easiness = query_easiness(made.layers[0].before.values())
         heard = {
-            llm: Observation(made.layers[0].before[llm], said[llm], families[llm], mean_logprob=run.mean_logprob, ease=ease)
+            llm: Observation(made.layers[0].before[llm], stated[llm], families[llm], mean_logprob=run.mean_logprob, easiness=easiness)
             for llm, run in runs.items()
         }
         scores = {name: rule.scores(heard) for name, rule in rules.items()}

@@ -9,9 +9,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from benchmarks.strategies import AllAtOnce, MoA
+from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
 from mixture.choose.posterior import AgreementPosterior, Observation, PaperScore
 from mixture.choose.ranking import Candidate
+from mixture.choose.sequential import Sequential
+from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Call, Client, Reply
 from mixture.decision import Decision
 from mixture.errors import LLMFailed, LLMTimedOut, NoAnswer
@@ -21,12 +25,12 @@ from mixture.llm import LLM, Message, Prompt
 from mixture.replay.virtual_time import clock
 from mixture.run.aggregation import synthesis_messages
 from mixture.run.engine import Mixture
+from mixture.run.request import Request
 
 SAMPLES = 3  # of Self-MoA's one LLM
 WARM = 0.7  # temperature of these samples
 SELECTED = 3  # answers that SMoA's judge passes on
 LAYERS = 2  # of MoA and SMoA; with the aggregator, the three of the published MoA
-NEVER = 2.0  # a stop threshold that no score reaches
 UNREAD = 0.8  # what the released code takes for a self-assessment that it cannot read
 
 JUDGE = Prompt(system="You judge answers that others gave to a request. You never answer the request yourself.")
@@ -87,23 +91,24 @@ class Released(PaperScore):
 
     priors: Mapping[str, float] = field(default_factory=dict)
 
-    def scores(self, heard: Mapping[str, Observation]) -> dict[str, float]:
+    def scores(self, observations: Mapping[str, Observation]) -> dict[str, float]:
         """s_l of the LLMs that ran and, once there are cross-assessments, of those that did not."""
-        filled = {llm: replace(each, self_score=UNREAD if each.self_score is None else each.self_score) for llm, each in heard.items()}
+        filled = {
+            llm: replace(each, self_score=UNREAD if each.self_score is None else each.self_score) for llm, each in observations.items()
+        }
         found = PaperScore.scores(self, filled)
-        if any(each.cross_score is not None for each in heard.values()):
-            found |= {llm: self.score(prior, None, 1.0) for llm, prior in self.priors.items() if llm not in heard}
+        if any(each.cross_score is not None for each in observations.values()):
+            found |= {llm: self.score(prior, None, 1.0) for llm, prior in self.priors.items() if llm not in observations}
         return found
 
 
-BARE = Options(self_assessment=False, cross_assessment=False, refine_gain=0.0, weights=Weights(usd=0, second=0), ranking="strict", spares=0)
-# k, layers, threshold and weights are the defaults.
-PUBLISHED = Options(ranking="strict", stopping="threshold", aggregation="synthesise", quorum=3, spares=0)
+BARE = Options(weights=Weights(usd=0, second=0), spares=0)
+PUBLISHED = Options(aggregation="synthesise", quorum=3, spares=0)  # k and layers are the defaults
 
 
 def alone(priors: Callable[[Situation], Mapping[str, float]]) -> System:
     """The LLM with the highest of `priors`, asked the bare question."""
-    return lambda situation: _mixture(situation, priors(situation), BARE.as_single())
+    return lambda situation: _mixture(situation, priors(situation), AllAtOnce(), BARE.as_single())
 
 
 def everyone(situation: Situation) -> Options:
@@ -114,16 +119,14 @@ def everyone(situation: Situation) -> Options:
 
 async def vote_of_all(situation: Situation) -> Answered:
     """Everyone asked the bare question, the most frequent answer; ties and prose to the best overall."""
-    return await _mixture(situation, situation.means, everyone(situation))
+    return await _mixture(situation, situation.means, AllAtOnce(), everyone(situation))
 
 
 async def moa(situation: Situation) -> Answered:
     """All LLMs in each layer, shown all answers of the one before; the best LLM overall writes the answer."""
     size = len(situation.llms)
-    dense = replace(
-        BARE, k=size, quorum=size, max_layers=LAYERS, stopping="threshold", stop_threshold=NEVER, aggregation="synthesise", deepen="refine"
-    )
-    return await _mixture(situation, situation.means, dense)
+    dense = replace(BARE, k=size, quorum=size, max_layers=LAYERS, aggregation="synthesise")
+    return await _mixture(situation, situation.means, MoA(), dense)
 
 
 async def self_moa(situation: Situation) -> Answered:
@@ -164,14 +167,14 @@ def route_moa(*, mended: bool) -> System:
 
     async def system(situation: Situation) -> Answered:
         posterior = PaperScore() if mended else Released(priors=situation.priors)
-        return await _mixture(situation, situation.priors, replace(PUBLISHED, posterior=posterior))
+        return await _mixture(situation, situation.priors, Layered(posterior=posterior), PUBLISHED)
 
     return system
 
 
 def ours(served: Options) -> System:
     """What the server does by default, at what a dollar is worth in `served`; no latency is known yet, as after its start."""
-    return lambda situation: _mixture(situation, situation.priors, replace(served, posterior=situation.evidence, deadline=None))
+    return lambda situation: _mixture(situation, situation.priors, Sequential(situation.evidence), replace(served, deadline=None))
 
 
 def selection(messages: Sequence[Message], answers: Mapping[str, str]) -> list[Message]:
@@ -188,17 +191,17 @@ def selected(reply: str, answers: Mapping[str, str]) -> tuple[list[str] | None, 
     return kept, done[-1].casefold() == "yes" if done else None
 
 
-async def decided(situation: Situation, priors: Mapping[str, float], options: Options) -> Decision:
+async def decided(situation: Situation, priors: Mapping[str, float], strategy: Strategy, options: Options) -> Decision:
     """The engine's decision. Raises NoAnswer."""
     candidates = [Candidate(llm, float(priors[llm.id])) for llm in situation.llms]
-    return await Mixture(situation.client, clock).run(situation.messages, candidates, options)
+    return await Mixture(situation.client, clock).answer(Request(situation.messages, candidates, options, strategy))
 
 
-async def _mixture(situation: Situation, priors: Mapping[str, float], options: Options) -> Answered:
+async def _mixture(situation: Situation, priors: Mapping[str, float], strategy: Strategy, options: Options) -> Answered:
     """The engine's decision; None as its text where every LLM was too late."""
     began = clock()
     try:
-        made = await decided(situation, priors, options)
+        made = await decided(situation, priors, strategy, options)
     except NoAnswer as nothing:
         late = sum(isinstance(failure, LLMTimedOut) for failure in nothing.failures)
         cost_usd, tokens = sum(each.paid[0] for each in nothing.failures), sum(sum(each.paid[1:]) for each in nothing.failures)
@@ -217,7 +220,7 @@ async def _mixture(situation: Situation, priors: Mapping[str, float], options: O
 
 def _unread(made: Decision) -> int:
     """Answers without the self-assessment that was asked for."""
-    return sum(run.self_score is None for layer in made.layers for run in layer.runs) if made.options["self_assessment"] else 0
+    return sum(run.self_score is None for layer in made.layers for run in layer.runs) if made.strategy.get("self_assessment") else 0
 
 
 async def _together(client: Client, calls: Sequence[Call]) -> tuple[list[Reply], int]:

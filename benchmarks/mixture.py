@@ -26,7 +26,6 @@ from benchmarks.recorded_answers import RecordedAnswers
 from benchmarks.replay import Question, calls, cost, quality
 from mixture.choose.final_answers import short_answer
 from mixture.choose.posterior import AgreementPosterior, Observation, PaperScore, Posterior, query_easiness
-from mixture.choose.ranking import Candidate
 from mixture.llm import LLM
 from pipelines import embeddings, params, train
 from pipelines.dataset import Dataset
@@ -62,14 +61,14 @@ def scored(data: Dataset, queries_QD: NDArray[np.float32], plan: training.Plan) 
 
 def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LLM]) -> list[Episode]:
     """What is known of each question's answers, all of them, for `Episode.among`."""
-    families = {llm.id: Candidate(llm, 0.0).family for llm in llms}
+    families = {llm.id: llm.family for llm in llms}
     found = []
     for question, priors_L in zip(questions, priors_QL, strict=True):
         priors = {llm.id: float(prior) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.answers}
-        ease = query_easiness(priors.values())
+        easiness, answers = query_easiness(priors.values()), question.answers
         heard = {
             llm: Observation(
-                prior, short_answer(question.answers[llm].text), families[llm], mean_logprob=question.answers[llm].mean_logprob, ease=ease
+                prior, short_answer(answers[llm].text), families[llm], mean_logprob=answers[llm].mean_logprob, easiness=easiness
             )
             for llm, prior in priors.items()
         }
@@ -171,7 +170,7 @@ def main() -> None:
         made = system.decisions(asked, llms)
         rows[system.name] = Row(quality(asked, made), calls(made), cost(made), made)
     oracle_Q = np.array([max(question.labels.values()) for question in asked])
-    families = {llm.id: Candidate(llm, 0.0).family for llm in llms}
+    families = {llm.id: llm.family for llm in llms}
     rules: dict[str, Posterior] = {"posterior": evidence, "without the prior": unprimed(evidence), "published": PaperScore()}
     if evidence.logprob:
         rules["without log-probabilities"] = replace(evidence, logprob=0.0)

@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks import report
 from benchmarks.mixture_world import SPREAD, Query, World, pool, query
 from mixture.choose.final_answers import groups
+from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
 from mixture.client.protocol import Call, Chunk, Reply
 from mixture.decision import Decision, Run
@@ -32,6 +33,7 @@ from mixture.errors import LLMFailed, NoAnswer
 from mixture.replay.replay import differences
 from mixture.replay.virtual_time import clock, drive
 from mixture.run.engine import Mixture
+from mixture.run.request import Request
 from serving.observed_latency import Experience
 
 if TYPE_CHECKING:
@@ -104,11 +106,16 @@ async def ask(world: World, mixture: Mixture, asked: Query) -> Outcome:
 
 
 async def _answer(mixture: Mixture, asked: Query, options: Options) -> Decision:
+    request = Request(asked.messages, asked.candidates, options, asked.strategy)
     if not asked.live:
-        return await mixture.run(asked.messages, asked.candidates, options, {})
-    pieces = [piece async for piece in mixture.stream(asked.messages, asked.candidates, options, {})]
-    decision = pieces[-1].decision
-    if decision is None or "".join(piece.text for piece in pieces) != decision.text:
+        return await mixture.answer(request)
+    words: list[str] = []
+
+    async def emit(chunk: Chunk) -> None:
+        words.append(chunk.text)
+
+    decision = await mixture.answer(request, emit)
+    if "".join(words) != decision.text:
         raise RuntimeError("A stream that ended without error did not bring its decision's text.")
     return decision
 
@@ -212,7 +219,8 @@ class Instant:
 def own_work(seed: int, requests: int, characters: int) -> dict[str, Any]:
     """CPU milliseconds a request of three, three and one calls takes outside them; pool of 15, answers of so many characters."""
     candidates, _ = pool(random.Random(seed), 15)
-    options = Options(k=3, max_layers=2, aggregation="synthesise", stop_threshold=1.1, refine_gain=0.9, weights=Weights(usd=0, second=0))
+    options = Options(k=3, max_layers=2, aggregation="synthesise", weights=Weights(usd=0, second=0))
+    strategy = Layered(order="value", stop_threshold=1.1, refine_gain=0.9)
     client = Instant("So it is, as we know.\n" * (characters // 22))
     mixture = Mixture(client, clock)
     taken_ms = []
@@ -222,7 +230,7 @@ def own_work(seed: int, requests: int, characters: int) -> dict[str, Any]:
             client.calls, client.cpu_s = 0, 0.0
             messages = [{"role": "user", "content": f"query {number}: " + "what is it that we want to know? " * 12}]
             began = time.process_time()
-            await mixture.run(messages, candidates, options, {})
+            await mixture.answer(Request(messages, candidates, options, strategy))
             taken_ms.append(1000 * (time.process_time() - began - client.cpu_s))
             if client.calls != 7:
                 raise RuntimeError(f"A request made {client.calls} calls, not 7.")
@@ -250,7 +258,7 @@ def latencies(seed: int, requests: int, options: Options, *, slow: bool, learned
             dice = random.Random(f"{seed} prior {number}")
             asked = [replace(each, prior=min(0.95, max(0.05, each.prior + dice.gauss(0.0, 0.15)))) for each in candidates]
             if learned:
-                known = [experience.candidate(each.llm, each.prior, 0) for each in asked]
+                known = [experience.candidate(each.llm, each.prior) for each in asked]
                 asked = [old if new.latency_s is None else new for new, old in zip(known, asked, strict=True)]
             characters = usual if number < 0 else slowed
             done = await ask(

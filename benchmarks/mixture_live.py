@@ -33,13 +33,12 @@ from benchmarks.live_systems import Answered, Situation, System
 from local import llama
 from local.processes import free_ports
 from local.traffic import GRADING_S
-from mixture.choose.posterior import AgreementPosterior
 from mixture.llm import LLM
 from mixture.replay.virtual_time import drive
 from pipelines.graders import kinds, workers
 from pipelines.graders.query import Query
 from scorer.errors import RouteMoAError
-from serving.settings import Mixture as Served
+from serving.settings import MixtureSettings
 
 USD = 1000.0  # what a dollar is worth to ours, in right answers: local calls cost millionths of one (as in `make demo`)
 PORTS = 18200  # the first that may be used
@@ -48,7 +47,7 @@ COLUMNS = ("quality", "over best single", "ours − this", "USD, 10,000 queries"
 
 def compared() -> dict[str, System]:
     """The rows, those that need no call of their own first."""
-    served = Served(value_per_usd=USD).options(AgreementPosterior())
+    served = MixtureSettings(value_per_usd=USD).options()
     return {
         "cheapest": systems.alone(lambda situation: {llm.id: -llm.price.output - 1e-6 * at for at, llm in enumerate(situation.llms)}),
         "random": systems.alone(_dice),

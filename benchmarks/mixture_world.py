@@ -18,13 +18,16 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
+from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Candidate
+from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Call, Chunk, Reply
 from mixture.client.request_size import worst_case_usd
 from mixture.errors import LLMFailed, LLMGarbled, LLMOverloaded, LLMRefused, LLMTimedOut, LLMUnreachable
 from mixture.llm import LLM, Decoding, Endpoint, Limits, Message, Price
 
+BY_VALUE = Layered(order="value")
 SPREAD = 0.45  # sigma of one LLM's latencies
 HANGS_S = 60.0  # `limits.total_s` of every LLM: a call that hangs is given up by the client then
 ATTEMPTS = 3  # as OpenAIClient: retryable errors are tried again
@@ -54,6 +57,7 @@ class Query:
     deadline_s: float | None = None
     hangs_up_s: float | None = None
     faults: bool = True
+    strategy: Strategy = BY_VALUE
 
     @property
     def messages(self) -> list[Message]:
@@ -260,7 +264,7 @@ def query(seed: int, number: int) -> Query:
     dice = random.Random(f"{seed} query {number}")
     candidates, characters = pool(dice, dice.randint(5, 15))
     call_usd = min(worst_case_usd(Call(each.llm, [{"role": "user", "content": "x" * 400}])) for each in candidates)
-    options: dict[str, Any] = {
+    drawn: dict[str, Any] = {
         "k": dice.choice([1, 2, 3, 3, 3, 4]),
         "max_layers": dice.choice([1, 2, 3]),
         "aggregation": dice.choice(["auto", "auto", "best", "vote", "synthesise"]),
@@ -268,11 +272,13 @@ def query(seed: int, number: int) -> Query:
         "stop_threshold": dice.choice([0.85, 0.99]),
         "budget_usd": call_usd * math.exp(dice.uniform(math.log(0.3), math.log(300))) if dice.random() < 0.7 else None,
     }
+    strategy = Layered(order="value", stop_threshold=drawn.pop("stop_threshold"))
     return Query(
         number=number,
         candidates=candidates,
         characters=characters,
-        options=Options(**options),
+        options=Options(**drawn),
+        strategy=strategy,
         prose=dice.random() < 0.5,
         live=dice.random() < 0.3,
         deadline_s=math.exp(dice.uniform(math.log(0.3), math.log(60))) if dice.random() < 0.7 else None,

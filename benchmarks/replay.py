@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.strategies import AllAtOnce
 from mixture.choose.options import Options
 from mixture.choose.ranking import Candidate
+from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Call, Reply
 from mixture.client.scripted import WholeReplies
 from mixture.decision import Decision
 from mixture.errors import LLMGarbled
 from mixture.llm import LLM
 from mixture.run.engine import Mixture
+from mixture.run.request import Request
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOKENS_A_CHARACTER = 0.25
+ROUTED = AllAtOnce(order="value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ def replay(
     priors_QL: "NDArray[np.floating]",
     llms: Sequence[LLM],
     options: Options,
+    strategy: Strategy = ROUTED,
     *,
     only: Collection[str] = (),
 ) -> list[Decision]:
@@ -77,15 +82,15 @@ def replay(
         barred = llm.id not in only and any(each in question.answers for each in only)
         return Candidate(replace(llm, status="retired") if barred else llm, prior)
 
+    async def answer(question: Question, priors: Mapping[str, float]) -> Decision:
+        candidates = [candidate(question, llm, priors[llm.id]) for llm in llms if llm.id in question.answers]
+        messages = [{"role": "user", "content": question.text}]
+        return await Mixture(RecordedClient(question)).answer(Request(messages, candidates, options, strategy))
+
     async def run() -> list[Decision]:
-        return [
-            await Mixture(RecordedClient(question)).run(
-                [{"role": "user", "content": question.text}],
-                [candidate(question, llm, float(prior)) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.answers],
-                options,
-            )
-            for question, priors_L in zip(questions, priors_QL, strict=True)
-        ]
+        ids = [llm.id for llm in llms]
+        asked = zip(questions, priors_QL, strict=True)
+        return [await answer(question, dict(zip(ids, map(float, priors_L), strict=True))) for question, priors_L in asked]
 
     return asyncio.run(run())
 

@@ -14,7 +14,7 @@ from mixture.llm import LLM
 
 commands = typer.Typer()
 
-SELF_ASSESSMENT = "How it is asked to judge its own answer and its peers' (ROUTEMOA_MIXTURE__DEEPEN=refine): in_text, json_schema or none."
+SELF_ASSESSMENT = "How it is asked to judge its own answer and its peers' (by routemoa-layers): in_text, json_schema or none."
 
 
 @commands.command()

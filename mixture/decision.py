@@ -1,12 +1,12 @@
 """What was decided for one request and how it went: a frozen tree that travels into records, responses and `mixture.replay.explain`."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mixture.client.protocol import Reply
-from mixture.errors import LLMGarbled
+from mixture.errors import LLMFailed, LLMGarbled
 from mixture.snapshot import Snapshot
 
 _STATUS = re.compile(r"HTTP \d{3}(?=:)", re.ASCII)
@@ -16,7 +16,7 @@ _STATUS = re.compile(r"HTTP \d{3}(?=:)", re.ASCII)
 class Run:
     """One LLM's answer in one layer.
 
-    self_score: its own assessment, None where it gave none. given: the scores it gave to the previous layer's answers, by LLM id.
+    self_score: its own assessment, None where it gave none. peer_scores: what it gave to the previous layer's answers, by LLM id.
     at_s: when it was there, in seconds from the request's start.
     """
 
@@ -29,12 +29,12 @@ class Run:
     output_tokens: int
     mean_logprob: float | None = None
     self_score: float | None = None
-    given: Mapping[str, float] = field(default_factory=dict)
+    peer_scores: Mapping[str, float] = field(default_factory=dict)
     at_s: float = field(default=0.0, compare=False)
 
     @classmethod
     def of(
-        cls, reply: Reply, text: str, self_score: float | None = None, given: Mapping[str, float] | None = None, *, at_s: float = 0.0
+        cls, reply: Reply, text: str, self_score: float | None = None, peer_scores: Mapping[str, float] | None = None, *, at_s: float = 0.0
     ) -> "Run":
         """`reply` with the judgements taken out of its text."""
         return cls(
@@ -47,15 +47,15 @@ class Run:
             output_tokens=reply.output_tokens,
             mean_logprob=reply.mean_logprob,
             self_score=self_score,
-            given=given or {},
+            peer_scores=peer_scores or {},
             at_s=at_s,
         )
 
 
-def empty(said: Run | Reply) -> LLMGarbled:
+def empty(answer: Run | Reply) -> LLMGarbled:
     """The error that an answer without words is; what it cost has been paid."""
-    failed = LLMGarbled(said.llm, f"the answer is empty (finish reason {said.finish_reason!r}).")
-    failed.paid = (said.cost_usd, said.input_tokens, said.output_tokens)
+    failed = LLMGarbled(answer.llm, f"the answer is empty (finish reason {answer.finish_reason!r}).")
+    failed.paid = (answer.cost_usd, answer.input_tokens, answer.output_tokens)
     return failed
 
 
@@ -76,6 +76,12 @@ class Failure:
     input_tokens: int = 0
     output_tokens: int = 0
     at_s: float = field(default=0.0, compare=False)
+
+    @classmethod
+    def of(cls, layer: int, error: LLMFailed, at_s: float = 0.0) -> "Failure":
+        """What is kept of `error`."""
+        cost_usd, input_tokens, output_tokens = error.paid
+        return cls(layer, error.llm, type(error).__name__, error.what, error.billable, cost_usd, input_tokens, output_tokens, at_s)
 
     def without_words(self) -> "Failure":
         """The same with nothing of what the endpoint said: `what` is its HTTP status, empty where none was sent."""
@@ -106,7 +112,8 @@ class Decision:
     llm: whose answer `text` is, None for a synthesis. aggregation: single, best, vote or synthesise. score: expected quality of the
     answer. cost_usd, tokens: of every answered call. unsettled_usd: at most what calls that were cut off or broke may cost on top.
     retried: attempts within a call that failed and were followed by another (their layer is 0).
-    excluded: LLM id -> why it could not answer. options: the effective ones. given: what `mixture.replay.replay` decides again from.
+    excluded: LLM id -> why it could not answer. options, strategy: the effective ones. snapshot: what `mixture.replay.replay` decides again
+    from.
     reply: the endpoint's reply where exactly one LLM answered unchanged (not part of `as_dict`).
     """
 
@@ -127,7 +134,8 @@ class Decision:
     retried: tuple[Failure, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    given: Snapshot | None = field(default=None, compare=False)
+    strategy: Mapping[str, Any] = field(default_factory=dict)
+    snapshot: Snapshot | None = field(default=None, compare=False)
     reply: Reply | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self, *, texts: bool = True) -> dict[str, Any]:
@@ -141,20 +149,8 @@ class Decision:
         layers = tuple(Layer(**{**layer, "runs": tuple(Run(**run) for run in layer["runs"])}) for layer in tree["layers"])
         failures, retried = (tuple(Failure(**failure) for failure in tree.get(name, ())) for name in ("failures", "retried"))
         synthesis = Run(**tree["synthesis"]) if tree.get("synthesis") else None
-        given = Snapshot.from_dict(tree["given"]) if tree.get("given") else None
-        return cls(**{**tree, "layers": layers, "failures": failures, "retried": retried, "synthesis": synthesis, "given": given})
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A piece of a streamed answer; the last one carries the decision. `raw`: the endpoint's own chunk where one LLM answers unchanged."""
-
-    text: str
-    decision: Decision | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict)
-
-
-Pieces = AsyncIterator[Piece]
+        snapshot = Snapshot.from_dict(tree["snapshot"]) if tree.get("snapshot") else None
+        return cls(**{**tree, "layers": layers, "failures": failures, "retried": retried, "synthesis": synthesis, "snapshot": snapshot})
 
 
 def _plain(value: Any, *, texts: bool) -> Any:

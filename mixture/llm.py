@@ -90,7 +90,11 @@ class LLM:
     data_policy: frozenset[str] = frozenset()
     status: Status = "active"
     max_training_queries: int | None = None  # of the pool's queries, when its answers are bought for training; None: all of them
-    self_assessment: SelfAssessment = (
-        "in_text"  # its own answer and its peers': in lines after the answer, by structured output, or not at all
-    )
+    # its own answer and its peers': in lines after the answer, by structured output, or not at all
+    self_assessment: SelfAssessment = "in_text"
     trained: Trained = "jointly"  # trained with all others, or "row": its row of the scorer is fitted alone, the others stay as they are
+
+    @property
+    def family(self) -> str:
+        """Which weights answer: LLMs that differ in prompt or decoding only are of one family."""
+        return self.id if self.endpoint is None else f"{self.endpoint.base_url} {self.endpoint.served_name}"

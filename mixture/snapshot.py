@@ -16,7 +16,7 @@ COUNTED = ("n", "max_tokens", "max_completion_tokens")  # fields of the request 
 class CandidateSnapshot:
     """One LLM as the ranking saw it. weights: the first id among LLMs on the same weights. USD per million tokens; sizes in bytes.
 
-    output_tokens, latency_s: expected of one call, None where unknown. judges: how it is asked to.
+    output_tokens, latency_s: expected of one call, None where unknown. self_assessment: how it is asked for one.
     """
 
     llm: str
@@ -43,7 +43,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A request's shape and the LLMs that had a score. deadline_s: from the request's start. live: whether it was streamed.
+    """A request's shape and the LLMs that had a score. deadline_s: from the request's start. streamed: whether it was.
 
     counted: the request's COUNTED fields. tools_bytes, other_bytes: of its tools, and of its functions and response format.
     """
@@ -53,18 +53,18 @@ class Snapshot:
     tools_bytes: int
     other_bytes: int
     deadline_s: float | None
-    live: bool
-    considered: tuple[CandidateSnapshot, ...]
+    streamed: bool
+    candidates: tuple[CandidateSnapshot, ...]
 
     @classmethod
     def of(
         cls,
         messages: Sequence[Message],
-        request: Mapping[str, Any],
+        fields: Mapping[str, Any],
         candidates: Sequence[Candidate],
         *,
         deadline_s: float | None,
-        live: bool,
+        streamed: bool,
     ) -> "Snapshot":
         """The shape of this request."""
         families: dict[str, str] = {}
@@ -72,27 +72,27 @@ class Snapshot:
             families.setdefault(each.family, each.llm.id)
         return cls(
             turns=tuple(Turn(str(message.get("role")), size(message.get("content")), images([message])) for message in messages),
-            counted={name: int(request[name]) for name in COUNTED if request.get(name) is not None},
-            tools_bytes=size(request.get("tools")),
-            other_bytes=size(request.get("functions")) + size(request.get("response_format")),
+            counted={name: int(fields[name]) for name in COUNTED if fields.get(name) is not None},
+            tools_bytes=size(fields.get("tools")),
+            other_bytes=size(fields.get("functions")) + size(fields.get("response_format")),
             deadline_s=deadline_s,
-            live=live,
-            considered=tuple(_considered(each, families[each.family]) for each in candidates if math.isfinite(each.prior)),
+            streamed=streamed,
+            candidates=tuple(_candidate(each, families[each.family]) for each in candidates if math.isfinite(each.prior)),
         )
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "Snapshot":
         """What `as_dict` wrote. Raises TypeError or KeyError where it is something else."""
         turns = tuple(Turn(**turn) for turn in tree["turns"])
-        return cls(**{**tree, "turns": turns, "considered": tuple(CandidateSnapshot(**each) for each in tree["considered"])})
+        return cls(**{**tree, "turns": turns, "candidates": tuple(CandidateSnapshot(**each) for each in tree["candidates"])})
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         tree = asdict(self)
-        return {**tree, "turns": list(tree["turns"]), "considered": list(tree["considered"])}
+        return {**tree, "turns": list(tree["turns"]), "candidates": list(tree["candidates"])}
 
 
-def _considered(candidate: Candidate, weights: str) -> CandidateSnapshot:
+def _candidate(candidate: Candidate, weights: str) -> CandidateSnapshot:
     llm = candidate.llm
     return CandidateSnapshot(
         llm=llm.id,

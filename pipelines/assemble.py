@@ -14,7 +14,6 @@ import pandas as pd
 from rich.progress import track
 
 from mixture.choose.final_answers import short_answer
-from mixture.choose.ranking import Candidate
 from mixture.llm import LLM
 from pipelines import near_duplicates, params, tables
 from pipelines.dataset import ANSWERS_META, SPLITS, WEIGHTED, RosterLLM, write_roster
@@ -170,7 +169,7 @@ def assemble(
                 llm.price.input,
                 llm.price.output,
                 trained=llm.trained,
-                family=Candidate(llm, 0.0).family,
+                family=llm.family,
                 served=llm.endpoint is not None,
             )
             for llm in roster

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from mixture.choose.final_answers import alike
+from mixture.choose.final_answers import normalise_choices
 from mixture.choose.lookahead import repeats
-from mixture.choose.posterior import AgreementPosterior, Observation, key, log_odds, query_easiness
+from mixture.choose.posterior import AgreementPosterior, Observation, log_odds, query_easiness
 from pipelines.dataset import Dataset
 
 Floats = NDArray[np.float64]
@@ -32,10 +32,10 @@ class Episode:
     labels: Mapping[str, float]
 
     def among(self, llms: Iterable[str]) -> "Episode":
-        """As if only these had been asked: their answers are alike as the mixture sees it then. `said` is as `short_answer` has it."""
+        """As if only these had been asked, with final answers as the mixture compares them then; before, as `short_answer` has them."""
         asked = list(llms)
-        said = alike({llm: self.heard[llm].said for llm in asked})
-        return Episode({llm: replace(self.heard[llm], said=said[llm]) for llm in asked}, {llm: self.labels[llm] for llm in asked})
+        stated = normalise_choices({llm: self.heard[llm].final_answer for llm in asked})
+        return Episode({llm: replace(self.heard[llm], final_answer=stated[llm]) for llm in asked}, {llm: self.labels[llm] for llm in asked})
 
 
 def episodes(
@@ -50,14 +50,14 @@ def episodes(
         known = [
             (llm, place) for place, llm in enumerate(data.llms) if (query_id, llm.id) in said and not np.isnan(data.labels_QL[at, place])
         ]
-        ease = query_easiness(map(float, scores_QL[at]))
+        easiness = query_easiness(map(float, scores_QL[at]))
         heard = {
             llm.id: Observation(
                 float(scores_QL[at, place]),
                 said[query_id, llm.id][0],
                 llm.family or llm.id,
                 mean_logprob=said[query_id, llm.id][1],
-                ease=ease,
+                easiness=easiness,
             )
             for llm, place in known
         }
@@ -131,20 +131,20 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
     stated_EK, prose_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(3))
     ease_E = np.zeros(shape[0])
     for row, episode in enumerate(episodes):
-        answers: dict[str, int] = {}
+        answers: dict[tuple[str | None, str], int] = {}
         families: dict[str, int] = {}
         for column, (llm, each) in enumerate(episode.heard.items()):
-            answer = key(llm, each)
-            stated_EK[row, column] = each.said is not None and answer not in answers
+            answer = (each.final_answer, llm if each.final_answer is None else "")
+            stated_EK[row, column] = each.final_answer is not None and answer not in answers
             groups_EK[row, column] = answers.setdefault(answer, len(answers))
             families_EK[row, column] = families.setdefault(each.family or f"@{llm}", len(families))
-            prose_EK[row, column] = each.said is None
+            prose_EK[row, column] = each.final_answer is None
             right_EK[row, column] = episode.labels[llm] > RIGHT
             lead_EK[row, column] = each.lead
             terms["self_score"][row, column] = 0.0 if each.self_score is None else log_odds(each.self_score)
             terms["cross_score"][row, column] = 0.0 if each.cross_score is None else log_odds(each.cross_score)
             terms["logprob"][row, column] = 0.0 if each.mean_logprob is None else each.mean_logprob - logprob_at
-            ease_E[row] = each.ease
+            ease_E[row] = each.easiness
     same_EKK = (groups_EK[:, :, None] == groups_EK[:, None, :]) & (groups_EK >= 0)[:, :, None]
     kin_EKK = same_EKK & (families_EK[:, :, None] == families_EK[:, None, :])
     before_KK = np.tri(shape[1], k=-1, dtype=bool)  # [i, j]: j stands before i
@@ -192,8 +192,8 @@ def _coincidence(episodes: Sequence[Episode], evidence: AgreementPosterior) -> f
 
 def _stated_later(episodes: Sequence[Episode]) -> float:
     """Where the first LLM (by prior) gave prose: how often the second states a final answer; two such cases of 0 are added."""
-    seconds = [ordered[1][1] for each in episodes if len(ordered := _by_prior(each.heard)) > 1 and ordered[0][1].said is None]
-    return sum(each.said is not None for each in seconds) / (len(seconds) + 2)
+    seconds = [ordered[1][1] for each in episodes if len(ordered := _by_prior(each.heard)) > 1 and ordered[0][1].final_answer is None]
+    return sum(each.final_answer is not None for each in seconds) / (len(seconds) + 2)
 
 
 def _steps(ordered: Sequence[tuple[str, Observation]], evidence: AgreementPosterior) -> Iterator[tuple[list[float], float, int | None]]:
@@ -202,9 +202,9 @@ def _steps(ordered: Sequence[tuple[str, Observation]], evidence: AgreementPoster
     """
     for count, (_, each) in enumerate(ordered):
         standing = evidence.standing(before for _, before in ordered[:count])
-        if each.said is not None and standing:
-            chances = evidence.chances([evidence.together(voices) for voices in standing.values()], each.ease)
-            yield chances, each.prior, list(standing).index(each.said) if each.said in standing else None
+        if each.final_answer is not None and standing:
+            chances = evidence.chances([evidence.together(voices) for voices in standing.values()], each.easiness)
+            yield chances, each.prior, list(standing).index(each.final_answer) if each.final_answer in standing else None
 
 
 def _by_prior(heard: Mapping[str, Observation]) -> list[tuple[str, Observation]]:

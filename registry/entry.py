@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from mixture.llm import LLM, Decoding, Endpoint, Limits, Price, Prompt, SelfAssessment, Status, Trained
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]*")
-RESERVED = frozenset({"routemoa", "routemoa-single"})  # virtual models of the HTTP interface
+RESERVED = frozenset({"routemoa", "routemoa-layers", "routemoa-single"})  # virtual models of the HTTP interface
 SECRET_FIELDS = frozenset({"api_key_env", "base_url"})  # a pasted key or password must not reach a log
 Capability = Literal["tools", "vision", "json"]
 

@@ -13,11 +13,11 @@ from scorer.runtime import Precision, RuntimeScorer, load
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """One loaded scorer version; a request takes it once and uses nothing else. evidence: how its pool's answers are weighed."""
+    """One loaded scorer version; a request takes it once and uses nothing else. posterior: how its pool's answers are weighed."""
 
     version: str
     scorer: RuntimeScorer
-    evidence: AgreementPosterior
+    posterior: AgreementPosterior
     published_at: str
     loaded_at: float
 
@@ -44,10 +44,10 @@ def read(current: Path, *, precision: Precision = "int8") -> Active:
     published = current_version.read(current)
     scorer = load(current.parent / published.folder, precision=precision)
     try:
-        evidence = AgreementPosterior(**scorer.answers)
+        posterior = AgreementPosterior(**scorer.answers)
     except TypeError as exc:
         raise ArtifactRefused(
             f"{published.folder}/calibration.json: these constants weigh answers by another rule than this server's ({exc}).",
             next_step="Train a version with this code: `routemoa retrain`, then promote it.",
         ) from exc
-    return Active(published.version, scorer, evidence, published.published_at, time.time())
+    return Active(published.version, scorer, posterior, published.published_at, time.time())

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mixture.decision import Decision, Piece
+from mixture.client.protocol import Chunk
+from mixture.decision import Decision
 from serving.routing import Plan
 
 
@@ -37,20 +38,20 @@ class Completion:
             "routemoa": self.facts(decision),
         }
 
-    def piece(self, piece: Piece, *, first: bool) -> dict[str, Any] | None:
-        """A chunk; None where the piece brings nothing to see."""
-        if piece.raw:
-            if not piece.raw.get("choices"):
+    def chunk(self, chunk: Chunk, *, first: bool) -> dict[str, Any] | None:
+        """A chunk as the caller sees it; None where it brings nothing to see."""
+        if chunk.raw:
+            if not chunk.raw.get("choices"):
                 return None  # the endpoint's usage: ours counts everything that was run
-            return {**{name: value for name, value in piece.raw.items() if name != "usage"}, **self._head("chat.completion.chunk")}
-        if not piece.text:
+            return {**{name: value for name, value in chunk.raw.items() if name != "usage"}, **self._head("chat.completion.chunk")}
+        if not chunk.text:
             return None
-        delta = {"role": "assistant", "content": piece.text} if first else {"content": piece.text}
+        delta = {"role": "assistant", "content": chunk.text} if first else {"content": chunk.text}
         return self._chunk(delta, None)
 
-    def last(self, decision: Decision, held: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The chunk that ends the answer: `held` is the endpoint's own, if one LLM answered unchanged."""
-        return {**(held or self._chunk({}, decision.finish_reason)), "routemoa": self.facts(decision)}
+    def last(self, decision: Decision, own: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The chunk that ends the answer: `own` is the endpoint's, if one LLM answered unchanged."""
+        return {**(own or self._chunk({}, decision.finish_reason)), "routemoa": self.facts(decision)}
 
     def usage_chunk(self, decision: Decision) -> dict[str, Any]:
         """What `stream_options.include_usage` asks for: no choices, the usage."""

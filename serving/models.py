@@ -6,8 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from serving.chat import model_unknown
 from serving.responses import json_response
-from serving.routing import VIRTUAL, why_not
+from serving.routing import why_not
 from serving.state import State, state_of
+from serving.virtual_models import VIRTUAL
 
 router = APIRouter()
 
@@ -29,8 +30,9 @@ async def model(request: Request, name: str) -> Response:
 
 
 def _models(state: State) -> dict[str, dict[str, Any]]:
+    virtual = {name: each.description for name, each in VIRTUAL.items()}
     callable_llms = {llm.id: llm.name for llm in state.llms.llms if why_not(llm) is None}
-    owners = ((VIRTUAL, "routemoa"), (callable_llms, "pool"))
+    owners = ((virtual, "routemoa"), (callable_llms, "pool"))
     return {
         name: {"id": name, "object": "model", "created": 0, "owned_by": owner, "description": description}
         for described, owner in owners

@@ -33,9 +33,9 @@ class Experience:
                 before.output_tokens + WEIGHT * (run.output_tokens - before.output_tokens),
             )
 
-    def candidate(self, llm: LLM, prior: float, input_tokens: int) -> Candidate:
+    def candidate(self, llm: LLM, prior: float) -> Candidate:
         """`llm` as a candidate; what no call has shown yet stays unknown."""
-        known = self._expected.get(llm.id)
-        if known is None:
-            return Candidate(llm, prior, input_tokens)
-        return Candidate(llm, prior, input_tokens, round(known.output_tokens), known.latency_s)
+        expected = self._expected.get(llm.id)
+        if expected is None:
+            return Candidate(llm, prior)
+        return Candidate(llm, prior, output_tokens=round(expected.output_tokens), latency_s=expected.latency_s)

@@ -1,12 +1,14 @@
 """What a chat request may hold: OpenAI's schema with fields we do not know passed on, and our own namespace, which refuses them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from mixture.choose.options import Aggregation, Options, Requested, Weights
+from mixture.choose.options import Aggregation, Options
+from mixture.choose.restrict import Requested
 from registry.near_matches import did_you_mean
 from registry.validation_errors import complaints
 from serving.errors import RequestRefused
@@ -44,16 +46,10 @@ class RequestOptions(BaseModel):
     domain: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
     def requested(self, operator: Options, now: float) -> Requested:
-        """For `mixture.choose.options.restrict`; `now` is monotonic seconds."""
-        given = self.weights
-        mine = operator.weights
+        """For `mixture.choose.restrict.restrict`; `now` is monotonic seconds."""
         weights = None
-        if given is not None:
-            quality, usd, second = (
-                ours if theirs is None else theirs
-                for theirs, ours in ((given.quality, mine.quality), (given.usd, mine.usd), (given.second, mine.second))
-            )
-            weights = Weights(quality, usd, second)
+        if self.weights is not None:
+            weights = replace(operator.weights, **self.weights.model_dump(exclude_none=True))
         return Requested(
             k=self.k,
             max_layers=self.max_layers,

@@ -8,12 +8,14 @@ import numpy as np
 
 from mixture.decision import Decision, Failure
 from mixture.errors import NoAnswer
+from mixture.run.calls import Emit
+from mixture.run.request import Request
 from monitoring.errors import RecordNotKept
 from monitoring.records import Record
-from serving.courses import Course
 from serving.events import RecordLost
 from serving.protocol import ChatRequest
 from serving.querytext import query_text
+from serving.routing import Plan
 from serving.state import State
 
 NO_QUERY = np.zeros(0, dtype=np.float32)
@@ -22,13 +24,19 @@ MOST_TEXT_TOKENS = 4096  # of a passed-through conversation, where texts are sto
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One request that was decided on; `started` is `time.perf_counter`."""
+    """One request that is answered. plan: what the scorer made of it, None where it names an LLM. started: `time.perf_counter`."""
 
     state: State
     decision_id: str
     chat: ChatRequest
-    course: Course
+    plan: Plan | None
+    request: Request
     started: float
+
+    async def answer(self, emit: Emit | None = None) -> Decision:
+        """By the LLMs that are chosen, or by the one that the request names."""
+        answer = self.state.mixture.pass_through if self.plan is None else self.state.mixture.answer
+        return await answer(self.request, emit)
 
     async def keep(self, decision: Decision) -> None:
         """Returns when the answer may leave. Raises RecordNotKept: then it may not."""
@@ -52,7 +60,7 @@ class Served:
             return  # told as an event already; the caller gets the first error
 
     async def _append(self, **what: Any) -> None:
-        plan, state = self.course.plan, self.state
+        plan, state = self.plan, self.state
         record = Record(
             id=self.decision_id,
             created_at=time.time(),
@@ -73,8 +81,7 @@ class Served:
             raise
 
     def _text(self) -> str:
-        plan = self.course.plan
-        return query_text(self.course.messages, MOST_TEXT_TOKENS) if plan is None else plan.text
+        return query_text(self.request.messages, MOST_TEXT_TOKENS) if self.plan is None else self.plan.text
 
     def _count(self, decision: Decision) -> None:
         metrics = self.state.metrics
@@ -96,7 +103,7 @@ def failure_tree(error: BaseException, *, texts: bool) -> dict[str, Any]:
     own_words = texts or isinstance(error, NoAnswer)  # any other error may repeat an endpoint's
     tree: dict[str, Any] = {"error": name, "stopped_because": (str(error) if own_words or not str(error) else name) or "the caller hung up"}
     if isinstance(error, NoAnswer):
-        failures = [Failure(0, failed.llm, type(failed).__name__, failed.what) for failed in error.failures]
+        failures = [Failure.of(0, failed) for failed in error.failures]
         kept = failures if texts else [failure.without_words() for failure in failures]
         tree["failures"] = [{"llm": failure.llm, "error": failure.error, "what": failure.what} for failure in kept]
     return tree

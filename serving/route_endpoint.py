@@ -1,67 +1,80 @@
 """POST /v1/route: what would be decided for a request, and why; no LLM is called, nothing is recorded."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
+from starlette import requests
 
+from mixture.choose.ranking import Ranked
+from mixture.choose.strategies import as_json
+from mixture.errors import NoAnswer
+from mixture.run.request import Request
 from serving.body import read
 from serving.chat import model_unknown
 from serving.protocol import RouteRequest, parse
 from serving.responses import json_response
-from serving.routing import VIRTUAL, Plan, plan
+from serving.routing import Plan, plan
 from serving.state import state_of
+from serving.virtual_models import VIRTUAL
 
 router = APIRouter()
 
 
 @router.post("/v1/route")
-async def route(request: Request) -> Response:
+async def route(request: requests.Request) -> Response:
     """Scores, ranking and reasons for a chat completion request."""
     state = state_of(request)
     chat, written = parse(RouteRequest, await read(request, state.settings.max_request_bytes))
     if chat.model not in VIRTUAL:
         raise model_unknown(state, chat.model)
-    found = await plan(state, chat, written)
-    return json_response(as_dict(found, chat.model))
+    return json_response(as_dict(await plan(state, chat, written), chat.model))
 
 
-def as_dict(found: Plan, model: str) -> dict[str, Any]:
-    """The plan, JSON-ready."""
+def as_dict(planned: Plan, model: str) -> dict[str, Any]:
+    """The plan, JSON-ready. Raises NoAnswer where no LLM may answer."""
+    request = planned.request.with_requirements()
+    ranking, excluded = request.first_ranking(), {**planned.uncallable, **request.excluded()}
+    if not ranking:
+        reasons = "; ".join(f"{llm}: {why}" for llm, why in excluded.items())
+        raise NoAnswer(f"No LLM may answer this request ({reasons}).", why="nobody", next_step="Ask for less, or add an LLM to the pool.")
     ranked = [
         {
             "llm": each.id,
-            "score": found.scores[each.id],
+            "score": planned.scores[each.id],
             "value": each.value,
             "cost_usd": each.cost_usd,
             "latency_s": each.candidate.latency_s,
             "chosen": each.chosen,
         }
-        for each in found.ranked
+        for each in ranking
     ]
     return {
         "model": model,
-        "scorer_version": found.active.version,
-        "scored_characters": len(found.text),
+        "scorer_version": planned.active.version,
+        "scored_characters": len(planned.text),
         "chosen": [each["llm"] for each in ranked if each["chosen"]],
         "ranked": ranked,
-        "excluded": found.excluded,
-        "scores": dict(found.scores),
-        "options": found.options.as_dict() | {"deadline": None},
-        "explanation": explanation(found),
+        "excluded": excluded,
+        "scores": dict(planned.scores),
+        "options": request.options.as_dict() | {"deadline": None},
+        "strategy": as_json(request.strategy),
+        "explanation": explanation(request, ranking, excluded=len(excluded), of=len(planned.scores)),
     }
 
 
-def explanation(found: Plan) -> str:
+def explanation(request: Request, ranking: Sequence[Ranked], *, excluded: int, of: int) -> str:
     """The decision in one sentence."""
-    weights, chosen = found.options.weights, [each for each in found.ranked if each.chosen]
-    told = "; ".join(
+    options, weights = request.options, request.options.weights
+    chosen = "; ".join(
         f"{each.id} (expected quality {each.quality:.2f}, about {each.cost_usd:.6f} USD"
         + (f" and {each.candidate.latency_s:.1f} s" if each.candidate.latency_s is not None else "")
         + ")"
-        for each in chosen
+        for each in ranking
+        if each.chosen
     )
-    asked = "answers" if found.options.single else f"in layer 1 of at most {found.options.max_layers}"
+    asked = "answers" if options.single else f"in layer 1 of at most {options.max_layers}"
     return (
-        f"{told} {asked}: the best expected quality at weight {weights.quality:g}, a dollar weighing {weights.usd:g} and a second "
-        f"{weights.second:g}. {len(found.excluded)} of {len(found.scores)} LLMs may not answer this request."
+        f"{chosen} {asked}: the best expected quality at weight {weights.quality:g}, a dollar weighing {weights.usd:g} and a second "
+        f"{weights.second:g}. {excluded} of {of} LLMs may not answer this request."
     )

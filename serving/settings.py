@@ -1,58 +1,88 @@
-"""How this server runs: `ROUTEMOA_*` variables, parsed once; the mixture's by `ROUTEMOA_MIXTURE__*` (`ROUTEMOA_MIXTURE__K=2`)."""
+"""How this server runs: `ROUTEMOA_*` variables, parsed once.
+
+`ROUTEMOA_MIXTURE__*` are the mixture's (`ROUTEMOA_MIXTURE__K=2`), `ROUTEMOA_LAYERS__*` those of the published layers.
+"""
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from mixture.choose.options import Aggregation, Deepening, Options, Order, Weights
-from mixture.choose.posterior import AgreementPosterior, PaperScore
+from mixture.choose.layered import Layered
+from mixture.choose.options import Aggregation, Options, OptionsRefused, Weights
+from mixture.choose.posterior import AgreementPosterior
+from mixture.choose.ranking import Order
+from mixture.choose.strategies import named
+from mixture.choose.strategy import Strategy
 from registry.settings import Settings as HostSettings
 from scorer.runtime import Precision
 
 
-class Mixture(BaseModel):
+class MixtureSettings(BaseModel):
     """What the operator allows every request; a request can restrict it, never widen it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    deepen: Deepening = "widen"
-    k: int = Field(default=1, ge=1, le=16, description="LLMs asked at once; 3 for the paper's layers")
-    max_layers: int = Field(default=5, ge=1, le=16, description="times that LLMs are asked; 3 for the paper's layers")
+    strategy: str = "sequential"
+    k: int = Field(default=1, ge=1, le=16, description="LLMs asked at once")
+    max_layers: int = Field(default=5, ge=1, le=16, description="times that LLMs are asked")
     aggregation: Aggregation = "auto"
-    ranking: Order = "value"
     quality: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     value_per_usd: float = Field(default=10.0, ge=0, allow_inf_nan=False)
     value_per_second: float = Field(default=0.002, ge=0, allow_inf_nan=False)
-    stop_threshold: float | None = Field(default=None, ge=0, le=1, description="expected quality that is enough; else .85 when refining")
-    refine_gain: float = Field(default=0.0, ge=0, le=1, description="share of failures that a synthesis or a refining layer mends")
+    stop_threshold: float | None = Field(default=None, ge=0, le=1, description="expected quality that is enough; else the strategy's own")
+    refine_gain: float | None = Field(default=None, ge=0, le=1, description="share of failures that a synthesis mends; else its own")
     budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     deadline_s: float = Field(default=120.0, gt=0, allow_inf_nan=False)
     data_policy: frozenset[str] | None = None
 
-    def options(self, evidence: AgreementPosterior) -> Options:
-        """For a request that starts now, answered by a pool whose answers are weighed by `evidence`.
+    @model_validator(mode="after")
+    def _strategy_is_known(self) -> Self:
+        try:
+            self.strategy_for(AgreementPosterior())
+        except (OptionsRefused, TypeError) as exc:
+            raise ValueError(str(exc)) from exc
+        return self
 
-        Refining is the paper's: its judges and its posterior. Widening asks for no assessment that no one has shown to tell anything.
-        """
-        refine = self.deepen == "refine"
+    def strategy_for(self, posterior: AgreementPosterior) -> Strategy:
+        """For a pool whose answers `posterior` weighs."""
+        own = {"stop_threshold": self.stop_threshold, "refine_gain": self.refine_gain}
+        return named(self.strategy).for_pool(posterior, **{name: value for name, value in own.items() if value is not None})
+
+    def options(self) -> Options:
+        """For a request that starts now."""
         return Options(
-            deepen=self.deepen,
-            posterior=PaperScore() if refine else evidence,
-            self_assessment=refine or evidence.self_score != 0,
-            cross_assessment=refine,
-            refine_gain=self.refine_gain,
             k=self.k,
             max_layers=self.max_layers,
             aggregation=self.aggregation,
-            ranking=self.ranking,
             weights=Weights(self.quality, self.value_per_usd, self.value_per_second),
-            stop_threshold=(0.85 if refine else 1.0) if self.stop_threshold is None else self.stop_threshold,
             budget_usd=self.budget_usd,
             deadline=time.monotonic() + self.deadline_s,
             data_policy=self.data_policy,
         )
+
+
+class LayersSettings(BaseModel):
+    """RouteMoA as its paper has it (`routemoa-layers`). Weights, budget, deadline and data policy are the mixture's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    k: int = Field(default=3, ge=1, le=16, description="LLMs a layer")
+    max_layers: int = Field(default=3, ge=1, le=16)
+    order: Order = Field(default="strict", description="strict: performance > output price > input price > latency; value: weighed")
+    stop_threshold: float = Field(default=0.85, ge=0, le=1, description="score at which no further layer runs")
+    aggregation: Aggregation = "synthesise"
+
+    def strategy(self) -> Strategy:
+        """The paper's weights hold for any pool."""
+        return Layered(order=self.order, stop_threshold=self.stop_threshold)
+
+    def options(self, mixture: MixtureSettings) -> Options:
+        """For a request that starts now; a layer waits for all its LLMs."""
+        return replace(mixture.options(), k=self.k, max_layers=self.max_layers, quorum=self.k, aggregation=self.aggregation)
 
 
 class Settings(HostSettings):
@@ -70,7 +100,8 @@ class Settings(HostSettings):
     max_in_flight: int = Field(default=256, ge=1, description="chat and route requests at once, per worker; more get 503")
     poll_s: float = Field(default=0.5, gt=0, description="between looks at the published scorer, the pool and the keys")
     drain_s: int = Field(default=60, ge=0, description="what requests in flight get to end after SIGTERM")
-    mixture: Mixture = Mixture()
+    mixture: MixtureSettings = MixtureSettings()
+    layers: LayersSettings = LayersSettings()
     evidently_url: str = "http://127.0.0.1:8001"
 
     @property

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -10,8 +9,9 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from mixture.decision import Decision, Piece
+from mixture.client.protocol import Chunk
 from scorer.errors import RouteMoAError
+from serving.answer_stream import AnswerStream
 from serving.body import unless_disconnected
 from serving.completion import Completion
 from serving.errors import body_of, row_of
@@ -24,31 +24,35 @@ log = structlog.get_logger("serving")
 
 
 async def streamed(request: Request, served: Served, completion: Completion) -> StreamingResponse:
-    """The response once the first piece is there: up to then a failure still has its HTTP status."""
-    pieces = served.course.stream()
+    """The response once the first chunk is there: up to then a failure still has its HTTP status."""
+    answer = AnswerStream(served.answer)
     try:
-        first = await unless_disconnected(request, anext(pieces))
+        first = await unless_disconnected(request, anext(answer, None))
     except BaseException:
-        await pieces.aclose()
+        answer.cancel()
         raise
     headers = {**HEADERS, "x-routemoa-decision": served.decision_id}
-    return StreamingResponse(_events(first, pieces, served, completion), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_events(first, answer, served, completion), media_type="text/event-stream", headers=headers)
 
 
-async def _events(first: Piece, pieces: AsyncGenerator[Piece, None], served: Served, completion: Completion) -> AsyncGenerator[bytes, None]:
+async def _events(first: Chunk | None, answer: AnswerStream, served: Served, completion: Completion) -> AsyncGenerator[bytes, None]:
     state, settled = served.state, False
+    endings: list[dict[str, Any]] = []  # chunks that say an answer is finished wait for its decision
     try:
-        async with aclosing(_chunks(first, pieces, completion)) as chunks:
-            async for chunk in chunks:
-                if not isinstance(chunk, Ended):
-                    yield event(chunk)
-                    continue
-                await served.keep(chunk.decision)
-                settled = True
-                yield event(completion.last(chunk.decision, chunk.held))
-                if served.chat.include_usage:
-                    yield event(completion.usage_chunk(chunk.decision))
-                yield DONE
+        async for chunk in _chunks(first, answer, completion):
+            if any(choice.get("finish_reason") for choice in chunk["choices"]):
+                endings.append(chunk)
+            else:
+                yield event(chunk)
+        decision = await answer.decision()
+        for each in endings[:-1]:  # n > 1: each choice ends by itself
+            yield event(each)
+        await served.keep(decision)
+        settled = True
+        yield event(completion.last(decision, endings[-1] if endings else None))
+        if served.chat.include_usage:
+            yield event(completion.usage_chunk(decision))
+        yield DONE
     except (asyncio.CancelledError, GeneratorExit) as exc:  # the caller hung up, or the server stops
         if not settled:
             _later(state, served, exc)
@@ -60,36 +64,19 @@ async def _events(first: Piece, pieces: AsyncGenerator[Piece, None], served: Ser
         if not settled:
             await served.keep_failure(exc)
         yield event(body_of(exc))
+    finally:
+        answer.cancel()
 
 
-class Ended:
-    """What follows the last chunk: the decision, and the endpoint's chunk with the finish reason, held back until then."""
-
-    def __init__(self, decision: Decision, held: Mapping[str, Any] | None) -> None:
-        self.decision, self.held = decision, held
-
-
-async def _chunks(
-    first: Piece, pieces: AsyncGenerator[Piece, None], completion: Completion
-) -> AsyncGenerator[Mapping[str, Any] | Ended, None]:
-    """Chunks as they come; those that say an answer is finished wait for its decision."""
-    held: list[dict[str, Any]] = []
-    piece, is_first = first, True
-    async with aclosing(pieces):
-        while True:
-            chunk = completion.piece(piece, first=is_first)
-            if chunk is not None:
-                is_first = False
-                if any(choice.get("finish_reason") for choice in chunk["choices"]):
-                    held.append(chunk)
-                else:
-                    yield chunk
-            if piece.decision is not None:
-                for each in held[:-1]:  # n > 1: each choice ends by itself
-                    yield each
-                yield Ended(piece.decision, held[-1] if held else None)
-                return
-            piece = await anext(pieces)
+async def _chunks(first: Chunk | None, answer: AnswerStream, completion: Completion) -> AsyncGenerator[dict[str, Any], None]:
+    """What there is to see, as it comes."""
+    chunk, is_first = first, True
+    while chunk is not None:
+        visible = completion.chunk(chunk, first=is_first)
+        if visible is not None:
+            is_first = False
+            yield visible
+        chunk = await anext(answer, None)
 
 
 def event(content: Mapping[str, Any]) -> bytes:

@@ -24,24 +24,24 @@ def short_answer(text: str) -> str | None:
     """The final answer in `text` in normal form, None for prose.
 
     Its last 'Answer:' line, else the last sentence near its end that says what the answer is, else all of it if it is a few words.
-    '?c' is prose unless the question turns out to be one of choice (`alike`): its first line takes option C, and no other line any.
+    '?c' is prose unless the question turns out to be one of choice (`normalise_choices`): its first line takes option C, no other line any.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     stated = [match[1] for line in lines if (match := _ANSWER_LINE.match(line))] or _IN_A_SENTENCE.findall(text[-_LAST:])
     if not stated and not (len(lines) == 1 and len(lines[0].split()) <= MOST_WORDS):
         picks = [(at, match[1]) for at, line in enumerate(lines) if (match := _CHOICE.match(line)) and match[1].isupper()]
         return f"?{picks[0][1].lower()}" if len(picks) == 1 and picks[0][0] == 0 else None
-    said = stated[-1] if stated else lines[0]
-    if inside := _IN_A_SENTENCE.findall(said):  # "Final answer: the answer is (B)."
-        said = inside[-1]
-    if boxed := _BOXED.search(said):
-        said = boxed[1]
-    return normal(said) if len(said) <= LONGEST_SHORT else None
+    answer = stated[-1] if stated else lines[0]
+    if inside := _IN_A_SENTENCE.findall(answer):  # "Final answer: the answer is (B)."
+        answer = inside[-1]
+    if boxed := _BOXED.search(answer):
+        answer = boxed[1]
+    return normal(answer) if len(answer) <= LONGEST_SHORT else None
 
 
-def normal(said: str) -> str | None:
-    """`said` in lower case, without marks, articles and spaces that carry no meaning; numbers in one form."""
-    bare = said.strip().strip("*_`\"'$ ()[].,;:!").casefold()
+def normal(answer: str) -> str | None:
+    """`answer` in lower case, without marks, articles and spaces that carry no meaning; numbers in one form."""
+    bare = answer.strip().strip("*_`\"'$ ()[].,;:!").casefold()
     bare = re.sub(r"^(?:the|an?)\s+", "", bare)
     if _NUMBER.fullmatch(bare):
         return _number(bare.replace(",", ""))
@@ -55,12 +55,12 @@ def _number(digits: str) -> str:
     return f"{number:f}" if number else "0"
 
 
-def said(texts: Mapping[str, str]) -> dict[str, str | None]:
+def final_answers(texts: Mapping[str, str]) -> dict[str, str | None]:
     """Each LLM's final answer in normal form, None for prose."""
-    return alike({llm: short_answer(text) for llm, text in texts.items()})
+    return normalise_choices({llm: short_answer(text) for llm, text in texts.items()})
 
 
-def alike(shorts: Mapping[str, str | None]) -> dict[str, str | None]:
+def normalise_choices(shorts: Mapping[str, str | None]) -> dict[str, str | None]:
     """Short answers to one query, equal where they mean the same choice: where one is just a letter, 'b. paris' and '?b' are 'b'."""
     lettered = any(short is not None and re.fullmatch("[a-j]", short) for short in shorts.values())
     return {llm: None if short is None else _letter(short) if lettered else _unpicked(short) for llm, short in shorts.items()}
@@ -78,7 +78,7 @@ def _unpicked(short: str) -> str | None:
 def groups(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """LLM ids by the final answer they give, for the answers that have one."""
     gathered: dict[str, tuple[str, ...]] = {}
-    for llm, short in said(texts).items():
+    for llm, short in final_answers(texts).items():
         if short is not None:
             gathered[short] = (*gathered.get(short, ()), llm)
     return gathered

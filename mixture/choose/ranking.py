@@ -1,12 +1,15 @@
 """Orders the LLMs that may answer and picks the set that does: expected quality minus what its cost and latency are worth."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Literal
 
 from mixture.choose.options import Options
 from mixture.llm import LLM
+
+Order = Literal["value", "strict"]
 
 # Sets are compared one by one, so only this many LLMs enter: 175 sets of at most three, about a millisecond.
 CONSIDERED = 10
@@ -36,9 +39,8 @@ class Candidate:
 
     @property
     def family(self) -> str:
-        """Which weights answer: LLMs that differ in prompt or decoding only are of one family."""
-        endpoint = self.llm.endpoint
-        return self.llm.id if endpoint is None else f"{endpoint.base_url} {endpoint.served_name}"
+        """Which weights answer."""
+        return self.llm.family
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +67,23 @@ class Ranked:
         return self.candidate.prior
 
 
-def rank(candidates: Iterable[Candidate], options: Options) -> tuple[Ranked, ...]:
+def rank(candidates: Iterable[Candidate], options: Options, *, order: Order = "value", refine_gain: float = 0.0) -> tuple[Ranked, ...]:
     """The candidates that may answer, the chosen set of at most `options.k` first, best first in both parts.
 
+    order: "value" weighs quality, price and latency and chooses the best set, in which `refine_gain` is what combining answers brings.
+    "strict" is RouteMoA's priority, performance > output price > input price > latency, and chooses the first.
     The order of `candidates` has no influence. Empty where none may answer; `refusal` says why of each.
     """
     eligible = sorted((each for each in candidates if refusal(each, options) is None), key=lambda each: each.llm.id)
-    strict = options.ranking == "strict"
-    ordered = sorted(eligible, key=_strictly) if strict else sorted(eligible, key=lambda each: _preference([each], options), reverse=True)
-    chosen = ordered[: options.k] if strict else _best_set(eligible, ordered, options)
+    if order == "strict":
+        ordered = sorted(eligible, key=_strictly)
+        chosen: Sequence[Candidate] = ordered[: options.k]
+    else:
+        ordered = sorted(eligible, key=lambda each: _preference([each], options, refine_gain), reverse=True)
+        chosen = _best_set(eligible, ordered, options, refine_gain)
     chosen_ids = {each.llm.id for each in chosen}
     in_place = [each for each in ordered if each.llm.id in chosen_ids] + [each for each in ordered if each.llm.id not in chosen_ids]
-    return tuple(Ranked(each, value([each], options), each.cost_usd, each.latency_s or 0.0, each.llm.id in chosen_ids) for each in in_place)
+    return tuple(Ranked(each, value(each, options), each.cost_usd, each.latency_s or 0.0, each.llm.id in chosen_ids) for each in in_place)
 
 
 def refusal(candidate: Candidate, options: Options) -> str | None:
@@ -95,12 +102,12 @@ def refusal(candidate: Candidate, options: Options) -> str | None:
     return None
 
 
-def value(members: Sequence[Candidate], options: Options) -> float:
-    """What asking all `members` at once is worth: quality of the set - its summed cost - its longest latency, each at its weight."""
-    return _preference(members, options)[0]
+def value(candidate: Candidate, options: Options) -> float:
+    """What asking one LLM is worth: its quality - its cost - its latency, each at its weight."""
+    return options.weights.quality * candidate.prior - options.weights.price(candidate.cost_usd, candidate.latency_s or 0.0)
 
 
-def quality(members: Sequence[Candidate], refine_gain: float) -> float:
+def expected_quality(members: Sequence[Candidate], refine_gain: float) -> float:
     """Expected quality of the answer made from all `members`' answers.
 
     The best one's, plus `refine_gain` of what lies between it and the chance that any of them is right, errors of different weights
@@ -118,12 +125,7 @@ def quality(members: Sequence[Candidate], refine_gain: float) -> float:
     return best + refine_gain * (1.0 - all_wrong - best)
 
 
-def late_after_s(candidate: Candidate, options: Options) -> float:
-    """How long a call may take before it is late: `patience` times its expected latency, for ever where that is unknown."""
-    return math.inf if candidate.latency_s is None else options.patience * candidate.latency_s
-
-
-def with_quality(candidates: Iterable[Candidate], scores: dict[str, float]) -> tuple[Candidate, ...]:
+def with_quality(candidates: Iterable[Candidate], scores: Mapping[str, float]) -> tuple[Candidate, ...]:
     """The candidates with each one's score in place of its prior, where it has one."""
     return tuple(replace(each, prior=scores.get(each.llm.id, each.prior)) for each in candidates)
 
@@ -134,18 +136,18 @@ def _strictly(candidate: Candidate) -> tuple[float, float, float, float, str]:
     return -candidate.prior, price.output, price.input, candidate.latency_s or 0.0, candidate.llm.id
 
 
-def _best_set(eligible: Sequence[Candidate], ordered: Sequence[Candidate], options: Options) -> tuple[Candidate, ...]:
+def _best_set(eligible: Sequence[Candidate], ordered: Sequence[Candidate], options: Options, refine_gain: float) -> tuple[Candidate, ...]:
     """The set of at most k with the highest value; of equal ones the cheaper, faster, better, smaller, and then the first by id."""
     worth_a_look = {each.llm.id for each in ordered[:CONSIDERED]}
     considered = [each for each in eligible if each.llm.id in worth_a_look]
     sets = (members for size in range(1, options.k + 1) for members in combinations(considered, size))
-    return max(sets, key=lambda members: (*_preference(members, options), -len(members)), default=())
+    return max(sets, key=lambda members: (*_preference(members, options, refine_gain), -len(members)), default=())
 
 
-def _preference(members: Sequence[Candidate], options: Options) -> tuple[float, float, float, float]:
+def _preference(members: Sequence[Candidate], options: Options, refine_gain: float) -> tuple[float, float, float, float]:
     """The value of a set, and what decides between equal ones: what a weight of nothing leaves out still tells a dominated LLM apart."""
     cost_usd = math.fsum(each.cost_usd for each in members)
     latencies_s = [each.latency_s or 0.0 for each in members]
-    expected = quality(members, options.refine_gain)
+    expected = expected_quality(members, refine_gain)
     worth = options.weights.quality * expected - options.weights.price(cost_usd, max(latencies_s, default=0.0))
     return worth, -cost_usd, -sum(latencies_s), expected

@@ -1,4 +1,4 @@
-"""What a request demands of an LLM: abilities, room in its context, and at most how much money."""
+"""How big a request is, in bytes and tokens, and what a call may cost at most."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,25 +13,7 @@ CHARACTERS_PER_TOKEN = 4  # of English text
 TOKENS_PER_MESSAGE = 16  # role marks and the like, rounded up over the known chat templates
 TEMPLATE_TOKENS = 64  # system text that a chat template adds by itself
 TOKENS_PER_IMAGE = 4096  # more than any vendor counts for one
-_ABILITIES = {"image_url": "vision", "input_image": "vision", "input_audio": "audio", "file": "files"}
-_ONE_LLM_FIELDS = ("tools", "functions", "logprobs", "audio", "modalities", "prediction")
-
-
-def abilities(messages: Sequence[Message], request: Mapping[str, Any]) -> frozenset[str]:
-    """The capabilities (words of the pool file) that every LLM asked must have."""
-    found = {_ABILITIES[kind] for kind in _part_kinds(messages) if kind in _ABILITIES}
-    if request.get("tools") or request.get("functions"):
-        found.add("tools")
-    if _structured(request):
-        found.add("json")
-    return frozenset(found)
-
-
-def one_llm_only(messages: Sequence[Message], request: Mapping[str, Any]) -> bool:
-    """Whether one LLM has to answer by itself: tools, images, structured output and several choices survive no synthesis."""
-    in_tool_use = any(message.get("role") in {"tool", "function"} or message.get("tool_calls") for message in messages)
-    media = any(kind != "text" for kind in _part_kinds(messages))
-    return in_tool_use or media or _structured(request) or (request.get("n") or 1) > 1 or any(request.get(name) for name in _ONE_LLM_FIELDS)
+MEDIA = frozenset({"image_url", "input_image", "input_audio", "file"})  # parts of a message that are no text
 
 
 def expected_input_tokens(messages: Sequence[Message], request: Mapping[str, Any]) -> int:
@@ -62,14 +44,13 @@ def size(content: Any) -> int:
     if isinstance(content, str):
         return len(content.encode(errors="replace"))
     parts = (
-        [part for part in content if not (isinstance(part, dict) and part.get("type") in _ABILITIES)]
-        if isinstance(content, list)
-        else content
+        [part for part in content if not (isinstance(part, dict) and part.get("type") in MEDIA)] if isinstance(content, list) else content
     )
     return len(orjson.dumps(parts, default=str))
 
 
-def _part_kinds(messages: Sequence[Message]) -> Iterable[str]:
+def part_kinds(messages: Sequence[Message]) -> Iterable[str]:
+    """The types of all parts of `messages` that have parts."""
     for message in messages:
         content = message.get("content")
         if isinstance(content, list):
@@ -78,9 +59,4 @@ def _part_kinds(messages: Sequence[Message]) -> Iterable[str]:
 
 def images(messages: Sequence[Message]) -> int:
     """Images and other media in `messages`."""
-    return sum(kind in _ABILITIES for kind in _part_kinds(messages))
-
-
-def _structured(request: Mapping[str, Any]) -> bool:
-    wanted = request.get("response_format")
-    return isinstance(wanted, Mapping) and wanted.get("type", "text") != "text"
+    return sum(kind in MEDIA for kind in part_kinds(messages))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mixture.choose.options import Options
+from mixture.choose.strategy import Strategy
 from mixture.judge import structured
 from mixture.judge.in_text import ASK_CROSS, ASK_SELF, SHOW, Judged, quoted, read, with_note
 from mixture.llm import Message, SelfAssessment
@@ -19,12 +19,11 @@ class Questions:
     structured: bool = False
 
     @classmethod
-    def to(cls, judges: SelfAssessment, shown: Iterable[str], options: Options) -> "Questions":
-        """Those to an LLM that `judges` in this way; `shown` are the opaque ids of its peers' answers. One LLM alone judges nothing."""
-        asked = judges != "none" and not options.single
-        scored = tuple(shown) if asked and options.cross_assessment else ()
-        self_score = asked and options.self_assessment
-        return cls(self_score, scored, judges == "json_schema" and (self_score or bool(scored)))
+    def to(cls, how: SelfAssessment, shown: Iterable[str], strategy: Strategy) -> "Questions":
+        """Those to an LLM that is asked in this way; `shown` are the opaque ids of its peers' answers."""
+        scored = tuple(shown) if how != "none" and strategy.cross_assessment else ()
+        self_score = how != "none" and strategy.self_assessment
+        return cls(self_score, scored, how == "json_schema" and (self_score or bool(scored)))
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ REASONS = {
     "budget": "there is no money for another layer",
     "nobody": "nobody is left to ask",
     "failed": "everybody asked in the last layer failed",
+    "passed through": "the request named the LLM",
 }
 
 
@@ -59,9 +60,9 @@ def tree(decision: Decision) -> Tree:
 def load(text: str) -> Decision:
     """The decision in a JSON text: alone, a record's, or a chat completion's that was asked to explain. Raises DecisionUnreadable."""
     try:
-        found = json.loads(text)
-        found = found.get("routemoa", found)
-        return Decision.from_dict(found.get("decision", found))
+        tree = json.loads(text)
+        tree = tree.get("routemoa", tree)
+        return Decision.from_dict(tree.get("decision", tree))
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as exc:
         what = f"No decision can be read: {type(exc).__name__}: {exc}."
         next_step = 'Give JSON as GET /v1/decisions/ID returns it, or a chat completion asked with {"routemoa": {"explain": true}}.'
@@ -91,17 +92,17 @@ def main(arguments: Sequence[str]) -> int:
 
 def _replayed(decision: Decision) -> int:
     """Prints where deciding again differs. Raises CannotReplay."""
-    found = differences(decision)
-    print("\n".join(["replayed: not the same decision", *found]) if found else "replayed: the same decision")
-    return int(bool(found))
+    differing = differences(decision)
+    print("\n".join(["replayed: not the same decision", *differing]) if differing else "replayed: the same decision")
+    return int(bool(differing))
 
 
 def _add_layer(branch: Tree, layer: Layer, failures: Sequence[Failure]) -> None:
     for run in layer.runs:
         moved = f"{layer.before[run.llm]:.2f} → {layer.after[run.llm]:.2f}"
-        said = branch.add(Text(f"{run.llm}  {moved}  {_judgement(run)}{_cost(run)}: {_shown(run.text)}"))
-        if run.given:
-            said.add(Text(f"scores {_scores(run.given)}" + (" (these count)" if run.llm == layer.judge else ""), style="dim"))
+        line = branch.add(Text(f"{run.llm}  {moved}  {_judgement(run)}{_cost(run)}: {_shown(run.text)}"))
+        if run.peer_scores:
+            line.add(Text(f"scores {_scores(run.peer_scores)}" + (" (these count)" if run.llm == layer.judge else ""), style="dim"))
     for failure in failures:
         branch.add(_failed(failure))
 
@@ -122,8 +123,8 @@ def _judgement(run: Run) -> str:
     return "" if run.self_score is None else f"self {run.self_score:.2f}  "
 
 
-def _scores(given: Mapping[str, float]) -> str:
-    return ", ".join(f"{llm} {score:.2f}" for llm, score in given.items())
+def _scores(scores: Mapping[str, float]) -> str:
+    return ", ".join(f"{llm} {score:.2f}" for llm, score in scores.items())
 
 
 def _cost(run: Run) -> str:

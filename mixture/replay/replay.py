@@ -1,31 +1,34 @@
 """Decides again from a decision's record: the real engine, in virtual time, over a client that gives the recorded answers."""
 
-import asyncio
 import json
 import math
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from mixture import errors
 from mixture.choose.options import Options, OptionsRefused
 from mixture.choose.ranking import Candidate
-from mixture.client.protocol import Call, Chunk, Reply
+from mixture.choose.strategies import from_json
+from mixture.choose.strategy import Strategy
+from mixture.client.protocol import Chunk, Reply
+from mixture.client.scripted import NO_SCRIPT, Script, ScriptedClient
 from mixture.decision import Decision, Failure, Layer, Run
-from mixture.errors import LLMFailed, LLMRefused, MixtureError, NoAnswer
+from mixture.errors import LLMFailed, MixtureError, NoAnswer
 from mixture.judge.assessment import Questions
 from mixture.judge.in_text import Judged
 from mixture.llm import LLM, Decoding, Endpoint, Message, Price, Prompt
 from mixture.replay.virtual_time import clock, drive
 from mixture.run.engine import Mixture
 from mixture.run.layers import shown_after
+from mixture.run.request import Request
 from mixture.snapshot import Snapshot, Turn
 
 AFTER_S = 1e-6  # a time-out that the engine itself called comes first; only one of the endpoint's own is left to tell
-UNKNOWN = "the record has no such call."  # the event loop's delay let an answer win that the replay finds late by a moment
+NOTHING = Questions(self_score=False)
 EVERYTHING = frozenset({"tools", "vision", "audio", "files", "json"})
-NOT_COMPARED = frozenset({"latency_s", "at_s", "what", "billable", "excluded", "options", "given", "reply"})
+NOT_COMPARED = frozenset({"latency_s", "at_s", "what", "billable", "excluded", "options", "strategy", "snapshot", "reply"})
 
 
 class CannotReplay(MixtureError):
@@ -42,80 +45,60 @@ def differences(recorded: Decision) -> list[str]:
         again = decide_again(recorded)
     except NoAnswer as nothing:
         return [f"recorded {recorded.stopped_because!r}, now no answer: {nothing.what}"]
-    known = tuple(failure for failure in again.failures if not failure.what.endswith(UNKNOWN))
-    return list(_differences("", _comparable(recorded), _comparable(replace(again, failures=known))))
+    # A call that was not recorded: the event loop's delay let an answer win that the replay finds late by a moment.
+    failures = tuple(failure for failure in again.failures if not failure.what.endswith(NO_SCRIPT))
+    return list(_differences("", _comparable(recorded), _comparable(replace(again, failures=failures))))
 
 
 def decide_again(recorded: Decision) -> Decision:
     """The decision that its own record leads to. Raises CannotReplay, NoAnswer."""
-    given = recorded.given
-    if given is None:
+    snapshot = recorded.snapshot
+    if snapshot is None:
         raise CannotReplay("The record does not say what the decision was made from.", next_step="Replay one that a mixture made.")
     if not recorded.text or not all(run.text for layer in recorded.layers for run in layer.runs):
         raise CannotReplay("The record holds no texts of answers.", next_step="Ask with explain, or store texts.")
-    options = replace(_options(recorded.options), deadline=given.deadline_s)
-    mixture = Mixture(Recorded.of(recorded, given, options), clock)
-    asked = (_messages(given), _candidates(recorded, given, options), options, _request(given))
-
-    async def go() -> Decision:
-        if not given.live:
-            return await mixture.run(*asked)
-        pieces = [piece async for piece in mixture.stream(*asked)]
-        decision = pieces[-1].decision
-        if decision is None:
-            raise RuntimeError("A stream ended without its decision; this is a defect in mixture.run.engine.")
-        return decision
-
-    return drive(go())
+    options, strategy = _options(recorded), _strategy(recorded)
+    options = replace(options, deadline=snapshot.deadline_s)
+    mixture = Mixture(scripted(recorded, snapshot, strategy), clock)
+    request = Request(_messages(snapshot), _candidates(recorded, snapshot, options), options, strategy, _fields(snapshot))
+    return drive(mixture.answer(request, _nowhere if snapshot.streamed else None))
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """Implements `mixture.client.protocol.Client` from one decision: each LLM's attempts end as they did, when they did.
+async def _nowhere(_: Chunk) -> None:
+    """Takes a stream that nobody reads."""
 
-    ends: by LLM, (seconds from the start, what came, whether the client tried again), in the order of their times.
+
+def scripted(decision: Decision, snapshot: Snapshot, strategy: Strategy) -> ScriptedClient:
+    """A client by which each LLM's attempts end as they did, when they did.
+
+    The sign of life that a stream gives before its words comes at once, since nobody recorded when.
     """
+    scripts: dict[str, list[Script]] = defaultdict(list)
+    how = {each.llm: each.self_assessment for each in snapshot.candidates}
+    for at, layer in enumerate(decision.layers):
+        shown = shown_after(decision.layers[:at], strategy)
+        for run in layer.runs:
+            questions = NOTHING if decision.aggregation == "single" else Questions.to(how[run.llm], shown, strategy)
+            scores = {opaque: run.peer_scores[peer.llm] for opaque, peer in shown.items() if peer.llm in run.peer_scores}
+            text = questions.write(Judged(run.text, run.self_score, scores))
+            scripts[run.llm].append(Script(_reply(run, text), until=run.at_s))
+    for failure in decision.failures:
+        scripts[failure.llm].append(_failing(failure))
+    for failure in decision.retried:
+        scripts[failure.llm].append(replace(_failing(failure), retried=True))
+    if (written := decision.synthesis) is not None:
+        scripts[written.llm].append(Script(_reply(written, written.text), until=written.at_s))
+    in_time = {llm: deque(sorted(each, key=lambda script: script.until or 0.0)) for llm, each in scripts.items()}
+    return ScriptedClient(in_time, pause_s=0.0, begins_at_once=True)
 
-    ends: Mapping[str, deque[tuple[float, Reply | LLMFailed, bool]]]
 
-    @classmethod
-    def of(cls, decision: Decision, given: Snapshot, options: Options) -> "Recorded":
-        """Every attempt that `decision` holds, as what was asked with `options` was answered."""
-        found: dict[str, list[tuple[float, Reply | LLMFailed, bool]]] = defaultdict(list)
-        judges = {each.llm: each.self_assessment for each in given.considered}
-        for at, layer in enumerate(decision.layers):
-            shown = shown_after(decision.layers[:at], options)
-            for run in layer.runs:
-                questions = Questions.to(judges[run.llm], shown, options)
-                scores = {opaque: run.given[peer.llm] for opaque, peer in shown.items() if peer.llm in run.given}
-                text = questions.write(Judged(run.text, run.self_score, scores))
-                found[run.llm].append((run.at_s, _reply(run, text), False))
-        for failure in decision.failures:
-            found[failure.llm].append((failure.at_s, _silence(failure) if failure.input_tokens else _failure(failure), False))
-        for failure in decision.retried:
-            found[failure.llm].append((failure.at_s, _failure(failure), True))
-        if decision.synthesis is not None:
-            found[decision.synthesis.llm].append((decision.synthesis.at_s, _reply(decision.synthesis, decision.synthesis.text), False))
-        return cls({llm: deque(sorted(ends, key=lambda end: end[0])) for llm, ends in found.items()})
-
-    async def ask(self, call: Call) -> Reply:
-        """The recorded end of this LLM's next call."""
-        while self.ends.get(call.llm.id):
-            at_s, end, again = self.ends[call.llm.id].popleft()
-            late_s = AFTER_S if isinstance(end, errors.LLMTimedOut) else 0.0
-            await asyncio.sleep(max(0.0, at_s + late_s - clock()))
-            if isinstance(end, Reply):
-                return end
-            if not again or not call.again(end):
-                raise end
-        raise LLMRefused(call.llm.id, UNKNOWN)
-
-    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
-        """The same; the sign of life that a stream gives before its words comes at once, since nobody recorded when."""
-        yield Chunk("")
-        reply = await self.ask(call)
-        yield Chunk(reply.text)
-        yield Chunk("", reply=reply)
+def _failing(failure: Failure) -> Script:
+    """How the call went that the engine took for a failure: an empty reply, or an error."""
+    if failure.input_tokens:
+        cost = (failure.input_tokens, failure.output_tokens, failure.cost_usd)
+        return Script(Reply(failure.llm, "", "stop", *cost, 0.0), until=failure.at_s)
+    error = _error(failure)
+    return Script(fails=error, until=failure.at_s + (AFTER_S if isinstance(error, errors.LLMTimedOut) else 0.0))
 
 
 def _reply(run: Run, text: str) -> Reply:
@@ -123,12 +106,7 @@ def _reply(run: Run, text: str) -> Reply:
     return Reply(run.llm, text, run.finish_reason, run.input_tokens, run.output_tokens, run.cost_usd, run.latency_s, run.mean_logprob)
 
 
-def _silence(failure: Failure) -> Reply:
-    """The empty reply that the engine took for a failure."""
-    return Reply(failure.llm, "", "stop", failure.input_tokens, failure.output_tokens, failure.cost_usd, 0.0)
-
-
-def _failure(failure: Failure) -> LLMFailed:
+def _error(failure: Failure) -> LLMFailed:
     kind = getattr(errors, failure.error, None)
     if not isinstance(kind, type) or not issubclass(kind, LLMFailed):
         raise CannotReplay(f"{failure.error!r} is no failure of an LLM.", next_step="Replay a decision of this version.")
@@ -137,18 +115,27 @@ def _failure(failure: Failure) -> LLMFailed:
     return failed
 
 
-def _options(tree: Mapping[str, Any]) -> Options:
+def _options(recorded: Decision) -> Options:
     try:
-        return Options.from_dict(tree)
+        return Options.from_dict(recorded.options)
     except (TypeError, OptionsRefused) as exc:
-        raise CannotReplay(
-            f"The record's options are not this version's: {exc}.", next_step="Replay with the version that wrote it."
-        ) from exc
+        raise _of_another_version("options", exc) from exc
 
 
-def _messages(given: Snapshot) -> list[Message]:
+def _strategy(recorded: Decision) -> Strategy:
+    try:
+        return from_json(recorded.strategy)
+    except (KeyError, TypeError, OptionsRefused) as exc:
+        raise _of_another_version("strategy", exc) from exc
+
+
+def _of_another_version(what: str, error: Exception) -> CannotReplay:
+    return CannotReplay(f"The record's {what} is not this version's: {error}.", next_step="Replay with the version that wrote it.")
+
+
+def _messages(snapshot: Snapshot) -> list[Message]:
     """Messages of the recorded shape, which say nothing."""
-    return [{"role": turn.role, "content": _content(turn)} for turn in given.turns]
+    return [{"role": turn.role, "content": _content(turn)} for turn in snapshot.turns]
 
 
 def _content(turn: Turn) -> str | list[dict[str, str]]:
@@ -158,11 +145,11 @@ def _content(turn: Turn) -> str | list[dict[str, str]]:
     return [{"type": "text", "text": "x" * max(0, turn.size - empty)}, *[{"type": "image_url"}] * turn.images]
 
 
-def _request(given: Snapshot) -> dict[str, Any]:
-    return {**given.counted, "tools": "x" * given.tools_bytes, "functions": "x" * given.other_bytes}
+def _fields(snapshot: Snapshot) -> dict[str, Any]:
+    return {**snapshot.counted, "tools": "x" * snapshot.tools_bytes, "functions": "x" * snapshot.other_bytes}
 
 
-def _candidates(recorded: Decision, given: Snapshot, options: Options) -> list[Candidate]:
+def _candidates(recorded: Decision, snapshot: Snapshot, options: Options) -> list[Candidate]:
     """The LLMs as the ranking saw them; those that could not answer then are retired."""
     priors = recorded.layers[0].before
     return [
@@ -184,7 +171,7 @@ def _candidates(recorded: Decision, given: Snapshot, options: Options) -> list[C
             output_tokens=each.output_tokens,
             latency_s=each.latency_s,
         )
-        for each in given.considered
+        for each in snapshot.candidates
     ]
 
 
@@ -199,6 +186,6 @@ def _comparable(value: Any) -> Any:
 def _differences(path: str, recorded: Any, again: Any) -> list[str]:
     if isinstance(recorded, dict) and isinstance(again, dict):
         names = [*recorded, *(name for name in again if name not in recorded)]
-        return [found for name in names for found in _differences(f"{path} {name}".strip(), recorded.get(name), again.get(name))]
+        return [each for name in names for each in _differences(f"{path} {name}".strip(), recorded.get(name), again.get(name))]
     same = math.isclose(recorded, again, abs_tol=1e-9) if isinstance(recorded, float) and isinstance(again, float) else recorded == again
     return [] if same else [f"{path}: recorded {recorded!r}, now {again!r}"]

@@ -7,7 +7,7 @@ from typing import Literal
 from mixture.choose.final_answers import agree, groups
 from mixture.choose.options import Options
 from mixture.choose.posterior import Posterior
-from mixture.choose.stopping import expected_gain
+from mixture.choose.strategy import Strategy
 from mixture.judge.in_text import SHOW, quoted, with_note
 from mixture.llm import Message
 
@@ -24,7 +24,9 @@ class Choice:
     llm: str
 
 
-def choose(texts: Mapping[str, str], scores: Mapping[str, float], options: Options, synthesis_price: float) -> Choice:
+def choose(
+    texts: Mapping[str, str], scores: Mapping[str, float], *, strategy: Strategy, options: Options, synthesis_price: float
+) -> Choice:
     """How the answers `texts` (by LLM id, at least one) become one answer; `scores` are theirs after the last layer.
 
     synthesis_price: what an aggregator's call is expected to cost, in the unit of the weights. "auto" votes where all give a short
@@ -37,12 +39,12 @@ def choose(texts: Mapping[str, str], scores: Mapping[str, float], options: Optio
         return Choice("synthesise", best)
     gathered = groups(texts)
     if options.aggregation == "vote":
-        return _voted(gathered, scores, best, options.posterior)
+        return _voted(gathered, scores, best, strategy.posterior)
     if agree(texts):
         return Choice("best", best)
     if sum(map(len, gathered.values())) == len(texts):
-        return _voted(gathered, scores, best, options.posterior)
-    worth_it = scores[best] < options.stop_threshold and expected_gain(scores[best], options) > synthesis_price
+        return _voted(gathered, scores, best, strategy.posterior)
+    worth_it = strategy.synthesis_gain(scores[best], options) > synthesis_price
     return Choice("synthesise" if worth_it else "best", best)
 
 

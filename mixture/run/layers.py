@@ -1,24 +1,24 @@
-"""The layer loop: rank, ask, judge, update, and go on or stop."""
+"""The layer loop: select, ask, judge, update, and go on or stop."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from mixture.choose.final_answers import said
-from mixture.choose.options import Options
+from mixture.choose.final_answers import final_answers
 from mixture.choose.posterior import Observation, query_easiness
-from mixture.choose.ranking import Candidate, Ranked, rank, with_quality
-from mixture.choose.stopping import Reason, stop_reason
-from mixture.choose.widening import widened
+from mixture.choose.ranking import Ranked
+from mixture.choose.strategy import Progress, StopReason, Strategy, exhausted
 from mixture.client.protocol import Reply
 from mixture.client.request_size import expected_input_tokens
 from mixture.decision import Layer, Run
 from mixture.errors import Why
 from mixture.judge.assessment import Questions
 from mixture.judge.in_text import opaque_ids
-from mixture.llm import LLM, Message, SelfAssessment
-from mixture.run.ledger import Ledger, Reservation
+from mixture.llm import LLM, SelfAssessment
+from mixture.run.calls import Calls
+from mixture.run.ledger import Reservation
 from mixture.run.parallel_calls import ParallelCalls
+from mixture.run.request import Request
 
 LOGPROBS = {"logprobs": True, "top_logprobs": 1}  # as the pipeline asks, whose answers the posterior was fitted to
 
@@ -27,142 +27,128 @@ LOGPROBS = {"logprobs": True, "top_logprobs": 1}  # as the pipeline asks, whose 
 class LayerLoop:
     """One request's layers so far. `run()` fills it.
 
-    answers: each LLM's latest answer. scores: s_l of every candidate. out: LLMs that failed and are not asked again.
+    answers: each LLM's latest answer. scores: s_l of every candidate. failed: LLMs that failed and are not asked again.
     """
 
-    desk: Ledger
-    messages: Sequence[Message]
-    candidates: Sequence[Candidate]
+    calls: Calls
+    request: Request
     layers: list[Layer] = field(default_factory=list)
     answers: dict[str, Run] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
-    stopped_because: Reason = "layers"
-    out: set[str] = field(default_factory=set)
+    stopped_because: StopReason = "layers"
+    failed: set[str] = field(default_factory=set)
     _cross_scores: dict[str, float] = field(default_factory=dict)
-    _ease: float = 0.0
+    _easiness: float = 0.0
 
     async def run(self) -> None:
         """Runs layers until a reason to stop. Raises NoAnswer where not one LLM answered."""
-        self.scores = {each.llm.id: each.prior for each in self.candidates if math.isfinite(each.prior)}
-        self._ease = query_easiness(self.scores.values())
-        ranking = self._rank()
+        self.scores = {each.llm.id: each.prior for each in self.request.candidates if math.isfinite(each.prior)}
+        self._easiness = query_easiness(self.scores.values())
+        strategy, options = self.request.strategy, self.request.options
+        ranking = strategy.select(self._progress(), options)
         if not ranking:
-            raise self.desk.no_answer("nobody")
-        while True:
-            reason = await self._layer(ranking)
-            if reason is not None:
-                self.stopped_because = reason
-                return
-            ranking = self._rank()
-            reason = self._stop_reason(ranking)
-            if reason is None and self.desk.remaining_s <= self.layers[-1].latency_s:
-                reason = "deadline"  # another layer would not end in time, and would be paid for
-            if reason is not None:
-                self.stopped_because = reason
-                return
+            raise self.calls.no_answer("nobody", self.request.excluded())
+        while (reason := await self._layer(ranking)) is None:
+            progress = self._progress()
+            ranking = strategy.select(progress, options)
+            if (reason := self._stop_reason(progress, ranking)) is not None:
+                break
+        self.stopped_because = reason
 
-    def _stop_reason(self, ranking: Sequence[Ranked]) -> Reason | None:
-        last, before_it = self.layers[-1], self.layers[-2:-1]
-        return stop_reason(
-            {run.llm: run.text for run in last.runs},
-            {run.llm: run.text for layer in before_it for run in layer.runs},
-            scores={llm: self.scores[llm] for llm in self.answers},
-            ranking=ranking,
-            layers_run=len(self.layers),
-            options=self.desk.options,
-        )
+    def _stop_reason(self, progress: Progress, upcoming: Sequence[Ranked]) -> StopReason | None:
+        options = self.request.options
+        reason = self.request.strategy.stop(progress, upcoming, options) or exhausted(progress, upcoming, options)
+        if reason is None and self.calls.remaining_s <= self.layers[-1].latency_s:
+            return "deadline"  # another layer would not end in time, and would be paid for
+        return reason
 
-    async def _layer(self, ranking: Sequence[Ranked]) -> Reason | None:
+    async def _layer(self, ranking: Sequence[Ranked]) -> StopReason | None:
         """Asks one layer and takes in its answers; a reason to stop where it brought none."""
-        shown = shown_after(self.layers, self.desk.options)
-        started = self.desk.clock()
-        number = len(self.layers) + 1
-        asked = ParallelCalls(
-            self.desk, number, lambda llm: self._hold(llm, shown), lambda llm, reply: self._read(llm, reply, shown), ranking
+        shown = shown_after(self.layers, self.request.strategy)
+        started = self.calls.clock()
+        layer = ParallelCalls(
+            self.calls,
+            len(self.layers) + 1,
+            lambda llm: self._reserve(llm, shown),
+            lambda llm, reply: self._read(llm, reply, shown),
+            ranking,
         )
-        await asked.ask()
-        self.out |= {failure.llm for failure in asked.failures}
-        runs = tuple(asked.runs[each.id] for each in ranking if each.id in asked.runs)
+        await layer.ask()
+        self.failed |= {each.error.llm for each in layer.failed}
+        runs = tuple(layer.runs[each.id] for each in ranking if each.id in layer.runs)
         if not runs:
-            return self._nothing(asked)
+            return self._nothing(layer)
         before = dict(self.scores)
-        judge, cross = self._judge(runs, before)
+        judge, cross = _judge(runs, before)
         self._cross_scores |= cross
         self.answers |= {run.llm: run for run in runs}
-        self._update()
-        self.layers.append(Layer(runs, before, dict(self.scores), judge, cross, self.desk.clock() - started))
+        self.scores |= self.request.strategy.posterior.scores(self._observations())
+        self.layers.append(Layer(runs, before, dict(self.scores), judge, cross, self.calls.clock() - started))
         return None
 
-    def _rank(self) -> tuple[Ranked, ...]:
-        options = self.desk.options
-        shown = shown_after(self.layers, options)
-        asked = self._questions("in_text", shown).ask(self.messages, _texts(shown))
-        tokens = expected_input_tokens(asked, {})
-        known = [replace(each, input_tokens=tokens) for each in self.candidates if each.llm.id not in self.out]
-        if options.deepen == "refine":
-            return rank(with_quality(known, self.scores), options)
-        fresh = [each for each in known if each.llm.id not in self.answers]
-        return widened(rank(fresh, options), self._heard(), self._ease, options)
+    def _progress(self) -> Progress:
+        shown = shown_after(self.layers, self.request.strategy)
+        tokens = expected_input_tokens(self._questions("in_text", shown).ask(self.request.messages, _texts(shown)), {})
+        candidates = [replace(each, input_tokens=tokens) for each in self.request.candidates if each.llm.id not in self.failed]
+        layers = [{run.llm: run.text for run in layer.runs} for layer in self.layers]
+        return Progress(candidates, self._observations(), self.scores, layers, self._easiness)
 
-    def _hold(self, llm: LLM, shown: Mapping[str, Run]) -> Reservation | None:
+    def _reserve(self, llm: LLM, shown: Mapping[str, Run]) -> Reservation | None:
         questions = self._questions(llm.self_assessment, shown)
-        logprobs = LOGPROBS if self.desk.options.posterior.reads_logprobs and not questions.structured else {}  # a form has its own tokens
-        return self.desk.hold(llm, questions.ask(self.messages, _texts(shown)), {**logprobs, **questions.fields})
+        wanted = self.request.strategy.posterior.reads_logprobs and not questions.structured  # a form has tokens of its own
+        fields = {**(LOGPROBS if wanted else {}), **questions.fields}
+        return self.calls.reserve(llm, questions.ask(self.request.messages, _texts(shown)), fields)
 
-    def _questions(self, judges: SelfAssessment, shown: Mapping[str, Run]) -> Questions:
-        return Questions.to(judges, shown, self.desk.options)
+    def _questions(self, how: SelfAssessment, shown: Mapping[str, Run]) -> Questions:
+        return Questions.to(how, shown, self.request.strategy)
 
     def _read(self, llm: LLM, reply: Reply, shown: Mapping[str, Run]) -> Run:
         """The reply of `llm` as a run."""
         judged = self._questions(llm.self_assessment, shown).read(reply.text)
-        given = {shown[opaque].llm: score for opaque, score in judged.scores.items()}
-        return Run.of(reply, judged.text, judged.self_score, given, at_s=self.desk.elapsed_s)
+        peer_scores = {shown[opaque].llm: score for opaque, score in judged.scores.items()}
+        return Run.of(reply, judged.text, judged.self_score, peer_scores, at_s=self.calls.elapsed_s)
 
-    @staticmethod
-    def _judge(runs: Sequence[Run], before: Mapping[str, float]) -> tuple[str | None, Mapping[str, float]]:
-        """The highest-scoring LLM of the layer that gave readable scores, and those scores; none for its own earlier answer."""
-        judges = [run for run in runs if run.given]
-        if not judges:
-            return None, {}
-        judge = min(judges, key=lambda run: (-before[run.llm], run.llm))
-        return judge.llm, {llm: score for llm, score in judge.given.items() if llm != judge.llm}
-
-    def _update(self) -> None:
-        """Scores of the LLMs that answered by the posterior; the others keep their prior."""
-        self.scores |= self.desk.options.posterior.scores(self._heard())
-
-    def _heard(self) -> dict[str, Observation]:
+    def _observations(self) -> dict[str, Observation]:
         """What is known of each answer so far."""
-        says = said({llm: run.text for llm, run in self.answers.items()})
+        stated = final_answers({llm: run.text for llm, run in self.answers.items()})
         return {
             each.llm.id: Observation(
                 each.prior,
-                says[each.llm.id],
+                stated[each.llm.id],
                 each.family,
                 run.self_score,
                 self._cross_scores.get(each.llm.id),
                 run.mean_logprob,
-                self._ease,
+                self._easiness,
             )
-            for each in self.candidates
+            for each in self.request.candidates
             if (run := self.answers.get(each.llm.id)) is not None
         }
 
-    def _nothing(self, asked: ParallelCalls) -> Reason:
+    def _nothing(self, layer: ParallelCalls) -> StopReason:
         """Why a layer brought nothing. Raises NoAnswer where it was the first."""
-        late = self.desk.remaining_s <= 0
-        reason: Why = "deadline" if late else "failed" if asked.failures else "budget"
+        late = self.calls.remaining_s <= 0
+        reason: Why = "deadline" if late else "failed" if layer.failed else "budget"
         if self.layers:
             return reason
-        raise self.desk.no_answer(reason)
+        raise self.calls.no_answer(reason)
 
 
-def shown_after(layers: Sequence[Layer], options: Options) -> dict[str, Run]:
+def shown_after(layers: Sequence[Layer], strategy: Strategy) -> dict[str, Run]:
     """What a layer after these is shown: the last one's answers by opaque id; nothing where it gets the bare question."""
-    if not layers or options.deepen == "widen":
+    if not layers or not strategy.shows_answers:
         return {}
     runs = {run.llm: run for run in layers[-1].runs}
     return {opaque: runs[llm] for opaque, llm in opaque_ids(_texts(runs)).items()}
+
+
+def _judge(runs: Sequence[Run], before: Mapping[str, float]) -> tuple[str | None, Mapping[str, float]]:
+    """The highest-scoring LLM of the layer that gave readable scores, and those scores; none for its own earlier answer."""
+    judges = [run for run in runs if run.peer_scores]
+    if not judges:
+        return None, {}
+    judge = min(judges, key=lambda run: (-before[run.llm], run.llm))
+    return judge.llm, {llm: score for llm, score in judge.peer_scores.items() if llm != judge.llm}
 
 
 def _texts(runs: Mapping[str, Run]) -> dict[str, str]:

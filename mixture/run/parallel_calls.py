@@ -6,14 +6,16 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mixture.choose.ranking import Ranked, late_after_s
+from mixture.choose.ranking import Ranked
 from mixture.client.protocol import Reply
 from mixture.decision import Run, empty
 from mixture.errors import LLMFailed, LLMTimedOut
 from mixture.llm import LLM
-from mixture.run.ledger import Ledger, Reservation
+from mixture.run.calls import PATIENCE, Calls, FailedCall, late_after_s
+from mixture.run.ledger import Reservation
 
 MOST_LATE = 1  # late calls of a layer that others stand in for: where every LLM is late, asking more of them would make it worse
+STRAGGLER_GRACE_S = 5.0  # that a straggler of unknown latency gets after the quorum at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +26,30 @@ class _Running:
 
 @dataclass(slots=True)
 class ParallelCalls:
-    """One layer while it runs. `ask()` ends with `runs` and `failures` filled; it leaves no call behind.
+    """One layer while it runs. `ask()` ends with `runs` filled; it leaves no call behind.
 
-    number: of the layer, from 1. hold: makes an LLM's call, None where the budget has no room for it. read: makes an LLM's reply a run.
+    number: of the layer, from 1. reserve: an LLM's call, None where the budget has no room for it. read: makes an LLM's reply a run.
     """
 
-    desk: Ledger
+    calls: Calls
     number: int
-    hold: Callable[[LLM], Reservation | None]
+    reserve: Callable[[LLM], Reservation | None]
     read: Callable[[LLM, Reply], Run]
     ranking: Sequence[Ranked]
     runs: dict[str, Run] = field(default_factory=dict)
-    failures: list[LLMFailed] = field(default_factory=list)
     _quorum_at: float | None = None
+
+    @property
+    def failed(self) -> list[FailedCall]:
+        """The calls of the layer that brought no answer."""
+        return [each for each in self.calls.failed if each.layer == self.number]
 
     async def ask(self) -> None:
         """Asks the chosen LLMs, and those standing by while fewer than the quorum have answered or still may.
 
         A late call is not given up: another LLM is asked beside it, and whichever answers first counts.
         """
-        options = self.desk.options
+        options = self.calls.options
         places = sum(each.chosen for each in self.ranking)
         quorum = min(options.quorum, places)
         waiting = deque(self.ranking[: places + options.spares])
@@ -51,74 +57,74 @@ class ParallelCalls:
         async with asyncio.TaskGroup() as group:
 
             def start_next() -> bool:
-                while waiting and self.desk.remaining_s > 0:
+                while waiting and self.calls.remaining_s > 0:
                     ranked = waiting.popleft()
-                    held = self.hold(ranked.candidate.llm)
-                    if held is not None:
-                        running[group.create_task(self._attempt(held))] = _Running(ranked, self.desk.clock())
+                    reserved = self.reserve(ranked.candidate.llm)
+                    if reserved is not None:
+                        running[group.create_task(self._attempt(reserved))] = _Running(ranked, self.calls.clock())
                         return True
                 return False
 
             while len(running) < places and start_next():
                 pass
             while running:
-                done, _ = await asyncio.wait(running, timeout=self._patience(running.values()), return_when=asyncio.FIRST_COMPLETED)
+                wait_s = self._wait_s(running.values())
+                done, _ = await asyncio.wait(running, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
                 for task in [task for task in running if task in done]:  # a set's own order is nobody's
                     self._take(running.pop(task).ranked.id, task.result())
                 if self._quorum_at is None and len(self.runs) >= quorum:
-                    self._quorum_at = self.desk.clock()
+                    self._quorum_at = self.calls.clock()
                 if not done:
                     self._cut_off(running)
                 while len(self.runs) + self._expected(running.values()) < quorum and start_next():
                     pass
 
-    async def _attempt(self, held: Reservation) -> Run | LLMFailed:
+    async def _attempt(self, reserved: Reservation) -> Run | LLMFailed:
         try:
-            run = self.read(held.call.llm, await self.desk.ask(held))
+            run = self.read(reserved.call.llm, await self.calls.ask(reserved))
         except LLMFailed as failed:
             return failed
         return run if run.text.strip() else empty(run)
 
     def _take(self, llm: str, outcome: Run | LLMFailed) -> None:
         if isinstance(outcome, LLMFailed):
-            self._fail(outcome)
+            self.calls.fail(self.number, outcome)
         else:
             self.runs[llm] = outcome
 
-    def _patience(self, running: Iterable[_Running]) -> float | None:
+    def _wait_s(self, running: Iterable[_Running]) -> float | None:
         """Seconds until the first of the running calls is late or cut off, None where none can be."""
-        until = min(self._until(each) for each in running)
+        until = min(self._cut_off_at(each) for each in running)
         if self._quorum_at is None:
-            until = min(until, *(late for each in running if (late := self._late(each)) > self.desk.clock()), math.inf)
-        return None if math.isinf(until) else max(0.0, until - self.desk.clock())
+            until = min(until, *(late for each in running if (late := self._late_at(each)) > self.calls.clock()), math.inf)
+        return None if math.isinf(until) else max(0.0, until - self.calls.clock())
 
     def _expected(self, running: Collection[_Running]) -> int:
         """How many of the running calls are counted on."""
-        late = sum(self._late(each) <= self.desk.clock() for each in running)
+        late = sum(self._late_at(each) <= self.calls.clock() for each in running)
         return len(running) - min(late, MOST_LATE)
 
-    def _late(self, running: _Running) -> float:
+    def _late_at(self, running: _Running) -> float:
         """When a call has taken so long that another LLM is asked too, should it be needed for the quorum."""
-        return running.since + late_after_s(running.ranked.candidate, self.desk.options)
+        return running.since + late_after_s(running.ranked.candidate)
 
-    def _until(self, running: _Running) -> float:
-        """When a call that has not ended by then is cut off; its deadline ends it by itself."""
-        options = self.desk.options
+    def _cut_off_at(self, running: _Running) -> float:
+        """When a call that has not ended by then is cut off; its deadline ends it by itself.
+
+        A call of unknown latency gets PATIENCE times what the quorum took.
+        """
         if self._quorum_at is None:
             return math.inf
         latency_s = running.ranked.candidate.latency_s
-        took_s = self._quorum_at - running.since if latency_s is None else latency_s
-        straggler_grace_s = options.straggler_grace_s if latency_s is None else 0.0
-        return max(running.since + options.patience * took_s, self._quorum_at + straggler_grace_s)
+        if latency_s is not None:
+            return max(running.since + PATIENCE * latency_s, self._quorum_at)
+        return max(running.since + PATIENCE * (self._quorum_at - running.since), self._quorum_at + STRAGGLER_GRACE_S)
 
     def _cut_off(self, running: dict[asyncio.Task[Run | LLMFailed], _Running]) -> None:
-        now = self.desk.clock()
+        now = self.calls.clock()
         for task, each in list(running.items()):
-            if self._until(each) <= now:
+            if self._cut_off_at(each) <= now:
                 task.cancel()
                 del running[task]
-                self._fail(LLMTimedOut(each.ranked.id, f"cut off after {now - each.since:.2f} s, the others having answered."))
-
-    def _fail(self, failure: LLMFailed) -> None:
-        self.failures.append(failure)
-        self.desk.failed(self.number, failure)
+                what = f"cut off after {now - each.since:.2f} s, the others having answered."
+                self.calls.fail(self.number, LLMTimedOut(each.ranked.id, what))

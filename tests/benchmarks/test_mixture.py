@@ -13,6 +13,7 @@ from benchmarks.judging import Row, aggregated, judged, stopping
 from benchmarks.mixture import episodes
 from benchmarks.replay import Question, RecordedAnswer, calls, cost, latency, quality, replay
 from benchmarks.set_file import Reading
+from mixture.choose.layered import Layered
 from mixture.choose.posterior import AgreementPosterior, PaperScore
 from mixture.choose.ranking import Candidate
 from mixture.llm import LLM, Price
@@ -39,7 +40,7 @@ def test_the_engine_replays_what_was_recorded() -> None:
     assert quality(questions, single).tolist() == [1.0, 0.0]
     assert (calls(single).tolist(), cost(single).tolist()) == ([1.0, 1.0], [0.001, 0.001])
     vote = next(each for each in systems(priors_QL, priors_QL[0], LLMS, AgreementPosterior(), 1.0) if each.name == RUN_ON)
-    made = replay(questions, priors_QL, LLMS, vote.options)
+    made = replay(questions, priors_QL, LLMS, vote.options, vote.strategy)
     assert quality(questions, made).tolist() == [0.0, 1.0]
     assert cost(made) == pytest.approx([0.003, 0.003])
 
@@ -47,7 +48,7 @@ def test_the_engine_replays_what_was_recorded() -> None:
 def test_what_writes_new_text_is_refused() -> None:
     """A self-assessment changes the question, and no record answers that."""
     with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="bare question")):
-        replay([question("1", "2", "2")], np.array([[0.9, 0.5, 0.4]]), LLMS, replace(BARE, self_assessment=True))
+        replay([question("1", "2", "2")], np.array([[0.9, 0.5, 0.4]]), LLMS, replace(BARE, k=1), Layered())
 
 
 def test_ours_asks_fewer_than_everyone_and_its_parts_are_measured() -> None:

@@ -26,7 +26,7 @@ def world(count: int, *, judged: bool = False, prose: float = 0.0) -> list[Episo
             said = truth if right else lure if dice.random() < 0.5 else dice.integers(10)
             assessed = float(np.clip(0.5 + (0.3 if right else -0.3) + 0.1 * dice.normal(), 0.01, 0.99)) if judged else None
             read = None if dice.random() < prose else str(said)
-            heard[f"llm-{at}"] = Observation(float(prior), read, f"weights-{at % 4}", self_score=assessed, ease=ease)
+            heard[f"llm-{at}"] = Observation(float(prior), read, f"weights-{at % 4}", self_score=assessed, easiness=ease)
             labels[f"llm-{at}"] = float(said == truth)
         episodes.append(Episode(heard, labels))
     return episodes
@@ -55,11 +55,11 @@ def test_what_is_fitted_is_what_scores() -> None:
     found_E = np.exp(_log_likelihood(_table(episodes, 0.0), evidence))
     for episode, found in zip(episodes, found_E, strict=True):
         scores = evidence.scores(episode.heard)
-        stated = {each.said: scores[llm] for llm, each in episode.heard.items() if each.said is not None}
-        right = {each.said for llm, each in episode.heard.items() if episode.labels[llm]} - {None}
+        stated = {each.final_answer: scores[llm] for llm, each in episode.heard.items() if each.final_answer is not None}
+        right = {each.final_answer for llm, each in episode.heard.items() if episode.labels[llm]} - {None}
         chance = sum(stated[said] for said in right) if right else 1 - sum(stated.values())
         for llm, each in episode.heard.items():
-            if each.said is None:
+            if each.final_answer is None:
                 chance *= scores[llm] if episode.labels[llm] else 1 - scores[llm]
         assert found == pytest.approx(chance)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixture.choose.options import Options, OptionsRefused, Requested, Weights, restrict
-from mixture.choose.posterior import AgreementPosterior
+from mixture.choose.options import Options, OptionsRefused, Weights
+from mixture.choose.restrict import Requested, restrict
 
 counts = st.integers(1, 9)
 amounts = st.none() | st.floats(0, 100)
@@ -16,11 +16,10 @@ weights = st.builds(Weights, *[st.floats(0, 100)] * 3)
 ways = st.sampled_from(["auto", "best", "vote", "synthesise"])
 operators = st.builds(
     Options, k=counts, max_layers=counts, weights=weights, budget_usd=amounts, deadline=amounts, aggregation=ways, data_policy=tags,
-    self_assessment=st.booleans(),
 )  # fmt: skip
 wishes = st.builds(
     Requested, k=st.none() | counts, max_layers=st.none() | counts, weights=st.none() | weights, budget_usd=amounts, deadline=amounts,
-    aggregation=st.none() | ways, data_policy=tags, capabilities=tags, self_assessment=st.none() | st.booleans(),
+    aggregation=st.none() | ways, data_policy=tags,
 )  # fmt: skip
 
 
@@ -40,7 +39,6 @@ def test_a_request_narrows_and_never_widens(operator: Options, wish: Requested) 
     assert _at_most(got.deadline, wish.deadline)
     assert operator.data_policy is None or (got.data_policy is not None and got.data_policy <= operator.data_policy)
     assert got.capabilities >= operator.capabilities
-    assert got.self_assessment <= operator.self_assessment
     assert got.weights.usd >= operator.weights.usd
 
 
@@ -61,6 +59,7 @@ def test_a_request_cannot_have_a_synthesis_where_the_operator_only_votes() -> No
     """Ways of aggregation that cost more than the operator's are not to be had."""
     assert restrict(Options(aggregation="vote"), Requested(aggregation="synthesise")).aggregation == "vote"
     assert restrict(Options(aggregation="auto"), Requested(aggregation="best")).aggregation == "best"
+    assert restrict(Options(aggregation="auto"), Requested(aggregation="synthesise"), synthesis=False).aggregation == "auto"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_negative_weights_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [Options(), Options(deepen="widen", posterior=AgreementPosterior(base=0.5), data_policy=frozenset({"local"}), budget_usd=0.1)],
+    [Options(), Options(data_policy=frozenset({"local"}), budget_usd=0.1)],
 )
 def test_options_come_back_from_their_record(options: Options) -> None:
     """What a decision recorded can be decided with again."""

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixture.choose.lookahead import expected_gain, repeats
-from mixture.choose.options import Options, OptionsRefused
 from mixture.choose.posterior import AgreementPosterior, Observation, Voice, query_easiness
 
 EVIDENCE = AgreementPosterior()
@@ -30,7 +29,7 @@ def test_scores_are_chances_and_one_stated_answer_at_most_is_right(said: list[tu
     """Each is in (0, 1); those of distinct stated answers sum to less than 1, for all may be wrong."""
     known = heard(*said)
     scores = EVIDENCE.scores(known)
-    distinct = {each.said: scores[llm] for llm, each in known.items() if each.said is not None}
+    distinct = {each.final_answer: scores[llm] for llm, each in known.items() if each.final_answer is not None}
     assert scores.keys() == known.keys()
     assert all(0 < score < 1 for score in scores.values())
     assert sum(distinct.values()) < 1
@@ -66,9 +65,8 @@ def test_what_llms_share_says_whether_any_is_right_and_their_lead_which() -> Non
 
     def scores(shift: float) -> list[float]:
         priors = [1 / (1 + math.exp(-log_odds - shift)) for log_odds in (0.5, -0.2, -0.4)]
-        said = {
-            name: Observation(prior, answer, ease=query_easiness(priors)) for name, prior, answer in zip("xyz", priors, "abb", strict=True)
-        }
+        easiness, answers = query_easiness(priors), zip("xyz", priors, "abb", strict=True)
+        said = {name: Observation(prior, answer, easiness=easiness) for name, prior, answer in answers}
         return list(EVIDENCE.scores(said).values())
 
     (hard_a, hard_b, _), (easy_a, easy_b, _) = scores(-1.0), scores(1.0)
@@ -81,8 +79,8 @@ def test_a_lead_outvotes() -> None:
     """One able LLM wins against two that are not, and loses where the scorer thinks alike of all."""
 
     def winner(*priors: float) -> str:
-        said = {name: Observation(prior, name, ease=query_easiness(priors)) for name, prior in zip("abc", priors, strict=True)}
-        said["c"] = replace(said["c"], said="b")
+        said = {name: Observation(prior, name, easiness=query_easiness(priors)) for name, prior in zip("abc", priors, strict=True)}
+        said["c"] = replace(said["c"], final_answer="b")
         scores = EVIDENCE.scores(said)
         return max("ab", key=scores.__getitem__)
 
@@ -118,7 +116,7 @@ def test_twins_are_no_better_than_two(voices: list[tuple[float, str]], another: 
 def test_a_second_is_no_worse_than_a_dissenter(first: float, second: float, ease: float) -> None:
     """However little is thought of it, an LLM does not speak against what it says."""
     agreed, differed = (
-        EVIDENCE.scores({"a": Observation(first, "x", ease=ease), "b": Observation(second, answer, ease=ease)})["a"]
+        EVIDENCE.scores({"a": Observation(first, "x", easiness=ease), "b": Observation(second, answer, easiness=ease)})["a"]
         for answer in ("x", "y")
     )
     assert agreed >= differed
@@ -173,8 +171,8 @@ def test_the_gain_is_the_mean_of_what_then_is_scored(said: list[tuple[float, str
     """Looking ahead and scoring afterwards are one rule: every way one more answer may fall, weighed by its chance."""
     known = heard(*said)
     now = EVIDENCE.scores(known)
-    today = max(known, key=lambda llm: (now[llm], known[llm].said is not None, -int(llm[-1])))
-    stated = {each.said: now[llm] for llm, each in known.items() if each.said is not None}
+    today = max(known, key=lambda llm: (now[llm], known[llm].final_answer is not None, -int(llm[-1])))
+    stated = {each.final_answer: now[llm] for llm, each in known.items() if each.final_answer is not None}
     fall = {**dict(zip(stated, repeats(list(stated.values()), prior, EVIDENCE.coincidence), strict=True)), "new": None}
     fall["new"] = 1 - sum(chance for chance in fall.values() if chance is not None)
     expected = 0.0
@@ -205,9 +203,3 @@ def test_an_llm_repeats_something_or_says_something_new(standing: list[float], p
     """The chances of repeating each standing answer leave room for a new one."""
     assert all(0 <= chance <= 1 for chance in repeats(standing, prior, EVIDENCE.coincidence))
     assert sum(repeats(standing, prior, EVIDENCE.coincidence)) <= 1 + 1e-9
-
-
-def test_widening_without_comparing_answers_is_refused() -> None:
-    """The published rule cannot say what another answer would change."""
-    with pytest.raises(OptionsRefused, match="posterior=AgreementPosterior"):
-        Options(deepen="widen")

@@ -2,15 +2,18 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mixture.choose.options import Options, Weights
-from mixture.choose.ranking import Candidate, Ranked, quality, rank, refusal
-from mixture.client.scripted import candidate, llm
+from mixture.choose.ranking import Candidate, Order, Ranked, expected_quality, refusal
+from mixture.choose.ranking import rank as rank_with
 from mixture.llm import Endpoint
+from tests.mixture.makers import candidate, llm
 
+rank = partial(rank_with, refine_gain=0.15)
 LETTERS = "abcdefghijklmno"
 
 
@@ -83,12 +86,11 @@ def test_a_dominated_llm_is_never_chosen(pool: list[Candidate], options: Options
 
 
 @given(pools(), options_, st.sampled_from(["value", "strict"]), st.randoms(use_true_random=False))
-def test_the_order_of_the_pool_changes_nothing(pool: list[Candidate], options: Options, ranking: str, random: object) -> None:
+def test_the_order_of_the_pool_changes_nothing(pool: list[Candidate], options: Options, order: Order, random: object) -> None:
     """A permuted pool gives the same ranking, ties included."""
-    options = replace(options, ranking=ranking)
     shuffled = list(pool)
     random.shuffle(shuffled)
-    assert rank(shuffled, options) == rank(pool, options)
+    assert rank(shuffled, options, order=order) == rank(pool, options, order=order)
 
 
 @given(pools(), options_)
@@ -103,7 +105,7 @@ def test_every_eligible_llm_stands_in_the_ranking_once(pool: list[Candidate], op
 @given(pools(), st.integers(1, 3))
 def test_strict_priority_is_the_papers_order(pool: list[Candidate], k: int) -> None:
     """Strict: performance > output price > input price > latency, whatever the weights."""
-    ranking = rank(pool, Options(k=k, ranking="strict"))
+    ranking = rank(pool, Options(k=k), order="strict")
     expected = sorted(pool, key=lambda each: (-each.prior, each.llm.price.output, each.llm.price.input, each.latency_s, each.llm.id))
     assert [each.id for each in ranking] == [each.llm.id for each in expected]
     assert len(chosen(ranking)) == min(k, len(pool))
@@ -130,7 +132,7 @@ def test_a_set_prefers_other_weights_over_a_second_prompt_of_the_same() -> None:
     steps = Candidate(replace(llm("steps"), endpoint=same), 0.58)
     other = candidate("other", 0.50)
     assert chosen(rank([direct, steps, other], Options(k=2, weights=Weights(usd=0, second=0)))) == ["direct", "other"]
-    assert quality([direct, other], 0.15) > quality([direct, steps], 0.15) > quality([direct], 0.15)
+    assert expected_quality([direct, other], 0.15) > expected_quality([direct, steps], 0.15) > expected_quality([direct], 0.15)
 
 
 def test_each_filter_names_its_reason() -> None:

@@ -8,27 +8,24 @@ import pytest
 from mixture.choose.final_answers import short_answer
 from mixture.choose.options import Options, Weights
 from mixture.choose.posterior import AgreementPosterior, Observation, query_easiness
-from mixture.client.scripted import Script, ScriptedClient, broken, candidate, clock, drive, last_words, user
+from mixture.choose.sequential import Sequential
+from mixture.client.scripted import Script, ScriptedClient
 from mixture.decision import Decision
+from mixture.replay.virtual_time import clock, drive
 from mixture.run.engine import Mixture
+from mixture.run.request import Request
+from tests.mixture.makers import broken, candidate, last_words, user
 
 PRIORS = {"a": 0.55, "b": 0.5, "c": 0.5, "d": 0.45, "e": 0.4}
 DEAR = Weights(usd=1e6, second=0)
 
 
 def run(says: dict[str, str], **changed: Any) -> tuple[Decision, ScriptedClient]:
-    options = {
-        "weights": Weights(usd=10, second=0),
-        "k": 1,
-        "max_layers": 5,
-        "stop_threshold": 1.0,
-        "self_assessment": False,
-        "refine_gain": 0.0,
-    }
     client = ScriptedClient({name: Script(says.get(name, "0")) for name in PRIORS} | changed.pop("scripts", {}))
     candidates = [candidate(name, prior) for name, prior in changed.pop("priors", PRIORS).items()]
-    wanted = Options(**{**options, "deepen": "widen", "posterior": AgreementPosterior(), **changed})
-    return drive(Mixture(client, clock).run(user(), candidates, wanted)), client
+    strategy = Sequential(changed.pop("posterior", AgreementPosterior()), stop_threshold=changed.pop("stop_threshold", 1.0))
+    options = Options(**{"weights": Weights(usd=10, second=0), "k": 1, "max_layers": 5, **changed})
+    return drive(Mixture(client, clock).answer(Request(user(), candidates, options, strategy))), client
 
 
 def test_disagreement_asks_on_and_the_majority_is_returned() -> None:
@@ -56,11 +53,11 @@ def test_an_answer_is_weighed_against_the_whole_pool() -> None:
     decision, client = run({"a": "42", "c": "41"}, scripts={"b": broken("b")}, k=3, max_layers=1, weights=Weights(usd=0, second=0))
     assert "b" in client.asked()
     answered = {run_.llm: run_.text for run_ in decision.layers[0].runs}
-    ease = query_easiness(PRIORS.values())
-    known = {llm: Observation(PRIORS[llm], text, llm, ease=ease) for llm, text in answered.items()}
+    easiness = query_easiness(PRIORS.values())
+    known = {llm: Observation(PRIORS[llm], text, llm, easiness=easiness) for llm, text in answered.items()}
     assert decision.layers[0].after == pytest.approx(PRIORS | AgreementPosterior().scores(known))
     assert AgreementPosterior().scores(known) != pytest.approx(
-        AgreementPosterior().scores({llm: replace(each, ease=0.0) for llm, each in known.items()})
+        AgreementPosterior().scores({llm: replace(each, easiness=0.0) for llm, each in known.items()})
     )
 
 
@@ -129,33 +126,10 @@ def test_weights_already_heard_come_last() -> None:
     known = candidate("a", 0.54)
     twin = replace(known, llm=replace(known.llm, id="a2"))
     client = ScriptedClient({name: Script(name) for name in [*PRIORS, "a2"]})
-    options = Options(
-        weights=Weights(usd=0, second=0), k=1, max_layers=3, deepen="widen", posterior=AgreementPosterior(), stop_threshold=1.0
-    )
-    drive(Mixture(client, clock).run(user(), [*(candidate(name, prior) for name, prior in PRIORS.items()), twin], options))
+    options = Options(weights=Weights(usd=0, second=0), k=1, max_layers=3)
+    candidates = [*(candidate(name, prior) for name, prior in PRIORS.items()), twin]
+    drive(Mixture(client, clock).answer(Request(user(), candidates, options, Sequential())))
     assert client.asked() == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize(("said", "asked"), [("42", ["e", "d"]), ("0", ["e", "d", "c"])])
-def test_a_threshold_and_no_weight_but_on_usd_make_a_cascade(said: str, asked: list[str]) -> None:
-    """From cheap to dear whatever it brings, until an answer is good enough or as many were asked as may be."""
-    options = Options(
-        weights=Weights(quality=0, usd=1, second=0),
-        k=1,
-        max_layers=3,
-        deepen="widen",
-        stopping="threshold",
-        stop_threshold=0.45,
-        posterior=AgreementPosterior(),
-        self_assessment=False,
-    )
-    texts = {"e": "42", "d": said, "c": "7"}
-    client = ScriptedClient({name: Script(texts.get(name, name)) for name in PRIORS})
-    usd = {"a": 5.0, "b": 4.0, "c": 3.0, "d": 2.0, "e": 1.0}
-    candidates = [candidate(name, prior, price=usd[name]) for name, prior in PRIORS.items()]
-    decision = drive(Mixture(client, clock).run(user(), candidates, options))
-    assert client.asked() == asked
-    assert decision.stopped_because == ("threshold" if said == "42" else "layers")
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5])

@@ -9,12 +9,15 @@ import httpx2
 import pytest
 import stamina
 
+from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
+from mixture.choose.ranking import Candidate
 from mixture.client.httpx_errors import TRANSLATED, translate
 from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import Call, Chunk, Reply
 from mixture.errors import LLMFailed, LLMGarbled, LLMOverloaded, LLMRefused, LLMSetAside, LLMTimedOut, LLMUnreachable
-from mixture.run.engine import Candidate, Mixture
+from mixture.run.engine import Mixture
+from mixture.run.request import Request
 from tests.mixture.client.misbehaving import STREAM, Asked, Handler, completion, delta, event, llm, response, serving, usage
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
@@ -213,7 +216,8 @@ def test_a_straggler_that_is_cut_off_is_hung_up_on() -> None:
     async def scenario(late: Asked, client: OpenAIClient) -> None:
         async with serving(sends(response(completion("Paris")))) as prompt:
             pool = [Candidate(llm(late.url, llm_id="late"), 0.9, latency_s=0.1), Candidate(llm(prompt.url, llm_id="prompt"), 0.5)]
-            decision = await Mixture(client).run(QUESTION, pool, Options(k=1, max_layers=2, weights=Weights(usd=0, second=0)))
+            options = Options(k=1, max_layers=2, weights=Weights(usd=0, second=0))
+            decision = await Mixture(client).answer(Request(QUESTION, pool, options, Layered(order="value")))
             assert (decision.text, [each.llm for each in decision.failures]) == ("Paris", ["late"])
         await asyncio.sleep(0.2)
         assert (late.running, late.hung_up) == (0, 1)

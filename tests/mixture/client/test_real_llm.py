@@ -9,12 +9,16 @@ from dataclasses import replace
 import pytest
 
 from local import llama
+from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
+from mixture.choose.ranking import Candidate
 from mixture.client.openai import OpenAIClient
+from mixture.client.protocol import Chunk
 from mixture.decision import Decision
 from mixture.errors import NoAnswer
 from mixture.llm import LLM, Decoding, Endpoint, Price, Prompt
-from mixture.run.engine import Candidate, Mixture, Piece
+from mixture.run.engine import Mixture
+from mixture.run.request import Request
 
 pytestmark = pytest.mark.slow
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
@@ -52,7 +56,7 @@ def test_a_layer_of_real_llms_goes_on_without_the_broken_one(pool: list[Candidat
     async def go() -> None:
         async with OpenAIClient(attempts=1) as client:
             options = Options(max_layers=2, aggregation="best", weights=Weights(usd=0, second=0), deadline=time.monotonic() + 120)
-            decision = await Mixture(client).run(QUESTION, pool, options)
+            decision = await Mixture(client).answer(Request(QUESTION, pool, options, Layered(order="value")))
         assert decision.text
         assert "CONFIDENCE:" not in decision.text
         assert [each.llm for each in decision.failures] == ["gone"]
@@ -75,7 +79,7 @@ def test_a_real_llm_keeps_to_the_form_and_its_answer_comes_out_of_it(pool: list[
     async def go() -> Decision:
         async with OpenAIClient(attempts=1) as client:
             options = Options(max_layers=2, aggregation="best", weights=Weights(usd=0, second=0), deadline=time.monotonic() + 240)
-            return await Mixture(client).run(QUESTION, roomy, replace(options, stopping="threshold", stop_threshold=1.1))
+            return await Mixture(client).answer(Request(QUESTION, roomy, options, Layered(stop_threshold=1.1)))
 
     decision = asyncio.run(go())
     runs = [run for layer in decision.layers for run in layer.runs]
@@ -84,23 +88,25 @@ def test_a_real_llm_keeps_to_the_form_and_its_answer_comes_out_of_it(pool: list[
     whole = [run for run in runs if run.finish_reason == "stop"]
     assert whole
     assert all(run.self_score is not None and 0 <= run.self_score <= 1 for run in whole)
-    assert all(set(run.given) <= {"direct", "polite"} for run in decision.layers[1].runs)
+    assert all(set(run.peer_scores) <= {"direct", "polite"} for run in decision.layers[1].runs)
 
 
 def test_one_real_llm_streams_after_the_broken_one_is_passed_over(pool: list[Candidate]) -> None:
     """The first in the ranking is dead; the next one's chunks pass through and join to its reply."""
+    chunks: list[Chunk] = []
 
-    async def go() -> list[Piece]:
+    async def emit(chunk: Chunk) -> None:
+        chunks.append(chunk)
+
+    async def go() -> Decision:
         async with OpenAIClient(attempts=1) as client:
-            asked = {"max_tokens": 12, "ignore_eos": True}
-            return [piece async for piece in Mixture(client).stream(QUESTION, pool, Options().as_single(), asked)]
+            fields = {"max_tokens": 12, "ignore_eos": True}
+            return await Mixture(client).answer(Request(QUESTION, pool, Options().as_single(), fields=fields), emit)
 
-    pieces = asyncio.run(go())
-    decision = pieces[-1].decision
-    assert decision is not None
+    decision = asyncio.run(go())
     assert (decision.llm, decision.output_tokens) == ("direct", 12)
-    assert len(pieces) > 5
-    assert "".join(piece.text for piece in pieces) == decision.text
+    assert len(chunks) > 5
+    assert "".join(chunk.text for chunk in chunks) == decision.text
     assert decision.reply is not None
     assert decision.reply.raw["choices"][0]["message"]["content"] == decision.text
 
@@ -113,7 +119,7 @@ def test_a_deadline_holds_over_a_real_connection(pool: list[Candidate]) -> None:
         async with OpenAIClient(attempts=1) as client:
             started = time.monotonic()
             with pytest.raises(NoAnswer, match="deadline"):
-                await Mixture(client).run(QUESTION, pool[1:], Options(deadline=started + 0.6), long)
+                await Mixture(client).answer(Request(QUESTION, pool[1:], Options(deadline=started + 0.6), Layered(order="value"), long))
             return time.monotonic() - started
 
     assert asyncio.run(go()) < 1.6  # two busy cores may delay the loop itself

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixture.client.protocol import Call
-from mixture.client.request_size import abilities, expected_input_tokens, one_llm_only, worst_case_usd
-from mixture.client.scripted import llm, user
+from mixture.client.request_size import expected_input_tokens, worst_case_usd
+from mixture.client.requirements import abilities, one_llm_only
 from mixture.client.wire import body
 from mixture.llm import Decoding, Prompt
+from tests.mixture.makers import llm, user
 
 IMAGE = [{"role": "user", "content": [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "data:" + "x" * 9000}}]}]
 TOOL = {"tools": [{"type": "function", "function": {"name": "f"}}]}

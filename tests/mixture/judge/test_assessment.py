@@ -8,14 +8,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mixture.choose.options import Options
+from mixture.choose.layered import Layered
+from mixture.choose.sequential import Sequential
+from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Call
 from mixture.client.request_size import worst_case_usd
-from mixture.client.scripted import llm, user
 from mixture.judge import in_text, structured
 from mixture.judge.assessment import Questions
 from mixture.judge.in_text import Judged
 from mixture.llm import SelfAssessment
+from tests.mixture.makers import llm, user
 
 SHOWN = ("A1", "A2")
 BOTH = Questions(self_score=True, scored=SHOWN, structured=True)
@@ -30,19 +32,19 @@ def objects(part: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize(
-    ("self_assessment", "options", "asked"),
+    ("self_assessment", "strategy", "asked"),
     [
-        ("in_text", Options(), Questions(self_score=True, scored=SHOWN)),
-        ("json_schema", Options(), BOTH),
-        ("json_schema", Options(self_assessment=False), Questions(self_score=False, scored=SHOWN, structured=True)),
-        ("json_schema", Options(self_assessment=False, cross_assessment=False), Questions(self_score=False)),
-        ("none", Options(), Questions(self_score=False)),
-        ("json_schema", Options().as_single(), Questions(self_score=False)),
+        ("in_text", Layered(), Questions(self_score=True, scored=SHOWN)),
+        ("json_schema", Layered(), BOTH),
+        ("json_schema", Layered(self_assessment=False), Questions(self_score=False, scored=SHOWN, structured=True)),
+        ("json_schema", Layered(self_assessment=False, cross_assessment=False), Questions(self_score=False)),
+        ("none", Layered(), Questions(self_score=False)),
+        ("json_schema", Sequential(), Questions(self_score=False)),
     ],
 )
-def test_an_llm_is_asked_as_its_entry_and_the_options_say(self_assessment: SelfAssessment, options: Options, asked: Questions) -> None:
+def test_an_llm_is_asked_as_its_entry_and_the_strategy_say(self_assessment: SelfAssessment, strategy: Strategy, asked: Questions) -> None:
     """Nothing that nobody wants is asked for, and a form only with something to judge."""
-    assert Questions.to(self_assessment, SHOWN, options) == asked
+    assert Questions.to(self_assessment, SHOWN, strategy) == asked
 
 
 def test_what_is_not_asked_for_leaves_the_request_unchanged() -> None:

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mixture.choose.posterior import PaperScore
-from mixture.client.scripted import user
 from mixture.judge import in_text
+from tests.mixture.makers import user
 
 SHOWN = ("A1", "A2")
 texts = st.text(max_size=200) | st.lists(

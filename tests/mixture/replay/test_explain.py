@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
-from mixture.client.scripted import Script, ScriptedClient, broken, candidate, clock, drive, user
+from mixture.client.scripted import Script, ScriptedClient
 from mixture.decision import Decision
 from mixture.replay import explain
+from mixture.replay.virtual_time import clock, drive
 from mixture.run.engine import Mixture
+from mixture.run.request import Request
+from tests.mixture.makers import broken, candidate, user
 
 
 @pytest.fixture
@@ -27,7 +31,8 @@ def decision() -> Decision:
         "c": broken("c"),
     }
     pool = [candidate("a", 0.6), candidate("b", 0.5), candidate("c", 0.4), candidate("small", 0.9, context_window=8)]
-    return drive(Mixture(ScriptedClient(scripts), clock).run(user(), pool, Options(max_layers=2, weights=Weights(usd=0)), {}))
+    options = Options(max_layers=2, weights=Weights(usd=0))
+    return drive(Mixture(ScriptedClient(scripts), clock).answer(Request(user(), pool, options, Layered(order="value"))))
 
 
 def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:

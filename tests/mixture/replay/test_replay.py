@@ -10,16 +10,23 @@ from typing import Any
 
 import pytest
 
+from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
 from mixture.choose.posterior import AgreementPosterior
-from mixture.client.protocol import Call
-from mixture.client.scripted import Script, ScriptedClient, broken, candidate, clock, drive, user
+from mixture.choose.sequential import Sequential
+from mixture.choose.strategy import Strategy
+from mixture.client.protocol import Call, Chunk
+from mixture.client.scripted import Script, ScriptedClient
 from mixture.decision import Decision
 from mixture.llm import Endpoint, Prompt, SelfAssessment
 from mixture.replay.replay import CannotReplay, differences
+from mixture.replay.virtual_time import clock, drive
 from mixture.run.engine import Mixture
+from mixture.run.request import Request
+from tests.mixture.makers import broken, candidate, user
 
 FREE = Weights(usd=0, second=0)
+BY_VALUE = Layered(order="value")
 
 
 def judged(name: str) -> Script:
@@ -39,6 +46,7 @@ def judged(name: str) -> Script:
 def decided(
     scripts: dict[str, Script],
     options: Options,
+    strategy: Strategy = BY_VALUE,
     *,
     live: bool = False,
     judges: Mapping[str, SelfAssessment] = MappingProxyType({}),
@@ -51,15 +59,11 @@ def decided(
     pool = [replace(each, llm=replace(each.llm, self_assessment=judges.get(each.llm.id, "in_text"))) for each in pool]
     mixture = Mixture(ScriptedClient({name: judged(name) for name in "abcde"} | scripts), clock)
 
-    async def go() -> Decision:
-        asked = (user(), pool, options, request)
-        if not live:
-            return await mixture.run(*asked)
-        last = [piece async for piece in mixture.stream(*asked)][-1].decision
-        assert last is not None
-        return last
+    async def emit(_: Chunk) -> None:
+        """Takes the stream."""
 
-    return Decision.from_dict(json.loads(json.dumps(drive(go()).as_dict())))
+    decision = drive(mixture.answer(Request(user(), pool, options, strategy, request), emit if live else None))
+    return Decision.from_dict(json.loads(json.dumps(decision.as_dict())))
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -92,16 +96,17 @@ def test_structured_judgements_lead_to_the_same_decision(budget_usd: float | Non
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "strategy"),
     [
-        Options().as_single(),
-        Options(weights=FREE, k=1, deepen="widen", posterior=AgreementPosterior(), stop_threshold=1.0, self_assessment=False, max_layers=3),
-        Options(weights=FREE, k=1, deepen="widen", posterior=AgreementPosterior(self_score=0.5), stop_threshold=1.0, max_layers=3),
+        (Options().as_single(), BY_VALUE),
+        (Options(weights=FREE, k=1, max_layers=3), Sequential()),
+        (Options(weights=FREE, k=1, max_layers=3), Sequential(AgreementPosterior(self_score=0.5))),
+        (Options(weights=FREE, aggregation="synthesise"), Layered()),
     ],
 )
-def test_a_record_of_who_was_asked_for_less_leads_to_the_same_decision(options: Options) -> None:
-    """One LLM alone judges nothing, and one that gets the bare question no peers."""
-    decision = decided({}, options, judges=dict.fromkeys("abcde", "json_schema"))
+def test_a_record_of_any_strategy_leads_to_the_same_decision(options: Options, strategy: Strategy) -> None:
+    """One LLM alone judges nothing, one that gets the bare question no peers, and the published layers all of it."""
+    decision = decided({}, options, strategy, judges=dict.fromkeys("abcde", "json_schema"))
     assert differences(decision) == []
 
 
@@ -128,12 +133,12 @@ def test_a_record_without_texts_or_of_a_pass_through_cannot_be_replayed() -> Non
     with pytest.raises(CannotReplay, match="no texts"):
         differences(Decision.from_dict(decision.as_dict(texts=False)))
     with pytest.raises(CannotReplay, match="made from"):
-        differences(replace(decision, given=None))
+        differences(replace(decision, snapshot=None))
 
 
 def test_what_a_record_holds_of_the_request_is_its_shape() -> None:
     """No word of the request or of a prompt, and no endpoint's address, is kept for the replay."""
-    kept = json.dumps(decided({}, Options()).as_dict()["given"])
+    kept = json.dumps(decided({}, Options()).as_dict()["snapshot"])
     assert all(word not in kept for word in ("What is", "6 x 7", "Be brief", "Think", "http"))
 
 

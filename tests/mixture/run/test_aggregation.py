@@ -2,17 +2,18 @@
 
 import pytest
 
+from mixture.choose.layered import Layered
 from mixture.choose.options import Aggregation, Options
-from mixture.choose.posterior import AgreementPosterior
-from mixture.client.scripted import user
+from mixture.choose.sequential import Sequential
 from mixture.run.aggregation import Choice, choose, synthesis_messages
+from tests.mixture.makers import user
 
 PROSE = {"a": "One tale.\nIt ends well.", "b": "Another tale.\nIt ends badly.", "c": "A third.\nIt does not end."}
 SCORES = {"a": 0.5, "b": 0.6, "c": 0.4}
 
 
 def way(texts: dict[str, str], aggregation: Aggregation = "auto", *, scores: dict[str, float] = SCORES, price: float = 0.0) -> Choice:
-    return choose(texts, scores, Options(aggregation=aggregation), price)
+    return choose(texts, scores, strategy=Layered(), options=Options(aggregation=aggregation), synthesis_price=price)
 
 
 def test_best_is_the_answer_with_the_highest_score() -> None:
@@ -39,11 +40,11 @@ def test_a_vote_without_a_pair_returns_the_best() -> None:
 
 def test_scores_that_count_agreement_are_not_counted_again() -> None:
     """Two weak LLMs that agree do not win against an answer the posterior thinks more of, in prose or stated."""
-    options = Options(aggregation="vote", posterior=AgreementPosterior())
+    options = Options(aggregation="vote")
     for other in ("A tale.\nIt ends well.", "43"):
         texts, scores = {"a": "41", "b": "41", "c": other}, {"a": 0.3, "b": 0.3, "c": 0.5}
-        assert choose(texts, scores, options, 0.0) == Choice("best", "c")
-        assert choose(texts, scores, Options(aggregation="vote"), 0.0) == Choice("vote", "a")
+        assert choose(texts, scores, strategy=Sequential(), options=options, synthesis_price=0.0) == Choice("best", "c")
+        assert choose(texts, scores, strategy=Layered(), options=options, synthesis_price=0.0) == Choice("vote", "a")
 
 
 def test_auto_votes_where_all_answers_are_short() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks import mixture_limits
+from mixture.run.calls import Calls
 from mixture.run.ledger import Ledger
 
 QUERIES = range(400)
@@ -19,14 +20,14 @@ def test_no_limit_is_passed() -> None:
 
 def test_the_simulation_notices_a_budget_that_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that finds room for every call is caught."""
-    monkeypatch.setattr(Ledger, "_has_room", lambda _desk, _most_usd: True)
+    monkeypatch.setattr(Ledger, "_fits", lambda _ledger, _most_usd: True)
     found = mixture_limits.limits(mixture_limits.simulate(1, range(100)))
     assert found["violations"]["over its budget"] > 0
 
 
 def test_the_simulation_notices_retries_that_nobody_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that tries again without asking spends more than the record says."""
-    monkeypatch.setattr(Ledger, "_again", lambda _desk, _attempt, _failed: True)
+    monkeypatch.setattr(Calls, "_again", lambda _calls, _call, _failed: True)
     found = mixture_limits.limits(mixture_limits.simulate(1, range(200)))
     assert found["violations"]["the record says less than was spent"] > 0
 

@@ -1,71 +1,10 @@
-"""When another layer is not worth it, and when answers agree."""
+"""When answers say the same."""
 
 import time
 
 import pytest
 
 from mixture.choose.final_answers import agree, groups, short_answer
-from mixture.choose.options import Options, Weights
-from mixture.choose.ranking import rank
-from mixture.choose.stopping import Reason, stop_reason
-from mixture.client.scripted import candidate
-
-OPTIONS = Options(weights=Weights(usd=10, second=0))
-DIFFER = {"a": "41", "b": "42"}
-
-
-def reason(
-    texts: dict[str, str] = DIFFER,
-    best: float = 0.5,
-    *,
-    price: float = 1.0,
-    layers_run: int = 1,
-    previous: dict[str, str] | None = None,
-    upcoming: bool = True,
-) -> Reason | None:
-    ranking = rank([candidate("a", best, price=price)], OPTIONS) if upcoming else ()
-    return stop_reason(texts, previous or {}, scores={"a": best, "b": 0.1}, ranking=ranking, layers_run=layers_run, options=OPTIONS)
-
-
-def test_doubt_and_disagreement_go_on() -> None:
-    """Where answers differ, none is good enough and a layer is cheap, the next layer runs."""
-    assert reason() is None
-
-
-def test_a_good_enough_answer_stops() -> None:
-    """At the threshold no further layer runs."""
-    assert reason(best=0.85) == "threshold"
-    assert reason(best=0.84) is None
-
-
-def test_agreement_stops_whatever_the_scores() -> None:
-    """Answers that say the same leave nothing to combine."""
-    assert reason({"a": "42", "b": "The answer is 42."}, best=0.1) == "agreement"
-
-
-def test_one_answer_agrees_with_nobody() -> None:
-    """A single answer is no agreement."""
-    assert reason({"a": "42"}) is None
-
-
-def test_a_layer_that_costs_more_than_it_brings_is_not_run() -> None:
-    """Expected gain: refine_gain x what is missing; at 10 units a dollar a call of 0.06 USD outweighs a gain of 0.075."""
-    assert reason(price=100.0) == "gain"
-
-
-def test_the_last_allowed_layer_stops() -> None:
-    """max_layers is a limit."""
-    assert reason(layers_run=3) == "layers"
-
-
-def test_a_layer_that_changed_nothing_is_the_last() -> None:
-    """The next layer would be shown the same answers again."""
-    assert reason(previous=DIFFER) == "unchanged"
-
-
-def test_with_nobody_left_it_stops() -> None:
-    """Where all have failed, what there is is returned."""
-    assert reason(upcoming=False) == "nobody"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""An answer and what it took, as a decision."""
+
+from mixture.choose.strategy import StopReason
+from mixture.client.protocol import Reply
+from mixture.decision import Decision, Layer, Run
+from mixture.run.aggregation import Way
+from mixture.run.calls import Calls
+
+
+def decided(
+    calls: Calls, layers: tuple[Layer, ...], run: Run, *, way: Way, reason: StopReason, score: float, reply: Reply | None = None
+) -> Decision:
+    """The decision whose answer is `run`."""
+    synthesised = way == "synthesise"
+    return Decision(
+        text=run.text,
+        llm=None if synthesised else run.llm,
+        finish_reason=run.finish_reason,
+        layers=layers,
+        stopped_because=reason,
+        aggregation=way,
+        score=score,
+        cost_usd=calls.ledger.spent_usd,
+        latency_s=calls.elapsed_s,
+        input_tokens=sum(each.input_tokens for each in calls.replies),
+        output_tokens=sum(each.output_tokens for each in calls.replies),
+        unsettled_usd=calls.ledger.unsettled_usd,
+        synthesis=run if synthesised else None,
+        failures=tuple(each.as_failure() for each in calls.failed),
+        retried=tuple(each.as_failure() for each in calls.retried),
+        reply=reply,
+    )

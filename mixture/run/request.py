@@ -1,0 +1,44 @@
+"""One request to the mixture: the conversation, the LLMs that may answer it, and how."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mixture.choose.options import Options
+from mixture.choose.posterior import query_easiness
+from mixture.choose.ranking import Candidate, Ranked, refusal
+from mixture.choose.sequential import Sequential
+from mixture.choose.strategy import Progress, Strategy
+from mixture.client.request_size import expected_input_tokens
+from mixture.client.requirements import abilities, one_llm_only
+from mixture.llm import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """candidates: every LLM with a score. fields: further fields of the OpenAI request, passed on to the LLMs."""
+
+    messages: Sequence[Message]
+    candidates: Sequence[Candidate]
+    options: Options = field(default_factory=Options)
+    strategy: Strategy = field(default_factory=Sequential)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_requirements(self) -> "Request":
+        """The same with what it requires: abilities, tokens of context, and one LLM alone where its answer cannot be combined."""
+        options = replace(self.options, capabilities=self.options.capabilities | abilities(self.messages, self.fields))
+        if one_llm_only(self.messages, self.fields):
+            options = options.as_single()
+        tokens = expected_input_tokens(self.messages, self.fields)
+        return replace(self, options=options, candidates=tuple(replace(each, input_tokens=tokens) for each in self.candidates))
+
+    def first_ranking(self) -> tuple[Ranked, ...]:
+        """Who is asked first (`chosen`), and who stands by."""
+        if self.options.single:
+            return self.strategy.rank(self.candidates, self.options)
+        priors = {each.llm.id: each.prior for each in self.candidates}
+        return self.strategy.select(Progress(self.candidates, {}, priors, (), query_easiness(priors.values())), self.options)
+
+    def excluded(self) -> dict[str, str]:
+        """LLM id -> why it may not answer."""
+        return {each.llm.id: why for each in self.candidates if (why := refusal(each, self.options)) is not None}

@@ -1,0 +1,54 @@
+"""One LLM's answer unchanged: of those that are ranked, or of the one that the caller named."""
+
+import math
+from itertools import zip_longest
+
+from mixture.choose.ranking import Ranked
+from mixture.client.protocol import Chunk, Reply, says_nothing
+from mixture.decision import Decision, Layer, Run, empty
+from mixture.errors import LLMFailed
+from mixture.llm import LLM
+from mixture.run.calls import Calls, Emit
+from mixture.run.decided import decided
+from mixture.run.first_word import FromFirstWord
+from mixture.run.request import Request
+
+
+async def answer_alone(calls: Calls, request: Request, emit: Emit | None) -> Decision:
+    """The first LLM's answer; the next one's where one fails, is late or says nothing before its first word."""
+    ranking = request.first_ranking()[: 1 + request.options.spares]
+    if not ranking:
+        raise calls.no_answer("nobody", request.excluded())
+    for ranked, successor in zip_longest(ranking, [each.candidate for each in ranking[1:]]):
+        reserved = calls.reserve(ranked.candidate.llm, request.messages)
+        if reserved is None:
+            continue
+        passed_on = None if emit is None else FromFirstWord(emit)
+        try:
+            reply = await calls.ask(reserved, calls.replace_after_s(ranked.candidate, successor, request.messages), passed_on)
+            if says_nothing(Chunk("", reply=reply)):
+                raise empty(reply)
+        except LLMFailed as failed:
+            if passed_on is not None and passed_on.began:
+                raise
+            calls.fail(1, failed)
+        else:
+            return _chosen(calls, request, ranked, reply)
+        if calls.remaining_s <= 0:
+            raise calls.no_answer("deadline")
+    raise calls.no_answer("failed" if calls.failed else "budget")
+
+
+async def pass_through(calls: Calls, llm: LLM, request: Request, emit: Emit | None) -> Decision:
+    """The answer of `llm`, whatever it says: nobody chose it, and nobody stands in for it. Raises LLMFailed where it fails."""
+    if (reserved := calls.reserve(llm, request.messages)) is None:
+        raise calls.no_answer("budget")
+    reply = await calls.ask(reserved, emit=emit)
+    layer = Layer((Run.of(reply, reply.text, at_s=calls.elapsed_s),), {}, {}, latency_s=calls.elapsed_s)
+    return decided(calls, (layer,), layer.runs[0], way="single", reason="passed through", score=0.0, reply=reply)  # nobody predicted one
+
+
+def _chosen(calls: Calls, request: Request, ranked: Ranked, reply: Reply) -> Decision:
+    priors = {each.llm.id: each.prior for each in request.candidates if math.isfinite(each.prior)}
+    layer = Layer((Run.of(reply, reply.text, at_s=calls.elapsed_s),), priors, priors, latency_s=calls.elapsed_s)
+    return decided(calls, (layer,), layer.runs[0], way="single", reason="single", score=ranked.quality, reply=reply)
