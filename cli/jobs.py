@@ -39,7 +39,7 @@ def retrain(
 
     settings, console = Settings(), Console(soft_wrap=True)
     if full:
-        changed = ", ".join(pool.train_whole(settings.pool_file)) or "none was joined by its row"
+        changed = ", ".join(pool.train_jointly(settings.pool_file)) or "none was joined by its row"
         console.print(f"Trained with all others from now on: {changed}.", highlight=False, markup=False)
     job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": reason})
     console.print(f"Job {job.id} retrains the scorer; follow it with `routemoa jobs`.", highlight=False)

@@ -64,7 +64,7 @@ def add_llm(
     retrain: Annotated[bool, typer.Option(help="Start the job that asks it, labels it and retrains the scorer.")] = True,
 ) -> None:
     """Add an LLM to the pool: checked, probed with one call, and (unless --no-retrain) asked some queries and fitted into the scorer."""
-    from registry.joining import asked_few
+    from registry.joining import with_joining_defaults
     from registry.settings import Settings
 
     settings = Settings()
@@ -83,7 +83,7 @@ def add_llm(
     }
     if max_training_queries is not None:
         entry["max_training_queries"] = max_training_queries
-    llm = asyncio.run(_join(llm_id, asked_few(entry), settings))
+    llm = asyncio.run(_join(llm_id, with_joining_defaults(entry), settings))
     console = Console(soft_wrap=True)
     console.print(f"{llm.id} answered its probe and is in {settings.pool_file}.", highlight=False, markup=False)
     trained = "the whole scorer is trained anew" if full else "its row of the scorer is fitted, the other LLMs' scores stay as they are"

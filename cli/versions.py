@@ -21,7 +21,7 @@ def list_versions() -> None:
 
     settings = Settings()
     console = Console()
-    known = versions.versions(settings=settings)
+    known = versions.list_versions(settings=settings)
     if not known:
         console.print(f"No scorer version yet in {escape(settings.mlflow_url)}. Make one: `dvc repro`.", highlight=False)
         return

@@ -12,7 +12,7 @@ from pipelines import dataset, embeddings, params
 from pipelines.dataset import Dataset
 from pipelines.register import REGISTERED, SCORER, read_json, write_json
 from registry import gate_rules, versions
-from registry.gate_rules import Candidate, GateResult, Truth
+from registry.gate_rules import GateResult, ValidationLabels, ValidationScores
 from registry.settings import Settings
 from registry.version import Version
 from scorer import runtime
@@ -34,7 +34,7 @@ def decide(settings: Settings) -> tuple[GateResult, Version, Version | None]:
         result = gate_rules.same_version(number)
     else:
         result = compare(settings, champion)
-        challenger = versions.judged(number, result, settings=settings)
+        challenger = versions.record_gate(number, result, settings=settings)
     write_json(home / GATE, {**asdict(result), "version": number, "champion": champion.version if champion else None})
     return result, challenger, champion
 
@@ -42,15 +42,15 @@ def decide(settings: Settings) -> tuple[GateResult, Version, Version | None]:
 def compare(settings: Settings, champion: Version | None) -> GateResult:
     """Scores the validation queries with both, as served, and judges."""
     held = dataset.load(settings.home / DATASET).take("validation")
-    truth = Truth(held.roster, held.labels_QL, held.queries["domain"].to_numpy(dtype=np.str_))
+    truth = ValidationLabels(held.roster, held.labels_QL, held.queries["domain"].to_numpy(dtype=np.str_))
     margin = params.load(settings.home / "params.yaml").gate.margin
     with tempfile.TemporaryDirectory(prefix="routemoa-gate-") as folder:
         cache = settings.home / embeddings.CACHE
         standing = scored(versions.download(champion, Path(folder), settings=settings), held, cache) if champion else None
-        return gate_rules.judge(scored(settings.home / SCORER, held, cache, full=True), standing, truth, margin=margin)
+        return gate_rules.decide(scored(settings.home / SCORER, held, cache, full=True), standing, truth, margin=margin)
 
 
-def scored(folder: Path, held: Dataset, cache: Path, *, full: bool = False) -> Candidate:
+def scored(folder: Path, held: Dataset, cache: Path, *, full: bool = False) -> ValidationScores:
     """The artifact in `folder` as served here on the held-out queries, embeddings from `cache`; `full`: by the fp32 encoder too."""
     texts = held.queries["text"].tolist()
     served = runtime.load(folder, cache=0)
@@ -63,7 +63,7 @@ def scored(folder: Path, held: Dataset, cache: Path, *, full: bool = False) -> C
         before = time.process_time()
         served.score([text])
         times_ms.append(1000 * (time.process_time() - before))
-    return Candidate(
+    return ValidationScores(
         roster=served.roster,
         scores_QL=scores(served.precision, served.encoder),
         full_scores_QL=scores("fp32") if full else None,

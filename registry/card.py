@@ -9,6 +9,7 @@ from registry.lineage import Lineage
 from registry.version import GateState
 
 LIMIT = 5_000  # characters; the width of the column in MLflow
+MOST_COLUMNS = 6
 BOUNDS = (("low", "high"), ("lower", "upper"))
 PROMOTE = """## Promote
 Set the alias `champion` on this version (the pencil beside *Aliases*), or run `routemoa promote {number}`.
@@ -18,7 +19,7 @@ Servers follow within 5 seconds; `routemoa rollback` returns to the champion bef
 def write(
     *, number: str, metrics: Mapping[str, Any], roster: Sequence[LLM], lineage: Lineage, gate: GateState, reasons: Sequence[str]
 ) -> str:
-    """The card of version `number` as Markdown of at most LIMIT characters; figures are dropped first, from the end."""
+    """The card of version `number` as Markdown of at most LIMIT characters; tables that do not fit are left out, the test split's last."""
     head = [f"Scores a query for {len(roster)} LLMs, without asking any of them."]
     tail = [
         section_of_gate(gate, reasons),
@@ -28,7 +29,7 @@ def write(
     ]
     room = LIMIT - sum(len(part) + 2 for part in [*head, *tail])
     figures = ""
-    for table in tables(metrics):
+    for table in sorted(tables(metrics), key=lambda table: not table.startswith("## test")):  # what a reader asks for first
         if len(figures) + len(table) + 2 > room:
             break
         figures += f"{table}\n\n"
@@ -38,35 +39,45 @@ def write(
 def with_gate(card: str, gate: GateState, reasons: Sequence[str]) -> str:
     """`card` with its gate section replaced."""
     section = section_of_gate(gate, reasons)
-    replaced, found = re.subn(r"## Gate\n.*?(?=\n\n## |\Z)", lambda _: section, card, count=1, flags=re.DOTALL)
-    return (replaced if found else f"{card}\n\n{section}".strip())[:LIMIT]
+    replaced, count = re.subn(r"## Gate\n.*?(?=\n\n## |\Z)", lambda _: section, card, count=1, flags=re.DOTALL)
+    return (replaced if count else f"{card}\n\n{section}".strip())[:LIMIT]
 
 
 def section_of_gate(gate: GateState, reasons: Sequence[str]) -> str:
-    """The gate's word and its reasons, as a list."""
+    """The gate's state, and its reasons as a list."""
     return "\n".join(["## Gate", f"**{gate.capitalize()}**", "", *(f"- {reason}" for reason in reasons)]).rstrip()
 
 
 def tables(metrics: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
-    """A Markdown table for each group of rows in `metrics`: a row is a mapping of figures, a group a mapping of rows.
+    """A Markdown table for each group of rows in `metrics`, and one for the figures beside them; groups within groups have their own.
 
-    A figure is a number, or a mapping with `value` (or `mean`) and its interval (`low`/`high` or `lower`/`upper`).
-    Flat names with dots (`test.ours.quality`, `test.ours.quality.low`) are the same thing nested.
+    A figure is a number, or a mapping with `value` (or `mean`) and its interval (`low`/`high` or `lower`/`upper`). A row is a mapping of
+    figures only. Flat names with dots (`test.ours.quality`, `test.ours.quality.low`) are the same thing nested.
     """
-    metrics = nested(metrics)
-    rows = {name: row for name, row in metrics.items() if isinstance(row, Mapping) and _figure(row) is None and _figures(row)}
-    if rows and (len(rows) > 1 or not path):
-        columns = list(dict.fromkeys(column for row in rows.values() for column in _figures(row)))[:6]
-        lines = [f"## {' / '.join(path) or 'Figures'}", f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-        lines += [f"| {name} | {' | '.join(_figures(row).get(column, '') for column in columns)} |" for name, row in rows.items()]
-        yield "\n".join(lines)
-    elif own := _figures(metrics):
-        yield "\n".join(
-            [f"## {' / '.join(path) or 'Figures'}", "| | |", "|---|---|", *(f"| {name} | {figure} |" for name, figure in own.items())]
-        )
-    for name, group in metrics.items():
-        if isinstance(group, Mapping) and name not in rows and _figure(group) is None:
+    title, metrics = " / ".join(path) or "Figures", nested(metrics)
+    groups, figures = _groups(metrics), _figures(metrics)
+    rows = {name: _figures(group) for name, group in groups.items() if _figures(group) and not _groups(group)}
+    if path and len(rows) < 2:  # a row that stands alone reads better as a list
+        rows = {}
+    if rows:
+        yield _table_of_rows(title, rows)
+    if figures:
+        yield _table_of_figures(f"{title}, overall" if rows else title, figures)
+    for name, group in groups.items():
+        if name not in rows:
             yield from tables(group, (*path, name))
+
+
+def _table_of_rows(title: str, rows: Mapping[str, Mapping[str, str]]) -> str:
+    """A line a row, a column a figure: at most MOST_COLUMNS, empty where a row lacks it."""
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))[:MOST_COLUMNS]
+    head = [f"## {title}", f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    return "\n".join([*head, *(f"| {name} | {' | '.join(row.get(column, '') for column in columns)} |" for name, row in rows.items())])
+
+
+def _table_of_figures(title: str, figures: Mapping[str, str]) -> str:
+    """A line a figure."""
+    return "\n".join([f"## {title}", "| | |", "|---|---|", *(f"| {name} | {figure} |" for name, figure in figures.items())])
 
 
 def nested(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,8 +97,12 @@ def nested(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
+def _groups(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {name: value for name, value in metrics.items() if isinstance(value, Mapping) and _figure(value) is None}
+
+
 def _figures(row: Mapping[str, Any]) -> dict[str, str]:
-    return {name: shown for name, value in row.items() if (shown := _figure(value)) is not None}
+    return {name: text for name, value in row.items() if (text := _figure(value)) is not None}
 
 
 def _figure(value: Any) -> str | None:

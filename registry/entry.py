@@ -12,6 +12,7 @@ ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 RESERVED = frozenset({"routemoa", "routemoa-layers", "routemoa-single"})  # virtual models of the HTTP interface
 SECRET_FIELDS = frozenset({"api_key_env", "base_url"})  # a pasted key or password must not reach a log
 Capability = Literal["tools", "vision", "json"]
+DEFAULTS = LLM(id="defaults", name="defaults", price=Price(0, 0))  # what a field that is not written means is said in mixture.llm
 
 
 def check_id(llm_id: object) -> str:
@@ -36,13 +37,13 @@ Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=F
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1)]
 
 
-class Part(BaseModel):
+class StrictMapping(BaseModel):
     """A mapping that refuses keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
 
 
-class EndpointEntry(Part):
+class EndpointEntry(StrictMapping):
     """Where the LLM is reached."""
 
     base_url: str
@@ -69,56 +70,56 @@ class EndpointEntry(Part):
         return value
 
 
-class PromptEntry(Part):
+class PromptEntry(StrictMapping):
     """How the LLM is asked."""
 
-    system: str = ""
-    suffix: str = ""
+    system: str = DEFAULTS.prompt.system
+    suffix: str = DEFAULTS.prompt.suffix
 
 
-class DecodingEntry(Part):
+class DecodingEntry(StrictMapping):
     """Sampling settings."""
 
-    temperature: Amount = 0.0
-    max_tokens: Count = 256
-    seed: int | None = 0
+    temperature: Amount = DEFAULTS.decoding.temperature
+    max_tokens: Count = DEFAULTS.decoding.max_tokens
+    seed: int | None = DEFAULTS.decoding.seed
 
 
-class PriceEntry(Part):
+class PriceEntry(StrictMapping):
     """USD per million tokens."""
 
     input: Amount
     output: Amount
 
 
-class LimitsEntry(Part):
+class LimitsEntry(StrictMapping):
     """Concurrency and time-outs (seconds)."""
 
-    concurrency: Count = 4
-    connect_s: Seconds = 5.0
-    first_token_s: Seconds = 60.0
-    between_chunks_s: Seconds = 30.0
-    total_s: Seconds = 120.0
+    concurrency: Count = DEFAULTS.limits.concurrency
+    connect_s: Seconds = DEFAULTS.limits.connect_s
+    first_token_s: Seconds = DEFAULTS.limits.first_token_s
+    between_chunks_s: Seconds = DEFAULTS.limits.between_chunks_s
+    total_s: Seconds = DEFAULTS.limits.total_s
 
 
-class PoolEntry(Part):
-    """One LLM of pool.yaml. `endpoint: null` is a recorded LLM: its answers are known from files, it is never asked."""
+class PoolEntry(StrictMapping):
+    """One LLM of pool.yaml. `endpoint: null` is a recorded LLM: its answers come from files, and it is never asked."""
 
     name: str = Field(min_length=1)
-    status: Status = "active"
+    status: Status = DEFAULTS.status
     endpoint: EndpointEntry | None
     prompt: PromptEntry = PromptEntry()
     decoding: DecodingEntry = DecodingEntry()
     price: PriceEntry
-    context_window: Count = 4096
+    context_window: Count = DEFAULTS.context_window
     capabilities: list[Capability] = []
     data_policy: list[str] = []
     limits: LimitsEntry = LimitsEntry()
-    max_training_queries: Count | None = None
-    trained: Trained = "jointly"
-    self_assessment: SelfAssessment = "in_text"
+    max_training_queries: Count | None = DEFAULTS.max_training_queries
+    trained: Trained = DEFAULTS.trained
+    self_assessment: SelfAssessment = DEFAULTS.self_assessment
 
-    def written(self) -> dict[str, Any]:
+    def spelled_out(self) -> dict[str, Any]:
         """The entry with every field that DVC depends on spelled out, ready for YAML."""
         return self.model_dump(mode="json")
 

@@ -18,14 +18,14 @@ Floats = NDArray[np.floating]
 
 ENOUGH_QUERIES = 100  # fewer cannot show non-inferiority within a few points: half an interval is then wider than the margin
 RESAMPLES = 2_000
-MOST_ECE = 0.05  # DESIGN.md, bars
+MOST_ECE = 0.05  # expected calibration error beyond what chance alone makes
 LEAST_AGREEMENT = 0.90  # share of queries for which int8 puts the same LLM first as fp32
 MOST_SLOWDOWN = 1.5  # CPU time a decision, challenger over champion
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A scorer on the validation queries, as served (int8 where its arithmetic is right on this machine).
+class ValidationScores:
+    """A scorer's scores for the Q validation queries, as served (int8 where its arithmetic is right on this machine).
 
     scores_QL: columns in the order of `roster`. full_scores_QL: the same by the fp32 encoder, None where not computed.
     decision_ms: CPU time of one decision, None where not measured. machine: where the scores were computed.
@@ -41,8 +41,8 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """What is known of the validation queries. labels_QL: in [0, 1], NaN where nobody graded. domains_Q: one name a query."""
+class ValidationLabels:
+    """The labels of the Q validation queries. labels_QL: in [0, 1], NaN where there is none. domains_Q: the domain of each query."""
 
     roster: tuple[str, ...]
     labels_QL: Labels
@@ -60,7 +60,7 @@ class GateResult:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """One finding."""
+    """One check."""
 
     holds: bool
     reason: str
@@ -72,32 +72,34 @@ def same_version(number: str) -> GateResult:
     return GateResult(True, (f"Version {number} is the champion already: there is nothing to compare.",))
 
 
-def judge(challenger: Candidate, champion: Candidate | None, truth: Truth, *, margin: float) -> GateResult:
-    """Holds `challenger` against `champion`, or against the best single LLM where there is no champion yet."""
-    quality_Q = realised(challenger, truth)
+def decide(challenger: ValidationScores, champion: ValidationScores | None, labels: ValidationLabels, *, margin: float) -> GateResult:
+    """Compares `challenger` with `champion`, or with the best single LLM where there is no champion yet."""
+    quality_Q = realised_quality(challenger, labels)
     if champion is None:
-        checks = [_against_best_single(quality_Q, truth, margin)]
+        checks = [_against_best_single(quality_Q, labels, margin)]
     else:
-        difference_Q = quality_Q - realised(champion, truth)
-        checks = [_better(difference_Q), *_by_domain(difference_Q, truth.domains_Q, margin), *_slower(challenger, champion)]
-    checks += [_calibrated(challenger, truth), *_int8_agrees(challenger, truth, margin)]
+        difference_Q = quality_Q - realised_quality(champion, labels)
+        checks = [_better(difference_Q), *_by_domain(difference_Q, labels.domains_Q, margin), *_slower(challenger, champion)]
+    checks += [_calibrated(challenger, labels), *_int8_agrees(challenger, labels, margin)]
     figures: dict[str, float] = {"queries": float(np.isfinite(quality_Q).sum()), "quality": metrics.mean(quality_Q), "margin": margin}
     for check in checks:
         figures.update(check.figures)
     return GateResult(all(check.holds for check in checks), tuple(check.reason for check in checks if check.reason), figures)
 
 
-def realised(candidate: Candidate, truth: Truth, scores_QL: Floats | None = None) -> Values:
+def realised_quality(scorer: ValidationScores, labels: ValidationLabels, scores_QL: Floats | None = None) -> Values:
     """quality_Q: the label of the LLM put first among those labelled for the query; NaN where none of its roster is."""
-    scores_QL = candidate.scores_QL if scores_QL is None else scores_QL
-    shared = [llm for llm in candidate.roster if llm in truth.roster]
-    if not shared:
-        return np.full(len(truth.labels_QL), np.nan)
-    labels_QL = truth.labels_QL[:, [truth.roster.index(llm) for llm in shared]]
-    known_QL = np.isfinite(labels_QL)
-    offered_QL = np.where(known_QL, scores_QL[:, [candidate.roster.index(llm) for llm in shared]], -np.inf)
-    chosen_Q = offered_QL.argmax(axis=1)
-    return np.where(known_QL.any(axis=1), labels_QL[np.arange(len(labels_QL)), chosen_Q], np.nan)
+    of_scorer, of_labels = _shared_columns(scorer, labels)
+    if not of_scorer:
+        return np.full(len(labels.labels_QL), np.nan)
+    scores_QL = scorer.scores_QL if scores_QL is None else scores_QL
+    return metrics.quality(scores_QL[:, of_scorer], labels.labels_QL[:, of_labels])
+
+
+def _shared_columns(scorer: ValidationScores, labels: ValidationLabels) -> tuple[list[int], list[int]]:
+    """The columns of the LLMs that both rosters have, in the scorer's scores and in the labels."""
+    shared = [llm for llm in scorer.roster if llm in labels.roster]
+    return [scorer.roster.index(llm) for llm in shared], [labels.roster.index(llm) for llm in shared]
 
 
 def _better(difference_Q: Values) -> _Check:
@@ -136,28 +138,27 @@ def _by_domain(difference_Q: Values, domains_Q: NDArray[np.str_], margin: float)
     return checks
 
 
-def _against_best_single(quality_Q: Values, truth: Truth, margin: float) -> _Check:
-    known = np.isfinite(truth.labels_QL)
-    counts_L = known.sum(axis=0)
-    means_L = np.where(counts_L > 0, np.where(known, truth.labels_QL, 0).sum(axis=0) / np.maximum(counts_L, 1), -np.inf)
+def _against_best_single(quality_Q: Values, labels: ValidationLabels, margin: float) -> _Check:
+    labelled_QL = np.isfinite(labels.labels_QL)
+    counts_L = labelled_QL.sum(axis=0)
+    means_L = np.where(counts_L > 0, np.where(labelled_QL, labels.labels_QL, 0).sum(axis=0) / np.maximum(counts_L, 1), -np.inf)
     best = int(means_L.argmax())
-    mean, low, high = astuple(metrics.difference(quality_Q, truth.labels_QL[:, best], resamples=RESAMPLES))
+    mean, low, high = astuple(metrics.difference(quality_Q, labels.labels_QL[:, best], resamples=RESAMPLES))
     figures = {"best_single.difference": mean, "best_single.low": low, "best_single.high": high}
     text = (
-        f"No champion yet. Against always asking {truth.roster[best]}, the best single LLM in hindsight: "
+        f"No champion yet. Against always asking {labels.roster[best]}, the best single LLM in hindsight: "
         f"{mean:+.3f}, 95 % interval [{low:+.3f}, {high:+.3f}]"
     )
     worse = high < -margin
     return _Check(not worse, f"{text}: {'worse by more than ' + format(margin, 'g') if worse else 'not clearly worse'}.", figures)
 
 
-def _calibrated(challenger: Candidate, truth: Truth) -> _Check:
-    shared = [llm for llm in challenger.roster if llm in truth.roster]
-    labels_QL = truth.labels_QL[:, [truth.roster.index(llm) for llm in shared]]
-    scores_QL = challenger.scores_QL[:, [challenger.roster.index(llm) for llm in shared]]
+def _calibrated(challenger: ValidationScores, labels: ValidationLabels) -> _Check:
+    of_scorer, of_labels = _shared_columns(challenger, labels)
+    scores_QL, labels_QL = challenger.scores_QL[:, of_scorer], labels.labels_QL[:, of_labels]
     count = np.isfinite(labels_QL).sum()
     if not count:
-        return _Check(False, "Calibration: no label to hold the scores against.")
+        return _Check(False, "Calibration: no label to compare the scores with.")
     error, chance = calibration.ece(scores_QL, labels_QL), calibration.chance_ece(scores_QL, labels_QL)
     holds = error <= MOST_ECE + chance
     verdict = "within" if holds else "above"
@@ -168,13 +169,14 @@ def _calibrated(challenger: Candidate, truth: Truth) -> _Check:
     return _Check(holds, reason, {"ece": error, "ece.chance": chance})
 
 
-def _int8_agrees(challenger: Candidate, truth: Truth, margin: float) -> list[_Check]:
+def _int8_agrees(challenger: ValidationScores, labels: ValidationLabels, margin: float) -> list[_Check]:
     if challenger.precision_note:
         return [_Check(True, challenger.precision_note, {})]
     if challenger.full_scores_QL is None:
         return []
     agreement = float((challenger.scores_QL.argmax(axis=1) == challenger.full_scores_QL.argmax(axis=1)).mean())
-    loss = metrics.mean(realised(challenger, truth, challenger.full_scores_QL)) - metrics.mean(realised(challenger, truth))
+    full_Q, int8_Q = realised_quality(challenger, labels, challenger.full_scores_QL), realised_quality(challenger, labels)
+    loss = metrics.mean(full_Q) - metrics.mean(int8_Q)
     holds = agreement >= LEAST_AGREEMENT or loss <= margin
     verdict = "fine" if holds else "too much"
     reason = (
@@ -184,7 +186,7 @@ def _int8_agrees(challenger: Candidate, truth: Truth, margin: float) -> list[_Ch
     return [_Check(holds, reason, {"int8.agreement": agreement, "int8.loss": loss})]
 
 
-def _slower(challenger: Candidate, champion: Candidate) -> list[_Check]:
+def _slower(challenger: ValidationScores, champion: ValidationScores) -> list[_Check]:
     if challenger.decision_ms is None or champion.decision_ms is None:
         return []
     ratio = challenger.decision_ms / max(champion.decision_ms, 1e-6)

@@ -37,10 +37,10 @@ async def join(id: str, entry: Mapping[str, Any], *, pool_file: Path, client: Cl
     return await asyncio.to_thread(pool.append, pool_file, id, entry)  # it may wait for the file's lock
 
 
-def asked_few(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """`entry` with the defaults of joining: by its row, from ROW_QUERIES queries. One that says `trained: jointly` is asked all."""
-    few = {"trained": "row", "max_training_queries": ROW_QUERIES}
-    return dict(entry) if entry.get("trained", "row") != "row" else {**few, **entry}
+def with_joining_defaults(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """`entry` trained by its row on ROW_QUERIES queries, where it does not say otherwise; with `trained: jointly` it is asked all."""
+    by_row = {"trained": "row", "max_training_queries": ROW_QUERIES}
+    return dict(entry) if entry.get("trained", "row") != "row" else {**by_row, **entry}
 
 
 def _parsed(id: str, entry: Mapping[str, Any]) -> LLM:  # noqa: A002
@@ -55,9 +55,9 @@ def _parsed(id: str, entry: Mapping[str, Any]) -> LLM:  # noqa: A002
     return llm
 
 
-def _refuse_twins(llm: LLM, known: pool.Pool) -> None:
+def _refuse_twins(llm: LLM, existing: pool.Pool) -> None:
     """Two entries that send the same to the same endpoint would be bought, trained on and routed to twice."""
-    for other in known.llms:
+    for other in existing.llms:
         if other.id == llm.id:
             raise PoolRefused(f"The pool already holds {llm.id!r}.", next_step="Choose another id, or edit that entry.")
         if (other.endpoint, other.prompt, other.decoding) == (llm.endpoint, llm.prompt, llm.decoding):
@@ -77,9 +77,9 @@ def _require_key(llm: LLM) -> None:
 async def _probe(llm: LLM, client: Client) -> None:
     """One short question: address, key and served name are right, and the reply is a chat completion."""
     options = {"max_tokens": min(PROBE_TOKENS, llm.decoding.max_tokens)}
-    asked = replace(llm, limits=replace(llm.limits, total_s=min(PROBE_S, llm.limits.total_s)))
+    probed = replace(llm, limits=replace(llm.limits, total_s=min(PROBE_S, llm.limits.total_s)))
     try:
-        reply = await client.ask(Call(asked, [{"role": "user", "content": PROBE}], options, deadline=time.monotonic() + PROBE_S))
+        reply = await client.ask(Call(probed, [{"role": "user", "content": PROBE}], options, deadline=time.monotonic() + PROBE_S))
     except LLMFailed as exc:
         why = exc.what.removeprefix(f"{llm.id}: ")
         raise JoiningRefused(f"{llm.id} does not answer its probe. {why}", next_step=exc.next_step) from exc

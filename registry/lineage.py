@@ -27,14 +27,14 @@ class Lineage:
 
     def tags(self) -> dict[str, str]:
         """As MLflow tags; what is not known has none."""
-        known = {
+        tags = {
             "data_hash": self.data_hash,
             "dataset_hash": self.dataset_hash,
             "pool_hash": self.pool_hash,
             "git_commit": self.git_commit,
             "git_dirty": str(self.git_dirty).lower(),
         }
-        return {key: value for key, value in known.items() if value is not None}
+        return {key: value for key, value in tags.items() if value is not None}
 
 
 def trace(home: Path, pool_file: Path) -> Lineage:
@@ -62,19 +62,19 @@ def _hash(path: Path, *keys: str | int) -> str | None:
     if not path.exists():
         return None
     try:
-        found: Any = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        value: Any = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
         for key in keys:
-            found = found[key]
+            value = value[key]
     except (KeyError, IndexError):
         return None  # the stage has not run under DVC yet
     except (OSError, YAMLError, TypeError, UnicodeDecodeError) as exc:
         raise LineageMissing(f"{path}: not a DVC file ({exc}).", next_step="Restore it with git, then run `dvc repro`.") from exc
-    return str(found)
+    return str(value)
 
 
 def _git(home: Path, *arguments: str) -> str | None:
     try:
-        asked = subprocess.run(["git", "-C", str(home), *arguments], capture_output=True, text=True, timeout=30, check=False)
+        completed = subprocess.run(["git", "-C", str(home), *arguments], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return asked.stdout.strip() if asked.returncode == 0 else None
+    return completed.stdout.strip() if completed.returncode == 0 else None

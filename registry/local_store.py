@@ -83,9 +83,9 @@ def _check(folder: Path, version: Version, settings: Settings) -> None:
             f"(content {manifest.content_hash[:12]}, registered {version.content_hash[:12] or 'without a hash'}).",
             next_step="Register it again (`dvc repro register`).",
         )
-    known = pool.load(settings.pool_file)
-    for llm in manifest.roster:
-        known.by_id(llm)
+    llms = pool.load(settings.pool_file)
+    for llm_id in manifest.roster:
+        llms.by_id(llm_id)
 
 
 def _prune(scorers: Path, serving: str) -> None:

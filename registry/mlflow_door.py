@@ -14,7 +14,7 @@ from registry.errors import RegistryFailed, RegistryUnreachable, VersionUnknown
 from registry.version import Version
 
 EXPERIMENT = "routemoa"
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1"}
+HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1"}
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -24,7 +24,7 @@ ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MetricValue:
     """One value of one metric; `step` is the epoch for a history, 0 for a final figure."""
 
     name: str
@@ -33,8 +33,8 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """A dataset a run was made from; `digest` is DVC's hash."""
+class RunInput:
+    """A dataset that a run was made from; `digest` is DVC's hash."""
 
     name: str
     path: str
@@ -58,15 +58,15 @@ class Door:
                 if getattr(exc, "error_code", "") in ABSENT:
                     return []
                 raise
-            found = client.search_model_versions(f"name='{self.name}'", order_by=["version_number DESC"])
-        return [_version(one, [alias for alias, number in aliases.items() if str(number) == str(one.version)]) for one in found]
+            rows = client.search_model_versions(f"name='{self.name}'", order_by=["version_number DESC"])
+        return [_version(row, [alias for alias, number in aliases.items() if str(number) == str(row.version)]) for row in rows]
 
     def version(self, number: str) -> Version:
         """The version called `number`. Raises VersionUnknown."""
         with self._translated(f"Scorer version {number!r}") as client:
             return _version(client.get_model_version(self.name, number))
 
-    def at(self, alias: str) -> Version | None:
+    def by_alias(self, alias: str) -> Version | None:
         """The version that `alias` points to, or None."""
         with self._translated() as client:
             try:
@@ -80,9 +80,9 @@ class Door:
         self,
         *,
         params: Mapping[str, Any],
-        metrics: Sequence[Step],
+        metrics: Sequence[MetricValue],
         tags: Mapping[str, str],
-        inputs: Sequence[Input],
+        inputs: Sequence[RunInput],
         folders: Mapping[str, Path],
     ) -> tuple[str, str]:
         """Logs one finished run; returns its id and where its artifacts are. `folders`: name under the artifacts -> local folder."""
@@ -116,12 +116,12 @@ class Door:
                 client.create_model_version(self.name, source, run_id, tags=dict(tags), description=description, await_creation_for=0)
             )
 
-    def point(self, alias: str, number: str) -> None:
+    def set_alias(self, alias: str, number: str) -> None:
         """Moves `alias` to the version `number`. Raises VersionUnknown."""
         with self._translated(f"Scorer version {number!r}") as client:
             client.set_registered_model_alias(self.name, alias, number)
 
-    def unpoint(self, alias: str) -> None:
+    def delete_alias(self, alias: str) -> None:
         """Removes `alias`, if it is there."""
         with self._translated() as client:
             client.delete_registered_model_alias(self.name, alias)
@@ -134,7 +134,7 @@ class Door:
             if description is not None:
                 client.update_model_version(self.name, number, description)
 
-    def erase(self, number: str, tag: str) -> None:
+    def delete_tag(self, number: str, tag: str) -> None:
         """Removes `tag` from the version `number`."""
         with self._translated(f"Scorer version {number!r}") as client:
             client.delete_model_version_tag(self.name, number, tag)
@@ -147,7 +147,9 @@ class Door:
             target.mkdir(parents=True, exist_ok=True)
             return Path(download_artifacts(artifact_uri=version.source, dst_path=str(target), tracking_uri=self.url))
 
-    def _fill(self, client: Any, run_id: str, params: Mapping[str, Any], metrics: Sequence[Step], inputs: Sequence[Input]) -> None:
+    def _fill(
+        self, client: Any, run_id: str, params: Mapping[str, Any], metrics: Sequence[MetricValue], inputs: Sequence[RunInput]
+    ) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         now = int(time.time() * 1000)
@@ -169,7 +171,7 @@ class Door:
     @contextlib.contextmanager
     def _translated(self, what: str = "") -> Iterator[Any]:
         """A client; whatever it raises becomes an error of ours. `what`: the thing asked for, named where it does not exist."""
-        for key, value in {**PATIENCE, **QUIET}.items():
+        for key, value in {**HTTP_LIMITS, **QUIET}.items():
             os.environ.setdefault(key, value)
         import requests
         from mlflow import MlflowClient

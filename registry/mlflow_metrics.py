@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from registry.mlflow_door import Step
+from registry.mlflow_door import MetricValue
 
 
-def scalars(written: Mapping[str, Any], prefix: str = "") -> list[Step]:
+def scalars(written: Mapping[str, Any], prefix: str = "") -> list[MetricValue]:
     """Every number, named by its path: `{"test": {"hit": .9}}` is `test/hit`."""
-    return [Step(name, float(value)) for name, value in _leaves(written, prefix) if _is_number(value)]
+    return [MetricValue(name, float(value)) for name, value in _leaves(written, prefix) if _is_number(value)]
 
 
 def texts(written: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -21,16 +21,16 @@ def params(written: Mapping[str, Any]) -> dict[str, str]:
     return {name: _as_text(value) for name, value in _leaves(written, "")}
 
 
-def history(written: Mapping[str, Any], prefix: str = "") -> list[Step]:
+def history(written: Mapping[str, Any], prefix: str = "") -> list[MetricValue]:
     """Lists of numbers, or of mappings of numbers (one an epoch), as steps 0, 1, 2 ..."""
     steps = []
     for name, value in _leaves(written, prefix):
         if isinstance(value, list):
             for at, entry in enumerate(value):
                 if isinstance(entry, Mapping):
-                    steps += [Step(one.name, one.value, at) for one in scalars(entry, f"{name}/")]
+                    steps += [MetricValue(one.name, one.value, at) for one in scalars(entry, f"{name}/")]
                 elif _is_number(entry):
-                    steps.append(Step(name, float(entry), at))
+                    steps.append(MetricValue(name, float(entry), at))
     return steps
 
 

@@ -7,14 +7,14 @@ MOST = 3
 SIMILARITY = 0.5  # of difflib's ratio in [0, 1]: half of the characters, in their order
 
 
-def near_matches(name: str, known: Iterable[str]) -> list[str]:
-    """At most MOST of the names in `known` that resemble `name`, the nearest first."""
-    return get_close_matches(name, list(known), n=MOST, cutoff=SIMILARITY)
+def near_matches(name: str, names: Iterable[str]) -> list[str]:
+    """At most MOST of the names in `names` that resemble `name`, the nearest first."""
+    return get_close_matches(name, list(names), n=MOST, cutoff=SIMILARITY)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
     """A sentence for an error's next step: the names near `name`, or all known ones where none is near."""
-    known = list(known)
-    if near := near_matches(name, known):
+    every = list(names)
+    if near := near_matches(name, every):
         return f"Did you mean {' or '.join(near)}?"
-    return f"Known are {', '.join(known)}." if known else "There is none yet."
+    return f"Known are {', '.join(every)}." if every else "There is none yet."

@@ -67,9 +67,9 @@ def append(path: Path, llm_id: str, entry: Mapping[str, Any]) -> LLM:
         entries = _entries(path, document)
         if llm_id in entries:
             raise PoolRefused(f"{path}: llms.{llm_id} already exists.", next_step="Choose another id, or edit that entry.")
-        for known, written in entries.items():
-            _validate(path, known, written)
-        entries[llm_id] = _laid_out(PoolEntry.model_validate(entry).written())
+        for other_id, other in entries.items():
+            _validate(path, other_id, other)
+        entries[llm_id] = _laid_out(PoolEntry.model_validate(entry).spelled_out())
         document["llms"] = entries
         _replace(path, document)
     return llm
@@ -92,7 +92,7 @@ def change(path: Path, llm_id: str, fields: Mapping[str, Any]) -> LLM:
     return llm
 
 
-def train_whole(path: Path) -> tuple[str, ...]:
+def train_jointly(path: Path) -> tuple[str, ...]:
     """Takes `trained: row` out of every entry, so that the next training is of all LLMs together; returns the ids that had it.
 
     Raises PoolRefused where the file is refused or another process keeps it locked.
@@ -144,8 +144,8 @@ def _read(path: Path) -> CommentedMap:
     except (YAMLError, UnicodeDecodeError) as exc:
         raise PoolRefused(f"{path}: not valid YAML: {exc}.", next_step="Correct the file.") from exc
     if not isinstance(document, CommentedMap) or set(document) != {"llms"}:
-        found = sorted(map(str, document)) if isinstance(document, CommentedMap) else type(document).__name__
-        raise PoolRefused(f"{path}: expected one key `llms`, found {found}.", next_step="Write the entries under `llms:`.")
+        content = sorted(map(str, document)) if isinstance(document, CommentedMap) else type(document).__name__
+        raise PoolRefused(f"{path}: expected one key `llms`, found {content}.", next_step="Write the entries under `llms:`.")
     return document
 
 

@@ -27,14 +27,14 @@ def published(name: str) -> Price:
     try:
         costs = [calc_price(sample, model_ref=model, provider_id=provider_id, genai_request_timestamp=hour) for hour in hours]
     except LookupError as exc:
-        known = [one.id for one in providers[provider_id].models]
-        raise PriceUnknown(f"{provider_id} has no model {model!r}.", next_step=_near(model, known, "model")) from exc
+        models = [each.id for each in providers[provider_id].models]
+        raise PriceUnknown(f"{provider_id} has no model {model!r}.", next_step=_near(model, models, "model")) from exc
     cost = max(costs, key=lambda each: each.total_price)
     return Price(*(round(float(part) * 1e6 / SAMPLE_TOKENS, 6) for part in (cost.input_price, cost.output_price)))
 
 
-def _near(name: str, known: list[str], kind: str) -> str:
-    near = near_matches(name, known)
+def _near(name: str, published_names: list[str], kind: str) -> str:
+    near = near_matches(name, published_names)
     return (
         f"Did you mean {' or '.join(near)}? Or give --input-price and --output-price."
         if near

@@ -74,7 +74,7 @@ class Sync:
             return
         self.refused.clear()
         self._report("scorer_published", version=champion.version, folder=str(folder), before=before, roster=champion.roster)
-        self._in_registry(lambda: self._settle(champion, before))
+        self._in_registry(lambda: self._update_aliases(champion, before))
 
     def _refuse(self, champion: Version, before: str | None, why: Exception, now: float) -> None:
         reason = str(why)
@@ -86,9 +86,9 @@ class Sync:
         if isinstance(why, ArtifactRefused):  # the files themselves: no host should load them
             self._in_registry(lambda: versions.refuse(champion.version, reason, serving=before, settings=self.settings))
 
-    def _settle(self, champion: Version, before: str | None) -> None:
+    def _update_aliases(self, champion: Version, before: str | None) -> None:
         earlier = versions.find(before, settings=self.settings) if before else None
-        versions.settle(champion, earlier, settings=self.settings)
+        versions.update_aliases(champion, earlier, settings=self.settings)
 
     def _in_registry(self, update: Callable[[], None]) -> None:
         """Writes to MLflow what this host did; it may be down, and the host goes on."""

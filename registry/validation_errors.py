@@ -15,14 +15,14 @@ Location = tuple[int | str, ...]  # field names, indices and keys from the outsi
 class Complaint:
     """One thing that is wrong with what was written.
 
-    reason: Pydantic's message. value: what stood there. known: the keys of the mapping that an unknown key stands in.
+    reason: Pydantic's message. value: what stood there. keys: for an unknown key, those that its mapping may have.
     """
 
     location: Location
     kind: str
     reason: str
     value: object
-    known: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
     @property
     def field(self) -> str:
@@ -45,9 +45,9 @@ class Complaint:
         if self.is_missing:
             return f"{name} is missing"
         if self.is_unknown_key:
-            near = near_matches(str(self.location[-1]), self.known)
+            near = near_matches(str(self.location[-1]), self.keys)
             return f"{name} is not a known key" + (
-                f", did you mean {' or '.join(near)}?" if near else f"; known are {', '.join(self.known)}"
+                f", did you mean {' or '.join(near)}?" if near else f"; known are {', '.join(self.keys)}"
             )
         return f"{name}: {self.reason}" + (f" (found {self.value!r})" if with_value else "")
 
@@ -70,7 +70,7 @@ def complaints(error: ValidationError, model: type[BaseModel]) -> list[Complaint
             kind=details["type"],
             reason=details["msg"].removeprefix("Value error, ").rstrip("."),
             value=details["input"],
-            known=tuple(_keys_beside(model, details["loc"])) if details["type"] == "extra_forbidden" else (),
+            keys=tuple(_keys_beside(model, details["loc"])) if details["type"] == "extra_forbidden" else (),
         )
         for details in error.errors(include_url=False, include_context=False)
     ]

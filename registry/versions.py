@@ -8,7 +8,7 @@ from registry import card, mlflow_metrics, pool
 from registry.errors import PromotionRefused, VersionUnknown
 from registry.gate_rules import GateResult
 from registry.lineage import Lineage
-from registry.mlflow_door import Door, Input
+from registry.mlflow_door import Door, RunInput
 from registry.settings import Settings
 from registry.version import (
     CHALLENGER,
@@ -21,6 +21,7 @@ from registry.version import (
     REFUSED,
     ROLLED_BACK,
     ROSTER,
+    GateState,
     Version,
 )
 from scorer import artifact
@@ -44,26 +45,26 @@ def register(
     settings = settings or Settings()
     door = _door(settings)
     manifest = artifact.verify(scorer_folder)
-    known = pool.load(settings.pool_file)
-    roster = [known.by_id(llm) for llm in manifest.roster]
-    version = _known(door, manifest.content_hash)
+    llms = pool.load(settings.pool_file)
+    roster = [llms.by_id(llm_id) for llm_id in manifest.roster]
+    version = _registered(door, manifest.content_hash)
     if version is None:
         tags = {CONTENT_HASH: manifest.content_hash, ROSTER: ",".join(manifest.roster), **lineage.tags()}
         run_id, artifacts = door.record_run(
             params={**mlflow_metrics.texts(train), **mlflow_metrics.params(params or {})},
             metrics=[*mlflow_metrics.scalars(metrics), *mlflow_metrics.scalars(train, "train/"), *mlflow_metrics.history(train, "train/")],
             tags=tags,
-            inputs=[Input("query-pool", "data", lineage.data_hash or lineage.dataset_hash or "unknown", lineage.tags())],
+            inputs=[RunInput("query-pool", "data", lineage.data_hash or lineage.dataset_hash or "unknown", lineage.tags())],
             folders={"scorer": scorer_folder, **({"evaluation": evaluation_folder} if evaluation_folder.is_dir() else {})},
         )
         version = door.create_version(source=f"{artifacts}/scorer", run_id=run_id, tags=tags, description="")
-    described = card.write(
+    description = card.write(
         number=version.version, metrics=metrics, roster=roster, lineage=lineage, gate=version.gate, reasons=version.reasons
     )
-    if described != version.description:
-        door.annotate(version.version, tags={}, description=described)
+    if description != version.description:
+        door.annotate(version.version, tags={}, description=description)
     if CHAMPION not in version.aliases:
-        door.point(CHALLENGER, version.version)
+        door.set_alias(CHALLENGER, version.version)
     return door.version(version.version)
 
 
@@ -74,16 +75,16 @@ def promote(version: str, *, override: str | None = None, settings: Settings | N
     The champion may be promoted again whatever its gate says: somebody made it champion.
     """
     door = _door(settings)
-    target, before = door.version(version), door.at(CHAMPION)
+    target, before = door.version(version), door.by_alias(CHAMPION)
     again = before is not None and before.version == target.version
     _check_promotable(target, "it is the champion" if again else override)
     if again:
-        settle(target, None, settings=settings)  # an earlier promotion may have stopped half-way; who came before it is not known here
+        update_aliases(target, None, settings=settings)  # an earlier promotion may have stopped half-way
         return door.version(target.version)
     if override and target.gate != "passed":
         door.annotate(target.version, tags={OVERRIDE: override})
-    door.point(CHAMPION, target.version)
-    settle(target, before, settings=settings)
+    door.set_alias(CHAMPION, target.version)
+    update_aliases(target, before, settings=settings)
     return door.version(target.version)
 
 
@@ -93,61 +94,61 @@ def rollback(*, settings: Settings | None = None) -> Version:
     Raises VersionUnknown where there is no previous champion.
     """
     door = _door(settings)
-    target, left = door.at(PREVIOUS), door.at(CHAMPION)
+    target, left = door.by_alias(PREVIOUS), door.by_alias(CHAMPION)
     if target is None:
         raise VersionUnknown("There is no previous champion to return to.", next_step="Pick a version from `routemoa list` and promote it.")
     if left is not None and left.version != target.version:
         door.annotate(left.version, tags={ROLLED_BACK: f"to {target.version}"})
-    door.point(CHAMPION, target.version)
-    door.unpoint(PREVIOUS)
+    door.set_alias(CHAMPION, target.version)
+    door.delete_alias(PREVIOUS)
     return door.version(target.version)
 
 
-def settle(now: Version, before: Version | None, *, settings: Settings | None = None) -> None:
-    """After `champion` moved from `before` to `now`, whoever moved it: sets `previous`, and `challenger` goes where it is spent."""
+def update_aliases(now: Version, before: Version | None, *, settings: Settings | None = None) -> None:
+    """Sets `previous` and clears `challenger` after somebody moved the alias `champion` from `before` to `now`."""
     door = _door(settings)
-    for spent in {ROLLED_BACK, REFUSED} & set(now.tags):
-        door.erase(now.version, spent)
+    for mark in {ROLLED_BACK, REFUSED} & set(now.tags):
+        door.delete_tag(now.version, mark)
     if before is not None and before.version != now.version and ROLLED_BACK not in before.tags:
-        door.point(PREVIOUS, before.version)
-    challenger = door.at(CHALLENGER)
+        door.set_alias(PREVIOUS, before.version)
+    challenger = door.by_alias(CHALLENGER)
     if challenger is not None and challenger.version == now.version:
-        door.unpoint(CHALLENGER)
+        door.delete_alias(CHALLENGER)
 
 
-def judged(version: str, result: GateResult, *, settings: Settings | None = None) -> Version:
-    """Writes what the gate found into the version's tags and description."""
+def record_gate(version: str, result: GateResult, *, settings: Settings | None = None) -> Version:
+    """Writes the gate's result into the version's tags and description."""
     door = _door(settings)
-    known = door.version(version)
-    state = "passed" if result.passed else "failed"
-    decided_on = {f"gate.{name}": f"{value:.6g}" for name, value in result.figures.items() if "." not in name or name.startswith("overall")}
+    target = door.version(version)
+    state: GateState = "passed" if result.passed else "failed"
+    figures = {f"gate.{name}": f"{value:.6g}" for name, value in result.figures.items() if "." not in name or name.startswith("overall")}
     door.annotate(
         version,
-        tags={GATE: state, GATE_REASONS: "\n".join(result.reasons), **decided_on},
-        description=card.with_gate(known.description, "passed" if result.passed else "failed", result.reasons),
+        tags={GATE: state, GATE_REASONS: "\n".join(result.reasons), **figures},
+        description=card.with_gate(target.description, state, result.reasons),
     )
     return door.version(version)
 
 
 def refuse(version: str, reason: str, *, serving: str | None = None, settings: Settings | None = None) -> None:
-    """Marks a version whose files a host would not load; `serving`, what serves in its place, is what a rollback returns to."""
+    """Marks a version whose files a host would not load. serving: the version that serves in its place, to which a rollback returns."""
     door = _door(settings)
     door.annotate(version, tags={REFUSED: reason})
     if serving is not None and serving != version:
-        door.point(PREVIOUS, serving)
+        door.set_alias(PREVIOUS, serving)
 
 
 def champion(*, settings: Settings | None = None) -> Version | None:
     """The version that serves, if there is one."""
-    return _door(settings).at(CHAMPION)
+    return _door(settings).by_alias(CHAMPION)
 
 
 def challenger(*, settings: Settings | None = None) -> Version | None:
     """The version that was registered last and waits, if there is one."""
-    return _door(settings).at(CHALLENGER)
+    return _door(settings).by_alias(CHALLENGER)
 
 
-def versions(*, settings: Settings | None = None) -> list[Version]:
+def list_versions(*, settings: Settings | None = None) -> list[Version]:
     """Every version, the newest first."""
     return _door(settings).versions()
 
@@ -156,10 +157,10 @@ def find(number: str, *, settings: Settings | None = None) -> Version:
     """The version called `number`, or the one an alias of that name points to. Raises VersionUnknown."""
     door = _door(settings)
     if number in {CHAMPION, CHALLENGER, PREVIOUS}:
-        found = door.at(number)
-        if found is None:
+        version = door.by_alias(number)
+        if version is None:
             raise VersionUnknown(f"No scorer version is {number}.", next_step="See `routemoa list`.")
-        return found
+        return version
     return door.version(number)
 
 
@@ -174,7 +175,7 @@ def _door(settings: Settings | None) -> Door:
     return Door(settings.mlflow_url, settings.scorer_name)
 
 
-def _known(door: Door, content_hash: str) -> Version | None:
+def _registered(door: Door, content_hash: str) -> Version | None:
     """The version with this content; one that a host refused does not count: its stored files are not what was registered."""
     return next((one for one in door.versions() if one.content_hash == content_hash and REFUSED not in one.tags), None)
 

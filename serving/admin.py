@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from registry.jobs import Job, Kind
-from registry.joining import asked_few, join
-from registry.pool import train_whole
+from registry.joining import join, with_joining_defaults
+from registry.pool import train_jointly
 from serving.body import read
 from serving.errors import JobUnknown
 from serving.protocol import parse
@@ -63,7 +63,7 @@ async def add_llm(request: Request) -> Response:
     """Probes an LLM, adds it to the pool and starts the job that asks it, labels its answers and retrains."""
     state = state_of(request)
     _, written = parse(Joining, await read(request, state.settings.max_request_bytes))
-    entry = asked_few({name: value for name, value in written.items() if name != "id"})
+    entry = with_joining_defaults({name: value for name, value in written.items() if name != "id"})
     llm = await join(written["id"], entry, pool_file=state.settings.pool_file, client=state.client)
     await state.pool.refresh()
     job = await _submit(state, "retrain", {"reason": f"{llm.id} joined", "llm": llm.id})
@@ -83,7 +83,7 @@ async def retrain(request: Request) -> Response:
     state = state_of(request)
     given, _ = parse(Retraining, await read(request, state.settings.max_request_bytes))
     if given.full:
-        await asyncio.to_thread(train_whole, state.settings.pool_file)
+        await asyncio.to_thread(train_jointly, state.settings.pool_file)
         await state.pool.refresh()
     return json_response(asdict(await _submit(state, "retrain", {"reason": given.reason})), status=ACCEPTED)
 

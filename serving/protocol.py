@@ -182,6 +182,6 @@ def refusal(kind: type[BaseModel], error: ValidationError) -> RequestRefused:
     first = complaints(error, kind)[0]
     param = first.field or None
     if first.is_unknown_key:
-        next_step = did_you_mean(str(first.location[-1]), first.known)
+        next_step = did_you_mean(str(first.location[-1]), first.keys)
         return RequestRefused(f"{param}: unknown key.", next_step=next_step, param=param)
     return RequestRefused(f"{param or 'The request'}: {first.reason}.", next_step="Correct the field.", param=param)

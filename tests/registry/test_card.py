@@ -27,6 +27,33 @@ def test_the_bounds_of_a_figure_may_come_before_it() -> None:
     assert "| ours | 0.7 [0.6, 0.8] |" in written(flat)
 
 
+def test_a_single_row_within_a_group_is_a_table_of_its_own() -> None:
+    """A row without others to stand beside is listed figure by figure; a figure beside it is not lost."""
+    text = written({"gate": {"margin": 0.02, "int8": {"agreement": 0.98, "loss": 0.001}}, "ece": 0.04})
+    assert "## Figures\n| | |\n|---|---|\n| ece | 0.04 |" in text
+    assert "## gate\n| | |\n|---|---|\n| margin | 0.02 |" in text
+    assert "## gate / int8\n| | |\n|---|---|\n| agreement | 0.98 |\n| loss | 0.001 |" in text
+
+
+def test_rows_beside_figures_are_both_shown_the_test_split_first() -> None:
+    """A split's policies and its own figures (metrics.json as evaluate writes it) each have a table."""
+    split = {"ours": {"quality": 0.7}, "random": {"quality": 0.5}, "queries": 6, "gain_over_random": 0.2}
+    text = written({"validation": split, "test": split, "int8": {"same_choice": 0.99}})
+    assert "## test\n| | quality |\n|---|---|\n| ours | 0.7 |\n| random | 0.5 |" in text
+    assert "## test, overall\n| | |\n|---|---|\n| queries | 6 |\n| gain_over_random | 0.2 |" in text
+    assert "| int8 | 0.99 |" in text
+    assert text.index("## test") < text.index("## validation")
+
+
+def test_a_row_without_a_figure_has_an_empty_cell_and_few_columns_are_shown() -> None:
+    """Truth values, texts and lists are no figures; columns beyond the sixth are left out."""
+    wide = {f"figure-{i}": i for i in range(8)}
+    text = written({"test": {"ours": {**wide, "passed": True, "note": "x", "history": [1, 2]}, "random": {"figure-1": 0.5}}})
+    assert "| | figure-0 | figure-1 | figure-2 | figure-3 | figure-4 | figure-5 |" in text
+    assert "| random |  | 0.5 |  |  |  |  |" in text
+    assert "passed |" not in text
+
+
 def test_lineage_says_what_is_unknown() -> None:
     """A data set outside DVC and uncommitted code are said, not hidden."""
     text = written({})

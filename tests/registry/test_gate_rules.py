@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from registry import gate_rules
-from registry.gate_rules import Candidate, GateResult, Truth
+from registry.gate_rules import GateResult, ValidationLabels, ValidationScores
 from scorer import calibration
 
 ROSTER = ("cheap", "coder", "strong")
@@ -22,20 +22,20 @@ class World:
         self.rng = rng
 
     @property
-    def truth(self) -> Truth:
-        return Truth(ROSTER, self.labels_QL, self.domains_Q)
+    def truth(self) -> ValidationLabels:
+        return ValidationLabels(ROSTER, self.labels_QL, self.domains_Q)
 
-    def scorer(self, skill: float, **more: object) -> Candidate:
+    def scorer(self, skill: float, **more: object) -> ValidationScores:
         """Puts the right LLM first for a share `skill` of the queries, with calibrated scores."""
         guess_Q = np.where(self.rng.random(len(self.right_Q)) < skill, self.right_Q, (self.right_Q + 1) % 3)
         scores_QL = np.full((len(guess_Q), 3), (1 - skill) / 2)
         scores_QL[np.arange(len(guess_Q)), guess_Q] = skill
-        return Candidate(ROSTER, scores_QL, **more)  # type: ignore[arg-type]
+        return ValidationScores(ROSTER, scores_QL, **more)  # type: ignore[arg-type]
 
 
-def judged(challenger: Candidate, champion: Candidate | None, truth: Truth) -> GateResult:
+def judged(challenger: ValidationScores, champion: ValidationScores | None, truth: ValidationLabels) -> GateResult:
     """The gate at the project's margin."""
-    return gate_rules.judge(challenger, champion, truth, margin=0.03)
+    return gate_rules.decide(challenger, champion, truth, margin=0.03)
 
 
 def test_a_better_challenger_passes() -> None:
@@ -70,8 +70,8 @@ def test_a_challenger_that_loses_a_domain_fails() -> None:
     champion, better = world.scorer(0.6), world.scorer(0.95)
     wrong_QL = np.roll(world.labels_QL, 1, axis=1) * 0.9 + 0.05
     mixed_QL = np.where((world.domains_Q == "maths")[:, None], wrong_QL, better.scores_QL)
-    truth = Truth(ROSTER, world.labels_QL, np.where(np.arange(800) < 500, "coding", world.domains_Q))
-    result = judged(Candidate(ROSTER, mixed_QL), champion, truth)
+    truth = ValidationLabels(ROSTER, world.labels_QL, np.where(np.arange(800) < 500, "coding", world.domains_Q))
+    result = judged(ValidationScores(ROSTER, mixed_QL), champion, truth)
     assert not result.passed
     assert any(reason.startswith("maths") and "may be worse" in reason for reason in result.reasons)
 
@@ -80,7 +80,7 @@ def test_a_domain_with_few_queries_is_judged_overall() -> None:
     """Where an interval could not be narrow enough, the gate says that it looked at the overall figure only."""
     world = World(400)
     domains_Q = np.where(np.arange(400) < 10, "law", world.domains_Q)
-    result = judged(world.scorer(0.9), world.scorer(0.6), Truth(ROSTER, world.labels_QL, domains_Q))
+    result = judged(world.scorer(0.9), world.scorer(0.6), ValidationLabels(ROSTER, world.labels_QL, domains_Q))
     assert result.passed
     assert any("judged within the overall figure only: law (10)" in reason for reason in result.reasons)
 
@@ -91,7 +91,7 @@ def test_a_small_domain_that_is_clearly_worse_fails() -> None:
     champion, challenger = world.scorer(1.0), world.scorer(1.0)
     champion.scores_QL[40:] = world.rng.random((360, 3))
     challenger.scores_QL[:40] = np.roll(world.labels_QL[:40], 1, axis=1)
-    result = judged(challenger, champion, Truth(ROSTER, world.labels_QL, np.where(np.arange(400) < 40, "law", world.domains_Q)))
+    result = judged(challenger, champion, ValidationLabels(ROSTER, world.labels_QL, np.where(np.arange(400) < 40, "law", world.domains_Q)))
     assert any(reason.startswith("law") and "worse" in reason for reason in result.reasons)
     assert not result.passed
 
@@ -100,7 +100,7 @@ def test_an_overconfident_challenger_fails() -> None:
     """Scores that are no probabilities fail, however well they rank."""
     world = World()
     ranked = world.scorer(0.9)
-    result = judged(Candidate(ROSTER, ranked.scores_QL**0.2), world.scorer(0.5), world.truth)
+    result = judged(ValidationScores(ROSTER, ranked.scores_QL**0.2), world.scorer(0.5), world.truth)
     assert not result.passed
     assert result.figures["ece"] > 0.2
     assert not any("label more" in reason for reason in result.reasons)
@@ -109,7 +109,7 @@ def test_an_overconfident_challenger_fails() -> None:
 def test_few_queries_are_named_where_calibration_fails() -> None:
     """A pool that has just begun is told what would mend it."""
     world = World(12)
-    result = judged(Candidate(ROSTER, world.scorer(0.9).scores_QL ** 0.1), None, world.truth)
+    result = judged(ValidationScores(ROSTER, world.scorer(0.9).scores_QL ** 0.1), None, world.truth)
     assert not result.passed
     assert any("12 validation queries are few, and the calibration queries are fewer: label more." in reason for reason in result.reasons)
 
@@ -128,7 +128,7 @@ def test_a_grown_pool_is_compared_by_what_each_choice_brought() -> None:
     """The champion that never heard of the new LLM is held to its own choice among the LLMs it knows."""
     world = World()
     champion = world.scorer(0.9)
-    narrow = Candidate(ROSTER[:2], champion.scores_QL[:, :2])
+    narrow = ValidationScores(ROSTER[:2], champion.scores_QL[:, :2])
     result = judged(world.scorer(0.95), narrow, world.truth)
     assert result.passed
     assert result.figures["overall.difference"] > 0.2
@@ -136,8 +136,8 @@ def test_a_grown_pool_is_compared_by_what_each_choice_brought() -> None:
 
 def test_missing_labels_never_count_as_wrong() -> None:
     """A choice is realised among the LLMs labelled for the query; a query nobody labelled is left out."""
-    truth = Truth(("a", "b"), np.array([[np.nan, 0.8], [1.0, 0.0], [np.nan, np.nan]]), np.array(["x", "x", "x"]))
-    quality_Q = gate_rules.realised(Candidate(("b", "a"), np.array([[0.1, 0.9], [0.1, 0.9], [0.5, 0.5]])), truth)
+    truth = ValidationLabels(("a", "b"), np.array([[np.nan, 0.8], [1.0, 0.0], [np.nan, np.nan]]), np.array(["x", "x", "x"]))
+    quality_Q = gate_rules.realised_quality(ValidationScores(("b", "a"), np.array([[0.1, 0.9], [0.1, 0.9], [0.5, 0.5]])), truth)
     assert quality_Q.tolist()[:2] == [0.8, 1.0]
     assert np.isnan(quality_Q[2])
 
@@ -148,7 +148,7 @@ def test_the_first_scorer_is_held_against_the_best_single_llm() -> None:
     good = judged(world.scorer(0.9), None, world.truth)
     assert good.passed
     assert "No champion yet" in good.reasons[0]
-    bad = judged(Candidate(ROSTER, 0.5 - 0.2 * world.labels_QL), None, world.truth)
+    bad = judged(ValidationScores(ROSTER, 0.5 - 0.2 * world.labels_QL), None, world.truth)
     assert not bad.passed
     assert "worse by more than 0.03" in bad.reasons[0]
 
@@ -157,7 +157,7 @@ def test_int8_must_choose_as_fp32_does() -> None:
     """What is served is the int8 encoder: choosing differently and worse fails."""
     world = World()
     full, served = world.scorer(0.95), world.scorer(0.5)
-    result = judged(Candidate(ROSTER, served.scores_QL, full.scores_QL), None, world.truth)
+    result = judged(ValidationScores(ROSTER, served.scores_QL, full.scores_QL), None, world.truth)
     assert not result.passed
     assert result.figures["int8.agreement"] < 0.7
 
@@ -172,8 +172,8 @@ def test_a_slow_challenger_fails() -> None:
 
 def test_no_shared_label_is_no_pass() -> None:
     """Nothing to compare is a failed gate, not a silent pass."""
-    truth = Truth(("a",), np.full((3, 1), np.nan), np.array(["x"] * 3))
-    candidate = Candidate(("a",), np.full((3, 1), 0.5))
+    truth = ValidationLabels(("a",), np.full((3, 1), np.nan), np.array(["x"] * 3))
+    candidate = ValidationScores(("a",), np.full((3, 1), 0.5))
     result = judged(candidate, candidate, truth)
     assert not result.passed
     assert any("nothing can be compared" in reason for reason in result.reasons)

@@ -11,7 +11,7 @@ from mixture.client.openai import OpenAIClient
 from mixture.llm import LLM
 from registry import pool
 from registry.errors import JoiningRefused, PoolRefused
-from registry.joining import ROW_QUERIES, asked_few, join
+from registry.joining import ROW_QUERIES, join, with_joining_defaults
 from tests.mixture.client.misbehaving import Asked, Handler, completion, response, serving
 
 POOL = """# who exists
@@ -110,8 +110,8 @@ def test_the_same_llm_asked_the_same_way_is_one(pool_file: Path) -> None:
 
 def test_unless_it_says_else_it_joins_by_row_from_few_queries() -> None:
     """`trained: jointly` asks all; a number of one's own stays, `null` (all) too."""
-    assert asked_few({"name": "N"}) == {"name": "N", "trained": "row", "max_training_queries": ROW_QUERIES}
-    assert asked_few({"max_training_queries": 50}) == {"trained": "row", "max_training_queries": 50}
-    assert asked_few({"max_training_queries": None}) == {"trained": "row", "max_training_queries": None}
-    assert asked_few({"trained": "jointly"}) == {"trained": "jointly"}
-    assert asked_few({"trained": "never"}) == {"trained": "never"}  # refused by the entry's schema, in its words
+    assert with_joining_defaults({"name": "N"}) == {"name": "N", "trained": "row", "max_training_queries": ROW_QUERIES}
+    assert with_joining_defaults({"max_training_queries": 50}) == {"trained": "row", "max_training_queries": 50}
+    assert with_joining_defaults({"max_training_queries": None}) == {"trained": "row", "max_training_queries": None}
+    assert with_joining_defaults({"trained": "jointly"}) == {"trained": "jointly"}
+    assert with_joining_defaults({"trained": "never"}) == {"trained": "never"}  # refused by the entry's schema, in its words

@@ -10,9 +10,9 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixture.llm import Endpoint, Price
+from mixture.llm import LLM, Endpoint, Price
 from registry import pool
-from registry.entry import check_id
+from registry.entry import PoolEntry, check_id
 from registry.errors import LLMUnknown, PoolRefused
 
 OWN = Path(__file__).parents[2] / "registry" / "pool.yaml"
@@ -229,8 +229,18 @@ def test_training_whole_takes_the_mark_from_every_entry(file: Path) -> None:
     pool.append(file, "new", {**ENTRY, "trained": "row", "max_training_queries": 300})
     pool.append(file, "other", {**ENTRY, "trained": "jointly"})
     assert pool.load(file).by_id("new").trained == "row"
-    assert pool.train_whole(file) == ("new",)
+    assert pool.train_jointly(file) == ("new",)
     assert {llm.trained for llm in pool.load(file).llms} == {"jointly"}
     assert pool.load(file).by_id("new").max_training_queries == 300
     assert file.read_text().startswith(before)
-    assert pool.train_whole(file) == ()
+    assert pool.train_jointly(file) == ()
+
+
+def test_an_entry_means_what_the_llm_dataclass_says() -> None:
+    """Every field that may be left out has one default, mixture.llm's; YAML spells it out, and it reads the same again."""
+    entry = PoolEntry.model_validate(ENTRY)
+    plain = LLM(id="x", name="N", price=Price(1, 2), endpoint=Endpoint(**ENDPOINT))
+    assert entry.llm("x") == plain
+    assert PoolEntry.model_validate(entry.spelled_out()).llm("x") == plain
+    optional = {field for field, info in PoolEntry.model_fields.items() if not info.is_required()}
+    assert optional <= set(entry.spelled_out())

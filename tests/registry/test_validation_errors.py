@@ -66,7 +66,7 @@ def test_a_secret_value_is_not_repeated() -> None:
 def test_a_complaint_holds_what_a_caller_words_otherwise() -> None:
     """Field, value and the known keys of the mapping."""
     unknown = complaints(refusal({"name": "a", "spare": {"size": 1, "sise": 2}}), Car)[0]
-    assert (unknown.field, unknown.value, unknown.known, unknown.is_unknown_key) == ("spare.sise", 2, ("size",), True)
+    assert (unknown.field, unknown.value, unknown.keys, unknown.is_unknown_key) == ("spare.sise", 2, ("size",), True)
 
 
 def test_near_matches_come_nearest_first() -> None:

@@ -26,7 +26,7 @@ def test_same_content_is_the_same_version(settings: Settings, register: Register
     first, again, other = register(0), register(0), register(1)
     assert again == first
     assert (first.version, other.version) == ("1", "2")
-    assert [one.version for one in versions.versions(settings=settings)] == ["2", "1"]
+    assert [one.version for one in versions.list_versions(settings=settings)] == ["2", "1"]
 
 
 def test_a_registered_version_is_the_challenger(settings: Settings, register: Register) -> None:
@@ -67,8 +67,8 @@ def test_the_description_is_a_readable_card(register: Register) -> None:
 def test_the_gate_is_written_into_the_version(settings: Settings, register: Register) -> None:
     """Passed or failed, the gate's reasons stand in tags and description, and registering again keeps them."""
     number = register(0).version
-    assert versions.judged(number, FAILED, settings=settings).gate == "failed"
-    passed = versions.judged(number, PASSED, settings=settings)
+    assert versions.record_gate(number, FAILED, settings=settings).gate == "failed"
+    passed = versions.record_gate(number, PASSED, settings=settings)
     assert passed.gate == "passed"
     assert passed.reasons == ("Overall: better.",)
     assert passed.tags["gate.overall.low"] == "0.01"
@@ -82,7 +82,7 @@ def test_promotion_needs_a_passed_gate(settings: Settings, register: Register) -
     number = register(0).version
     with pytest.raises(PromotionRefused, match="its gate was not run"):
         versions.promote(number, settings=settings)
-    versions.judged(number, FAILED, settings=settings)
+    versions.record_gate(number, FAILED, settings=settings)
     with pytest.raises(PromotionRefused, match="Overall: worse"):
         versions.promote(number, settings=settings)
     assert versions.champion(settings=settings) is None
@@ -93,15 +93,15 @@ def test_promotion_keeps_the_previous_champion(settings: Settings, register: Reg
     """`champion` moves, the one before becomes `previous`, the spent `challenger` goes."""
     for seed in (0, 1):
         number = register(seed).version
-        versions.judged(number, PASSED, settings=settings)
+        versions.record_gate(number, PASSED, settings=settings)
         versions.promote(number, settings=settings)
-    assert {one.version: one.aliases for one in versions.versions(settings=settings)} == {"2": ("champion",), "1": ("previous",)}
+    assert {one.version: one.aliases for one in versions.list_versions(settings=settings)} == {"2": ("champion",), "1": ("previous",)}
 
 
 def test_promoting_the_champion_again_ends_a_promotion_that_stopped_half_way(settings: Settings, register: Register) -> None:
     """Where only the alias was moved, doing it again clears the spent `challenger`."""
     number = register(0).version
-    Door(settings.mlflow_url, settings.scorer_name).point("champion", number)
+    Door(settings.mlflow_url, settings.scorer_name).set_alias("champion", number)
     assert versions.find("challenger", settings=settings).version == number
     assert versions.promote(number, override="again", settings=settings).aliases == ("champion",)
 
@@ -109,7 +109,7 @@ def test_promoting_the_champion_again_ends_a_promotion_that_stopped_half_way(set
 def test_a_champion_whose_gate_failed_stays_champion(settings: Settings, register: Register) -> None:
     """A rollback may bring back a version that was promoted over its gate; asking for the champion again changes nothing."""
     number = register(0).version
-    versions.judged(number, FAILED, settings=settings)
+    versions.record_gate(number, FAILED, settings=settings)
     versions.promote(number, override="nothing else is there", settings=settings)
     assert versions.promote(number, settings=settings).aliases == ("champion",)
 
@@ -119,7 +119,7 @@ def test_rollback_returns_to_the_previous_champion_once(settings: Settings, regi
     for seed in (0, 1):
         versions.promote(register(seed).version, override="test", settings=settings)
     assert versions.rollback(settings=settings).version == "1"
-    versions.settle(versions.find("champion", settings=settings), versions.find("2", settings=settings), settings=settings)
+    versions.update_aliases(versions.find("champion", settings=settings), versions.find("2", settings=settings), settings=settings)
     with pytest.raises(VersionUnknown, match="no previous champion"):
         versions.rollback(settings=settings)
     assert versions.find("champion", settings=settings).version == "1"
@@ -150,7 +150,7 @@ def test_an_unsound_artifact_is_not_registered(settings: Settings, register: Reg
     (folder / manifest.WEIGHTS).write_bytes(b"not weights")
     with pytest.raises(ArtifactRefused, match="sha256"):
         register(0)
-    assert len(versions.versions(settings=settings)) == 1
+    assert len(versions.list_versions(settings=settings)) == 1
 
 
 def test_downloaded_files_are_the_registered_ones(settings: Settings, register: Register, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_an_unknown_version_is_named(settings: Settings, register: Register) -> 
 def test_an_empty_registry_is_no_error(settings: Settings) -> None:
     """Before the first registration there is no champion, and the list is empty."""
     assert versions.champion(settings=settings) is None
-    assert versions.versions(settings=settings) == []
+    assert versions.list_versions(settings=settings) == []
 
 
 def test_a_server_that_is_down_is_named(settings: Settings) -> None:

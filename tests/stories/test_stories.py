@@ -52,9 +52,9 @@ def test_usual_traffic_is_served_recorded_and_kept(platform: Stack, story: demo.
 def test_registering_an_llm_retrains_the_scorer(platform: Stack, story: demo.Story, visitor: Visitor) -> None:
     """User story 1: one registration, and a challenger whose roster holds the new LLM is in MLflow; only the new LLM was asked."""
     before = answers(platform)
-    known = {version.version for version in versions.versions(settings=platform.settings)}
+    known = {version.version for version in versions.list_versions(settings=platform.settings)}
     demo.one_more_llm(story, platform)
-    newest = [version for version in versions.versions(settings=platform.settings) if version.version not in known]
+    newest = [version for version in versions.list_versions(settings=platform.settings) if version.version not in known]
     assert len(newest) == 1
     roster = json.loads((platform.settings.home / "build" / "scorer" / "roster.json").read_text())
     assert "smollm2-135m-sentence-2" in json.dumps(roster)
@@ -80,17 +80,17 @@ def test_out_of_domain_traffic_shows_in_the_drift_report(platform: Stack, story:
 def test_promoting_in_the_mlflow_ui_changes_what_is_served(platform: Stack, visitor: Visitor, tmp_path: Path) -> None:
     """User story 2: a person sets the alias `champion` in MLflow's page; the server swaps to that version within 5 seconds of it."""
     serving = visitor.request("GET", "/admin/scorer")["version"]
-    other = next(version.version for version in versions.versions(settings=platform.settings) if version.version != serving)
+    other = next(version.version for version in versions.list_versions(settings=platform.settings) if version.version != serving)
     set_champion_in_the_ui(platform.addresses.mlflow, platform.settings.scorer_name, other, tmp_path)
     began = time.monotonic()
     while visitor.request("GET", "/admin/scorer")["version"] != other:
         assert time.monotonic() - began < 10, "the server did not follow the alias"
         time.sleep(0.1)
-    previous = next(version for version in versions.versions(settings=platform.settings) if version.version == serving)
+    previous = next(version for version in versions.list_versions(settings=platform.settings) if version.version == serving)
     deadline = time.monotonic() + 10
     while "previous" not in previous.aliases and time.monotonic() < deadline:
         time.sleep(0.2)
-        previous = next(version for version in versions.versions(settings=platform.settings) if version.version == serving)
+        previous = next(version for version in versions.list_versions(settings=platform.settings) if version.version == serving)
     assert "previous" in previous.aliases
 
 
