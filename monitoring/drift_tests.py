@@ -108,7 +108,12 @@ def permutations(recent: int, size: int, count: int, seed: int) -> Floats:
 
 
 def mmd(kernel_NN: Floats, splits_PN: Floats) -> Doubles:
-    """Squared maximum mean discrepancy of each split (Gretton et al. 2012, eq. 5): the kernel matrix is made once, used P times."""
+    """Squared maximum mean discrepancy of each of P splits into recent queries x and reference queries y (Gretton et al. 2012, eq. 5).
+
+        MMD² = mean K(x, x') + mean K(y, y') - 2 mean K(x, y)
+
+    Each mean is a quadratic form of the split's indicator row, so the kernel matrix is made once.
+    """
     recent = float(splits_PN[0].sum())
     others = splits_PN.shape[1] - recent
     rows_N = kernel_NN.sum(axis=1, dtype=np.float64)
@@ -123,7 +128,10 @@ def mmd(kernel_NN: Floats, splits_PN: Floats) -> Doubles:
 
 
 def cramer_von_mises(values_N: Floats, splits_PN: Floats) -> Doubles:
-    """Sum of squared distances between the two samples' distribution functions, for each split (Anderson 1962); ties allowed."""
+    """Distance between the distribution functions F of the two samples of each split (Anderson 1962), over all N values; ties allowed.
+
+    T = sum_N (F_recent(value) - F_reference(value))²
+    """
     recent = float(splits_PN[0].sum())
     others = splits_PN.shape[1] - recent
     order_N = np.argsort(values_N, kind="stable")
@@ -138,13 +146,21 @@ def cramer_von_mises(values_N: Floats, splits_PN: Floats) -> Doubles:
 
 
 def p_value(statistic_P: Doubles) -> float:
-    """Permutation p-value of row 0: never 0, and valid at any number of permutations (Phipson & Smyth 2010)."""
+    """Permutation p-value of row 0, the true split: the share of rows with a statistic at least as large.
+
+    Row 0 counts itself, so it is never 0, and it is valid at any number of permutations (Phipson & Smyth 2010).
+    """
     slack = 1e-9 * max(1.0, abs(float(statistic_P[0])))  # equal splits must count as equal in spite of rounding
     return float((statistic_P >= statistic_P[0] - slack).mean())
 
 
 def holm(p_values: dict[str, float]) -> dict[str, float]:
-    """Adjusted p-values (Holm 1979): rejecting those <= alpha keeps the chance of any false alarm in the family <= alpha."""
+    """Adjusted p-values (Holm 1979): rejecting those <= alpha keeps the probability of any false alarm in the family <= alpha.
+
+    Of m p-values in ascending order, the i-th becomes
+
+        adjusted_i = max over j <= i of min(1, (m - j + 1) p_j)
+    """
     adjusted: dict[str, float] = {}
     highest = 0.0
     for rank, name in enumerate(sorted(p_values, key=p_values.__getitem__)):

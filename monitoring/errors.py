@@ -1,4 +1,4 @@
-"""What can go wrong while what happened is written down, read back and judged."""
+"""What can go wrong with records, the reference profile, reports and verdicts."""
 
 from scorer.errors import RouteMoAError
 
@@ -28,7 +28,7 @@ class PolicyRefused(MonitoringError):
 
 
 class NothingActive(MonitoringError):
-    """No scorer is published on this host, so there is no reference to hold traffic against."""
+    """No scorer is published on this host, so there is no reference to compare traffic with."""
 
 
 class ReportFailed(MonitoringError):

@@ -32,7 +32,7 @@ DASHBOARD = "Traffic"
 class Report:
     """Where a report lies: HTML pages that need no network, their figures as JSON, and its run in the Evidently workspace.
 
-    mispredictions: a second page on the audited records; None where no outcome is existing.
+    mispredictions: a second page, on the audited records; None where there are none.
     """
 
     html: Path
@@ -87,7 +87,7 @@ def _workspace_folder(settings: Settings) -> Path:
 
 @contextmanager
 def _evidently() -> Iterator[None]:
-    """Evidently's telemetry stays off, and whatever goes wrong inside it is ours to name."""
+    """Keeps Evidently's telemetry off and its warnings quiet, and raises what goes wrong inside it as ReportFailed."""
     import warnings
 
     os.environ.setdefault("DO_NOT_TRACK", "1")

@@ -1,7 +1,9 @@
 """Compares what the scorer promised with the outcomes of audited records, and estimates the quality of the others.
 
-Estimated quality: the mean promise over all records, corrected by the mean error on the audited ones (difference estimator of survey
-sampling; prediction-powered inference, Angelopoulos et al. 2023).
+Estimated quality: the mean promise over all N records, corrected by the mean error on the M audited ones (difference estimator of survey
+sampling; prediction-powered inference, Angelopoulos et al. 2023):
+
+    quality = mean_N(promise) + mean_M(outcome - promise)
 """
 
 from dataclasses import dataclass
@@ -76,8 +78,10 @@ def mispredictions(promised_N: Doubles, outcome_N: Doubles, *, confidence: float
 def estimated_quality(promised_all_N: Doubles, promised_M: Doubles, outcome_M: Doubles, *, confidence: float) -> Estimate | None:
     """Mean outcome of all N records, of which M (a random part of the N) were audited; None where nothing was promised.
 
-    Without an audit it is the mean promise, with no interval: nothing then says how far it is off. Variance of two-phase sampling with
-    the difference estimator: var(outcome) / N + (1 - M / N) var(outcome - promise) / M (Särndal et al. 1992, §9).
+    Without an audit it is the mean promise, with no interval: nothing then says how far it is off. The variance of the difference
+    estimator in two-phase sampling (Särndal et al. 1992, §9) is
+
+        var(outcome) / N + (1 - M / N) var(outcome - promise) / M
     """
     if not len(promised_all_N):
         return None
@@ -93,7 +97,7 @@ def estimated_quality(promised_all_N: Doubles, promised_M: Doubles, outcome_M: D
 
 
 def _student(value: float, variance: float, n: int, confidence: float) -> Estimate:
-    """Student's interval around a mean with this variance; none below five records, where normality is a wish."""
+    """Student's interval around a mean that has this variance; none below five records, too few for a mean to be normal."""
     from scipy.stats import t
 
     if n < 5:

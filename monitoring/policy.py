@@ -51,7 +51,7 @@ class Policy(BaseModel):
 
     @property
     def alpha_per_look(self) -> float:
-        """A window's chance of a false alarm, shared evenly by its looks: however often one asks, it stays below `alpha`."""
+        """What each look may spend of the window's probability of a false alarm, `alpha`: an equal part."""
         return self.alpha / len(self.looks)
 
 

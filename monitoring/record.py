@@ -33,7 +33,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The quality in [0, 1] of a served answer, who says so (`user`, `grader:exact`, `audit` ...), and when."""
+    """The quality of a served answer: score in [0, 1]; source such as `user`, `grader:exact` or `audit`; seconds since the epoch."""
 
     score: float
     source: str
@@ -44,10 +44,10 @@ class Outcome:
 class Record:
     """One served request.
 
-    roster, scores: what the scorer said, in its order; both empty where no scorer was asked (pass-through).
+    roster, scores: the LLMs and what the scorer predicted for each, in [0, 1]; both empty where no scorer was asked (pass-through).
     embedding: the query's unit-norm embedding of D floats (D = 0 where no scorer was asked), kept as float16.
     decision: `mixture.decision.Decision.as_dict()`, less what the operator does not store.
-    llm: whose answer was served; None for a synthesis of several and for a failure.
+    llm: the LLM whose answer was served; None for a synthesis of several and for a failure.
     text: the query, only where the operator turned that on.
     """
 

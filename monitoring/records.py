@@ -1,4 +1,4 @@
-"""Keeps records: an append returns only when its record would survive `kill -9` and a power cut; many appends share one fsync."""
+"""Keeps records: an append returns only when its record would survive `kill -9` and a power cut. Concurrent appends share one fsync."""
 
 import asyncio
 import queue
@@ -42,7 +42,7 @@ MOST_PER_COMMIT = 512  # bounds how long the first of a batch waits for the last
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """One statement waiting for the next commit, and who waits for it (the answer is whether a row was written)."""
+    """One statement for the next commit. waiting: a future of `loop` whose result is whether a row was written."""
 
     statement: str
     values: tuple[Any, ...]
@@ -101,7 +101,7 @@ class RecordStore:
         return int(self._ask(f"SELECT count(*) FROM records WHERE {SCORED}", (scorer_version,))[0][0])  # noqa: S608
 
     def scored(self, scorer_version: str, first: int, most: int) -> list[Record]:
-        """Records `first` .. `first + most - 1` of those, in the order they were appended: an order that never changes. Blocks."""
+        """Records `first` .. `first + most - 1` of those that this version scored, in the order they were appended. Blocks: for reports."""
         return self._select(f"WHERE {SCORED} ORDER BY number LIMIT ? OFFSET ?", (scorer_version, most, first))
 
     async def close(self) -> None:
@@ -195,7 +195,7 @@ def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _answer(writes: Iterable[_Write], result: list[bool] | RecordNotKept) -> None:
-    """Wakes whoever waits, on their own event loop; a loop that has ended has nobody waiting."""
+    """Resolves each write's future on its own event loop; a loop that has ended has none waiting."""
     for index, write in enumerate(writes):
         value = result[index] if isinstance(result, list) else result
         with suppress(RuntimeError):

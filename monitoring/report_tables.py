@@ -1,4 +1,4 @@
-"""The tables an Evidently report is drawn from: one row a query, recent ones beside the scorer's held-out ones."""
+"""The tables an Evidently report is drawn from: one row a query, of recent traffic and of the scorer's held-out queries."""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ def score_column(llm: str) -> str:
 
 
 def recent(window: Window, novelty: Novelty, verdict: Verdict) -> pd.DataFrame:
-    """One row a record of the window; figures of the whole window stand in every row of their own column."""
+    """One row a record of the window. A figure of the whole window has a column of its own and stands in every row of it."""
     records = window.records
     table = pd.DataFrame({score_column(llm): [record.scores[index] for record in records] for index, llm in enumerate(records[0].roster)})
     table[NOVELTY] = novelty.distances_N
@@ -53,7 +53,7 @@ def held_out(profile: ReferenceProfile, novelty: Novelty) -> pd.DataFrame:
 
 
 def audited(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `recent` whose outcome is known, promise and outcome as labels."""
+    """The rows of `recent` that were audited, with promise and outcome as labels."""
     rows = table[table[OUTCOME].notna()]
     return pd.DataFrame(
         {
@@ -65,7 +65,7 @@ def audited(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def figures(stats: WindowStats) -> dict[str, float]:
-    """What we compute for the window as a whole, by the name it has in the report and on the dashboard."""
+    """The figures of the whole window, by the names they have in the report and on the dashboard; those that do not exist are left out."""
     values: dict[str, float | None] = {}
     if stats.shift is not None:
         adjusted = stats.shift.adjusted

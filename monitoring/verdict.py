@@ -73,7 +73,7 @@ def _novelty(stats: WindowStats, policy: Policy) -> list[Finding]:
 
 
 def _drift(stats: WindowStats) -> list[Finding]:
-    """Any other test of the family that rejects: traffic is not what the scorer was validated on."""
+    """The other tests that reject: queries or scores are not distributed as those the scorer was validated on."""
     if stats.shift is None:
         return []
     adjusted = stats.shift.adjusted

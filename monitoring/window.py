@@ -202,7 +202,7 @@ def _by_domain(
 
 
 def _audited(records: Sequence[Record]) -> tuple[misprediction.Doubles, misprediction.Doubles]:
-    """Promise and outcome of every record whose outcome is known."""
+    """Promise and outcome of every audited record."""
     pairs = [(record.predicted, record.outcome.score) for record in records if record.outcome is not None and record.predicted is not None]
     table: NDArray[np.float64] = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     return table[:, 0], table[:, 1]

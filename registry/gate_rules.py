@@ -1,7 +1,7 @@
 """The promotion gate: may a challenger replace the champion? Paired, by intervals, on the validation split; pure.
 
-Realised quality of a scorer on a query is the label of the LLM it puts first among those labelled there, so scorers with different
-rosters (a pool that grew) are compared on the same queries by what their choice really brought.
+The realised quality of a scorer on a query is the label of the LLM that it ranks first among those labelled there. So scorers of
+different rosters (the pool grew) are compared on the same queries, by the labels their choices earned.
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ class ValidationLabels:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """passed: every check that could be made holds. reasons: one sentence a check. figures: what they were decided on."""
+    """passed: every check that could be made holds. reasons: a sentence for each check. figures: what the checks compared."""
 
     passed: bool
     reasons: tuple[str, ...]

@@ -48,7 +48,7 @@ JobList = list[Job]  # inside `Jobs`, `list` is its method
 class Jobs:
     """The jobs of this host in one SQLite file, safe from any process; cheap to make.
 
-    Everything raises JobRefused where the file cannot hold jobs; so does a kind that does not exist.
+    Every method raises JobRefused where the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +63,7 @@ class Jobs:
             raise JobRefused(f"{path}: cannot hold jobs ({exc}).", next_step="Move the file away or free the disk.") from exc
 
     def submit(self, kind: Kind, arguments: Mapping[str, Any], *, key: str | None = None) -> Job:
-        """A job waiting for the worker. The same `key` gives the same job, whatever became of it."""
+        """A new job that waits for the worker; where one has this `key`, that one. Raises JobRefused for a kind that does not exist."""
         if kind not in KINDS:
             raise JobRefused(f"No kind of job is called {kind!r}.", next_step=f"There are {', '.join(KINDS)}.")
         values = (f"{kind}-{uuid.uuid4().hex[:8]}", key, kind, json.dumps(dict(arguments)), "queued", "waiting", 0.0, time.time())
@@ -114,7 +114,7 @@ class Jobs:
         self._change("state = 'failed', error = ?, ended_at = ?", "id = ? AND state = 'running'", (error, time.time(), job_id))
 
     def interrupted(self) -> int:
-        """Every job that was running waits again: its worker is gone. Returns how many."""
+        """Puts every running job back to wait, for its worker is gone. Returns how many."""
         return self._change("state = 'queued', step = 'waiting (its worker was stopped)', started_at = NULL", "state = 'running'", ())
 
     def _change(self, what: str, where: str, values: tuple[Any, ...]) -> int:

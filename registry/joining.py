@@ -1,4 +1,4 @@
-"""An LLM joins the pool: checked, asked one question, written down; asking it the query pool and retraining are a job's work."""
+"""An LLM joins the pool: it is checked, asked one question, and added to the file. A job then asks it the query pool and retrains."""
 
 import asyncio
 import time
@@ -56,7 +56,7 @@ def _parsed(id: str, entry: Mapping[str, Any]) -> LLM:  # noqa: A002
 
 
 def _refuse_twins(llm: LLM, existing: pool.Pool) -> None:
-    """Two entries that send the same to the same endpoint would be bought, trained on and routed to twice."""
+    """Refuses a second entry of the same LLM: its answers would be bought, trained on and routed to twice."""
     for other in existing.llms:
         if other.id == llm.id:
             raise PoolRefused(f"The pool already holds {llm.id!r}.", next_step="Choose another id, or edit that entry.")

@@ -26,7 +26,7 @@ class Lineage:
     git_dirty: bool
 
     def tags(self) -> dict[str, str]:
-        """As MLflow tags; what is not known has none."""
+        """As MLflow tags; what is None has none."""
         tags = {
             "data_hash": self.data_hash,
             "dataset_hash": self.dataset_hash,

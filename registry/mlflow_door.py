@@ -1,4 +1,4 @@
-"""The door to MLflow: every call to it is made here, its answers become our words, its exceptions become `registry.errors`."""
+"""The only door to MLflow: every call to it is made here, and its exceptions become those of `registry.errors`."""
 
 import contextlib
 import math
@@ -199,7 +199,7 @@ class Door:
 
 
 def _is_down(exc: Exception) -> bool:
-    """A proxy answering for a server that does not."""
+    """Whether a proxy answered in place of a server that is down."""
     return getattr(exc, "error_code", "") == "TEMPORARILY_UNAVAILABLE" or re.search(r"error code 50[234]", str(exc)) is not None
 
 

@@ -8,7 +8,7 @@ SIMILARITY = 0.5  # of difflib's ratio in [0, 1]: half of the characters, in the
 
 
 def near_matches(name: str, names: Iterable[str]) -> list[str]:
-    """At most MOST of the names in `names` that resemble `name`, the nearest first."""
+    """At most MOST of `names` that resemble `name`, the nearest first."""
     return get_close_matches(name, list(names), n=MOST, cutoff=SIMILARITY)
 
 

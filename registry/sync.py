@@ -41,7 +41,7 @@ class Sync:
     reachable: bool = True
 
     def step(self, now: float) -> None:
-        """One look at the registry, published if the champion is another one; never raises what the next look may mend.
+        """Looks up the champion, and publishes it if it is another version than the published one. Never raises what may pass by itself.
 
         now: monotonic seconds.
         """

@@ -177,6 +177,33 @@ def test_a_worker_retrains_survives_kill_9_and_stops_cleanly(tmp_path: Path) -> 
         assert "http://127.0.0.1:9" in (failed.error or "")
 
 
+@pytest.fixture
+def worker_of(jobs: Jobs) -> workers.Worker:
+    """A worker in this process, of a project whose MLflow does not answer."""
+    return workers.Worker(Settings(_env_file=None, home=jobs.path.parent, mlflow_url="http://127.0.0.1:9"), jobs)
+
+
+def test_what_goes_wrong_in_a_job_is_written_into_its_row(jobs: Jobs, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an error of ours nor one nobody thought of ends the worker: the job failed, and says why."""
+    submitted = [jobs.submit("rollback", {}), jobs.submit("promote", {})]  # the second has no version: a KeyError
+    monkeypatch.setattr("registry.versions.rollback", lambda **_: (_ for _ in ()).throw(JobRefused("No MLflow.", next_step="Start it.")))
+    for _ in submitted:
+        job = jobs.claim_next()
+        assert job is not None
+        worker_of.perform(job)
+    assert [(job.state, job.error) for job in jobs.list()] == [("failed", "No MLflow. Start it."), ("failed", "KeyError: 'version'")]
+
+
+def test_a_job_that_breaks_because_the_worker_stops_waits_again(jobs: Jobs, worker_of: workers.Worker) -> None:
+    """Its error is the stop's, not its own."""
+    jobs.submit("promote", {})
+    job = jobs.claim_next()
+    assert job is not None
+    worker_of.stopping.set()
+    worker_of.perform(job)
+    assert [(job.state, job.error) for job in jobs.list()] == [("queued", None)]
+
+
 def test_a_retraining_that_does_not_end_when_asked_is_ended(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stopped worker waits STOP_WITHIN_S for its child; then its stdin closes, which every retraining ends at."""
     monkeypatch.setattr(workers, "STOP_WITHIN_S", 0.2)
