@@ -23,10 +23,9 @@ from scipy.optimize import nnls
 
 from mixture.client import wire
 from mixture.client.openai import OpenAIClient
-from mixture.client.protocol import Call, Client, Reply
+from mixture.client.protocol import LOGPROBS, Call, Client, Reply
 from mixture.client.scripted import WholeReplies
 from mixture.errors import LLMFailed, LLMGarbled, LLMRefused, LLMTimedOut
-from mixture.run.layers import LOGPROBS
 from pipelines.journal import Journal, rows
 from scorer.errors import RouteMoAError
 

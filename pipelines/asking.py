@@ -4,16 +4,17 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mixture.client.openai import OpenAIClient
-from mixture.client.protocol import Call, Client, Reply
-from mixture.client.request_size import worst_case_usd
+from mixture.client.protocol import LOGPROBS, Call, Client, Reply
 from mixture.client.wire import headers
 from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
+from mixture.run.ledger import Ledger, Reservation
 from pipelines.errors import AskingStopped, BudgetSpent
 
 FAILURES_IN_A_ROW = 10  # a broken endpoint, not a hard query
@@ -46,11 +47,13 @@ class Asking:
     budget_usd: float
     attempts: int
     keep: Callable[[Asked], None]
-    spent_usd: float = 0.0
-    _reserved_usd: float = 0.0
+    _ledger: Ledger = field(init=False)
     _failed_in_a_row: int = 0
     _done: int = 0
     _said_at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._ledger = Ledger(self.budget_usd)
 
     async def run(self, questions: Sequence[Question]) -> None:
         """Asks every question.
@@ -81,38 +84,35 @@ class Asking:
 
     async def _work(self, client: Client, todo: Iterator[Question], advance: Callable[[], None]) -> None:
         for question in todo:
-            call = self._call(question)
-            bound = self._reserve(call)
-            asked = await self._ask(client, question, call)
-            self._reserved_usd -= bound
+            asked = await self._ask(client, question, self._reserve(question))
             self.keep(asked)
             advance()
             self._judge(asked)
 
-    def _call(self, question: Question) -> Call:
-        options = {"logprobs": True, "top_logprobs": 1}  # the mean says how sure an LLM was; llama.cpp sends none for 0
-        return Call(self.llm, [{"role": "user", "content": question.text}], options)
-
-    async def _ask(self, client: Client, question: Question, call: Call) -> Asked:
+    async def _ask(self, client: Client, question: Question, reserved: Reservation) -> Asked:
         try:
-            return Asked(question, await client.ask(call))
-        except LLMFailed as exc:
-            return Asked(question, None, str(exc))
+            reply = await client.ask(reserved.call)
+        except LLMFailed as failed:
+            self._ledger.fail(reserved, failed)
+            return Asked(question, None, str(failed))
+        self._ledger.settle(reserved, reply.cost_usd)
+        return Asked(question, reply)
 
-    def _reserve(self, call: Call) -> float:
-        """The most this call can cost, put aside while it is being asked."""
-        bound = worst_case_usd(call)
-        if self.spent_usd + self._reserved_usd + bound > self.budget_usd:
+    def _reserve(self, question: Question) -> Reservation:
+        """A call and the money for it. Raises BudgetSpent."""
+        call = Call(self.llm, [{"role": "user", "content": question.text}], LOGPROBS)
+        reserved = self._ledger.reserve(replace(call, again=partial(self._ledger.reserve_retry, call)))
+        if reserved is None:
+            spent_usd, unsettled_usd = self._ledger.spent_usd, self._ledger.unsettled_usd
+            failed = f" and up to {unsettled_usd:.4f} for calls that run or broke" if unsettled_usd else ""
             raise BudgetSpent(
-                f"{self.llm.id}: {self.spent_usd:.4f} USD spent, the next query could pass answer.budget_usd = {self.budget_usd}.",
+                f"{self.llm.id}: {spent_usd:.4f} USD spent{failed}, the next query could pass answer.budget_usd = {self.budget_usd}.",
                 next_step="What was answered is kept. Raise it in params.yaml, or ask fewer with answer.max_queries; then run this again.",
             )
-        self._reserved_usd += bound
-        return bound
+        return reserved
 
     def _judge(self, asked: Asked) -> None:
         if asked.reply is not None:
-            self.spent_usd += asked.reply.cost_usd
             self._failed_in_a_row = 0
             return
         self._failed_in_a_row += 1

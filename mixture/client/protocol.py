@@ -7,6 +7,9 @@ from typing import Any, Protocol
 from mixture.errors import LLMFailed
 from mixture.llm import LLM, Message
 
+# Asks for each token's log-probability: their mean says how sure an LLM was. llama.cpp sends none for 0 alternatives.
+LOGPROBS: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 1}
+
 
 def _always(_: LLMFailed) -> bool:
     return True

@@ -8,7 +8,7 @@ from mixture.choose.final_answers import final_answers
 from mixture.choose.posterior import Observation, query_easiness
 from mixture.choose.ranking import Ranked
 from mixture.choose.strategy import Progress, StopReason, Strategy, exhausted
-from mixture.client.protocol import Reply
+from mixture.client.protocol import LOGPROBS, Reply
 from mixture.client.request_size import expected_input_tokens
 from mixture.decision import Layer, Run
 from mixture.errors import Why
@@ -19,8 +19,6 @@ from mixture.run.calls import Calls
 from mixture.run.ledger import Reservation
 from mixture.run.parallel_calls import ParallelCalls
 from mixture.run.request import Request
-
-LOGPROBS = {"logprobs": True, "top_logprobs": 1}  # as the pipeline asks, whose answers the posterior was fitted to
 
 
 @dataclass(slots=True)
