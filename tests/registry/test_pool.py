@@ -103,7 +103,7 @@ def test_a_secret_is_refused_and_not_repeated(file: Path, endpoint: dict[str, An
 
 
 @pytest.mark.parametrize(
-    "llm_id", ["gpt-4.1", "Upper", "-x", "a b", "", "a/b", "../x", "12", "routemoa", "routemoa-single", "x" * 65, 12, None]
+    "llm_id", ["gpt-4.1", "Upper", "-x", "a b", "", "a/b", "../x", "12", "routemoa", "routemoa-layers", "routemoa-single", "x" * 65, 12, None]
 )
 def test_an_id_that_is_no_slug_is_refused(file: Path, llm_id: Any) -> None:
     """Ids go into file names, URLs and DVC keys; virtual models keep their names."""
@@ -114,7 +114,7 @@ def test_an_id_that_is_no_slug_is_refused(file: Path, llm_id: Any) -> None:
 @given(st.from_regex(r"[a-z0-9][a-z0-9-]{0,63}", fullmatch=True))
 def test_every_slug_is_an_id(llm_id: str) -> None:
     """Any slug is taken, but for plain numbers and the virtual models' names."""
-    if llm_id.isdigit() or llm_id in {"routemoa", "routemoa-single"}:
+    if llm_id.isdigit() or llm_id in {"routemoa", "routemoa-layers", "routemoa-single"}:
         with pytest.raises(ValueError, match="the id"):
             check_id(llm_id)
     else:
