@@ -28,7 +28,7 @@ class Novelty:
     """
 
     distances_N: Floats
-    held_distances_H: Floats
+    held_out_distances_H: Floats
     nearest_N: NDArray[np.intp]
     threshold: float
     p_value: float
@@ -83,12 +83,12 @@ def novelty(queries_ND: Floats, profile: ReferenceProfile, *, k: int, quantile: 
     from scipy.stats import betabinom
 
     distances_N, nearest_N = neighbours(queries_ND, profile.queries_RD, k)
-    held_H, _ = neighbours(profile.held_queries_HD, profile.queries_RD, k)
-    above = int(np.floor((1 - quantile) * len(held_H) + 1e-9))
-    threshold = float(np.sort(held_H)[len(held_H) - above - 1])
+    held_out_H, _ = neighbours(profile.held_queries_HD, profile.queries_RD, k)
+    above = int(np.floor((1 - quantile) * len(held_out_H) + 1e-9))
+    threshold = float(np.sort(held_out_H)[len(held_out_H) - above - 1])
     count = int((distances_N > threshold).sum())
-    p_value = float(betabinom.sf(count - 1, len(distances_N), above + 1, len(held_H) - above))
-    return Novelty(distances_N, held_H, nearest_N, threshold, min(1.0, p_value))
+    p_value = float(betabinom.sf(count - 1, len(distances_N), above + 1, len(held_out_H) - above))
+    return Novelty(distances_N, held_out_H, nearest_N, threshold, min(1.0, p_value))
 
 
 def gaussian_kernel(sample_ND: Floats) -> Floats:

@@ -46,8 +46,8 @@ def recent(window: Window, novelty: Novelty, verdict: Verdict) -> pd.DataFrame:
 def held_out(profile: ReferenceProfile, novelty: Novelty) -> pd.DataFrame:
     """One row a held-out query, in the columns of `recent` that it can have."""
     table = pd.DataFrame({score_column(llm): profile.held_scores_HL[:, index] for index, llm in enumerate(profile.roster)})
-    table[NOVELTY] = novelty.held_distances_H
-    table[NOVEL] = (novelty.held_distances_H > novelty.threshold).astype(float)
+    table[NOVELTY] = novelty.held_out_distances_H
+    table[NOVEL] = (novelty.held_out_distances_H > novelty.threshold).astype(float)
     table[DOMAIN] = profile.held_domains_H.tolist()
     return table
 

@@ -113,7 +113,7 @@ class Jobs:
         """The job failed."""
         self._change("state = 'failed', error = ?, ended_at = ?", "id = ? AND state = 'running'", (error, time.time(), job_id))
 
-    def interrupted(self) -> int:
+    def requeue_running(self) -> int:
         """Puts every running job back to wait, for its worker is gone. Returns how many."""
         return self._change("state = 'queued', step = 'waiting (its worker was stopped)', started_at = NULL", "state = 'running'", ())
 

@@ -36,10 +36,10 @@ class Worker:
 
     def run(self) -> None:
         """Does what waits, one after the other, until `stop`."""
-        interrupted = self.jobs.interrupted()
+        requeued = self.jobs.requeue_running()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
-        log.info("worker_started", jobs=str(self.jobs.path), interrupted=interrupted)
+        log.info("worker_started", jobs=str(self.jobs.path), requeued=requeued)
         while not self.stopping.is_set():
             job = self.jobs.claim_next()
             if job is None:
@@ -117,7 +117,7 @@ class Worker:
 
     def _failed(self, job: Job, error: str) -> None:
         if self.stopping.is_set():
-            self.jobs.interrupted()
+            self.jobs.requeue_running()
             log.info("job_interrupted", job=job.id)
         else:
             self.jobs.fail(job.id, error)

@@ -60,7 +60,7 @@ def test_a_file_that_breaks_later_is_refused_too(jobs: Jobs) -> None:
     """Whatever SQLite raises after the file was opened comes as JobRefused."""
     with sqlite3.connect(jobs.path) as connection:
         connection.execute("DROP TABLE jobs")
-    for attempt in (jobs.list, lambda: jobs.get("x"), lambda: jobs.submit("retrain", {}), lambda: jobs.claim("x"), jobs.interrupted):
+    for attempt in (jobs.list, lambda: jobs.get("x"), lambda: jobs.submit("retrain", {}), lambda: jobs.claim("x"), jobs.requeue_running):
         with pytest.raises(JobRefused, match=r"jobs\.db: cannot hold jobs \(no such table"):
             attempt()
 
@@ -88,7 +88,7 @@ def test_interrupted_jobs_wait_again(jobs: Jobs) -> None:
     jobs.claim(running.id)
     jobs.claim(done.id)
     jobs.finish(done.id, "done")
-    assert jobs.interrupted() == 1
+    assert jobs.requeue_running() == 1
     assert [job.state for job in jobs.list()] == ["queued", "done"]
 
 
@@ -98,7 +98,7 @@ def test_the_job_that_waits_longest_is_next(jobs: Jobs) -> None:
     claimed = jobs.claim_next()
     assert claimed is not None
     assert (claimed.id, claimed.state) == (first.id, "running")
-    jobs.interrupted()
+    jobs.requeue_running()
     claims = [jobs.claim_next() for _ in range(3)]
     assert [claim and claim.id for claim in claims] == [first.id, second.id, None]
 
