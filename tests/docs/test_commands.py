@@ -34,7 +34,7 @@ def test_a_command_parses(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     elif program == "dvc":
         check_dvc(rest)
     elif program == "python":
-        check_module(rest[1], rest[2:], monkeypatch)
+        check_module(rest[1], rest[2:], monkeypatch, whole="..." not in words)
     elif rest and rest != ["--help"]:
         check_routemoa(rest[0], rest[1:], monkeypatch, whole="..." not in words)
 
@@ -54,7 +54,7 @@ def check_routemoa(command: str, words: list[str], monkeypatch: pytest.MonkeyPat
     group = typer.main.get_command(routemoa)
     assert command in group.commands
     if command == "import":
-        check_module("pipelines.importing", words, monkeypatch)
+        check_module("pipelines.importing", words, monkeypatch, whole=whole)
         return
     try:
         group.commands[command].make_context(command, words)
@@ -63,7 +63,7 @@ def check_routemoa(command: str, words: list[str], monkeypatch: pytest.MonkeyPat
             raise
 
 
-def check_module(module: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def check_module(module: str, words: list[str], monkeypatch: pytest.MonkeyPatch, *, whole: bool) -> None:
     """Parses with the module's own parser, where it has one; else no option may be given that it does not spell."""
     if module in {"pytest", "venv", "pip"}:
         return
@@ -80,6 +80,8 @@ def check_module(module: str, words: list[str], monkeypatch: pytest.MonkeyPatch)
     real = argparse.ArgumentParser.parse_args
 
     def parse(self: argparse.ArgumentParser, args: list[str] | None = None, namespace: argparse.Namespace | None = None) -> None:
+        for action in self._actions:
+            action.required = action.required and whole
         real(self, words if args is None else args, namespace)
         raise Parsed
 
