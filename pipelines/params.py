@@ -81,7 +81,7 @@ class Assemble(Section):
 
 
 class Train(Section):
-    """How the scorer is trained (METHOD of RouteMoA; `scorer.training.Plan`, `scorer.initialisation.Shrinkage`)."""
+    """How the scorer is trained (docs/method.md, section 1; `scorer.training.Plan`, `scorer.initialisation.Shrinkage`)."""
 
     encoder: str
     max_tokens: int = Field(ge=8)

@@ -21,7 +21,7 @@ def cosines(degrees: list[list[float]]) -> torch.Tensor:
 
 
 def naive_sample_llm(logits: list[list[float]], labels: list[list[float]], positives: int, negatives: int) -> float:
-    """METHOD's formula as a loop, for labels without ties."""
+    """The formula of docs/method.md as a loop, for labels without ties."""
     losses = []
     for row, known in zip(logits, labels, strict=True):
         order = sorted((place for place, label in enumerate(known) if not math.isnan(label)), key=lambda place: -known[place])
