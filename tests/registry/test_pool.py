@@ -103,7 +103,8 @@ def test_a_secret_is_refused_and_not_repeated(file: Path, endpoint: dict[str, An
 
 
 @pytest.mark.parametrize(
-    "llm_id", ["gpt-4.1", "Upper", "-x", "a b", "", "a/b", "../x", "12", "routemoa", "routemoa-layers", "routemoa-single", "x" * 65, 12, None]
+    "llm_id",
+    ["gpt-4.1", "Upper", "-x", "a b", "", "a/b", "../x", "12", "routemoa", "routemoa-layers", "routemoa-single", "x" * 65, 12, None],
 )
 def test_an_id_that_is_no_slug_is_refused(file: Path, llm_id: Any) -> None:
     """Ids go into file names, URLs and DVC keys; virtual models keep their names."""
