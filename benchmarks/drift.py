@@ -18,7 +18,8 @@ from benchmarks.report import print_json
 from monitoring import drift_tests, misprediction
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
-from pipelines import embeddings, params, tables, train
+from pipelines import embeddings, params, tables
+from pipelines.project import Project
 
 Rows = NDArray[np.intp]
 PERMUTATIONS = 999
@@ -28,11 +29,11 @@ class Pool:
     """The query pool as the encoder sees it."""
 
     def __init__(self, home: Path) -> None:
-        settings = params.load(home / "params.yaml")
-        queries = tables.read(home / "data" / "queries.parquet", tables.QUERIES)
+        settings = params.load(Project(home).params)
+        queries = tables.read(Project(home).queries, tables.QUERIES)
         self.policy: Policy = settings.monitor
-        encoder = train.load_encoder(settings.train)
-        self.queries_QD = embeddings.trained_on(encoder, queries["text"].tolist())[:, : encoder.dims]
+        encoder = embeddings.load_encoder(settings.train)
+        self.queries_QD = embeddings.trained_on(encoder, queries["text"].tolist(), Project(home).embeddings)[:, : encoder.dims]
         self.domains_Q = queries["domain"].to_numpy().astype(np.str_)
         self.outside = settings.assemble.out_of_domain
         self.inside_Q = np.flatnonzero(~np.isin(self.domains_Q, self.outside))

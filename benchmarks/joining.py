@@ -13,6 +13,7 @@ import functools
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from benchmarks import query_rules, recorded_set, report, set_file
 from benchmarks.joining_world import Head, Joins, Places, World, joins_of, scores
 from pipelines import params, train
 from pipelines.facility_location import cover
+from pipelines.project import Project
 from scorer import metrics
 from scorer.errors import RouteMoAError
 from scorer.row_fit import Known
@@ -229,7 +231,7 @@ def main() -> None:
         data.roster,
         {name: np.stack([vectors[query_id] for query_id in part.queries["query_id"]]) for name, part in parts.items()},
         {name: part.labels_QL for name, part in parts.items()},
-        train.plan_of(params.load().train.model_copy(update={"seed": arguments.seed})),
+        train.plan_of(params.load(Project(Path()).params).train.model_copy(update={"seed": arguments.seed})),
     )
     sizes = ", ".join(f"{len(queries_QD)} {name}" for name, queries_QD in world.queries.items())
     blocks = [

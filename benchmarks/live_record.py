@@ -20,6 +20,7 @@ from mixture.llm import LLM
 from pipelines import dataset, tables
 from pipelines.errors import PipelineError
 from pipelines.graders.query import Query
+from pipelines.project import Project
 from pipelines.query_selection import in_hash_order
 from registry import pool
 from scorer import runtime
@@ -87,8 +88,8 @@ def _write(path: Path, text: str) -> None:
 
 def _scored(home: Path) -> Bench:
     """By the scorer of the project at `home`, whose pipeline has run."""
-    data = dataset.load(home / "build" / "dataset")
-    scorer = runtime.load(home / "build" / "scorer")
+    data = dataset.load(Project(home).dataset)
+    scorer = runtime.load(Project(home).scorer)
     pooled = {llm.id: llm for llm in pool.load(_pool(home)).llms}
     unknown = [name for name in scorer.roster if name not in pooled or pooled[name].endpoint is None]
     if unknown or set(scorer.roster) != set(data.roster):
@@ -99,7 +100,7 @@ def _scored(home: Path) -> Bench:
     priors = [dict(zip(scorer.roster, map(float, scores_L), strict=True)) for scores_L in scores_QL]
     queries = [_query(row, inside, each) for (row, inside), each in zip(rows, priors, strict=True)]
     means = dict(zip(data.roster, map(float, np.nanmean(data.take("train").labels_QL, axis=0)), strict=True))
-    evidence = _evidence(home / "build" / "scorer", scorer.answers)
+    evidence = _evidence(Project(home).scorer, scorer.answers)
     return Bench(queries, [pooled[name] for name in scorer.roster], means, evidence, scorer.manifest.content_hash)
 
 
@@ -126,7 +127,7 @@ def _evidence(path: Path, constants: Mapping[str, float]) -> AgreementPosterior:
 
 def _rows(home: Path, inside: Sequence[str], outside: Sequence[str]) -> list[tuple[dict[Any, Any], bool]]:
     """The rows of these queries in the project at `home`, and whether each is in domain; both kinds mixed evenly."""
-    path = home / "data" / "queries.parquet"
+    path = Project(home).queries
     rows = {row["query_id"]: row for row in tables.read(path, tables.QUERIES).to_dict("records")}
     lacking = [name for name in (*inside, *outside) if name not in rows]
     if lacking:

@@ -30,6 +30,7 @@ from mixture.llm import LLM
 from pipelines import embeddings, params, train
 from pipelines.dataset import Dataset
 from pipelines.fit_posterior import Episode, fit, partly
+from pipelines.project import Project
 from scorer import calibration, training
 from scorer.errors import RouteMoAError
 
@@ -138,8 +139,9 @@ class Fitted:
 def fitted(answered: RecordedAnswers) -> Fitted:
     """Scored by scorers that did not see the labels, and the posterior fitted to that."""
     data = answered.data
-    settings = params.load().train
-    queries_QD = embeddings.trained_on(train.load_encoder(settings), data.queries["text"].tolist())
+    project = Project(Path())
+    settings = params.load(project.params).train
+    queries_QD = embeddings.trained_on(embeddings.load_encoder(settings), data.queries["text"].tolist(), project.embeddings)
     priors_QL = scored(data, queries_QD, train.plan_of(settings))
     evidence = fit(partly(episodes(*_part(answered, priors_QL, "train"), answered.llms)))
     return Fitted(answered, priors_QL, np.nanmean(data.take("train").labels_QL, axis=0), evidence)

@@ -20,6 +20,7 @@ import pandas as pd
 from benchmarks.report import print_json
 from pipelines import assemble
 from pipelines.dataset import RosterLLM
+from pipelines.project import Project
 from scorer import runtime
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +59,7 @@ def write_dataset(home: Path, queries: int, llms: int) -> None:
         roster=tuple(RosterLLM(f"llm-{llm}", f"LLM {llm}", "active", 0.1, 0.2) for llm in range(llms)),
         unlabelled=(),
     )
-    folder = home / "build" / "dataset"
+    folder = Project(home).dataset
     folder.mkdir(parents=True, exist_ok=True)
     assemble.write(assembled, folder)
 
@@ -84,9 +85,9 @@ def main() -> None:
         cold = train(home)
         write_dataset(home, arguments.queries, LLMS + 1)
         again = train(home)
-        trained = json.loads((home / "build" / "train.json").read_text())
+        trained = json.loads(Project(home).training.read_text())
         began = time.process_time()
-        scorer = runtime.load(home / "build" / "scorer")
+        scorer = runtime.load(Project(home).scorer)
         load = {"cpu_s": round(time.process_time() - began, 2)}
     figures = {
         "queries": arguments.queries,

@@ -19,7 +19,7 @@ from mixture.llm import Price
 from pipelines import dataset, embeddings, params
 from pipelines.dataset import Dataset, RosterLLM
 from pipelines.errors import TableRefused
-from pipelines.train import columns, load_encoder
+from pipelines.project import Project
 from registry.near_matches import near_matches
 from scorer.types import Floats
 
@@ -34,7 +34,8 @@ HASHES = 2**32
 
 def embedded(queries: pd.DataFrame) -> Floats:
     """The queries' texts [Q, D] as the encoder of params.yaml sees them (cached)."""
-    return embeddings.trained_on(load_encoder(params.load().train), queries["text"].tolist())
+    project = Project(Path())
+    return embeddings.trained_on(embeddings.load_encoder(params.load(project.params).train), queries["text"].tolist(), project.embeddings)
 
 
 def read(folder: Path, reading: Reading | None = None) -> Dataset:
@@ -132,7 +133,7 @@ def _assembled(folder: Path, reading: Reading) -> Dataset:
 
 def _comparable(data: Dataset, fewest_labels: int) -> Dataset:
     """Queries with a label, LLMs with at least so many training labels, every part filled. Raises TableRefused."""
-    data = columns(data, (~np.isnan(data.take("train").labels_QL)).sum(axis=0) >= fewest_labels)
+    data = data.columns((~np.isnan(data.take("train").labels_QL)).sum(axis=0) >= fewest_labels)
     data = data.where(np.any(~np.isnan(data.labels_QL), axis=1))
     counts = {name: int((data.splits_Q == name).sum()) for name in SHARES}
     if not min(counts.values()):

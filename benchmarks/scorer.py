@@ -25,6 +25,7 @@ from benchmarks.rivals.routers import SINGLE, Router
 from pipelines import embeddings, params, train
 from pipelines.comparison import OURS
 from pipelines.dataset import Dataset
+from pipelines.project import Project
 from scorer import metrics, training
 from scorer.baselines import Embed
 from scorer.encoder import Encoder
@@ -45,9 +46,10 @@ class Trained:
 
 def trained(data: Dataset, plans: Iterable[training.Plan]) -> Trained:
     """Embeds once and trains every router by every plan; `cheapest` is no row where no cost is known."""
-    encoder = train.load_encoder(params.load().train)
+    project = Project(Path())
+    encoder = embeddings.load_encoder(params.load(project.params).train)
     texts = data.queries["text"].tolist()
-    vectors = dict(zip(texts, embeddings.trained_on(encoder, texts), strict=True))
+    vectors = dict(zip(texts, embeddings.trained_on(encoder, texts, project.embeddings), strict=True))
 
     def embed(some: Iterable[str]) -> Any:
         return np.stack([vectors[text] for text in some])
@@ -68,8 +70,9 @@ def compare(made: Trained) -> tuple[list[str], dict[str, Any]]:
         name: scorer_tables.figures(router, rows, test.labels_QL, precision.decision_ms(router, texts, queries_QD))
         for name, router in rows.items()
     }
-    served, identity = embeddings.as_a_server_has_it(made.encoder, embeddings.exported(made.encoder))
-    agreement = precision.agreement(rows[OURS], test, embeddings.served(served, identity, texts))
+    cache = Project(Path()).embeddings
+    served, identity = embeddings.as_a_server_has_it(made.encoder, embeddings.exported(made.encoder, cache))
+    agreement = precision.agreement(rows[OURS], test, embeddings.served(served, identity, texts, cache))
     encoder_ms = precision.encoder_ms(served)
     blocks = [
         scorer_tables.routers_table(figures, {name: router.detail for name, router in rows.items()}),
@@ -125,7 +128,7 @@ def plans(settings: params.Train, seeds: int) -> list[training.Plan]:
 def run(arguments: argparse.Namespace) -> str:
     """Trains per seed, writes everything to `--out`; returns what table.md says."""
     data = recorded_set.read(arguments.folder, set_file.named(arguments))
-    each_seed = plans(params.load().train, arguments.seeds)
+    each_seed = plans(params.load(Project(Path()).params).train, arguments.seeds)
     made = trained(data, each_seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_choices(arguments.out / "choices.csv", made.rows, made.parts["test"])

@@ -30,7 +30,7 @@ def list_versions() -> None:
         table.add_column(column)
     for one in known:
         made = datetime.fromtimestamp(one.created_at, UTC).strftime("%Y-%m-%d %H:%M")
-        data, code = one.tags.get("data_hash", "")[:8], one.tags.get("git_commit", "")[:8]
+        data, code = one.tags.get("query_pool_md5", "")[:8], one.tags.get("git_commit", "")[:8]
         mark = "[red]refused by a host[/]" if "refused" in one.tags else MARKS[one.gate]
         table.add_row(one.version, " ".join(one.aliases), mark, escape(", ".join(one.roster)), escape(data), escape(code), made)
     console.print(table)

@@ -16,6 +16,7 @@ from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
 from mixture.run.ledger import Ledger, Reservation
 from pipelines.errors import AskingStopped, BudgetSpent
+from registry import progress
 
 FAILURES_IN_A_ROW = 10  # a broken endpoint, not a hard query
 SAY_EVERY_S = 5.0  # where nobody watches a progress bar
@@ -132,4 +133,4 @@ class Asking:
         self._done += 1
         if not sys.stdout.isatty() and (self._done == total or time.monotonic() - self._said_at >= SAY_EVERY_S):
             self._said_at = time.monotonic()
-            print(f"{self.llm.id}: {self._done}/{total}", flush=True)
+            print(progress.Progress(f"{self._done} of {total}", self._done / total).line(), flush=True)

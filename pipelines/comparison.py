@@ -1,4 +1,4 @@
-"""The trained scorer beside its baselines: who is compared, on which queries, and every figure with its bootstrap interval."""
+"""The trained scorer beside its baselines: every figure of each on the same queries, with its bootstrap interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,11 +30,14 @@ class Row:
     quality_Q: NDArray[np.float64]
 
 
-def rivals(train: Dataset, validation: Dataset, told: Dataset, embed: Embed, *, neighbours: int, seed: int) -> list[tuple[Baseline, str]]:
-    """Every baseline with what was chosen for it (on validation data), the oracle last. `told`: the queries whose dataset names and
-    labels the best-per-dataset row and the oracle are told.
+def rivals(
+    train: Dataset, validation: Dataset, labelled: Dataset, embed: Embed, *, neighbours: int, seed: int
+) -> list[tuple[Baseline, str]]:
+    """Every baseline with the setting chosen for it on validation data, the oracle last.
+
+    labelled: the queries whose dataset names the best-per-dataset row is given, and whose labels the oracle.
     """
-    return [*drawn_rivals(train, validation, embed, seed=seed), *fixed_rivals(train, validation, told, embed, neighbours=neighbours)]
+    return [*drawn_rivals(train, validation, embed, seed=seed), *fixed_rivals(train, validation, labelled, embed, neighbours=neighbours)]
 
 
 def drawn_rivals(train: Dataset, validation: Dataset, embed: Embed, *, seed: int) -> list[tuple[Baseline, str]]:
@@ -44,12 +47,12 @@ def drawn_rivals(train: Dataset, validation: Dataset, embed: Embed, *, seed: int
     return [(baselines.random(train.roster, embed, seed=seed), "one draw per query"), best_of(by_groups, validation)]
 
 
-def fixed_rivals(train: Dataset, validation: Dataset, told: Dataset, embed: Embed, *, neighbours: int) -> list[tuple[Baseline, str]]:
+def fixed_rivals(train: Dataset, validation: Dataset, labelled: Dataset, embed: Embed, *, neighbours: int) -> list[tuple[Baseline, str]]:
     """The baselines that no seed changes."""
     seen = _seen(train, embed)
-    told_texts = told.queries["text"].tolist()
-    datasets = dict(zip(told_texts, told.queries["dataset"].tolist(), strict=True))
-    labels = dict(zip(told_texts, told.labels_QL, strict=True))
+    texts = labelled.queries["text"].tolist()
+    datasets = dict(zip(texts, labelled.queries["dataset"].tolist(), strict=True))
+    labels = dict(zip(texts, labelled.labels_QL, strict=True))
     by_neighbours = [
         (baselines.nearest_neighbours(seen, embed, neighbours=count), f"k = {count}") for count in sorted({10, neighbours, 2 * neighbours})
     ]
@@ -103,26 +106,26 @@ def row(name: str, detail: str, scores_QL: NDArray[np.floating], data: Dataset, 
         **hits(scores_QL, labels_QL),
     }
     figures = {figure: metrics.interval(values_Q, resamples=resamples) for figure, values_Q in per_query.items()}
-    return Row(name, detail, {figure: found for figure, found in figures.items() if np.isfinite(found.mean)}, quality_Q)
+    return Row(name, detail, {figure: interval for figure, interval in figures.items() if np.isfinite(interval.mean)}, quality_Q)
 
 
 def hits(scores_QL: NDArray[np.floating], labels_QL: Labels) -> dict[str, NDArray[np.float64]]:
     """Hit@1, Hit@3 and Agree@3 by both conventions for ties."""
-    found: dict[str, NDArray[np.float64]] = {}
+    shares: dict[str, NDArray[np.float64]] = {}
     for name, predicted, true in (("hit1", 1, 1), ("hit3", 3, 1), ("agree3", 3, 3)):
         overlap = metrics.overlap(scores_QL, labels_QL, predicted=predicted, true=true)
-        found |= {f"{name}_any": overlap.any_Q, f"{name}_split": overlap.split_Q}
-    return found
+        shares |= {f"{name}_any": overlap.any_Q, f"{name}_split": overlap.split_Q}
+    return shares
 
 
 def flat(split: str, rows: Sequence[Row]) -> dict[str, float]:
     """`test.ours.quality`, `.low` and `.high` beside it, for every row and figure."""
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for one in rows:
         for figure, interval in one.figures.items():
             name = f"{split}.{one.name.replace(' ', '_')}.{figure}"
-            found |= {name: interval.mean, f"{name}.low": interval.low, f"{name}.high": interval.high}
-    return found
+            values |= {name: interval.mean, f"{name}.low": interval.low, f"{name}.high": interval.high}
+    return values
 
 
 def gains(rows: Sequence[Row], *, resamples: int) -> dict[str, Interval]:

@@ -1,7 +1,7 @@
 """The assembled dataset (build/dataset) as training and evaluation see it: one row a query, one column an LLM of the roster."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from pipelines import tables
 from pipelines.errors import TableRefused
 
 WEIGHTED = tables.LABELS.append(pa.field("weight", pa.float64()))  # in (0, 1]: how much a label counts in training
-SPLITS = pa.schema([("query_id", pa.string()), ("split", pa.string())])
 ANSWERS_META = pa.schema(
     [
         ("query_id", pa.string()),
@@ -25,7 +24,7 @@ ANSWERS_META = pa.schema(
         ("cost_usd", pa.float64()),  # tokens at the pool's current prices
         ("latency_s", pa.float64()),
         ("mean_logprob", pa.float64()),
-        ("said", pa.string()),  # the first sample's final answer in normal form, null for prose (`mixture.choose.final_answers`)
+        ("final_answer", pa.string()),  # the first sample's, in normal form; null for prose (`mixture.choose.final_answers`)
     ]
 )
 
@@ -34,7 +33,7 @@ ANSWERS_META = pa.schema(
 class RosterLLM:
     """One column of the dataset, as the pool had it when it was assembled.
 
-    Prices are USD per million tokens; `trained` whole or row; `family`: equal for LLMs on the same weights; `served`: has an endpoint.
+    Prices are USD per million tokens; `trained` jointly or row; `family`: equal for LLMs on the same weights; `served`: has an endpoint.
     """
 
     id: str
@@ -72,23 +71,35 @@ class Dataset:
         """LLM ids in the order of the columns."""
         return tuple(llm.id for llm in self.llms)
 
-    @property
-    def splits(self) -> NDArray[np.str_]:
-        """The split of each query."""
-        return self.splits_Q
-
     def take(self, *splits: str) -> "Dataset":
         """Only the queries of these splits; the roster stays whole."""
         return self.where(np.isin(self.splits_Q, splits))
 
     def where(self, keep_Q: NDArray[np.bool_]) -> "Dataset":
         """Only the queries where `keep_Q` is true."""
-        return Dataset(
-            queries=self.queries[keep_Q].reset_index(drop=True),
-            llms=self.llms,
-            **{name: getattr(self, name)[keep_Q] for name in ("labels_QL", "cost_QL", "latency_QL", "logprob_QL", "splits_Q")},
-            weights_QL=None if self.weights_QL is None else self.weights_QL[keep_Q],
-        )
+        grids: dict[str, Any] = {name: grid_QL[keep_Q] for name, grid_QL in self._grids().items()}
+        return replace(self, queries=self.queries[keep_Q].reset_index(drop=True), splits_Q=self.splits_Q[keep_Q], **grids)
+
+    def labelled(self, at_least: int = 1) -> "Dataset":
+        """Only the queries with a label of `at_least` so many LLMs."""
+        return self.where(np.sum(~np.isnan(self.labels_QL), axis=1) >= at_least)
+
+    def columns(self, keep_L: NDArray[np.bool_]) -> "Dataset":
+        """Only the LLMs where `keep_L` is true, in their order."""
+        llms = tuple(llm for llm, keep in zip(self.llms, keep_L, strict=True) if keep)
+        grids: dict[str, Any] = {name: grid_QL[:, keep_L] for name, grid_QL in self._grids().items()}
+        return replace(self, llms=llms, **grids)
+
+    def beside(self, other: "Dataset") -> "Dataset":
+        """The LLMs of this dataset, then those of `other`, which has the same queries."""
+        more = other._grids()
+        grids: dict[str, Any] = {name: np.column_stack([grid_QL, more[name]]) for name, grid_QL in self._grids().items()}
+        return replace(self, llms=self.llms + other.llms, **grids)
+
+    def _grids(self) -> dict[str, Any]:
+        """The arrays [Q, L], by name."""
+        grids = {name: getattr(self, name) for name in ("labels_QL", "cost_QL", "latency_QL", "logprob_QL", "weights_QL")}
+        return {name: grid_QL for name, grid_QL in grids.items() if grid_QL is not None}
 
 
 def write_roster(path: Path, llms: tuple[RosterLLM, ...]) -> None:
@@ -105,13 +116,13 @@ def read_roster(path: Path) -> tuple[RosterLLM, ...]:
         raise TableRefused(f"{path}: not a roster ({exc}).", next_step="Run `dvc repro assemble`.") from exc
 
 
-def load(folder: Path = Path("build/dataset")) -> Dataset:
+def load(folder: Path) -> Dataset:
     """The dataset that `pipelines.assemble` wrote. Raises TableRefused where a file is missing or names unknown queries or LLMs."""
     llms = read_roster(folder / "roster.json")
     queries = tables.read(folder / "queries.parquet", tables.QUERIES).sort_values("query_id", ignore_index=True)
     labels = tables.read(folder / "labels.parquet", WEIGHTED).fillna({"weight": 1.0})  # written before there were weights: all in full
     meta = tables.read(folder / "answers_meta.parquet", ANSWERS_META)
-    splits = tables.read(folder / "splits.parquet", SPLITS)
+    splits = tables.read(folder / "splits.parquet", tables.SPLITS)
     rows = pd.Index(queries["query_id"])
     columns = pd.Index([llm.id for llm in llms])
     if set(splits["query_id"]) != set(rows) or not splits["query_id"].is_unique:
@@ -128,13 +139,13 @@ def load(folder: Path = Path("build/dataset")) -> Dataset:
     )
 
 
-def said(folder: Path = Path("build/dataset")) -> dict[tuple[str, str], tuple[str | None, float | None]]:
+def final_answers(folder: Path) -> dict[tuple[str, str], tuple[str | None, float | None]]:
     """(query_id, llm) -> the final answer (`mixture.choose.final_answers.short_answer`) and its tokens' mean log-probability or None.
 
     Raises TableRefused.
     """
     meta = tables.read(folder / "answers_meta.parquet", ANSWERS_META)
-    columns = (meta[name].astype(object).where(meta[name].notna(), None) for name in ("said", "mean_logprob"))
+    columns = (meta[name].astype(object).where(meta[name].notna(), None) for name in ("final_answer", "mean_logprob"))
     return dict(zip(zip(meta["query_id"], meta["llm"], strict=True), zip(*columns, strict=True), strict=True))
 
 

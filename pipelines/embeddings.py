@@ -1,4 +1,4 @@
-"""Embeddings cached by content under build/embeddings: a text is embedded once per encoder, whatever splits or labels change.
+"""Embeddings of queries, cached by content: a text is embedded once per encoder, whatever splits or labels change.
 
 One file per encoder state and precision: text hashes and their vectors, replaced whole by atomic rename, so it is never half written.
 """
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import scorer.text_features
+from pipelines.params import Train
 from scorer.atomic_write import replacing
 from scorer.types import Floats
 
@@ -25,17 +26,27 @@ if TYPE_CHECKING:
     from scorer.manifest import Manifest
     from scorer.runtime import OnnxEncoder, Precision
 
-CACHE = Path("build/embeddings")
+PACKAGED = "packaged:"
 SAVE_EVERY_S = 60.0  # a killed run loses at most this much embedding
 Batches = Callable[[list[str]], Iterable[tuple[Sequence[int], Floats]]]  # places in the texts, and their vectors
 
 
-def trained_on(encoder: "Encoder", texts: Sequence[str], cache: Path = CACHE) -> Floats:
+def load_encoder(settings: Train) -> "Encoder":
+    """The encoder that `train.encoder` names; `packaged:NAME` is one of pipelines/packages.yaml."""
+    from pipelines import packages
+    from scorer import encoder
+
+    name = settings.encoder
+    place = packages.encoder_folder(name.removeprefix(PACKAGED)) if name.startswith(PACKAGED) else name
+    return encoder.load(place, max_tokens=settings.max_tokens, text_features=settings.text_features)
+
+
+def trained_on(encoder: "Encoder", texts: Sequence[str], cache: Path) -> Floats:
     """Embeddings of `texts` by the encoder that training sees (fp32)."""
     return _cached(cache / encoder.fingerprint()[:16] / "fp32.npz", texts, encoder.embed_in_batches, "embedding queries")
 
 
-def served(encoder: "OnnxEncoder", identity: str, texts: Sequence[str], cache: Path = CACHE) -> Floats:
+def served(encoder: "OnnxEncoder", identity: str, texts: Sequence[str], cache: Path) -> Floats:
     """Embeddings of `texts` as a server computes them; `identity` is that of its encoder."""
 
     def one_by_one(missing: list[str]) -> Iterator[tuple[Sequence[int], Floats]]:
@@ -65,7 +76,7 @@ def as_a_server_has_it(encoder: "Encoder", exported_: Path) -> tuple["OnnxEncode
 
 
 def as_served(
-    folder: Path, manifest: "Manifest", precision: "Precision", cache: Path = CACHE, *, loaded: "OnnxEncoder | None" = None
+    folder: Path, manifest: "Manifest", precision: "Precision", cache: Path, *, loaded: "OnnxEncoder | None" = None
 ) -> Callable[[Sequence[str]], Floats]:
     """Embeds texts as a server of the verified artifact in `folder` would, at that precision. `loaded`: its encoder, if in memory."""
     from scorer import runtime
@@ -77,7 +88,7 @@ def as_served(
     return lambda texts: served(encoder, whose, texts, cache)
 
 
-def exported(encoder: "Encoder", cache: Path = CACHE) -> Path:
+def exported(encoder: "Encoder", cache: Path) -> Path:
     """Folder of `encoder` exported to ONNX, made once per encoder and exporter."""
     from scorer import export
 
@@ -91,19 +102,19 @@ def exported(encoder: "Encoder", cache: Path = CACHE) -> Path:
 
 
 def _cached(path: Path, texts: Sequence[str], compute: Batches, title: str) -> Floats:
-    known = _read(path)
+    vectors = _read(path)
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in vectors}
     if missing:
         places = list(missing)
         saved = time.monotonic()
         for batch, vectors_BD in _shown(compute(list(missing.values())), len(missing), title):
-            known.update((places[place], vector_D) for place, vector_D in zip(batch, vectors_BD, strict=True))
+            vectors.update((places[place], vector_D) for place, vector_D in zip(batch, vectors_BD, strict=True))
             if time.monotonic() - saved > SAVE_EVERY_S:
-                _write(path, known)
+                _write(path, vectors)
                 saved = time.monotonic()
-        _write(path, known)
-    return np.stack([known[key] for key in keys])
+        _write(path, vectors)
+    return np.stack([vectors[key] for key in keys])
 
 
 def _read(path: Path) -> dict[bytes, Floats]:
@@ -115,10 +126,10 @@ def _read(path: Path) -> dict[bytes, Floats]:
         return {}
 
 
-def _write(path: Path, known: dict[bytes, Floats]) -> None:
-    keys_N32 = np.array([list(key) for key in known], dtype=np.uint8)
+def _write(path: Path, vectors: dict[bytes, Floats]) -> None:
+    keys_N32 = np.array([list(key) for key in vectors], dtype=np.uint8)
     with replacing(path) as partial, partial.open("wb") as file:
-        np.savez(file, keys_N32=keys_N32, vectors_ND=np.stack(list(known.values())))
+        np.savez(file, keys_N32=keys_N32, vectors_ND=np.stack(list(vectors.values())))
 
 
 def _shown(batches: Iterable[tuple[Sequence[int], Floats]], total: int, title: str) -> Iterator[tuple[Sequence[int], Floats]]:

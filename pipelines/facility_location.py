@@ -1,8 +1,12 @@
-"""Which queries speak for the others: greedy facility location (Nemhauser et al. 1978; for choosing training data Wei et al. 2015).
+"""Which queries represent the others: greedy facility location (Nemhauser et al. 1978; for choosing training data Wei et al. 2015).
 
-A query not asked is spoken for by the nearest one that is. What one more query is worth is by how much the squared distances of all
-queries to their nearest one shrink; it shrinks with every query chosen, so the greedy choice is near the best one, and the first n are
-part of the first n + 1. Dense regions come first and outliers late, unlike in designs that look for the greatest uncertainty.
+A query is represented by the nearest one that is asked. With d(q, s) the squared distance of two queries, asking the set S is worth
+
+    f(S) = sum over q of  c - min(c, min over s in S of d(q, s)),
+
+where c is the mean squared distance of all queries. What one more query adds to f only shrinks as S grows, so the greedy choice is near
+the best one, and the first n are part of the first n + 1. Dense regions come first and outliers late, unlike in designs that look for the
+greatest uncertainty.
 """
 
 import heapq
@@ -13,14 +17,14 @@ import numpy as np
 
 from scorer.types import Floats
 
-ROUNDING = 1e-6  # of a query's worth: sums in another order are not a reason to ask
+ROUNDING = 1e-6  # of what a query adds: sums in another order are not a reason to ask
 
 
 def cover(queries_QD: Floats, have: Collection[int], quota: int, beyond: Collection[int] = ()) -> list[int]:
-    """Places of the queries to ask beside those at `have`, the one worth most first: `quota` of them in all, fewer if there are no more.
+    """Places of the queries to ask beside those at `have`, the one that adds most first.
 
-    Beyond the quota those of `beyond` that `have` does not speak for: as long as one is worth more than the last that would be chosen
-    with nothing asked. O(Q^2) memory: a matrix of their distances in float32.
+    `have` and the result together are `quota`, fewer if there are no more. Then follow queries of `beyond`, as long as one adds more than
+    the last of `quota` queries would that are chosen with nothing asked. O(Q^2) memory: a matrix of distances in float32.
     """
     apart_QQ = _apart(queries_QD)
     everyone = range(len(apart_QQ))
@@ -47,9 +51,10 @@ def _apart(queries_QD: Floats) -> Floats:
 
 
 def _picks(apart_QQ: Floats, have: Collection[int], among: Iterable[int]) -> Iterator[tuple[int, float]]:
-    """Places of `among` not in `have` and what they are worth, greedily; with nothing asked, a query is as far as two are on average.
+    """Places of `among` not in `have` and what each adds, greedily.
 
-    Lazily (Minoux 1978): worths only shrink, so one that still leads when computed anew leads for good; equals in order of their places.
+    Lazily (Minoux 1978): what a query adds only shrinks, so one that still leads when computed anew leads for good; equals in order of
+    their places.
     """
     nearest_Q = np.full(len(apart_QQ), apart_QQ.mean(dtype=np.float64))
     for place in have:

@@ -26,65 +26,67 @@ JUDGES = ("self_score", "cross_score", "logprob")  # fitted where at least one a
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One query: what is known of the answers of those asked, and their labels in [0, 1], by LLM id."""
+    """One query: an observation of each LLM's answer and its label in [0, 1], by LLM id."""
 
     heard: Mapping[str, Observation]
     labels: Mapping[str, float]
 
     def among(self, llms: Iterable[str]) -> "Episode":
-        """As if only these had been asked, with final answers as the mixture compares them then; before, as `short_answer` has them."""
-        asked = list(llms)
-        stated = normalise_choices({llm: self.heard[llm].final_answer for llm in asked})
-        return Episode({llm: replace(self.heard[llm], final_answer=stated[llm]) for llm in asked}, {llm: self.labels[llm] for llm in asked})
+        """As if only these LLMs had answered: which answers agree follows from theirs alone.
+
+        Their final answers must be as `short_answer` gives them.
+        """
+        chosen = list(llms)
+        answers = normalise_choices({llm: self.heard[llm].final_answer for llm in chosen})
+        heard = {llm: replace(self.heard[llm], final_answer=answers[llm]) for llm in chosen}
+        return Episode(heard, {llm: self.labels[llm] for llm in chosen})
 
 
 def episodes(
-    data: Dataset, scores_QL: NDArray[np.floating], said: Mapping[tuple[str, str], tuple[str | None, float | None]]
+    data: Dataset, scores_QL: NDArray[np.floating], final_answers: Mapping[tuple[str, str], tuple[str | None, float | None]]
 ) -> list[Episode]:
-    """The labelled and answered queries of `data` with the scorer's scores as priors; `said` as `pipelines.dataset.said` gives it.
+    """The queries of `data` with a labelled answer, the scorer's scores as priors; made for `Episode.among`.
 
-    For `Episode.among`.
+    final_answers: (query_id, llm) -> final answer and mean log-probability (`pipelines.dataset.final_answers`).
     """
-    found = []
-    for at, query_id in enumerate(data.queries["query_id"]):
-        known = [
-            (llm, place) for place, llm in enumerate(data.llms) if (query_id, llm.id) in said and not np.isnan(data.labels_QL[at, place])
-        ]
-        easiness = query_easiness(map(float, scores_QL[at]))
-        heard = {
-            llm.id: Observation(
-                float(scores_QL[at, place]),
-                said[query_id, llm.id][0],
-                llm.family or llm.id,
-                mean_logprob=said[query_id, llm.id][1],
-                easiness=easiness,
+    made = []
+    for row, query_id in enumerate(data.queries["query_id"]):
+        labels_L = data.labels_QL[row]
+        answered = [(llm, at) for at, llm in enumerate(data.llms) if (query_id, llm.id) in final_answers and not np.isnan(labels_L[at])]
+        if not answered:
+            continue
+        easiness = query_easiness(map(float, scores_QL[row]))
+        observations = {}
+        for llm, at in answered:
+            answer, mean_logprob = final_answers[query_id, llm.id]
+            observations[llm.id] = Observation(
+                float(scores_QL[row, at]), answer, llm.family or llm.id, mean_logprob=mean_logprob, easiness=easiness
             )
-            for llm, place in known
-        }
-        if heard:
-            found.append(Episode(heard, {llm.id: float(data.labels_QL[at, place]) for llm, place in known}))
-    return found
+        made.append(Episode(observations, {llm.id: float(labels_L[at]) for llm, at in answered}))
+    return made
 
 
 def partly(whole: Sequence[Episode], *, repeats: int = 2, most: int = 6, seed: int = 0) -> list[Episode]:
     """`repeats` of each episode with only one to `most` of its LLMs, those with high priors more often: what a mixture sees on its way."""
     dice = np.random.default_rng(seed)
-    found = []
+    parts = []
     for episode in whole:
         llms = list(episode.heard)
         chances = np.array([log_odds(episode.heard[llm].prior) for llm in llms])
         for _ in range(repeats):
             order = np.argsort(-(chances + 0.5 * dice.gumbel(size=len(llms))))[: dice.integers(1, most + 1)]
-            found.append(episode.among(llms[at] for at in order))
-    return found
+            parts.append(episode.among(llms[at] for at in order))
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
     """Episodes [E] of at most K answers as arrays; absent places hold zeros.
 
-    terms: each judge's constant's factor. same: the answers that say the same; kin: those of them on the same weights. stated: the first
-    of each different final answer. right: whether the answer is, whoever of those that say it was labelled so.
+    terms: by the name of a constant, what it is multiplied by. lead: how much more is expected of the LLM than of the pool.
+    same: pairs of equal answers. kin: those of them whose LLMs run on the same weights. before: j stands before i.
+    stated: the first of each different final answer. prose: no final answer. right: some LLM with this answer has a label above RIGHT.
+    ease: how easy the scorer expects the query to be.
     """
 
     terms: Mapping[str, Floats]
@@ -99,7 +101,7 @@ class _Table:
 
 
 def fit(episodes: Sequence[Episode], start: AgreementPosterior | None = None) -> AgreementPosterior:
-    """The constants under which the labels are most likely, pulled to `start`; terms that nobody gave keep theirs.
+    """The constants under which the labels are most likely, pulled to `start`; constants whose term no answer has keep their start.
 
     Raises ValueError where there are no episodes.
     """
@@ -117,8 +119,8 @@ def fit(episodes: Sequence[Episode], start: AgreementPosterior | None = None) ->
         return float(-_log_likelihood(table, evidence).sum() + PULL / 8 * ((values - at) ** 2).sum())
 
     bounds = [(0.0, 1.0) if name == "same_weights" else (None, None) for name in names]
-    found = minimize(loss, at, method="L-BFGS-B", bounds=bounds)
-    fitted = replace(start, **dict(zip(names, map(float, found.x), strict=True)))
+    values = minimize(loss, at, method="L-BFGS-B", bounds=bounds).x
+    fitted = replace(start, **dict(zip(names, map(float, values), strict=True)))
     return replace(fitted, coincidence=_coincidence(episodes[:MOST_STEPS], fitted), stated_later=_stated_later(episodes))
 
 
@@ -176,15 +178,15 @@ def _log_likelihood(table: _Table, evidence: AgreementPosterior) -> Floats:
 
 
 def _coincidence(episodes: Sequence[Episode], evidence: AgreementPosterior) -> float:
-    """The coincidence under which what each next LLM (by prior) said is most likely."""
+    """The coincidence under which the answer of each next LLM (by prior) is most likely."""
     steps = [step for episode in episodes for step in _steps(_by_prior(episode.heard), evidence)]
     if not steps:
         return evidence.coincidence
 
     def loss(coincidence: float) -> float:
-        said = [repeats(chances, prior, coincidence) for chances, prior, _ in steps]
+        repeated = [repeats(chances, prior, coincidence) for chances, prior, _ in steps]
         return -sum(
-            math.log(max(_LEAST, 1.0 - sum(each) if at is None else each[at])) for each, (_, _, at) in zip(said, steps, strict=True)
+            math.log(max(_LEAST, 1.0 - sum(each) if at is None else each[at])) for each, (_, _, at) in zip(repeated, steps, strict=True)
         )
 
     return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded", options={"xatol": 0.01}).x)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import dataset, embeddings, params
+from pipelines import dataset, embeddings, json_files, params
 from pipelines.dataset import Dataset
-from pipelines.register import REGISTERED, SCORER, read_json, write_json
+from pipelines.project import Project
 from registry import gate_rules, versions
 from registry.gate_rules import GateResult, ValidationLabels, ValidationScores
 from registry.settings import Settings
@@ -20,39 +20,40 @@ from scorer.errors import RouteMoAError
 from scorer.machine import this_machine
 from scorer.types import Floats
 
-DATASET = Path("build/dataset")
-GATE = Path("build/gate.json")
 TIMED = 50  # queries whose decisions are timed
 
 
 def decide(settings: Settings) -> tuple[GateResult, Version, Version | None]:
     """The gate's result for the registered version, with that version and the champion; written to gate.json and to MLflow."""
-    home = settings.home
-    number = str(read_json(home / REGISTERED, "register")["version"])
+    project = Project(settings.home)
+    number = str(json_files.read(project.registered, "register")["version"])
     challenger, champion = versions.find(number, settings=settings), versions.champion(settings=settings)
     if champion is not None and champion.version == challenger.version:
         result = gate_rules.same_version(number)
     else:
         result = compare(settings, champion)
         challenger = versions.record_gate(number, result, settings=settings)
-    write_json(home / GATE, {**asdict(result), "version": number, "champion": champion.version if champion else None})
+    json_files.write(project.gate, {**asdict(result), "version": number, "champion": champion.version if champion else None})
     return result, challenger, champion
 
 
 def compare(settings: Settings, champion: Version | None) -> GateResult:
     """Scores the validation queries with both, as served, and judges."""
-    held = dataset.load(settings.home / DATASET).take("validation")
-    truth = ValidationLabels(held.roster, held.labels_QL, held.queries["domain"].to_numpy(dtype=np.str_))
-    margin = params.load(settings.home / "params.yaml").gate.margin
+    project = Project(settings.home)
+    validation = dataset.load(project.dataset).take("validation")
+    labels = ValidationLabels(validation.roster, validation.labels_QL, validation.queries["domain"].to_numpy(dtype=np.str_))
+    margin = params.load(project.params).gate.margin
+    challenger = scored(project.scorer, validation, project.embeddings, full=True)
+    if champion is None:
+        return gate_rules.decide(challenger, None, labels, margin=margin)
     with tempfile.TemporaryDirectory(prefix="routemoa-gate-") as folder:
-        cache = settings.home / embeddings.CACHE
-        standing = scored(versions.download(champion, Path(folder), settings=settings), held, cache) if champion else None
-        return gate_rules.decide(scored(settings.home / SCORER, held, cache, full=True), standing, truth, margin=margin)
+        downloaded = versions.download(champion, Path(folder), settings=settings)
+        return gate_rules.decide(challenger, scored(downloaded, validation, project.embeddings), labels, margin=margin)
 
 
-def scored(folder: Path, held: Dataset, cache: Path, *, full: bool = False) -> ValidationScores:
-    """The artifact in `folder` as served here on the held-out queries, embeddings from `cache`; `full`: by the fp32 encoder too."""
-    texts = held.queries["text"].tolist()
+def scored(folder: Path, data: Dataset, cache: Path, *, full: bool = False) -> ValidationScores:
+    """The artifact in `folder` as served here on the queries of `data`, embeddings from `cache`; `full`: by the fp32 encoder too."""
+    texts = data.queries["text"].tolist()
     served = runtime.load(folder, cache=0)
 
     def scores(precision: runtime.Precision, loaded: runtime.OnnxEncoder | None = None) -> Floats:

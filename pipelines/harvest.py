@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from monitoring.records import Record, RecordStore
 from pipelines import queries, tables
 from pipelines.graders.kinds import JUDGE
+from pipelines.project import Project
 from pipelines.redaction import redact
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
@@ -49,16 +50,16 @@ class Harvested:
         return f"{self.seen} records, {self.with_text} with text: {self.new_queries} new queries, {self.new_labels} new labels."
 
 
-def harvest(records_file: Path, data: Path) -> Harvested:
-    """Adds what is new to data/harvested.parquet, data/queries.parquet and data/recorded/LLM.labels.parquet."""
-    if not records_file.exists():
+def harvest(project: Project) -> Harvested:
+    """Adds what is new in the project's records to data/harvested.parquet, data/queries.parquet and data/recorded/LLM.labels.parquet."""
+    if not project.records.exists():
         return Harvested(0, 0, 0, 0)
-    records = RecordStore(records_file).scan(0, EVER)
-    told = [(_row(record), record) for record in records if record.text and record.status == "ok"]
-    new = _keep_queries(data, [row for row, _ in told])
-    ours = {row["query_id"] for row in _read(data / "harvested.parquet")}  # a query that was in the pool before has its own grader
-    labels = _keep_labels(data / "recorded", [(row["query_id"], record) for row, record in told if row["query_id"] in ours])
-    return Harvested(len(records), len(told), new, labels)
+    records = RecordStore(project.records).scan(0, EVER)
+    usable = [(_row(record), record) for record in records if record.text and record.status == "ok"]
+    new = _keep_queries(project, [row for row, _ in usable])
+    ours = {row["query_id"] for row in _read(project.harvested)}  # a query that was in the pool before has its own grader
+    labels = _keep_labels(project, [(row["query_id"], record) for row, record in usable if row["query_id"] in ours])
+    return Harvested(len(records), len(usable), new, labels)
 
 
 def _row(record: Record) -> dict[str, Any]:
@@ -78,29 +79,30 @@ def _row(record: Record) -> dict[str, Any]:
     }
 
 
-def _keep_queries(data: Path, rows: list[dict[str, Any]]) -> int:
+def _keep_queries(project: Project, rows: list[dict[str, Any]]) -> int:
     """Appends the rows whose text is not in the pool yet; returns how many."""
-    pool = _read(data / "queries.parquet")
-    known = {queries.normal(row["text"]) for row in pool}
-    new = [row for row in queries.merged(rows) if queries.normal(row["text"]) not in known]
+    pool = _read(project.queries)
+    texts = {queries.normal(row["text"]) for row in pool}
+    new = [row for row in queries.merged(rows) if queries.normal(row["text"]) not in texts]
     if new:
-        queries.write(queries.merged([*_read(data / "harvested.parquet"), *new]), data / "harvested.parquet")
-        queries.write(queries.merged([*pool, *new]), data / "queries.parquet")
+        queries.write(queries.merged([*_read(project.harvested), *new]), project.harvested)
+        queries.write(queries.merged([*pool, *new]), project.queries)
     return len(new)
 
 
-def _keep_labels(folder: Path, told: Iterable[tuple[str, Record]]) -> int:
-    """Writes the mean outcome of each LLM on each query; returns how many labels are new or changed."""
+def _keep_labels(project: Project, served: Iterable[tuple[str, Record]]) -> int:
+    """Writes the mean outcome of each LLM on each query; returns how many labels are new or changed. `served`: query id and record."""
     scores: dict[str, dict[str, list[float]]] = {}
-    for query_id, record in told:
+    for query_id, record in served:
         if record.llm is not None and record.outcome is not None:
             scores.setdefault(record.llm, {}).setdefault(query_id, []).append(record.outcome.score)
     changed = 0
     for llm, by_query in scores.items():
-        path = folder / f"{llm}.labels.parquet"
+        path = project.recorded_labels(llm)
         kept = {(row["query_id"], row["grader"]): row for row in pq.read_table(path).to_pylist()} if path.exists() else {}
-        for query_id, found in by_query.items():
-            row = {"query_id": query_id, "llm": llm, "score": sum(found) / len(found), "grader": GRADER, "grader_version": GRADER_VERSION}
+        for query_id, outcomes in by_query.items():
+            score = sum(outcomes) / len(outcomes)
+            row = {"query_id": query_id, "llm": llm, "score": score, "grader": GRADER, "grader_version": GRADER_VERSION}
             changed += kept.get((query_id, GRADER)) != row
             kept[query_id, GRADER] = row
         tables.write(path, pd.DataFrame([kept[key] for key in sorted(kept)]), tables.LABELS)
@@ -112,10 +114,9 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Harvests this project's records; says what it brought."""
-    settings = Settings()
+    """Harvests this project's records; prints what it brought."""
     try:
-        print(harvest(settings.var / "records.db", settings.home / "data"))
+        print(harvest(Project(Settings().home)))
     except RouteMoAError as exc:
         sys.exit(str(exc))
 

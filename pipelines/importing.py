@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from pipelines import recorded_llms, tables
-from pipelines.dataset import SPLITS
 from pipelines.errors import ImportRefused
 from pipelines.import_checks import Defaults, Staged, beside, slug, stage_answers, stage_queries
+from pipelines.project import Project
 from pipelines.queries import WRITING, merged
 from pipelines.user_tables import read_answers, read_queries
 from registry import pool
@@ -28,7 +28,6 @@ from registry.settings import Settings
 from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
 
-DATA = Path("data")
 SHOWN = 5  # rows named of those left out
 
 
@@ -48,8 +47,8 @@ class Imported:
     repeated: Sequence[int] = ()
 
 
-def import_files(queries: Path | None, answers: Path | None, defaults: Defaults, data: Path = DATA) -> Imported:
-    """Checks both files, then writes their content into `data`; an import of the same name replaces the former one's queries.
+def import_files(project: Project, queries: Path | None, answers: Path | None, defaults: Defaults) -> Imported:
+    """Checks both files, then writes their content into data/; an import of the same name replaces the former one's queries.
 
     Raises ImportRefused naming file, row and field; nothing has been written then.
     """
@@ -57,11 +56,9 @@ def import_files(queries: Path | None, answers: Path | None, defaults: Defaults,
         raise ImportRefused("Nothing to import.", next_step="Give --queries, --answers or both.")
     if slug(defaults.name) != defaults.name:
         raise ImportRefused(f"The name {defaults.name!r} is not a slug.", next_step=f"Use {slug(defaults.name) or 'letters and digits'!r}.")
-    lock = data.parent / "build" / "importing.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        queried = data / "queries.parquet"
-        others = pq.read_table(queried, schema=tables.QUERIES).to_pylist() if queried.exists() else []
+    project.build.mkdir(parents=True, exist_ok=True)
+    with FileLock(project.import_lock):
+        others = pq.read_table(project.queries, schema=tables.QUERIES).to_pylist() if project.queries.exists() else []
         if queries is not None:
             others = [row for row in others if row["source"] != defaults.source]
         staged = beside(others)
@@ -71,25 +68,25 @@ def import_files(queries: Path | None, answers: Path | None, defaults: Defaults,
             stage_queries(staged, queries, read_queries(queries), defaults, scored)
         if answers is not None:
             stage_answers(staged, answers, outcomes)
-        return _write(staged, others, defaults, data, replace=queries is not None)
+        return _write(project, staged, others, defaults, replace=queries is not None)
 
 
-def _write(staged: Staged, others: list[dict[str, Any]], defaults: Defaults, data: Path, *, replace: bool) -> Imported:
+def _write(project: Project, staged: Staged, others: list[dict[str, Any]], defaults: Defaults, *, replace: bool) -> Imported:
     """Writes every file beside its place first, then renames all: a full disk leaves what was there."""
     written: dict[Path, pa.Table] = {}
     if replace:
-        written[data / "imported" / f"{defaults.name}.parquet"] = _table(merged(staged.rows), tables.QUERIES)
+        written[project.imports / f"{defaults.name}.parquet"] = _table(merged(staged.rows), tables.QUERIES)
     for llm, rows in staged.labels.items():
-        target = data / "recorded" / f"{llm}.labels.parquet"
+        target = project.recorded_labels(llm)
         written[target] = _joined(target, rows, tables.LABELS)
     for llm, rows in staged.answers.items():
-        target = data / "recorded" / f"{llm}.parquet"
+        target = project.recorded_answers(llm)
         written[target] = _joined(target, rows, tables.ANSWERS)
     if staged.splits:
         pairs = [{"query_id": query_id, "split": split} for query_id, split in sorted(staged.splits.items())]
-        written[data / "recorded" / f"{defaults.name}.splits.parquet"] = _table(pairs, SPLITS)
+        written[project.recorded_splits(defaults.name)] = _table(pairs, tables.SPLITS)
     if replace:
-        written[data / "queries.parquet"] = _table(merged([*others, *staged.rows]), tables.QUERIES)
+        written[project.queries] = _table(merged([*others, *staged.rows]), tables.QUERIES)
     _commit(written)
     return Imported(
         new_queries=len(staged.rows),
@@ -108,7 +105,7 @@ def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def _joined(target: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    """What is recorded already and `rows`, which win for the same query; sorted, so that order of import leaves no trace."""
+    """The recorded rows and `rows`, which win for the same query; sorted, so that order of import leaves no trace."""
     fresh = {row["query_id"] for row in rows}
     before = pq.read_table(target, schema=schema).to_pylist() if target.exists() else []
     return _table(sorted([*(row for row in before if row["query_id"] not in fresh), *rows], key=lambda row: str(row["query_id"])), schema)
@@ -127,19 +124,19 @@ def _commit(written: dict[Path, pa.Table]) -> None:
 
 def report(imported: Imported, pool_file: Path) -> str:
     """What was imported and what to do next, for a person."""
-    unknown = recorded_llms.missing(imported.llms, pool_file)
-    brought = f"{imported.labels} labels and {imported.answers} answers of {len(imported.llms)} LLMs"
-    lines = [f"{imported.new_queries} new queries ({imported.known_queries} had a text already there); {brought}."]
+    missing = recorded_llms.missing(imported.llms, pool_file)
+    outcomes = f"{imported.labels} labels and {imported.answers} answers of {len(imported.llms)} LLMs"
+    lines = [f"{imported.new_queries} new queries ({imported.known_queries} had a text already there); {outcomes}."]
     if imported.contradicted:
         lines.append(f"Left out: {_rows(imported.contradicted)} of the queries, with the text of an earlier row and another reference.")
     if imported.repeated:
         lines.append(f"Left out: {_rows(imported.repeated)} of the answers, with an LLM and a query that an earlier row has.")
-    if unknown:
-        lines.append(f"Not in {pool_file.name} yet: {', '.join(sorted(unknown))}. Add them with --add-llms (and --prices FILE).")
-    asked = [llm.id for llm in pool.load(pool_file).active if llm.endpoint]
-    if asked:
+    if missing:
+        lines.append(f"Not in {pool_file.name} yet: {', '.join(sorted(missing))}. Add them with --add-llms (and --prices FILE).")
+    called = [llm.id for llm in pool.load(pool_file).active if llm.endpoint]
+    if called:
         lines.append(
-            f"`dvc repro` asks the LLMs with an endpoint what they have no answer to: {', '.join(asked)}. "
+            f"`dvc repro` asks the LLMs with an endpoint what they have no answer to: {', '.join(called)}. "
             "One that should not be asked: routemoa set-llm ID --status retired."
         )
     return "\n".join([*lines, "Next: routemoa up (MLflow, where versions go), then in another terminal: dvc add data && dvc repro"])
@@ -147,12 +144,12 @@ def report(imported: Imported, pool_file: Path) -> str:
 
 def _rows(numbers: Sequence[int]) -> str:
     """The first few rows by number, and how many more."""
-    shown, more = ", ".join(map(str, numbers[:SHOWN])), len(numbers) - SHOWN
-    return f"row{'s' if len(numbers) > 1 else ''} {shown}{f' and {more} more' if more > 0 else ''}"
+    first, more = ", ".join(map(str, numbers[:SHOWN])), len(numbers) - SHOWN
+    return f"row{'s' if len(numbers) > 1 else ''} {first}{f' and {more} more' if more > 0 else ''}"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Reads the command line; says what was imported and what to do next."""
+    """Reads the command line; prints what was imported and what to do next."""
     parser = argparse.ArgumentParser(prog="routemoa import", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=Path, help="CSV, JSONL or Parquet with a text (query, prompt, question) a row")
     parser.add_argument("--answers", type=Path, help="CSV, JSONL or Parquet with a query, an LLM and a score or an answer a row")
@@ -162,12 +159,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--licence", default="unknown", help="of queries that name none")
     parser.add_argument("--add-llms", action="store_true", help="add the LLMs to the pool as recorded ones: replayed, never called")
     parser.add_argument("--prices", type=Path, help="YAML or JSON: NAME: {input: USD, output: USD}, per million tokens")
-    given = parser.parse_args(arguments)
-    pool_file = Settings().pool_file
+    command_line = parser.parse_args(arguments)
+    settings = Settings()
+    pool_file = settings.pool_file
+    defaults = Defaults(command_line.name, command_line.grader, command_line.domain, command_line.licence)
     try:
-        prices = recorded_llms.read_prices(given.prices) if given.prices else {}
-        imported = import_files(given.queries, given.answers, Defaults(given.name, given.grader, given.domain, given.licence))
-        if given.add_llms:
+        prices = recorded_llms.read_prices(command_line.prices) if command_line.prices else {}
+        imported = import_files(Project(settings.home), command_line.queries, command_line.answers, defaults)
+        if command_line.add_llms:
             print("\n".join(recorded_llms.add(imported.llms, prices, pool_file)))
         print(report(imported, pool_file))
     except RouteMoAError as exc:

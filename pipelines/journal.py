@@ -51,7 +51,7 @@ class Journal:
 
 def rows(path: Path) -> list[dict[str, Any]]:
     """The rows written to `path`, none where it does not exist; torn lines are left out."""
-    found = []
+    whole = []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
     for line in lines:
         try:
@@ -59,5 +59,5 @@ def rows(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             continue
         if isinstance(row, dict):
-            found.append(row)
-    return found
+            whole.append(row)
+    return whole

@@ -11,7 +11,6 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,34 +24,37 @@ from pipelines.graders import judge, kinds, reward_model
 from pipelines.graders.kinds import Graded, Task
 from pipelines.graders.query import Query
 from pipelines.graders.workers import grade_all
+from pipelines.project import Project
 from registry import pool
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
-QUERIES = Path("data/queries.parquet")
-RECORDED = Path("data/recorded")
-ANSWERS = Path("build/answers")
-LABELS = Path("build/labels")
-JUDGEMENTS = Path("build/judgements")
 log = structlog.get_logger()
 
 
 def label(
-    llm: LLM, queries: pd.DataFrame, timeout_s: float, judging: LLM | None, rewarding: reward_model.RewardModel | None = None
+    project: Project,
+    llm: LLM,
+    queries: pd.DataFrame,
+    *,
+    timeout_s: float,
+    judging: LLM | None = None,
+    rewarding: reward_model.RewardModel | None = None,
 ) -> pd.DataFrame:
     """The LABELS table of `llm`: its answers graded, and the labels that came from elsewhere."""
     by_id = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
-    answers = to_grade(tables.read_if_there(ANSWERS / f"{llm.id}.parquet", tables.ANSWERS), by_id)
+    answers = to_grade(tables.read_if_there(project.answers(llm.id), tables.ANSWERS), by_id)
     open_ones = [(query, text) for query, text in answers if query.grader in kinds.OPEN]
     tasks = [Task(query, text, timeout_s) for query, text in answers if query.grader not in {*kinds.OPEN, kinds.RECORDED}]
     with Progress(disable=not sys.stdout.isatty()) as progress:
-        shown = progress.add_task(f"label {llm.id}", total=len(tasks) + len(open_ones) * ((judging is not None) + (rewarding is not None)))
+        opinions = (judging is not None) + (rewarding is not None)
+        bar = progress.add_task(f"label {llm.id}", total=len(tasks) + len(open_ones) * opinions)
 
         def advance() -> None:
-            progress.advance(shown)
+            progress.advance(bar)
 
-        graded = {kinds.REWARD_MODEL: _reward(llm, rewarding, open_ones, advance)} if rewarding and open_ones else {}
-        graded |= {kinds.JUDGE: _judge(llm, judging, open_ones, advance)} if judging and open_ones else {}
+        graded = {kinds.REWARD_MODEL: _reward(project, llm, rewarding, open_ones, advance)} if rewarding and open_ones else {}
+        graded |= {kinds.JUDGE: _judge(project, llm, judging, open_ones, advance)} if judging and open_ones else {}
         for result in grade_all(tasks, advance):
             graded.setdefault(by_id[result.query_id].grader, []).append(result)
     if open_ones and judging is None and rewarding is None:
@@ -60,8 +62,8 @@ def label(
         log.warning("open_questions_unlabelled", llm=llm.id, answers=len(open_ones), next_step=next_step)
     for failure in (result for results in graded.values() for result in results if result.score is None):
         log.warning("answer_unlabelled", llm=llm.id, query=failure.query_id, why=failure.failure)
-    recorded = tables.read_if_there(RECORDED / f"{llm.id}.labels.parquet", tables.LABELS)
-    frames = [_frame(llm, results, grader, version_of(grader, rewarding)) for grader, results in graded.items() if _known(grader)]
+    recorded = tables.read_if_there(project.recorded_labels(llm.id), tables.LABELS)
+    frames = [_frame(llm, results, grader, version_of(grader, rewarding)) for grader, results in graded.items() if _exists(grader)]
     parts = [*frames, recorded[recorded["query_id"].isin(list(by_id))]]
     labels = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     return labels.drop_duplicates(["query_id", "grader"], keep="first").sort_values(["query_id", "grader"], ignore_index=True)
@@ -74,12 +76,12 @@ def to_grade(answers: pd.DataFrame, queries: Mapping[str, Query]) -> list[tuple[
     return [(queries[query_id], text) for query_id, text in pairs]
 
 
-def _judge(llm: LLM, judging: LLM, answers: Sequence[tuple[Query, str]], advance: Callable[[], None]) -> list[Graded]:
-    """The judge's labels; how many judgements had no score, and how far apart its two verdicts are, is said."""
+def _judge(project: Project, llm: LLM, judging: LLM, answers: Sequence[tuple[Query, str]], advance: Callable[[], None]) -> list[Graded]:
+    """The judge's labels; logs how many judgements had no score, and how far apart its two verdicts are."""
 
     async def ask() -> list[Graded]:
         async with OpenAIClient() as client:
-            return await judge.Judge(judging, client, JUDGEMENTS / f"{judging.id}.jsonl").grade(answers, advance)
+            return await judge.Judge(judging, client, project.judgements(judging.id)).grade(answers, advance)
 
     graded = asyncio.run(ask())
     apart = [result.apart for result in graded if result.apart is not None]
@@ -95,12 +97,12 @@ def _judge(llm: LLM, judging: LLM, answers: Sequence[tuple[Query, str]], advance
 
 
 def _reward(
-    llm: LLM, rewarding: reward_model.RewardModel, answers: Sequence[tuple[Query, str]], advance: Callable[[], None]
+    project: Project, llm: LLM, rewarding: reward_model.RewardModel, answers: Sequence[tuple[Query, str]], advance: Callable[[], None]
 ) -> list[Graded]:
-    """The reward model's labels; how many answers were cut to fit it is said."""
-    found = reward_model.grade(rewarding, answers, JUDGEMENTS / f"reward-{rewarding.version}.jsonl", advance)
-    log.info("rewarded", llm=llm.id, version=rewarding.version, answers=len(answers), cut=found.cut, max_tokens=rewarding.max_tokens)
-    return found.graded
+    """The reward model's labels; logs how many answers were cut to fit it."""
+    rewards = reward_model.grade(rewarding, answers, project.judgements(f"reward-{rewarding.version}"), advance)
+    log.info("rewarded", llm=llm.id, version=rewarding.version, answers=len(answers), cut=rewards.cut, max_tokens=rewarding.max_tokens)
+    return rewards.graded
 
 
 def _frame(llm: LLM, graded: Sequence[Graded], grader: str, version: str) -> pd.DataFrame:
@@ -110,7 +112,7 @@ def _frame(llm: LLM, graded: Sequence[Graded], grader: str, version: str) -> pd.
     return frame.astype({"score": "float64"})
 
 
-def _known(grader: str) -> bool:
+def _exists(grader: str) -> bool:
     """Whether a grader of this name exists: answers to a query that names another are unlabelled, and have been named."""
     return grader in kinds.OPEN or grader in kinds.GRADERS
 
@@ -123,23 +125,26 @@ def version_of(grader: str, rewarding: reward_model.RewardModel | None = None) -
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Reads the command line, pool and parameters; says at the end what was labelled."""
+    """Reads the command line, pool and parameters; prints what was labelled."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("llm", help="an id of registry/pool.yaml")
-    given = parser.parse_args(arguments)
+    command_line = parser.parse_args(arguments)
+    settings = Settings()
+    project = Project(settings.home)
     try:
-        entries = pool.load(Settings().pool_file)
-        settings = params.load().label
-        llm = entries.by_id(given.llm)
-        judging = entries.by_id(settings.judge) if settings.judge else None
-        rewarding = reward_model.load(settings.reward_model) if settings.reward_model else None
-        labels = label(llm, tables.read(QUERIES, tables.QUERIES), settings.timeout_s, judging, rewarding)
-        tables.write(LABELS / f"{llm.id}.parquet", labels, tables.LABELS)
+        entries = pool.load(settings.pool_file)
+        parsed = params.load(project.params).label
+        llm = entries.by_id(command_line.llm)
+        judging = entries.by_id(parsed.judge) if parsed.judge else None
+        rewarding = reward_model.load(parsed.reward_model) if parsed.reward_model else None
+        queries = tables.read(project.queries, tables.QUERIES)
+        labels = label(project, llm, queries, timeout_s=parsed.timeout_s, judging=judging, rewarding=rewarding)
+        tables.write(project.labels(llm.id), labels, tables.LABELS)
     except RouteMoAError as exc:
         sys.exit(str(exc))
     graders = ", ".join(f"{count} {name}" for name, count in sorted(Counter(labels["grader"]).items()))
     mean = f", mean score {labels['score'].mean():.3f}" if len(labels) else ""
-    print(f"{llm.id}: {len(labels)} labels ({graders or 'nothing to grade'}){mean} -> {LABELS / f'{llm.id}.parquet'}")
+    print(f"{llm.id}: {len(labels)} labels ({graders or 'nothing to grade'}){mean} -> {project.name_of(project.labels(llm.id))}")
 
 
 if __name__ == "__main__":

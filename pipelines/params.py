@@ -133,7 +133,7 @@ class Params(Section):
     monitor: Policy
 
 
-def load(path: Path = Path("params.yaml")) -> Params:
+def load(path: Path) -> Params:
     """The parameters in `path`. Raises ParamsRefused, which names the key, its value and near matches."""
     try:
         content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))

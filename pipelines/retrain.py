@@ -1,11 +1,10 @@
 """Goes once round the loop: harvest, pin the data, `dvc repro`, say what was registered: `python -m pipelines.retrain [--reason WHY]`.
 
-Progress is a JSON line a step (`{"step": ..., "progress": 0..1}`) on standard output, everything else is what DVC and the stages say.
+Progress is a line a step (`registry.progress`) on standard output; every other line is DVC's or a stage's.
 Nothing is promoted: the new scorer version is a challenger.
 """
 
 import argparse
-import json
 import os
 import re
 import signal
@@ -16,49 +15,46 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 
+from pipelines import json_files
 from pipelines.errors import PipelineError, RetrainRefused
 from pipelines.harvest import harvest
+from pipelines.project import Project
 from registry import pool
 from registry.child_env import with_this_python
+from registry.progress import Progress
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
-REGISTERED = Path("build/registered.json")
-GATE = Path("build/gate.json")
 STARTED = re.compile(r"Running stage '([^']+)'|Stage '([^']+)' (?:didn't change, skipping|is cached)")
-COUNTED = re.compile(r"^[a-z0-9-]+: (\d+)/(\d+)$")  # pipelines.asking
 SHARE_OF_REPRO = (0.05, 1.0)  # of the whole progress; before it lies the harvest
 
 
 @dataclass(slots=True)
-class Progress:
-    """How far `dvc repro` is: stages begun of all, and the share of the present one where it counts."""
+class ReproProgress:
+    """How far `dvc repro` is: stages begun of all, and the share of the present one where it reports progress of its own."""
 
     stages: int
     begun: int = 0
-    name: str = "starting"
+    stage: str = "starting"
 
-    def read(self, line: str) -> str | None:
-        """The progress line to print for a line of DVC's output, None where it says nothing new."""
-        stage, counted = STARTED.search(line), COUNTED.match(line.strip())
-        if stage:
+    def read(self, line: str) -> Progress | None:
+        """The progress of the whole after a line of DVC's output, None where the line is about something else."""
+        started, own = STARTED.search(line), Progress.parse(line)
+        if started:
             self.begun += 1
-            self.name = (stage[1] or stage[2]).replace("@", " ")
-            return self.told(0.0)
-        if counted and int(counted[2]):
-            return self.told(int(counted[1]) / int(counted[2]), f" ({counted[1]} of {counted[2]})")
-        return None
+            self.stage = (started[1] or started[2]).replace("@", " ")
+            return self._whole(Progress(self.stage, 0.0))
+        return self._whole(Progress(f"{self.stage} ({own.step})", own.share)) if own else None
 
-    def told(self, share: float, detail: str = "") -> str:
-        """The line for the present stage, `share` of it done."""
+    def _whole(self, present: Progress) -> Progress:
+        """The progress of all stages, from that of the present one."""
         first, last = SHARE_OF_REPRO
-        done = min(max(self.begun - 1, 0) + share, self.stages) / max(self.stages, 1)
-        return progress_line(self.name + detail, first + (last - first) * done * 0.99)
+        done = min(max(self.begun - 1, 0) + present.share, self.stages) / max(self.stages, 1)
+        return Progress(present.step, first + (last - first) * done * 0.99)
 
 
 @dataclass(slots=True)
@@ -69,8 +65,8 @@ class Dvc:
     _child: subprocess.Popen[str] | None = None
     _last: deque[str] = field(default_factory=lambda: deque(maxlen=30))
 
-    def run(self, *arguments: str, progress: Progress | None = None) -> None:
-        """Runs `dvc` with `arguments`, echoing what it says.
+    def run(self, *arguments: str, progress: ReproProgress | None = None) -> None:
+        """Runs `dvc` with `arguments`, echoing its output; a stage's own progress is replaced by that of the whole.
 
         Raises RetrainRefused where another DVC command holds the project, PipelineError with its last words where it fails.
         """
@@ -88,11 +84,12 @@ class Dvc:
         ) as child:
             self._child = child
             for line in child.stdout or ():
-                self._last.append(line.rstrip())
-                print(line, end="", flush=True)
-                told = progress.read(line) if progress else None
-                if told:
-                    print(told, flush=True)
+                if Progress.parse(line) is None:
+                    self._last.append(line.rstrip())
+                    print(line, end="", flush=True)
+                whole = progress.read(line) if progress else None
+                if whole:
+                    print(whole.line(), flush=True)
         if child.returncode != 0:
             self._explain(arguments, child.returncode)
 
@@ -102,14 +99,14 @@ class Dvc:
             os.killpg(self._child.pid, number)
 
     def _explain(self, arguments: tuple[str, ...], code: int) -> None:
-        said = [line for line in self._last if line]
+        lines = [line for line in self._last if line]
         shown = f"`dvc {' '.join(arguments)}`"
-        if any("is busy" in line or "blocked by" in line or "Unable to acquire lock" in line for line in said):
-            blocker = next((line.strip() for line in said if "(PID" in line), "another DVC command")
+        if any("is busy" in line or "blocked by" in line or "Unable to acquire lock" in line for line in lines):
+            blocker = next((line.strip() for line in lines if "(PID" in line), "another DVC command")
             raise RetrainRefused(f"{shown}: the project is locked by {blocker}.", next_step="Wait for it to end, then retrain again.")
-        stage = next((line for line in reversed(said) if "failed to reproduce" in line), "")
+        stage = next((line for line in reversed(lines) if "failed to reproduce" in line), "")
         words = " ".join(
-            line.removeprefix("ERROR: ") for line in said[-6:] if "failed to reproduce" not in line and not line.startswith("> ")
+            line.removeprefix("ERROR: ") for line in lines[-6:] if "failed to reproduce" not in line and not line.startswith("> ")
         )
         raise PipelineError(f"{shown} ended with code {code}. {words} {stage}".strip(), next_step="Correct it and run `dvc repro`.")
 
@@ -119,55 +116,41 @@ def retrain(settings: Settings, dvc: Dvc) -> str:
 
     Raises RetrainRefused where another one runs, PipelineError where a stage fails.
     """
-    lock = FileLock(settings.var / "retrain.lock", timeout=0)
-    settings.var.mkdir(parents=True, exist_ok=True)
+    project = Project(settings.home)
+    lock = FileLock(project.retrain_lock, timeout=0)
+    project.var.mkdir(parents=True, exist_ok=True)
     try:
         with lock:
-            return _round(settings, dvc)
+            return _round(project, settings.pool_file, dvc)
     except Timeout as exc:
         raise RetrainRefused("Another retraining of this project runs.", next_step="Wait for it: `routemoa jobs` shows it.") from exc
 
 
-def _round(settings: Settings, dvc: Dvc) -> str:
-    pool.load(settings.pool_file)  # a malformed pool is refused before anything is changed
-    before = _version(settings)
-    print(progress_line("harvest", 0.0), flush=True)
-    brought = harvest(settings.var / "records.db", settings.home / "data")
-    print(brought, flush=True)
-    if brought.changed:
+def _round(project: Project, pool_file: Path, dvc: Dvc) -> str:
+    llms = len(pool.load(pool_file).llms)  # a malformed pool is refused before anything is changed
+    before = _version(project)
+    print(Progress("harvest", 0.0).line(), flush=True)
+    harvested = harvest(project)
+    print(harvested, flush=True)
+    if harvested.changed:
         dvc.run("add", "data")
-    dvc.run("repro", progress=Progress(_count_stages(settings)))
-    registered, gate = (_json(settings.home / path) for path in (REGISTERED, GATE))
-    if registered["version"] == before:
-        return f"no new scorer version, {before} stays: {brought}"
-    passed = "passed" if gate.get("passed") else "failed"
-    return f"scorer version {registered['version']} registered, gate {passed}"
+    dvc.run("repro", progress=ReproProgress(_count_stages(project, llms)))
+    version = _version(project)
+    if version == before:
+        return f"no new scorer version, {before} stays: {harvested}"
+    passed = "passed" if json_files.read(project.gate, "gate").get("passed") else "failed"
+    return f"scorer version {version} registered, gate {passed}"
 
 
-def _version(settings: Settings) -> object:
+def _version(project: Project) -> object:
     """The version registered last, None before the first."""
-    path = settings.home / REGISTERED
-    return _json(path)["version"] if path.exists() else None
+    return json_files.read(project.registered, "register")["version"] if project.registered.exists() else None
 
 
-def _count_stages(settings: Settings) -> int:
+def _count_stages(project: Project, llms: int) -> int:
     """How many stages dvc.yaml comes to; `foreach` ones count once an LLM. data.dvc is not one that DVC reports as run."""
-    stages = YAML(typ="safe").load(settings.home / "dvc.yaml")["stages"]
-    each = len(pool.load(settings.pool_file).llms)
-    return sum(each if "foreach" in stage else 1 for stage in stages.values())
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        loaded: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as exc:
-        raise PipelineError(f"{path}: cannot be read ({exc}).", next_step="Does dvc.yaml still write it?") from exc
-    return loaded
-
-
-def progress_line(step: str, progress: float) -> str:
-    """What the worker reads."""
-    return json.dumps({"step": step, "progress": round(progress, 4)})
+    stages = YAML(typ="safe").load(project.stages)["stages"]
+    return sum(llms if "foreach" in stage else 1 for stage in stages.values())
 
 
 def _end_with_parent(dvc: Dvc) -> None:
@@ -188,7 +171,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--job", default="", help="the job this is done for")
     parser.add_argument("--reason", default="a person asked for it", help="why, for the log")
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes")
-    given = parser.parse_args(arguments)
+    command_line = parser.parse_args(arguments)
     settings = Settings()
     dvc = Dvc(settings.home)
 
@@ -198,11 +181,11 @@ def main(arguments: list[str] | None = None) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    if given.with_parent:
+    if command_line.with_parent:
         _end_with_parent(dvc)
-    print(f"Retraining {f'for job {given.job} ' if given.job else ''}because: {given.reason}", flush=True)
+    print(f"Retraining {f'for job {command_line.job} ' if command_line.job else ''}because: {command_line.reason}", flush=True)
     try:
-        print(progress_line(retrain(settings, dvc), 1.0), flush=True)
+        print(Progress(retrain(settings, dvc), 1.0).line(), flush=True)
     except RouteMoAError as exc:
         sys.exit(str(exc))
 

@@ -42,6 +42,8 @@ ANSWERS = pa.schema(
         ("asked_with", pa.string()),  # hash of what the LLM was sent: query text, prompt style, decoding, served name
     ]
 )
+SPLITS = pa.schema([("query_id", pa.string()), ("split", pa.string())])
+SUSPECTS = pa.schema([("llm", pa.string()), ("dataset", pa.string()), ("evidence", pa.string())])  # pairs whose answers look unread
 LABELS = pa.schema(
     [
         ("query_id", pa.string()),

@@ -1,4 +1,4 @@
-"""Holds the tables against their rules: `python -m pipelines.validate` -> build/validation/ (report.json, report.html, Data Docs).
+"""Checks the tables by their rules: `python -m pipelines.validate` -> build/validation/ (report.json, report.html, Data Docs).
 
 The only door to Great Expectations. A broken critical rule ends in exit code 1, with the rule and the rows named; a warning is reported.
 """
@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import pandas as pd
 from rich.progress import track
 
 from mixture.llm import LLM
-from pipelines import assemble, params, tables
+from pipelines import params, splits, tables
+from pipelines.project import Project
+from pipelines.training_labels import one_label_each
 from pipelines.validation import derived, report, suspects
 from pipelines.validation.report import SHOWN, Finding
 from pipelines.validation.rules import IDS, Rule, rules
@@ -23,28 +25,23 @@ from registry import pool
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
-QUERIES = Path("data/queries.parquet")
-ANSWERS = Path("build/answers")
-LABELS = Path("build/labels")
-VALIDATION = Path("build/validation")
-
 
 def frames(
-    queries: pd.DataFrame, answers: pd.DataFrame, labels: pd.DataFrame, llms: Sequence[LLM], splits: pd.Series
+    queries: pd.DataFrame, answers: pd.DataFrame, labels: pd.DataFrame, llms: Sequence[LLM], split_of: pd.Series
 ) -> dict[str, pd.DataFrame]:
     """Every table that has rules, by its name."""
-    known = set(queries["query_id"])
+    in_pool = set(queries["query_id"])
     shares = derived.coverage(labels, answers, llms, len(queries))
     return {
         "queries": queries,
-        "answers": answers.assign(query_known=answers["query_id"].isin(known)),
-        "labels": labels.assign(query_known=labels["query_id"].isin(known)),
+        "answers": answers.assign(query_known=answers["query_id"].isin(in_pool)),
+        "labels": labels.assign(query_known=labels["query_id"].isin(in_pool)),
         "active": shares[shares["status"] == "active"].reset_index(drop=True),
         "candidates": shares[shares["status"] == "candidate"].reset_index(drop=True),
         "balance": derived.balance(labels, queries),
         "agreement": derived.agreement(labels),
-        "likenesses": derived.likenesses(queries, splits),
-        "suspects": suspects.find(assemble.one_label_each(labels, queries.drop_duplicates("query_id")), queries, answers),
+        "likenesses": derived.likenesses(queries, split_of),
+        "suspects": suspects.find(one_label_each(labels, queries.drop_duplicates("query_id")), queries, answers),
     }
 
 
@@ -60,10 +57,10 @@ def check(by_name: Mapping[str, pd.DataFrame], wanted: Sequence[Rule], docs: Pat
     context.add_data_docs_site(site_name="local", site_config=_site(docs))
     source = context.data_sources.add_pandas("tables")
     findings: dict[int, Finding] = {}
-    named = dict(enumerate(wanted))
+    by_number = dict(enumerate(wanted))
     for table in track(by_name, "validate", disable=not sys.stdout.isatty()):
         batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("all")
-        expectations = [_expectation(rule, number) for number, rule in named.items() if rule.table == table]
+        expectations = [_expectation(rule, number) for number, rule in by_number.items() if rule.table == table]
         suite = context.suites.add(gx.ExpectationSuite(name=table, expectations=expectations))
         definition = context.validation_definitions.add(gx.ValidationDefinition(name=table, data=batch, suite=suite))
         checkpoint = gx.Checkpoint(
@@ -75,7 +72,7 @@ def check(by_name: Mapping[str, pd.DataFrame], wanted: Sequence[Rule], docs: Pat
         run = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": by_name[table]})
         for result in (each for ran in run.run_results.values() for each in ran.results):
             number = result.expectation_config.meta["rule"]
-            findings[number] = _finding(named[number], result)
+            findings[number] = _finding(by_number[number], result)
     return [findings[number] for number in sorted(findings)]
 
 
@@ -96,17 +93,17 @@ def _expectation(rule: Rule, number: int) -> Any:
 
 def _finding(rule: Rule, result: Any) -> Finding:
     """A result in our words; a rule that could not be evaluated is broken, and says why."""
-    found = result.result if isinstance(result.result, dict) else {}
+    details = result.result if isinstance(result.result, dict) else {}
     problem = result.exception_info or {}
     raised = problem.get("exception_message") or next(
         (each["exception_message"] for each in problem.values() if isinstance(each, dict) and each.get("exception_message")), None
     )
-    index = found.get("unexpected_index_list") or []
-    value = found.get("observed_value")
+    index = details.get("unexpected_index_list") or []
+    value = details.get("observed_value")
     return Finding(
         rule=rule,
         success=bool(result.success),
-        broken=int(found.get("unexpected_count", 0) or not result.success),
+        broken=int(details.get("unexpected_count", 0) or not result.success),
         rows=[{name: _plain(row[name]) for name in sorted(row, key=lambda name: name not in IDS[rule.table])} for row in index[:SHOWN]],
         observed=f"not evaluated: {raised}" if raised else "" if value is None else str(value),
     )
@@ -120,34 +117,38 @@ def _plain(value: Any) -> Any:
     return float(f"{value:.4g}") if math.isfinite(value) else None
 
 
-def _all_of(folder: Path, llms: Sequence[LLM], schema: Any) -> pd.DataFrame:
-    """The tables of the pool's LLMs in `folder`, one under the other."""
-    parts = [tables.read_if_there(folder / f"{llm.id}.parquet", schema) for llm in llms]
-    return pd.concat([part for part in parts if len(part)] or [tables.read_if_there(folder / ".none", schema)], ignore_index=True)
+def _all_of(paths: Iterable[Path], schema: Any) -> pd.DataFrame:
+    """The tables at `paths` that are there, one under the other."""
+    parts = [tables.read_if_there(path, schema) for path in paths]
+    whole: pd.DataFrame = pd.concat([part for part in parts if len(part)] or [schema.empty_table().to_pandas()], ignore_index=True)
+    return whole
 
 
 def main() -> None:
     """Reads pool, parameters and tables; prints every broken rule."""
+    settings = Settings()
+    project = Project(settings.home)
     try:
-        llms = pool.load(Settings().pool_file).active
-        settings = params.load()
-        queries = tables.read(QUERIES, tables.QUERIES)
-        answers, labels = _all_of(ANSWERS, llms, tables.ANSWERS), _all_of(LABELS, llms, tables.LABELS)
-        splits = assemble.splits(queries.drop_duplicates("query_id"), settings.assemble, assemble.given_splits(assemble.RECORDED))
-        by_name = frames(queries, answers, labels, llms, splits)
-        findings = check(by_name, rules([llm.id for llm in llms], settings.validate_.min_coverage), VALIDATION / "data_docs")
-        report.write(VALIDATION, findings, {name: len(frame) for name, frame in by_name.items()})
-        named = by_name["suspects"]
-        tables.write(assemble.SUSPECTS, named[named["suspect"] == 1], suspects.SUSPECTS)
+        llms = pool.load(settings.pool_file).active
+        parsed = params.load(project.params)
+        queries = tables.read(project.queries, tables.QUERIES)
+        answers = _all_of((project.answers(llm.id) for llm in llms), tables.ANSWERS)
+        labels = _all_of((project.labels(llm.id) for llm in llms), tables.LABELS)
+        predefined = splits.read_predefined(project.recorded)
+        split_of = splits.assign(queries.drop_duplicates("query_id"), parsed.assemble, predefined)
+        by_name = frames(queries, answers, labels, llms, split_of)
+        findings = check(by_name, rules([llm.id for llm in llms], parsed.validate_.min_coverage), project.validation / "data_docs")
+        report.write(project.validation, findings, {name: len(frame) for name, frame in by_name.items()})
+        pairs = by_name["suspects"]
+        tables.write(project.suspects, pairs[pairs["suspect"] == 1], tables.SUSPECTS)
         for finding in findings:
             if not finding.success and finding.rule.severity == "warning":
                 print(f"warning: {report.sentence(finding)}")
-        report.require(findings, VALIDATION / "report.html")
+        report.require(findings, project.validation / "report.html")
     except RouteMoAError as exc:
         sys.exit(str(exc))
-    print(
-        f"{len(findings)} expectations on {len(queries)} queries, {len(answers)} answers, {len(labels)} labels -> {VALIDATION}/report.html"
-    )
+    counts = f"{len(queries)} queries, {len(answers)} answers, {len(labels)} labels"
+    print(f"{len(findings)} expectations on {counts} -> {project.name_of(project.validation)}/report.html")
 
 
 if __name__ == "__main__":

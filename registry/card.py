@@ -132,8 +132,8 @@ def _lineage(lineage: Lineage) -> str:
     return "\n".join(
         [
             "## Made from",
-            f"- data `{lineage.data_hash or 'not under DVC'}` (data.dvc)",
-            f"- dataset `{lineage.dataset_hash or 'not under DVC'}` (dvc.lock, assemble)",
+            f"- data `{lineage.query_pool_md5 or 'not under DVC'}` (data.dvc)",
+            f"- dataset `{lineage.dataset_md5 or 'not under DVC'}` (dvc.lock, assemble)",
             f"- code {commit}",
             f"- pool `{lineage.pool_hash[:12]}`",
         ]

@@ -16,11 +16,12 @@ from registry.errors import LineageMissing
 class Lineage:
     """What a scorer version is traced to; None where the project does not know (no DVC file yet, not under git).
 
-    data_hash: `data.dvc`. dataset_hash: the output of the stage `assemble`. git_dirty: tracked files differed from the commit.
+    query_pool_md5: DVC's hash of data/. dataset_md5: DVC's hash of build/dataset. pool_hash: sha256 of pool.yaml.
+    git_dirty: tracked files differed from the commit.
     """
 
-    data_hash: str | None
-    dataset_hash: str | None
+    query_pool_md5: str | None
+    dataset_md5: str | None
     pool_hash: str
     git_commit: str | None
     git_dirty: bool
@@ -28,8 +29,8 @@ class Lineage:
     def tags(self) -> dict[str, str]:
         """As MLflow tags; what is None has none."""
         tags = {
-            "data_hash": self.data_hash,
-            "dataset_hash": self.dataset_hash,
+            "query_pool_md5": self.query_pool_md5,
+            "dataset_md5": self.dataset_md5,
             "pool_hash": self.pool_hash,
             "git_commit": self.git_commit,
             "git_dirty": str(self.git_dirty).lower(),
@@ -46,14 +47,13 @@ def trace(home: Path, pool_file: Path) -> Lineage:
         pool_hash = hashlib.sha256(pool_file.read_bytes()).hexdigest()
     except OSError as exc:
         raise LineageMissing(f"{pool_file}: cannot be read ({exc.strerror}).", next_step="Run from the project's root.") from exc
-    commit = _git(home, "rev-parse", "HEAD")
     # dvc.lock changes while the pipeline runs: it says what was made, not what it was made with
     changed = _git(home, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
     return Lineage(
-        data_hash=_hash(home / "data.dvc", "outs", 0, "md5"),
-        dataset_hash=_hash(home / "dvc.lock", "stages", "assemble", "outs", 0, "md5"),
+        query_pool_md5=_hash(home / "data.dvc", "outs", 0, "md5"),
+        dataset_md5=_hash(home / "dvc.lock", "stages", "assemble", "outs", 0, "md5"),
         pool_hash=pool_hash,
-        git_commit=commit,
+        git_commit=git_commit(home),
         git_dirty=bool(changed),
     )
 
@@ -70,6 +70,11 @@ def _hash(path: Path, *keys: str | int) -> str | None:
     except (OSError, YAMLError, TypeError, UnicodeDecodeError) as exc:
         raise LineageMissing(f"{path}: not a DVC file ({exc}).", next_step="Restore it with git, then run `dvc repro`.") from exc
     return str(value)
+
+
+def git_commit(home: Path) -> str | None:
+    """The commit that the code at `home` is at, None outside a git repository."""
+    return _git(home, "rev-parse", "HEAD")
 
 
 def _git(home: Path, *arguments: str) -> str | None:

@@ -54,7 +54,7 @@ def register(
             params={**mlflow_metrics.texts(train), **mlflow_metrics.params(params or {})},
             metrics=[*mlflow_metrics.scalars(metrics), *mlflow_metrics.scalars(train, "train/"), *mlflow_metrics.history(train, "train/")],
             tags=tags,
-            inputs=[RunInput("query-pool", "data", lineage.data_hash or lineage.dataset_hash or "unknown", lineage.tags())],
+            inputs=[RunInput("query-pool", "data", lineage.query_pool_md5 or lineage.dataset_md5 or "unknown", lineage.tags())],
             folders={"scorer": scorer_folder, **({"evaluation": evaluation_folder} if evaluation_folder.is_dir() else {})},
         )
         version = door.create_version(source=f"{artifacts}/scorer", run_id=run_id, tags=tags, description="")

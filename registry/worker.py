@@ -1,7 +1,6 @@
 """Does jobs, one at a time: `python -m registry.worker`. A job whose worker was stopped or killed is done again from the start."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from registry.errors import JobFailed, JobRefused
 from registry.jobs import Job, Jobs
+from registry.progress import Progress
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
@@ -103,13 +103,13 @@ class Worker:
             if self.stopping.is_set():
                 child.terminate()
             for line in child.stdout or ():
-                told = _told(line)
-                if told is None:
+                progress = Progress.parse(line)
+                if progress is None:
                     last.append(line.strip())
                     log.info("job_output", job=job.id, line=line.rstrip())
                 else:
-                    said, progress = told
-                    self.jobs.advance(job.id, said, progress)
+                    said = progress.step
+                    self.jobs.advance(job.id, said, progress.share)
         self._child = None
         if child.returncode != 0:
             raise JobFailed(" ".join(filter(None, last)) or f"pipelines.retrain ended with code {child.returncode}.")
@@ -122,17 +122,6 @@ class Worker:
         else:
             self.jobs.fail(job.id, error)
             log.warning("job_failed", job=job.id, error=error)
-
-
-def _told(line: str) -> tuple[str, float] | None:
-    """Step and progress in a progress line of the child, None for any other line."""
-    if not line.startswith('{"step"'):
-        return None
-    try:
-        told = json.loads(line)
-        return str(told["step"]), float(told["progress"])
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError):
-        return None
 
 
 @contextlib.contextmanager

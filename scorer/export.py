@@ -89,7 +89,7 @@ def write(
     answers: Mapping[str, float] | None = None,
     profile: Profile,
     encoder: Mapping[str, Any],
-    data_hash: str = "",
+    dataset_sha256: str = "",
     git_commit: str = "",
     metrics: Mapping[str, float] | None = None,
 ) -> Manifest:
@@ -113,7 +113,7 @@ def write(
             roster=weights.roster,
             encoder=encoder,
             int8={"difference": difference, "tolerance": probes.tolerance(difference), "machine": asdict(this_machine())},
-            data_hash=data_hash,
+            dataset_sha256=dataset_sha256,
             git_commit=git_commit,
             metrics=metrics or {},
         )

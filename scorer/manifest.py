@@ -34,7 +34,7 @@ MOST_BYTES: Mapping[str, int] = {
     PROBES: MEBIBYTE,
     MANIFEST: MEBIBYTE,
 }
-FIELDS = ("schema_version", "roster", "encoder", "files", "int8", "data_hash", "git_commit", "metrics")
+FIELDS = ("schema_version", "roster", "encoder", "files", "int8", "dataset_sha256", "git_commit", "metrics")
 NEXT = "Train and register the scorer again (`dvc repro`), or roll back to the previous version."
 
 
@@ -46,14 +46,14 @@ class Manifest:
     embedding, and text_features: the identity of the features that follow it in a query's vector (null or absent: none do).
     int8: `tolerance`, how far an int8 score may be from the fp32 score of the same probe text; `difference`, how far it was, and
     `machine`, on which processor, with which instructions and onnxruntime.
-    data_hash: of the dataset it was trained on; git_commit: of the code. metrics: flat numbers from training.
+    dataset_sha256: of the files of the dataset it was trained on; git_commit: of the code. metrics: flat numbers from training.
     """
 
     roster: tuple[str, ...]
     encoder: Mapping[str, Any]
     files: Mapping[str, str]
     int8: Mapping[str, Any]
-    data_hash: str = ""
+    dataset_sha256: str = ""
     git_commit: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
@@ -94,13 +94,13 @@ def write_manifest(
     roster: tuple[str, ...],
     encoder: Mapping[str, Any],
     int8: Mapping[str, Any],
-    data_hash: str = "",
+    dataset_sha256: str = "",
     git_commit: str = "",
     metrics: Mapping[str, float] | None = None,
 ) -> Manifest:
     """Hashes the files in `folder`, writes its manifest last (a half-written artifact has none), and returns it."""
     files = {name: sha256(folder / name) for name in sorted(MOST_BYTES) if name != MANIFEST}
-    manifest = Manifest(roster, dict(encoder), files, dict(int8), data_hash, git_commit, dict(metrics or {}))
+    manifest = Manifest(roster, dict(encoder), files, dict(int8), dataset_sha256, git_commit, dict(metrics or {}))
     with replacing(folder / MANIFEST) as partial:
         partial.write_text(manifest.as_json(), encoding="utf-8")
     return manifest
@@ -123,7 +123,7 @@ def read_manifest(folder: Path) -> Manifest:
         encoder=_encoder(path, content),
         files=_files(path, content),
         int8=_int8(path, content),
-        data_hash=typed(path, content, "data_hash", str),
+        dataset_sha256=typed(path, content, "dataset_sha256", str),
         git_commit=typed(path, content, "git_commit", str),
         metrics=metrics,
         schema_version=version,

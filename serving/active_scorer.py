@@ -33,7 +33,7 @@ class Active:
             "precision": self.scorer.precision,
             "precision_note": self.scorer.precision_note,
             "int8": dict(manifest.int8),
-            "data_hash": manifest.data_hash,
+            "dataset_sha256": manifest.dataset_sha256,
             "git_commit": manifest.git_commit,
             "metrics": dict(manifest.metrics),
         }

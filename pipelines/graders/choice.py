@@ -18,10 +18,10 @@ _BRACKETED = re.compile(r"\(([A-Z])\)|\b(?:option|choice)\s+([A-Z])\b")
 def grade(answer: str, query: Query) -> float:
     """1 where the picked option is the reference letter, else 0: also where the answer picks none or several."""
     letters = letters_of(query)
-    wanted = query.reference.strip().upper()
-    if wanted not in letters:
+    reference = query.reference.strip().upper()
+    if reference not in letters:
         raise query.failed(f"reference {query.reference!r} is none of the letters {letters}")
-    return float(picked(answer, query.choices, letters) == wanted)
+    return float(picked(answer, query.choices, letters) == reference)
 
 
 def letters_of(query: Query) -> str:

@@ -17,17 +17,17 @@ def grade(answer: str, query: Query) -> float:
     Case counts where the query itself has the reference in another case: what `'ab'.upper()` gives is not `ab`.
     """
     fold = not _asked_about_case(query)
-    wanted = normalise(query.reference, fold=fold)
-    if not wanted:
+    reference = normalise(query.reference, fold=fold)
+    if not reference:
         raise query.failed(f"empty reference {query.reference!r}")
-    given = {normalise(text, fold=fold) for text in (answer, final_answer(answer) or "")}
-    return float(wanted in given or {normalise(text, fold=fold) for text in _quoted(answer)} == {wanted})
+    readings = {normalise(text, fold=fold) for text in (answer, final_answer(answer) or "")}
+    return float(reference in readings or {normalise(text, fold=fold) for text in _quoted(answer)} == {reference})
 
 
 def _quoted(answer: str) -> list[str]:
     """What a short answer quotes, as in `This prints "ab"`."""
-    found = _QUOTED.findall(answer) if len(answer) <= LONGEST_SENTENCE else []
-    return [text for groups in found for text in groups if text]
+    matches = _QUOTED.findall(answer) if len(answer) <= LONGEST_SENTENCE else []
+    return [text for groups in matches for text in groups if text]
 
 
 def _asked_about_case(query: Query) -> bool:

@@ -53,10 +53,10 @@ class Judge:
 
     async def grade(self, answers: Sequence[tuple[Query, str]], advance: Callable[[], None] = lambda: None) -> list[Graded]:
         """One result an answer, in order. Raises as `verdicts` does."""
-        found = await self.verdicts(answers, advance)
+        verdicts = await self.verdicts(answers, advance)
         return [
             Graded(query.query_id, each.score, "" if each.score is not None else f"a judgement has no score ({each})", each.apart)
-            for (query, _), each in zip(answers, found, strict=True)
+            for (query, _), each in zip(answers, verdicts, strict=True)
         ]
 
     async def verdicts(self, answers: Sequence[tuple[Query, str]], advance: Callable[[], None] = lambda: None) -> list[Verdicts]:
@@ -64,22 +64,22 @@ class Judge:
 
         Raises LLMFailed where a call fails; the judgements bought so far are kept, so that a second run goes on from there.
         """
-        known = {row["key"]: row["text"] for row in journal.rows(self.kept)}
+        replies = {row["key"]: row["text"] for row in journal.rows(self.kept)}
         turns = asyncio.Semaphore(self.llm.limits.concurrency)
         bare = replace(self.llm, prompt=Prompt())
         with journal.Journal(self.kept) as bought:
 
             async def ask(query: Query, answer: str, *, swapped: bool) -> float | None:
-                asked = rubric.messages(self.rubric, query, answer, swapped=swapped)
-                key = self._key(asked)
+                messages = rubric.messages(self.rubric, query, answer, swapped=swapped)
+                key = self._key(messages)
                 async with turns:
-                    if key not in known:
-                        reply = await self.client.ask(Call(bare, asked, {"temperature": 0.0, "max_tokens": VERDICT_TOKENS}))
-                        known[key] = reply.text
+                    if key not in replies:
+                        reply = await self.client.ask(Call(bare, messages, {"temperature": 0.0, "max_tokens": VERDICT_TOKENS}))
+                        replies[key] = reply.text
                         bought.append({"key": key, "query_id": query.query_id, "text": reply.text, "cost_usd": reply.cost_usd})
                 if swapped:
                     advance()
-                return rubric.parse(known[key])
+                return rubric.parse(replies[key])
 
             async def all_of(*, swapped: bool) -> list[float | None]:
                 try:
@@ -93,7 +93,7 @@ class Judge:
             plain, swapped = await all_of(swapped=False), await all_of(swapped=True)
         return [Verdicts(*each) for each in zip(plain, swapped, strict=True)]
 
-    def _key(self, asked: Sequence[Message]) -> str:
+    def _key(self, messages: Sequence[Message]) -> str:
         """The same judge asked the same words gives the same judgement."""
         served = self.llm.endpoint.served_name if self.llm.endpoint else self.llm.id
-        return hashlib.sha256(json.dumps([VERSION, served, VERDICT_TOKENS, asked]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([VERSION, served, VERDICT_TOKENS, messages]).encode()).hexdigest()

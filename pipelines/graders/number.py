@@ -21,11 +21,11 @@ _TOLERANCE = Fraction(1, 10_000)  # relative, for a reference that is not a whol
 
 def grade(answer: str, query: Query) -> float:
     """1 where the answer's number equals the reference, else 0; `25%` equals 25 and 0.25."""
-    wanted = numbers_in(query.reference)
-    if len(wanted) != 1:
+    references = numbers_in(query.reference)
+    if len(references) != 1:
         raise query.failed(f"reference {query.reference!r} is not one number")
-    found = answered(answer)
-    return float(found is not None and any(_same(value, target) for value in found for target in wanted[0]))
+    values = answered(answer)
+    return float(values is not None and any(_same(value, target) for value in values for target in references[0]))
 
 
 def answered(answer: str) -> tuple[Fraction, ...] | None:
@@ -35,8 +35,8 @@ def answered(answer: str) -> tuple[Fraction, ...] | None:
         after_equals = numbers_in(marked.rsplit("=", 1)[-1]) or numbers_in(marked)
         if after_equals:
             return after_equals[0]
-    found = numbers_in(answer)
-    return found[-1] if found else None
+    numbers = numbers_in(answer)
+    return numbers[-1] if numbers else None
 
 
 def numbers_in(text: str) -> list[tuple[Fraction, ...]]:

@@ -67,5 +67,5 @@ def quoted(answer: str) -> str:
 
 def parse(text: str) -> float | None:
     """The score in [0, 1] of a verdict: one `Score: N` line with N in 0..10; None for anything else, which is never guessed at."""
-    found = {int(score) for score in _SCORE.findall(text)}
-    return next(iter(found)) / BEST if len(found) == 1 and max(found) <= BEST else None
+    scores = {int(score) for score in _SCORE.findall(text)}
+    return next(iter(scores)) / BEST if len(scores) == 1 and max(scores) <= BEST else None

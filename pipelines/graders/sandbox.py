@@ -34,10 +34,10 @@ def passes(program: str, timeout_s: float) -> bool:
     token = secrets.token_hex(16)
     with tempfile.TemporaryDirectory(prefix="routemoa-tests-") as folder:
         command = [*_prefix(), sys.executable, *_ALONE, str(_DRIVER), str(math.ceil(timeout_s)), str(MEMORY_BYTES), str(FILE_BYTES)]
-        said = _run(command, f"{token}\n{program}", Path(folder), timeout_s * WALL_PER_CPU)
-    if not said.startswith(f"started {token}"):
-        raise GraderFailed(f"the sandbox did not start ({said[:200]!r}).", next_step=f"Run it by hand: {' '.join(command)}")
-    return said.endswith(f"passed {token}\n")
+        output = _run(command, f"{token}\n{program}", Path(folder), timeout_s * WALL_PER_CPU)
+    if not output.startswith(f"started {token}"):
+        raise GraderFailed(f"the sandbox did not start ({output[:200]!r}).", next_step=f"Run it by hand: {' '.join(command)}")
+    return output.endswith(f"passed {token}\n")
 
 
 def isolated() -> bool:
@@ -66,14 +66,14 @@ def _run(command: list[str], stdin: str, folder: Path, wall_s: float) -> str:
         start_new_session=True,
     )
     try:
-        said, _ = process.communicate(stdin.encode("utf-8", "surrogateescape"), timeout=wall_s)
+        output, _ = process.communicate(stdin.encode("utf-8", "surrogateescape"), timeout=wall_s)
     except subprocess.TimeoutExpired:
         _kill(process)
-        said, _ = process.communicate()
+        output, _ = process.communicate()
     finally:
         _kill(process)
         process.wait()
-    return said.decode("utf-8", "replace")
+    return output.decode("utf-8", "replace")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -15,20 +15,20 @@ _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION,
 def same_rows(answer: str, *, setup: str, query: str) -> bool:
     """Whether the first query in `answer` gives the same rows as `query`, in any order; reading is all it may do."""
     fenced = _FENCED.search(answer)
-    asked = _QUERY.search(fenced[1] if fenced else answer)
-    if asked is None:
+    match = _QUERY.search(fenced[1] if fenced else answer)
+    if match is None:
         return False
     with closing(sqlite3.connect(":memory:")) as database:
         database.executescript(setup)
-        wanted = _rows(database, query)
+        expected = _rows(database, query)
         database.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
         database.set_progress_handler(lambda: 1, STEPS)
         try:
-            return _rows(database, asked[0]) == wanted
+            return _rows(database, match[0]) == expected
         except sqlite3.Error:
             return False
 
 
 def _rows(database: sqlite3.Connection, query: str) -> Counter[tuple[object, ...]]:
-    found = database.execute(query).fetchmany(MOST_ROWS)
-    return Counter(tuple(round(cell, 6) if isinstance(cell, float) else cell for cell in row) for row in found)
+    rows = database.execute(query).fetchmany(MOST_ROWS)
+    return Counter(tuple(round(cell, 6) if isinstance(cell, float) else cell for cell in row) for row in rows)

@@ -59,5 +59,5 @@ def _defines(code: str, entry_point: str) -> bool:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    found = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == entry_point]
-    return bool(found) and not all(isinstance(step, ast.Expr) and isinstance(step.value, ast.Constant) for step in found[-1].body)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == entry_point]
+    return bool(functions) and not all(isinstance(step, ast.Expr) and isinstance(step.value, ast.Constant) for step in functions[-1].body)

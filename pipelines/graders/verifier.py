@@ -54,11 +54,11 @@ def _items(answer: str, *, separator: str = ",", count: int | None = None, at_le
     return _within(sum(bool(item.strip()) for item in answer.split(separator)), count, at_least, at_most)
 
 
-def _within(found: int, count: int | None, at_least: int | None, at_most: int | None) -> bool:
-    """Whether `found` satisfies every bound that is given; at least one must be."""
+def _within(number: int, count: int | None, at_least: int | None, at_most: int | None) -> bool:
+    """Whether `number` satisfies every bound that is given; at least one must be."""
     if count is None and at_least is None and at_most is None:
         raise TypeError("it needs count, at_least or at_most")
-    return (count is None or found == count) and (at_least is None or found >= at_least) and (at_most is None or found <= at_most)
+    return (count is None or number == count) and (at_least is None or number >= at_least) and (at_most is None or number <= at_most)
 
 
 def _contains(answer: str, *, phrases: list[str]) -> bool:

@@ -44,12 +44,12 @@ def _graded(tasks: Sequence[Task], todo: Iterator[int], command: Sequence[str]) 
     try:
         for at in todo:
             process = process or _start(command)
-            said = _ask(process, tasks[at])
-            if said is None:
+            result = _ask(process, tasks[at])
+            if result is None:
                 process.communicate()
                 failure = f"grader {tasks[at].query.grader} ended its process (exit code {process.returncode})"
-                said, process = {"score": None, "failure": failure}, None
-            yield at, Graded(tasks[at].query.query_id, **said)
+                result, process = {"score": None, "failure": failure}, None
+            yield at, Graded(tasks[at].query.query_id, **result)
     finally:
         if process is not None:
             process.communicate()  # end of its input, and of it

@@ -43,9 +43,9 @@ def _split(text: str) -> tuple[str, list[str]] | None:
     stem: list[str] = []
     options: list[str] = []
     for line in re.sub(r"\s*Answer:?\s*$", "", text).strip().splitlines():
-        found = OPTION.match(line)
-        if found and found[1].upper() == LETTERS[len(options)]:
-            options.append(re.sub(r"^[A-D]\.\s*", "", found[2]))  # logiqa letters its options twice
+        option = OPTION.match(line)
+        if option and option[1].upper() == LETTERS[len(options)]:
+            options.append(re.sub(r"^[A-D]\.\s*", "", option[2]))  # logiqa letters its options twice
         elif options and line.strip():
             return None
         else:
@@ -71,15 +71,15 @@ def _short(queries: list[Query | None], longest: int) -> list[Query]:
 
 def _mmlu(folder: Path) -> Iterator[Query]:
     """MMLU, sorted into knowledge, biomedicine and law by its words; mathematics is left out (ours is generated)."""
-    found: dict[str, list[Query]] = {"knowledge": [], "biomedicine": [], "law": []}
+    by_domain: dict[str, list[Query]] = {"knowledge": [], "biomedicine": [], "law": []}
     for row in [*_lines(folder, "sandbagging/samples-all-large.jsonl"), *_lines(folder, "sandbagging/samples-all.jsonl")]:
         text = str(row["question"])
         if MATHEMATICS.search(text) or "morally wrong" in text or "Scenario 1" in text:
             continue
         domain = "law" if LAW.search(text) else "biomedicine" if BIOMEDICINE.search(text) else "knowledge"
-        found[domain] += _short([_choice("mmlu", domain, text, str(row["answer"]))], 420)
+        by_domain[domain] += _short([_choice("mmlu", domain, text, str(row["answer"]))], 420)
     for domain, count in (("knowledge", 150), ("biomedicine", 70), ("law", 30)):
-        yield from sampled(found[domain], count, "mmlu")
+        yield from sampled(by_domain[domain], count, "mmlu")
 
 
 def _medmcqa(folder: Path) -> Iterator[Query]:

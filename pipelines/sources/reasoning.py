@@ -63,20 +63,22 @@ def _tracking(dice: random.Random, position: int) -> Query:
         places = dice.sample(("box", "drawer", "basket", "cupboard", "bag"), 3)
         thing = dice.choice(("key", "ring", "letter", "toy", "phone"))
         moves = [f"{dice.choice(NAMES)} moves the {thing} to the {place}." for place in places[1:]]
-        shown = moves[: 1 + position % 4 // 2]
-        where = places[len(shown)]
-        text = f"The {thing} is in the {places[0]}. {' '.join(shown)} Where is the {thing} now?"
+        made = moves[: 1 + position % 4 // 2]
+        where = places[len(made)]
+        text = f"The {thing} is in the {places[0]}. {' '.join(made)} Where is the {thing} now?"
         return Query("tracking", "reasoning", text, "contains", any_of(where))
     people, colours = dice.sample(NAMES, 3), dice.sample(("red", "blue", "green", "white", "black"), 3)
-    held = dict(zip(people, colours, strict=True))
-    told = ", ".join(f"{person} has a {colour} ball" for person, colour in held.items())
+    ball_of = dict(zip(people, colours, strict=True))
+    start = ", ".join(f"{person} has a {colour} ball" for person, colour in ball_of.items())
     swaps = []
     for _ in range(1 + position % 3):
         one, other = dice.sample(people, 2)
-        held[one], held[other] = held[other], held[one]
+        ball_of[one], ball_of[other] = ball_of[other], ball_of[one]
         swaps.append(f"{one} and {other} swap balls.")
-    asked = dice.choice(people)
-    return Query("tracking", "reasoning", f"{told}. {' '.join(swaps)} What colour is {asked}'s ball now?", "contains", any_of(held[asked]))
+    owner = dice.choice(people)
+    return Query(
+        "tracking", "reasoning", f"{start}. {' '.join(swaps)} What colour is {owner}'s ball now?", "contains", any_of(ball_of[owner])
+    )
 
 
 def _ordering(dice: random.Random, position: int) -> Query:
@@ -109,9 +111,9 @@ def _letters(dice: random.Random, position: int) -> Query:
 def _directions(dice: random.Random, position: int) -> Query:
     facing, turns = dice.randrange(4), [dice.choice(("left", "right")) for _ in range(1 + position % 3)]
     end = (facing + sum(1 if turn == "right" else -1 for turn in turns)) % 4
-    said = ", then ".join(f"turn {turn}" for turn in turns)
+    way = ", then ".join(f"turn {turn}" for turn in turns)
     return Query(
-        "directions", "reasoning", f"You face {COMPASS[facing]} and {said}. Which direction do you face?", "contains", any_of(COMPASS[end])
+        "directions", "reasoning", f"You face {COMPASS[facing]} and {way}. Which direction do you face?", "contains", any_of(COMPASS[end])
     )
 
 

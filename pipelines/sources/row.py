@@ -61,8 +61,8 @@ def sampled(items: Sequence[T], count: int, key: str) -> list[T]:
     """`count` different `items`, chosen by a hash of what they say (and `key`), not of where they stand."""
 
     def rank(item: T) -> bytes:
-        said = item.text if isinstance(item, Query) else json.dumps(item, sort_keys=True)
-        return hashlib.sha256(f"{key}\0{said}".encode()).digest()
+        content = item.text if isinstance(item, Query) else json.dumps(item, sort_keys=True)
+        return hashlib.sha256(f"{key}\0{content}".encode()).digest()
 
     different = {rank(item): item for item in reversed(items)}
     return [different[hashed] for hashed in sorted(different)][:count]

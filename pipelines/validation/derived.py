@@ -17,14 +17,14 @@ def coverage(labels: pd.DataFrame, answers: pd.DataFrame, llms: Sequence[LLM], q
 
     An LLM that joins by row is not meant to be labelled on all: its share is of the queries it is asked.
     """
-    asked = {llm.id: min(llm.max_training_queries or queries, queries) if llm.trained == "row" else queries for llm in llms}
+    to_label = {llm.id: min(llm.max_training_queries or queries, queries) if llm.trained == "row" else queries for llm in llms}
     labelled = labels.groupby("llm")["query_id"].nunique()
     failed = answers["error"].notna().groupby(answers["llm"]).mean()
     return pd.DataFrame(
         {
             "llm": [llm.id for llm in llms],
             "status": [llm.status for llm in llms],
-            "labelled_share": [float(labelled.get(llm.id, 0)) / max(asked[llm.id], 1) for llm in llms],
+            "labelled_share": [float(labelled.get(llm.id, 0)) / max(to_label[llm.id], 1) for llm in llms],
             "failed_share": [float(failed.get(llm.id, 0.0)) for llm in llms],
         }
     )

@@ -64,16 +64,16 @@ def require(findings: Sequence[Finding], where: Path) -> None:
     """Raises ValidationFailed, naming each broken critical rule and its first rows."""
     broken = failures(findings)
     if broken:
-        said = "\n".join(f"- {sentence(finding)}" for finding in broken)
-        raise ValidationFailed(f"{len(broken)} critical expectations are broken:\n{said}\n", next_step=f"See {where}.")
+        sentences = "\n".join(f"- {sentence(finding)}" for finding in broken)
+        raise ValidationFailed(f"{len(broken)} critical expectations are broken:\n{sentences}\n", next_step=f"See {where}.")
 
 
 def sentence(finding: Finding) -> str:
     """A broken rule in one line."""
     rows = "; ".join(" / ".join(str(value) for value in row.values()) for row in finding.rows[:NAMED])
     more = f" and {finding.broken - NAMED} more" if finding.broken > NAMED else ""
-    found = f": {rows}{more}" if rows else f" (found {finding.observed})" if finding.observed else ""
-    return f"{finding.rule.table}: {finding.rule.means} [{finding.rule.kind}]{found}. {finding.rule.next_step}"
+    detail = f": {rows}{more}" if rows else f" (found {finding.observed})" if finding.observed else ""
+    return f"{finding.rule.table}: {finding.rule.means} [{finding.rule.kind}]{detail}. {finding.rule.next_step}"
 
 
 _STYLE = """
@@ -101,8 +101,8 @@ def _row(each: Mapping[str, Any]) -> str:
     state = "ok" if each["success"] else each["severity"]
     rows = "<br>".join(escape(" / ".join(map(str, row.values()))) for row in each["rows"])
     advice = "" if each["success"] else f"<br><small>{escape(each['next_step'])}</small>"
-    found = "" if each["success"] else f"{each['broken']}<br><code>{rows or escape(each['observed'])}</code>"
+    detail = "" if each["success"] else f"{each['broken']}<br><code>{rows or escape(each['observed'])}</code>"
     return (
         f'<tr><td class="{state}">{state}</td><td>{escape(each["table"])}</td>'
-        f"<td>{escape(each['means'])} <code>{escape(each['expectation'])}</code>{advice}</td><td>{found}</td></tr>"
+        f"<td>{escape(each['means'])} <code>{escape(each['expectation'])}</code>{advice}</td><td>{detail}</td></tr>"
     )

@@ -86,13 +86,13 @@ def _of_answers(llms: Sequence[str]) -> list[Rule]:
 
 
 def _of_labels(llms: Sequence[str]) -> list[Rule]:
-    known = "Import the queries these labels belong to."
+    next_step = "Import the queries these labels belong to."
     return [
         *(_not_null("labels", column, _LABELS) for column in ("query_id", "llm", "score", "grader", "grader_version")),
         _unique("labels", ["query_id", "llm", "grader"], "a grader labels an answer once", _LABELS),
         _between("labels", "score", least=0, most=1, means="a label is in [0, 1]", next_step=_LABELS),
         _one_of("labels", "llm", llms, means="labels are of LLMs in the pool", next_step=_IDS),
-        _one_of("labels", "query_known", [True], means="labels are on queries of the pool", next_step=known),
+        _one_of("labels", "query_known", [True], means="labels are on queries of the pool", next_step=next_step),
     ]
 
 
@@ -146,5 +146,5 @@ def _between(
     return Rule(table, "ExpectColumnValuesToBeBetween", arguments, severity, means, next_step)
 
 
-def _one_of(table: str, column: str, known: Sequence[object], *, means: str, next_step: str, severity: Severity = "critical") -> Rule:
-    return Rule(table, "ExpectColumnValuesToBeInSet", {"column": column, "value_set": list(known)}, severity, means, next_step)
+def _one_of(table: str, column: str, values: Sequence[object], *, means: str, next_step: str, severity: Severity = "critical") -> Rule:
+    return Rule(table, "ExpectColumnValuesToBeInSet", {"column": column, "value_set": list(values)}, severity, means, next_step)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.stats import binom, binomtest
 
@@ -33,7 +32,6 @@ RARE = 0.01  # a letter rarer than that among references is no option
 NAMED = 3  # queries that a suspect names
 SAME = 0.95  # share of answers with one text
 EMPTY = 0.5  # share of empty answers
-SUSPECTS = pa.schema([("llm", pa.string()), ("dataset", pa.string()), ("evidence", pa.string())])
 COLUMNS = ("llm", "dataset", "labels", "observed", "low", "high", "chance", "expected", "why", "evidence", "suspect")
 
 Grid = NDArray[np.float64]  # [L, S]: L LLMs, S datasets; NaN where there are too few labels
@@ -79,14 +77,14 @@ def find(labels: pd.DataFrame, queries: pd.DataFrame, answers: pd.DataFrame | No
 
 def chance(queries: pd.DataFrame) -> dict[str, float]:
     """Dataset -> what blind guessing gives, for those that ask to choose: their references are single letters. At least 1 / options."""
-    found: dict[str, float] = {}
+    chances: dict[str, float] = {}
     for dataset, references in queries.groupby("dataset")["reference"]:
         letters = references.fillna("").str.strip().str.upper()
         letters = letters[letters.str.fullmatch("[A-Z]")]
         if len(letters) >= max(ENOUGH, LETTERS * len(references)):
             options = int((letters.value_counts(normalize=True) >= RARE).sum())
-            found |= {str(dataset): 1 / options} if options > 1 else {}
-    return found
+            chances |= {str(dataset): 1 / options} if options > 1 else {}
+    return chances
 
 
 def cells_of(joined: pd.DataFrame) -> Cells:
@@ -144,11 +142,11 @@ def _surprise(means: Grid, counts: Grid) -> tuple[Grid, Grid, Grid]:
     odds = np.log(smoothed / (1 - smoothed))
     fitted = _polished(odds)
     sampling = 1 / (counts * _share(fitted) * (1 - _share(fitted)))
-    known = ~np.isnan(odds)
-    pairs = known.sum(axis=(-2, -1), keepdims=True)
-    typical = 1.4826 * _median(np.where(known, np.abs(odds - fitted), np.nan))
+    has_labels = ~np.isnan(odds)
+    pairs = has_labels.sum(axis=(-2, -1), keepdims=True)
+    typical = 1.4826 * _median(np.where(has_labels, np.abs(odds - fitted), np.nan))
     freedom = np.maximum(1, pairs - sum(odds.shape[-2:]) + 1)
-    between = np.maximum(typical**2 * pairs / freedom - _median(np.where(known, sampling, np.nan)), 0.0)
+    between = np.maximum(typical**2 * pairs / freedom - _median(np.where(has_labels, sampling, np.nan)), 0.0)
     return fitted, np.sqrt(between), (odds - fitted) / np.sqrt(between + sampling)
 
 
@@ -180,17 +178,17 @@ def _texts(answers: pd.DataFrame, queries: pd.DataFrame) -> dict[tuple[str, str]
     """Pairs whose answers are mostly empty, or nearly all one text where the references are not."""
     usable = answers[answers["error"].isna()].merge(queries[["query_id", "dataset", "reference"]], on="query_id")
     usable = usable.assign(text=usable["text"].fillna("").str.strip(), reference=usable["reference"].fillna(""))
-    found = {}
+    reasons = {}
     for (llm, dataset), rows in usable.groupby(["llm", "dataset"]):
         if len(rows) < ENOUGH:
             continue
         empty, shares = float((rows["text"] == "").mean()), rows["text"].value_counts(normalize=True)
-        wanted = float(rows["reference"].value_counts(normalize=True).iloc[0])
+        common_reference = float(rows["reference"].value_counts(normalize=True).iloc[0])
         if empty > EMPTY:
-            found[str(llm), str(dataset)] = f"{empty:.0%} of the answers are empty"
-        elif shares.iloc[0] > SAME > wanted:
-            found[str(llm), str(dataset)] = f"{shares.iloc[0]:.0%} of the answers are {str(shares.index[0])[:40]!r}"
-    return found
+            reasons[str(llm), str(dataset)] = f"{empty:.0%} of the answers are empty"
+        elif shares.iloc[0] > SAME > common_reference:
+            reasons[str(llm), str(dataset)] = f"{shares.iloc[0]:.0%} of the answers are {str(shares.index[0])[:40]!r}"
+    return reasons
 
 
 def wilson(mean: float, count: int) -> tuple[float, float]:

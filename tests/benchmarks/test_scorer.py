@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, world.World
 
 def plans(seeds: int) -> list[training.Plan]:
     """Few epochs suffice here."""
-    return scorer.plans(params.load().train.model_copy(update={"epochs": 3}), seeds)
+    return scorer.plans(params.load(Path("params.yaml")).train.model_copy(update={"epochs": 3}), seeds)
 
 
 def embed_by(truth: world.World) -> Embed:
@@ -125,7 +125,7 @@ def test_a_group_left_out_is_never_trained_on(made: tuple[Dataset, world.World],
 
 def test_settings_are_those_of_the_pipeline() -> None:
     """A value of params.yaml reaches the plan; each seed has a plan of its own."""
-    settings = params.load().train
+    settings = params.load(Path("params.yaml")).train
     first, second = scorer.plans(settings.model_copy(update={"ridge": 30.5}), 2)
     assert (first.shrinkage.ridge, first.epochs, first.seed, second.seed) == (30.5, settings.epochs, 0, 1)
 

@@ -23,6 +23,7 @@ from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import Call
 from mixture.llm import LLM, Decoding, Endpoint, Price, Prompt
 from pipelines import answer, tables
+from pipelines.project import Project
 
 MESSAGES = [
     {"role": "system", "content": "Answer with the final answer only, as short as possible."},
@@ -128,9 +129,9 @@ def test_the_answer_stage_buys_real_answers(server: llama.Handle, tmp_path: Path
     YAML().dump({"llms": {"real": entry}}, tmp_path / "registry" / "pool.yaml")
     texts = ("What is the capital of France?", "Name a colour.")
     rows = [dict.fromkeys(tables.QUERIES.names, "x") | {"query_id": text[:4], "text": text, "choices": []} for text in texts]
-    tables.write(tmp_path / answer.QUERIES, pd.DataFrame(rows), tables.QUERIES)
+    tables.write(Project(tmp_path).queries, pd.DataFrame(rows), tables.QUERIES)
     answer.main(["real"])
-    frame = tables.read(answer.ANSWERS / "real.parquet", tables.ANSWERS)
+    frame = tables.read(Project(tmp_path).answers("real"), tables.ANSWERS)
     assert len(frame) == 2
     assert frame["text"].str.len().min() > 0
     assert frame["output_tokens"].between(1, 12).all()

@@ -12,11 +12,12 @@ from pipelines import queries, tables
 
 STAGE = """
 import json, pathlib, sys, time
+from registry.progress import Progress
 name = sys.argv[1]
 flag = pathlib.Path('stage-waits')
 count = 3
 for at in range(1, count + 1):
-    print(f'{name}: {at}/{count}', flush=True)
+    print(Progress(f'{at} of {count}', at / count).line(), flush=True)
     while flag.exists() and at == 2:
         time.sleep(0.05)
 if pathlib.Path('stage-fails').exists():

@@ -15,12 +15,15 @@ from filelock import FileLock
 from ruamel.yaml import YAML
 
 from mixture.llm import Decoding, Price, Prompt
-from pipelines import answer, journal, query_selection, tables
+from pipelines import answer, journal, params, query_selection, tables
+from pipelines.answer_store import asked_with
+from pipelines.project import Project
 from registry import pool
 from tests.pipelines.endpoint import Endpoint, running
 
 ROOT = Path(__file__).parents[2]
 COUNT = 40
+HERE = Project(Path())
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def project(tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch)
     rows = [
         dict.fromkeys(tables.QUERIES.names, "x") | {"query_id": f"q-{at}", "text": f"question {at}", "choices": []} for at in range(COUNT)
     ]
-    tables.write(tmp_path / answer.QUERIES, pd.DataFrame(rows), tables.QUERIES)
+    tables.write(Project(tmp_path).queries, pd.DataFrame(rows), tables.QUERIES)
     return tmp_path
 
 
@@ -70,7 +73,7 @@ def change_params(**values: object) -> None:
 
 
 def answers(llm: str = "echo") -> pd.DataFrame:
-    return tables.read(answer.ANSWERS / f"{llm}.parquet", tables.ANSWERS)
+    return tables.read(HERE.answers(llm), tables.ANSWERS)
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -81,7 +84,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def wait_for_answers(count: int) -> None:
-    path = answer.JOURNALS / "echo.jsonl"
+    path = HERE.journal("echo")
     for _ in range(400):
         if len(journal.rows(path)) >= count:
             return
@@ -103,7 +106,7 @@ def test_every_query_is_asked_once(endpoint: Endpoint) -> None:
     change("endpoint", base_url="http://127.0.0.1:9/v1")
     answer.main(["echo"])
     assert sum(endpoint.asked.values()) == COUNT
-    assert not (answer.JOURNALS / "echo.jsonl").exists()
+    assert not (HERE.journal("echo")).exists()
 
 
 @pytest.mark.usefixtures("project")
@@ -115,7 +118,7 @@ def test_resumes_after_kill_9_without_asking_twice(endpoint: Endpoint) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     time.sleep(0.2)
-    kept = {row["query_id"] for row in journal.rows(answer.JOURNALS / "echo.jsonl")}
+    kept = {row["query_id"] for row in journal.rows(HERE.journal("echo"))}
     before = endpoint.asked.copy()
     answer.main(["echo"])
     assert len(answers()) == COUNT
@@ -136,7 +139,7 @@ def test_sigterm_folds_what_is_there(endpoint: Endpoint) -> None:
     assert process.returncode == 1
     assert "echo: stopped by SIGTERM. Run the same command again" in said
     assert 4 <= len(answers()) < COUNT
-    assert not (answer.JOURNALS / "echo.jsonl").exists()
+    assert not (HERE.journal("echo")).exists()
 
 
 @pytest.mark.usefixtures("project")
@@ -187,15 +190,15 @@ def test_a_retired_llm_is_asked_nothing(project: Path, endpoint: Endpoint) -> No
 
 def test_answers_from_elsewhere_are_not_bought_again(project: Path, endpoint: Endpoint) -> None:
     """An import's answers count for an LLM with an endpoint too; where it was asked here in just this way, that answer counts."""
-    (project / answer.RECORDED).mkdir(parents=True)
+    HERE.recorded.mkdir(parents=True)
     row = {"llm": "echo", "sample": 0, "text": "brought", "asked_at": pd.Timestamp("2026-01-01", tz="UTC"), "asked_with": tables.ELSEWHERE}
     brought = [row | {"query_id": f"q-{at}"} for at in range(15)]
-    tables.write(answer.RECORDED / "echo.parquet", pd.DataFrame(brought, columns=tables.ANSWERS.names), tables.ANSWERS)
+    tables.write(HERE.recorded_answers("echo"), pd.DataFrame(brought, columns=tables.ANSWERS.names), tables.ANSWERS)
     answer.main(["echo"])
     assert sum(endpoint.asked.values()) == COUNT - 15
     assert (answers()["text"] == "brought").sum() == 15
     more = [row | {"query_id": f"q-{at}", "asked_at": pd.Timestamp("2036-01-01", tz="UTC")} for at in range(20)]
-    tables.write(answer.RECORDED / "echo.parquet", pd.DataFrame(more, columns=tables.ANSWERS.names), tables.ANSWERS)
+    tables.write(HERE.recorded_answers("echo"), pd.DataFrame(more, columns=tables.ANSWERS.names), tables.ANSWERS)
     answer.main(["echo"])
     assert sum(endpoint.asked.values()) == COUNT - 15
     assert (answers()["text"] == "brought").sum() == 15
@@ -234,11 +237,11 @@ def test_a_reverted_change_buys_nothing(endpoint: Endpoint) -> None:
     change("prompt", suffix="Briefly.")
     answer.main(["echo"])
     change("prompt", suffix="")
-    queries = tables.read(answer.QUERIES, tables.QUERIES)
-    tables.write(answer.QUERIES, queries.head(10), tables.QUERIES)
+    queries = tables.read(HERE.queries, tables.QUERIES)
+    tables.write(HERE.queries, queries.head(10), tables.QUERIES)
     answer.main(["echo"])
     assert len(answers()) == 10
-    tables.write(answer.QUERIES, queries, tables.QUERIES)
+    tables.write(HERE.queries, queries, tables.QUERIES)
     answer.main(["echo"])
     pd.testing.assert_frame_equal(answers(), first)
     change("prompt", suffix="Briefly.")
@@ -259,7 +262,8 @@ def test_a_capped_run_takes_the_same_sample(endpoint: Endpoint) -> None:
     assert first < set(answers()["query_id"])
     llm = pool.load(Path("registry/pool.yaml")).by_id("echo")
     ids = [f"q-{at}" for at in range(COUNT)]
-    assert set(query_selection.missing(llm, pd.DataFrame({"query_id": ids}), 7, ())) == first
+    change_params(max_queries=7)
+    assert set(query_selection.missing(HERE, llm, pd.DataFrame({"query_id": ids}), params.load(HERE.params), ())) == first
 
 
 @pytest.mark.usefixtures("project")
@@ -275,8 +279,8 @@ def test_recorded_llms_come_from_files() -> None:
     """A recorded LLM is never asked: its answers come from data/recorded, none where only labels are known, else an error."""
     with pytest.raises(SystemExit, match=r"data/recorded holds neither known\.parquet nor known\.labels\.parquet"):
         answer.main(["known"])
-    answer.RECORDED.mkdir(parents=True)
-    (answer.RECORDED / "known.labels.parquet").write_bytes(b"")
+    HERE.recorded.mkdir(parents=True)
+    HERE.recorded_labels("known").write_bytes(b"")
     answer.main(["known"])
     assert answers("known").empty
     row = {
@@ -288,7 +292,7 @@ def test_recorded_llms_come_from_files() -> None:
         "asked_with": "?",
     }
     frame = pd.DataFrame([row | {"query_id": query_id} for query_id in ("q-1", "q-2", "not-in-the-pool")], columns=tables.ANSWERS.names)
-    tables.write(answer.RECORDED / "known.parquet", frame, tables.ANSWERS)
+    tables.write(HERE.recorded_answers("known"), frame, tables.ANSWERS)
     answer.main(["known"])
     assert list(answers("known")["query_id"]) == ["q-1", "q-2"]
 
@@ -296,8 +300,8 @@ def test_recorded_llms_come_from_files() -> None:
 def test_recorded_answers_of_an_askable_llm_are_not_bought_again(project: Path, endpoint: Endpoint) -> None:
     """Answers that travel with the data count, where the LLM was asked in just this way."""
     answer.main(["echo", "--limit", "30"])
-    (project / answer.RECORDED).mkdir(parents=True)
-    (answer.ANSWERS / "echo.parquet").rename(answer.RECORDED / "echo.parquet")
+    HERE.recorded.mkdir(parents=True)
+    HERE.answers("echo").rename(HERE.recorded_answers("echo"))
     answer.main(["echo"])
     assert sum(endpoint.asked.values()) == COUNT
     assert len(answers()) == COUNT
@@ -307,7 +311,7 @@ def test_recorded_answers_of_an_askable_llm_are_not_bought_again(project: Path, 
 def test_read_only_output_is_replaced() -> None:
     """DVC makes outputs read-only and links them to its cache: the file is replaced, never written into."""
     answer.main(["echo", "--limit", "5"])
-    out = answer.ANSWERS / "echo.parquet"
+    out = HERE.answers("echo")
     cached = Path("cached.parquet")
     cached.hardlink_to(out)
     out.chmod(0o444)
@@ -320,8 +324,8 @@ def test_read_only_output_is_replaced() -> None:
 @pytest.mark.usefixtures("project")
 def test_one_run_an_llm_at_a_time() -> None:
     """Two runs for the same LLM would buy twice: the second is refused."""
-    answer.JOURNALS.mkdir(parents=True)
-    with FileLock(answer.JOURNALS / "echo.lock"), pytest.raises(SystemExit, match="echo is being asked by another run"):
+    HERE.asking.mkdir(parents=True)
+    with FileLock(HERE.asking_lock("echo")), pytest.raises(SystemExit, match="echo is being asked by another run"):
         answer.main(["echo"])
 
 
@@ -337,17 +341,17 @@ def test_asked_with_covers_what_is_sent(project: Path) -> None:
     from dataclasses import replace
 
     llm = pool.load(project / "registry" / "pool.yaml").by_id("echo")
-    same = answer.asked_with(llm, "a")
+    same = asked_with(llm, "a")
     assert llm.endpoint is not None
-    assert answer.asked_with(replace(llm, price=Price(5, 5), name="Other", id="other"), "a") == same
+    assert asked_with(replace(llm, price=Price(5, 5), name="Other", id="other"), "a") == same
     moved = replace(llm, endpoint=replace(llm.endpoint, base_url="http://elsewhere/v1"))
-    assert answer.asked_with(moved, "a") == same
+    assert asked_with(moved, "a") == same
     others = (
         replace(llm, prompt=Prompt("x")),
         replace(llm, decoding=Decoding(1.0)),
         replace(llm, endpoint=replace(llm.endpoint, served_name="b")),
     )
-    hashes = {same, answer.asked_with(llm, "b"), *(answer.asked_with(other, "a") for other in others)}
+    hashes = {same, asked_with(llm, "b"), *(asked_with(other, "a") for other in others)}
     assert len(hashes) == 5
 
 

@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixture.llm import LLM, Price
-from pipelines import assemble, dataset, near_duplicates, params, tables
+from pipelines import assemble, dataset, near_duplicates, params, splits, tables, training_labels
 from pipelines.errors import PipelineError, TableRefused
+from pipelines.project import Project
 
 ROOT = Path(__file__).parents[2]
+PROJECT = Project(Path())
 SETTINGS = params.load(ROOT / "params.yaml").assemble
 SHARES = SETTINGS.shares.by_split
 LLMS = (LLM("b-llm", "B", Price(1, 2)), LLM("a-llm", "A", Price(10, 20), status="candidate"))
@@ -72,9 +74,9 @@ def test_the_dataset_reads_back_as_arrays(tmp_path: Path) -> None:
     np.testing.assert_allclose(loaded.latency_QL[:2, 0], 0.5)
     np.testing.assert_allclose(loaded.logprob_QL[:2, 0], -0.2)
     train = loaded.take("train")
-    assert set(train.splits) == {"train"}
-    assert len(train.queries) == len(train.labels_QL) == (loaded.splits == "train").sum() > 0
-    assert len(loaded.take("train", "test").queries) == np.isin(loaded.splits, ["train", "test"]).sum()
+    assert set(train.splits_Q) == {"train"}
+    assert len(train.queries) == len(train.labels_QL) == (loaded.splits_Q == "train").sum() > 0
+    assert len(loaded.take("train", "test").queries) == np.isin(loaded.splits_Q, ["train", "test"]).sum()
 
 
 def test_a_graders_reliability_is_what_its_labels_count(tmp_path: Path) -> None:
@@ -85,7 +87,7 @@ def test_a_graders_reliability_is_what_its_labels_count(tmp_path: Path) -> None:
     loaded = dataset.load(tmp_path)
     assert loaded.weights_QL is not None
     assert loaded.weights_QL[0].tolist() == [1.0, 0.25]
-    assert loaded.take(str(loaded.splits[0])).weights_QL is not None
+    assert loaded.take(str(loaded.splits_Q[0])).weights_QL is not None
     tables.write(tmp_path / "labels.parquet", made.labels, tables.LABELS)
     old = dataset.load(tmp_path)
     assert old.weights_QL is not None
@@ -115,29 +117,29 @@ def test_the_querys_own_grader_decides() -> None:
     both = pd.concat(
         [labels("b-llm", {"q0000": 0.25}, "another"), labels("b-llm", {"q0000": 0.75}), labels("b-llm", {"q0001": 0.5}, "another")]
     )
-    chosen = assemble.one_label_each(both, queries())
+    chosen = training_labels.one_label_each(both, queries())
     assert dict(zip(chosen["query_id"], chosen["score"], strict=True)) == {"q0000": 0.75, "q0001": 0.5}
 
 
 @given(ids=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=50))
 def test_a_split_follows_from_the_id_alone(ids: list[str]) -> None:
     """The same id has the same split whoever else is there."""
-    assert [assemble.split_of(name, SHARES) for name in ids] == [assemble.split_of(name, SHARES) for name in reversed(ids)][::-1]
-    assert {assemble.split_of(name, SHARES) for name in ids} <= set(SHARES)
+    assert [splits.by_hash(name, SHARES) for name in ids] == [splits.by_hash(name, SHARES) for name in reversed(ids)][::-1]
+    assert {splits.by_hash(name, SHARES) for name in ids} <= set(SHARES)
 
 
 def test_splits_have_their_shares() -> None:
     """Over many ids each split gets its share, within three standard deviations."""
-    got = pd.Series([assemble.split_of(f"query-{n}", SHARES) for n in range(20_000)]).value_counts(normalize=True)
+    got = pd.Series([splits.by_hash(f"query-{n}", SHARES) for n in range(20_000)]).value_counts(normalize=True)
     for split, share in SHARES.items():
         assert got[split] == pytest.approx(share, abs=3 * (share * (1 - share) / 20_000) ** 0.5)
 
 
 def test_near_duplicates_share_a_split() -> None:
     """However ids hash, a query and its near-twin stand on one side; the others stay where they were."""
-    plain = assemble.splits(queries(), SETTINGS)
+    plain = splits.assign(queries(), SETTINGS, {})
     twins = queries(text=[text_of(n % 150) + ("" if n < 150 else " Please explain.") for n in range(200)])
-    together = assemble.splits(twins, SETTINGS)
+    together = splits.assign(twins, SETTINGS, {})
     first, second = together.iloc[:50].to_numpy(), together.iloc[150:].to_numpy()
     assert (first == second).all()
     assert (plain.iloc[:50].to_numpy() != plain.iloc[150:].to_numpy()).any()
@@ -147,7 +149,7 @@ def test_near_duplicates_share_a_split() -> None:
 def test_out_of_domain_stays_apart_with_its_twins() -> None:
     """Out-of-domain queries are in no other split, and a near-twin of one in another domain goes with it."""
     table = queries(text=[text_of(n % 199) for n in range(200)], domain=["law"] * 20 + ["reading"] * 180)
-    split = assemble.splits(table, SETTINGS)
+    split = splits.assign(table, SETTINGS, {})
     assert set(split.iloc[:20]) == {"ood"}
     assert split.iloc[199] == "ood"
     assert "ood" not in set(split.iloc[20:199])
@@ -156,11 +158,11 @@ def test_out_of_domain_stays_apart_with_its_twins() -> None:
 def test_splits_that_queries_came_with_are_kept() -> None:
     """A published test split stays the test split; a published training query is trained or calibrated on; twins go where nobody trains."""
     brought = {f"q{n:04d}": "train" if n < 100 else "test" for n in range(200)}
-    split = assemble.splits(queries(), SETTINGS, brought)
+    split = splits.assign(queries(), SETTINGS, brought)
     assert set(split.iloc[:100]) == {"train", "calibration"}
     assert set(split.iloc[100:]) == {"test"}
     twins = queries(text=[text_of(n % 199) for n in range(200)])
-    assert assemble.splits(twins, SETTINGS, brought).iloc[0] == "test"
+    assert splits.assign(twins, SETTINGS, brought).iloc[0] == "test"
 
 
 def test_templates_do_not_make_duplicates() -> None:
@@ -191,11 +193,11 @@ def test_the_stage_reads_the_pool_not_the_folder(
     )
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    tables.write(assemble.QUERIES, queries(), tables.QUERIES)
+    tables.write(PROJECT.queries, queries(), tables.QUERIES)
     for llm in ("a-llm", "b-llm", "removed"):
-        tables.write(assemble.LABELS / f"{llm}.parquet", labels(llm, {"q0000": 1}), tables.LABELS)
+        tables.write(PROJECT.labels(llm), labels(llm, {"q0000": 1}), tables.LABELS)
     assemble.main()
-    assert dataset.load(assemble.DATASET).roster == ("b-llm", "a-llm")
+    assert dataset.load(PROJECT.dataset).roster == ("b-llm", "a-llm")
     assert "2 labels of 2 LLMs on 200 queries" in capsys.readouterr().out
 
 
@@ -203,7 +205,7 @@ def test_a_costly_llms_first_queries_fall_into_every_split() -> None:
     """LLMs are asked in hash order; a prefix of that order holds each split in its share."""
     ids = [f"q-{number}" for number in range(4000)]
     first = sorted(ids, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:600]
-    counts = Counter(assemble.split_of(name, SHARES) for name in first)
+    counts = Counter(splits.by_hash(name, SHARES) for name in first)
     assert {split: counts[split] / 600 for split in SHARES} == pytest.approx(SHARES, abs=0.05)
 
 
@@ -219,5 +221,5 @@ def test_who_joins_by_row_comes_last_and_is_marked(tmp_path: Path) -> None:
 def test_what_each_llm_says_can_be_compared(tmp_path: Path) -> None:
     """The first sample's final answer in normal form stands beside its log-probability."""
     assemble.write(assembled(), tmp_path)
-    said = dataset.said(tmp_path)
+    said = dataset.final_answers(tmp_path)
     assert said == {("q0000", "b-llm"): ("1", -0.2), ("q0001", "b-llm"): ("1", -0.2)}

@@ -6,10 +6,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import grimp
+import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
+STAGES: dict[str, dict[str, Any]] = {
+    name: stage.get("do", stage) for name, stage in YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"].items()
+}
+# what decides nothing that a stage writes: errors, where files lie, how they are read, how a download is made (not what: packages.yaml)
+PLUMBING = {"errors", "project", "params", "json_files", "journal", "packages"}
 TRAIN = "import json, yaml; json.dump({'loss': 1 / yaml.safe_load(open('params.yaml'))['train']['groups']}, open('build/train.json', 'w'))"
 
 
@@ -22,7 +30,7 @@ def run(home: Path, *command: str) -> str:
 
 def test_experiments_can_be_compared(tmp_path: Path) -> None:
     """The metrics of two experiments are both there afterwards, though git ignores build/."""
-    stage = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]["train"]
+    stage = STAGES["train"]
     small = {"cmd": f'mkdir -p build && {sys.executable} -c "{TRAIN}"', "params": ["train.groups"], "metrics": stage["metrics"]}
     YAML().dump({"stages": {"train": small}}, tmp_path / "dvc.yaml")
     YAML().dump({"train": {"groups": 16}}, tmp_path / "params.yaml")
@@ -34,3 +42,15 @@ def test_experiments_can_be_compared(tmp_path: Path) -> None:
         run(tmp_path, *dvc, "exp", "run", "-q", "-S", f"train.groups={groups}", "-n", f"groups-{groups}")
     shown = {row["Experiment"]: row for row in csv.DictReader(io.StringIO(run(tmp_path, *dvc, "exp", "show", "--csv")))}
     assert {name: float(shown[name]["loss"]) for name in ("groups-8", "groups-4")} == {"groups-8": 0.125, "groups-4": 0.25}
+
+
+@pytest.mark.parametrize("name", [name for name, stage in STAGES.items() if not stage.get("always_changed")])
+def test_a_stage_runs_again_where_its_code_changes(name: str) -> None:
+    """Every module of pipelines/ that a stage imports, also through others, is among its deps, and no other is."""
+    imported = {"pipelines." + name} | set(grimp.build_graph("pipelines", cache_dir=None).find_upstream_modules("pipelines." + name))
+    needed = {module.replace(".", "/") + ".py" for module in imported if module.removeprefix("pipelines.") not in PLUMBING}
+    deps = [dep for dep in STAGES[name]["deps"] if dep.startswith("pipelines/")]
+    covered = {dep: {path for path in needed if path == dep or path.startswith(dep + "/")} for dep in deps}
+    assert needed - set().union(*covered.values()) == set()
+    assert [dep for dep, paths in covered.items() if not paths and dep.endswith(".py")] == []
+    assert [dep for dep in STAGES[name]["deps"] if not dep.startswith(("build/", "data")) and not (ROOT / dep).exists()] == []

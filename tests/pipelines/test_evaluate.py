@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import evaluate, train
+from pipelines import evaluate
 from pipelines.errors import PipelineError
+from pipelines.project import Project
 from scorer.errors import ArtifactRefused
 from tests.pipelines import trained_home as homes
 
@@ -20,13 +21,13 @@ ROWS = ("ours", "random", "cheapest", "best_single", "best_per_dataset", "kNN", 
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after evaluation; nobody changes it."""
     home = homes.trained_home(tmp_path_factory.mktemp("judged") / "home")
-    evaluate.run(home)
+    evaluate.run(Project(home))
     return home
 
 
 def test_every_row_has_its_figures_on_every_split(judged: Path) -> None:
     """Flat numbers with intervals around them, for us and all nine baselines; all of them finite."""
-    report = json.loads((judged / evaluate.METRICS).read_text())
+    report = json.loads((Project(judged).metrics).read_text())
     for split in ("validation", "test", "ood"):
         for row in ROWS:
             low, mean, high = (report[f"{split}.{row}.quality{end}"] for end in (".low", "", ".high"))
@@ -36,7 +37,7 @@ def test_every_row_has_its_figures_on_every_split(judged: Path) -> None:
 
 def test_the_scorer_stands_between_best_single_and_oracle(judged: Path) -> None:
     """In a world made to be routed, routing gains beyond doubt; nobody passes the oracle, whose regret is 0."""
-    report = json.loads((judged / evaluate.METRICS).read_text())
+    report = json.loads((Project(judged).metrics).read_text())
     assert report["test.gain_over_best_single.low"] > 0.1
     assert report["test.gain_over_oracle.high"] <= 0
     assert report["test.oracle.regret"] == 0
@@ -48,7 +49,7 @@ def test_the_scorer_stands_between_best_single_and_oracle(judged: Path) -> None:
 
 def test_tables_and_pictures_are_written(judged: Path) -> None:
     """A Markdown table with each row, results with the slices, three pictures."""
-    folder = judged / evaluate.EVALUATION
+    folder = Project(judged).evaluation
     text = (folder / "table.md").read_text()
     for row in ROWS:
         assert f"| {row.replace('_', ' ')} (" in text
@@ -64,19 +65,11 @@ def test_decisions_name_an_llm_for_every_labelled_query(judged: Path) -> None:
     whole = homes.loaded(judged)
     data = whole.where(~np.isnan(whole.labels_QL).all(axis=1))
     assert len(data.queries) < len(whole.queries)
-    with (judged / evaluate.EVALUATION / "decisions.csv").open() as file:
+    with (Project(judged).evaluation / "decisions.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [line["query_id"] for line in lines] == data.queries["query_id"].tolist()
     assert {line["split"] for line in lines} == set(data.splits_Q)
     assert all(line["llm"] in data.roster and 0 <= float(line["score"]) <= 1 for line in lines)
-
-
-def test_validation_scores_are_kept_for_the_gate(judged: Path) -> None:
-    """Validation queries only, scores beside labels in the roster's order."""
-    with np.load(judged / evaluate.EVALUATION / "validation.npz", allow_pickle=False) as kept:
-        assert kept["scores_QL"].shape == kept["labels_QL"].shape == (len(kept["query_ids"]), len(kept["roster"]))
-        split_of = dict(zip(homes.loaded(judged).queries["query_id"], homes.loaded(judged).splits_Q, strict=True))
-        assert {split_of[name] for name in kept["query_ids"]} == {"validation"}
 
 
 def test_test_labels_decide_nothing(judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +84,7 @@ def test_test_labels_decide_nothing(judged: Path, tmp_path: Path, monkeypatch: p
 
     home = homes.trained_home(tmp_path / "home")
     monkeypatch.setattr(evaluate, "judge", watched)
-    evaluate.run(home)
+    evaluate.run(Project(home))
     load = evaluate.dataset.load
 
     def turned(folder: Path):
@@ -100,7 +93,7 @@ def test_test_labels_decide_nothing(judged: Path, tmp_path: Path, monkeypatch: p
         return data
 
     monkeypatch.setattr(evaluate.dataset, "load", turned)
-    evaluate.run(home)
+    evaluate.run(Project(home))
     before, after = taken[1], taken[4]  # validation, test, ood; twice
     assert {name for name in before if before[name] != after[name]} == {"oracle"}
 
@@ -108,10 +101,10 @@ def test_test_labels_decide_nothing(judged: Path, tmp_path: Path, monkeypatch: p
 def test_what_cannot_be_judged_is_said(judged: Path, tmp_path: Path) -> None:
     """No test query, another roster, or a broken scorer: an error with the way out, and the old evaluation stays."""
     home = homes.trained_home(tmp_path / "home")
-    (home / train.SCORER / "roster.json").write_text('{"llms": ["a"]}')
+    (Project(home).scorer / "roster.json").write_text('{"llms": ["a"]}')
     with pytest.raises(ArtifactRefused, match="sha256"):
-        evaluate.run(home)
+        evaluate.run(Project(home))
     home = homes.trained_home(tmp_path / "other")
-    homes.write_dataset(home / train.DATASET, queries=5, newcomer=False)
+    homes.write_dataset(Project(home).dataset, queries=5, newcomer=False)
     with pytest.raises(PipelineError, match="no labelled query in the test split"):
-        evaluate.run(home)
+        evaluate.run(Project(home))

@@ -7,84 +7,85 @@ import pytest
 
 from pipelines import queries, tables
 from pipelines.harvest import harvest
+from pipelines.project import Project
 from pipelines.redaction import redact
 from tests.pipelines.served import serve
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Project:
     """A query pool of one query."""
+    made = Project(tmp_path)
     row = dict.fromkeys(tables.QUERIES.names, "x") | {"query_id": "q-1", "text": "What is one and one?", "choices": []}
-    queries.write([row], tmp_path / "data" / "queries.parquet")
-    return tmp_path / "data"
+    queries.write([row], made.queries)
+    return made
 
 
-def test_new_texts_come_in_once(data: Path, tmp_path: Path) -> None:
+def test_new_texts_come_in_once(project: Project) -> None:
     """A text already in the pool, or served twice up to case and spacing, is no new query; a second harvest brings nothing."""
-    records = tmp_path / "records.db"
-    serve(records, "What is one and one?", "Name a river.", "name  a RIVER.", "Name a lake.")
-    found = harvest(records, data)
+    serve(project.records, "What is one and one?", "Name a river.", "name  a RIVER.", "Name a lake.")
+    found = harvest(project)
     assert (found.seen, found.with_text, found.new_queries) == (4, 4, 2)
-    pool = tables.read(data / "queries.parquet", tables.QUERIES)
+    pool = tables.read(project.queries, tables.QUERIES)
     assert sorted(pool["text"]) == ["Name a lake.", "Name a river.", "What is one and one?"]
     taken = pool[pool["dataset"] == "harvested"]
     assert set(taken["grader"]) == {"judge"}
     assert set(taken["domain"]) == {"mathematics"}
-    assert len(tables.read(data / "harvested.parquet", tables.QUERIES)) == 2
-    before = (data / "queries.parquet").read_bytes()
-    assert not harvest(records, data).changed
-    assert (data / "queries.parquet").read_bytes() == before
+    assert len(tables.read(project.harvested, tables.QUERIES)) == 2
+    before = (project.queries).read_bytes()
+    assert not harvest(project).changed
+    assert (project.queries).read_bytes() == before
 
 
-def test_rebuilding_the_pool_keeps_the_harvest(data: Path, tmp_path: Path) -> None:
+def test_rebuilding_the_pool_keeps_the_harvest(project: Project) -> None:
     """pipelines.queries reads data/harvested.parquet: what traffic brought survives a rebuild."""
-    serve(tmp_path / "records.db", "Name a river.")
-    harvest(tmp_path / "records.db", data)
-    assert [row["text"] for row in queries.brought(data)] == ["Name a river."]
+    serve(project.records, "Name a river.")
+    harvest(project)
+    assert [row["text"] for row in queries.imported_and_harvested(project)] == ["Name a river."]
 
 
-def test_outcomes_become_labels_of_the_llm_that_answered(data: Path, tmp_path: Path) -> None:
+def test_outcomes_become_labels_of_the_llm_that_answered(project: Project) -> None:
     """Reported outcomes are averaged per query and LLM; syntheses and queries of the old pool get none."""
-    records = tmp_path / "records.db"
-    serve(records, "Name a river.", outcome=1.0)
-    serve(records, "Name a river. ", outcome=0.5)
-    serve(records, "Name a lake.", outcome=0.25, llm="second")
-    serve(records, "Name a sea.", outcome=1.0, llm=None)
-    serve(records, "What is one and one?", outcome=0.0)
-    assert harvest(records, data).new_labels == 2
-    label = tables.read(data / "recorded" / "first.labels.parquet", tables.LABELS).to_dict("records")
-    pool = tables.read(data / "queries.parquet", tables.QUERIES).set_index("text")
+    serve(project.records, "Name a river.", outcome=1.0)
+    serve(project.records, "Name a river. ", outcome=0.5)
+    serve(project.records, "Name a lake.", outcome=0.25, llm="second")
+    serve(project.records, "Name a sea.", outcome=1.0, llm=None)
+    serve(project.records, "What is one and one?", outcome=0.0)
+    assert harvest(project).new_labels == 2
+    label = tables.read(project.recorded_labels("first"), tables.LABELS).to_dict("records")
+    pool = tables.read(project.queries, tables.QUERIES).set_index("text")
     assert label == [
         {"query_id": pool.loc["Name a river.", "query_id"], "llm": "first", "score": 0.75, "grader": "outcome", "grader_version": "1"}
     ]
-    assert not harvest(records, data).changed
+    assert not harvest(project).changed
 
 
-def test_labels_from_elsewhere_stay(data: Path, tmp_path: Path) -> None:
+def test_labels_from_elsewhere_stay(project: Project) -> None:
     """A file of imported labels is added to, not replaced."""
     imported = pd.DataFrame([{"query_id": "q-1", "llm": "first", "score": 0.1, "grader": "import", "grader_version": "1"}])
-    tables.write(data / "recorded" / "first.labels.parquet", imported, tables.LABELS)
-    serve(tmp_path / "records.db", "Name a river.", outcome=1.0)
-    harvest(tmp_path / "records.db", data)
-    assert sorted(tables.read(data / "recorded" / "first.labels.parquet", tables.LABELS)["grader"]) == ["import", "outcome"]
+    tables.write(project.recorded_labels("first"), imported, tables.LABELS)
+    serve(project.records, "Name a river.", outcome=1.0)
+    harvest(project)
+    assert sorted(tables.read(project.recorded_labels("first"), tables.LABELS)["grader"]) == ["import", "outcome"]
 
 
-def test_without_text_nothing_is_taken_and_it_says_so(data: Path, tmp_path: Path) -> None:
+def test_without_text_nothing_is_taken_and_it_says_so(project: Project) -> None:
     """Where the operator keeps no prompts there is nothing to harvest; failed requests are left out too."""
-    serve(tmp_path / "records.db", None, None)
-    assert "none with text: nothing to harvest" in str(harvest(tmp_path / "records.db", data))
-    serve(tmp_path / "records.db", "Name a river.", status="error")
-    assert not harvest(tmp_path / "records.db", data).changed
-    assert str(harvest(tmp_path / "gone.db", data)).startswith("0 records")
+    serve(project.records, None, None)
+    assert "none with text: nothing to harvest" in str(harvest(project))
+    serve(project.records, "Name a river.", status="error")
+    assert not harvest(project).changed
+    project.records.unlink()
+    assert str(harvest(project)).startswith("0 records")
 
 
-def test_texts_are_redacted_before_they_are_kept(data: Path, tmp_path: Path) -> None:
+def test_texts_are_redacted_before_they_are_kept(project: Project) -> None:
     """What a user should not have pasted never reaches data/."""
-    serve(tmp_path / "records.db", "Write to jane.doe@example.org about 4111 1111 1111 1111.")
-    harvest(tmp_path / "records.db", data)
-    kept = tables.read(data / "harvested.parquet", tables.QUERIES)["text"]
+    serve(project.records, "Write to jane.doe@example.org about 4111 1111 1111 1111.")
+    harvest(project)
+    kept = tables.read(project.harvested, tables.QUERIES)["text"]
     assert list(kept) == ["Write to [email] about [card]."]
-    assert b"jane" not in (data / "queries.parquet").read_bytes()
+    assert b"jane" not in (project.queries).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pipelines import importing, recorded_llms, tables
 from pipelines.errors import ImportRefused
 from pipelines.import_checks import Defaults, slug
 from pipelines.importing import import_files, report
+from pipelines.project import Project
 from registry import pool
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "llmrouter_dc"
@@ -51,7 +52,7 @@ def content(data: Path) -> dict[str, bytes]:
 def test_every_format_brings_the_same_tables(tmp_path, suffix):
     """CSV, JSONL and Parquet of the same rows give the same queries, labels and answers."""
     data = tmp_path / "data"
-    done = import_files(saved(tmp_path / f"q{suffix}", QUERIES), saved(tmp_path / f"a{suffix}", ANSWERS), NAMED, data)
+    done = import_files(Project(tmp_path), saved(tmp_path / f"q{suffix}", QUERIES), saved(tmp_path / f"a{suffix}", ANSWERS), NAMED)
     assert (done.new_queries, done.labels, done.answers) == (3, 2, 2)
     assert dict(done.llms) == {"acme-chat-2-5": "Acme-Chat 2.5", "other": "other"}
     queries = tables.read(data / "queries.parquet", tables.QUERIES).set_index("text")
@@ -92,7 +93,7 @@ def test_a_bad_query_is_named_by_file_row_and_field(tmp_path, change, said):
         frame.loc[1, column] = value
     frame.to_csv(tmp_path / "q.csv", index=False)
     with pytest.raises(ImportRefused, match=said):
-        import_files(tmp_path / "q.csv", None, NAMED, tmp_path / "data")
+        import_files(Project(tmp_path), tmp_path / "q.csv", None, NAMED)
     assert not content(tmp_path / "data")
 
 
@@ -113,10 +114,10 @@ def test_a_bad_answer_is_named_and_leaves_everything_as_it_was(tmp_path, change,
     """A later import that is refused does not touch what an earlier one brought."""
     data = tmp_path / "data"
     queries = saved(tmp_path / "q.jsonl", QUERIES)
-    import_files(queries, None, NAMED, data)
+    import_files(Project(tmp_path), queries, None, NAMED)
     before = content(data)
     with pytest.raises(ImportRefused, match=said):
-        import_files(queries, saved(tmp_path / "a.jsonl", [{**ANSWERS[0], **change}, *ANSWERS[1:]]), NAMED, data)
+        import_files(Project(tmp_path), queries, saved(tmp_path / "a.jsonl", [{**ANSWERS[0], **change}, *ANSWERS[1:]]), NAMED)
     assert content(data) == before
 
 
@@ -137,7 +138,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, name, text, said):
     """Broken, empty or foreign files give a sentence, not a traceback."""
     (tmp_path / name).write_bytes(text)
     with pytest.raises(ImportRefused, match=said):
-        import_files(tmp_path / name, None, NAMED, tmp_path / "data")
+        import_files(Project(tmp_path), tmp_path / name, None, NAMED)
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
@@ -146,7 +147,7 @@ def test_a_csv_of_a_spreadsheet_elsewhere_is_read(tmp_path, separator):
     header, cells = ["id", "question", "answer", "grader"], ["q1", "Say a, b; or c.", "a, b", "exact"]
     lines = [separator.join(header), separator.join(f'"{cell}"' for cell in cells)]
     (tmp_path / "q.csv").write_text("\n".join(lines) + "\n")
-    import_files(tmp_path / "q.csv", None, NAMED, tmp_path / "data")
+    import_files(Project(tmp_path), tmp_path / "q.csv", None, NAMED)
     (row,) = tables.read(tmp_path / "data" / "queries.parquet", tables.QUERIES).to_dict("records")
     assert (row["text"], row["reference"]) == ("Say a, b; or c.", "a, b")
 
@@ -154,36 +155,36 @@ def test_a_csv_of_a_spreadsheet_elsewhere_is_read(tmp_path, separator):
 def test_a_missing_file_is_named(tmp_path):
     """The path is in the message."""
     with pytest.raises(ImportRefused, match=r"nowhere\.csv: cannot be read \(No such file"):
-        import_files(tmp_path / "nowhere.csv", None, NAMED, tmp_path / "data")
+        import_files(Project(tmp_path), tmp_path / "nowhere.csv", None, NAMED)
 
 
 def test_many_complaints_are_counted(tmp_path):
     """The first five are named and the rest counted."""
     rows = [{"text": "", "id": str(number)} for number in range(12)]
     with pytest.raises(ImportRefused, match=r"row 5, field 'text': is empty; and 7 more"):
-        import_files(saved(tmp_path / "q.jsonl", rows), None, NAMED, tmp_path / "data")
+        import_files(Project(tmp_path), saved(tmp_path / "q.jsonl", rows), None, NAMED)
 
 
 def test_the_same_name_again_replaces_its_queries_and_no_others(tmp_path):
     """A corrected file is imported over itself; what other imports brought stays."""
     data = tmp_path / "data"
-    import_files(saved(tmp_path / "q.csv", QUERIES), None, NAMED, data)
-    import_files(saved(tmp_path / "o.csv", [{"text": "Another?"}]), None, Defaults("others"), data)
-    import_files(saved(tmp_path / "q.csv", QUERIES[:1]), None, NAMED, data)
+    import_files(Project(tmp_path), saved(tmp_path / "q.csv", QUERIES), None, NAMED)
+    import_files(Project(tmp_path), saved(tmp_path / "o.csv", [{"text": "Another?"}]), None, Defaults("others"))
+    import_files(Project(tmp_path), saved(tmp_path / "q.csv", QUERIES[:1]), None, NAMED)
     assert sorted(tables.read(data / "queries.parquet", tables.QUERIES)["text"]) == ["Another?", "What is 6 * 7?"]
 
 
 def test_answers_alone_find_queries_by_id_and_by_text(tmp_path):
     """Answers to queries of the pool need no queries file: the pool's id or the query's text links them."""
     data = tmp_path / "data"
-    import_files(saved(tmp_path / "q.csv", QUERIES), None, NAMED, data)
+    import_files(Project(tmp_path), saved(tmp_path / "q.csv", QUERIES), None, NAMED)
     ids = tables.read(data / "queries.parquet", tables.QUERIES).set_index("text")["query_id"]
     rows = [
         {"query_id": ids["Is fire hot?"], "llm": "x", "score": 1},
         {"query": "what is  6 * 7?", "llm": "x", "score": 0.5},
     ]
     before = (data / "queries.parquet").read_bytes()
-    import_files(None, saved(tmp_path / "a.jsonl", rows), Defaults("more"), data)
+    import_files(Project(tmp_path), None, saved(tmp_path / "a.jsonl", rows), Defaults("more"))
     labels = tables.read(data / "recorded/x.labels.parquet", tables.LABELS).set_index("query_id")["score"]
     assert labels.to_dict() == {ids["Is fire hot?"]: 1.0, ids["What is 6 * 7?"]: 0.5}
     assert (data / "queries.parquet").read_bytes() == before
@@ -193,9 +194,9 @@ def test_a_later_import_adds_to_an_llms_answers(tmp_path):
     """Two files about one LLM are one recording; for the same query the later one wins."""
     data = tmp_path / "data"
     queries = saved(tmp_path / "q.jsonl", QUERIES)
-    import_files(queries, saved(tmp_path / "a.jsonl", ANSWERS), NAMED, data)
+    import_files(Project(tmp_path), queries, saved(tmp_path / "a.jsonl", ANSWERS), NAMED)
     again = [{**ANSWERS[0], "score": 0.25}, {"id": "q3", "model": "Acme-Chat 2.5", "score": 0.75}]
-    import_files(queries, saved(tmp_path / "b.jsonl", again), NAMED, data)
+    import_files(Project(tmp_path), queries, saved(tmp_path / "b.jsonl", again), NAMED)
     labels = tables.read(data / "recorded/acme-chat-2-5.labels.parquet", tables.LABELS)
     assert sorted(labels["score"]) == [0.0, 0.25, 0.75]
 
@@ -203,12 +204,12 @@ def test_a_later_import_adds_to_an_llms_answers(tmp_path):
 def test_a_text_already_in_the_pool_is_not_a_new_query(tmp_path):
     """The pool's query keeps its id; the outcome is linked to it."""
     data = tmp_path / "data"
-    import_files(saved(tmp_path / "q.csv", QUERIES), None, NAMED, data)
+    import_files(Project(tmp_path), saved(tmp_path / "q.csv", QUERIES), None, NAMED)
     done = import_files(
+        Project(tmp_path),
         saved(tmp_path / "o.jsonl", [{"id": "z", "text": "WHAT is 6 * 7?"}]),
         saved(tmp_path / "a.jsonl", [{"id": "z", "llm": "x", "score": 1}]),
         Defaults("others"),
-        data,
     )
     assert (done.new_queries, done.known_queries, done.labels) == (0, 1, 1)
     assert len(tables.read(data / "queries.parquet", tables.QUERIES)) == 3
@@ -222,7 +223,7 @@ def test_what_is_left_out_is_named(tmp_path):
     ]
     given = [{"id": "p", "llm": "x", "answer": "Paris"}, {"id": "q", "llm": "x", "answer": "Lyon"}]
     files = saved(tmp_path / "q.jsonl", rows), saved(tmp_path / "a.jsonl", given)
-    done = import_files(*files, Defaults("twice", grader="exact"), tmp_path / "data")
+    done = import_files(Project(tmp_path), *files, Defaults("twice", grader="exact"))
     assert (done.contradicted, done.repeated) == ((2,), (2,))
     (tmp_path / "pool.yaml").write_text("llms: {}\n")
     said = report(done, tmp_path / "pool.yaml")
@@ -240,20 +241,20 @@ def test_who_will_be_asked_is_said(tmp_path):
         "known": {"name": "Known", "endpoint": None, "price": price},
     }
     (tmp_path / "pool.yaml").write_text(json.dumps({"llms": entries}))
-    done = import_files(saved(tmp_path / "q.csv", QUERIES), None, NAMED, tmp_path / "data")
+    done = import_files(Project(tmp_path), saved(tmp_path / "q.csv", QUERIES), None, NAMED)
     assert "asks the LLMs with an endpoint what they have no answer to: here. " in report(done, tmp_path / "pool.yaml")
 
 
 def test_an_imports_name_is_a_slug(tmp_path):
     """The name becomes a file's name: a path in it is refused."""
     with pytest.raises(ImportRefused, match=r"'\.\./up' is not a slug.*'up'"):
-        import_files(saved(tmp_path / "q.csv", QUERIES), None, Defaults("../up"), tmp_path / "data")
+        import_files(Project(tmp_path), saved(tmp_path / "q.csv", QUERIES), None, Defaults("../up"))
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     """When writing fails half-way no file of the import is in place."""
     data = tmp_path / "data"
-    import_files(saved(tmp_path / "q.csv", QUERIES), None, NAMED, data)
+    import_files(Project(tmp_path), saved(tmp_path / "q.csv", QUERIES), None, NAMED)
     before, real, calls = content(data), pq.write_table, []
 
     def full(table, path, **options):
@@ -264,7 +265,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pq, "write_table", full)
     with pytest.raises(ImportRefused, match=r"Cannot write .*No space left on device"):
-        import_files(saved(tmp_path / "q2.csv", QUERIES[:2]), saved(tmp_path / "a.jsonl", ANSWERS[:2]), NAMED, data)
+        import_files(Project(tmp_path), saved(tmp_path / "q2.csv", QUERIES[:2]), saved(tmp_path / "a.jsonl", ANSWERS[:2]), NAMED)
     assert content(data) == before
 
 

@@ -18,6 +18,7 @@ from pipelines import label, tables
 from pipelines.graders import kinds, rubric
 from pipelines.graders.query import Query
 from pipelines.graders.workers import grade_all
+from pipelines.project import Project
 
 ROOT = Path(__file__).parents[2]
 ADD = json.dumps({"prompt": "", "entry_point": "add", "test": "def check(f):\n    assert f(2, 3) == 5\n"})
@@ -110,6 +111,7 @@ def answers(llm: str, texts: Mapping[str, str | None], finish_reason: str = "sto
     )
 
 
+HERE = Project(Path())
 LLM_A = LLM("smollm2-135m", "A", Price(1, 1))
 
 
@@ -150,7 +152,7 @@ def test_recorded_labels_stand_beside_ours(project: Path) -> None:
     ]
     tables.write(project / f"data/recorded/{LLM_A.id}.labels.parquet", pd.DataFrame(rows), tables.LABELS)
     tables.write(project / f"build/answers/{LLM_A.id}.parquet", answers(LLM_A.id, {"q1": "5"}), tables.ANSWERS)
-    labels = label.label(LLM_A, queries(("q1", "number", "5"), ("q2", "recorded", "")), 5, None)
+    labels = label.label(HERE, LLM_A, queries(("q1", "number", "5"), ("q2", "recorded", "")), timeout_s=5)
     assert labels[["query_id", "grader", "score"]].to_numpy().tolist() == [
         ["q1", "number", 1.0],
         ["q1", "recorded", 0.25],
@@ -161,7 +163,7 @@ def test_recorded_labels_stand_beside_ours(project: Path) -> None:
 def test_a_grader_at_fault_costs_only_its_own_label(project: Path) -> None:
     """An unknown grader and a malformed reference leave those answers unlabelled; the others are labelled."""
     tables.write(project / f"build/answers/{LLM_A.id}.parquet", answers(LLM_A.id, {"q1": "5", "q2": "5", "q3": "5"}), tables.ANSWERS)
-    labels = label.label(LLM_A, queries(("q1", "number", "many"), ("q2", "nmber", "5"), ("q3", "number", "5")), 5, None)
+    labels = label.label(HERE, LLM_A, queries(("q1", "number", "many"), ("q2", "nmber", "5"), ("q3", "number", "5")), timeout_s=5)
     assert list(labels["query_id"]) == ["q3"]
 
 
@@ -211,7 +213,7 @@ def test_a_judge_is_asked_once(project: Path, judging: tuple[JudgeServer, LLM]) 
     table = queries(("q1", "judge", ""), ("q2", "judge", ""), ("q3", "judge", ""))
     given = answers(LLM_A.id, {"q1": "short", "q2": "long " * 30, "q3": "mumble"})
     tables.write(project / f"build/answers/{LLM_A.id}.parquet", given, tables.ANSWERS)
-    labels = [label.label(LLM_A, table, 5, llm) for _ in range(2)]
+    labels = [label.label(HERE, LLM_A, table, timeout_s=5, judging=llm) for _ in range(2)]
     assert server.asked == 6
     for once in labels:
         assert dict(zip(once["query_id"], once["score"], strict=True)) == {"q1": pytest.approx(0.9), "q2": pytest.approx(0.2)}
@@ -221,7 +223,7 @@ def test_a_judge_is_asked_once(project: Path, judging: tuple[JudgeServer, LLM]) 
 def test_without_a_judge_open_questions_stay_unlabelled(project: Path) -> None:
     """No judge configured means no label, not a 0."""
     tables.write(project / f"build/answers/{LLM_A.id}.parquet", answers(LLM_A.id, {"q1": "short"}), tables.ANSWERS)
-    assert label.label(LLM_A, queries(("q1", "judge", "")), 5, None).empty
+    assert label.label(HERE, LLM_A, queries(("q1", "judge", "")), timeout_s=5).empty
 
 
 def test_a_judge_that_fails_stops_the_stage_and_keeps_what_it_said(project: Path, judging: tuple[JudgeServer, LLM]) -> None:
@@ -229,21 +231,21 @@ def test_a_judge_that_fails_stops_the_stage_and_keeps_what_it_said(project: Path
     server, llm = judging
     table = queries(("q1", "judge", ""), ("q2", "judge", ""))
     tables.write(project / f"build/answers/{LLM_A.id}.parquet", answers(LLM_A.id, {"q1": "short"}), tables.ANSWERS)
-    label.label(LLM_A, table, 5, llm)
+    label.label(HERE, LLM_A, table, timeout_s=5, judging=llm)
     tables.write(project / f"build/answers/{LLM_A.id}.parquet", answers(LLM_A.id, {"q1": "short", "q2": "tiny"}), tables.ANSWERS)
     server.broken = True
     with pytest.raises(LLMFailed, match="the-judge"):
-        label.label(LLM_A, table, 5, llm)
+        label.label(HERE, LLM_A, table, timeout_s=5, judging=llm)
     server.broken = False
     asked = server.asked
-    assert len(label.label(LLM_A, table, 5, llm)) == 2
+    assert len(label.label(HERE, LLM_A, table, timeout_s=5, judging=llm)) == 2
     assert server.asked == asked + 2
 
 
 def test_what_a_judge_said_is_counted(project: Path, judging: tuple[JudgeServer, LLM], capsys: pytest.CaptureFixture[str]) -> None:
     """How many judgements had no score, and how far the judge is from itself, is said where it labels."""
     tables.write(project / f"build/answers/{LLM_A.id}.parquet", answers(LLM_A.id, {"q1": "short", "q2": "mumble"}), tables.ANSWERS)
-    label.label(LLM_A, queries(("q1", "judge", ""), ("q2", "judge", "")), 5, judging[1])
+    label.label(HERE, LLM_A, queries(("q1", "judge", ""), ("q2", "judge", "")), timeout_s=5, judging=judging[1])
     said = capsys.readouterr().out
     assert "without_score=1" in said
     assert "verdicts_apart=0.2" in said
@@ -266,7 +268,7 @@ def test_an_answer_does_not_steer_its_judge(judging: tuple[JudgeServer, LLM], pr
     server.obeys = True
     plain, steered = "long long words", f"long long words\n{steer}"
     tables.write(project / f"build/answers/{LLM_A.id}.parquet", answers(LLM_A.id, {"q1": plain, "q2": steered}), tables.ANSWERS)
-    labels = label.label(LLM_A, queries(("q1", "judge", ""), ("q2", "judge", "")), 5, llm)
+    labels = label.label(HERE, LLM_A, queries(("q1", "judge", ""), ("q2", "judge", "")), timeout_s=5, judging=llm)
     assert labels["score"].tolist() == pytest.approx([0.2, 0.2])
 
 

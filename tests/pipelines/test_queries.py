@@ -18,6 +18,7 @@ from pipelines.errors import PackageUnreachable, TableRefused
 from pipelines.graders import kinds
 from pipelines.graders.query import Query as Graded
 from pipelines.packages import fetch, package
+from pipelines.project import Project
 from pipelines.sources import code, mathematics, reasoning
 from pipelines.sources.row import Query, sampled
 
@@ -173,7 +174,7 @@ def test_the_default_pool_is_the_pinned_one(tmp_path):
     if committed.returncode != 0:
         pytest.skip("not a git checkout")
     (tmp_path / "data.dvc").write_text(committed.stdout)
-    assert re.fullmatch(r"[0-9a-f]{32}", queries.check(tmp_path / "data/queries.parquet", tmp_path / "data.dvc"))
+    assert re.fullmatch(r"[0-9a-f]{32}", queries.check(Project(tmp_path)))
 
 
 @pytest.mark.usefixtures("pool")
@@ -181,7 +182,7 @@ def test_another_pool_than_the_pinned_one_is_refused(tmp_path):
     """The check can fail: a pin of something else is named with both hashes."""
     (tmp_path / "data.dvc").write_text(f"outs:\n- md5: {'0' * 32}.dir\n  path: data\n")
     with pytest.raises(TableRefused, match=r"gives [0-9a-f]{32}\.dir, .* pins 0{32}\.dir"):
-        queries.check(tmp_path / "data/queries.parquet", tmp_path / "data.dvc")
+        queries.check(Project(tmp_path))
 
 
 def test_our_folder_hash_is_dvcs(tmp_path):

@@ -1,5 +1,6 @@
 """Which queries an LLM is asked: a sample by hash; for a row, training queries that speak for the others."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,21 @@ import pandas as pd
 import pytest
 
 from mixture.llm import LLM, Price
-from pipelines import assemble, params, query_selection
+from pipelines import params, query_selection, splits
+from pipelines.project import Project
 from tests.pipelines import trained_home as homes
 from tests.scorer import world
 
 WHOLE = LLM("jointly", "Jointly", Price(1, 1), max_training_queries=120)
 ROW = replace(WHOLE, id="row", trained="row")
+HERE = Project(Path())
+
+
+def missing(llm: LLM, queries: pd.DataFrame, at_most: int | None, answered: Collection[str]) -> list[str]:
+    """What is missing in the project of the present folder, with `answer.max_queries` = `at_most`."""
+    settings = params.load(HERE.params)
+    capped = settings.model_copy(update={"answer": settings.answer.model_copy(update={"max_queries": at_most})})
+    return query_selection.missing(HERE, llm, queries, capped, answered)
 
 
 def pool_of(count: int, seed: int = 0) -> pd.DataFrame:
@@ -37,13 +47,13 @@ def queries(home: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
 
 
 def of_training(queries: pd.DataFrame, ids: list[str]) -> list[str]:
-    splits = assemble.splits(queries, params.load().assemble)
-    return [query_id for query_id in ids if splits[query_id] == "train"]
+    split_of = splits.assign(queries, params.load(HERE.params).assemble, {})
+    return [query_id for query_id in ids if split_of[query_id] == "train"]
 
 
 def test_a_row_is_judged_on_the_common_sample_and_trained_on_chosen_queries(queries: pd.DataFrame) -> None:
     """As many as an LLM trained whole, the same where they do not train, others where they do, alternating alike."""
-    whole, row = (query_selection.missing(llm, queries, None, ()) for llm in (WHOLE, ROW))
+    whole, row = (missing(llm, queries, None, ()) for llm in (WHOLE, ROW))
     assert whole == query_selection.in_hash_order(queries["query_id"])[:120]
     assert len(set(row)) == 120
     trains = set(of_training(queries, list(queries["query_id"])))
@@ -54,41 +64,41 @@ def test_a_row_is_judged_on_the_common_sample_and_trained_on_chosen_queries(quer
 
 def test_an_interrupted_row_gets_the_rest(queries: pd.DataFrame) -> None:
     """What was answered counts; once all is, nothing is missing, and raising the limit asks the difference."""
-    row = query_selection.missing(ROW, queries, None, ())
-    assert sorted([*row[:50], *query_selection.missing(ROW, queries, None, row[:50])]) == sorted(row)
-    assert query_selection.missing(ROW, queries, None, row) == []
-    assert len(query_selection.missing(replace(ROW, max_training_queries=150), queries, None, row)) == 30
-    assert query_selection.missing(ROW, queries, 60, row) == []
+    row = missing(ROW, queries, None, ())
+    assert sorted([*row[:50], *missing(ROW, queries, None, row[:50])]) == sorted(row)
+    assert missing(ROW, queries, None, row) == []
+    assert len(missing(replace(ROW, max_training_queries=150), queries, None, row)) == 30
+    assert missing(ROW, queries, 60, row) == []
 
 
 def test_a_pool_that_grows_asks_no_more_than_by_hash(queries: pd.DataFrame) -> None:
     """Of new queries those of the common sample that nothing answered speaks for; who was asked by hash before is asked nothing more."""
-    row, whole = (query_selection.missing(llm, queries, None, ()) for llm in (ROW, WHOLE))
+    row, whole = (missing(llm, queries, None, ()) for llm in (ROW, WHOLE))
     strange = pool_of(150, seed=1).assign(text=[f"sort_{at}(x); return y[{at}] # {at * 7}" for at in range(150)])
     grown = pd.concat([queries, strange], ignore_index=True)
-    more = query_selection.missing(ROW, grown, None, row)
-    by_hash = query_selection.missing(WHOLE, grown, None, whole)
+    more = missing(ROW, grown, None, row)
+    by_hash = missing(WHOLE, grown, None, whole)
     assert more
     assert set(of_training(grown, more)) <= set(of_training(grown, query_selection.in_hash_order(grown["query_id"])[:120]))
     assert len(more) <= len(by_hash)
-    assert query_selection.missing(ROW, queries, None, whole) == []
+    assert missing(ROW, queries, None, whole) == []
 
 
 def test_where_nothing_is_chosen_no_encoder_is_needed(queries: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is asked everything, or more than is compared, or nothing that trains, is asked by hash."""
     monkeypatch.setattr(query_selection, "_embedded", None)
     order = query_selection.in_hash_order(queries["query_id"])
-    assert query_selection.missing(replace(ROW, max_training_queries=None), queries, None, ()) == order
+    assert missing(replace(ROW, max_training_queries=None), queries, None, ()) == order
     outside = queries.assign(domain="law")
-    assert query_selection.missing(ROW, outside, None, ()) == order[:120]
+    assert missing(ROW, outside, None, ()) == order[:120]
     monkeypatch.setattr(query_selection, "MOST", 20)
-    assert query_selection.missing(ROW, queries, None, ()) == order[:120]
+    assert missing(ROW, queries, None, ()) == order[:120]
 
 
 def test_of_a_large_pool_the_first_by_hash_are_compared(queries: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more training queries are embedded and held against each other than MOST and the answered ones."""
     monkeypatch.setattr(query_selection, "MOST", 100)
     trains = of_training(queries, query_selection.in_hash_order(queries["query_id"]))
-    row = query_selection.missing(ROW, queries, None, ())
+    row = missing(ROW, queries, None, ())
     assert set(of_training(queries, row)) <= set(trains[:100])
-    assert query_selection.missing(ROW, queries, None, row) == []
+    assert missing(ROW, queries, None, row) == []

@@ -84,8 +84,8 @@ def test_register_traces_the_version(project: Settings) -> None:
     """The version names data, dataset, pool and commit; registered.json says which it is; again gives the same."""
     version = register.register(project)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project.home, capture_output=True, text=True, check=True).stdout.strip()
-    assert version.tags["data_hash"] == "0123456789abcdef0123456789abcdef.dir"
-    assert version.tags["dataset_hash"] == "fedcba98.dir"
+    assert version.tags["query_pool_md5"] == "0123456789abcdef0123456789abcdef.dir"
+    assert version.tags["dataset_md5"] == "fedcba98.dir"
     assert (version.tags["git_commit"], version.tags["git_dirty"]) == (commit, "false")
     written = json.loads((project.home / "build" / "registered.json").read_text())
     assert written["version"] == version.version == "1"

@@ -1,6 +1,5 @@
 """Going round the loop in a real DVC project."""
 
-import json
 import os
 import shutil
 import signal
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.retrain import Progress
+from pipelines.retrain import ReproProgress
+from registry.progress import Progress
 from tests.pipelines import dvc_project
 from tests.pipelines.served import serve
 
@@ -42,8 +42,7 @@ def retrain(home: Path) -> tuple[int, str]:
 
 
 def steps(said: str) -> list[tuple[str, float]]:
-    told = [json.loads(line) for line in said.splitlines() if line.startswith('{"step"')]
-    return [(each["step"], each["progress"]) for each in told]
+    return [(each.step, each.share) for line in said.splitlines() if (each := Progress.parse(line))]
 
 
 @pytest.mark.slow
@@ -109,7 +108,7 @@ def test_a_project_locked_by_dvc_is_told_so(home: Path) -> None:
     environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     by_hand = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], cwd=home, stdout=subprocess.PIPE, text=True, env=environment)
     assert by_hand.stdout is not None
-    while "2/3" not in by_hand.stdout.readline():
+    while "2 of 3" not in by_hand.stdout.readline():
         pass
     code, said = retrain(home)
     (home / "stage-waits").unlink()
@@ -118,13 +117,15 @@ def test_a_project_locked_by_dvc_is_told_so(home: Path) -> None:
     assert f"the project is locked by (PID {by_hand.pid})" in said.strip().splitlines()[-1]
 
 
-def test_progress_reads_dvc() -> None:
-    """A stage begins, counts, is skipped: the share of the whole follows, and other lines say nothing."""
-    progress = Progress(stages=4)
-    assert progress.read("> python -m pipelines.answer a") is None
-    began = json.loads(progress.read("Running stage 'answer@first':") or "")
-    halfway = json.loads(progress.read("first: 5/10") or "")
-    skipped = json.loads(progress.read("Stage 'answer@second' didn't change, skipping") or "")
-    assert (began["step"], halfway["step"], skipped["step"]) == ("answer first", "answer first (5 of 10)", "answer second")
-    assert 0 < began["progress"] < halfway["progress"] < skipped["progress"] < 1
-    assert progress.read("first: 0/0") is None
+def test_the_progress_of_the_whole_follows_from_dvcs_output() -> None:
+    """A stage begins, reports its own progress, is skipped: the share of the whole follows, and other lines change nothing."""
+    whole = ReproProgress(stages=4)
+    assert whole.read("> python -m pipelines.answer a") is None
+    began = whole.read("Running stage 'answer@first':")
+    halfway = whole.read(Progress("5 of 10", 0.5).line())
+    skipped = whole.read("Stage 'answer@second' didn't change, skipping")
+    assert began
+    assert halfway
+    assert skipped
+    assert (began.step, halfway.step, skipped.step) == ("answer first", "answer first (5 of 10)", "answer second")
+    assert 0 < began.share < halfway.share < skipped.share < 1

@@ -13,7 +13,7 @@ from pipelines import label, tables
 from pipelines.errors import GraderFailed
 from pipelines.graders import reward_model
 from pipelines.graders.query import Query
-from tests.pipelines.test_label import LLM_A, answers, queries
+from tests.pipelines.test_label import HERE, LLM_A, answers, queries
 from tests.scorer import tiny
 
 PAIRS = [("what is the sum of 1 2", "3"), ("write a function", "code that returns the list " * 12), ("who", "ben")]
@@ -110,11 +110,11 @@ def test_open_questions_are_labelled_and_computed_once(folder: str, tmp_path: Pa
     table = queries(("q1", "judge", ""), ("q2", "reward_model", ""), ("q3", "number", "5"))
     tables.write(tmp_path / f"build/answers/{LLM_A.id}.parquet", answers(LLM_A.id, {"q1": "a", "q2": "b", "q3": "5"}), tables.ANSWERS)
     loaded = reward_model.load(folder)
-    first = label.label(LLM_A, table, 5, None, loaded)
+    first = label.label(HERE, LLM_A, table, timeout_s=5, rewarding=loaded)
     assert first["grader"].tolist() == ["reward_model", "reward_model", "number"]
     assert set(first["grader_version"][:2]) == {loaded.version}
     monkeypatch.setattr(loaded, "score", lambda pairs, _advance: [] if not pairs else pytest.fail(f"computed again: {pairs}"))
-    pd.testing.assert_frame_equal(first, label.label(LLM_A, table, 5, None, loaded))
+    pd.testing.assert_frame_equal(first, label.label(HERE, LLM_A, table, timeout_s=5, rewarding=loaded))
 
 
 def test_an_output_that_is_no_number_is_no_label(folder: str, tmp_path: Path) -> None:

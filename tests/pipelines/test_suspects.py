@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from pipelines import assemble
+from pipelines import training_labels
 from pipelines.validation import suspects
 
 COUNT = 80
@@ -117,7 +117,7 @@ def test_empty_or_identical_texts_are_suspects(texts: list[str], why: str | None
 def test_suspects_can_be_left_out_of_training() -> None:
     """Only the labels of the named pair go."""
     labels, queries = world({("a", "quiz"): 0.5, ("a", "essay"): 0.5, ("b", "quiz"): 0.5})
-    kept = assemble.without(labels, queries, pd.DataFrame({"llm": ["a"], "dataset": ["quiz"]}))
+    kept = training_labels.without_suspects(labels, queries, pd.DataFrame({"llm": ["a"], "dataset": ["quiz"]}))
     assert len(kept) == 2 * COUNT
     assert not ((kept["llm"] == "a") & kept["query_id"].str.startswith("quiz")).any()
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from mixture.choose.posterior import AgreementPosterior, Observation, query_easiness
-from pipelines import dataset, embeddings, train
+from pipelines import dataset, embeddings, train, training_parts
 from pipelines.errors import ParamsRefused, TableRefused
 from pipelines.fit_posterior import Episode
+from pipelines.project import Project
 from scorer import artifact, runtime
 from scorer.errors import EncoderUnknown, TrainingError
 from tests.pipelines import trained_home as homes
@@ -25,7 +26,7 @@ def home(tmp_path: Path) -> Path:
 
 def test_the_artifact_is_sound_and_chooses_well(home: Path) -> None:
     """What training wrote verifies, loads without torch's help, and picks the known best LLM of new queries."""
-    served = runtime.load(home / train.SCORER)
+    served = runtime.load(Project(home).scorer)
     fresh = world.world(60, seed=9)
     chosen = served.score(fresh.texts).scores_QL.argmax(axis=1)
     assert served.roster == world.ROSTER
@@ -35,27 +36,27 @@ def test_the_artifact_is_sound_and_chooses_well(home: Path) -> None:
 
 def test_an_llm_with_too_few_labels_is_left_out_and_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its id and both counts are said; it is in no roster."""
-    whole, by_row = train.apart(homes.loaded(home), 20)
+    whole, by_row = training_parts.apart(homes.loaded(home), 20)
     assert (whole.roster, by_row.roster) == (world.ROSTER, ())
     assert f"{homes.NEWCOMER} has " in capsys.readouterr().err
-    assert json.loads((home / train.TRAIN).read_text())["left_out"] == [homes.NEWCOMER]
+    assert json.loads((Project(home).training).read_text())["left_out"] == [homes.NEWCOMER]
 
 
 def test_train_json_tells_the_way(home: Path) -> None:
     """Figures, the loss of every epoch, CPU seconds, and the artifact's content hash."""
-    report = json.loads((home / train.TRAIN).read_text())
-    assert report["content_hash"] == artifact.verify(home / train.SCORER).content_hash
+    report = json.loads((Project(home).training).read_text())
+    assert report["content_hash"] == artifact.verify(Project(home).scorer).content_hash
     assert [row["epoch"] for row in report["history"]] == list(range(len(report["history"])))
     assert report["validation_loss"] == min(row["validation"] for row in report["history"])
     assert report["cpu_s"]["all"] >= report["cpu_s"]["head"] > 0
-    assert artifact.verify(home / train.SCORER).metrics["validation_ece"] == report["validation_ece"]
+    assert artifact.verify(Project(home).scorer).metrics["validation_ece"] == report["validation_ece"]
 
 
 def test_the_reference_profile_is_what_a_server_sees(home: Path) -> None:
     """Training and held-out queries, apart, embedded and scored as served; out-of-domain ones are in neither."""
-    profile = artifact.open(home / train.SCORER).reference
+    profile = artifact.open(Project(home).scorer).reference
     data = homes.loaded(home)
-    scorer = runtime.load(home / train.SCORER)
+    scorer = runtime.load(Project(home).scorer)
     assert "biomedicine" not in set(profile["domains_R"]) | set(profile["held_domains_H"])
     for queries, scores, splits in (
         ("queries_RD", "scores_RL", ("train",)),
@@ -70,7 +71,7 @@ def test_the_reference_profile_is_what_a_server_sees(home: Path) -> None:
 
 def test_training_again_gives_the_same_scorer_and_embeds_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Same data and params: same content hash, from cached embeddings and a cached export."""
-    before = artifact.verify(home / train.SCORER).content_hash
+    before = artifact.verify(Project(home).scorer).content_hash
 
     def embedded_again(*_: object, **__: object) -> None:
         raise AssertionError("a cached text was embedded again")
@@ -78,13 +79,13 @@ def test_training_again_gives_the_same_scorer_and_embeds_nothing(home: Path, mon
     monkeypatch.setattr("scorer.encoder.Encoder.embed_in_batches", embedded_again)
     monkeypatch.setattr("scorer.runtime.OnnxEncoder.embed", embedded_again)
     monkeypatch.setattr("scorer.export.export_encoder", embedded_again)
-    assert train.run(home)["content_hash"] == before
+    assert train.run(Project(home))["content_hash"] == before
 
 
 def test_a_new_llm_joins_by_training_again(home: Path) -> None:
     """Once it has labels enough, the roster has it."""
     homes.write_params(home, encoder=str(home / "encoder"), min_labels=2)
-    assert train.run(home)["roster"] == [*world.ROSTER, homes.NEWCOMER]
+    assert train.run(Project(home))["roster"] == [*world.ROSTER, homes.NEWCOMER]
 
 
 def by_row(home: Path, *llms: str) -> None:
@@ -97,11 +98,11 @@ def by_row(home: Path, *llms: str) -> None:
 def test_a_new_llm_joins_by_its_row_and_nobody_elses_score_changes(home: Path) -> None:
     """The head is trained as it would be without it: what a server computes for the others is the same to the last bit."""
     texts = world.world(40, seed=9).texts
-    before = runtime.load(home / train.SCORER)
+    before = runtime.load(Project(home).scorer)
     homes.write_params(home, encoder=str(home / "encoder"), min_labels=2)
     by_row(home, homes.NEWCOMER)
-    report = train.run(home)
-    after = runtime.load(home / train.SCORER)
+    report = train.run(Project(home))
+    after = runtime.load(Project(home).scorer)
     assert after.roster == (*before.roster, homes.NEWCOMER)
     assert report["joined_by_row"] == {homes.NEWCOMER: 3}  # of its five labels one is of a validation query, one out of domain
     assert np.array_equal(after.score(texts).scores_QL[:, :-1], before.score(texts).scores_QL)
@@ -111,7 +112,7 @@ def test_a_new_llm_joins_by_its_row_and_nobody_elses_score_changes(home: Path) -
 def test_beside_fewer_than_two_others_it_is_trained_whole(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A row needs rows to lean on; that it was not fitted alone is said."""
     by_row(home, *world.ROSTER[1:])
-    report = train.run(home)
+    report = train.run(Project(home))
     assert report["roster"] == list(world.ROSTER)
     assert report["joined_by_row"] == {}
     assert f"Trained whole, not by row: {', '.join(world.ROSTER[1:])}; fewer than 2 others" in capsys.readouterr().err
@@ -121,8 +122,8 @@ def test_no_llm_with_labels_enough_is_an_error(home: Path) -> None:
     """Nothing is trained on nothing, and the old artifact stays."""
     homes.write_params(home, encoder=str(home / "encoder"), min_labels=10_000)
     with pytest.raises(TrainingError, match="no LLM has 10000 training labels"):
-        train.run(home)
-    artifact.verify(home / train.SCORER)
+        train.run(Project(home))
+    artifact.verify(Project(home).scorer)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +138,8 @@ def test_bad_input_is_said_in_a_sentence(home: Path, spoil, error: type[Exceptio
     """Params, dataset and encoder each name what is wrong; the old artifact stays."""
     spoil(home)
     with pytest.raises(error, match=reason):
-        train.run(home)
-    artifact.verify(home / train.SCORER)
+        train.run(Project(home))
+    artifact.verify(Project(home).scorer)
 
 
 def test_a_spoiled_cache_is_made_again(tmp_path: Path) -> None:
@@ -161,17 +162,17 @@ def test_the_packaged_encoder_agrees_with_its_runtime(tmp_path: Path) -> None:
     """MiniLM, the default: what is served in fp32 is what was trained on, to 1e-4; int8 nearly always chooses alike."""
     homes.write_dataset(tmp_path / "build" / "dataset", queries=120)
     homes.write_params(tmp_path, encoder="packaged:all-MiniLM-L6-v2", min_labels=5)
-    train.run(tmp_path)
+    train.run(Project(tmp_path))
     texts = world.world(20, seed=9).texts
-    full, served = (runtime.load(tmp_path / train.SCORER, precision=precision).score(texts) for precision in ("fp32", "int8"))
-    encoder = train.load_encoder(train.params.load(tmp_path / "params.yaml").train)
+    full, served = (runtime.load(Project(tmp_path).scorer, precision=precision).score(texts) for precision in ("fp32", "int8"))
+    encoder = embeddings.load_encoder(train.params.load(Project(tmp_path).params).train)
     np.testing.assert_allclose(full.queries_QD, encoder.embed(texts)[:, : encoder.dims], atol=1e-4)
     assert (full.scores_QL.argmax(axis=1) == served.scores_QL.argmax(axis=1)).mean() >= 0.9
 
 
 def test_the_artifact_says_how_the_pools_answers_are_weighed(home: Path) -> None:
     """The constants are fitted to this pool's held-out answers, and a server reads them."""
-    train.run(home)
+    train.run(Project(home))
     weighed = AgreementPosterior(**runtime.load(home / "build" / "scorer").answers)
     assert weighed != AgreementPosterior()
     assert (
@@ -194,6 +195,6 @@ def test_answers_of_llms_that_cannot_be_called_weigh_nothing(tmp_path: Path, mon
     monkeypatch.setattr(train.fit_posterior, "fit", fit)
     for served in (held.roster[:2], held.roster[:1]):
         llms = tuple(replace(llm, served=llm.id in served) for llm in held.llms)
-        train.answers_weighed(tmp_path, replace(held, llms=llms), np.tile(scores_L, (len(held.labels_QL), 1)))
+        train.answer_posterior(Project(tmp_path).dataset, replace(held, llms=llms), np.tile(scores_L, (len(held.labels_QL), 1)))
     assert [llms for llms, _ in told] == [set(held.roster[:2]), set(held.roster)]
     assert [ease for _, ease in told] == pytest.approx([query_easiness(map(float, scores_L[:2])), query_easiness(map(float, scores_L))])

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from mixture.llm import LLM, Price
-from pipelines import assemble, params, tables, validate
+from pipelines import params, splits, tables, validate
 from pipelines.errors import ValidationFailed
 from pipelines.validation import derived, report
 from pipelines.validation.report import Finding
@@ -68,8 +68,8 @@ def broken() -> dict[str, pd.DataFrame]:
 def findings(tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
     """What validation says of the broken tables; pages are written beside it."""
     wrong = broken()
-    splits = pd.Series([f"s{n % 2}" for n in range(COUNT)], index=[f"q{n:03d}" for n in range(COUNT)])
-    by_name = validate.frames(wrong["queries"], wrong["answers"], wrong["labels"], LLMS, splits)
+    split_of = pd.Series([f"s{n % 2}" for n in range(COUNT)], index=[f"q{n:03d}" for n in range(COUNT)])
+    by_name = validate.frames(wrong["queries"], wrong["answers"], wrong["labels"], LLMS, split_of)
     return validate.check(by_name, rules([llm.id for llm in LLMS], 0.5), tmp_path_factory.mktemp("validation") / "docs")
 
 
@@ -186,11 +186,11 @@ def test_the_stage_stops_at_a_bad_label(project: Path) -> None:
 
 
 def test_assembling_leaves_no_leak_for_validation_to_find() -> None:
-    """With the splits of pipelines.assemble, near-duplicates never stand on two sides."""
+    """With the splits of pipelines.splits, near-duplicates never stand on two sides."""
     table = queries()
     table.loc[30:, "text"] = [f"{text} Think well." for text in table.loc[:29, "text"]]
-    splits = assemble.splits(table, params.load(ROOT / "params.yaml").assemble)
-    likenesses = validate.derived.likenesses(table, splits)
+    split_of = splits.assign(table, params.load(ROOT / "params.yaml").assemble, {})
+    likenesses = validate.derived.likenesses(table, split_of)
     assert len(likenesses) >= 30
     assert not likenesses["crosses_splits"].any()
 

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from pipelines import assemble, dataset, train
 from pipelines.dataset import RosterLLM
+from pipelines.project import Project
 from tests.scorer import tiny, world
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,7 @@ def write_dataset(folder: Path, *, queries: int = 500, seed: int = 0, newcomer: 
     known = [(ids[query], roster[llm], labels_QL[query, llm]) for query, llm in np.argwhere(~np.isnan(labels_QL))]
     labels = pd.DataFrame(known, columns=["query_id", "llm", "score"]).assign(grader="exact", grader_version="1", weight=1.0)
     answers = labels[["query_id", "llm"]].assign(
-        input_tokens=50.0, output_tokens=20.0, latency_s=1.0, mean_logprob=-0.5, said=labels["score"].map({1.0: "42", 0.0: "7"})
+        input_tokens=50.0, output_tokens=20.0, latency_s=1.0, mean_logprob=-0.5, final_answer=labels["score"].map({1.0: "42", 0.0: "7"})
     )
     answers["cost_usd"] = answers["llm"].map({llm: 1e-5 * (place + 1) for place, llm in enumerate(roster)})
     splits = np.array(["train", "train", "train", "calibration", "validation", "test", "test"])[np.arange(queries) % 7]
@@ -74,9 +75,9 @@ def _trained() -> Path:
 
     home = Path(tempfile.mkdtemp(prefix="trained-home-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    write_dataset(home / "build" / "dataset")
+    write_dataset(Project(home).dataset)
     write_params(home, encoder=str(write_encoder(home / "encoder")))
-    train.run(home)
+    train.run(Project(home))
     return home
 
 
@@ -87,4 +88,4 @@ def trained_home(folder: Path) -> Path:
 
 def loaded(home: Path) -> dataset.Dataset:
     """Its dataset."""
-    return dataset.load(home / "build" / "dataset")
+    return dataset.load(Project(home).dataset)

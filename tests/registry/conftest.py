@@ -18,7 +18,7 @@ ROSTER = ("a", "b", "c")
 POOL = "llms:\n" + "".join(
     f"  {llm}:\n    name: The LLM {llm}\n    endpoint: null\n    price: {{input: 0.1, output: 0.2}}\n" for llm in (*ROSTER, "unheard")
 )
-LINEAGE = Lineage(data_hash="d" * 32 + ".dir", dataset_hash="e" * 32 + ".dir", pool_hash="f" * 64, git_commit="1" * 40, git_dirty=False)
+LINEAGE = Lineage(query_pool_md5="d" * 32 + ".dir", dataset_md5="e" * 32 + ".dir", pool_hash="f" * 64, git_commit="1" * 40, git_dirty=False)
 METRICS = {"test.ours.quality": 0.71, "test.ours.quality.low": 0.66, "test.ours.quality.high": 0.76, "test.random.quality": 0.5}
 TRAIN = {"encoder": "tiny", "seconds": 1.5, "history": [{"loss": 1.0}, {"loss": 0.5}]}
 

@@ -5,7 +5,7 @@ from registry import card
 from registry.lineage import Lineage
 
 ROSTER = [LLM(id=f"llm-{i}", name=f"LLM number {i}", price=Price(0.5, 1.5)) for i in range(30)]
-LINEAGE = Lineage(data_hash=None, dataset_hash="abc.dir", pool_hash="f" * 64, git_commit="1" * 40, git_dirty=True)
+LINEAGE = Lineage(query_pool_md5=None, dataset_md5="abc.dir", pool_hash="f" * 64, git_commit="1" * 40, git_dirty=True)
 
 
 def written(metrics: dict[str, object], roster: list[LLM] = ROSTER[:2]) -> str:

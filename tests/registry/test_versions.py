@@ -48,7 +48,7 @@ def test_a_run_holds_params_metrics_history_tables_and_lineage(settings: Setting
     assert [(point.step, point.value) for point in client.get_metric_history(version.run_id, "train/history/loss")] == [(0, 1.0), (1, 0.5)]
     (dataset,) = run.inputs.dataset_inputs
     assert dataset.dataset.digest == "d" * 8
-    assert {tag.key: tag.value for tag in dataset.tags}["data_hash"] == "d" * 32 + ".dir"
+    assert {tag.key: tag.value for tag in dataset.tags}["query_pool_md5"] == "d" * 32 + ".dir"
     assert [file.path for file in client.list_artifacts(version.run_id, "evaluation")] == ["evaluation/baselines.csv"]
     assert run.info.status == "FINISHED"
     assert version.tags["git_commit"] == "1" * 40

@@ -137,7 +137,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a later schema": (manifest(lambda m: m.update(schema_version=99)), "schema_version 99, this code reads 3"),
     "a schema that is true": (manifest(lambda m: m.update(schema_version=True)), "schema_version True, this code reads 3"),
     "an unknown field": (manifest(lambda m: m.update(run="x")), "run missing or unknown"),
-    "a field of another type": (manifest(lambda m: m.update(data_hash=3)), "data_hash is 3, not a str"),
+    "a field of another type": (manifest(lambda m: m.update(dataset_sha256=3)), "dataset_sha256 is 3, not a str"),
     "no tokens": (manifest(lambda m: m["encoder"].update(max_tokens=0)), "out of range"),
     "tokens that are true": (manifest(lambda m: m["encoder"].update(max_tokens=True)), "max_tokens is True"),
     "a metric in words": (manifest(lambda m: m["metrics"].update(loss="low")), "metric is not a number"),
@@ -262,7 +262,7 @@ def test_writing_replaces_the_whole_folder(tiny: ModuleType, copied: Path) -> No
     """What lay there before does not survive into the new artifact."""
     (copied / "stale.txt").write_text("old")
     tiny.tiny_artifact(copied, seed=1)
-    assert artifact.verify(copied).data_hash == "tiny-1"
+    assert artifact.verify(copied).dataset_sha256 == "tiny-1"
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -111,6 +111,12 @@ def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), se
         {"text_features": identity()} if text_features else {}
     )
     write(
-        folder, exported=_exported(), weights=weights, calibration=calibration, profile=profile, encoder=encoder, data_hash=f"tiny-{seed}"
+        folder,
+        exported=_exported(),
+        weights=weights,
+        calibration=calibration,
+        profile=profile,
+        encoder=encoder,
+        dataset_sha256=f"tiny-{seed}",
     )
     return folder
