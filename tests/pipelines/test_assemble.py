@@ -1,7 +1,5 @@
 """The dataset: every query in one split for good, near-duplicates together, unknown never zero, today's prices."""
 
-import hashlib
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,18 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mixture.llm import LLM, Price
-from pipelines import assemble, dataset, near_duplicates, params, splits, tables, training_labels
+from pipelines import assemble, dataset, params, tables
 from pipelines.errors import PipelineError, TableRefused
 from pipelines.project import Project
 
 ROOT = Path(__file__).parents[2]
 PROJECT = Project(Path())
 SETTINGS = params.load(ROOT / "params.yaml").assemble
-SHARES = SETTINGS.shares.by_split
 LLMS = (LLM("b-llm", "B", Price(1, 2)), LLM("a-llm", "A", Price(10, 20), status="candidate"))
 TOPICS = ["heron", "lighthouse", "tractor", "violin", "glacier", "saffron", "compass", "beetle", "anvil", "cathedral"]
 
@@ -52,14 +47,14 @@ def answers(llm: str, ids: list[str], errors: list[str | None] | None = None) ->
 
 
 def assembled(**replaced: Any) -> assemble.Assembled:
-    given_tables: dict[str, Any] = {
+    tables_: dict[str, Any] = {
         "queries": queries(),
         "labels": {"b-llm": labels("b-llm", {"q0000": 1, "q0001": 0}), "a-llm": labels("a-llm", {"q0001": 0.5, "gone": 1})},
         "answers": {"b-llm": answers("b-llm", ["q0000", "q0001", "q0002"], [None, None, "timed out"]), "a-llm": answers("a-llm", [])},
         "llms": LLMS,
         "settings": SETTINGS,
     }
-    return assemble.assemble(**(given_tables | replaced))
+    return assemble.assemble(**(tables_ | replaced))
 
 
 def test_the_dataset_reads_back_as_arrays(tmp_path: Path) -> None:
@@ -112,67 +107,6 @@ def test_an_llm_without_labels_is_left_out_and_named() -> None:
         assembled(labels={llm.id: labels(llm.id, {}) for llm in LLMS})
 
 
-def test_the_querys_own_grader_decides() -> None:
-    """Where two graders labelled an answer, the label of the grader the query names is taken."""
-    both = pd.concat(
-        [labels("b-llm", {"q0000": 0.25}, "another"), labels("b-llm", {"q0000": 0.75}), labels("b-llm", {"q0001": 0.5}, "another")]
-    )
-    chosen = training_labels.one_label_each(both, queries())
-    assert dict(zip(chosen["query_id"], chosen["score"], strict=True)) == {"q0000": 0.75, "q0001": 0.5}
-
-
-@given(ids=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=50))
-def test_a_split_follows_from_the_id_alone(ids: list[str]) -> None:
-    """The same id has the same split whoever else is there."""
-    assert [splits.by_hash(name, SHARES) for name in ids] == [splits.by_hash(name, SHARES) for name in reversed(ids)][::-1]
-    assert {splits.by_hash(name, SHARES) for name in ids} <= set(SHARES)
-
-
-def test_splits_have_their_shares() -> None:
-    """Over many ids each split gets its share, within three standard deviations."""
-    got = pd.Series([splits.by_hash(f"query-{n}", SHARES) for n in range(20_000)]).value_counts(normalize=True)
-    for split, share in SHARES.items():
-        assert got[split] == pytest.approx(share, abs=3 * (share * (1 - share) / 20_000) ** 0.5)
-
-
-def test_near_duplicates_share_a_split() -> None:
-    """However ids hash, a query and its near-twin stand on one side; the others stay where they were."""
-    plain = splits.assign(queries(), SETTINGS, {})
-    twins = queries(text=[text_of(n % 150) + ("" if n < 150 else " Please explain.") for n in range(200)])
-    together = splits.assign(twins, SETTINGS, {})
-    first, second = together.iloc[:50].to_numpy(), together.iloc[150:].to_numpy()
-    assert (first == second).all()
-    assert (plain.iloc[:50].to_numpy() != plain.iloc[150:].to_numpy()).any()
-    assert (together.iloc[:150] == plain.iloc[:150]).all()
-
-
-def test_out_of_domain_stays_apart_with_its_twins() -> None:
-    """Out-of-domain queries are in no other split, and a near-twin of one in another domain goes with it."""
-    table = queries(text=[text_of(n % 199) for n in range(200)], domain=["law"] * 20 + ["reading"] * 180)
-    split = splits.assign(table, SETTINGS, {})
-    assert set(split.iloc[:20]) == {"ood"}
-    assert split.iloc[199] == "ood"
-    assert "ood" not in set(split.iloc[20:199])
-
-
-def test_splits_that_queries_came_with_are_kept() -> None:
-    """A published test split stays the test split; a published training query is trained or calibrated on; twins go where nobody trains."""
-    brought = {f"q{n:04d}": "train" if n < 100 else "test" for n in range(200)}
-    split = splits.assign(queries(), SETTINGS, brought)
-    assert set(split.iloc[:100]) == {"train", "calibration"}
-    assert set(split.iloc[100:]) == {"test"}
-    twins = queries(text=[text_of(n % 199) for n in range(200)])
-    assert splits.assign(twins, SETTINGS, brought).iloc[0] == "test"
-
-
-def test_templates_do_not_make_duplicates() -> None:
-    """Many queries in the same words with other numbers are different queries; the same query in another frame is not."""
-    frame = "Please read the following carefully and give only the final result as a number without any explanation. What is {} plus {}?"
-    sums = [frame.format(n, n * n + 3) for n in range(40)]
-    assert near_duplicates.pairs(sums) == []
-    assert len(set(near_duplicates.groups([*sums, sums[3].upper(), sums[3] + " "]))) == 40
-
-
 def test_a_broken_dataset_is_refused(tmp_path: Path) -> None:
     """A missing file, or a label of an LLM that is not in the roster, is named."""
     with pytest.raises(TableRefused, match=r"roster\.json: not a roster"):
@@ -201,14 +135,6 @@ def test_the_stage_reads_the_pool_not_the_folder(
     assert "2 labels of 2 LLMs on 200 queries" in capsys.readouterr().out
 
 
-def test_a_costly_llms_first_queries_fall_into_every_split() -> None:
-    """LLMs are asked in hash order; a prefix of that order holds each split in its share."""
-    ids = [f"q-{number}" for number in range(4000)]
-    first = sorted(ids, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:600]
-    counts = Counter(splits.by_hash(name, SHARES) for name in first)
-    assert {split: counts[split] / 600 for split in SHARES} == pytest.approx(SHARES, abs=0.05)
-
-
 def test_who_joins_by_row_comes_last_and_is_marked(tmp_path: Path) -> None:
     """The roster starts with the LLMs that are trained together; how each joins travels to training in roster.json."""
     llms = (replace(LLMS[0], trained="row"), LLMS[1])
@@ -221,5 +147,4 @@ def test_who_joins_by_row_comes_last_and_is_marked(tmp_path: Path) -> None:
 def test_what_each_llm_says_can_be_compared(tmp_path: Path) -> None:
     """The first sample's final answer in normal form stands beside its log-probability."""
     assemble.write(assembled(), tmp_path)
-    said = dataset.final_answers(tmp_path)
-    assert said == {("q0000", "b-llm"): ("1", -0.2), ("q0001", "b-llm"): ("1", -0.2)}
+    assert dataset.final_answers(tmp_path) == {("q0000", "b-llm"): ("1", -0.2), ("q0001", "b-llm"): ("1", -0.2)}

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from pipelines import training_labels
 from pipelines.validation import suspects
 
 COUNT = 80
@@ -112,14 +111,6 @@ def test_empty_or_identical_texts_are_suspects(texts: list[str], why: str | None
     answers = pd.DataFrame({"query_id": queries["query_id"], "llm": "a", "text": texts, "error": None})
     found = suspects.find(labels, queries, answers)
     assert found["why"].tolist() == [why or ""]
-
-
-def test_suspects_can_be_left_out_of_training() -> None:
-    """Only the labels of the named pair go."""
-    labels, queries = world({("a", "quiz"): 0.5, ("a", "essay"): 0.5, ("b", "quiz"): 0.5})
-    kept = training_labels.without_suspects(labels, queries, pd.DataFrame({"llm": ["a"], "dataset": ["quiz"]}))
-    assert len(kept) == 2 * COUNT
-    assert not ((kept["llm"] == "a") & kept["query_id"].str.startswith("quiz")).any()
 
 
 @pytest.mark.parametrize(("mean", "count"), [(0.0, 20), (0.25, 20), (0.5, 60), (1.0, 400), (0.333, 50)])
