@@ -71,7 +71,7 @@ def compare(made: Trained) -> tuple[list[str], dict[str, Any]]:
         for name, router in rows.items()
     }
     cache = Project(Path()).embeddings
-    served, identity = embeddings.as_a_server_has_it(made.encoder, embeddings.exported(made.encoder, cache))
+    served, identity = embeddings.int8_encoder(made.encoder, embeddings.exported(made.encoder, cache))
     agreement = precision.agreement(rows[OURS], test, embeddings.served(served, identity, texts, cache))
     encoder_ms = precision.encoder_ms(served)
     blocks = [

@@ -57,18 +57,18 @@ def served(encoder: "OnnxEncoder", identity: str, texts: Sequence[str], cache: P
 
 
 def identity(graph: str, tokenizer: str, max_tokens: int, *, text_features: bool) -> str:
-    """Of a served encoder: the sha256 of its graph and of its tokenizer, where it cuts, and the text features beside it."""
+    """A hash of all that decides a served embedding: the sha256 of graph and tokenizer, the cut, the version of the text features."""
     return hashlib.sha256(
         f"{graph} {tokenizer} {max_tokens} {scorer.text_features.identity() if text_features else ''}".encode()
     ).hexdigest()
 
 
-def as_a_server_has_it(encoder: "Encoder", exported_: Path) -> tuple["OnnxEncoder", str]:
-    """The encoder's int8 graph in the folder that `exported` made, and its identity for `served`."""
+def int8_encoder(encoder: "Encoder", folder: Path) -> tuple["OnnxEncoder", str]:
+    """The encoder as a server has it, read from the `folder` that `exported` made, and its identity for `served`."""
     from scorer import runtime
     from scorer.manifest import ENCODERS, TOKENIZER, sha256
 
-    graph, tokenizer = exported_ / ENCODERS["int8"], exported_ / TOKENIZER
+    graph, tokenizer = folder / ENCODERS["int8"], folder / TOKENIZER
     made = runtime.OnnxEncoder(
         graph.read_bytes(), tokenizer.read_bytes(), max_tokens=encoder.max_tokens, text_features=encoder.text_features
     )
@@ -84,8 +84,8 @@ def as_served(
 
     encoder = loaded or runtime.load_encoder(folder, manifest, precision=precision)
     graph, tokenizer = manifest.files[ENCODERS[precision]], manifest.files[TOKENIZER]
-    whose = identity(graph, tokenizer, manifest.max_tokens, text_features=manifest.text_features)
-    return lambda texts: served(encoder, whose, texts, cache)
+    encoder_identity = identity(graph, tokenizer, manifest.max_tokens, text_features=manifest.text_features)
+    return lambda texts: served(encoder, encoder_identity, texts, cache)
 
 
 def exported(encoder: "Encoder", cache: Path) -> Path:
@@ -108,7 +108,7 @@ def _cached(path: Path, texts: Sequence[str], compute: Batches, title: str) -> F
     if missing:
         places = list(missing)
         saved = time.monotonic()
-        for batch, vectors_BD in _shown(compute(list(missing.values())), len(missing), title):
+        for batch, vectors_BD in _with_bar(compute(list(missing.values())), len(missing), title):
             vectors.update((places[place], vector_D) for place, vector_D in zip(batch, vectors_BD, strict=True))
             if time.monotonic() - saved > SAVE_EVERY_S:
                 _write(path, vectors)
@@ -132,7 +132,7 @@ def _write(path: Path, vectors: dict[bytes, Floats]) -> None:
         np.savez(file, keys_N32=keys_N32, vectors_ND=np.stack(list(vectors.values())))
 
 
-def _shown(batches: Iterable[tuple[Sequence[int], Floats]], total: int, title: str) -> Iterator[tuple[Sequence[int], Floats]]:
+def _with_bar(batches: Iterable[tuple[Sequence[int], Floats]], total: int, title: str) -> Iterator[tuple[Sequence[int], Floats]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=total)

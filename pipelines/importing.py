@@ -42,7 +42,6 @@ class Imported:
     answers: int
     labels: int
     llms: Mapping[str, str]
-    files: tuple[Path, ...]
     contradicted: Sequence[int] = ()
     repeated: Sequence[int] = ()
 
@@ -94,7 +93,6 @@ def _write(project: Project, staged: Staged, others: list[dict[str, Any]], defau
         answers=sum(map(len, staged.answers.values())),
         labels=sum(map(len, staged.labels.values())),
         llms=staged.names,
-        files=tuple(written),
         contradicted=tuple(staged.contradicted),
         repeated=tuple(staged.repeated),
     )

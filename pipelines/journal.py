@@ -15,13 +15,11 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = rows(path)
         self._path = path
         self._file = path.open("a", encoding="utf-8")
         if path.read_bytes()[-1:] not in {b"", b"\n"}:  # a torn line would swallow the next one
             self._file.write("\n")
         self._unsynced = 0
-        self.count = len(whole)
 
     def __enter__(self) -> Self:
         return self
@@ -33,7 +31,6 @@ class Journal:
         """Hands `row` to the operating system at once and to the disk every `SYNC_EVERY` rows."""
         self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
         self._file.flush()
-        self.count += 1
         self._unsynced += 1
         if self._unsynced >= SYNC_EVERY:
             self._sync()

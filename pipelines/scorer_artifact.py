@@ -40,7 +40,7 @@ def write(
     from scorer import export
 
     exported = embeddings.exported(encoder, project.embeddings)
-    served, identity = embeddings.as_a_server_has_it(encoder, exported)
+    served, identity = embeddings.int8_encoder(encoder, exported)
 
     def seen(data: Dataset) -> tuple[Floats, Floats]:
         queries_QD = embeddings.served(served, identity, data.queries["text"].tolist(), project.embeddings)
