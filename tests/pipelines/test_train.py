@@ -1,6 +1,7 @@
 """The stage `train` in a project of its own: real encoder classes, real export, a world whose best LLM is known."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from pipelines import dataset, embeddings, train, training_parts
 from pipelines.errors import ParamsRefused, TableRefused
 from pipelines.fit_posterior import Episode
 from pipelines.project import Project
-from scorer import artifact, runtime
+from scorer import artifact, probes, runtime
 from scorer.errors import EncoderUnknown, TrainingError
+from scorer.types import Floats
 from tests.pipelines import trained_home as homes
 from tests.scorer import world
 
@@ -70,14 +72,20 @@ def test_the_reference_profile_is_what_a_server_sees(home: Path) -> None:
 
 
 def test_training_again_gives_the_same_scorer_and_embeds_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Same data and params: same content hash, from cached embeddings and a cached export."""
+    """Same data and params: same content hash, from cached embeddings and a cached export; the probes alone are embedded each time."""
     before = artifact.verify(Project(home).scorer).content_hash
 
     def embedded_again(*_: object, **__: object) -> None:
         raise AssertionError("a cached text was embedded again")
 
+    embed = runtime.OnnxEncoder.embed
+
+    def only_probes(encoder: runtime.OnnxEncoder, texts: Sequence[str]) -> Floats:
+        assert set(texts) <= set(probes.TEXTS), "a cached text was embedded again"
+        return embed(encoder, texts)
+
     monkeypatch.setattr("scorer.encoder.Encoder.embed_in_batches", embedded_again)
-    monkeypatch.setattr("scorer.runtime.OnnxEncoder.embed", embedded_again)
+    monkeypatch.setattr("scorer.runtime.OnnxEncoder.embed", only_probes)
     monkeypatch.setattr("scorer.export.export_encoder", embedded_again)
     assert train.run(Project(home))["content_hash"] == before
 
