@@ -199,8 +199,8 @@ def _stated_later(episodes: Sequence[Episode]) -> float:
 
 
 def _steps(ordered: Sequence[tuple[str, Observation]], evidence: AgreementPosterior) -> Iterator[tuple[list[float], float, int | None]]:
-    """For each stated answer after the first: the chances of those before it, its LLM's prior, and which of them it repeats (None: a new
-    one).
+    """For each final answer after the first: the chances of the answers before it, its LLM's prior, and the place of the answer that it
+    repeats, None where it is new.
     """
     for count, (_, each) in enumerate(ordered):
         standing = evidence.standing(before for _, before in ordered[:count])

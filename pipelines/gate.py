@@ -1,4 +1,4 @@
-"""Holds the registered challenger against the champion on the validation split: `python -m pipelines.gate`."""
+"""Compares the registered challenger with the champion on the validation split: `python -m pipelines.gate`."""
 
 import sys
 import tempfile

@@ -24,7 +24,7 @@ SPLIT_NAMES = {"val": "validation", "valid": "validation", "dev": "validation", 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What rows get that do not say it themselves; None for a grader means: not to be guessed where a reference is given."""
+    """Values for rows that lack their own. grader None: a row with a reference must name its grader."""
 
     name: str
     grader: str | None = None

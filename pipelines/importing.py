@@ -33,8 +33,10 @@ SHOWN = 5  # rows named of those left out
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import brought, and what it left out: rows of the queries file that contradict an earlier one, of the answers file that
-    repeat one.
+    """How many queries, answers and labels an import brought.
+
+    contradicted: rows of the queries file left out, with the text of an earlier row and another reference.
+    repeated: rows of the answers file left out, with the LLM and query of an earlier row.
     """
 
     new_queries: int

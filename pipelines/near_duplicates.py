@@ -1,7 +1,7 @@
 """Which queries say nearly the same: what must not stand in training and test at once.
 
-Texts are compared by their three-word shingles (Broder 1997), counted exactly. Shingles that many texts share are a template's, not a
-query's, and are left out: two sums in the same words are two queries, the same sum in other words around it is one.
+Texts are compared by their three-word shingles (Broder 1997), counted exactly. Shingles that many texts share belong to a template and
+are left out: two sums in the same sentence are two queries, the same sum in two sentences is one.
 """
 
 import re

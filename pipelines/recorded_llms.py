@@ -36,8 +36,9 @@ def missing(names: Mapping[str, str], pool_file: Path) -> set[str]:
 
 
 def add(names: Mapping[str, str], prices: Prices, pool_file: Path) -> list[str]:
-    """Adds the LLMs (id -> name) the pool does not have; one line a new entry, saying so where its price is not known, and one a price that
-    counts for nothing.
+    """Adds the LLMs (id -> name) that the pool does not have, and returns lines for a person.
+
+    There is a line for each new entry, which says where its price is unknown, and one for each price that changes nothing.
     """
     answering = ", ".join(sorted(names))
     lines = [f"The price of {llm} is of no LLM in these answers; they are of {answering}." for llm in sorted(set(prices) - set(names))]

@@ -4,8 +4,8 @@ Either rule is enough; texts that are empty or all the same are a third.
 
 `below chance`: on choice questions, a mean score below what blind guessing gives (exact binomial tail).
 `far below expected`: below what the LLM's level and the dataset's difficulty predict, in an additive model of log-odds fitted by medians
-(Tukey's median polish, which a few broken cells do not move) within datasets of one kind (choice questions, others). What LLMs differ by
-on single datasets is estimated from the same table; who is weak at one subject is no suspect.
+(Tukey's median polish, which a few broken cells do not move) within datasets of one kind (choice questions, others). How much LLMs
+differ on single datasets is estimated from the same table: an LLM that is weak at one subject is no suspect.
 
 The first raises any alarm on 5 % of clean tables at most, however many pairs it looks at; how many the second raises is simulated
 (`python -m benchmarks.suspects --simulate N`, docs/results/graders.md).
@@ -106,8 +106,8 @@ def _below_chance(cells: Cells, chances: Mapping[str, float]) -> NDArray[np.bool
 def far_below(means_LS: Grid, counts_LS: Grid) -> tuple[Grid, NDArray[np.bool_]]:
     """What the additive model expects of each pair (NaN where it cannot say), and which are far below that.
 
-    How far is too far is drawn from clean tables with the same levels and counts: TAIL of them have any pair so far. They are drawn with
-    the spread found and with a wider one, and the more patient of both counts: a small table may look more even than its LLMs are.
+    Far is a distance beyond which a share TAIL of clean tables, drawn with the same levels and counts, have any pair. They are drawn with
+    the table's own spread and with a wider one, and the larger distance counts: a small table may look more even than its LLMs are.
     """
     known_LS = ~np.isnan(means_LS)
     enough_L = known_LS.sum(axis=1) >= LEAST
@@ -134,8 +134,10 @@ def _farthest(fitted: Grid, spread: Grid, means: Grid, counts: Grid) -> float:
 
 
 def _surprise(means: Grid, counts: Grid) -> tuple[Grid, Grid, Grid]:
-    """The fit (log-odds), the spread that pairs have around it beyond sampling (by their median), and each pair's distance in such units.
+    """The additive fit in log-odds, how far pairs spread around it, and each pair's distance from it in standard deviations.
 
+    spread: the standard deviation between pairs beyond what sampling explains, from the median distance.
+    distance = (log-odds - fit) / sqrt(spread^2 + sampling variance).
     means: one table [L, S] or a stack of them [..., L, S].
     """
     smoothed = (means * counts + 0.5) / (counts + 1)
