@@ -8,7 +8,7 @@ from mixture.choose.final_answers import agree
 from mixture.choose.options import Options
 from mixture.choose.posterior import AgreementPosterior, PaperScore, Posterior
 from mixture.choose.ranking import Candidate, Order, Ranked, rank
-from mixture.choose.strategy import Progress, StopReason
+from mixture.choose.strategy import AnswersSoFar, StopReason
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class AllAtOnce:
         """By `order`; answers are not combined."""
         return rank(candidates, options, order=self.order)
 
-    def select(self, progress: Progress, options: Options) -> tuple[Ranked, ...]:
+    def select(self, so_far: AnswersSoFar, options: Options) -> tuple[Ranked, ...]:
         """The first k."""
-        return self.rank(progress.candidates, options)
+        return self.rank(so_far.candidates, options)
 
-    def stop(self, progress: Progress, _upcoming: Sequence[Ranked], _options: Options) -> StopReason | None:
+    def stop(self, so_far: AnswersSoFar, _upcoming: Sequence[Ranked], _options: Options) -> StopReason | None:
         """After one layer."""
-        return "agreement" if agree(progress.layers[-1]) else "layers"
+        return "agreement" if agree(so_far.layers[-1]) else "layers"
 
     def synthesis_gain(self, _best_score: float, _options: Options) -> float:
         """Nobody writes anew."""
@@ -51,7 +51,7 @@ class MoA(AllAtOnce):
     name: ClassVar[str] = "MoA"
     shows_answers: ClassVar[bool] = True
 
-    def stop(self, _progress: Progress, _upcoming: Sequence[Ranked], _options: Options) -> StopReason | None:
+    def stop(self, _progress: AnswersSoFar, _upcoming: Sequence[Ranked], _options: Options) -> StopReason | None:
         """Only when all layers have run."""
         return None
 
@@ -67,10 +67,10 @@ class Cascade(AllAtOnce):
     order: Order = "value"
     threshold: float = 1.0
 
-    def select(self, progress: Progress, options: Options) -> tuple[Ranked, ...]:
+    def select(self, so_far: AnswersSoFar, options: Options) -> tuple[Ranked, ...]:
         """The cheapest that have not answered."""
-        return self.rank(progress.unasked, options)
+        return self.rank(so_far.unasked, options)
 
-    def stop(self, progress: Progress, _upcoming: Sequence[Ranked], _options: Options) -> StopReason | None:
+    def stop(self, so_far: AnswersSoFar, _upcoming: Sequence[Ranked], _options: Options) -> StopReason | None:
         """At the threshold."""
-        return "threshold" if progress.best_score >= self.threshold else None
+        return "threshold" if so_far.best_score >= self.threshold else None

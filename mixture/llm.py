@@ -28,18 +28,18 @@ class Prompt:
 
     def apply(self, messages: Sequence[Message]) -> list[Message]:
         """`messages` with this style's system text before theirs and its suffix after the last user turn's text."""
-        asked = [dict(message) for message in messages]
+        prompted = [dict(message) for message in messages]
         if self.suffix:
-            for message in reversed(asked):
+            for message in reversed(prompted):
                 if message.get("role") == "user" and isinstance(message.get("content"), str):
                     message["content"] = f"{message['content']}\n\n{self.suffix}"
                     break
         if not self.system:
-            return list(asked)
-        if asked and asked[0].get("role") == "system" and isinstance(asked[0].get("content"), str):
-            asked[0]["content"] = f"{self.system}\n\n{asked[0]['content']}"
-            return list(asked)
-        return [{"role": "system", "content": self.system}, *asked]
+            return list(prompted)
+        if prompted and prompted[0].get("role") == "system" and isinstance(prompted[0].get("content"), str):
+            prompted[0]["content"] = f"{self.system}\n\n{prompted[0]['content']}"
+            return list(prompted)
+        return [{"role": "system", "content": self.system}, *prompted]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,28 +73,28 @@ async def add_llm(request: Request) -> Response:
 @router.get("/jobs")
 async def jobs(request: Request) -> Response:
     """All jobs, the newest first."""
-    found = await asyncio.to_thread(state_of(request).jobs.list)
-    return json_response({"jobs": [asdict(each) for each in reversed(found)]})
+    queued = await asyncio.to_thread(state_of(request).jobs.list)
+    return json_response({"jobs": [asdict(each) for each in reversed(queued)]})
 
 
 @router.post("/jobs")
 async def retrain(request: Request) -> Response:
     """Starts a retraining."""
     state = state_of(request)
-    given, _ = parse(Retraining, await read(request, state.settings.max_request_bytes))
-    if given.full:
+    wanted, _ = parse(Retraining, await read(request, state.settings.max_request_bytes))
+    if wanted.full:
         await asyncio.to_thread(train_jointly, state.settings.pool_file)
         await state.pool.refresh()
-    return json_response(asdict(await _submit(state, "retrain", {"reason": given.reason})), status=ACCEPTED)
+    return json_response(asdict(await _submit(state, "retrain", {"reason": wanted.reason})), status=ACCEPTED)
 
 
 @router.get("/jobs/{job_id}")
 async def job(request: Request, job_id: str) -> Response:
     """One job with its progress."""
-    found = await asyncio.to_thread(state_of(request).jobs.get, job_id)
-    if found is None:
+    queued = await asyncio.to_thread(state_of(request).jobs.get, job_id)
+    if queued is None:
         raise JobUnknown(f"No job is called {job_id!r}.", next_step="GET /admin/jobs lists all.")
-    return json_response(asdict(found))
+    return json_response(asdict(queued))
 
 
 @router.get("/scorer")
@@ -108,21 +108,21 @@ async def scorer(request: Request) -> Response:
 
 @router.get("/verdict")
 async def verdict(request: Request) -> Response:
-    """What the monitor said last, and where its report lies; no verdict before its first look."""
+    """The last verdict of the monitor, and where its report lies; no verdict before its first look."""
     latest = state_of(request).settings.var / "reports" / "latest.json"
     try:
-        said = orjson.loads(await asyncio.to_thread(latest.read_bytes))
+        latest_verdict = orjson.loads(await asyncio.to_thread(latest.read_bytes))
     except (OSError, orjson.JSONDecodeError):
         return json_response({"verdict": None, "report": None})
-    return json_response(said)
+    return json_response(latest_verdict)
 
 
 @router.post("/scorer/promote")
 async def promote(request: Request) -> Response:
     """Starts the job that makes a version champion; the server follows the alias."""
     state = state_of(request)
-    given, _ = parse(Promotion, await read(request, state.settings.max_request_bytes))
-    return json_response(asdict(await _submit(state, "promote", given.model_dump())), status=ACCEPTED)
+    wanted, _ = parse(Promotion, await read(request, state.settings.max_request_bytes))
+    return json_response(asdict(await _submit(state, "promote", wanted.model_dump())), status=ACCEPTED)
 
 
 @router.post("/scorer/rollback")

@@ -134,9 +134,9 @@ async def _running(state: State) -> AsyncGenerator[None]:
 async def _failed(request: Request, error: Exception) -> Response:
     """Every error that a route raises, in OpenAI's schema."""
     if isinstance(error, HTTPException):
-        known = {404: NotFound, 405: MethodRefused}.get(error.status_code, RequestRefused)
+        kind = {404: NotFound, 405: MethodRefused}.get(error.status_code, RequestRefused)
         what = {404: "does not exist", 405: f"does not take {request.method}"}.get(error.status_code, f"was refused ({error.detail})")
-        return error_response(known(f"{request.url.path} {what}.", next_step='README, "Ask it", lists the addresses.'))
+        return error_response(kind(f"{request.url.path} {what}.", next_step='README, "Ask it", lists the addresses.'))
     if isinstance(error, RequestValidationError):
         return error_response(RequestRefused(f"{request.url.path}: a parameter is malformed."))
     return error_response(error)

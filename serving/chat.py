@@ -14,7 +14,7 @@ from serving.body import read, unless_disconnected
 from serving.completion import Completion
 from serving.errors import ModelUnknown
 from serving.protocol import ChatRequest, parse
-from serving.recording import Served
+from serving.recording import ServedRequest
 from serving.responses import error_response, json_response
 from serving.routing import why_not
 from serving.state import State, state_of
@@ -30,13 +30,13 @@ async def chat_completions(request: Request) -> Response:
     """A chat completion by a virtual model or an LLM of the pool, streamed or whole."""
     state, started = state_of(request), time.perf_counter()
     chat, written = parse(ChatRequest, await read(request, state.settings.max_request_bytes))
-    plan = await routing.plan(state, chat, written) if chat.model in VIRTUAL else None
-    asked = routing.pass_through(state, chat, written) if plan is None else plan.request
-    if asked is None:
+    scored = await routing.scored_request(state, chat, written) if chat.model in VIRTUAL else None
+    to_answer = routing.pass_through(state, chat, written) if scored is None else scored.request
+    if to_answer is None:
         raise model_unknown(state, chat.model)
     decision_id = uuid.uuid4().hex
-    served = Served(state, decision_id, chat, plan, asked, started)
-    completion = Completion(decision_id, chat.model, int(time.time()), plan, chat.routemoa.explain)
+    served = ServedRequest(state, decision_id, chat, scored, to_answer, started)
+    completion = Completion(decision_id, chat.model, int(time.time()), scored, chat.routemoa.explain)
     try:
         if chat.stream:
             return await streamed(request, served, completion)

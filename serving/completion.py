@@ -6,7 +6,7 @@ from typing import Any
 
 from mixture.client.protocol import Chunk
 from mixture.decision import Decision
-from serving.routing import Plan
+from serving.routing import ScoredRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Completion:
     decision_id: str
     model: str
     created: int
-    plan: Plan | None
+    scored: ScoredRequest | None
     explain: bool
 
     @property
@@ -59,10 +59,10 @@ class Completion:
 
     def facts(self, decision: Decision) -> dict[str, Any]:
         """What was decided; all of it where the caller wants an explanation."""
-        plan = self.plan
+        scored = self.scored
         facts: dict[str, Any] = {
             "decision_id": self.decision_id,
-            "scorer_version": None if plan is None else plan.active.version,
+            "scorer_version": None if scored is None else scored.active.version,
             "llm": decision.llm,
             "asked": [run.llm for layer in decision.layers for run in layer.runs],
             "layers": len(decision.layers),
@@ -73,8 +73,8 @@ class Completion:
             "latency_s": decision.latency_s,
         }
         if self.explain:
-            scores = {} if plan is None else dict(plan.scores)
-            excluded = {} if plan is None else {**plan.uncallable, **decision.excluded}
+            scores = {} if scored is None else dict(scored.scores)
+            excluded = {} if scored is None else {**scored.uncallable, **decision.excluded}
             facts |= {"scores": scores, "excluded": excluded, "decision": decision.as_dict()}
         return facts
 

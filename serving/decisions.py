@@ -12,7 +12,7 @@ router = APIRouter()
 @router.get("/v1/decisions/{decision_id}")
 async def decision(request: Request, decision_id: str) -> Response:
     """The record, without embedding and text."""
-    found = await state_of(request).records.get(decision_id.removeprefix("chatcmpl-"))
-    if found is None:
+    record = await state_of(request).records.get(decision_id.removeprefix("chatcmpl-"))
+    if record is None:
         raise DecisionUnknown(f"No decision is called {decision_id!r}.", next_step="It is `routemoa.decision_id` of an answer.")
-    return json_response(found)
+    return json_response(record)

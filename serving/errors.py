@@ -71,7 +71,7 @@ class FileUnreadable(ServingError):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ErrorRow:
     """How one class of errors leaves the server: HTTP status, OpenAI `type` and `code`, seconds for Retry-After."""
 
     status: int
@@ -81,57 +81,57 @@ class Row:
 
 
 CALLER, SERVER = "invalid_request_error", "server_error"
-UNEXPECTED = Row(500, SERVER, "internal_error")
+UNEXPECTED = ErrorRow(500, SERVER, "internal_error")
 
 # The first row whose class matches decides, so children stand before their parents.
-TABLE: tuple[tuple[type[Exception], Row], ...] = (
-    (RequestTooLarge, Row(413, CALLER, "request_too_large")),
-    (RequestRefused, Row(400, CALLER, "invalid_request")),
-    (OptionsRefused, Row(400, CALLER, "invalid_options")),
-    (KeyRefused, Row(401, "authentication_error", "invalid_api_key")),
-    (ScopeMissing, Row(403, "permission_error", "insufficient_scope")),
-    (ModelUnknown, Row(404, CALLER, "model_not_found")),
-    (DecisionUnknown, Row(404, CALLER, "decision_not_found")),
-    (JobUnknown, Row(404, CALLER, "job_not_found")),
-    (NotFound, Row(404, CALLER, "not_found")),
-    (MethodRefused, Row(405, CALLER, "method_not_allowed")),
-    (NotReady, Row(503, SERVER, "not_ready", retry_after_s=2)),
-    (Overloaded, Row(503, "rate_limit_error", "overloaded", retry_after_s=1)),
-    (KeysRefused, Row(500, SERVER, "keys_refused")),
-    (FileUnreadable, Row(500, SERVER, "file_unreadable")),
-    (mixture.LLMTimedOut, Row(504, SERVER, "llm_timed_out")),
-    (mixture.LLMOverloaded, Row(503, "rate_limit_error", "llm_overloaded", retry_after_s=2)),
-    (mixture.LLMSetAside, Row(503, SERVER, "llm_set_aside", retry_after_s=5)),
-    (mixture.LLMUnreachable, Row(502, SERVER, "llm_unreachable")),
-    (mixture.LLMRefused, Row(502, SERVER, "llm_refused")),
-    (mixture.LLMGarbled, Row(502, SERVER, "llm_garbled")),
-    (mixture.LLMFailed, Row(502, SERVER, "llm_failed")),
-    (mixture.NoAnswer, Row(502, SERVER, "no_answer")),
-    (mixture.MixtureError, Row(502, SERVER, "no_answer")),
-    (registry.LLMUnknown, Row(404, CALLER, "model_not_found")),
-    (registry.PoolRefused, Row(400, CALLER, "llm_refused")),
-    (registry.JoiningRefused, Row(400, CALLER, "llm_refused")),
-    (registry.JobRefused, Row(503, SERVER, "jobs_unavailable", retry_after_s=5)),
-    (registry.PromotionRefused, Row(409, CALLER, "promotion_refused")),
-    (registry.VersionUnknown, Row(404, CALLER, "version_not_found")),
-    (registry.RegistryUnreachable, Row(503, SERVER, "registry_unreachable", retry_after_s=5)),
-    (registry.RegistryError, Row(400, CALLER, "registry_refused")),
-    (monitoring.RecordNotKept, Row(503, SERVER, "record_not_kept", retry_after_s=5)),
-    (monitoring.RecordRefused, Row(400, CALLER, "record_refused")),
-    (monitoring.MonitoringError, Row(503, SERVER, "records_unavailable", retry_after_s=5)),
-    (ScorerError, Row(400, CALLER, "query_not_scored")),
+TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
+    (RequestTooLarge, ErrorRow(413, CALLER, "request_too_large")),
+    (RequestRefused, ErrorRow(400, CALLER, "invalid_request")),
+    (OptionsRefused, ErrorRow(400, CALLER, "invalid_options")),
+    (KeyRefused, ErrorRow(401, "authentication_error", "invalid_api_key")),
+    (ScopeMissing, ErrorRow(403, "permission_error", "insufficient_scope")),
+    (ModelUnknown, ErrorRow(404, CALLER, "model_not_found")),
+    (DecisionUnknown, ErrorRow(404, CALLER, "decision_not_found")),
+    (JobUnknown, ErrorRow(404, CALLER, "job_not_found")),
+    (NotFound, ErrorRow(404, CALLER, "not_found")),
+    (MethodRefused, ErrorRow(405, CALLER, "method_not_allowed")),
+    (NotReady, ErrorRow(503, SERVER, "not_ready", retry_after_s=2)),
+    (Overloaded, ErrorRow(503, "rate_limit_error", "overloaded", retry_after_s=1)),
+    (KeysRefused, ErrorRow(500, SERVER, "keys_refused")),
+    (FileUnreadable, ErrorRow(500, SERVER, "file_unreadable")),
+    (mixture.LLMTimedOut, ErrorRow(504, SERVER, "llm_timed_out")),
+    (mixture.LLMOverloaded, ErrorRow(503, "rate_limit_error", "llm_overloaded", retry_after_s=2)),
+    (mixture.LLMSetAside, ErrorRow(503, SERVER, "llm_set_aside", retry_after_s=5)),
+    (mixture.LLMUnreachable, ErrorRow(502, SERVER, "llm_unreachable")),
+    (mixture.LLMRefused, ErrorRow(502, SERVER, "llm_refused")),
+    (mixture.LLMGarbled, ErrorRow(502, SERVER, "llm_garbled")),
+    (mixture.LLMFailed, ErrorRow(502, SERVER, "llm_failed")),
+    (mixture.NoAnswer, ErrorRow(502, SERVER, "no_answer")),
+    (mixture.MixtureError, ErrorRow(502, SERVER, "no_answer")),
+    (registry.LLMUnknown, ErrorRow(404, CALLER, "model_not_found")),
+    (registry.PoolRefused, ErrorRow(400, CALLER, "llm_refused")),
+    (registry.JoiningRefused, ErrorRow(400, CALLER, "llm_refused")),
+    (registry.JobRefused, ErrorRow(503, SERVER, "jobs_unavailable", retry_after_s=5)),
+    (registry.PromotionRefused, ErrorRow(409, CALLER, "promotion_refused")),
+    (registry.VersionUnknown, ErrorRow(404, CALLER, "version_not_found")),
+    (registry.RegistryUnreachable, ErrorRow(503, SERVER, "registry_unreachable", retry_after_s=5)),
+    (registry.RegistryError, ErrorRow(400, CALLER, "registry_refused")),
+    (monitoring.RecordNotKept, ErrorRow(503, SERVER, "record_not_kept", retry_after_s=5)),
+    (monitoring.RecordRefused, ErrorRow(400, CALLER, "record_refused")),
+    (monitoring.MonitoringError, ErrorRow(503, SERVER, "records_unavailable", retry_after_s=5)),
+    (ScorerError, ErrorRow(400, CALLER, "query_not_scored")),
     (RouteMoAError, UNEXPECTED),
 )
 NO_ANSWER = {
-    "nobody": Row(400, CALLER, "no_capable_llm"),
-    "budget": Row(400, CALLER, "budget_exceeded"),
-    "deadline": Row(504, SERVER, "deadline_exceeded"),
+    "nobody": ErrorRow(400, CALLER, "no_capable_llm"),
+    "budget": ErrorRow(400, CALLER, "budget_exceeded"),
+    "deadline": ErrorRow(504, SERVER, "deadline_exceeded"),
 }
 CALLERS_FAULT = frozenset({400, 413, 422})  # statuses by which an endpoint says that the request itself is wrong
-REQUEST_REFUSED = Row(400, CALLER, "request_refused_by_llm")
+REQUEST_REFUSED = ErrorRow(400, CALLER, "request_refused_by_llm")
 
 
-def row_of(error: Exception) -> Row:
+def row_of(error: Exception) -> ErrorRow:
     """How `error` leaves the server."""
     if isinstance(error, mixture.NoAnswer):
         if error.why in NO_ANSWER:

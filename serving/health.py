@@ -24,9 +24,9 @@ async def readyz(request: Request) -> Response:
     uncallable = cannot_be_called(active.scorer.roster, {llm.id: llm for llm in state.llms.llms})
     able = len(active.scorer.roster) - len(uncallable)
     if not able:
-        told = "; ".join(f"{llm}: {why}" for llm, why in uncallable.items())
+        reasons = "; ".join(f"{llm}: {why}" for llm, why in uncallable.items())
         raise NotReady(
-            f"No LLM of scorer version {active.version} can be called ({told}).",
+            f"No LLM of scorer version {active.version} can be called ({reasons}).",
             next_step="Give one of them an endpoint in the pool, or add an LLM that has one.",
         )
     return json_response({"status": "ready", "scorer_version": active.version, "llms": able})

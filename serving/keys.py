@@ -55,13 +55,13 @@ class Keys:
         if scheme.lower() != "bearer" or not key.strip():
             raise KeyRefused("No API key was sent.", next_step=f"Send `Authorization: Bearer KEY`. {CREATE}")
         digest = _digest(key.strip())
-        found = None
+        matching = None
         for entry in self.entries:
             if hmac.compare_digest(entry.sha256, digest):
-                found = entry
-        if found is None:
+                matching = entry
+        if matching is None:
             raise KeyRefused("This API key is not known here.", next_step=CREATE)
-        return found
+        return matching
 
 
 def read(path: Path) -> Keys:
@@ -87,7 +87,7 @@ def create(path: Path, name: str, scopes: Sequence[str]) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         entries = read(path).entries
-        if any(known.name == name for known in entries):
+        if any(each.name == name for each in entries):
             raise KeysRefused(f"A key called {name!r} exists already.", next_step="Choose another name, or revoke that one.")
         _write(path, (*entries, entry))
     return key
@@ -128,13 +128,13 @@ def main() -> None:
     creating.add_argument("--scope", action="append", choices=SCOPES, required=True)
     commands.add_parser("list", help="names and scopes")
     commands.add_parser("revoke", help="remove a key").add_argument("name")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     path = Settings().keys_file
     try:
-        if given.command == "create":
-            print(create(path, given.name, given.scope))
-        elif given.command == "revoke":
-            revoke(path, given.name)
+        if arguments.command == "create":
+            print(create(path, arguments.name, arguments.scope))
+        elif arguments.command == "revoke":
+            revoke(path, arguments.name)
         else:
             for entry in read(path).entries:
                 print(f"{entry.name}\t{','.join(entry.scopes)}")

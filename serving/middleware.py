@@ -26,13 +26,13 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, told = time.perf_counter(), _Told(send)
+        started, sent = time.perf_counter(), _Counted(send)
         try:
-            await self._pass(scope, receive, told)
+            await self._pass(scope, receive, sent)
         finally:
-            self._count(scope, told, time.perf_counter() - started)
+            self._count(scope, sent, time.perf_counter() - started)
 
-    async def _pass(self, scope: Scope, receive: Receive, send: "_Told") -> None:
+    async def _pass(self, scope: Scope, receive: Receive, send: "_Counted") -> None:
         path, state = scope["path"], self._state
         if path not in scopes.PUBLIC:
             try:
@@ -62,17 +62,17 @@ class Gate:
         self._state.in_flight += change
         self._state.metrics.in_flight.set(self._state.in_flight)
 
-    def _count(self, scope: Scope, told: "_Told", seconds: float) -> None:
+    def _count(self, scope: Scope, sent: "_Counted", seconds: float) -> None:
         metrics = self._state.metrics
         route = getattr(scope.get("route"), "path", "none")  # the template: paths as sent would be labels without end
         method = scope["method"] if scope["method"] in {"GET", "POST"} else "other"
-        metrics.requests.labels(route, method, str(told.status)).inc()
+        metrics.requests.labels(route, method, str(sent.status)).inc()
         metrics.latency.labels(route).observe(seconds)
-        if told.error is not None:
-            metrics.errors.labels(told.error).inc()
+        if sent.error is not None:
+            metrics.errors.labels(sent.error).inc()
 
 
-class _Told:
+class _Counted:
     """`send`, remembering the status (499 where nothing was sent) and our error's code."""
 
     def __init__(self, send: Send) -> None:

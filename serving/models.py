@@ -23,10 +23,10 @@ async def models(request: Request) -> Response:
 async def model(request: Request, name: str) -> Response:
     """One of them."""
     state = state_of(request)
-    known = _models(state)
-    if name not in known:
+    models_by_name = _models(state)
+    if name not in models_by_name:
         raise model_unknown(state, name)
-    return json_response(known[name])
+    return json_response(models_by_name[name])
 
 
 def _models(state: State) -> dict[str, dict[str, Any]]:

@@ -15,11 +15,11 @@ def query_text(messages: Sequence[Mapping[str, Any]], max_tokens: int) -> str:
 
     What follows the last user turn (tool calls and their results) is not scored: an agent's loop keeps its decision.
     """
-    asked = max((place for place, message in enumerate(messages) if message.get("role") == "user"), default=len(messages) - 1)
-    until = messages[: asked + 1]
+    last_user_turn = max((place for place, message in enumerate(messages) if message.get("role") == "user"), default=len(messages) - 1)
+    until = messages[: last_user_turn + 1]
     system = [_text(message) for message in until if message.get("role") in SYSTEM]
     turns = [_text(message) for message in until if message.get("role") in TURNS]
-    parts = [part for part in (*system, *turns) if part] or [_text(messages[asked])]
+    parts = [part for part in (*system, *turns) if part] or [_text(messages[last_user_turn])]
     return "\n\n".join(parts)[-max(max_tokens * CHARACTERS_PER_TOKEN, LONGEST) :]
 
 

@@ -15,7 +15,7 @@ from monitoring.records import Record
 from serving.events import RecordLost
 from serving.protocol import ChatRequest
 from serving.querytext import query_text
-from serving.routing import Plan
+from serving.routing import ScoredRequest
 from serving.state import State
 
 NO_QUERY = np.zeros(0, dtype=np.float32)
@@ -23,19 +23,19 @@ MOST_TEXT_TOKENS = 4096  # of a passed-through conversation, where texts are sto
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """One request that is answered. plan: what the scorer made of it, None where it names an LLM. started: `time.perf_counter`."""
+class ServedRequest:
+    """One request that is answered. scored: what the scorer made of it, None where it names an LLM. started: `time.perf_counter`."""
 
     state: State
     decision_id: str
     chat: ChatRequest
-    plan: Plan | None
+    scored: ScoredRequest | None
     request: Request
     started: float
 
     async def answer(self, emit: Emit | None = None) -> Decision:
         """By the LLMs that are chosen, or by the one that the request names."""
-        answer = self.state.mixture.pass_through if self.plan is None else self.state.mixture.answer
+        answer = self.state.mixture.pass_through if self.scored is None else self.state.mixture.answer
         return await answer(self.request, emit)
 
     async def keep(self, decision: Decision) -> None:
@@ -60,15 +60,15 @@ class Served:
             return  # told as an event already; the caller gets the first error
 
     async def _append(self, **what: Any) -> None:
-        plan, state = self.plan, self.state
+        scored, state = self.scored, self.state
         record = Record(
             id=self.decision_id,
             created_at=time.time(),
             virtual_model=self.chat.model,
-            scorer_version="" if plan is None else plan.active.version,
-            roster=() if plan is None else tuple(plan.scores),
-            scores=() if plan is None else tuple(plan.scores.values()),
-            embedding=NO_QUERY if plan is None else plan.query_D,
+            scorer_version="" if scored is None else scored.active.version,
+            roster=() if scored is None else tuple(scored.scores),
+            scores=() if scored is None else tuple(scored.scores.values()),
+            embedding=NO_QUERY if scored is None else scored.query_D,
             latency_s=time.perf_counter() - self.started,
             domain=self.chat.routemoa.domain,
             text=self._text() if state.settings.store_text else None,
@@ -81,7 +81,7 @@ class Served:
             raise
 
     def _text(self) -> str:
-        return query_text(self.request.messages, MOST_TEXT_TOKENS) if self.plan is None else self.plan.text
+        return query_text(self.request.messages, MOST_TEXT_TOKENS) if self.scored is None else self.scored.text
 
     def _count(self, decision: Decision) -> None:
         metrics = self.state.metrics

@@ -14,7 +14,7 @@ from serving.body import read
 from serving.chat import model_unknown
 from serving.protocol import RouteRequest, parse
 from serving.responses import json_response
-from serving.routing import Plan, plan
+from serving.routing import ScoredRequest, scored_request
 from serving.state import state_of
 from serving.virtual_models import VIRTUAL
 
@@ -28,20 +28,20 @@ async def route(request: requests.Request) -> Response:
     chat, written = parse(RouteRequest, await read(request, state.settings.max_request_bytes))
     if chat.model not in VIRTUAL:
         raise model_unknown(state, chat.model)
-    return json_response(as_dict(await plan(state, chat, written), chat.model))
+    return json_response(as_dict(await scored_request(state, chat, written), chat.model))
 
 
-def as_dict(planned: Plan, model: str) -> dict[str, Any]:
-    """The plan, JSON-ready. Raises NoAnswer where no LLM may answer."""
-    request = planned.request.with_requirements()
-    ranking, excluded = request.first_ranking(), {**planned.uncallable, **request.excluded()}
+def as_dict(scored: ScoredRequest, model: str) -> dict[str, Any]:
+    """What would be decided, JSON-ready. Raises NoAnswer where no LLM may answer."""
+    request = scored.request.with_requirements()
+    ranking, excluded = request.first_ranking(), {**scored.uncallable, **request.excluded()}
     if not ranking:
         reasons = "; ".join(f"{llm}: {why}" for llm, why in excluded.items())
         raise NoAnswer(f"No LLM may answer this request ({reasons}).", why="nobody", next_step="Ask for less, or add an LLM to the pool.")
     ranked = [
         {
             "llm": each.id,
-            "score": planned.scores[each.id],
+            "score": scored.scores[each.id],
             "value": each.value,
             "cost_usd": each.cost_usd,
             "latency_s": each.candidate.latency_s,
@@ -51,15 +51,15 @@ def as_dict(planned: Plan, model: str) -> dict[str, Any]:
     ]
     return {
         "model": model,
-        "scorer_version": planned.active.version,
-        "scored_characters": len(planned.text),
+        "scorer_version": scored.active.version,
+        "scored_characters": len(scored.text),
         "chosen": [each["llm"] for each in ranked if each["chosen"]],
         "ranked": ranked,
         "excluded": excluded,
-        "scores": dict(planned.scores),
+        "scores": dict(scored.scores),
         "options": request.options.as_dict() | {"deadline": None},
         "strategy": as_json(request.strategy),
-        "explanation": explanation(request, ranking, excluded=len(excluded), of=len(planned.scores)),
+        "explanation": explanation(request, ranking, excluded=len(excluded), of=len(scored.scores)),
     }
 
 
@@ -73,8 +73,8 @@ def explanation(request: Request, ranking: Sequence[Ranked], *, excluded: int, o
         for each in ranking
         if each.chosen
     )
-    asked = "answers" if options.single else f"in layer 1 of at most {options.max_layers}"
+    does = "answers" if options.single else f"in layer 1 of at most {options.max_layers}"
     return (
-        f"{chosen} {asked}: the best expected quality at weight {weights.quality:g}, a dollar weighing {weights.usd:g} and a second "
+        f"{chosen} {does}: the best expected quality at weight {weights.quality:g}, a dollar weighing {weights.usd:g} and a second "
         f"{weights.second:g}. {excluded} of {of} LLMs may not answer this request."
     )

@@ -24,7 +24,7 @@ from serving.virtual_models import VIRTUAL
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ScoredRequest:
     """One scored request.
 
     active: the scorer version it was scored by. text: what of the conversation was scored. scores: by LLM id, in roster order.
@@ -39,7 +39,7 @@ class Plan:
     request: Request
 
 
-async def plan(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> Plan:
+async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> ScoredRequest:
     """Scores the request with the scorer version in force.
 
     Raises NotReady without one, NoAnswer where no LLM of its roster can be called.
@@ -61,7 +61,7 @@ async def plan(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> P
     strategy = virtual.strategy(state.settings, active.posterior)
     options = restricted(virtual.options(state.settings), chat, strategy)
     request = Request(messages, candidates, options, strategy, passed_on(written))
-    return Plan(active, text, scores, prediction.queries_QD[0], uncallable, request)
+    return ScoredRequest(active, text, scores, prediction.queries_QD[0], uncallable, request)
 
 
 def pass_through(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> Request | None:

@@ -15,7 +15,7 @@ from serving.answer_stream import AnswerStream
 from serving.body import unless_disconnected
 from serving.completion import Completion
 from serving.errors import body_of, row_of
-from serving.recording import Served
+from serving.recording import ServedRequest
 from serving.state import State
 
 DONE = b"data: [DONE]\n\n"
@@ -23,7 +23,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy th
 log = structlog.get_logger("serving")
 
 
-async def streamed(request: Request, served: Served, completion: Completion) -> StreamingResponse:
+async def streamed(request: Request, served: ServedRequest, completion: Completion) -> StreamingResponse:
     """The response once the first chunk is there: up to then a failure still has its HTTP status."""
     answer = AnswerStream(served.answer)
     try:
@@ -35,7 +35,7 @@ async def streamed(request: Request, served: Served, completion: Completion) -> 
     return StreamingResponse(_events(first, answer, served, completion), media_type="text/event-stream", headers=headers)
 
 
-async def _events(first: Chunk | None, answer: AnswerStream, served: Served, completion: Completion) -> AsyncGenerator[bytes, None]:
+async def _events(first: Chunk | None, answer: AnswerStream, served: ServedRequest, completion: Completion) -> AsyncGenerator[bytes, None]:
     state, settled = served.state, False
     endings: list[dict[str, Any]] = []  # chunks that say an answer is finished wait for its decision
     try:
@@ -84,7 +84,7 @@ def event(content: Mapping[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n\n"
 
 
-def _later(state: State, served: Served, error: BaseException) -> None:
+def _later(state: State, served: ServedRequest, error: BaseException) -> None:
     """Keeps the failure in a task of its own: the caller's is being cancelled."""
     task = asyncio.get_running_loop().create_task(served.keep_failure(error))
     state.background.add(task)

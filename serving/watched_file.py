@@ -48,9 +48,9 @@ class Watched(Generic[T]):
         self._seen = signature
 
     def _refuse(self, error: RouteMoAError) -> None:
-        known = self.refusal is not None and str(self.refusal) == str(error)
+        seen_before = self.refusal is not None and str(self.refusal) == str(error)
         self.refusal, self._retry_at = error, time.monotonic() + RETRY_S
-        if not known:
+        if not seen_before:
             self._refused(error)
 
     async def follow(self, every_s: float) -> None:

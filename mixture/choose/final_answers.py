@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from decimal import Context
 
+IF_A_CHOICE = "?"  # before a letter: prose, unless the question turns out to be one of choice (`normalise_choices`)
 LONGEST_SHORT = 64  # characters: longer texts are prose, which is not compared word by word
 MOST_WORDS = 5  # of a line that is taken for a final answer though it does not say so: "I cannot help with that, sorry." is none
 _ANSWER_LINE = re.compile(  # its runs are bounded: the time it takes grows with the line, not with its square
@@ -24,13 +25,13 @@ def short_answer(text: str) -> str | None:
     """The final answer in `text` in normal form, None for prose.
 
     Its last 'Answer:' line, else the last sentence near its end that says what the answer is, else all of it if it is a few words.
-    '?c' is prose unless the question turns out to be one of choice (`normalise_choices`): its first line takes option C, no other line any.
+    IF_A_CHOICE and a letter where the first line takes that option and no other line any.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     stated = [match[1] for line in lines if (match := _ANSWER_LINE.match(line))] or _IN_A_SENTENCE.findall(text[-_LAST:])
     if not stated and not (len(lines) == 1 and len(lines[0].split()) <= MOST_WORDS):
         picks = [(at, match[1]) for at, line in enumerate(lines) if (match := _CHOICE.match(line)) and match[1].isupper()]
-        return f"?{picks[0][1].lower()}" if len(picks) == 1 and picks[0][0] == 0 else None
+        return f"{IF_A_CHOICE}{picks[0][1].lower()}" if len(picks) == 1 and picks[0][0] == 0 else None
     answer = stated[-1] if stated else lines[0]
     if inside := _IN_A_SENTENCE.findall(answer):  # "Final answer: the answer is (B)."
         answer = inside[-1]
@@ -61,18 +62,18 @@ def final_answers(texts: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def normalise_choices(shorts: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Short answers to one query, equal where they mean the same choice: where one is just a letter, 'b. paris' and '?b' are 'b'."""
+    """Short answers to one query, equal where they mean the same choice: where one is just a letter, 'b. paris' is 'b'."""
     lettered = any(short is not None and re.fullmatch("[a-j]", short) for short in shorts.values())
     return {llm: None if short is None else _letter(short) if lettered else _unpicked(short) for llm, short in shorts.items()}
 
 
 def _letter(short: str) -> str:
     choice = _CHOICE.match(f"{short} ")
-    return choice[1] if choice else short.removeprefix("?")
+    return choice[1] if choice else short.removeprefix(IF_A_CHOICE)
 
 
 def _unpicked(short: str) -> str | None:
-    return None if short.startswith("?") else short
+    return None if short.startswith(IF_A_CHOICE) else short
 
 
 def groups(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from mixture.choose.final_answers import agree
 from mixture.choose.options import Options
 from mixture.choose.posterior import AgreementPosterior, PaperScore, Posterior
 from mixture.choose.ranking import Candidate, Order, Ranked, rank, with_quality
-from mixture.choose.strategy import Progress, StopReason, exhausted, expected_price
+from mixture.choose.strategy import AnswersSoFar, StopReason, exhausted, expected_price
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +40,21 @@ class Layered:
         """By `order`."""
         return rank(candidates, options, order=self.order, refine_gain=self.refine_gain)
 
-    def select(self, progress: Progress, options: Options) -> tuple[Ranked, ...]:
+    def select(self, so_far: AnswersSoFar, options: Options) -> tuple[Ranked, ...]:
         """All LLMs by their scores now; those that answered may be asked again."""
-        return self.rank(with_quality(progress.candidates, progress.scores), options)
+        return self.rank(with_quality(so_far.candidates, so_far.scores), options)
 
-    def stop(self, progress: Progress, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
+    def stop(self, so_far: AnswersSoFar, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
         """At the threshold; by value also where answers agree, did not change, or a layer is not worth its price."""
         by_value = self.order == "value"
-        if by_value and (settled := _settled(progress)) is not None:
+        if by_value and (settled := _settled(so_far)) is not None:
             return settled
-        if progress.best_score >= self.stop_threshold:
+        if so_far.best_score >= self.stop_threshold:
             return "threshold"
-        if (end := exhausted(progress, upcoming, options)) is not None or not by_value:
+        if (end := exhausted(so_far, upcoming, options)) is not None or not by_value:
             return end
         price = expected_price([each for each in upcoming if each.chosen], options)
-        return "gain" if self._gain(progress.best_score, options) <= price else None
+        return "gain" if self._gain(so_far.best_score, options) <= price else None
 
     def synthesis_gain(self, best_score: float, options: Options) -> float:
         """Nothing where the best answer is good enough."""
@@ -64,9 +64,9 @@ class Layered:
         return options.weights.quality * self.refine_gain * (1.0 - best_score)
 
 
-def _settled(progress: Progress) -> StopReason | None:
+def _settled(so_far: AnswersSoFar) -> StopReason | None:
     """Why the next layer would change nothing."""
-    last, before = progress.layers[-1], progress.layers[-2:-1]
+    last, before = so_far.layers[-1], so_far.layers[-2:-1]
     if agree(last):
         return "agreement"
     unchanged = bool(before) and set(last.values()) == set(before[0].values())  # the next layer would be shown what this one was

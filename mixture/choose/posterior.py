@@ -61,9 +61,9 @@ class PaperScore:
         else:
             (prior_weight, self_weight), cross_weight = self.first, 0.0
         terms = ((prior, prior_weight), (self_score, self_weight), (cross_score, cross_weight))
-        known = [(score, weight) for score, weight in terms if score is not None and weight > 0]
-        total = sum(weight for _, weight in known)
-        return sum(score * weight for score, weight in known) / total if total else prior
+        counted = [(score, weight) for score, weight in terms if score is not None and weight > 0]
+        total = sum(weight for _, weight in counted)
+        return sum(score * weight for score, weight in counted) / total if total else prior
 
 
 class Voice(NamedTuple):

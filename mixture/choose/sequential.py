@@ -8,7 +8,7 @@ from mixture.choose.lookahead import expected_gain
 from mixture.choose.options import Options
 from mixture.choose.posterior import AgreementPosterior, Observation
 from mixture.choose.ranking import Candidate, Ranked, rank
-from mixture.choose.strategy import Progress, StopReason, exhausted, expected_price
+from mixture.choose.strategy import AnswersSoFar, StopReason, exhausted, expected_price
 
 LOOKAHEAD = 3  # LLMs: one more answer alone often cannot change the outcome where two or three can
 
@@ -42,38 +42,38 @@ class Sequential:
         """By value."""
         return rank(candidates, options, refine_gain=self.refine_gain)
 
-    def select(self, progress: Progress, options: Options) -> tuple[Ranked, ...]:
+    def select(self, so_far: AnswersSoFar, options: Options) -> tuple[Ranked, ...]:
         """The LLMs without an answer; chosen are those to ask next, nobody where it is not expected to pay.
 
         The next LLMs up to LOOKAHEAD are weighed together. Where asking so many is worth its price, the first `options.k` of them are
         asked, and their answers decide on the others. Where there is no answer yet, at least one is asked. LLMs on the weights of one
         that answered come last: they mostly repeat it.
         """
-        by_value = sorted(self.rank(progress.unasked, options), key=lambda each: -each.value)  # ties stay as ranked
-        ordered = _other_weights_first(by_value, {each.family for each in progress.observations.values()})
-        size = min(self._worthwhile(ordered, progress, options), options.k)
+        by_value = sorted(self.rank(so_far.unasked, options), key=lambda each: -each.value)  # ties stay as ranked
+        ordered = _other_weights_first(by_value, {each.family for each in so_far.observations.values()})
+        size = min(self._worthwhile(ordered, so_far, options), options.k)
         return tuple(replace(each, chosen=at < size) for at, each in enumerate(ordered))
 
-    def stop(self, progress: Progress, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
+    def stop(self, so_far: AnswersSoFar, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
         """At the threshold, or where `select` chose nobody."""
-        if progress.best_score >= self.stop_threshold:
+        if so_far.best_score >= self.stop_threshold:
             return "threshold"
         nobody_chosen = not any(each.chosen for each in upcoming)
-        return exhausted(progress, upcoming, options) or ("gain" if nobody_chosen else None)
+        return exhausted(so_far, upcoming, options) or ("gain" if nobody_chosen else None)
 
     def synthesis_gain(self, best_score: float, options: Options) -> float:
         """Nothing where the best answer is good enough."""
         return 0.0 if best_score >= self.stop_threshold else options.weights.quality * self.refine_gain * (1.0 - best_score)
 
-    def _worthwhile(self, ordered: Sequence[Ranked], progress: Progress, options: Options) -> int:
+    def _worthwhile(self, ordered: Sequence[Ranked], so_far: AnswersSoFar, options: Options) -> int:
         """How many of the next LLMs are worth their price together."""
-        answers = progress.observations
+        answers = so_far.observations
         all_prose = bool(answers) and all(each.final_answer is None for each in answers.values())
         comparable = self.posterior.stated_later if all_prose else 1.0
         most = min(LOOKAHEAD, len(ordered))
         if all_prose and len(answers) > 1:
             most = 0  # a second LLM was asked for a final answer and gave none either
-        further = [Observation(each.quality, family=each.candidate.family, easiness=progress.easiness) for each in ordered[:most]]
+        further = [Observation(each.quality, family=each.candidate.family, easiness=so_far.easiness) for each in ordered[:most]]
 
         def worth(size: int) -> float:
             gain = comparable * expected_gain(answers, further[:size], self.posterior)

@@ -14,7 +14,7 @@ StopReason = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class AnswersSoFar:
     """One request so far.
 
     candidates: LLMs that have not failed, those that answered among them. observations: what is known of each answer, by LLM id.
@@ -70,19 +70,19 @@ class Strategy(Protocol):
     def rank(self, candidates: Sequence[Candidate], options: Options) -> tuple[Ranked, ...]:
         """Those that may answer, in the order in which they are asked where one LLM answers alone."""
 
-    def select(self, progress: Progress, options: Options) -> tuple[Ranked, ...]:
+    def select(self, so_far: AnswersSoFar, options: Options) -> tuple[Ranked, ...]:
         """Whom to ask next: `chosen` ones at once, at most `options.k`; the others stand in for them in this order."""
 
-    def stop(self, progress: Progress, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
+    def stop(self, so_far: AnswersSoFar, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
         """Why no further layer runs, None where `upcoming` are to be asked. That layers and LLMs come to an end is seen to anyway."""
 
     def synthesis_gain(self, best_score: float, options: Options) -> float:
         """What an answer written from all answers is expected to be worth beyond the best one, in the unit of the weights."""
 
 
-def exhausted(progress: Progress, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
+def exhausted(so_far: AnswersSoFar, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
     """Why no further layer can run under any strategy."""
-    if len(progress.layers) >= options.max_layers:
+    if len(so_far.layers) >= options.max_layers:
         return "layers"
     return None if upcoming else "nobody"
 

@@ -62,8 +62,8 @@ class Chunk:
 
 def says_nothing(chunk: Chunk) -> bool:
     """Whether a chunk brings neither words nor anything else of a message (tool calls, a refusal): a role, a usage, an empty reply."""
-    told = chunk.raw if chunk.reply is None else chunk.reply.raw
-    parts = [choice.get("delta") or choice.get("message") or {} for choice in told.get("choices") or []]
+    raw = chunk.raw if chunk.reply is None else chunk.reply.raw
+    parts = [choice.get("delta") or choice.get("message") or {} for choice in raw.get("choices") or []]
     text = chunk.text if chunk.reply is None else chunk.reply.text
     return not text.strip() and not any(_filled(value) for part in parts for name, value in part.items() if name != "role")
 

@@ -27,9 +27,9 @@ def worst_case_usd(call: Call) -> float:
     llm = call.llm
     messages = llm.prompt.apply(call.messages)
     fields = sum(size(call.options.get(name)) for name in ("tools", "functions", "response_format"))
-    asked = fields + sum(size(message.get("content")) + size(message.get("tool_calls")) + TOKENS_PER_MESSAGE for message in messages)
-    asked += TEMPLATE_TOKENS + TOKENS_PER_IMAGE * images(messages)
-    return llm.price.cost(min(asked, llm.context_window), _most_output(llm, call.options) * (call.options.get("n") or 1))
+    input_bytes = fields + sum(size(message.get("content")) + size(message.get("tool_calls")) + TOKENS_PER_MESSAGE for message in messages)
+    input_bytes += TEMPLATE_TOKENS + TOKENS_PER_IMAGE * images(messages)
+    return llm.price.cost(min(input_bytes, llm.context_window), _most_output(llm, call.options) * (call.options.get("n") or 1))
 
 
 def _most_output(llm: LLM, request: Mapping[str, Any]) -> int:

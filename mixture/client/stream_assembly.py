@@ -54,7 +54,9 @@ class Assembly:
         try:
             chunk = _CompletionChunk.model_validate(raw)
         except ValidationError as exc:
-            raise LLMGarbled(self.call.llm.id, f"an event of the stream is no completion chunk: {wire.shown(orjson.dumps(raw))}") from exc
+            raise LLMGarbled(
+                self.call.llm.id, f"an event of the stream is no completion chunk: {wire.beginning(orjson.dumps(raw))}"
+            ) from exc
         self.head = self.head or {"id": chunk.id, "model": chunk.model}
         self.usage = chunk.usage or self.usage
         for choice in chunk.choices:

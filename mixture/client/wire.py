@@ -123,7 +123,7 @@ def reply(call: Call, content: bytes, latency_s: float) -> Reply:
         completion = _Completion.model_validate(raw)
         first = completion.choices[0]
     except (ValidationError, IndexError) as exc:
-        raise LLMGarbled(llm.id, f"the reply is no chat completion: {shown(content)}") from exc
+        raise LLMGarbled(llm.id, f"the reply is no chat completion: {beginning(content)}") from exc
     text = first.message.content or ""
     return finished(
         call,
@@ -168,8 +168,8 @@ def finished(
     """The reply, priced; where no usage was reported, tokens are estimated from the characters."""
     llm = call.llm
     if usage is None:  # budgets must hold there too, so it is rounded up
-        asked = sum(len(str(message.get("content", ""))) for message in llm.prompt.apply(call.messages))
-        usage = Usage(prompt_tokens=asked // CHARACTERS_PER_TOKEN + 1, completion_tokens=len(text) // CHARACTERS_PER_TOKEN + 1)
+        characters = sum(len(str(message.get("content", ""))) for message in llm.prompt.apply(call.messages))
+        usage = Usage(prompt_tokens=characters // CHARACTERS_PER_TOKEN + 1, completion_tokens=len(text) // CHARACTERS_PER_TOKEN + 1)
     return Reply(
         llm=llm.id,
         text=text,
@@ -183,18 +183,18 @@ def finished(
     )
 
 
-def logprobs_of(given: Logprobs | None) -> list[float]:
+def logprobs_of(logprobs: Logprobs | None) -> list[float]:
     """The tokens' log-probabilities, none where the endpoint sent none."""
-    return [token.logprob for token in given.content] if given and given.content else []
+    return [token.logprob for token in logprobs.content] if logprobs and logprobs.content else []
 
 
 def _json(llm: LLM, content: bytes) -> dict[str, Any]:
     try:
         parsed = orjson.loads(content)
     except orjson.JSONDecodeError as exc:
-        raise LLMGarbled(llm.id, f"the reply is no JSON: {shown(content)}") from exc
+        raise LLMGarbled(llm.id, f"the reply is no JSON: {beginning(content)}") from exc
     if not isinstance(parsed, dict):
-        raise LLMGarbled(llm.id, f"the reply is no JSON object: {shown(content)}")
+        raise LLMGarbled(llm.id, f"the reply is no JSON object: {beginning(content)}")
     return parsed
 
 
@@ -211,18 +211,18 @@ def _complaint(content: bytes) -> str:
     """What an error body says, without the request it may repeat."""
     try:
         error = orjson.loads(content)["error"]
-        said = error["message"] if isinstance(error, dict) else error
-        return str(said)[:LONGEST_COMPLAINT]
+        complaint = error["message"] if isinstance(error, dict) else error
+        return str(complaint)[:LONGEST_COMPLAINT]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return shown(content)
+        return beginning(content)
 
 
-def _without_key(llm: LLM, said: str) -> str:
-    """`said` with our key taken out: some endpoints repeat it when they refuse it."""
+def _without_key(llm: LLM, complaint: str) -> str:
+    """`complaint` with our key taken out: some endpoints repeat it when they refuse it."""
     key = os.environ.get(llm.endpoint.api_key_env or "") if llm.endpoint else None
-    return said.replace(key, "[key]") if key else said
+    return complaint.replace(key, "[key]") if key else complaint
 
 
-def shown(content: bytes) -> str:
+def beginning(content: bytes) -> str:
     """The beginning of a body, for an error message."""
     return repr(content[:LONGEST_COMPLAINT].decode(errors="replace")) if content else "an empty body"

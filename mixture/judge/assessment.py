@@ -6,7 +6,7 @@ from typing import Any
 
 from mixture.choose.strategy import Strategy
 from mixture.judge import structured
-from mixture.judge.in_text import ASK_CROSS, ASK_SELF, SHOW, Judged, quoted, read, with_note
+from mixture.judge.in_text import ASK_CROSS, ASK_SELF, SHOW, JudgedReply, quoted, read, with_note
 from mixture.llm import Message, SelfAssessment
 
 
@@ -42,14 +42,14 @@ class Questions:
                 notes.append(ASK_SELF)
         return with_note(messages, "\n\n".join(notes)) if notes else list(messages)
 
-    def read(self, text: str) -> Judged:
+    def read(self, text: str) -> JudgedReply:
         """The reply; judgements are read only where they were asked for, and one that keeps to no form is read for trailers."""
         if not self.self_score and not self.scored:
-            return Judged(text)
+            return JudgedReply(text)
         judged = (structured.read(text, self.scored) if self.structured else None) or read(text, self.scored)
         return replace(judged, text=judged.text.strip(), self_score=judged.self_score if self.self_score else None)
 
-    def write(self, judged: Judged) -> str:
+    def write(self, judged: JudgedReply) -> str:
         """A reply that is read as `judged`."""
         if self.structured:
             return structured.write(judged)

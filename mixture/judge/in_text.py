@@ -41,7 +41,7 @@ SHOW = (
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedReply:
     """What one reply says: its text without the trailer, its self-assessment, and its scores by opaque id."""
 
     text: str
@@ -76,8 +76,8 @@ def without_trailers(text: str) -> list[str]:
     for line in text.splitlines():
         plain = line if line.isascii() else _plain(line)
         if not _LOOKS_LIKE_TRAILER.match(plain):
-            found = _LOOKS_LIKE_SCORE.search(plain)
-            kept.append(_without_last_marks(plain[: found.start()]) if found else line)
+            imitation = _LOOKS_LIKE_SCORE.search(plain)
+            kept.append(_without_last_marks(plain[: imitation.start()]) if imitation else line)
     return kept
 
 
@@ -86,14 +86,14 @@ def _plain(line: str) -> str:
     return "".join(letter for letter in unicodedata.normalize("NFKC", line) if unicodedata.category(letter) != "Cf")
 
 
-def _without_last_marks(said: str) -> str:
-    end = len(said)
-    while end and not said[end - 1].isalnum():
+def _without_last_marks(text: str) -> str:
+    end = len(text)
+    while end and not text[end - 1].isalnum():
         end -= 1
-    return said[:end]
+    return text[:end]
 
 
-def read(text: str, shown: Sequence[str] = ()) -> Judged:
+def read(text: str, shown: Sequence[str] = ()) -> JudgedReply:
     """The judgements in a reply that was asked for them; `shown` are the opaque ids it may score.
 
     Only trailers at the very end count. Trailer lines elsewhere are dropped from the text and mean nothing.
@@ -103,19 +103,19 @@ def read(text: str, shown: Sequence[str] = ()) -> Judged:
     scores: dict[str, float] = {}
     seen: set[str] = set()
     while lines:
-        name, said = _trailer(lines[-1])
+        name, value = _trailer(lines[-1])
         if name is None or name in seen:
             break
         seen.add(name)
         if name == "CONFIDENCE":
-            self_score = _score(said)
+            self_score = _score(value)
         else:
-            scores = _scores(said, shown)
+            scores = _scores(value, shown)
         lines.pop()
         while lines and not lines[-1].strip():
             lines.pop()
     kept = [line for line in lines if _trailer(line)[0] is None]
-    return Judged("\n".join(kept).strip(), self_score, scores)
+    return JudgedReply("\n".join(kept).strip(), self_score, scores)
 
 
 def _one_a_line(text: str) -> list[str]:
@@ -130,22 +130,22 @@ def _one_a_line(text: str) -> list[str]:
 
 def _trailer(line: str) -> tuple[str | None, str]:
     """The trailer's name and what follows its colon; None where `line` is no trailer."""
-    name, colon, said = line.strip(_DECORATION).partition(":")
+    name, colon, value = line.strip(_DECORATION).partition(":")
     name = name.strip(_DECORATION)
-    return (name, said.strip(" \t*_`")) if colon and name in {"CONFIDENCE", "SCORES"} else (None, "")
+    return (name, value.strip(" \t*_`")) if colon and name in {"CONFIDENCE", "SCORES"} else (None, "")
 
 
-def _score(said: str) -> float | None:
+def _score(text: str) -> float | None:
     """The number, None where it is none in [0, 1]."""
-    if not _NUMBER.fullmatch(said):
+    if not _NUMBER.fullmatch(text):
         return None
-    score = float(said)
+    score = float(text)
     return score if score <= 1.0 else None
 
 
-def _scores(said: str, shown: Sequence[str]) -> dict[str, float]:
+def _scores(text: str, shown: Sequence[str]) -> dict[str, float]:
     """Scores by opaque id; an id that was not shown or is scored twice has none."""
-    pairs = [match for part in said.replace(",", " ").replace(";", " ").split() if (match := _PAIR.fullmatch(part))]
+    pairs = [match for part in text.replace(",", " ").replace(";", " ").split() if (match := _PAIR.fullmatch(part))]
     times = Counter(pair[1] for pair in pairs)
     read_ = {pair[1]: _score(pair[2]) for pair in pairs if pair[1] in shown and times[pair[1]] == 1}
     return {opaque: score for opaque, score in read_.items() if score is not None}

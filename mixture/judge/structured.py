@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mixture.judge.in_text import Judged
+from mixture.judge.in_text import JudgedReply
 
 _BEGUN = re.compile(  # up to the answer's end, or to the end of what came, which may be half an escape
     r'\s*+\{\s*+"answer"\s*+:\s*+("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+)(?:"|(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z)'
@@ -36,32 +36,32 @@ def note(shown: Sequence[str], *, self_score: bool) -> str:
     return "Reply with one JSON object:\n" + "\n".join(f"- {field}" for field in fields)
 
 
-def read(text: str, shown: Sequence[str]) -> Judged | None:
+def read(text: str, shown: Sequence[str]) -> JudgedReply | None:
     """What `text` says; None where it is no such object. Of one that was cut off, the answer as far as it goes.
 
     A judgement that is missing or out of range is unknown.
     """
     text = _unfenced(text.strip())
     try:
-        found = json.loads(text, strict=False)
+        tree = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         if text and '{"answer":"'.startswith("".join(text.split())):
-            return Judged("")
+            return JudgedReply("")
         begun = _BEGUN.match(text)
-        return Judged(_text(json.loads(f'{begun[1]}"', strict=False))) if begun else None
-    if not isinstance(found, dict) or not isinstance(found.get("answer"), str):
+        return JudgedReply(_text(json.loads(f'{begun[1]}"', strict=False))) if begun else None
+    if not isinstance(tree, dict) or not isinstance(tree.get("answer"), str):
         return None
-    given = found.get("scores")
-    scores = {opaque: _chance(given.get(opaque)) for opaque in shown} if isinstance(given, dict) else {}
-    return Judged(
-        _text(found["answer"]), _chance(found.get("confidence")), {key: score for key, score in scores.items() if score is not None}
+    chances = tree.get("scores")
+    scores = {opaque: _chance(chances.get(opaque)) for opaque in shown} if isinstance(chances, dict) else {}
+    return JudgedReply(
+        _text(tree["answer"]), _chance(tree.get("confidence")), {key: score for key, score in scores.items() if score is not None}
     )
 
 
-def write(judged: Judged) -> str:
+def write(judged: JudgedReply) -> str:
     """A reply that `read` takes for `judged`."""
-    known = {"answer": judged.text, "scores": dict(judged.scores) or None, "confidence": judged.self_score}
-    return json.dumps({name: value for name, value in known.items() if value is not None}, ensure_ascii=False)
+    fields = {"answer": judged.text, "scores": dict(judged.scores) or None, "confidence": judged.self_score}
+    return json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,10 +73,10 @@ def _unfenced(text: str) -> str:
     return text.removeprefix("```").removeprefix("json").removesuffix("```").strip() if text.startswith("```") else text
 
 
-def _text(said: str) -> str:
-    """`said` without halves of a character, which JSON can spell and nothing else can say."""
-    return said.encode(errors="ignore").decode()
+def _text(text: str) -> str:
+    """`text` without halves of a character, which JSON can spell and nothing else can say."""
+    return text.encode(errors="ignore").decode()
 
 
-def _chance(said: Any) -> float | None:
-    return float(said) if isinstance(said, int | float) and not isinstance(said, bool) and 0 <= said <= 1 else None
+def _chance(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 else None

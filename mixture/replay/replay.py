@@ -17,7 +17,7 @@ from mixture.client.scripted import NO_SCRIPT, Script, ScriptedClient
 from mixture.decision import Decision, Failure, Layer, Run
 from mixture.errors import LLMFailed, MixtureError, NoAnswer
 from mixture.judge.assessment import Questions
-from mixture.judge.in_text import Judged
+from mixture.judge.in_text import JudgedReply
 from mixture.llm import LLM, Decoding, Endpoint, Message, Price, Prompt
 from mixture.replay.virtual_time import clock, drive
 from mixture.run.engine import Mixture
@@ -80,7 +80,7 @@ def scripted(decision: Decision, snapshot: Snapshot, strategy: Strategy) -> Scri
         for run in layer.runs:
             questions = NOTHING if decision.aggregation == "single" else Questions.to(how[run.llm], shown, strategy)
             scores = {opaque: run.peer_scores[peer.llm] for opaque, peer in shown.items() if peer.llm in run.peer_scores}
-            text = questions.write(Judged(run.text, run.self_score, scores))
+            text = questions.write(JudgedReply(run.text, run.self_score, scores))
             scripts[run.llm].append(Script(_reply(run, text), until=run.at_s))
     for failure in decision.failures:
         scripts[failure.llm].append(_failing(failure))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from mixture.choose.final_answers import final_answers
 from mixture.choose.posterior import Observation, query_easiness
 from mixture.choose.ranking import Ranked
-from mixture.choose.strategy import Progress, StopReason, Strategy, exhausted
+from mixture.choose.strategy import AnswersSoFar, StopReason, Strategy, exhausted
 from mixture.client.protocol import LOGPROBS, Reply
 from mixture.client.request_size import expected_input_tokens
 from mixture.decision import Layer, Run
@@ -43,19 +43,19 @@ class LayerLoop:
         self.scores = {each.llm.id: each.prior for each in self.request.candidates if math.isfinite(each.prior)}
         self._easiness = query_easiness(self.scores.values())
         strategy, options = self.request.strategy, self.request.options
-        ranking = strategy.select(self._progress(), options)
+        ranking = strategy.select(self._so_far(), options)
         if not ranking:
             raise self.calls.no_answer("nobody", self.request.excluded())
         while (reason := await self._layer(ranking)) is None:
-            progress = self._progress()
-            ranking = strategy.select(progress, options)
-            if (reason := self._stop_reason(progress, ranking)) is not None:
+            so_far = self._so_far()
+            ranking = strategy.select(so_far, options)
+            if (reason := self._stop_reason(so_far, ranking)) is not None:
                 break
         self.stopped_because = reason
 
-    def _stop_reason(self, progress: Progress, upcoming: Sequence[Ranked]) -> StopReason | None:
+    def _stop_reason(self, so_far: AnswersSoFar, upcoming: Sequence[Ranked]) -> StopReason | None:
         options = self.request.options
-        reason = self.request.strategy.stop(progress, upcoming, options) or exhausted(progress, upcoming, options)
+        reason = self.request.strategy.stop(so_far, upcoming, options) or exhausted(so_far, upcoming, options)
         if reason is None and self.calls.remaining_s <= self.layers[-1].latency_s:
             return "deadline"  # another layer would not end in time, and would be paid for
         return reason
@@ -84,12 +84,12 @@ class LayerLoop:
         self.layers.append(Layer(runs, before, dict(self.scores), judge, cross, self.calls.clock() - started))
         return None
 
-    def _progress(self) -> Progress:
+    def _so_far(self) -> AnswersSoFar:
         shown = shown_after(self.layers, self.request.strategy)
         tokens = expected_input_tokens(self._questions("in_text", shown).ask(self.request.messages, _texts(shown)), {})
         candidates = [replace(each, input_tokens=tokens) for each in self.request.candidates if each.llm.id not in self.failed]
         layers = [{run.llm: run.text for run in layer.runs} for layer in self.layers]
-        return Progress(candidates, self._observations(), self.scores, layers, self._easiness)
+        return AnswersSoFar(candidates, self._observations(), self.scores, layers, self._easiness)
 
     def _reserve(self, llm: LLM, shown: Mapping[str, Run]) -> Reservation | None:
         questions = self._questions(llm.self_assessment, shown)

@@ -8,7 +8,7 @@ from mixture.choose.options import Options
 from mixture.choose.posterior import query_easiness
 from mixture.choose.ranking import Candidate, Ranked, refusal
 from mixture.choose.sequential import Sequential
-from mixture.choose.strategy import Progress, Strategy
+from mixture.choose.strategy import AnswersSoFar, Strategy
 from mixture.client.request_size import expected_input_tokens
 from mixture.client.requirements import abilities, one_llm_only
 from mixture.llm import Message
@@ -37,7 +37,7 @@ class Request:
         if self.options.single:
             return self.strategy.rank(self.candidates, self.options)
         priors = {each.llm.id: each.prior for each in self.candidates}
-        return self.strategy.select(Progress(self.candidates, {}, priors, (), query_easiness(priors.values())), self.options)
+        return self.strategy.select(AnswersSoFar(self.candidates, {}, priors, (), query_easiness(priors.values())), self.options)
 
     def excluded(self) -> dict[str, str]:
         """LLM id -> why it may not answer."""

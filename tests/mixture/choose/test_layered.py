@@ -3,7 +3,7 @@
 from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
 from mixture.choose.posterior import Observation
-from mixture.choose.strategy import Progress, StopReason
+from mixture.choose.strategy import AnswersSoFar, StopReason
 from tests.mixture.makers import candidate
 
 OPTIONS = Options(weights=Weights(usd=10, second=0))
@@ -23,8 +23,8 @@ def reason(
 ) -> StopReason | None:
     candidates = [candidate("a", best, price=price)] if upcoming else []
     layers = [{}] * (layers_run - 1) + [texts] if previous is None else [previous, texts]
-    progress = Progress(candidates, {llm: Observation(0.5) for llm in "ab"}, {"a": best, "b": 0.1}, layers, 0.0)
-    return strategy.stop(progress, strategy.select(progress, OPTIONS), OPTIONS)
+    so_far = AnswersSoFar(candidates, {llm: Observation(0.5) for llm in "ab"}, {"a": best, "b": 0.1}, layers, 0.0)
+    return strategy.stop(so_far, strategy.select(so_far, OPTIONS), OPTIONS)
 
 
 def test_doubt_and_disagreement_go_on() -> None:
@@ -88,6 +88,6 @@ def test_the_papers_layers_stop_at_the_threshold_only() -> None:
 def test_the_papers_priority_chooses_the_next_layer() -> None:
     """Performance before output price, by the scores now; those that answered may be asked again."""
     candidates = [candidate("dear", 0.5, price=9.0), candidate("cheap", 0.5, price=1.0), candidate("weak", 0.4, price=0.1)]
-    progress = Progress(candidates, {"weak": Observation(0.4)}, {"dear": 0.5, "cheap": 0.5, "weak": 0.7}, [{"weak": "42"}], 0.0)
-    ranking = Layered().select(progress, Options(k=2))
+    so_far = AnswersSoFar(candidates, {"weak": Observation(0.4)}, {"dear": 0.5, "cheap": 0.5, "weak": 0.7}, [{"weak": "42"}], 0.0)
+    ranking = Layered().select(so_far, Options(k=2))
     assert [(each.id, each.chosen) for each in ranking] == [("weak", True), ("cheap", True), ("dear", False)]

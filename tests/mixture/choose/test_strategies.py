@@ -15,7 +15,7 @@ from mixture.choose.posterior import AgreementPosterior, PaperScore
 from mixture.choose.ranking import Candidate, Ranked, rank
 from mixture.choose.sequential import Sequential
 from mixture.choose.strategies import STRATEGIES, as_json, from_json, named
-from mixture.choose.strategy import Progress, StopReason, Strategy
+from mixture.choose.strategy import AnswersSoFar, StopReason, Strategy
 from mixture.client.scripted import Script, ScriptedClient
 from mixture.decision import Decision
 from mixture.replay.replay import differences
@@ -43,11 +43,11 @@ class SecondOpinion:
     def rank(self, candidates: Sequence[Candidate], options: Options) -> tuple[Ranked, ...]:
         return rank(candidates, options, order="strict")
 
-    def select(self, progress: Progress, options: Options) -> tuple[Ranked, ...]:
-        return self.rank(progress.unasked, options)
+    def select(self, so_far: AnswersSoFar, options: Options) -> tuple[Ranked, ...]:
+        return self.rank(so_far.unasked, options)
 
-    def stop(self, progress: Progress, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
-        return "threshold" if len(progress.observations) >= self.opinions else None
+    def stop(self, so_far: AnswersSoFar, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
+        return "threshold" if len(so_far.observations) >= self.opinions else None
 
     def synthesis_gain(self, best_score: float, options: Options) -> float:
         return 0.0

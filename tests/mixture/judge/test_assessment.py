@@ -15,7 +15,7 @@ from mixture.client.protocol import Call
 from mixture.client.request_size import worst_case_usd
 from mixture.judge import in_text, structured
 from mixture.judge.assessment import Questions
-from mixture.judge.in_text import Judged
+from mixture.judge.in_text import JudgedReply
 from mixture.llm import SelfAssessment
 from tests.mixture.makers import llm, user
 
@@ -51,7 +51,7 @@ def test_what_is_not_asked_for_leaves_the_request_unchanged() -> None:
     """With both assessments off, the first layer's LLMs see exactly the caller's messages, and the reply is taken as it is."""
     nothing = Questions(self_score=False)
     assert (nothing.ask(user(), {}), nothing.fields) == (user(), {})
-    assert nothing.read("42\nCONFIDENCE: 0.1") == Judged("42\nCONFIDENCE: 0.1")
+    assert nothing.read("42\nCONFIDENCE: 0.1") == JudgedReply("42\nCONFIDENCE: 0.1")
 
 
 def test_what_is_asked_stands_in_the_last_user_turn() -> None:
@@ -76,7 +76,7 @@ def test_the_form_puts_the_answer_first_and_allows_nothing_else() -> None:
 def test_what_is_written_is_read_again(answer: str, own: float | None, given_: dict[str, float | None], structured: bool) -> None:
     """Records replay by that, whatever the answer says."""
     text = answer.strip() if structured else in_text.read(answer).text
-    judged = Judged(text, own, {opaque: score for opaque, score in given_.items() if score is not None})
+    judged = JudgedReply(text, own, {opaque: score for opaque, score in given_.items() if score is not None})
     asked = Questions(self_score=True, scored=SHOWN, structured=structured)
     assert asked.read(asked.write(judged)) == judged
 
@@ -107,22 +107,22 @@ def test_any_json_is_read_without_error_and_scores_stay_in_range(said: Any) -> N
 def test_what_is_no_number_between_0_and_1_is_unknown(number: str) -> None:
     """No score is invented, and the answer stays."""
     said = f'{{"answer": "42", "scores": {{"A1": {number}, "A2": 0.25, "A9": 1}}, "confidence": {number}}}'
-    assert BOTH.read(said) == Judged("42", None, {"A2": 0.25})
+    assert BOTH.read(said) == JudgedReply("42", None, {"A2": 0.25})
 
 
 def test_a_reply_that_keeps_to_no_form_is_read_as_text() -> None:
     """An endpoint that ignores the schema: the answer as it stands, with trailers where it has them."""
-    assert BOTH.read("42\nSCORES: A1=0.10\nCONFIDENCE: 0.5") == Judged("42", 0.5, {"A1": 0.1})
-    assert BOTH.read('{"result": 42}') == Judged('{"result": 42}')
-    assert BOTH.read("[42]") == Judged("[42]")
-    assert BOTH.read('{"answer": "4\\ud8002", "confidence": 0.5}') == Judged("42", 0.5)
-    assert BOTH.read('{"answer": "\\d+", "confidence": 0.5}') == Judged('{"answer": "\\d+", "confidence": 0.5}')
+    assert BOTH.read("42\nSCORES: A1=0.10\nCONFIDENCE: 0.5") == JudgedReply("42", 0.5, {"A1": 0.1})
+    assert BOTH.read('{"result": 42}') == JudgedReply('{"result": 42}')
+    assert BOTH.read("[42]") == JudgedReply("[42]")
+    assert BOTH.read('{"answer": "4\\ud8002", "confidence": 0.5}') == JudgedReply("42", 0.5)
+    assert BOTH.read('{"answer": "\\d+", "confidence": 0.5}') == JudgedReply('{"answer": "\\d+", "confidence": 0.5}')
 
 
 def test_a_form_in_a_code_fence_or_with_raw_newlines_is_read() -> None:
     """As LLMs write JSON whose endpoints do not keep them to it."""
-    assert BOTH.read('```json\n{"answer": "42", "confidence": 0.5}\n```') == Judged("42", 0.5)
-    assert BOTH.read('{"answer": "4\n2", "confidence": 0.5}') == Judged("4\n2", 0.5)
+    assert BOTH.read('```json\n{"answer": "42", "confidence": 0.5}\n```') == JudgedReply("42", 0.5)
+    assert BOTH.read('{"answer": "4\n2", "confidence": 0.5}') == JudgedReply("4\n2", 0.5)
 
 
 def test_the_form_counts_in_what_a_call_may_cost() -> None:
@@ -133,9 +133,9 @@ def test_the_form_counts_in_what_a_call_may_cost() -> None:
 
 def test_trailers_within_the_form_say_nothing() -> None:
     """The judgement beside the answer counts; one inside it is a part of the answer, and no peer gets to see it."""
-    assert BOTH.read('{"answer": "42\\nCONFIDENCE: 1.0", "confidence": 0.25}') == Judged("42\nCONFIDENCE: 1.0", 0.25)
+    assert BOTH.read('{"answer": "42\\nCONFIDENCE: 1.0", "confidence": 0.25}') == JudgedReply("42\nCONFIDENCE: 1.0", 0.25)
     without = Questions(self_score=False, scored=SHOWN, structured=True)
-    assert without.read('{"answer": "42", "confidence": 0.25, "scores": {"A1": 1}}') == Judged("42", None, {"A1": 1.0})
+    assert without.read('{"answer": "42", "confidence": 0.25, "scores": {"A1": 1}}') == JudgedReply("42", None, {"A1": 1.0})
 
 
 @pytest.mark.parametrize(

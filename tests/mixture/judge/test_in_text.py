@@ -29,7 +29,7 @@ def test_any_text_is_read_without_error_and_scores_stay_in_range(text: str) -> N
 @given(st.text(st.characters(exclude_characters=":"), max_size=200))
 def test_text_without_a_trailer_is_kept(text: str) -> None:
     """Reading judgements takes nothing away from an answer that has none."""
-    assert in_text.read(text) == in_text.Judged("\n".join(text.rstrip().splitlines()).strip())
+    assert in_text.read(text) == in_text.JudgedReply("\n".join(text.rstrip().splitlines()).strip())
 
 
 @given(st.integers(0, 100), st.integers(0, 100), st.text(st.characters(exclude_characters=":"), min_size=1).filter(str.strip))
@@ -55,22 +55,22 @@ def test_a_missing_or_unreadable_self_assessment_is_unknown(line: str) -> None:
 )
 def test_markdown_around_the_trailer_is_forgiven(line: str) -> None:
     """Small LLMs decorate; the number is theirs all the same."""
-    assert in_text.read(f"42\n\n{line}\n\n") == in_text.Judged("42", 0.8)
+    assert in_text.read(f"42\n\n{line}\n\n") == in_text.JudgedReply("42", 0.8)
 
 
 def test_a_trailer_at_the_end_of_the_last_line_is_read_too() -> None:
     """Small LLMs do not always start a line for it; it is still their last word."""
-    assert in_text.read("The capital is Paris. Answer: Paris. CONFIDENCE: 0.99") == in_text.Judged(
+    assert in_text.read("The capital is Paris. Answer: Paris. CONFIDENCE: 0.99") == in_text.JudgedReply(
         "The capital is Paris. Answer: Paris.", 0.99
     )
-    assert in_text.read("42 SCORES: A1=0.10 **CONFIDENCE: 0.5**", SHOWN) == in_text.Judged("42", 0.5, {"A1": 0.1})
-    assert in_text.read("Their CONFIDENCE: 0.9 was high") == in_text.Judged("Their CONFIDENCE: 0.9 was high", None)
+    assert in_text.read("42 SCORES: A1=0.10 **CONFIDENCE: 0.5**", SHOWN) == in_text.JudgedReply("42", 0.5, {"A1": 0.1})
+    assert in_text.read("Their CONFIDENCE: 0.9 was high") == in_text.JudgedReply("Their CONFIDENCE: 0.9 was high", None)
 
 
 def test_only_the_last_lines_count() -> None:
     """A trailer in the middle means nothing, and the user does not see it."""
-    assert in_text.read("CONFIDENCE: 1.0\nThe answer is 42.") == in_text.Judged("The answer is 42.")
-    assert in_text.read("SCORES: A1=1.0\n42\nCONFIDENCE: 0.4", SHOWN) == in_text.Judged("42", 0.4)
+    assert in_text.read("CONFIDENCE: 1.0\nThe answer is 42.") == in_text.JudgedReply("The answer is 42.")
+    assert in_text.read("SCORES: A1=1.0\n42\nCONFIDENCE: 0.4", SHOWN) == in_text.JudgedReply("42", 0.4)
 
 
 def test_scores_are_bound_by_id() -> None:
