@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report import print_json
-from monitoring import drift_tests, misprediction
+from monitoring import drift_tests
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
 from pipelines import embeddings, params, tables
 from pipelines.project import Project
+from scorer import metrics
 
 Rows = NDArray[np.intp]
 PERMUTATIONS = 999
@@ -99,9 +100,9 @@ def separation(pool: Pool) -> dict[str, dict[str, float]]:
         for seed in range(8):
             profile, traffic = pool.split(seed)
             novel = pool.novelty(np.concatenate([traffic, strange]), profile)
-            aurocs.append(misprediction.auroc(novel.distances_N.astype(np.float64), np.arange(len(novel.distances_N)) >= len(traffic)))
+            aurocs.append(metrics.auroc(novel.distances_N.astype(np.float64), np.arange(len(novel.distances_N)) >= len(traffic)))
             shares.append(novel.novel_N[len(traffic) :].mean())
-        apart[domain] = {"auroc": round(float(np.mean([a for a in aurocs if a is not None])), 3), "novel": round(float(np.mean(shares)), 3)}
+        apart[domain] = {"auroc": round(float(np.nanmean(aurocs)), 3), "novel": round(float(np.mean(shares)), 3)}
     return apart
 
 

@@ -27,7 +27,7 @@ from pipelines.facility_location import cover
 from pipelines.project import Project
 from scorer import metrics
 from scorer.errors import RouteMoAError
-from scorer.row_fit import Known
+from scorer.row_fit import TrainedScorer
 from scorer.types import Floats
 
 SIZES = (25, 50, 100, 200, 400, 1000)  # numbers of labels
@@ -54,7 +54,7 @@ def chooser(queries_QD: Floats) -> Choose:
     return choose
 
 
-def asked_first(world: World, llm: int, known: Known, choose: Choose) -> dict[Way, list[Places]]:
+def asked_first(world: World, llm: int, known: TrainedScorer, choose: Choose) -> dict[Way, list[Places]]:
     """The queries asked, by rule and number of labels: several draws where a rule draws."""
     labelled = world.labelled(llm)
     embedded_QD, others_QL = known.queries_QD[labelled], known.labels_QL[labelled]
@@ -105,7 +105,7 @@ def leave_one_out(world: World) -> tuple[dict[Way, Joins], dict[str, float]]:
     return joins, {name: float(np.mean(values)) for name, values in seconds.items()}
 
 
-def picked(world: World, llm: int, known: Known) -> Places:
+def picked(world: World, llm: int, known: TrainedScorer) -> Places:
     """Of many random draws of FEW labels, the one whose row gains most on the held-out queries."""
     labelled = world.labelled(llm)
     draws = [labelled[query_rules.at_random(len(labelled), FEW, 10_000 * (llm + 1) + draw)] for draw in range(PICKED_DRAWS)]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scorer import calibration, metrics, training
 from scorer.initialisation import Labels
-from scorer.row_fit import Known, joined
+from scorer.row_fit import TrainedScorer, add_rows
 from scorer.types import Floats
 from scorer.weights import Calibration, Weights
 
@@ -30,9 +30,9 @@ class World:
         """The training queries an LLM has a label on."""
         return np.flatnonzero(~np.isnan(self.labels["train"][:, llm]))
 
-    def known(self, head: Head, llms: list[int]) -> Known:
+    def known(self, head: Head, llms: list[int]) -> TrainedScorer:
         """A head of these LLMs with its training queries."""
-        return Known(*head, self.queries["train"], self.labels["train"][:, llms])
+        return TrainedScorer(*head, self.queries["train"], self.labels["train"][:, llms])
 
     def whole(self, llms: list[int], few: Mapping[int, Places] | None = None) -> tuple[Head, float]:
         """The whole head trained for some LLMs, those of `few` on these training labels alone; and its CPU seconds."""
@@ -48,14 +48,14 @@ class World:
         fitted = calibration.fit(trained.weights.logits(parts["calibration"].queries_QD), parts["calibration"].labels_QL)
         return (trained.weights, fitted), time.process_time() - began
 
-    def by_rows(self, known: Known, asked: Mapping[int, Places]) -> Head:
+    def by_rows(self, known: TrainedScorer, asked: Mapping[int, Places]) -> Head:
         """`known` and the LLMs of `asked`, each joined by its row from its labels on the training queries at its places."""
         labels_QN = np.full((len(known.queries_QD), len(asked)), np.nan)
         for column, (llm, places) in enumerate(asked.items()):
             labels_QN[places, column] = self.labels["train"][places, llm]
-        return joined(known, tuple(self.roster[llm] for llm in asked), labels_QN)
+        return add_rows(known, tuple(self.roster[llm] for llm in asked), labels_QN)
 
-    def joins(self, llm: int, known: Known, draws: Sequence[Places], splits: Sequence[str] = ("test",)) -> "Joins":
+    def joins(self, llm: int, known: TrainedScorer, draws: Sequence[Places], splits: Sequence[str] = ("test",)) -> "Joins":
         """An LLM joins `known`, which has all others, once by each draw of labels: means over draws on the queries of `splits`."""
         queries_QD = np.concatenate([self.queries[name] for name in splits])
         labels_QL = np.concatenate([self.labels[name] for name in splits])
@@ -86,7 +86,7 @@ def joins_of(after_QL: Floats, before_QL: Floats, labels_QL: Labels, llms: list[
     """The last of `llms` joined the others: scores of all after and of the others before."""
     own_Q1 = labels_QL[:, [llms[-1]]]
     last_Q1 = after_QL[:, [-1]]
-    return Joins([gain(after_QL, before_QL, labels_QL, llms)], [calibration.ece(last_Q1, own_Q1)], [log_loss(last_Q1, own_Q1)])
+    return Joins([gain(after_QL, before_QL, labels_QL, llms)], [metrics.calibration_error(last_Q1, own_Q1)], [log_loss(last_Q1, own_Q1)])
 
 
 def scores(head: Head, queries_QD: Floats) -> Floats:

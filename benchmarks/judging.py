@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.replay import Question
-from benchmarks.report import auroc
 from mixture.choose.final_answers import final_answers, groups
 from mixture.choose.posterior import Observation, Posterior, query_easiness
 from mixture.decision import Decision
@@ -65,8 +64,8 @@ def auroc_by_query(
     others_N = None if less is None else np.array(less)
 
     def figure(take: NDArray[np.int64]) -> float:
-        own = auroc(scores_N[take], right_N[take])
-        return own if others_N is None else own - auroc(others_N[take], right_N[take])
+        own = metrics.auroc(scores_N[take], right_N[take])
+        return own if others_N is None else own - metrics.auroc(others_N[take], right_N[take])
 
     starts = np.searchsorted(owner_N, np.arange(owner_N[-1] + 2))
     dice = np.random.default_rng(0)

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import psutil
-from numpy.typing import NDArray
 
-from monitoring import misprediction
 from scorer import metrics
+from scorer.machine import processor
 from scorer.metrics import Interval
 
 RESAMPLES = 2000  # of every bootstrap that is shown
@@ -41,12 +40,6 @@ def ratio(over_Q: metrics.Values, under_Q: metrics.Values) -> Interval:
     low, high = np.quantile(means_R2[:, 0] / means_R2[:, 1], [0.025, 0.975])
     over, under = pairs_Q2.mean(axis=0)
     return Interval(float(over / under), float(low), float(high))
-
-
-def auroc(scores_N: NDArray[np.float64], positive_N: NDArray[np.bool_]) -> float:
-    """Chance that a positive scores above a negative, ties counting half; NaN where one of the two is missing."""
-    area = misprediction.auroc(scores_N, positive_N)
-    return float("nan") if area is None else area
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
@@ -103,7 +96,7 @@ def print_json(figures: Mapping[str, Any], packages: Sequence[str] = ()) -> None
 def machine(packages: Sequence[str] = ()) -> dict[str, Any]:
     """Processor, cores, memory, load, Python, commit, and the versions of `packages`."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "load_1_min": round(os.getloadavg()[0], 2),
@@ -112,14 +105,6 @@ def machine(packages: Sequence[str] = ()) -> dict[str, Any]:
         "commit": _commit(),
         "packages": {name: version(name) for name in packages},
     }
-
-
-def _processor() -> str:
-    """The processor's name where Linux tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def _commit() -> str:

@@ -16,7 +16,7 @@ from benchmarks.rivals.routers import CHEAPEST, ORACLE, PUBLISHED, SINGLE, Route
 from pipelines import comparison
 from pipelines.comparison import OURS
 from pipelines.dataset import Dataset
-from scorer import calibration, metrics
+from scorer import metrics
 from scorer.metrics import Interval, Point
 
 PROBABILITIES = frozenset({OURS, "kNN", "ridge", "matrix factorisation", "cluster lookup", SINGLE})  # rows whose scores claim to be them
@@ -50,8 +50,9 @@ def figures(router: Router, rows: Mapping[str, Router], labels_QL: NDArray[np.fl
 def _calibration(router: Router, labels_QL: NDArray[np.float64]) -> dict[str, float]:
     """Calibration errors over LLMs, that of chance, and the Brier score."""
     claimed = replace(router, test_SQL=np.clip(router.test_SQL, 0.0, 1.0))
-    ece_L, chance_L = (claimed.mean(partial(_by_llm, error, labels_QL=labels_QL)) for error in (calibration.ece, calibration.chance_ece))
-    brier = float(claimed.mean(lambda scores_QL: calibration.brier(scores_QL, labels_QL)))
+    errors = (metrics.calibration_error, metrics.chance_calibration_error)
+    ece_L, chance_L = (claimed.mean(partial(_by_llm, error, labels_QL=labels_QL)) for error in errors)
+    brier = float(claimed.mean(lambda scores_QL: metrics.brier(scores_QL, labels_QL)))
     return {"ECE": float(ece_L.mean()), "by chance": float(chance_L.mean()), "worst ECE": float(ece_L.max()), "Brier": brier}
 
 

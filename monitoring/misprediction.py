@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer import metrics
+
 Doubles = NDArray[np.float64]
-BINS = 10
 ADEQUATE = 0.5  # a promise or an outcome from here on says "adequate"
 
 
@@ -41,36 +42,18 @@ class Mispredictions:
     bias: Estimate
 
 
-def calibration_error(promised_N: Doubles, outcome_N: Doubles, bins: int = BINS) -> float:
-    """Expected calibration error over bins of equal mass (Nguyen & O'Connor 2015); biased upwards by few records."""
-    order_N = np.argsort(promised_N, kind="stable")
-    parts = [part for part in np.array_split(order_N, min(bins, len(order_N))) if len(part)]
-    gaps = [len(part) * abs(promised_N[part].mean() - outcome_N[part].mean()) for part in parts]
-    return float(np.sum(gaps) / len(order_N))
-
-
-def auroc(scores_N: Doubles, positive_N: NDArray[np.bool_]) -> float | None:
-    """Chance that a positive scores above a negative, ties counting half; None where one of the two is missing."""
-    from scipy.stats import rankdata
-
-    positives, negatives = int(positive_N.sum()), int((~positive_N).sum())
-    if not positives or not negatives:
-        return None
-    ranks = rankdata(scores_N)[positive_N].sum()
-    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
-
-
 def mispredictions(promised_N: Doubles, outcome_N: Doubles, *, confidence: float) -> Mispredictions | None:
     """How wrong the scorer was on audited records; None where there are none."""
     if not len(promised_N):
         return None
     error_N = outcome_N - promised_N
+    auroc = metrics.auroc(promised_N, outcome_N >= ADEQUATE)
     return Mispredictions(
         n=len(promised_N),
         share=float(((promised_N >= ADEQUATE) != (outcome_N >= ADEQUATE)).mean()),
-        ece=calibration_error(promised_N, outcome_N),
+        ece=metrics.calibration_error(promised_N, outcome_N),
         brier=float(np.square(error_N).mean()),
-        auroc=auroc(promised_N, outcome_N >= ADEQUATE),
+        auroc=None if np.isnan(auroc) else auroc,
         bias=_student(float(error_N.mean()), float(error_N.var()) / max(1, len(error_N) - 1), len(error_N), confidence),
     )
 

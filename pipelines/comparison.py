@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipelines.dataset import Dataset
 from scorer import baselines, metrics
-from scorer.baselines import Baseline, Embed, Seen
+from scorer.baselines import Baseline, Embed, TrainingSet
 from scorer.initialisation import Labels
 from scorer.metrics import Interval
 
@@ -72,8 +72,8 @@ def fixed_rivals(train: Dataset, validation: Dataset, labelled: Dataset, embed: 
     ]
 
 
-def _seen(train: Dataset, embed: Embed) -> Seen:
-    return Seen(train.roster, embed(train.queries["text"].tolist()), train.labels_QL, train.queries["dataset"].tolist())
+def _seen(train: Dataset, embed: Embed) -> TrainingSet:
+    return TrainingSet(train.roster, embed(train.queries["text"].tolist()), train.labels_QL, train.queries["dataset"].tolist())
 
 
 def best_of(candidates: Sequence[tuple[Baseline, str]], validation: Dataset) -> tuple[Baseline, str]:

@@ -21,7 +21,7 @@ from pipelines.errors import PipelineError
 from pipelines.params import Evaluate
 from pipelines.project import Project
 from registry.settings import Settings
-from scorer import calibration, metrics, runtime
+from scorer import metrics, runtime
 from scorer.baselines import Baseline, Embed
 from scorer.errors import RouteMoAError
 from scorer.runtime import Precision, RuntimeScorer
@@ -94,8 +94,8 @@ def figures(judged: dict[str, Judged], settings: Evaluate) -> dict[str, float]:
     values: dict[str, float] = {}
     for split, one in judged.items():
         values |= comparison.flat(split, one.rows)
-        values |= {f"{split}.{OURS}.ece": calibration.ece(one.scores_QL, one.data.labels_QL)}
-        values |= {f"{split}.{OURS}.brier": calibration.brier(one.scores_QL, one.data.labels_QL)}
+        values |= {f"{split}.{OURS}.ece": metrics.calibration_error(one.scores_QL, one.data.labels_QL)}
+        values |= {f"{split}.{OURS}.brier": metrics.brier(one.scores_QL, one.data.labels_QL)}
         values |= {f"{split}.queries": float(len(one.data.queries))}
         for name, gain in comparison.gains(one.rows, resamples=settings.bootstrap).items():
             over = f"{split}.gain_over_{name.replace(' ', '_')}"
@@ -159,7 +159,7 @@ def _write(folder: Path, judged: dict[str, Judged], report: dict[str, float], co
     notes = "Mean [95 % bootstrap interval]. Choices are among the labelled LLMs, at least two. `any` / `split`: how ties count."
     (folder / "table.md").write_text("\n\n".join([notes, *parts]) + "\n", encoding="utf-8")
     frontier = metrics.frontier(test.scores_QL, test.data.labels_QL, test.data.cost_QL, cost_L)
-    reliability = calibration.reliability(test.scores_QL, test.data.labels_QL)
+    reliability = metrics.reliability(test.scores_QL, test.data.labels_QL)
     results: dict[str, Any] = {
         "rows": {split: [_as_json(row) for row in one.rows] for split, one in judged.items()},
         "gains": {split: {name: asdict(gain) for name, gain in one.items()} for split, one in gained.items()},

@@ -10,8 +10,9 @@ from scipy.optimize import minimize, minimize_scalar
 
 from mixture.choose.final_answers import normalise_choices
 from mixture.choose.lookahead import repeats
-from mixture.choose.posterior import AgreementPosterior, Observation, log_odds, query_easiness
+from mixture.choose.posterior import AgreementPosterior, Observation, query_easiness
 from pipelines.dataset import Dataset
+from scorer.weights import log_odds
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

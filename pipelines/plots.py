@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.comparison import OURS, Row
-from scorer.calibration import Reliability
-from scorer.metrics import Interval, Point
+from scorer.metrics import Interval, Point, Reliability
 
 INK = "#1f4e79"
 GREY = "#8a8a8a"

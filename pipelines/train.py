@@ -29,7 +29,7 @@ def run(project: Project) -> dict[str, Any]:
 
     Raises TrainingError where the labels do not suffice, and the errors of dataset, params and encoder.
     """
-    from scorer import calibration, training
+    from scorer import calibration, metrics, training
 
     began = time.process_time()
     settings = params.load(project.params).train
@@ -59,8 +59,8 @@ def run(project: Project) -> dict[str, Any]:
     figures = {
         "best_epoch": float(trained.best_epoch),
         "validation_loss": min(epoch.validation for epoch in trained.history),
-        "validation_ece": calibration.ece(scores_VL, validation.labels_QL),
-        "validation_brier": calibration.brier(scores_VL, validation.labels_QL),
+        "validation_ece": metrics.calibration_error(scores_VL, validation.labels_QL),
+        "validation_brier": metrics.brier(scores_VL, validation.labels_QL),
         "training_queries": float(len(parts.train.queries)),
         "training_labels": float((~np.isnan(parts.train.labels_QL)).sum()),
     }
@@ -107,16 +107,15 @@ def with_rows(
 
     Fitted on training and calibration queries: validation data choose between scorer versions.
     """
-    from scorer.row_fit import Known, joined
+    from scorer.row_fit import TrainedScorer, add_rows
 
     if not by_row.llms:
         return weights, calibration, {}
     old, new = (data.take("train", "calibration") for data in (jointly, by_row))
     labelled_Q = np.any(~np.isnan(np.column_stack([old.labels_QL, new.labels_QL])), axis=1)
     old, new = old.where(labelled_Q), new.where(labelled_Q)
-    weights, calibration = joined(
-        Known(weights, calibration, embed(old), old.labels_QL), new.roster, new.labels_QL, weights_QN=new.weights_QL
-    )
+    trained = TrainedScorer(weights, calibration, embed(old), old.labels_QL)
+    weights, calibration = add_rows(trained, new.roster, new.labels_QL, weights_QN=new.weights_QL)
     return weights, calibration, dict(zip(new.roster, (~np.isnan(new.labels_QL)).sum(axis=0).tolist(), strict=True))
 
 

@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer import calibration, metrics
+from scorer import metrics
 from scorer.initialisation import Labels
 from scorer.metrics import Values
 
@@ -159,7 +159,7 @@ def _calibrated(challenger: ValidationScores, labels: ValidationLabels) -> _Chec
     count = np.isfinite(labels_QL).sum()
     if not count:
         return _Check(False, "Calibration: no label to compare the scores with.")
-    error, chance = calibration.ece(scores_QL, labels_QL), calibration.chance_ece(scores_QL, labels_QL)
+    error, chance = metrics.calibration_error(scores_QL, labels_QL), metrics.chance_calibration_error(scores_QL, labels_QL)
     holds = error <= MOST_ECE + chance
     verdict = "within" if holds else "above"
     reason = f"Calibration: ECE {error:.3f} over {count} scores, {verdict} {MOST_ECE:g} + {chance:.3f} that chance alone makes of so few."

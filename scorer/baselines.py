@@ -35,7 +35,7 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TrainingSet:
     """What baselines may learn from: training queries (embeddings, dataset names) and their labels."""
 
     roster: tuple[str, ...]
@@ -60,36 +60,36 @@ def cheapest(roster: tuple[str, ...], embed: Embed, expected_cost_L: NDArray[np.
     return Baseline("cheapest", roster, embed, lambda texts, _: np.tile(scores_L, (len(texts), 1)))
 
 
-def best_single(seen: Seen, embed: Embed) -> Baseline:
+def best_single(training: TrainingSet, embed: Embed) -> Baseline:
     """Always the LLM with the best mean label in training."""
-    means_L = _means(seen.labels_QL)
-    return Baseline("best single", seen.roster, embed, lambda texts, _: np.tile(means_L, (len(texts), 1)))
+    means_L = _means(training.labels_QL)
+    return Baseline("best single", training.roster, embed, lambda texts, _: np.tile(means_L, (len(texts), 1)))
 
 
-def best_per_dataset(seen: Seen, embed: Embed, dataset_of: Mapping[str, str]) -> Baseline:
+def best_per_dataset(training: TrainingSet, embed: Embed, dataset_of: Mapping[str, str]) -> Baseline:
     """The best LLM of the query's dataset in training. It is told each text's dataset, which no router knows; unseen: best single."""
-    overall_L = _means(seen.labels_QL)
-    datasets_Q = np.asarray(seen.datasets_Q)
-    means = {name: _means(seen.labels_QL[datasets_Q == name], otherwise_L=overall_L) for name in sorted(set(seen.datasets_Q))}
+    overall_L = _means(training.labels_QL)
+    datasets_Q = np.asarray(training.datasets_Q)
+    means = {name: _means(training.labels_QL[datasets_Q == name], otherwise_L=overall_L) for name in sorted(set(training.datasets_Q))}
 
     def rule(texts: Sequence[str], _: Floats) -> NDArray[np.floating]:
         return np.stack([means.get(dataset_of[text], overall_L) for text in texts])
 
-    return Baseline("best per dataset", seen.roster, embed, rule)
+    return Baseline("best per dataset", training.roster, embed, rule)
 
 
-def nearest_neighbours(seen: Seen, embed: Embed, *, neighbours: int) -> Baseline:
+def nearest_neighbours(training: TrainingSet, embed: Embed, *, neighbours: int) -> Baseline:
     """Mean label of the nearest training queries, shrunk to the LLM's mean where few of them are labelled."""
-    known_QL = ~np.isnan(seen.labels_QL)
-    gained_QL = np.where(known_QL, seen.labels_QL, 0.0)
-    overall_L = _means(seen.labels_QL)
-    count, seen_QD = min(neighbours, len(seen.queries_QD)), unit(seen.queries_QD)
+    labelled_QL = ~np.isnan(training.labels_QL)
+    gained_QL = np.where(labelled_QL, training.labels_QL, 0.0)
+    overall_L = _means(training.labels_QL)
+    count, training_QD = min(neighbours, len(training.queries_QD)), unit(training.queries_QD)
 
     def rule(_: Sequence[str], queries_QD: Floats) -> NDArray[np.floating]:
-        nearest_QN = np.argpartition(-(unit(queries_QD) @ seen_QD.T), count - 1, axis=1)[:, :count]
-        return np.asarray((gained_QL[nearest_QN].sum(axis=1) + overall_L) / (known_QL[nearest_QN].sum(axis=1) + 1))
+        nearest_QN = np.argpartition(-(unit(queries_QD) @ training_QD.T), count - 1, axis=1)[:, :count]
+        return np.asarray((gained_QL[nearest_QN].sum(axis=1) + overall_L) / (labelled_QL[nearest_QN].sum(axis=1) + 1))
 
-    return Baseline("kNN", seen.roster, embed, rule)
+    return Baseline("kNN", training.roster, embed, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,30 +105,30 @@ class Linear:
         return np.asarray(self.overall_L + (queries_QD - self.centre_D) @ self.directions_LD.T)
 
 
-def linear_fit(seen: Seen, penalty: float) -> Linear:
+def linear_fit(training: TrainingSet, penalty: float) -> Linear:
     """Each LLM's label by ridge regression on the embedding."""
-    centre_D, overall_L = seen.queries_QD.mean(axis=0), _means(seen.labels_QL)
-    return Linear(centre_D, overall_L, masked_ridge(seen.queries_QD - centre_D, seen.labels_QL - overall_L, penalty))
+    centre_D, overall_L = training.queries_QD.mean(axis=0), _means(training.labels_QL)
+    return Linear(centre_D, overall_L, masked_ridge(training.queries_QD - centre_D, training.labels_QL - overall_L, penalty))
 
 
-def ridge(seen: Seen, embed: Embed, fit: Linear) -> Baseline:
+def ridge(training: TrainingSet, embed: Embed, fit: Linear) -> Baseline:
     """The linear fit of `linear_fit`, heavily shrunk."""
-    return Baseline("ridge", seen.roster, embed, fit.rule)
+    return Baseline("ridge", training.roster, embed, fit.rule)
 
 
-def low_rank(seen: Seen, embed: Embed, fit: Linear, *, rank: int) -> Baseline:
+def low_rank(training: TrainingSet, embed: Embed, fit: Linear, *, rank: int) -> Baseline:
     """Matrix factorisation with side information: the linear fit's predictions truncated to their `rank` first singular directions."""
-    _, _, skills_RL = np.linalg.svd((seen.queries_QD - fit.centre_D) @ fit.directions_LD.T, full_matrices=False)
+    _, _, skills_RL = np.linalg.svd((training.queries_QD - fit.centre_D) @ fit.directions_LD.T, full_matrices=False)
     few_LD = skills_RL[:rank].T @ (skills_RL[:rank] @ fit.directions_LD)
-    return Baseline("matrix factorisation", seen.roster, embed, replace(fit, directions_LD=few_LD).rule)
+    return Baseline("matrix factorisation", training.roster, embed, replace(fit, directions_LD=few_LD).rule)
 
 
-def cluster_lookup(seen: Seen, embed: Embed, *, groups: int, seed: int = 0) -> Baseline:
+def cluster_lookup(training: TrainingSet, embed: Embed, *, groups: int, seed: int = 0) -> Baseline:
     """The best LLM of the query's nearest k-means group in training."""
-    groups_GD = group_centres(seen.queries_QD, groups, seed)
-    member_QG = np.asarray(membership(seen.queries_QD, groups_GD, 1e-4))  # so sharp that each query has one group
-    rates_GL = group_rates(member_QG, seen.labels_QL, 1.0)
-    return Baseline("cluster lookup", seen.roster, embed, lambda _, queries_QD: rates_GL[(queries_QD @ groups_GD.T).argmax(axis=1)])
+    groups_GD = group_centres(training.queries_QD, groups, seed)
+    member_QG = np.asarray(membership(training.queries_QD, groups_GD, 1e-4))  # so sharp that each query has one group
+    rates_GL = group_rates(member_QG, training.labels_QL, 1.0)
+    return Baseline("cluster lookup", training.roster, embed, lambda _, queries_QD: rates_GL[(queries_QD @ groups_GD.T).argmax(axis=1)])
 
 
 def oracle(roster: tuple[str, ...], embed: Embed, labels_of: Mapping[str, NDArray[np.float64]]) -> Baseline:
@@ -144,7 +144,7 @@ def oracle(roster: tuple[str, ...], embed: Embed, labels_of: Mapping[str, NDArra
 
 def _means(labels_QL: Labels, otherwise_L: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """Mean label per LLM; where it has none, `otherwise_L` or 0."""
-    known_QL = ~np.isnan(labels_QL)
-    counts_L = known_QL.sum(axis=0)
-    means_L = np.where(known_QL, labels_QL, 0.0).sum(axis=0) / np.maximum(counts_L, 1)
+    labelled_QL = ~np.isnan(labels_QL)
+    counts_L = labelled_QL.sum(axis=0)
+    means_L = np.where(labelled_QL, labels_QL, 0.0).sum(axis=0) / np.maximum(counts_L, 1)
     return np.where(counts_L > 0, means_L, 0.0 if otherwise_L is None else otherwise_L)

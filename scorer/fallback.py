@@ -1,8 +1,8 @@
 """How far from its training queries a scorer is still to be believed: as far as nearly all held-out queries are.
 
 What sets a query apart is learnt where there are training queries; beyond them it is extrapolated, and wrong by any amount. Held-out
-queries show how near the usual kind of query comes; the share of them that is farthest (few, by default), and every query of an unknown
-kind that is as far, are told what is good overall. Nothing else is fitted: no group of queries is left out.
+queries show how near the usual query comes. The farthest few of them, and every other query as far, get each LLM's overall log-odds
+instead. Nothing else is fitted: no group of queries is left out.
 """
 
 import numpy as np

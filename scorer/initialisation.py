@@ -1,4 +1,4 @@
-"""What is known before training: groups of queries, a shrunken success rate per group and LLM, and a ridge fit of the rest.
+"""Where training starts: groups of queries, a shrunken success rate per group and LLM, and a ridge fit of the rest.
 
 Few noisy labels reward shrinkage more than capacity: on recorded outcomes a cluster lookup or a ridge already equals fine-tuned
 routers. Training therefore starts at their sum and is pulled back to it; it must earn every step away.
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.types import Floats
-from scorer.weights import Weights, centred, membership, sigmoid, unit
+from scorer.weights import Weights, centred, log_odds, membership, sigmoid, unit
 
-Labels = NDArray[np.float64]  # [Q, L], in [0, 1], NaN where nobody knows
+Labels = NDArray[np.float64]  # [Q, L], in [0, 1], NaN where unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def starting_weights(
     centred_QD = centred(queries_QD, centre_D)
     groups_GD = group_centres(centred_QD, shrinkage.groups, seed)
     member_QG = membership(centred_QD, groups_GD, shrinkage.softness)
-    prior_GL = log_odds(group_rates(member_QG, labels_QL, shrinkage.pseudo_labels, weights_QL))
+    prior_GL = np.vectorize(log_odds)(group_rates(member_QG, labels_QL, shrinkage.pseudo_labels, weights_QL))
     predicted_QL = sigmoid(member_QG @ prior_GL)
     slope_L = np.nanmean(np.where(np.isnan(labels_QL), np.nan, predicted_QL * (1 - predicted_QL)), axis=0)
     directions_LD = masked_ridge(centred_QD, labels_QL - predicted_QL, shrinkage.ridge, weights_QL) / slope_L[:, None]
@@ -72,11 +72,11 @@ def group_rates(member_QG: Floats, labels_QL: Labels, pseudo_labels: float, weig
 
     weights_QL: how many labels each of them counts as; None: one.
     """
-    known_QL = ~np.isnan(labels_QL)
-    counts_QL = known_QL.astype(np.float32) if weights_QL is None else np.where(known_QL, weights_QL, 0.0).astype(np.float32)
-    labels_QL = np.where(known_QL, labels_QL, 0.0) * counts_QL
-    everyone = labels_QL.sum() / (float(counts_QL.sum(dtype=np.float64)) or 1.0)
-    overall_L = (labels_QL.sum(axis=0) + everyone) / (counts_QL.sum(axis=0, dtype=np.float64) + 1)
+    labelled_QL = ~np.isnan(labels_QL)
+    counts_QL = labelled_QL.astype(np.float32) if weights_QL is None else np.where(labelled_QL, weights_QL, 0.0).astype(np.float32)
+    labels_QL = np.where(labelled_QL, labels_QL, 0.0) * counts_QL
+    pool_mean = labels_QL.sum() / (float(counts_QL.sum(dtype=np.float64)) or 1.0)
+    overall_L = (labels_QL.sum(axis=0) + pool_mean) / (counts_QL.sum(axis=0, dtype=np.float64) + 1)
     gained_GL = member_QG.T @ labels_QL + pseudo_labels * overall_L
     return np.asarray(gained_GL / (member_QG.T @ counts_QL + pseudo_labels), dtype=np.float64)
 
@@ -86,20 +86,14 @@ def masked_ridge(features_QD: Floats, targets_QL: Labels, penalty: float, weight
     dims = features_QD.shape[1]
     directions_LD = np.zeros((targets_QL.shape[1], dims))
     for column in range(targets_QL.shape[1]):
-        known_Q = ~np.isnan(targets_QL[:, column])
-        known_QD, known_targets_Q = features_QD[known_Q].astype(np.float64), targets_QL[known_Q, column]
+        labelled_Q = ~np.isnan(targets_QL[:, column])
+        labelled_QD, labelled_targets_Q = features_QD[labelled_Q].astype(np.float64), targets_QL[labelled_Q, column]
         if weights_QL is not None:
-            roots_Q = np.sqrt(weights_QL[known_Q, column])
-            known_QD, known_targets_Q = known_QD * roots_Q[:, None], known_targets_Q * roots_Q
-        gram_DD = known_QD.T @ known_QD + penalty * np.eye(dims)
-        directions_LD[column] = np.linalg.solve(gram_DD, known_QD.T @ known_targets_Q)
+            roots_Q = np.sqrt(weights_QL[labelled_Q, column])
+            labelled_QD, labelled_targets_Q = labelled_QD * roots_Q[:, None], labelled_targets_Q * roots_Q
+        gram_DD = labelled_QD.T @ labelled_QD + penalty * np.eye(dims)
+        directions_LD[column] = np.linalg.solve(gram_DD, labelled_QD.T @ labelled_targets_Q)
     return directions_LD
-
-
-def log_odds(rates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logits of rates, which are kept off 0 and 1."""
-    clipped = np.clip(rates, 0.02, 0.98)
-    return np.asarray(np.log(clipped / (1 - clipped)), dtype=np.float64)
 
 
 def _basis(directions_LD: NDArray[np.float64], centred_QD: Floats, dims: int) -> NDArray[np.float64]:

@@ -14,10 +14,10 @@ def sample_llm_loss(logits_QL: Tensor, labels_QL: Tensor, *, positives: int, neg
     I+: the `positives` best LLMs of a query, label > 0. I-: the `negatives` worst, label <= .5, never one of I+.
     ties_QL: numbers in [0, 1); the larger goes first where labels are equal (most labels are 0 or 1).
     """
-    known_QL = ~labels_QL.isnan()
+    labelled_QL = ~labels_QL.isnan()
     labels_QL = labels_QL.nan_to_num(0.0)
-    positive_QL = _first(labels_QL, known_QL & (labels_QL > 0), positives, ties_QL)
-    negative_QL = _first(-labels_QL, known_QL & (labels_QL <= 0.5) & ~positive_QL, negatives, ties_QL)
+    positive_QL = _first(labels_QL, labelled_QL & (labels_QL > 0), positives, ties_QL)
+    negative_QL = _first(-labels_QL, labelled_QL & (labels_QL <= 0.5) & ~positive_QL, negatives, ties_QL)
     crowd_Q = _masked_logsumexp(logits_QL, negative_QL)
     losses_QL = torch.logaddexp(logits_QL, crowd_Q.unsqueeze(1)) - logits_QL
     return _masked_mean(losses_QL, positive_QL & negative_QL.any(1, keepdim=True))
@@ -44,13 +44,13 @@ def label_loss(logits_QL: Tensor, labels_QL: Tensor, weights_QL: Tensor | None =
 
     weights_QL: how much each label counts; None: all the same.
     """
-    known_QL = ~labels_QL.isnan()
+    labelled_QL = ~labels_QL.isnan()
     labels_QL = labels_QL.nan_to_num(0.0).to(logits_QL.dtype)
     losses_QL = torch.nn.functional.binary_cross_entropy_with_logits(logits_QL, labels_QL, reduction="none")
     if weights_QL is None:
-        return _masked_mean(losses_QL, known_QL)
-    weights_QL = torch.where(known_QL, weights_QL.to(logits_QL.dtype), 0.0)
-    return (torch.where(known_QL, losses_QL, 0.0) * weights_QL).sum() / weights_QL.sum().clamp(min=torch.finfo(logits_QL.dtype).tiny)
+        return _masked_mean(losses_QL, labelled_QL)
+    weights_QL = torch.where(labelled_QL, weights_QL.to(logits_QL.dtype), 0.0)
+    return (torch.where(labelled_QL, losses_QL, 0.0) * weights_QL).sum() / weights_QL.sum().clamp(min=torch.finfo(logits_QL.dtype).tiny)
 
 
 def _first(values: Tensor, allowed: Tensor, most: int, ties: Tensor) -> Tensor:

@@ -25,21 +25,20 @@ def this_machine() -> Machine:
     """The machine this process runs on."""
     from importlib.metadata import version
 
-    facts = cpuinfo()
-    flags = set(facts.get("flags", "").split())
+    flags = set(cpuinfo().get("flags", "").split())
     instructions = next((name for flag, name in INSTRUCTIONS.items() if flag in flags), platform.machine())
-    return Machine(processor(facts), instructions, version("onnxruntime"))
+    return Machine(processor(), instructions, version("onnxruntime"))
 
 
-def processor(facts: dict[str, str] | None = None) -> str:
-    """The processor's name where Linux gives it."""
-    return (cpuinfo() if facts is None else facts).get("model name") or platform.processor() or platform.machine()
+def processor() -> str:
+    """The processor's name where Linux gives it, else its architecture."""
+    return cpuinfo().get("model name") or platform.processor() or platform.machine()
 
 
-def cpuinfo(path: Path = CPUINFO) -> dict[str, str]:
+def cpuinfo() -> dict[str, str]:
     """What Linux says of the first core; empty on other systems."""
-    if not path.is_file():
+    if not CPUINFO.is_file():
         return {}
-    first_core = path.read_text(encoding="utf-8").split("\n\n", maxsplit=1)[0]
+    first_core = CPUINFO.read_text(encoding="utf-8").split("\n\n", maxsplit=1)[0]
     pairs = (line.partition(":") for line in first_core.splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}

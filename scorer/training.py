@@ -24,7 +24,7 @@ class Plan:
 
     temperature: of the cosine between queries; sample_llm: weight of that loss. weight_decay: pull back to the start (AdamW: a share
     lr * decay of the way a step). patience: epochs without a better validation loss before stopping. fallback_share: of held-out queries,
-    those farthest from training, which are told what is good overall (`scorer.fallback`; 0: none is).
+    those farthest from training, which get each LLM's overall log-odds (`scorer.fallback`; 0: none does).
     """
 
     seed: int = 0
@@ -46,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Queries as the encoder sees them, their labels (NaN: nobody knows), and how much each label counts (None: all in full)."""
+    """Queries as the encoder sees them, their labels (NaN: unknown), and how much each label counts (None: all in full)."""
 
     queries_QD: Floats
     labels_QL: Labels
@@ -172,8 +172,8 @@ def validation_loss(head: Head, validation: Embedded) -> float:
 
 
 def _check(roster: tuple[str, ...], training: Embedded, validation: Embedded) -> None:
-    known_L: list[bool] = np.any(~np.isnan(training.labels_QL), axis=0).tolist()
-    unlabelled = [llm for llm, known in zip(roster, known_L, strict=True) if not known]
+    labelled_L: list[bool] = np.any(~np.isnan(training.labels_QL), axis=0).tolist()
+    unlabelled = [llm for llm, labelled in zip(roster, labelled_L, strict=True) if not labelled]
     if not roster or unlabelled:
         raise TrainingError(f"no training label for {', '.join(unlabelled) or 'any LLM'}.", next_step="Label some of its answers first.")
     if not (~np.isnan(validation.labels_QL)).any():

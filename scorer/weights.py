@@ -1,11 +1,14 @@
 """What a trained scorer is made of, and its arithmetic from a query's vector to calibrated scores, in numpy."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.types import Floats
+
+LEAST_CHANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,12 @@ class Weights:
     fallback: Fallback | None = None
 
     @property
-    def everyone_L(self) -> NDArray[np.float64]:
+    def overall_L(self) -> NDArray[np.float64]:
         """Each LLM's log-odds overall: the mean of its groups'."""
         return np.asarray(self.prior_GL.mean(axis=0), dtype=np.float64)
 
     def logits(self, queries_QD: Floats) -> NDArray[np.float64]:
-        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature; far away, `everyone_L`.
+        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature; far away, `overall_L`.
 
         No column depends on the other LLMs.
         """
@@ -61,7 +64,7 @@ class Weights:
         logits_QL = np.asarray(prior_QL + cosines_QL / self.temperature_L, dtype=np.float64)
         if self.fallback is None:
             return logits_QL
-        return np.where(self.fallback.far(centred_QD)[:, None], self.everyone_L, logits_QL)
+        return np.where(self.fallback.far(centred_QD)[:, None], self.overall_L, logits_QL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,12 @@ def unit(rows: NDArray[np.floating]) -> Floats:
     """Each row at length 1; a zero row stays zero."""
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def log_odds(chance: float) -> float:
+    """ln(p / (1 - p)), p kept within [.02, .98]: a chance from few labels is never certain."""
+    kept = min(max(chance, LEAST_CHANCE), 1.0 - LEAST_CHANCE)
+    return math.log(kept / (1.0 - kept))
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple
 
-_LEAST = 0.02  # probabilities are kept off 0 and 1 by this much before their log-odds are taken
+from scorer.weights import log_odds
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +203,3 @@ def query_easiness(priors: Iterable[float]) -> float:
     """
     finite = [log_odds(prior) for prior in priors if math.isfinite(prior)]
     return statistics.fmean(finite) if finite else 0.0
-
-
-def log_odds(chance: float) -> float:
-    """ln(p / (1 - p)), p kept in [.02, .98]."""
-    bounded = min(max(chance, _LEAST), 1.0 - _LEAST)
-    return math.log(bounded / (1.0 - bounded))

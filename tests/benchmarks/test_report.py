@@ -40,15 +40,6 @@ def test_a_ratio_is_of_means_and_not_a_mean_of_ratios() -> None:
     assert report.ratio(np.array([4.0, 4.0]), np.array([2.0, 2.0])) == Interval(2.0, 2.0, 2.0)
 
 
-def test_auroc_is_the_chance_that_a_right_answer_scores_higher() -> None:
-    """Of the four pairs of a right and a wrong answer three are in order and one is tied. Undefined where all are right."""
-    scores_N, right_N = np.array([0.9, 0.4, 0.4, 0.1]), np.array([True, False, True, False])
-    assert report.auroc(scores_N, right_N) == pytest.approx((1 + 1 + 0.5 + 1) / 4)
-    assert report.auroc(-scores_N, right_N) == pytest.approx(0.5 / 4)
-    assert report.auroc(np.zeros(4), right_N) == 0.5
-    assert np.isnan(report.auroc(scores_N, np.full(4, fill_value=True)))
-
-
 def test_percentiles_are_in_milliseconds() -> None:
     """Of 1 to 101 ms: the median is 51, the 99th percentile 100."""
     assert report.percentiles([n / 1000 for n in range(1, 102)]) == {"p50_ms": 51.0, "p99_ms": 100.0, "mean_ms": 51.0}

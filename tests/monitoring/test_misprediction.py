@@ -30,20 +30,6 @@ def test_nothing_audited_and_outcomes_all_alike() -> None:
     assert found.auroc is None
 
 
-def test_ties_count_half() -> None:
-    """Equal promises for a right and a wrong answer tell nothing."""
-    assert misprediction.auroc(np.array([0.5, 0.5]), np.array([True, False])) == 0.5
-
-
-def test_calibrated_promises_have_a_small_calibration_error() -> None:
-    """ECE of 5,000 promises that come true is near 0; of promises 0.2 too high, 0.2."""
-    rng = np.random.default_rng(0)
-    truth = rng.uniform(0.1, 0.7, 5000)
-    outcome = (rng.random(5000) < truth).astype(float)
-    assert misprediction.calibration_error(truth, outcome) < 0.03
-    assert misprediction.calibration_error(truth + 0.2, outcome) == pytest.approx(0.2, abs=0.02)
-
-
 @pytest.mark.parametrize("too_high", [0.0, 0.15])
 def test_estimated_quality_covers_the_truth(too_high: float) -> None:
     """95 % intervals cover the truth in at least 92 % of 500 replays, however biased the promises; the error is under 3 points."""

@@ -5,7 +5,7 @@ import pytest
 
 from registry import gate_rules
 from registry.gate_rules import GateResult, ValidationLabels, ValidationScores
-from scorer import calibration
+from scorer import metrics
 
 ROSTER = ("cheap", "coder", "strong")
 
@@ -119,7 +119,7 @@ def test_calibration_error_of_calibrated_scores_is_chance() -> None:
     rng = np.random.default_rng(3)
     scores = rng.random(2_000)
     labels = (rng.random(2_000) < scores).astype(float)
-    error, chance = calibration.ece(scores, labels), calibration.chance_ece(scores, labels)
+    error, chance = metrics.calibration_error(scores, labels), metrics.chance_calibration_error(scores, labels)
     assert error < 2 * chance
     assert chance == pytest.approx(np.sqrt(2 / np.pi) * 0.41 / np.sqrt(200), rel=0.15)
 
@@ -160,6 +160,18 @@ def test_int8_must_choose_as_fp32_does() -> None:
     result = judged(ValidationScores(ROSTER, served.scores_QL, full.scores_QL), None, world.truth)
     assert not result.passed
     assert result.figures["int8.agreement"] < 0.7
+
+
+def test_the_gate_says_on_which_machine_int8_agrees() -> None:
+    """Its arithmetic depends on the processor; where it is wrong fp32 is served, and that is said instead."""
+    world = World()
+    served = world.scorer(0.95)
+    on = ValidationScores(ROSTER, served.scores_QL, served.scores_QL, machine="EPYC (AVX2, onnxruntime 1.2)")
+    assert any(reason.startswith("On EPYC (AVX2, onnxruntime 1.2) int8 puts") for reason in judged(on, None, world.truth).reasons)
+    fp32 = ValidationScores(ROSTER, served.scores_QL, served.scores_QL, precision_note="int8 is off: served in fp32.")
+    result = judged(fp32, None, world.truth)
+    assert result.passed
+    assert "int8 is off: served in fp32." in result.reasons
 
 
 def test_a_slow_challenger_fails() -> None:

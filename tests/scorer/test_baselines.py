@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scorer import baselines, metrics
-from scorer.baselines import Baseline, Seen
+from scorer.baselines import Baseline, TrainingSet
 from scorer.errors import ScorerError
 
 
@@ -20,7 +20,7 @@ class Told:
         vectors = dict(zip(self.seen_world.texts, self.seen_world.queries_QD, strict=True))
         self.vectors = vectors | dict(zip(self.fresh.texts, self.fresh.queries_QD, strict=True))
         kinds = [f"kind-{kind}" for kind in self.seen_world.kinds_Q]
-        self.seen = Seen(self.roster, self.seen_world.queries_QD, self.seen_world.labels_QL, kinds)
+        self.seen = TrainingSet(self.roster, self.seen_world.queries_QD, self.seen_world.labels_QL, kinds)
 
     def embed(self, texts):
         return np.stack([self.vectors[text] for text in texts])

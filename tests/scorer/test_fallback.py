@@ -38,8 +38,8 @@ def test_far_from_everything_it_says_what_is_good_overall(worlds: ModuleType) ->
     weights = started(worlds)
     assert weights.fallback is not None
     far_QD = weights.centre_D - np.linalg.svd(weights.fallback.landmarks_MD)[2][-1:]  # at right angles to what was seen
-    np.testing.assert_array_equal(weights.logits(far_QD)[0], weights.everyone_L)
-    assert not np.allclose(replace(weights, fallback=None).logits(far_QD)[0], weights.everyone_L, atol=0.05)
+    np.testing.assert_array_equal(weights.logits(far_QD)[0], weights.overall_L)
+    assert not np.allclose(replace(weights, fallback=None).logits(far_QD)[0], weights.overall_L, atol=0.05)
 
 
 @pytest.mark.parametrize("queries", [8, 40])

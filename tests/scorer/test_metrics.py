@@ -81,3 +81,53 @@ def test_frontier_runs_from_best_to_cheapest() -> None:
     points = metrics.frontier(scores, labels, cost, cost[0])
     assert (points[0].cost, points[0].quality) == (10.0, 1.0)
     assert (points[-1].cost, points[-1].quality) == (1.0, 0.0)
+
+
+def test_auroc_is_the_chance_that_a_right_answer_scores_higher() -> None:
+    """Of the four pairs of a right and a wrong answer three are in order and one is tied. Undefined where all are right."""
+    scores_N, right_N = np.array([0.9, 0.4, 0.4, 0.1]), np.array([True, False, True, False])
+    assert metrics.auroc(scores_N, right_N) == pytest.approx((1 + 1 + 0.5 + 1) / 4)
+    assert metrics.auroc(-scores_N, right_N) == pytest.approx(0.5 / 4)
+    assert metrics.auroc(np.zeros(4), right_N) == 0.5
+    assert np.isnan(metrics.auroc(scores_N, np.full(4, fill_value=True)))
+
+
+def test_a_tie_counts_half() -> None:
+    """Equal scores of a positive and a negative say nothing; order of the records does not matter."""
+    assert metrics.auroc(np.array([0.5, 0.5]), np.array([True, False])) == 0.5
+    assert metrics.auroc(np.array([0.5, 0.5]), np.array([False, True])) == 0.5
+
+
+def test_calibrated_scores_have_a_small_calibration_error() -> None:
+    """Of 5,000 scores that come true it is near 0; of scores 0.2 too high, 0.2."""
+    random = np.random.default_rng(0)
+    truth = random.uniform(0.1, 0.7, 5000)
+    labels = (random.random(5000) < truth).astype(float)
+    assert metrics.calibration_error(truth, labels) < 0.03
+    assert metrics.calibration_error(truth + 0.2, labels) == pytest.approx(0.2, abs=0.02)
+
+
+def test_calibration_error_of_known_bins() -> None:
+    """Two bins off by .1 and .3, equally filled: .2; missing labels are left out."""
+    scores_QL = np.array([[0.1] * 10 + [0.7] * 10 + [0.5]], dtype=np.float32).T
+    labels_QL = np.array([[0.0] * 8 + [1.0] * 2 + [1.0] * 10 + [np.nan]]).T
+    assert metrics.calibration_error(scores_QL, labels_QL, bins=2) == pytest.approx(0.2, abs=1e-6)
+
+
+def test_equal_scores_share_a_bin() -> None:
+    """A constant score at the overall rate is calibrated, in whatever order its labels come."""
+    labels_QL = np.repeat([[0.0], [1.0]], 500, axis=0)
+    assert metrics.calibration_error(np.full((1000, 1), 0.5, dtype=np.float32), labels_QL) == 0
+
+
+def test_tied_scores_have_one_calibration_error_in_any_order() -> None:
+    """Scores on six levels: shuffling the records changes nothing, and chance explains what is left."""
+    random = np.random.default_rng(3)
+    scores = random.choice([0.1, 0.3, 0.4, 0.6, 0.7, 0.9], 400)
+    labels = (random.random(400) < scores).astype(float)
+    errors = set()
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(400)
+        errors.add(round(metrics.calibration_error(scores[order], labels[order]), 12))
+    assert len(errors) == 1
+    assert errors.pop() < 2 * metrics.chance_calibration_error(scores, labels)

@@ -170,9 +170,9 @@ def test_calibration_repairs_overconfidence() -> None:
     labels_QL = (dice.random(truth_QL.shape) < calibration.sigmoid(truth_QL)).astype(float)
     fitted = calibration.fit(3 * truth_QL[:1000], labels_QL[:1000])
     fresh_QL = fitted.probabilities(3 * truth_QL[1000:])
-    assert calibration.ece(calibration.sigmoid(3 * truth_QL[1000:]).astype(np.float32), labels_QL[1000:]) > 0.1
-    assert calibration.ece(fresh_QL, labels_QL[1000:]) < 0.05
-    assert calibration.brier(fresh_QL, labels_QL[1000:]) < calibration.brier(
+    assert metrics.calibration_error(calibration.sigmoid(3 * truth_QL[1000:]).astype(np.float32), labels_QL[1000:]) > 0.1
+    assert metrics.calibration_error(fresh_QL, labels_QL[1000:]) < 0.05
+    assert metrics.brier(fresh_QL, labels_QL[1000:]) < metrics.brier(
         calibration.sigmoid(3 * truth_QL[1000:]).astype(np.float32), labels_QL[1000:]
     )
 
@@ -218,19 +218,6 @@ def test_calibration_never_turns_an_order_around() -> None:
     logits_QL = np.linspace(-3, 3, 400)[:, None]
     found = calibration.fit(logits_QL, (logits_QL < 0).astype(float), pull=1.0)
     assert (np.diff(found.probabilities(logits_QL)[:, 0]) >= 0).all()
-
-
-def test_ece_of_known_bins() -> None:
-    """Two bins off by .1 and .3, equally filled: .2; missing labels are left out."""
-    scores_QL = np.array([[0.1] * 10 + [0.7] * 10 + [0.5]], dtype=np.float32).T
-    labels_QL = np.array([[0.0] * 8 + [1.0] * 2 + [1.0] * 10 + [np.nan]]).T
-    assert calibration.ece(scores_QL, labels_QL, bins=2) == pytest.approx(0.2, abs=1e-6)
-
-
-def test_equal_scores_share_a_bin() -> None:
-    """A constant score at the overall rate is calibrated, in whatever order its labels come."""
-    labels_QL = np.repeat([[0.0], [1.0]], 500, axis=0)
-    assert calibration.ece(np.full((1000, 1), 0.5, dtype=np.float32), labels_QL) == 0
 
 
 def test_training_beats_the_best_single_llm(worlds: ModuleType) -> None:

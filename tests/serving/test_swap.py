@@ -118,6 +118,24 @@ def test_a_broken_version_keeps_the_old_one(world: World, how: str) -> None:
     running.close()
 
 
+def test_a_version_whose_int8_is_wrong_here_is_served_in_fp32(world: World) -> None:
+    """It answers, more slowly; an event and /admin/scorer say so, and where its int8 was right."""
+    client = next(running := ready(world))
+    assert scorer(client)["precision"] == "int8"
+    path = world.artifact("2", seed=1) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["int8"]["tolerance"] = 0.001
+    path.write_text(json.dumps(manifest))
+    world.publish("2")
+    until(client, lambda shown: shown["version"] == "2")
+    active = scorer(client)
+    assert (active["precision"], active["events"][0]["event"]) == ("fp32", "ScorerServedInFp32")
+    assert "allowed are 0.001: served in fp32" in active["precision_note"]
+    assert active["precision_note"] == active["events"][0]["reason"]
+    assert active["int8"]["machine"]["onnxruntime"]
+    running.close()
+
+
 def test_without_a_sound_scorer_nothing_is_routed(world: World) -> None:
     """A start on a corrupted artifact is alive and not ready: routed requests get 503, pass-through goes on."""
     world.artifact("2", seed=1)
