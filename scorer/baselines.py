@@ -67,7 +67,7 @@ def best_single(training: TrainingSet, embed: Embed) -> Baseline:
 
 
 def best_per_dataset(training: TrainingSet, embed: Embed, dataset_of: Mapping[str, str]) -> Baseline:
-    """The best LLM of the query's dataset in training. It is told each text's dataset, which no router knows; unseen: best single."""
+    """The best LLM of the query's dataset in training. It is given each text's dataset, which no router has; unseen: best single."""
     overall_L = _means(training.labels_QL)
     datasets_Q = np.asarray(training.datasets_Q)
     means = {name: _means(training.labels_QL[datasets_Q == name], otherwise_L=overall_L) for name in sorted(set(training.datasets_Q))}

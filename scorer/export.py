@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scorer.encoder import Encoder
 
 OPSET = 20  # the first with a GELU of its own: five operators and a twentieth of an embedding's time less
-BLOCK = 128  # inputs of a narrowing matrix that share a scale
+BLOCK = 128  # inputs of a feed-forward matrix that share a scale
 INT8_ARITHMETIC = 4  # onnxruntime's accuracy_level: activations in int8 too, one scale per block of each row
 EXPORT_VERSION = 3  # raise it when the graphs written here change
 
@@ -176,10 +176,10 @@ def _export_graph(encoder: "Encoder", path: Path) -> None:
 
 
 def _quantise(source: Path, target: Path) -> None:
-    """Dynamic int8: weights per channel, activations at run time; the first half of the narrowing matrices in blocks instead.
+    """Dynamic int8: weights per channel, activations at run time; the feed-forward matrices of the first half of the layers in blocks.
 
-    What enters a narrowing matrix (such as the second of a feed-forward block) has outliers, and one scale for all of it drowns the
-    rest. A scale per block of each row halves the embedding's error for a tenth more time; the later half would cost as much for little.
+    What enters a feed-forward matrix has outliers, and one scale for all of it drowns the rest. A scale per block of each row costs
+    time: for the first half of them it is well spent, for the later half and for attention's matrices it buys little.
 
     Weights are kept within 7 bits (`reduce_range`). Processors without VNNI add two products of an unsigned and a signed byte in 16
     signed bits: 2 * 255 * 127 does not fit, 2 * 255 * 64 = 32,640 does. With all 8 bits the sum saturates there, without any error.
@@ -221,11 +221,11 @@ def root_logger_as_it_is(level: int | None = None) -> Iterator[None]:
 
 
 def _not_by_block(graph: "onnx.ModelProto") -> list[str]:
-    """The matrix products without a constant matrix, with one that does not narrow, and the later half of those that do."""
+    """All matrix products but those with the first half of the constant matrices that change the width (feed-forward blocks have two)."""
     shapes = {matrix.name: tuple(matrix.dims) for matrix in graph.graph.initializer}
     products = [(node.name, shapes.get(node.input[1], ())) for node in graph.graph.node if node.op_type == "MatMul"]
-    narrowing = [name for name, shape in products if len(shape) == 2 and shape[0] > shape[1]]
-    by_block = narrowing[: (len(narrowing) + 1) // 2]
+    feed_forward = [name for name, shape in products if len(shape) == 2 and shape[0] != shape[1]]
+    by_block = feed_forward[: (len(feed_forward) + 1) // 2]
     return [name for name, _ in products if name not in by_block]
 
 

@@ -1,6 +1,6 @@
 """The two contrastive losses of RouteMoA (arXiv 2601.18130, after RouterDC, arXiv 2409.19886) and a masked cross-entropy, all pure.
 
-NaN in `labels_QL` is a label nobody knows: it makes an LLM neither positive nor negative. A batch in which nothing can be
+NaN in `labels_QL` is an unknown label: it makes an LLM neither positive nor negative. A batch in which nothing can be
 contrasted gives 0, and still back-propagates (a gradient of zeros).
 """
 
