@@ -1,13 +1,14 @@
 """An answer as server-sent events. It ends in `[DONE]` only when it is complete and its record is durable, else in an error event."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from typing import Any
 
 import orjson
 import structlog
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from mixture.client.protocol import Chunk
 from scorer.errors import RouteMoAError
@@ -32,7 +33,22 @@ async def streamed(request: Request, served: ServedRequest, completion: Completi
         answer.cancel()
         raise
     headers = {**HEADERS, "x-routemoa-decision": served.decision_id}
-    return StreamingResponse(_events(first, answer, served, completion), media_type="text/event-stream", headers=headers)
+    return AnswerResponse(_events(first, answer, served, completion), answer, headers)
+
+
+class AnswerResponse(StreamingResponse):
+    """Server-sent events; the work on the answer ends with it, also where the caller leaves before its first byte."""
+
+    def __init__(self, events: AsyncIterable[bytes], answer: AnswerStream, headers: Mapping[str, str]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the events."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._answer.cancel()
 
 
 async def _events(first: Chunk | None, answer: AnswerStream, served: ServedRequest, completion: Completion) -> AsyncGenerator[bytes, None]:
@@ -64,8 +80,6 @@ async def _events(first: Chunk | None, answer: AnswerStream, served: ServedReque
         if not settled:
             await served.keep_failure(exc)
         yield event(body_of(exc))
-    finally:
-        answer.cancel()
 
 
 async def _chunks(first: Chunk | None, answer: AnswerStream, completion: Completion) -> AsyncGenerator[dict[str, Any], None]:
