@@ -1,7 +1,6 @@
 """The whole loop on real LLMs, told step by step: `routemoa demo [--small] [--stay]` (`make demo`, `make demo-small`, `make up`)."""
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,9 +20,9 @@ from local.stack import Stack, stack, stay, where
 from local.traffic import Served, Visitor
 from pipelines import dataset
 from pipelines.query_selection import in_hash_order
+from registry import child_process, versions
 from registry import pool as pools
-from registry import versions
-from registry.child_env import with_this_python
+from registry.errors import ChildFailed
 from scorer.errors import RouteMoAError
 
 JOINERS = Path(__file__).parent / "joiner.yaml"
@@ -256,6 +255,7 @@ def _not_here(home: Path) -> list[str]:
 
 def _run(home: Path, module: str, *arguments: str) -> None:
     """Runs `python -m module` in the project; its progress goes straight to the terminal."""
-    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=home, env=with_this_python(), check=False)
-    if done.returncode != 0:
-        raise StepFailed(f"`python -m {' '.join([module, *arguments])}` ended with exit code {done.returncode}; what it printed is above.")
+    try:
+        child_process.run([sys.executable, "-m", module, *arguments], cwd=home)
+    except ChildFailed as exc:
+        raise StepFailed(exc.what, next_step="What it printed is above.") from exc

@@ -2,16 +2,12 @@
 
 import argparse
 import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +15,13 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from local.errors import ServerFailed
+from local.errors import ProcessFailed, ServerFailed
+from local.processes import Processes
+from registry.child_process import end_with_parent
 from registry.near_matches import did_you_mean
 from registry.settings import Settings
 
+CHECKOUT = Path(__file__).parents[1]
 SERVERS_FILE = Path(__file__).with_name("servers.yaml")
 
 
@@ -46,15 +45,6 @@ class Handle:
     base_url: str
     log: Path
     process: subprocess.Popen[bytes]
-
-    def stop(self) -> None:
-        """Ends the server and waits for it."""
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 def names(file: Path = SERVERS_FILE) -> list[str]:
@@ -82,54 +72,53 @@ def _entries(file: Path) -> dict[str, ServerSettings]:
 
 @contextlib.contextmanager
 def start(name: str, port: int | None = None, *, weights: Path | None = None, wait_s: float = 120.0) -> Iterator[Handle]:
-    """A running server of `name`, answering when the block is entered, ended when it is left.
+    """A running server of `name`, answering when the block is entered, ended when it is left or when this process ends.
 
     port: where it listens instead of servers.yaml's port. weights: a GGUF file instead of the packaged one.
-    The server also ends when this process does, however it ends: it holds the other end of a pipe.
     Raises ServerFailed where the port is busy, the weights are missing, or it does not answer within `wait_s` seconds.
     """
-    chosen = settings(name)
-    port = port or chosen.port
+    entry = settings(name)
+    port = port or entry.port
     _refuse_busy(name, port)
-    file = _weights_file(chosen.weights) if weights is None else weights
-    log = Settings().var / "logs" / f"llama-{name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "local.llama", name, "--port", str(port), "--weights", str(file), "--with-parent"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SERVERS_FILE.parents[1]), os.environ.get("PYTHONPATH", "")])}
-    with log.open("ab") as written:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=written, stderr=written, env=environment)
-    handle = Handle(name, f"http://127.0.0.1:{port}/v1", log, process)
-    try:
-        _wait_until_it_answers(handle, wait_s)
-        yield handle
-    finally:
-        handle.stop()
+    file = _weights_file(entry.weights) if weights is None else weights
+    with Processes(logs=Settings().var / "logs", home=CHECKOUT) as processes:
+        processes.start(server := f"llama-{name}", [*command(name, port), "--weights", str(file)])
+        try:
+            processes.wait_until_ready(server, f"http://127.0.0.1:{port}/health", seconds=wait_s)
+        except ProcessFailed as exc:
+            raise ServerFailed(f"{name} failed before it answered: {exc.what}", next_step=exc.next_step) from exc
+        yield Handle(name, f"http://127.0.0.1:{port}/v1", processes.log(server), processes.running[server])
+
+
+def command(name: str, port: int) -> list[str]:
+    """The command line of the server of `name`; it ends when whoever started it does."""
+    return [sys.executable, "-m", "local.llama", name, "--port", str(port), "--with-parent"]
 
 
 def serve(name: str, port: int | None = None, weights: Path | None = None) -> None:
     """Serves in this process until SIGTERM or SIGINT."""
     import xllamacpp
 
-    chosen = settings(name)
-    port = port or chosen.port
+    entry = settings(name)
+    port = port or entry.port
     _refuse_busy(name, port)
-    file = _weights_file(chosen.weights) if weights is None else weights
+    file = _weights_file(entry.weights) if weights is None else weights
     if not file.is_file():
         raise ServerFailed(f"{name}: no weights at {file}.", next_step="Check the path given by --weights.")
-    asked = xllamacpp.CommonParams()
-    asked.model.path = str(file)
-    asked.model_alias = {name}
-    asked.hostnames, asked.port = ["127.0.0.1"], port
-    asked.n_ctx, asked.n_parallel = chosen.context * chosen.slots, chosen.slots
-    asked.cpuparams.n_threads = asked.cpuparams_batch.n_threads = chosen.threads
-    asked.n_threads_http = chosen.slots + 2  # health checks get through while every slot answers
-    asked.cache_prompt, asked.cache_ram_mib = True, 128  # the system prompt is computed once; evicted prompts stay within 128 MiB
-    asked.fit_params = False  # the context is what servers.yaml says, or the start fails
-    asked.ui = False
+    params = xllamacpp.CommonParams()
+    params.model.path = str(file)
+    params.model_alias = {name}
+    params.hostnames, params.port = ["127.0.0.1"], port
+    params.n_ctx, params.n_parallel = entry.context * entry.slots, entry.slots
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = entry.threads
+    params.n_threads_http = entry.slots + 2  # health checks get through while every slot answers
+    params.cache_prompt, params.cache_ram_mib = True, 128  # the system prompt is computed once; evicted prompts stay within 128 MiB
+    params.fit_params = False  # the context is what servers.yaml says, or the start fails
+    params.ui = False
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    server = xllamacpp.Server(asked)
+    server = xllamacpp.Server(params)
     print(f"{name} listens at {server.listening_address}/v1 ({file})", flush=True)
     stopped.wait()
     os._exit(0)  # llama.cpp's own teardown waits for idle connections; nothing here needs saving
@@ -152,36 +141,6 @@ def _refuse_busy(name: str, port: int) -> None:
             ) from exc
 
 
-def _wait_until_it_answers(handle: Handle, wait_s: float) -> None:
-    until = time.monotonic() + wait_s
-    health = handle.base_url.removesuffix("/v1") + "/health"
-    while time.monotonic() < until:
-        if handle.process.poll() is not None:
-            tail = "\n".join(handle.log.read_text(errors="replace").splitlines()[-5:])
-            raise ServerFailed(
-                f"{handle.name}: the server ended with code {handle.process.returncode} before it answered.\n{tail}\n",
-                next_step=f"Read {handle.log}.",
-            )
-        try:
-            with urllib.request.urlopen(health, timeout=2) as reply:  # noqa: S310  an address of our own making
-                if json.load(reply).get("status") == "ok":
-                    return
-        except (urllib.error.URLError, OSError, ValueError):
-            time.sleep(0.1)
-    raise ServerFailed(f"{handle.name}: no answer at {health} within {wait_s:.0f} s.", next_step=f"Read {handle.log}.")
-
-
-def _end_with_parent() -> None:
-    """Ends this process when stdin closes: the parent holds its other end, so even `kill -9` of the parent closes it."""
-
-    def watch() -> None:
-        while os.read(0, 1):
-            pass
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -189,11 +148,11 @@ def main() -> None:
     parser.add_argument("--port", type=int)
     parser.add_argument("--weights", type=Path, help="a GGUF file instead of the packaged one")
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes")
-    given = parser.parse_args()
-    if given.with_parent:
-        _end_with_parent()
+    arguments = parser.parse_args()
+    if arguments.with_parent:
+        end_with_parent()
     try:
-        serve(given.name, given.port, given.weights)
+        serve(arguments.name, arguments.port, arguments.weights)
     except ServerFailed as exc:
         sys.exit(str(exc))
 

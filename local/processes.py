@@ -17,8 +17,9 @@ from typing import Self
 import httpx2
 
 from local.errors import ProcessFailed
-from registry.child_env import with_this_python
+from registry import child_process
 
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: between fork and exec hardly anything is allowed
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>: the kernel signals the child when its parent dies
 
 
@@ -40,16 +41,16 @@ class Processes:
 
     def start(self, name: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
         """Starts `command` as `name`, in a session of its own, ended with this process whatever happens."""
-        with (self.logs / f"{name}.log").open("ab") as log:
+        with self.log(name).open("ab") as log:
             self.running[name] = subprocess.Popen(
                 list(command),
                 cwd=self.home,
-                env={**with_this_python(), **(environment or {})},
-                stdin=subprocess.DEVNULL,
+                env=child_process.environment(**(environment or {})),
+                stdin=subprocess.PIPE,  # closes when this process ends, however it ends
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing here starts threads before its processes
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock
             )
 
     def wait_until_ready(self, name: str, url: str, *, seconds: float) -> None:
@@ -62,32 +63,36 @@ class Processes:
                     if client.get(url).status_code == 200:
                         return
                 time.sleep(0.25)
-        raise ProcessFailed(f"{name} did not answer at {url} within {seconds:.0f} s.", next_step=self._look(name))
+        raise ProcessFailed(f"{name} did not answer at {url} within {seconds:.0f} s.", next_step=f"Its log is {self.log(name)}.")
 
     def check(self, *names: str) -> None:
         """Raises ProcessFailed if one of `names` (all, without any) has ended."""
         for name in names or tuple(self.running):
             code = self.running[name].poll()
             if code is not None:
-                raise ProcessFailed(f"{name} ended with exit code {code}: {self._last_line(name)}", next_step=self._look(name))
+                last = self._last_line(name)
+                raise ProcessFailed(f"{name} ended with exit code {code}: {last}", next_step=f"Its log is {self.log(name)}.")
 
     def stop(self, name: str, *, grace: float = 15.0) -> None:
         """Ends `name` and what it started: SIGTERM, then SIGKILL after `grace` seconds."""
         process = self.running.pop(name)
-        for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+        for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, sign)
+                os.killpg(process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(patience)
+                process.wait(seconds)
                 break
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        if process.stdin is not None:
+            process.stdin.close()
 
-    def _look(self, name: str) -> str:
-        return f"Its log is {self.logs / name}.log."
+    def log(self, name: str) -> Path:
+        """The file that `name` writes to."""
+        return self.logs / f"{name}.log"
 
     def _last_line(self, name: str) -> str:
-        lines = [line for line in (self.logs / f"{name}.log").read_text(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in self.log(name).read_text(errors="replace").splitlines() if line.strip()]
         return lines[-1].strip() if lines else "(nothing in its log)"
 
 
@@ -100,5 +105,5 @@ def free_ports(first: int) -> Iterator[int]:
 
 
 def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -56,7 +56,7 @@ class Stack:
         """Starts a llama.cpp server for each local LLM the pool names; returns the servers' names."""
         started = []
         for name, port in sorted(_local_servers(self.settings.pool_file).items()):
-            self.processes.start(f"llm-{name}", [sys.executable, "-m", "local.llama", name, "--port", str(port)])
+            self.processes.start(f"llm-{name}", llama.command(name, port))
             started.append((name, port))
         for name, port in started:
             self.processes.wait_until_ready(f"llm-{name}", f"http://127.0.0.1:{port}/health", seconds=180)

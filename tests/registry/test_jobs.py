@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from registry import worker as workers
+from registry.child_process import Child
 from registry.errors import JobRefused
 from registry.jobs import Job, Jobs
 from registry.settings import Settings
@@ -209,12 +210,8 @@ def test_a_retraining_that_does_not_end_when_asked_is_ended(jobs: Jobs, monkeypa
     monkeypatch.setattr(workers, "STOP_WITHIN_S", 0.2)
     stubborn = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); sys.stdin.read()"
     worker = workers.Worker(Settings(_env_file=None, home=jobs.path.parent), jobs)
-    with subprocess.Popen([sys.executable, "-c", stubborn], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        worker._child = child
-        worker.stop()
-        assert child.wait(timeout=30) == 0
+    worker._child = Child(tied=True, stop_within_s=workers.STOP_WITHIN_S)
+    worker._child.run([sys.executable, "-c", stubborn], lambda _: worker.stop(), cwd=jobs.path.parent)
     assert worker.stopping.is_set()
 
 
