@@ -2,6 +2,8 @@
 
 import typer
 
+from cli import project
+
 commands = typer.Typer()
 
 
@@ -10,4 +12,6 @@ def import_(context: typer.Context) -> None:
     """Bring in your own queries and recorded answers from CSV, JSONL or Parquet (`routemoa import --help`)."""
     from pipelines.importing import main
 
+    if not {"-h", "--help"} & set(context.args):
+        project.existing()
     main(context.args)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from registry.settings import Settings
+from cli import project
 
 commands = typer.Typer()
 
@@ -18,8 +18,12 @@ def jobs() -> None:
     """List retraining, promotion and rollback jobs with their progress, newest first."""
     from registry.jobs import Jobs
 
+    newest_first = sorted(Jobs(project.existing().var / "jobs.db").list(), key=lambda job: job.created_at, reverse=True)
+    if not newest_first:
+        Console().print("No job yet. `routemoa retrain` starts one.", highlight=False)
+        return
     table = Table(Column("job", no_wrap=True), "kind", "state", "step", "progress", "created", "why")
-    for job in sorted(Jobs(Settings().var / "jobs.db").list(), key=lambda each: each.created_at, reverse=True):
+    for job in newest_first:
         created = datetime.fromtimestamp(job.created_at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         reasons = job.arguments.get("reasons") or [job.arguments.get("reason", "")]
         why = job.error or str(reasons[0])
@@ -37,9 +41,9 @@ def retrain(
     from registry import pool
     from registry.jobs import Jobs
 
-    settings, console = Settings(), Console(soft_wrap=True)
+    settings, console = project.existing(), Console(soft_wrap=True)
     if full:
         changed = ", ".join(pool.train_jointly(settings.pool_file)) or "none was joined by its row"
         console.print(f"Trained with all others from now on: {changed}.", highlight=False, markup=False)
     job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": reason})
-    console.print(f"Job {job.id} retrains the scorer; follow it with `routemoa jobs`.", highlight=False)
+    console.print(f"Job {job.id} retrains the scorer, once a worker runs (`routemoa up`); follow it with `routemoa jobs`.", highlight=False)

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import typer
 
+from cli import project
+
 commands = typer.Typer()
 
 
@@ -13,22 +15,20 @@ def verdict() -> None:
     from rich.console import Console
 
     from monitoring import policy, watch
-    from registry.settings import Settings
 
-    settings = Settings()
+    settings = project.existing()
     watch.show(watch.judge(settings, policy.load(settings.home / "params.yaml")), Console())
 
 
 @commands.command()
 def report() -> None:
-    """Draws the Evidently report of the traffic so far into var/reports and into the Evidently workspace; starts no job."""
+    """Draw the Evidently report of the traffic so far into var/reports and into the Evidently workspace; starts no job."""
     from rich.console import Console
 
     from monitoring import policy, watch
     from monitoring.errors import ReportFailed
-    from registry.settings import Settings
 
-    settings, console = Settings(), Console()
+    settings, console = project.existing(), Console()
     judged = watch.judge(settings, policy.load(settings.home / "params.yaml"))
     watch.show(judged, console)
     with console.status("Drawing the report"):

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cli import project
+
 commands = typer.Typer()
 
 
@@ -15,6 +17,7 @@ def demo(
     at: Annotated[Path | None, typer.Option(help="Where its project is made (default: .demo/full or .demo/small).")] = None,
 ) -> None:
     """Run the whole loop on real LLMs, in a project of its own, and say what happened."""
+    project.check(Path.cwd())
     from local.demo import run
 
     run(source=Path.cwd(), at=at or Path(".demo") / ("small" if small else "full"), small=small, stay_up=stay)
@@ -23,6 +26,7 @@ def demo(
 @commands.command()
 def up() -> None:
     """Start the platform for the project in this folder and stay up until Ctrl-C."""
+    project.check(Path.cwd())
     from local.stack import up as start
 
     start(Path.cwd())

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
+
+from cli import project
 
 commands = typer.Typer()
 MARKS = {"passed": "[green]passed[/]", "failed": "[red]failed[/]", "not run": "[dim]not run[/]"}
@@ -17,18 +18,17 @@ MARKS = {"passed": "[green]passed[/]", "failed": "[red]failed[/]", "not run": "[
 def list_versions() -> None:
     """List the scorer versions, the newest first."""
     from registry import versions
-    from registry.settings import Settings
 
-    settings = Settings()
+    settings = project.settings()
     console = Console()
-    known = versions.list_versions(settings=settings)
-    if not known:
+    newest_first = versions.list_versions(settings=settings)
+    if not newest_first:
         console.print(f"No scorer version yet in {escape(settings.mlflow_url)}. Make one: `dvc repro`.", highlight=False)
         return
     table = Table(title=f"Scorer versions in {escape(settings.mlflow_url)}", title_justify="left")
     for column in ("version", "aliases", "gate", "LLMs", "data", "code", "made"):
         table.add_column(column)
-    for one in known:
+    for one in newest_first:
         made = datetime.fromtimestamp(one.created_at, UTC).strftime("%Y-%m-%d %H:%M")
         data, code = one.tags.get("query_pool_md5", "")[:8], one.tags.get("git_commit", "")[:8]
         mark = "[red]refused by a host[/]" if "refused" in one.tags else MARKS[one.gate]
@@ -39,10 +39,11 @@ def list_versions() -> None:
 @commands.command()
 def show(version: Annotated[str, typer.Argument(help="A number, or champion, challenger, previous.")] = "champion") -> None:
     """Show one scorer version: its card, its gate, its tags."""
-    from registry import versions
-    from registry.settings import Settings
+    from rich.markdown import Markdown
 
-    settings = Settings()
+    from registry import versions
+
+    settings = project.settings()
     one = versions.find(version, settings=settings)
     console = Console()
     console.rule(f"Scorer version {one.version} {' '.join(one.aliases)}".rstrip(), align="left")
@@ -61,7 +62,8 @@ def promote(
     """Make a scorer version the champion; servers follow within 5 seconds."""
     from registry import versions
 
-    now = versions.promote(versions.find(version).version, override=override)
+    settings = project.settings()
+    now = versions.promote(versions.find(version, settings=settings).version, override=override, settings=settings)
     Console().print(f"Scorer version {now.version} is champion. Servers follow within 5 seconds; `routemoa rollback` undoes it.")
 
 
@@ -70,5 +72,5 @@ def rollback() -> None:
     """Return to the champion before."""
     from registry import versions
 
-    now = versions.rollback()
+    now = versions.rollback(settings=project.settings())
     Console().print(f"Scorer version {now.version} is champion again.")

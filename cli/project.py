@@ -1,0 +1,45 @@
+"""The project that a command is for: the current folder, or ROUTEMOA_HOME."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cli.errors import ProjectMissing
+from registry.settings import Settings
+
+POOL = Path("registry") / "pool.yaml"  # what makes a folder a project
+
+
+def settings() -> Settings:
+    """Where things are for the project, by the environment and the project's own `.env`; the folder may hold none."""
+    home = Settings().home
+    return Settings(_env_file=home / ".env", home=home)
+
+
+def existing() -> Settings:
+    """The same where there is a project.
+
+    Raises ProjectMissing.
+    """
+    found = settings()
+    check(found.home)
+    return found
+
+
+def check(home: Path) -> None:
+    """Raises ProjectMissing where `home` is no project's folder."""
+    if (home / POOL).is_file():
+        return
+    near = next(_near(home.resolve()), None)
+    raise ProjectMissing(
+        f"{home.resolve()} is no RouteMoA project: it has no {POOL}.",
+        next_step=f"Run this in {near}."
+        if near
+        else "Run this in a checkout or in `.demo/full` (made by `make demo`), or set ROUTEMOA_HOME.",
+    )
+
+
+def _near(home: Path) -> Iterator[Path]:
+    """Projects around `home`: folders above it, demos in it."""
+    for folder in (*home.parents, home / ".demo" / "full", home / ".demo" / "small"):
+        if (folder / POOL).is_file():
+            yield folder
