@@ -84,9 +84,9 @@ class Stack:
 
     def _move_off_taken_ports(self) -> None:
         """Chooses again where something took a port in the meantime: the pipeline may have run for minutes since."""
-        now = {name: _free(getattr(self.addresses, name)) for name in ("server", "evidently")}
-        self.addresses = replace(self.addresses, **now)
-        _tell(self.settings.home, self.addresses.as_environment(self.settings.home))
+        free = {name: _free(getattr(self.addresses, name)) for name in ("server", "evidently")}
+        self.addresses = replace(self.addresses, **free)
+        _write_env(self.settings.home, self.addresses.as_environment(self.settings.home))
 
     def start_monitor(self) -> None:
         """Starts the monitor, which looks at the traffic by itself and submits a job on the verdict `retrain`."""
@@ -106,7 +106,7 @@ def stack(home: Path, preferences: Mapping[str, str] | None = None) -> Iterator[
     """
     addresses = _choose_addresses()
     _avoid_taken_ports(home / "registry" / "pool.yaml")
-    _tell(home, {**addresses.as_environment(home), **(preferences or {})})
+    _write_env(home, {**addresses.as_environment(home), **(preferences or {})})
     settings = Settings(_env_file=home / ".env", home=home)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Processes(logs=settings.var / "logs", home=home) as processes:
@@ -166,7 +166,7 @@ def _free(address: str) -> str:
     return f"http://127.0.0.1:{next(free_ports(urlsplit(address).port or PORTS['server']))}"
 
 
-def _tell(home: Path, variables: Mapping[str, str]) -> None:
+def _write_env(home: Path, variables: Mapping[str, str]) -> None:
     """Writes `variables` into the project's `.env`; every other line of the file stays."""
     for name, value in variables.items():
         dotenv.set_key(home / ".env", name, value, quote_mode="auto")
@@ -174,14 +174,13 @@ def _tell(home: Path, variables: Mapping[str, str]) -> None:
 
 def _local_servers(pool_file: Path) -> dict[str, int]:
     """Name -> port of the llama.cpp servers that the pool's entries point to."""
-    known = llama.names()
-    needed = {}
-    for llm in pools.load(pool_file).llms:
-        if llm.endpoint is not None and llm.status != "retired" and llm.endpoint.served_name in known:
+    bundled, ports = llama.names(), {}
+    for llm in pools.load(pool_file).active:
+        if llm.endpoint is not None and llm.endpoint.served_name in bundled:
             address = urlsplit(llm.endpoint.base_url)
             if address.hostname == "127.0.0.1" and address.port is not None:
-                needed[llm.endpoint.served_name] = address.port
-    return needed
+                ports[llm.endpoint.served_name] = address.port
+    return ports
 
 
 def _avoid_taken_ports(pool_file: Path) -> None:
@@ -198,10 +197,10 @@ def _api_key(settings: Settings) -> str:
     """The demo user's key: made once, kept readable only by this user; the server itself keeps only its hash."""
     from serving import keys
 
-    kept = settings.var / "demo-key.json"
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
+    file = settings.var / "demo-key.json"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
         key = keys.create(settings.var / "keys.json", f"demo-{secrets.token_hex(3)}", scopes=("chat", "feedback", "admin", "metrics"))
-        kept.touch(mode=0o600)
-        kept.write_text(json.dumps({"key": key}))
-    return str(json.loads(kept.read_text())["key"])
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({"key": key}))
+    return str(json.loads(file.read_text())["key"])

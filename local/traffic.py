@@ -54,12 +54,12 @@ class Visitor:
 
     def report(self, query: dict[str, Any], response: dict[str, Any]) -> Served:
         """Grades a response and reports its outcome. Call it in the main thread (graders keep time by signals)."""
-        told = response["routemoa"]
+        decision = response["routemoa"]
         answer = response["choices"][0]["message"]["content"] or ""
         graded = kinds.grade(Task(Query.of(query), answer, GRADING_S))
         if graded.score is not None:
-            self.request("POST", "/v1/feedback", {"decision_id": told["decision_id"], "score": graded.score})
-        return Served(told["decision_id"], told["llm"], graded.score, told["cost_usd"])
+            self.request("POST", "/v1/feedback", {"decision_id": decision["decision_id"], "score": graded.score})
+        return Served(decision["decision_id"], decision["llm"], graded.score, decision["cost_usd"])
 
     def ask_all(self, queries: Sequence[dict[str, Any]], *, virtual_model: str, max_tokens: int, title: str) -> list[Served]:
         """Asks `queries`, a few at a time, with a progress bar."""

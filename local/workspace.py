@@ -10,7 +10,7 @@ from registry import child_process
 from registry.errors import ChildFailed
 
 OVERLAYS = Path(__file__).parent / "overlays"
-MADE = ".routemoa-project"  # in every project made here: nothing is ever removed from a folder without it
+MARKER = ".routemoa-project"  # in every project made here: nothing is ever removed from a folder without it
 SETTINGS = "params.yaml"  # an overlay changes single keys of it; every other file of an overlay replaces the project's
 
 
@@ -21,18 +21,18 @@ def make(source: Path, target: Path, *, overlay: str | None = None) -> Path:
     Raises LocalError where `source` is no checkout, or `target` holds something that was not made here.
     """
     target = target.resolve()
-    wanted = {name: (source / name).read_bytes() for name in _known_to_git(source)}
-    modes = {name: (source / name).stat().st_mode for name in wanted}
+    contents = {name: (source / name).read_bytes() for name in _files_in_git(source)}
+    modes = {name: (source / name).stat().st_mode for name in contents}
     if overlay is not None:
         folder = OVERLAYS / overlay
-        laid = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        if SETTINGS in laid:
-            laid[SETTINGS] = yaml.safe_dump(_merged(yaml.safe_load(wanted[SETTINGS]), yaml.safe_load(laid[SETTINGS]))).encode()
-        wanted |= laid
+        layer = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        if SETTINGS in layer:
+            layer[SETTINGS] = yaml.safe_dump(_merged(yaml.safe_load(contents[SETTINGS]), yaml.safe_load(layer[SETTINGS]))).encode()
+        contents |= layer
     _claim(target)
-    for stale in set(_known_to_git(target)) - set(wanted) - {MADE}:
+    for stale in set(_files_in_git(target)) - set(contents) - {MARKER}:
         (target / stale).unlink(missing_ok=True)
-    for name, content in wanted.items():
+    for name, content in contents.items():
         _write_if_changed(target / name, content, modes.get(name, 0o644))
     _commit(target, f"Project made from {_revision(source)}")
     return target
@@ -40,15 +40,15 @@ def make(source: Path, target: Path, *, overlay: str | None = None) -> Path:
 
 def _claim(target: Path) -> None:
     """Makes `target` a repository marked as ours; a folder with anything else in it is left alone."""
-    if target.exists() and any(target.iterdir()) and not (target / MADE).exists():
+    if target.exists() and any(target.iterdir()) and not (target / MARKER).exists():
         raise LocalError(f"{target} is not empty and was not made by this command.", next_step="Name an empty or new folder.")
     target.mkdir(parents=True, exist_ok=True)
-    (target / MADE).touch()
+    (target / MARKER).touch()
     if not (target / ".git").exists():
         _git(target, "init", "--quiet")
 
 
-def _known_to_git(folder: Path) -> list[str]:
+def _files_in_git(folder: Path) -> list[str]:
     listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     return [name for name in listed.split("\0") if name and (folder / name).is_file()]
 

@@ -9,18 +9,19 @@ import pytest
 
 from local import demo
 from local.stack import Stack, stack
+from local.story import Story
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def story() -> demo.Story:
+def story() -> Story:
     """Where the steps are told."""
-    return demo.Story()
+    return Story()
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory, story: demo.Story) -> Iterator[Stack]:
+def platform(tmp_path_factory: pytest.TempPathFactory, story: Story) -> Iterator[Stack]:
     """A project on the smallest weights: pipeline run, first scorer promoted, everything up."""
     at = tmp_path_factory.mktemp("stories") / "project"
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -11,6 +11,7 @@ import pytest
 
 from local import demo
 from local.stack import Stack
+from local.story import Story
 from local.traffic import Visitor
 from registry import pool as pools
 from registry import versions
@@ -35,7 +36,7 @@ def answers(platform: Stack) -> dict[str, pd.DataFrame]:
     return {path.stem: pd.read_parquet(path) for path in (platform.settings.home / "build" / "answers").glob("*.parquet")}
 
 
-def test_usual_traffic_is_served_recorded_and_kept(platform: Stack, story: demo.Story, script: demo.Script, visitor: Visitor) -> None:
+def test_usual_traffic_is_served_recorded_and_kept(platform: Stack, story: Story, script: demo.Script, visitor: Visitor) -> None:
     """Queries like the training ones are answered, each decision can be read back, and the monitor does not ask for a retrain."""
     demo.usual_traffic(story, platform, script)
     assert latest(platform)["verdict"]["kind"] in {"keep", "too-little-data", "watch"}
@@ -49,7 +50,7 @@ def test_usual_traffic_is_served_recorded_and_kept(platform: Stack, story: demo.
     assert set(kept["scores"]) == {llm.id for llm in pools.load(platform.settings.pool_file).active}
 
 
-def test_registering_an_llm_retrains_the_scorer(platform: Stack, story: demo.Story, visitor: Visitor) -> None:
+def test_registering_an_llm_retrains_the_scorer(platform: Stack, story: Story, visitor: Visitor) -> None:
     """User story 1: one registration, and a challenger whose roster holds the new LLM is in MLflow; only the new LLM was asked."""
     before = answers(platform)
     known = {version.version for version in versions.list_versions(settings=platform.settings)}
@@ -64,7 +65,7 @@ def test_registering_an_llm_retrains_the_scorer(platform: Stack, story: demo.Sto
         pd.testing.assert_frame_equal(after[llm], asked)  # the time each was asked included
 
 
-def test_out_of_domain_traffic_shows_in_the_drift_report(platform: Stack, story: demo.Story, script: demo.Script) -> None:
+def test_out_of_domain_traffic_shows_in_the_drift_report(platform: Stack, story: Story, script: demo.Script) -> None:
     """User story 3: traffic from domains never trained on changes the verdict, and the report names those domains."""
     demo.unusual_traffic(story, platform, script)
     said = latest(platform)
