@@ -29,12 +29,9 @@ def check(home: Path) -> None:
     """Raises ProjectMissing where `home` is no project's folder."""
     if (home / POOL).is_file():
         return
-    near = next(_near(home.resolve()), None)
+    where = next(map(str, _near(home.resolve())), "a checkout or in `.demo/full`, which `make demo` makes")
     raise ProjectMissing(
-        f"{home.resolve()} is no RouteMoA project: it has no {POOL}.",
-        next_step=f"Run this in {near}."
-        if near
-        else "Run this in a checkout or in `.demo/full` (made by `make demo`), or set ROUTEMOA_HOME.",
+        f"{home.resolve()} is no RouteMoA project: it has no {POOL}.", next_step=f"Run this in {where}; or set ROUTEMOA_HOME to its folder."
     )
 
 

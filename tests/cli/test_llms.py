@@ -1,7 +1,6 @@
-"""`routemoa add-llm` and `routemoa retrain`: what they say, what they write, which job they start."""
+"""`routemoa llms`, `add-llm`, `set-llm` and `retrain`: what they print, what they write, which job they start."""
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,15 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner, Result
 
-from cli.main import commands
 from pipelines import tables
 from registry import pool
+from registry.errors import JoiningRefused, LLMUnknown, PriceUnknown
 from registry.jobs import Jobs
+from tests.cli.command_line import output, refusal, usage_error
 from tests.mixture.client.misbehaving import completion
 
-ROOT = Path(__file__).parents[2]
+CLOSED = "http://127.0.0.1:9/v1"  # nothing listens there
 PRICE = ("--input-price", "0.1", "--output-price", "0.2")
 
 
@@ -46,23 +45,18 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with the pool we ship and 1,000 queries."""
-    (tmp_path / "registry").mkdir()
-    shutil.copy(ROOT / "registry" / "pool.yaml", tmp_path / "registry" / "pool.yaml")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+def home(home: Path) -> Path:
+    """The project with 1,000 queries."""
     ids = [f"q{n}" for n in range(1000)]
     columns = ("text", "dataset", "domain", "language", "reference", "grader", "source", "licence")
     queries = pd.DataFrame({"query_id": ids, "choices": None, **dict.fromkeys(columns, "x")})[tables.QUERIES.names]
-    tables.write(tmp_path / "data" / "queries.parquet", queries, tables.QUERIES)
-    monkeypatch.setenv("ROUTEMOA_HOME", str(tmp_path))
-    return tmp_path
+    tables.write(home / "data" / "queries.parquet", queries, tables.QUERIES)
+    return home
 
 
-def said(*arguments: str) -> Result:
-    result = CliRunner().invoke(commands, list(arguments))
-    assert result.exit_code == 0, result.output
-    return result
+def add(endpoint: str, *options: str) -> tuple[str, ...]:
+    """The arguments by which `new` joins on `endpoint`."""
+    return ("add-llm", "new", "--base-url", endpoint, "--served-name", "m", *options)
 
 
 @pytest.mark.parametrize(
@@ -77,50 +71,126 @@ def test_adding_an_llm_says_how_many_queries_it_will_be_asked(
     home: Path, endpoint: str, options: tuple[str, ...], trained: str, max_training_queries: int | None, says: str
 ) -> None:
     """By default few and by its row; `--full` all and the whole scorer; the entry has it in writing, a job waits."""
-    told = said("add-llm", "new", "--base-url", endpoint, "--served-name", "m", *PRICE, *options).output
-    assert says in told
+    printed = output(*add(endpoint, *PRICE, *options))
+    assert says in printed
     llm = pool.load(home / "registry" / "pool.yaml").by_id("new")
     assert (llm.trained, llm.max_training_queries) == (trained, max_training_queries)
     (job,) = Jobs(home / "var" / "jobs.db").list()
-    assert job.id in told
+    assert job.id in printed
 
 
 def test_an_llm_is_retired_repriced_and_moved_by_one_command(home: Path) -> None:
     """What is named changes, half an endpoint and nothing at all are refused, and no job is started."""
     file = home / "registry" / "pool.yaml"
-    assert "has another status in" in said("set-llm", "smollm2-135m", "--status", "retired").output
+    assert "has another status in" in output("set-llm", "smollm2-135m", "--status", "retired")
     assert pool.load(file).by_id("smollm2-135m").status == "retired"
-    said("set-llm", "smollm2-135m", "--status", "active", *PRICE, "--base-url", "http://127.0.0.1:9/v1", "--served-name", "other")
+    output("set-llm", "smollm2-135m", "--status", "active", *PRICE, "--base-url", "http://127.0.0.1:9/v1", "--served-name", "other")
     llm = pool.load(file).by_id("smollm2-135m")
     assert (llm.status, llm.price.output, llm.endpoint and llm.endpoint.served_name) == ("active", 0.2, "other")
     before = file.read_text()
     for wrong in ((), ("--served-name", "m"), ("--input-price", "1"), ("--status", "gone")):
-        assert CliRunner().invoke(commands, ["set-llm", "smollm2-135m", *wrong]).exit_code == 2
+        usage_error("set-llm", "smollm2-135m", *wrong)
     assert file.read_text() == before
     assert not Jobs(home / "var" / "jobs.db").list()
 
 
 def test_how_an_llm_judges_is_said_when_it_joins_and_changed_later(home: Path, endpoint: str) -> None:
     """One of three words; another is refused by its name, and nothing is written."""
-    joining = ("add-llm", "new", "--base-url", endpoint, "--served-name", "m", *PRICE, "--no-retrain")
-    refused = CliRunner().invoke(commands, [*joining, "--self-assessment", "jsonschema"])
-    assert isinstance(refused.exception, pool.PoolRefused)
-    assert "self_assessment" in str(refused.exception)
-    assert "jsonschema" in str(refused.exception)
-    said(*joining, "--self-assessment", "json_schema")
+    joining = add(endpoint, *PRICE, "--no-retrain")
+    refused = str(refusal(pool.PoolRefused, *joining, "--self-assessment", "jsonschema"))
+    assert "self_assessment" in refused
+    assert "jsonschema" in refused
+    output(*joining, "--self-assessment", "json_schema")
     assert pool.load(home / "registry" / "pool.yaml").by_id("new").self_assessment == "json_schema"
-    told = said("set-llm", "new", "--self-assessment", "none").output
-    assert "new has another way to judge in" in told
-    assert "retrain" not in told
+    printed = output("set-llm", "new", "--self-assessment", "none")
+    assert "new has another way to judge in" in printed
+    assert "retrain" not in printed
     assert pool.load(home / "registry" / "pool.yaml").by_id("new").self_assessment == "none"
 
 
 def test_full_retraining_is_one_command(home: Path, endpoint: str) -> None:
     """It says whose mark it removed and starts the job; without `--full` the pool file stays as it is."""
-    said("add-llm", "new", "--base-url", endpoint, "--served-name", "m", *PRICE, "--no-retrain")
+    output(*add(endpoint, *PRICE, "--no-retrain"))
     before = (home / "registry" / "pool.yaml").read_text()
-    said("retrain", "--reason", "fresh answers")
+    output("retrain", "--reason", "fresh answers")
     assert (home / "registry" / "pool.yaml").read_text() == before
-    assert "Trained with all others from now on: new." in said("retrain", "--full").output
+    assert "Trained with all others from now on: new." in output("retrain", "--full")
     assert pool.load(home / "registry" / "pool.yaml").by_id("new").trained == "jointly"
     assert [job.arguments["reason"] for job in Jobs(home / "var" / "jobs.db").list()] == ["fresh answers", "a person asked for it"]
+
+
+def test_the_pool_is_listed_with_addresses_and_prices(home: Path) -> None:
+    """Every LLM of the file, whatever stands in it: square brackets are text."""
+    pool.change(home / "registry" / "pool.yaml", "smollm2-135m", {"name": "[bold]Small", "endpoint": None, "status": "retired"})
+    printed = output("llms")
+    for llm in pool.load(home / "registry" / "pool.yaml").llms:
+        assert llm.id in printed
+    assert "[bold]Small" in printed
+    (row,) = [line for line in printed.splitlines() if "smollm2-135m " in line]
+    assert "retired" in row
+    assert "recorded" in row
+    assert "0.01 / 0.02" in row
+
+
+def test_options_are_written_and_the_rest_is_the_schemas(home: Path, endpoint: str) -> None:
+    """What is named stands in the entry; what is not has the schema's default, not one of the command line."""
+    options = ("--name", "New one", "--system", "Be brief.", "--max-tokens", "99", "--capability", "json", "--data-policy", "eu")
+    output(*add(endpoint, *PRICE, *options, "--no-retrain"))
+    llm = pool.load(home / "registry" / "pool.yaml").by_id("new")
+    assert (llm.name, llm.prompt.system, llm.decoding.max_tokens, llm.capabilities) == ("New one", "Be brief.", 99, {"json"})
+    assert llm.data_policy == {"eu"}
+    plain = pool.PoolEntry(name="x", endpoint={"base_url": endpoint, "served_name": "m"}, price={"input": 1, "output": 1}).llm("x")
+    assert (llm.decoding.temperature, llm.decoding.seed) == (plain.decoding.temperature, plain.decoding.seed)
+    assert (llm.context_window, llm.limits, llm.prompt.suffix) == (plain.context_window, plain.limits, "")
+    assert not Jobs(home / "var" / "jobs.db").list()
+
+
+@pytest.mark.parametrize("price", [(), ("--input-price", "1"), (*PRICE, "--price-from", "openai/gpt-4o-mini")])
+def test_a_price_is_two_numbers_or_a_published_one(home: Path, endpoint: str, price: tuple[str, ...]) -> None:
+    """Neither, half or both are refused: an unknown price is never free."""
+    assert "--price-from PROVIDER/MODEL" in usage_error(*add(endpoint, *price))
+
+
+def test_a_published_price_is_taken_by_name(home: Path, endpoint: str) -> None:
+    """A known name brings its two numbers, an unknown one is an error with near names, and nothing is written."""
+    output(*add(endpoint, "--price-from", "openai/gpt-4o-mini", "--no-retrain"))
+    price = pool.load(home / "registry" / "pool.yaml").by_id("new").price
+    assert 0 < price.input < price.output
+    assert "gpt-4o-mini" in str(refusal(PriceUnknown, "set-llm", "new", "--price-from", "openai/gpt-4o-minni"))
+    assert pool.load(home / "registry" / "pool.yaml").by_id("new").price == price
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        (("set-llm", "smolm2-135m", "--status", "retired"), LLMUnknown, "Did you mean smollm2-135m"),
+        (("add-llm", "New.One", "--base-url", "http://127.0.0.1:9/v1", "--served-name", "m", *PRICE), pool.PoolRefused, "not a slug"),
+        (("add-llm", "new", "--base-url", "127.0.0.1:9", "--served-name", "m", *PRICE), pool.PoolRefused, "not an http"),
+        (
+            ("add-llm", "new", "--base-url", "http://127.0.0.1:9/v1", "--served-name", "m", *PRICE),
+            JoiningRefused,
+            "does not take connections",
+        ),
+    ],
+)
+def test_a_wrong_id_or_address_is_named_and_the_pool_untouched(
+    home: Path, arguments: tuple[str, ...], error: type[Exception], says: str
+) -> None:
+    """The error names what was given, and what to do."""
+    before = (home / "registry" / "pool.yaml").read_text()
+    assert says in str(refusal(error, *arguments))
+    assert (home / "registry" / "pool.yaml").read_text() == before
+
+
+def test_another_endpoint_does_not_inherit_the_key(home: Path, endpoint: str) -> None:
+    """The key variable belongs to the endpoint it was named for: it is not sent to another host unless named again."""
+    file = home / "registry" / "pool.yaml"
+    moved = ("set-llm", "smollm2-135m", "--base-url", endpoint, "--served-name", "m")
+    output(*moved, "--api-key-env", "FIRST_KEY")
+    endpoint_before = pool.load(file).by_id("smollm2-135m").endpoint
+    output(*moved)
+    endpoint_after = pool.load(file).by_id("smollm2-135m").endpoint
+    assert endpoint_before is not None
+    assert endpoint_after is not None
+    assert (endpoint_before.api_key_env, endpoint_after.api_key_env) == ("FIRST_KEY", None)
+    usage_error("set-llm", "smollm2-135m", "--api-key-env", "SECOND_KEY")

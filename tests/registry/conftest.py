@@ -1,7 +1,7 @@
-"""One real MLflow server for the package's tests; each test has a registered model, a home and a pool of its own."""
+"""On the session's real MLflow server, each test has a registered model, a home and a pool of its own."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +11,7 @@ from registry import versions
 from registry.lineage import Lineage
 from registry.settings import Settings
 from registry.version import Version
-from tests.mlflow_server import MLflow, running
+from tests.mlflow_server import MLflow
 from tests.scorer import tiny as tiny_scorers
 
 ROSTER = ("a", "b", "c")
@@ -21,13 +21,6 @@ POOL = "llms:\n" + "".join(
 LINEAGE = Lineage(query_pool_md5="d" * 32 + ".dir", dataset_md5="e" * 32 + ".dir", pool_hash="f" * 64, git_commit="1" * 40, git_dirty=False)
 METRICS = {"test.ours.quality": 0.71, "test.ours.quality.low": 0.66, "test.ours.quality.high": 0.76, "test.random.quality": 0.5}
 TRAIN = {"encoder": "tiny", "seconds": 1.5, "history": [{"loss": 1.0}, {"loss": 0.5}]}
-
-
-@pytest.fixture(scope="session")
-def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]:
-    """The server."""
-    with running(tmp_path_factory.mktemp("mlflow")) as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,0 +1,80 @@
+"""The command itself: its help, its errors, what it loads."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli import main
+from tests.cli.command_line import output, usage_error
+
+COMMANDS = ("demo", "up", "llms", "add-llm", "set-llm", "list", "show", "promote", "rollback")
+COMMANDS += ("verdict", "report", "import", "jobs", "retrain")
+
+
+def test_help_lists_every_command() -> None:
+    """A stranger sees all that can be done, each with a sentence."""
+    text = output("--help")
+    assert {command.name or command.callback.__name__ for command in main.commands.registered_commands} == set(COMMANDS)
+    for name in COMMANDS:
+        (line,) = [line for line in text.splitlines() if line.strip("│ ").startswith(f"{name} ")]
+        assert len(line.strip("│ ").split()) > 4, line
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_anywhere(nowhere: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` needs no project and makes nothing."""
+    if name == "import":  # argparse's, which exits by itself
+        with pytest.raises(SystemExit, match="0"):
+            sys.modules["cli.data"].import_(type("Context", (), {"args": ["--help"]}))
+        text = capsys.readouterr().out
+    else:
+        text = output(name, "--help")
+    assert f"routemoa {name}" in text
+    assert not list(nowhere.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("lst",), "No such command 'lst'"),
+        (("show", "1", "2"), "unexpected extra argument"),
+        (("promote",), "Missing argument 'VERSION'"),
+        (("retrain", "--ful"), "No such option"),
+    ],
+)
+def test_a_typing_error_is_named_without_a_traceback(arguments: tuple[str, ...], says: str) -> None:
+    """Exit code 2 and what was wrong."""
+    assert says.lower() in " ".join(usage_error(*arguments).split()).lower()
+
+
+def test_an_error_is_two_lines_and_exit_code_1(nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong and what to do next, on standard error; square brackets in it are printed, not read as markup."""
+    strange = nowhere / "[red]folder"
+    strange.mkdir()
+    monkeypatch.setenv("ROUTEMOA_HOME", str(strange))
+    monkeypatch.setattr(sys, "argv", ["routemoa", "llms"])
+    with pytest.raises(SystemExit) as ended:
+        main.app()
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out) == (1, "")
+    error, next_step = printed.err.splitlines()
+    assert error.startswith(f"error {strange} is no RouteMoA project")
+    assert next_step.startswith("next  Run this in ")
+
+
+def test_help_loads_no_heavy_library() -> None:
+    """Whoever looks up an option does not wait for MLflow, pandas or scipy."""
+    heavy = ("mlflow", "pandas", "scipy", "numpy", "pyarrow", "evidently", "torch", "onnxruntime", "fastapi")
+    program = f"import sys, cli.main; print([name for name in {heavy!r} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_versions_are_looked_up_without_scipy() -> None:
+    """`list`, `promote` and `rollback` need MLflow, and nothing of training, serving or the gate."""
+    heavy = ("scipy", "pandas", "pyarrow", "evidently", "torch", "onnxruntime", "registry.gate_rules")
+    program = f"import sys, cli.main, registry.versions; print([name for name in {heavy!r} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert loaded.stdout.strip() == "[]"
