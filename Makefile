@@ -7,12 +7,13 @@ UV_TORCH := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-back
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo demo-small up test check format clean
+.PHONY: help install demo demo-small up test test-all check format clean
 help:
 	@echo "make demo        the whole loop on real LLMs, then stops everything"
 	@echo "make up          the same, and stays up until Ctrl-C"
 	@echo "make demo-small  the loop on the smallest weights and a few dozen queries"
 	@echo "make test        install if needed, run the tests"
+	@echo "make test-all    the same and the long ones; CI runs these"
 	@echo "make check       ruff, mypy, import contracts"
 
 install: .venv/.installed
@@ -32,8 +33,12 @@ demo-small: install
 up: install
 	$(BIN)/routemoa demo --stay
 
-test: install  # one thread each: beside the servers that tests start, threads that spin for each other only waste the cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+test test-all: export OMP_NUM_THREADS := 1  # beside the servers that tests start, threads that spin for each other only waste the cores
+test: install
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: install
+	$(BIN)/python -m pytest
 
 check: install
 	$(BIN)/ruff check .

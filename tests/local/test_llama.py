@@ -194,3 +194,40 @@ def test_server_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
             return
     os.kill(server, signal.SIGKILL)
     pytest.fail("the server outlived its parent by 5 s")
+
+
+def test_a_server_that_does_not_answer_in_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error has the address, the seconds and the log; nothing is left running."""
+    monkeypatch.setenv("ROUTEMOA_HOME", str(tmp_path))
+    port = free_port()
+    with (
+        pytest.raises(ServerFailed, match=rf"did not answer at http://127\.0\.0\.1:{port}/health within 0 s.*llama-smollm2-135m\.log"),
+        llama.start("smollm2-135m", port, wait_s=0.01),
+    ):
+        pass
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_the_command_says_what_is_wrong_without_a_traceback(tmp_path: Path) -> None:
+    """Exit code 1 and one line."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "local.llama", "smollm2"], capture_output=True, text=True, check=False, cwd=llama.CHECKOUT
+    )
+    assert ended.returncode == 1
+    assert "No server is called 'smollm2'" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("servers: {a: {weights: w, port: 0}}", "port"), ("servers: [a]", "servers.yaml"), ("{", "servers.yaml"), ("", "servers.yaml")],
+)
+def test_a_malformed_file_of_servers_is_named(tmp_path: Path, content: str, says: str) -> None:
+    """File and reason, and what to take as an example."""
+    file = tmp_path / "servers.yaml"
+    file.write_text(content)
+    with pytest.raises(ServerFailed, match=rf"{says}(.|\n)*as the entries of the packaged servers\.yaml are"):
+        llama.names(file)
+    with pytest.raises(ServerFailed, match="gone"):
+        llama.names(tmp_path / "gone.yaml")

@@ -57,6 +57,45 @@ def test_processes_die_with_the_one_that_started_them(tmp_path: Path) -> None:
     assert _gone(child)
 
 
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    """After the seconds of grace nothing is asked any more, and its children go with it."""
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    with Processes(logs=tmp_path, home=tmp_path) as processes:
+        processes.start("stubborn", [sys.executable, "-c", stubborn])
+        while "up" not in processes.log("stubborn").read_text():
+            time.sleep(0.05)
+        pid = processes.running["stubborn"].pid
+        began = time.monotonic()
+        processes.stop("stubborn", grace=0.2)
+        assert time.monotonic() - began < 5
+        assert _gone(pid)
+        assert not processes.running
+
+
+def test_processes_run_in_the_project_with_variables_of_their_own(tmp_path: Path) -> None:
+    """Current folder, added variables, and `python` being this one; a second start appends to the log."""
+    program = "import os, sys; print(os.getcwd(), os.environ['COLOUR'], os.environ['PATH'].split(os.pathsep)[0])"
+    with Processes(logs=tmp_path / "logs", home=tmp_path) as processes:
+        for colour in ("red", "blue"):
+            processes.start("it", [sys.executable, "-c", program], environment={"COLOUR": colour})
+            processes.running["it"].wait()
+            processes.stop("it")
+        lines = processes.log("it").read_text().splitlines()
+    folder = Path(sys.executable).parent
+    assert lines == [f"{tmp_path} red {folder}", f"{tmp_path} blue {folder}"]
+
+
+def test_the_standard_input_of_a_process_closes_when_it_is_stopped(tmp_path: Path) -> None:
+    """A child that watches it (`--with-parent`) ends by itself where signals do not reach."""
+    with Processes(logs=tmp_path, home=tmp_path) as processes:
+        processes.start("watching", [sys.executable, "-c", "import sys; sys.stdin.read()"])
+        process = processes.running["watching"]
+        assert process.poll() is None
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(20) == 0
+
+
 def test_free_ports_skip_taken_ones() -> None:
     """A port something listens on is not offered."""
     with socket.socket() as taken:

@@ -77,3 +77,12 @@ def test_a_folder_with_something_else_in_it_is_left_alone(checkout: Path, tmp_pa
     with pytest.raises(LocalError, match="not made by this command"):
         workspace.make(checkout, theirs)
     assert (theirs / "thesis.txt").read_text() == "years of work"
+
+
+def test_without_git_nothing_is_made(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says that git is missing, not that a file is."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    with pytest.raises(LocalError, match=r"`git ls-files .*` could not be started: No such file or directory.*with git on PATH"):
+        workspace.make(checkout, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
