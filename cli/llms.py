@@ -75,8 +75,8 @@ def add_llm(
     named = entry(locals())
     settings = project.existing()
     price = _price(input_price, output_price, price_from)
-    wanted = {"name": llm_id, **named, "price": price, "trained": "jointly" if full else "row"}
-    llm = asyncio.run(_join(llm_id, wanted, settings))
+    new_entry = {"name": llm_id, **named, "price": price, "trained": "jointly" if full else "row"}
+    llm = asyncio.run(_join(llm_id, new_entry, settings))
     console = Console(soft_wrap=True)
     console.print(f"{llm.id} answered its probe and is in {settings.pool_file}.", highlight=False, markup=False)
     trained = "the whole scorer is trained anew" if full else "its row of the scorer is fitted, the other LLMs' scores stay as they are"
@@ -140,12 +140,12 @@ def _training_queries(llm: LLM, home: Path) -> str:
     return f"{min([*caps, count])} of {count}"
 
 
-async def _join(llm_id: str, wanted: dict[str, Any], settings: Settings) -> LLM:
+async def _join(llm_id: str, new_entry: dict[str, Any], settings: Settings) -> LLM:
     from mixture.client.openai import OpenAIClient
     from registry import joining
 
     async with OpenAIClient() as client:
-        return await joining.join(llm_id, joining.with_joining_defaults(wanted), pool_file=settings.pool_file, client=client)
+        return await joining.join(llm_id, joining.with_joining_defaults(new_entry), pool_file=settings.pool_file, client=client)
 
 
 def _price(input_price: float | None, output_price: float | None, price_from: str | None) -> dict[str, float]:

@@ -20,18 +20,19 @@ def existing() -> Settings:
 
     Raises ProjectMissing.
     """
-    found = settings()
-    check(found.home)
-    return found
+    where = settings()
+    check(where.home)
+    return where
 
 
 def check(home: Path) -> None:
     """Raises ProjectMissing where `home` is no project's folder."""
     if (home / POOL).is_file():
         return
-    where = next(map(str, _near(home.resolve())), "a checkout or in `.demo/full`, which `make demo` makes")
+    nearest = next(map(str, _near(home.resolve())), "a checkout or in `.demo/full`, which `make demo` makes")
     raise ProjectMissing(
-        f"{home.resolve()} is no RouteMoA project: it has no {POOL}.", next_step=f"Run this in {where}; or set ROUTEMOA_HOME to its folder."
+        f"{home.resolve()} is no RouteMoA project: it has no {POOL}.",
+        next_step=f"Run this in {nearest}; or set ROUTEMOA_HOME to its folder.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The whole loop on real LLMs, told step by step: `routemoa demo [--small] [--stay]` (`make demo`, `make demo-small`, `make up`)."""
+"""The whole loop on real LLMs, step by step: `routemoa demo [--small] [--stay]` (`make demo`, `make demo-small`, `make up`)."""
 
 import json
 import sys
