@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from registry.gate_rules import GateResult, ValidationLabels, ValidationScores
 from registry.settings import Settings
 from registry.version import Version
 from scorer import runtime
-from scorer.errors import RouteMoAError
+from scorer.errors import ArtifactRefused, RouteMoAError
 from scorer.machine import this_machine
 from scorer.types import Floats
 
@@ -46,9 +46,15 @@ def compare(settings: Settings, champion: Version | None) -> GateResult:
     challenger = scored(project.scorer, validation, project.embeddings, full=True)
     if champion is None:
         return gate_rules.decide(challenger, None, labels, margin=margin)
-    with tempfile.TemporaryDirectory(prefix="routemoa-gate-") as folder:
-        downloaded = versions.download(champion, Path(folder), settings=settings)
-        return gate_rules.decide(challenger, scored(downloaded, validation, project.embeddings), labels, margin=margin)
+    try:
+        with tempfile.TemporaryDirectory(prefix="routemoa-gate-") as folder:
+            downloaded = versions.download(champion, Path(folder), settings=settings)
+            in_use = scored(downloaded, validation, project.embeddings)
+    except ArtifactRefused as refused:  # no server of this code serves it either; else an upgrade could never be followed by a training
+        why = f"Champion {champion.version} cannot be read ({refused.what}), so the challenger is judged as if it were the first."
+        result = gate_rules.decide(challenger, None, labels, margin=margin)
+        return replace(result, reasons=(why, *result.reasons))
+    return gate_rules.decide(challenger, in_use, labels, margin=margin)
 
 
 def scored(folder: Path, data: Dataset, cache: Path, *, full: bool = False) -> ValidationScores:

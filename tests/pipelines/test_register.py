@@ -17,6 +17,7 @@ from pipelines.dataset import RosterLLM
 from pipelines.errors import PipelineError
 from registry import versions
 from registry.settings import Settings
+from registry.version import Version
 from tests.mlflow_server import MLflow, running
 from tests.scorer import tiny as tiny_scorers
 
@@ -133,6 +134,27 @@ def test_a_challenger_is_compared_with_the_champions_own_files(project: Settings
     assert result.figures["queries"] == 90
     assert result.reasons[0].startswith("Overall: realised quality")
     assert {"overall.low", "ece", "int8.agreement", "decision_ms"} <= set(result.figures)
+
+
+def test_a_champion_of_another_schema_does_not_stop_the_gate(project: Settings, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an upgrade that no longer reads the champion, a new version is judged against the best single LLM, and the reasons say so."""
+    register.register(project)
+    versions.promote("1", override="the first", settings=project)
+    train_again(project, tiny)
+    register.register(project)
+
+    def without_probes(version: Version, folder: Path, *, settings: Settings) -> Path:
+        downloaded = download(version, folder, settings=settings)
+        (downloaded / "probes.json").unlink()
+        return downloaded
+
+    download = versions.download
+    monkeypatch.setattr(versions, "download", without_probes)
+    result, _, champion = gate.decide(project)
+    assert champion is not None
+    assert result.reasons[0].startswith("Champion 1 cannot be read")
+    assert "probes.json" in result.reasons[0]
+    assert "Against always asking b" in result.reasons[1]
 
 
 def test_the_champion_itself_passes(project: Settings) -> None:
