@@ -88,12 +88,12 @@ def outcomes(
     spent_TQ = np.zeros_like(quality_TQ)
     for at, (question, episode) in enumerate(zip(questions, episodes, strict=True)):
         asked, spent, passed = [], 0.0, 0  # passed: thresholds at which it has stopped
-        on_record = [llm for llm in chain if llm in episode.heard] or list(episode.heard)
-        cheap_first = sorted(on_record, key=lambda each: (usd[each], -episode.heard[each].prior, each))
+        on_record = [llm for llm in chain if llm in episode.observations] or list(episode.observations)
+        cheap_first = sorted(on_record, key=lambda each: (usd[each], -episode.observations[each].prior, each))
         for llm in cheap_first[: len(chain)]:
             asked.append(llm)
             spent += question.answers[llm].cost_usd
-            scores = evidence.scores(episode.among(asked).heard)
+            scores = evidence.scores(episode.among(asked).observations)
             best = max(scores, key=scores.__getitem__)
             quality_TQ[passed:, at], spent_TQ[passed:, at] = episode.labels[best], spent
             passed += sum(threshold <= scores[best] for threshold in THRESHOLDS[passed:])

@@ -38,15 +38,15 @@ def judged(
         runs = {run.llm: run for layer in made.layers for run in layer.runs}
         stated = final_answers({llm: run.text for llm, run in runs.items()})
         easiness = query_easiness(made.layers[0].before.values())
-        heard = {
+        observations = {
             llm: Observation(made.layers[0].before[llm], stated[llm], families[llm], mean_logprob=run.mean_logprob, easiness=easiness)
             for llm, run in runs.items()
         }
-        scores = {name: rule.scores(heard) for name, rule in rules.items()}
+        scores = {name: rule.scores(observations) for name, rule in rules.items()}
         for llm in runs:
             owner.append(at)
             right.append(question.labels[llm] > RIGHT)
-            prior.append(heard[llm].prior)
+            prior.append(observations[llm].prior)
             for name in rules:
                 given[name].append(scores[name][llm])
     return {

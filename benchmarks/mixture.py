@@ -67,13 +67,13 @@ def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LL
     for question, priors_L in zip(questions, priors_QL, strict=True):
         priors = {llm.id: float(prior) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.answers}
         easiness, answers = query_easiness(priors.values()), question.answers
-        heard = {
+        observations = {
             llm: Observation(
                 prior, short_answer(answers[llm].text), families[llm], mean_logprob=answers[llm].mean_logprob, easiness=easiness
             )
             for llm, prior in priors.items()
         }
-        found.append(Episode(heard, {llm: question.labels[llm] for llm in heard}))
+        found.append(Episode(observations, {llm: question.labels[llm] for llm in observations}))
     return found
 
 

@@ -29,7 +29,7 @@ JUDGES = ("self_score", "cross_score", "logprob")  # fitted where at least one a
 class Episode:
     """One query: an observation of each LLM's answer and its label in [0, 1], by LLM id."""
 
-    heard: Mapping[str, Observation]
+    observations: Mapping[str, Observation]
     labels: Mapping[str, float]
 
     def among(self, llms: Iterable[str]) -> "Episode":
@@ -38,9 +38,9 @@ class Episode:
         Their final answers must be as `short_answer` gives them.
         """
         chosen = list(llms)
-        answers = normalise_choices({llm: self.heard[llm].final_answer for llm in chosen})
-        heard = {llm: replace(self.heard[llm], final_answer=answers[llm]) for llm in chosen}
-        return Episode(heard, {llm: self.labels[llm] for llm in chosen})
+        answers = normalise_choices({llm: self.observations[llm].final_answer for llm in chosen})
+        observations = {llm: replace(self.observations[llm], final_answer=answers[llm]) for llm in chosen}
+        return Episode(observations, {llm: self.labels[llm] for llm in chosen})
 
 
 def episodes(
@@ -72,8 +72,8 @@ def partly(whole: Sequence[Episode], *, repeats: int = 2, most: int = 6, seed: i
     dice = np.random.default_rng(seed)
     parts = []
     for episode in whole:
-        llms = list(episode.heard)
-        chances = np.array([log_odds(episode.heard[llm].prior) for llm in llms])
+        llms = list(episode.observations)
+        chances = np.array([log_odds(episode.observations[llm].prior) for llm in llms])
         for _ in range(repeats):
             order = np.argsort(-(chances + 0.5 * dice.gumbel(size=len(llms))))[: dice.integers(1, most + 1)]
             parts.append(episode.among(llms[at] for at in order))
@@ -109,7 +109,7 @@ def fit(episodes: Sequence[Episode], start: AgreementPosterior | None = None) ->
     start = start or AgreementPosterior()
     if not episodes:
         raise ValueError("No answered and labelled query to fit the posterior to.")
-    logprobs = [each.mean_logprob for episode in episodes for each in episode.heard.values() if each.mean_logprob is not None]
+    logprobs = [each.mean_logprob for episode in episodes for each in episode.observations.values() if each.mean_logprob is not None]
     start = replace(start, logprob_at=float(np.mean(logprobs)) if logprobs else start.logprob_at)
     table = _table(episodes, start.logprob_at)
     names = [*FITTED, *(name for name in JUDGES if table.terms[name].any())]
@@ -126,7 +126,7 @@ def fit(episodes: Sequence[Episode], start: AgreementPosterior | None = None) ->
 
 
 def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
-    shape = (len(episodes), max(len(episode.heard) for episode in episodes))
+    shape = (len(episodes), max(len(episode.observations) for episode in episodes))
     terms = {name: np.zeros(shape) for name in JUDGES}
     lead_EK = np.zeros(shape)
     groups_EK = np.full(shape, -1)
@@ -136,7 +136,7 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
     for row, episode in enumerate(episodes):
         answers: dict[tuple[str | None, str], int] = {}
         families: dict[str, int] = {}
-        for column, (llm, each) in enumerate(episode.heard.items()):
+        for column, (llm, each) in enumerate(episode.observations.items()):
             answer = (each.final_answer, llm if each.final_answer is None else "")
             stated_EK[row, column] = each.final_answer is not None and answer not in answers
             groups_EK[row, column] = answers.setdefault(answer, len(answers))
@@ -180,7 +180,7 @@ def _log_likelihood(table: _Table, evidence: AgreementPosterior) -> Floats:
 
 def _coincidence(episodes: Sequence[Episode], evidence: AgreementPosterior) -> float:
     """The coincidence under which the answer of each next LLM (by prior) is most likely."""
-    steps = [step for episode in episodes for step in _steps(_by_prior(episode.heard), evidence)]
+    steps = [step for episode in episodes for step in _steps(_by_prior(episode.observations), evidence)]
     if not steps:
         return evidence.coincidence
 
@@ -195,7 +195,9 @@ def _coincidence(episodes: Sequence[Episode], evidence: AgreementPosterior) -> f
 
 def _stated_later(episodes: Sequence[Episode]) -> float:
     """Where the first LLM (by prior) gave prose: how often the second states a final answer; two such cases of 0 are added."""
-    seconds = [ordered[1][1] for each in episodes if len(ordered := _by_prior(each.heard)) > 1 and ordered[0][1].final_answer is None]
+    seconds = [
+        ordered[1][1] for each in episodes if len(ordered := _by_prior(each.observations)) > 1 and ordered[0][1].final_answer is None
+    ]
     return sum(each.final_answer is not None for each in seconds) / (len(seconds) + 2)
 
 
@@ -210,5 +212,5 @@ def _steps(ordered: Sequence[tuple[str, Observation]], evidence: AgreementPoster
             yield chances, each.prior, list(standing).index(each.final_answer) if each.final_answer in standing else None
 
 
-def _by_prior(heard: Mapping[str, Observation]) -> list[tuple[str, Observation]]:
-    return sorted(heard.items(), key=lambda pair: (-pair[1].prior, pair[0]))
+def _by_prior(observations: Mapping[str, Observation]) -> list[tuple[str, Observation]]:
+    return sorted(observations.items(), key=lambda pair: (-pair[1].prior, pair[0]))

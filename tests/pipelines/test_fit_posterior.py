@@ -20,21 +20,21 @@ def world(count: int, *, judged: bool = False, prose: float = 0.0) -> list[Episo
         priors = dice.uniform(0.2, 0.9, size=5)
         ease = query_easiness(priors)
         truth, lure = dice.permutation(10)[:2]
-        heard, labels = {}, {}
+        observations, labels = {}, {}
         for at, prior in enumerate(priors[: dice.integers(1, 6)]):
             right = dice.random() < prior
             said = truth if right else lure if dice.random() < 0.5 else dice.integers(10)
             assessed = float(np.clip(0.5 + (0.3 if right else -0.3) + 0.1 * dice.normal(), 0.01, 0.99)) if judged else None
             read = None if dice.random() < prose else str(said)
-            heard[f"llm-{at}"] = Observation(float(prior), read, f"weights-{at % 4}", self_score=assessed, easiness=ease)
+            observations[f"llm-{at}"] = Observation(float(prior), read, f"weights-{at % 4}", self_score=assessed, easiness=ease)
             labels[f"llm-{at}"] = float(said == truth)
-        episodes.append(Episode(heard, labels))
+        episodes.append(Episode(observations, labels))
     return episodes
 
 
 def surprise(evidence: AgreementPosterior, episodes: list[Episode]) -> float:
     """Mean cross-entropy of each answer's score with its label."""
-    pairs = [(evidence.scores(each.heard)[llm], label) for each in episodes for llm, label in each.labels.items()]
+    pairs = [(evidence.scores(each.observations)[llm], label) for each in episodes for llm, label in each.labels.items()]
     return float(-np.mean([np.log(score if label else 1 - score) for score, label in pairs]))
 
 
@@ -43,7 +43,7 @@ def test_fitting_makes_the_labels_more_likely() -> None:
     episodes = world(1500)
     seen, unseen = episodes[:1000], episodes[1000:]
     fitted = fit(seen)
-    pairs = [(each.heard[llm].prior, label) for each in unseen for llm, label in each.labels.items()]
+    pairs = [(each.observations[llm].prior, label) for each in unseen for llm, label in each.labels.items()]
     by_prior = float(-np.mean([np.log(prior if label else 1 - prior) for prior, label in pairs]))
     assert surprise(fitted, unseen) < min(surprise(AgreementPosterior(), unseen), by_prior)
     assert 0.2 < fitted.coincidence < 0.8
@@ -54,11 +54,11 @@ def test_what_is_fitted_is_what_scores() -> None:
     evidence, episodes = replace(AgreementPosterior(), self_score=0.4, same_weights=0.5), world(100, judged=True, prose=0.3)
     found_E = np.exp(_log_likelihood(_table(episodes, 0.0), evidence))
     for episode, found in zip(episodes, found_E, strict=True):
-        scores = evidence.scores(episode.heard)
-        stated = {each.final_answer: scores[llm] for llm, each in episode.heard.items() if each.final_answer is not None}
-        right = {each.final_answer for llm, each in episode.heard.items() if episode.labels[llm]} - {None}
+        scores = evidence.scores(episode.observations)
+        stated = {each.final_answer: scores[llm] for llm, each in episode.observations.items() if each.final_answer is not None}
+        right = {each.final_answer for llm, each in episode.observations.items() if episode.labels[llm]} - {None}
         chance = sum(stated[said] for said in right) if right else 1 - sum(stated.values())
-        for llm, each in episode.heard.items():
+        for llm, each in episode.observations.items():
             if each.final_answer is None:
                 chance *= scores[llm] if episode.labels[llm] else 1 - scores[llm]
         assert found == pytest.approx(chance)
@@ -78,7 +78,7 @@ def test_scores_are_calibrated() -> None:
     """Of the answers scored about p, about a share p is right."""
     episodes = world(1500)
     fitted = fit(episodes[:1000])
-    scores = np.array([(fitted.scores(each.heard)[llm], label) for each in episodes[1000:] for llm, label in each.labels.items()])
+    scores = np.array([(fitted.scores(each.observations)[llm], label) for each in episodes[1000:] for llm, label in each.labels.items()])
     for low in (0.0, 0.25, 0.5, 0.75):
         inside = scores[(scores[:, 0] >= low) & (scores[:, 0] < low + 0.25)]
         assert abs(inside.mean(axis=0) @ [1, -1]) < 0.08

@@ -196,8 +196,8 @@ def test_answers_of_llms_that_cannot_be_called_weigh_nothing(tmp_path: Path, mon
     told: list[tuple[set[str], float]] = []
 
     def fit(episodes: list[Episode]) -> AgreementPosterior:
-        heard = [one for episode in episodes for one in episode.heard.items()]
-        told.append(({llm for llm, _ in heard}, heard[0][1].ease))
+        observations = [one for episode in episodes for one in episode.observations.items()]
+        told.append(({llm for llm, _ in observations}, observations[0][1].easiness))
         return AgreementPosterior()
 
     monkeypatch.setattr(train.fit_posterior, "fit", fit)
