@@ -131,12 +131,13 @@ def _training_queries(llm: LLM, home: Path) -> str:
     from pyarrow import parquet
 
     from pipelines import params
+    from pipelines.project import Project
 
-    caps = [cap for cap in (llm.max_training_queries, params.load(home / "params.yaml").answer.max_queries) if cap is not None]
-    pool = home / "data" / "queries.parquet"
-    if not pool.is_file():
+    where = Project(home)
+    caps = [cap for cap in (llm.max_training_queries, params.load(where.params).answer.max_queries) if cap is not None]
+    if not where.queries.is_file():
         return f"at most {min(caps)}" if caps else "all"
-    count = parquet.read_metadata(pool).num_rows
+    count = parquet.read_metadata(where.queries).num_rows
     return f"{min([*caps, count])} of {count}"
 
 

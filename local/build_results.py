@@ -1,36 +1,36 @@
 """What the pipeline left in a project, as the demo reads it: the registered version, its figures, its gate, queries to send."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipelines import dataset
+from pipelines import dataset, json_files
+from pipelines.project import Project
 from pipelines.query_selection import in_hash_order
 from registry import pool as pools
 
 
 def version(home: Path) -> str:
     """The scorer version that was registered last."""
-    return str(_json(home / "build" / "registered.json")["version"])
+    return str(json_files.read(Project(home).registered, "register")["version"])
 
 
 def registered(home: Path) -> str:
     """The version and its quality on the test split beside the best single LLM's, in words."""
-    metrics = _json(home / "build" / "metrics.json")
+    metrics = json_files.read(Project(home).metrics, "evaluate")
     ours, single = metrics["test.ours.quality"], metrics["test.best_single.quality"]
     return f"version {version(home)} registered, test quality {ours:.3f} (best single LLM {single:.3f})"
 
 
 def gate_passed(home: Path) -> bool:
     """Whether the gate let the registered version through."""
-    return bool(_json(home / "build" / "gate.json")["passed"])
+    return bool(json_files.read(Project(home).gate, "gate")["passed"])
 
 
 def sample(home: Path, count: int, split: str) -> list[dict[str, Any]]:
     """The first `count` queries of a split that no scorer was trained on, in hash order; a query is a row of the QUERIES table."""
-    queries = dataset.load(home / "build" / "dataset").take(split).queries
+    queries = dataset.load(Project(home).dataset).take(split).queries
     rows = {row["query_id"]: {str(name): value for name, value in row.items()} for row in queries.to_dict("records")}
     return [rows[query_id] for query_id in in_hash_order(rows)[:count]]
 
@@ -39,16 +39,11 @@ def query_count(home: Path) -> int:
     """How many queries the pool holds."""
     import pyarrow.parquet as pq
 
-    return int(pq.read_metadata(home / "data" / "queries.parquet").num_rows)
+    return int(pq.read_metadata(Project(home).queries).num_rows)
 
 
 def stages_to_pull(home: Path) -> list[str]:
     """The answer stages whose output travels with the checkout and is not here yet; a pull would remove newer answers that are."""
     locked = yaml.safe_load((home / "dvc.lock").read_text())["stages"] if (home / "dvc.lock").exists() else {}
-    answers = home / "build" / "answers"
-    ids = [llm.id for llm in pools.load(home / "registry" / "pool.yaml").active if not (answers / f"{llm.id}.parquet").exists()]
+    ids = [llm.id for llm in pools.load(home / "registry" / "pool.yaml").active if not Project(home).answers(llm.id).exists()]
     return [f"answer@{llm}" for llm in ids if f"answer@{llm}" in locked]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text()))

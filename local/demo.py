@@ -15,6 +15,7 @@ from local.errors import StepFailed
 from local.stack import Stack, stack, stay, where
 from local.story import Story
 from local.traffic import Served, Visitor
+from pipelines.project import Project
 from registry import child_process, versions
 from registry import pool as pools
 from registry.errors import ChildFailed
@@ -64,7 +65,7 @@ def make_project(story: Story, source: Path, at: Path, *, small: bool) -> Path:
         home = workspace.make(source, at, overlay="small" if small else None)
         results.append(f"{home}, a git and DVC repository of its own")
     with story.step("Build the query pool, fetch recorded answers", f"cd {home} && python -m pipelines.queries") as results:
-        if not (home / "data" / "queries.parquet").exists():
+        if not Project(home).queries.exists():
             _run(home, "pipelines.queries")
             _run(home, "dvc", "add", "--quiet", "data")
         stages = build_results.stages_to_pull(home)

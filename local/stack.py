@@ -18,6 +18,7 @@ from rich.table import Table
 
 from local import llama
 from local.processes import Processes, free_ports
+from pipelines.project import Project
 from registry import pool as pools
 from registry import server as mlflow_server
 from registry.settings import Settings
@@ -149,7 +150,7 @@ def where(platform: Stack) -> Table:
         "MLflow (promote here: set the alias `champion`)": platform.addresses.mlflow,
         "Evidently": platform.addresses.evidently,
         "Drift reports": str(platform.settings.var / "reports"),
-        "Data Docs": str(platform.settings.home / "build" / "validation"),
+        "Data Docs": str(Project(platform.settings.home).validation),
         "Logs": str(platform.settings.var / "logs"),
         "Project": str(platform.settings.home),
     }.items():
