@@ -26,7 +26,7 @@ Rows = NDArray[np.intp]
 PERMUTATIONS = 999
 
 
-class Pool:
+class EmbeddedPool:
     """The query pool as the encoder sees it."""
 
     def __init__(self, home: Path) -> None:
@@ -67,7 +67,7 @@ class Pool:
         return min(tests.adjusted.values())
 
 
-def false_alarms(pool: Pool, replays: int) -> dict[str, Any]:
+def false_alarms(pool: EmbeddedPool, replays: int) -> dict[str, Any]:
     """Replays without shift that alarm."""
     alarms = 0
     for seed in range(replays):
@@ -76,7 +76,7 @@ def false_alarms(pool: Pool, replays: int) -> dict[str, Any]:
     return {"replays": replays, "alarms": alarms, "share": alarms / replays, "bar": 0.05}
 
 
-def power(pool: Pool, replays: int) -> dict[str, float]:
+def power(pool: EmbeddedPool, replays: int) -> dict[str, float]:
     """Share of replays that alarm, by share and domain of the out-of-domain queries."""
     alarming = {}
     for share in (0.10, 0.25):
@@ -92,7 +92,7 @@ def power(pool: Pool, replays: int) -> dict[str, float]:
     return alarming
 
 
-def separation(pool: Pool) -> dict[str, dict[str, float]]:
+def separation(pool: EmbeddedPool) -> dict[str, dict[str, float]]:
     """How far each out-of-domain domain stands apart, averaged over eight splits."""
     apart = {}
     for domain in pool.outside:
@@ -125,7 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replays", type=int, default=200)
     replays = parser.parse_args().replays
-    pool = Pool(Path())
+    pool = EmbeddedPool(Path())
     figures = {
         "false_alarms": false_alarms(pool, replays),
         "power": power(pool, max(1, replays // 10)),

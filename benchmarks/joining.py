@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from benchmarks import query_rules, recorded_set, report, set_file
-from benchmarks.joining_world import Head, Joins, Places, World, joins_of, scores
+from benchmarks.joining_set import Head, JoiningSet, Joins, Places, joins_of, scores
 from pipelines import params, train
 from pipelines.facility_location import cover
 from pipelines.project import Project
@@ -54,9 +54,9 @@ def chooser(queries_QD: Floats) -> Choose:
     return choose
 
 
-def asked_first(world: World, llm: int, known: TrainedScorer, choose: Choose) -> dict[Way, list[Places]]:
+def asked_first(recorded: JoiningSet, llm: int, known: TrainedScorer, choose: Choose) -> dict[Way, list[Places]]:
     """The queries asked, by rule and number of labels: several draws where a rule draws."""
-    labelled = world.labelled(llm)
+    labelled = recorded.labelled(llm)
     embedded_QD, others_QL = known.queries_QD[labelled], known.labels_QL[labelled]
     asked: dict[Way, list[Places]] = {("random", size): _random(labelled, size, llm) for size in SIZES if size < len(labelled)}
     asked[("random", ALL)] = [labelled]
@@ -74,11 +74,11 @@ def _random(labelled: Places, size: int, llm: int) -> list[Places]:
     return [labelled[query_rules.at_random(len(labelled), size, 97 * llm + draw)] for draw in range(DRAWS)]
 
 
-def leave_one_out(world: World) -> tuple[dict[Way, Joins], dict[str, float]]:
+def leave_one_out(recorded: JoiningSet) -> tuple[dict[Way, Joins], dict[str, float]]:
     """Every LLM left out and joined again, by each rule and by whole retraining; and mean CPU seconds of both."""
-    choose = chooser(world.queries["train"])
-    everyone = list(range(len(world.roster)))
-    full, _ = world.whole(everyone)
+    choose = chooser(recorded.queries["train"])
+    everyone = list(range(len(recorded.roster)))
+    full, _ = recorded.whole(everyone)
     joins: dict[Way, Joins] = {}
     seconds: dict[str, list[float]] = {"a row": [], "the whole head": []}
 
@@ -87,29 +87,29 @@ def leave_one_out(world: World) -> tuple[dict[Way, Joins], dict[str, float]]:
 
     for llm in track(everyone, description="leaving out"):
         others = [other for other in everyone if other != llm]
-        base, cpu_s = world.whole(others)
-        known = world.known(base, others)
+        base, cpu_s = recorded.whole(others)
+        known = recorded.known(base, others)
         seconds["the whole head"].append(cpu_s)
-        asked = asked_first(world, llm, known, choose)
+        asked = asked_first(recorded, llm, known, choose)
         for way, draws in asked.items():
             began = time.process_time()
-            world.by_rows(known, {llm: draws[0]})
+            recorded.by_rows(known, {llm: draws[0]})
             seconds["a row"].append(time.process_time() - began)
-            add(way, world.joins(llm, known, draws))
-        add((f"best of {PICKED_DRAWS} draws, told", FEW), world.joins(llm, known, [picked(world, llm, known)]))
-        few, _ = world.whole([*others, llm], {llm: asked[("random", FEW)][0]})
-        before = scores(base, world.queries["test"])
+            add(way, recorded.joins(llm, known, draws))
+        add((f"best of {PICKED_DRAWS} draws, told", FEW), recorded.joins(llm, known, [picked(recorded, llm, known)]))
+        few, _ = recorded.whole([*others, llm], {llm: asked[("random", FEW)][0]})
+        before = scores(base, recorded.queries["test"])
         for size, head, order in ((ALL, full, everyone), (FEW, few, [*others, llm])):
-            after = scores(head, world.queries["test"])[:, [order.index(each) for each in [*others, llm]]]
-            add(("whole head", size), joins_of(after, before, world.labels["test"], [*others, llm]))
+            after = scores(head, recorded.queries["test"])[:, [order.index(each) for each in [*others, llm]]]
+            add(("whole head", size), joins_of(after, before, recorded.labels["test"], [*others, llm]))
     return joins, {name: float(np.mean(values)) for name, values in seconds.items()}
 
 
-def picked(world: World, llm: int, known: TrainedScorer) -> Places:
+def picked(recorded: JoiningSet, llm: int, known: TrainedScorer) -> Places:
     """Of many random draws of FEW labels, the one whose row gains most on the held-out queries."""
-    labelled = world.labelled(llm)
+    labelled = recorded.labelled(llm)
     draws = [labelled[query_rules.at_random(len(labelled), FEW, 10_000 * (llm + 1) + draw)] for draw in range(PICKED_DRAWS)]
-    gains = [world.joins(llm, known, [places], HELDOUT).total_Q().mean() for places in draws]
+    gains = [recorded.joins(llm, known, [places], HELDOUT).total_Q().mean() for places in draws]
     return draws[int(np.argmax(gains))]
 
 
@@ -152,32 +152,32 @@ def _span(interval: tuple[float, float]) -> str:
     return f"[{interval[0]:.2f}, {interval[1]:.2f}]"
 
 
-def series(world: World, seed: int) -> list[dict[str, Any]]:
+def series(recorded: JoiningSet, seed: int) -> list[dict[str, Any]]:
     """LLMs join a few in a row, beside whole retraining with the same few labels and with all, at each size of the pool."""
-    order = np.random.default_rng(seed).permutation(len(world.roster)).tolist()
+    order = np.random.default_rng(seed).permutation(len(recorded.roster)).tolist()
     first = max(2, min(5, len(order) // 3))
     base, newcomers = order[:first], order[first : first + SERIES]
-    head, _ = world.whole(base)
-    known = world.known(head, base)
+    head, _ = recorded.whole(base)
+    known = recorded.known(head, base)
     chosen, drawn = {}, {}
     for llm in newcomers:
-        places = world.labelled(llm)
-        chosen[llm] = places[cover(world.queries["train"][places], (), FEW)]
+        places = recorded.labelled(llm)
+        chosen[llm] = places[cover(recorded.queries["train"][places], (), FEW)]
         drawn[llm] = _random(places, FEW, llm)
     rows = []
     for count in track(range(len(newcomers) + 1), description="joining in a row"):
         joining = newcomers[:count]
-        by_rows = world.by_rows(known, {llm: chosen[llm] for llm in joining})
-        few, _ = world.whole(base + joining, {llm: chosen[llm] for llm in joining})
-        everything, cpu_s = world.whole(base + joining)
-        at_random = [world.by_rows(known, {llm: drawn[llm][draw] for llm in joining}) for draw in range(DRAWS)]
+        by_rows = recorded.by_rows(known, {llm: chosen[llm] for llm in joining})
+        few, _ = recorded.whole(base + joining, {llm: chosen[llm] for llm in joining})
+        everything, cpu_s = recorded.whole(base + joining)
+        at_random = [recorded.by_rows(known, {llm: drawn[llm][draw] for llm in joining}) for draw in range(DRAWS)]
         heads = {"rows": [by_rows], "whole, same labels": [few], "whole, all labels": [everything], "rows, random queries": at_random}
-        changed = scores(by_rows, world.queries["test"])[:, :first] != scores(head, world.queries["test"])
+        changed = scores(by_rows, recorded.queries["test"])[:, :first] != scores(head, recorded.queries["test"])
         rows.append(
             {
                 "LLMs": first + count,
-                "joined": world.roster[joining[-1]] if joining else "",
-                **_qualities(world, base + joining, heads),
+                "joined": recorded.roster[joining[-1]] if joining else "",
+                **_qualities(recorded, base + joining, heads),
                 "known scores that changed": int(changed.sum()),
                 "whole: CPU s": cpu_s,
             }
@@ -185,14 +185,14 @@ def series(world: World, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _qualities(world: World, llms: list[int], heads: dict[str, list[Head]]) -> dict[str, Any]:
+def _qualities(recorded: JoiningSet, llms: list[int], heads: dict[str, list[Head]]) -> dict[str, Any]:
     """Quality of choosing among `llms` on the test queries: of each kind of heads (their mean), and of the LLM that is best in training."""
-    test_QL = world.labels["test"][:, llms]
+    test_QL = recorded.labels["test"][:, llms]
     quality = {
-        name: np.mean([metrics.quality(scores(head, world.queries["test"]), test_QL) for head in kind], axis=0)
+        name: np.mean([metrics.quality(scores(head, recorded.queries["test"]), test_QL) for head in kind], axis=0)
         for name, kind in heads.items()
     }
-    best = int(np.nanmean(world.labels["train"][:, llms], axis=0).argmax())
+    best = int(np.nanmean(recorded.labels["train"][:, llms], axis=0).argmax())
     return {
         **{name: report.interval(values_Q) for name, values_Q in quality.items()},
         "whole − rows": report.difference(quality["whole, all labels"], quality["rows"]),
@@ -200,12 +200,12 @@ def _qualities(world: World, llms: list[int], heads: dict[str, list[Head]]) -> d
     }
 
 
-def rules(world: World) -> tuple[list[str], dict[str, Any]]:
+def rules(recorded: JoiningSet) -> tuple[list[str], dict[str, Any]]:
     """Leave one out: Markdown and results."""
-    joins, seconds = leave_one_out(world)
+    joins, seconds = leave_one_out(recorded)
     left_out = {
         " / ".join(map(str, way)): {
-            "gain": dict(zip(world.roster, (float(gain_Q.mean()) for gain_Q in cell.gains), strict=True)),
+            "gain": dict(zip(recorded.roster, (float(gain_Q.mean()) for gain_Q in cell.gains), strict=True)),
             "ece": cell.ece,
             "log_loss": cell.log_loss,
         }
@@ -227,23 +227,23 @@ def main() -> None:
         sys.exit(str(exc))
     parts = {name: data.take(name) for name in recorded_set.SHARES}
     vectors = dict(zip(data.queries["query_id"], recorded_set.embedded(data.queries), strict=True))
-    world = World(
+    recorded = JoiningSet(
         data.roster,
         {name: np.stack([vectors[query_id] for query_id in part.queries["query_id"]]) for name, part in parts.items()},
         {name: part.labels_QL for name, part in parts.items()},
         train.plan_of(params.load(Project(Path()).params).train.model_copy(update={"seed": arguments.seed})),
     )
-    sizes = ", ".join(f"{len(queries_QD)} {name}" for name, queries_QD in world.queries.items())
+    sizes = ", ".join(f"{len(queries_QD)} {name}" for name, queries_QD in recorded.queries.items())
     blocks = [
         f"`{report.command(arguments.folder)}`",
-        f"{len(world.roster)} LLMs; queries: {sizes}; {DRAWS} draws at random; seed {arguments.seed}.",
+        f"{len(recorded.roster)} LLMs; queries: {sizes}; {DRAWS} draws at random; seed {arguments.seed}.",
     ]
     results: dict[str, Any] = {}
     if arguments.part != "series":
-        more, results = rules(world)
+        more, results = rules(recorded)
         blocks += more
     if arguments.part != "rules":
-        rows = series(world, arguments.seed)
+        rows = series(recorded, arguments.seed)
         blocks.append(report.table(list(rows[0]), [list(row.values()) for row in rows]))
         results["series"] = [report.as_json(row) for row in rows]
     report.write(arguments.out, blocks, results, ["torch", "numpy"])

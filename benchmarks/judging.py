@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.replay import Question
+from benchmarks.replay import RecordedQuery
 from mixture.choose.final_answers import final_answers, groups
 from mixture.choose.posterior import Observation, Posterior, query_easiness
 from mixture.decision import Decision
@@ -19,7 +19,7 @@ RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SystemResult:
     """A system on the test questions."""
 
     quality_Q: Floats
@@ -29,7 +29,7 @@ class Row:
 
 
 def judged(
-    questions: Sequence[Question], decisions: Sequence[Decision], rules: Mapping[str, Posterior], families: Mapping[str, str]
+    questions: Sequence[RecordedQuery], decisions: Sequence[Decision], rules: Mapping[str, Posterior], families: Mapping[str, str]
 ) -> dict[str, metrics.Interval]:
     """AUROC of each rule's score for "this answer is right" over all answers asked for, and over the prior alone, by query bootstraps."""
     owner, right, prior = list[int](), list[bool](), list[float]()
@@ -77,7 +77,7 @@ def auroc_by_query(
     return metrics.Interval(figure(np.arange(len(owner_N))), float(low), float(high))
 
 
-def stopping(ours: Row, run_on: Row) -> dict[str, Any]:
+def stopping(ours: SystemResult, run_on: SystemResult) -> dict[str, Any]:
     """Of the queries that stopped because more was not worth it: what asking everyone would have brought; and where all stopped."""
     stopped_Q = np.array([made.stopped_because == "gain" for made in ours.decisions])
     layers_Q = np.array([len(made.layers) for made in ours.decisions])
@@ -93,7 +93,7 @@ def stopping(ours: Row, run_on: Row) -> dict[str, Any]:
     }
 
 
-def aggregated(questions: Sequence[Question], row: Row) -> dict[str, Any]:
+def aggregated(questions: Sequence[RecordedQuery], row: SystemResult) -> dict[str, Any]:
     """Of one row that asked everyone: drift (the answer with the highest score was right, the returned one wrong; none where
     the posterior counts agreement itself, for then that answer is returned) and right minorities.
 

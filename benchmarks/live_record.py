@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bought_calls import BoughtCalls
-from benchmarks.live_systems import Situation
+from benchmarks.rivals.live_systems import Situation
 from mixture.choose.posterior import AgreementPosterior
 from mixture.llm import LLM
 from pipelines import dataset, tables

@@ -1,33 +1,34 @@
-"""The mixture beside its rivals on recorded answers: `python -m benchmarks.mixture FOLDER [--llms a,b] [--group domain] [--calls 3]`.
+"""The mixture beside its rivals on recorded answers: `python -m benchmarks.mixture FOLDER [--set benchmarks/sets/NAME.yaml] [--calls 3]`.
 
-FOLDER is that of `benchmarks.scorer`, with the answers' texts (`--text`: the column of outcomes.parquet that holds them), or the default
-pool's build/dataset. Every system is one composition of the engine's parts (`benchmarks.compositions`), run by the engine itself over a
-client that answers from the record. Scorer and posterior are fitted on training queries (the posterior on cross-fitted scores); what a
-call is worth is chosen on held-out queries (calibration and validation) so that ours asks at most `--calls` LLMs a query, and the cascade's
-LLMs and threshold (`benchmarks.cascade`) so that it costs there no more than ours; the test queries are read once. Without `--prices` or
-recorded costs each call costs the same. Intervals are paired bootstraps over test queries. What writes new text cannot be replayed (MoA
-beyond its first layer, refining, synthesis, cross-assessment). `--out` gets table.md, results.json and choices.csv.
+FOLDER: recorded outcomes with the answers' texts (docs/results/data.md), or the default pool's build/dataset. Every system is one
+composition of the engine's parts (`benchmarks.rivals.compositions`), run by the engine itself over a client that answers from the record.
+Scorer and posterior are fitted on training queries (the posterior on cross-fitted scores). Two things are chosen on held-out queries: what
+a call is worth, so that ours asks at most `--calls` LLMs a query; and the LLMs and threshold of the cascade, so that it costs no more than
+ours there. The test queries are read once. Without recorded costs or prices each call costs the same. Intervals are paired bootstraps over
+test queries. What writes new text cannot be replayed (MoA beyond its first layer, refining, synthesis, cross-assessment).
+`--out` gets table.md, results.json and choices.csv.
 """
 
+import argparse
 import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import cascade, recorded_answers, report, set_file
-from benchmarks.compositions import OURS, ROUTED, RUN_ON, SINGLE, mean_usd, ours, systems, unprimed
-from benchmarks.judging import Row, aggregated, judged, stopping
-from benchmarks.recorded_answers import RecordedAnswers
-from benchmarks.replay import Question, calls, cost, quality
+from benchmarks import recorded_answers, recorded_set, report, set_file
+from benchmarks.judging import SystemResult, aggregated, judged, stopping
+from benchmarks.replay import RecordedQuery, calls, cost, quality
+from benchmarks.rivals import cascade
+from benchmarks.rivals.compositions import OURS, ROUTED, RUN_ON, SINGLE, mean_usd, ours, systems, unprimed
 from mixture.choose.final_answers import short_answer
 from mixture.choose.posterior import AgreementPosterior, Observation, PaperScore, Posterior, query_easiness
 from mixture.llm import LLM
-from pipelines import embeddings, params, train
+from pipelines import params, train
 from pipelines.dataset import Dataset
 from pipelines.fit_posterior import Episode, fit, partly
 from pipelines.project import Project
@@ -60,10 +61,10 @@ def scored(data: Dataset, queries_QD: NDArray[np.float32], plan: training.Plan) 
     return priors_QL
 
 
-def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LLM]) -> list[Episode]:
+def episodes(questions: Sequence[RecordedQuery], priors_QL: Floats, llms: Sequence[LLM]) -> list[Episode]:
     """What is known of each question's answers, all of them, for `Episode.among`."""
     families = {llm.id: llm.family for llm in llms}
-    found = []
+    made = []
     for question, priors_L in zip(questions, priors_QL, strict=True):
         priors = {llm.id: float(prior) for llm, prior in zip(llms, priors_L, strict=True) if llm.id in question.answers}
         easiness, answers = query_easiness(priors.values()), question.answers
@@ -73,30 +74,28 @@ def episodes(questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LL
             )
             for llm, prior in priors.items()
         }
-        found.append(Episode(observations, {llm: question.labels[llm] for llm in observations}))
-    return found
+        made.append(Episode(observations, {llm: question.labels[llm] for llm in observations}))
+    return made
 
 
 def choose_price(
-    questions: Sequence[Question], priors_QL: Floats, llms: Sequence[LLM], evidence: AgreementPosterior, most: float
+    questions: Sequence[RecordedQuery], priors_QL: Floats, llms: Sequence[LLM], evidence: AgreementPosterior, most: float
 ) -> tuple[float, float]:
     """The weight of a dollar with the best quality on these questions among those that ask at most `most` LLMs on average, and what ours
     costs there: USD a query.
     """
-    found = []
+    allowed = []
     for price in PRICES:
         decisions = ours(priors_QL, llms, evidence, price / mean_usd(llms)).decisions(questions, llms)
-        found.append(
-            (float(calls(decisions).mean()) <= most, float(quality(questions, decisions).mean()), price, float(cost(decisions).mean()))
-        )
-    allowed = [each for each in found if each[0]]
+        if float(calls(decisions).mean()) <= most:
+            allowed.append((float(quality(questions, decisions).mean()), price, float(cost(decisions).mean())))
     if not allowed:
         raise ValueError(f"No price of {PRICES} asks at most {most} LLMs a query; raise --calls.")
-    _, _, price, spent = max(allowed)
+    _, price, spent = max(allowed)
     return price / mean_usd(llms), spent
 
 
-def table(rows: Mapping[str, Row], oracle_Q: Floats, *, priced: bool) -> str:
+def table(rows: Mapping[str, SystemResult], oracle_Q: Floats, *, priced: bool) -> str:
     """Quality, gains, cost and calls of every system as Markdown."""
     columns = (
         "quality",
@@ -122,84 +121,57 @@ def table(rows: Mapping[str, Row], oracle_Q: Floats, *, priced: bool) -> str:
     return report.table(["system", *columns], lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """Recorded answers with the scorer's priors [Q, L] of each, the LLMs' mean training labels, and the posterior fitted to training."""
-
-    answered: RecordedAnswers
-    priors_QL: Floats
-    means_L: Floats
-    evidence: AgreementPosterior
-
-    def part(self, *names: str) -> tuple[list[Question], Floats]:
-        """The questions of these splits and their priors."""
-        return _part(self.answered, self.priors_QL, *names)
-
-
-def fitted(answered: RecordedAnswers) -> Fitted:
-    """Scored by scorers that did not see the labels, and the posterior fitted to that."""
-    data = answered.data
-    project = Project(Path())
-    settings = params.load(project.params).train
-    queries_QD = embeddings.trained_on(embeddings.load_encoder(settings), data.queries["text"].tolist(), project.embeddings)
-    priors_QL = scored(data, queries_QD, train.plan_of(settings))
-    evidence = fit(partly(episodes(*_part(answered, priors_QL, "train"), answered.llms)))
-    return Fitted(answered, priors_QL, np.nanmean(data.take("train").labels_QL, axis=0), evidence)
-
-
-def _part(answered: RecordedAnswers, priors_QL: Floats, *names: str) -> tuple[list[Question], Floats]:
-    taken_Q = np.isin(answered.data.splits_Q, names)
-    return [question for question, take in zip(answered.questions, taken_Q, strict=True) if take], priors_QL[taken_Q]
-
-
-def main() -> None:
-    """Fits, chooses, replays, prints and writes."""
-    parser = set_file.parser(__doc__, "mixture")
-    parser.add_argument("--calls", type=float, default=3.0, help="LLMs that ours may ask a query, on average over held-out queries")
-    arguments = parser.parse_args()
-    try:
-        answered = recorded_answers.read(arguments.folder, set_file.named(arguments))
-    except RouteMoAError as exc:
-        sys.exit(str(exc))
-    known = fitted(answered)
-    data, llms, evidence = answered.data, answered.llms, known.evidence
-    held, held_QL = known.part("calibration", "validation")
-    usd, spent = choose_price(held, held_QL, llms, evidence, arguments.calls)
-    chain = cascade.choose(held, episodes(held, held_QL, llms), llms, evidence, cascade.best_within(spent))
-    asked, asked_QL = known.part("test")
-    rows = {}
-    for system in systems(asked_QL, known.means_L, llms, evidence, usd, rivals=[cascade.cascaded(asked_QL, chain, evidence)]):
-        made = system.decisions(asked, llms)
-        rows[system.name] = Row(quality(asked, made), calls(made), cost(made), made)
-    oracle_Q = np.array([max(question.labels.values()) for question in asked])
-    families = {llm.id: llm.family for llm in llms}
+def parts(
+    questions: Sequence[RecordedQuery], rows: Mapping[str, SystemResult], evidence: AgreementPosterior, llms: Sequence[LLM]
+) -> dict[str, dict[str, Any]]:
+    """What the mixture's parts do on the test questions, by title: scores of answers, stopping, aggregation."""
     rules: dict[str, Posterior] = {"posterior": evidence, "without the prior": unprimed(evidence), "published": PaperScore()}
     if evidence.logprob:
         rules["without log-probabilities"] = replace(evidence, logprob=0.0)
-    found = {
-        "AUROC of an answer's score for its being right (the answers of three routed LLMs)": judged(
-            asked, rows["ours without looking ahead: all asked at once"].decisions, rules, families
+    families = {llm.id: llm.family for llm in llms}
+    together = rows["ours without looking ahead: all asked at once"].decisions
+    return {
+        "AUROC of an answer's score for its being right (the answers of three routed LLMs)": dict(
+            judged(questions, together, rules, families)
         ),
         "Stopping": stopping(rows[OURS], rows[RUN_ON]),
-        "Aggregation, everyone asked": aggregated(asked, rows[RUN_ON]),
+        "Aggregation, everyone asked": aggregated(questions, rows[RUN_ON]),
     }
-    constants = ", ".join(f"{name} {value:.3f}" for name, value in asdict(evidence).items())
-    shown = [
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Fits, chooses, replays and writes; returns what table.md says."""
+    answers = recorded_answers.read(arguments.folder, set_file.named(arguments))
+    data, llms = answers.data, answers.llms
+    priors_QL = scored(data, recorded_set.embedded(data.queries), train.plan_of(params.load(Project(Path()).params).train))
+    evidence = fit(partly(episodes(*answers.part(priors_QL, "train"), llms)))
+    heldout, heldout_QL = answers.part(priors_QL, "calibration", "validation")
+    usd, spent = choose_price(heldout, heldout_QL, llms, evidence, arguments.calls)
+    chain = cascade.choose(heldout, episodes(heldout, heldout_QL, llms), llms, evidence, cascade.best_within(spent))
+    test, test_QL = answers.part(priors_QL, "test")
+    means_L = np.nanmean(data.take("train").labels_QL, axis=0)
+    rows = {}
+    for system in systems(test_QL, means_L, llms, evidence, usd, rivals=[cascade.cascaded(test_QL, chain, evidence)]):
+        decisions = system.decisions(test, llms)
+        rows[system.name] = SystemResult(quality(test, decisions), calls(decisions), cost(decisions), decisions)
+    figures = parts(test, rows, evidence, llms)
+    oracle_Q = np.array([max(question.labels.values()) for question in test])
+    blocks = [
         f"`{report.command(arguments.folder)}`",
-        f"{len(llms)} LLMs, {len(asked)} test queries; a call of mean cost is worth {usd * mean_usd(llms):.3g} right answers.",
-        f"Posterior: {constants}.",
+        f"{len(llms)} LLMs, {len(test)} test queries; a call of mean cost is worth {usd * mean_usd(llms):.3g} right answers.",
+        f"Posterior: {', '.join(f'{name} {value:.3f}' for name, value in asdict(evidence).items())}.",
         f"Cascade: {chain}.",
-        table(rows, oracle_Q, priced=answered.priced),
-        *(_list(title, figures) for title, figures in found.items()),
+        table(rows, oracle_Q, priced=answers.priced),
+        *(_list(title, part) for title, part in figures.items()),
     ]
-    figures = {name: {"quality": row.quality_Q.mean(), "calls": row.calls_Q.mean(), "usd": row.cost_Q.mean()} for name, row in rows.items()}
-    results = report.as_json({"rows": figures, "evidence": asdict(evidence), "cascade": asdict(chain), **found})
-    report.write(arguments.out, shown, results, ["numpy", "scipy", "scikit-learn"])
+    means = {name: {"quality": row.quality_Q.mean(), "calls": row.calls_Q.mean(), "usd": row.cost_Q.mean()} for name, row in rows.items()}
+    results = report.as_json({"rows": means, "evidence": asdict(evidence), "cascade": asdict(chain), **figures})
+    report.write(arguments.out, blocks, results, ["numpy", "scipy", "scikit-learn"])
     write_choices(arguments.out / "choices.csv", rows, data.take("test").queries["query_id"])
-    print("\n\n".join(shown))
+    return "\n\n".join(blocks)
 
 
-def write_choices(path: Path, rows: Mapping[str, Row], query_ids: Iterable[str]) -> None:
+def write_choices(path: Path, rows: Mapping[str, SystemResult], query_ids: Iterable[str]) -> None:
     """choices.csv: whose answer each system returned, after how many calls, so that anyone can score it independently."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -212,6 +184,16 @@ def write_choices(path: Path, rows: Mapping[str, Row], query_ids: Iterable[str])
 def _list(title: str, figures: Mapping[str, Any]) -> str:
     lines = [f"- {name}: {value if not isinstance(value, float) else f'{value:.3f}'}" for name, value in figures.items()]
     return "\n".join([f"{title}:", "", *lines])
+
+
+def main() -> None:
+    """Reads the command line, runs, prints."""
+    parser = set_file.parser(__doc__, "mixture")
+    parser.add_argument("--calls", type=float, default=3.0, help="LLMs that ours may ask a query, on average over held-out queries")
+    try:
+        print(run(parser.parse_args()))
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
 
 
 if __name__ == "__main__":

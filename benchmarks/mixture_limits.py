@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import report
-from benchmarks.mixture_world import SPREAD, Query, World, pool, query
+from benchmarks.mixture_world import SPREAD, FaultyLLMs, SimulatedRequest, pool, query
 from mixture.choose.final_answers import groups
 from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
@@ -44,15 +44,14 @@ CPU_BAR_MS, P99_BAR = 15.0, 1.3
 AT_THE_BAR = ("mixture", "mixture, latencies followed")  # at the default settings
 SLOWER, WARM = 10.0, 100
 POOLS, REQUESTS = 12, 200  # of the slow endpoint's part, and requests on each
-RESAMPLES = 2000
 SMALL = 1e-9  # of adding floats in another order
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RequestEnd:
     """How one request ended. reason: why it stopped, or why it has no answer. took_s: virtual seconds."""
 
-    query: Query
+    query: SimulatedRequest
     reason: str
     took_s: float
     spent_usd: float
@@ -72,13 +71,13 @@ class Outcome:
         return 0.0 if self.query.deadline_s is None else max(0.0, self.took_s - self.query.deadline_s)
 
 
-async def ask(world: World, mixture: Mixture, asked: Query) -> Outcome:
+async def ask(llms: FaultyLLMs, mixture: Mixture, request: SimulatedRequest) -> RequestEnd:
     """One request, and what it violated."""
-    ledger, began = world.enter(asked), clock()
-    options = replace(asked.options, deadline=None if asked.deadline_s is None else began + asked.deadline_s)
-    work = asyncio.ensure_future(_answer(mixture, asked, options))
-    if asked.hangs_up_s is not None:
-        await asyncio.wait([work], timeout=asked.hangs_up_s)
+    charges, began = llms.enter(request), clock()
+    options = replace(request.options, deadline=None if request.deadline_s is None else began + request.deadline_s)
+    work = asyncio.ensure_future(_answer(mixture, request, options))
+    if request.hangs_up_s is not None:
+        await asyncio.wait([work], timeout=request.hangs_up_s)
         work.cancel()
     decision: Decision | None = None
     try:
@@ -90,24 +89,24 @@ async def ask(world: World, mixture: Mixture, asked: Query) -> Outcome:
         reason = "the stream broke"
     except asyncio.CancelledError:
         reason = "the caller hung up"
-    spent_usd, excess_usd = ledger.spent_usd, ledger.excess_usd
-    outcome = Outcome(asked, reason, clock() - began, spent_usd, excess_usd, len(ledger.charges), decision)
-    there = [charge.text for charge in ledger.charges if charge.ended and charge.text.strip()]
-    found = {
-        "over its budget": outcome.over_usd > excess_usd + SMALL,
-        "over its deadline": outcome.over_s > SMALL,
-        "calls left running": ledger.running > 0,
-        "an answer was there and none was returned": reason.startswith("no answer") and bool(there),
+    spent_usd, excess_usd = charges.spent_usd, charges.excess_usd
+    end = RequestEnd(request, reason, clock() - began, spent_usd, excess_usd, len(charges.attempts), decision)
+    answers = [attempt.text for attempt in charges.attempts if attempt.ended and attempt.text.strip()]
+    violations = {
+        "over its budget": end.over_usd > excess_usd + SMALL,
+        "over its deadline": end.over_s > SMALL,
+        "calls left running": charges.running > 0,
+        "an answer was there and none was returned": reason.startswith("no answer") and bool(answers),
         "the record says less than was spent": decision is not None
         and spent_usd > decision.cost_usd + decision.unsettled_usd + excess_usd + SMALL,
         "not the best answer so far": decision is not None and not is_best(decision),
     }
-    return replace(outcome, violations=tuple(name for name, broken in found.items() if broken))
+    return replace(end, violations=tuple(name for name, violated in violations.items() if violated))
 
 
-async def _answer(mixture: Mixture, asked: Query, options: Options) -> Decision:
-    request = Request(asked.messages, asked.candidates, options, asked.strategy)
-    if not asked.live:
+async def _answer(mixture: Mixture, simulated: SimulatedRequest, options: Options) -> Decision:
+    request = Request(simulated.messages, simulated.candidates, options, simulated.strategy)
+    if not simulated.live:
         return await mixture.answer(request)
     words: list[str] = []
 
@@ -131,54 +130,53 @@ def is_best(decision: Decision) -> bool:
     if decision.llm is None or texts[decision.llm] != decision.text:
         return False
     if decision.aggregation == "vote":
-        votes = {said: math.fsum(scores[llm] for llm in members) for said, members in groups(texts).items()}
-        mine = next(said for said, members in groups(texts).items() if decision.llm in members)
+        votes = {final: math.fsum(scores[llm] for llm in members) for final, members in groups(texts).items()}
+        mine = next(final for final, members in groups(texts).items() if decision.llm in members)
         return votes[mine] >= max(votes.values()) - SMALL
     return scores[decision.llm] >= max(scores[llm] for llm in latest)
 
 
-def simulate(seed: int, numbers: Sequence[int], *, together: int = TOGETHER) -> list[Outcome]:
+def simulate(seed: int, numbers: Sequence[int], *, together: int = TOGETHER) -> list[RequestEnd]:
     """The queries of these numbers, so many at once over one engine."""
-    world = World(seed)
-    mixture = Mixture(world, clock)
+    llms = FaultyLLMs(seed)
+    mixture = Mixture(llms, clock)
 
-    async def go() -> list[Outcome]:
-        found: list[Outcome] = []
+    async def go() -> list[RequestEnd]:
+        ends: list[RequestEnd] = []
         for at in range(0, len(numbers), together):
-            found += await asyncio.gather(*(ask(world, mixture, query(seed, number)) for number in numbers[at : at + together]))
-        return found
+            ends += await asyncio.gather(*(ask(llms, mixture, query(seed, number)) for number in numbers[at : at + together]))
+        return ends
 
     return drive(go())
 
 
-def limits(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def limits(ends: Sequence[RequestEnd]) -> dict[str, Any]:
     """What was violated, by how much at worst, and how requests ended."""
-    counted = Counter(violation for outcome in outcomes for violation in outcome.violations)
+    counted = Counter(violation for end in ends for violation in end.violations)
     return {
-        "queries": len(outcomes),
-        "with a budget": sum(outcome.query.options.budget_usd is not None for outcome in outcomes),
-        "with a deadline": sum(outcome.query.deadline_s is not None for outcome in outcomes),
-        "attempts of calls": sum(outcome.calls for outcome in outcomes),
+        "queries": len(ends),
+        "with a budget": sum(end.query.options.budget_usd is not None for end in ends),
+        "with a deadline": sum(end.query.deadline_s is not None for end in ends),
+        "attempts of calls": sum(end.calls for end in ends),
         "violations": dict(counted),
-        "worst beyond the budget, usd": max(outcome.over_usd for outcome in outcomes),
-        "requests beyond the budget by an LLM that ignored its limit": sum(outcome.over_usd > SMALL for outcome in outcomes),
-        "worst beyond the budget of the others, usd": max(outcome.over_usd for outcome in outcomes if not outcome.excess_usd),
-        "worst beyond the deadline, s": max(outcome.over_s for outcome in outcomes),
-        "ended": dict(Counter(outcome.reason for outcome in outcomes).most_common()),
+        "worst beyond the budget, usd": max(end.over_usd for end in ends),
+        "requests beyond the budget by an LLM that ignored its limit": sum(end.over_usd > SMALL for end in ends),
+        "worst beyond the budget of the others, usd": max(end.over_usd for end in ends if not end.excess_usd),
+        "worst beyond the deadline, s": max(end.over_s for end in ends),
+        "ended": dict(Counter(end.reason for end in ends).most_common()),
     }
 
 
 def sharing(seed: int, count: int) -> dict[str, Any]:
     """Requests run together and each alone: how many differ."""
     together = simulate(seed, range(count))
-    differ = sum(_told(each) != _told(simulate(seed, [each.query.number])[0]) for each in together)
+    differ = sum(_comparable(end) != _comparable(simulate(seed, [end.query.number])[0]) for end in together)
     return {"queries": count, "at once": TOGETHER, "differ": differ}
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
-    decision = None if outcome.decision is None else outcome.decision.as_dict()
-    told: dict[str, Any] = _rounded({"reason": outcome.reason, "spent": outcome.spent_usd, "decision": decision, "took": outcome.took_s})
-    return told
+def _comparable(end: RequestEnd) -> Any:
+    decision = None if end.decision is None else end.decision.as_dict()
+    return _rounded({"reason": end.reason, "spent": end.spent_usd, "decision": decision, "took": end.took_s})
 
 
 def _rounded(value: Any) -> Any:
@@ -203,9 +201,9 @@ class Instant:
         await asyncio.sleep(0.001)
         began = time.process_time()
         self.calls += 1
-        shown = [line[1:-1] for line in str(call.messages[-1]["content"]).splitlines() if line.startswith("[A")]
-        scores = "\nSCORES: " + " ".join(f"{opaque}=0.50" for opaque in shown) if shown else ""
-        text = f"{call.llm.id} says in layer {bool(shown)}: {self.text}{scores}\nCONFIDENCE: 0.50"
+        peers = [line[1:-1] for line in str(call.messages[-1]["content"]).splitlines() if line.startswith("[A")]
+        scores = "\nSCORES: " + " ".join(f"{opaque}=0.50" for opaque in peers) if peers else ""
+        text = f"{call.llm.id} says in layer {bool(peers)}: {self.text}{scores}\nCONFIDENCE: 0.50"
         reply = Reply(call.llm.id, text, "stop", 400, 300, call.llm.price.cost(400, 300), 1.0)
         self.cpu_s += time.process_time() - began
         return reply
@@ -249,20 +247,20 @@ def latencies(seed: int, requests: int, options: Options, *, slow: bool, learned
     candidates = tuple(replace(each, latency_s=usual[each.llm.id].latency_s * math.exp(0.5 * SPREAD**2)) for each in candidates)
     best = max(candidates, key=lambda each: each.prior).llm.id
     slowed = {**usual, best: replace(usual[best], latency_s=SLOWER * usual[best].latency_s)} if slow else usual
-    world = World(seed)
-    mixture, experience = Mixture(world, clock), Experience()
+    llms = FaultyLLMs(seed)
+    mixture, experience = Mixture(llms, clock), Experience()
     took_s, usd = [], []
 
     async def go() -> None:
         for number in range(-WARM if learned else 0, requests):
             dice = random.Random(f"{seed} prior {number}")
-            asked = [replace(each, prior=min(0.95, max(0.05, each.prior + dice.gauss(0.0, 0.15)))) for each in candidates]
+            drawn = [replace(each, prior=min(0.95, max(0.05, each.prior + dice.gauss(0.0, 0.15)))) for each in candidates]
             if learned:
-                known = [experience.candidate(each.llm, each.prior) for each in asked]
-                asked = [old if new.latency_s is None else new for new, old in zip(known, asked, strict=True)]
+                followed = [experience.candidate(each.llm, each.prior) for each in drawn]
+                drawn = [old if new.latency_s is None else new for new, old in zip(followed, drawn, strict=True)]
             characters = usual if number < 0 else slowed
             done = await ask(
-                world, mixture, Query(number, tuple(asked), characters, options, bool(number % 2), deadline_s=120.0, faults=False)
+                llms, mixture, SimulatedRequest(number, tuple(drawn), characters, options, bool(number % 2), deadline_s=120.0, faults=False)
             )
             if learned and done.decision is not None:
                 experience.note(run for layer in done.decision.layers for run in layer.runs)
@@ -304,46 +302,54 @@ def stragglers(seed: int, pools: int, requests: int) -> list[dict[str, Any]]:
 
 def _percentiles(values: Sequence[float], unit: str) -> dict[str, Any]:
     """p50, p99 and mean with 95 % bootstrap intervals."""
-    found = np.asarray(values)
-    draws = found[np.random.default_rng(0).integers(0, len(found), size=(RESAMPLES, len(found)))]
-    figures = {"p50": (np.median(found), np.median(draws, axis=1)), "p99": (np.percentile(found, 99), np.percentile(draws, 99, axis=1))}
-    figures["mean"] = (found.mean(), draws.mean(axis=1))
+    values_R = np.asarray(values)
+    draws = values_R[np.random.default_rng(0).integers(0, len(values_R), size=(report.RESAMPLES, len(values_R)))]
+    figures = {"p50": (np.median(values_R), np.median(draws, axis=1))}
+    figures["p99"] = (np.percentile(values_R, 99), np.percentile(draws, 99, axis=1))
+    figures["mean"] = (values_R.mean(), draws.mean(axis=1))
     return {f"{name} {unit}": [float(value), *map(float, np.percentile(drawn, [2.5, 97.5]))] for name, (value, drawn) in figures.items()}
 
 
 def _ratio(usual_PR: "NDArray[np.float64]", slow_PR: "NDArray[np.float64]") -> list[float]:
     """p99 of `slow_PR` over p99 of `usual_PR` (pools, requests), with a 95 % bootstrap interval over pools, paired."""
     both = np.stack([usual_PR, slow_PR])
-    draws = np.random.default_rng(0).integers(0, both.shape[1], size=(RESAMPLES, both.shape[1]))
+    draws = np.random.default_rng(0).integers(0, both.shape[1], size=(report.RESAMPLES, both.shape[1]))
     p99 = np.array([np.percentile(both[:, drawn].reshape(2, -1), 99, axis=1) for drawn in draws])
-    found = np.percentile(both.reshape(2, -1), 99, axis=1)
-    return [float(found[1] / found[0]), *map(float, np.percentile(p99[:, 1] / p99[:, 0], [2.5, 97.5]))]
+    usual, slow = np.percentile(both.reshape(2, -1), 99, axis=1)
+    return [float(slow / usual), *map(float, np.percentile(p99[:, 1] / p99[:, 0], [2.5, 97.5]))]
 
 
-def replays(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def replays(ends: Sequence[RequestEnd]) -> dict[str, int]:
     """How many decisions come to something else when decided again from their records, as JSON."""
-    decided = [outcome.decision for outcome in outcomes if outcome.decision is not None]
+    decided = [end.decision for end in ends if end.decision is not None]
     records = [Decision.from_dict(json.loads(json.dumps(decision.as_dict()))) for decision in decided]
     return {"decisions": len(records), "differ": sum(bool(differences(record)) for record in records)}
 
 
-def table(found: dict[str, Any]) -> str:
+def table(figures: dict[str, Any]) -> str:
     """The figures as Markdown."""
-    held = found["limits"]
-    lines = ["| limit | found |", "|---|---|"]
-    lines += [f"| {name} | {_cell(value)} |" for name, value in held.items() if name not in {"violations", "ended"}]
-    lines += [f"| violations | {json.dumps(held['violations']) if held['violations'] else '0'} |"]
-    for name in ("sharing", "replays"):
-        lines.append(f"| {name} | {', '.join(f'{key} {value}' for key, value in found[name].items())} |")
-    lines += ["", "| ended | requests |", "|---|---|", *(f"| {reason} | {count} |" for reason, count in held["ended"].items())]
-    columns = list(found["own work"][0])
-    lines += ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    lines += [f"| {' | '.join(_cell(row[column]) for column in columns)} |" for row in found["own work"]]
-    lines += ["", "| one endpoint ten times slower | p50 s | p99 s | p99 ratio | cost ratio |", "|---|---|---|---|---|"]
-    for row in found["stragglers"]:
-        moved = (f"{row[name][0]:.2f} → {row[name][1]:.2f}" for name in ("p50 s", "p99 s"))
-        lines.append(f"| {row['what']} | {' | '.join(moved)} | {_cell(row['p99 ratio'])} | {row['cost ratio']:.2f} |")
-    return "\n".join(lines)
+    limit = figures["limits"]
+    limits_rows = [[name, _cell(value)] for name, value in limit.items() if name not in {"violations", "ended"}]
+    limits_rows.append(["violations", json.dumps(limit["violations"]) if limit["violations"] else "0"])
+    limits_rows += [[name, ", ".join(f"{key} {value}" for key, value in figures[name].items())] for name in ("sharing", "replays")]
+    stragglers_rows = [
+        [
+            row["what"],
+            *(f"{row[name][0]:.2f} → {row[name][1]:.2f}" for name in ("p50 s", "p99 s")),
+            _cell(row["p99 ratio"]),
+            f"{row['cost ratio']:.2f}",
+        ]
+        for row in figures["stragglers"]
+    ]
+    own_work_columns = list(figures["own work"][0])
+    return "\n\n".join(
+        [
+            report.table(["limit", "found"], limits_rows),
+            report.table(["ended", "requests"], limit["ended"].items()),
+            report.table(own_work_columns, [[_cell(row[column]) for column in own_work_columns] for row in figures["own work"]]),
+            report.table(["one endpoint ten times slower", "p50 s", "p99 s", "p99 ratio", "cost ratio"], stragglers_rows),
+        ]
+    )
 
 
 def _cell(value: Any) -> str:
@@ -352,14 +358,14 @@ def _cell(value: Any) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
-def failed(found: dict[str, Any]) -> list[str]:
+def failed(figures: dict[str, Any]) -> list[str]:
     """The bars that were missed."""
-    missed = [f"{count} x {name}" for name, count in found["limits"]["violations"].items()]
-    missed += [f"{name}: {found[name]['differ']} differ" for name in ("sharing", "replays") if found[name]["differ"]]
-    missed += [f"{row['mean cpu ms'][0]:.1f} ms CPU" for row in found["own work"] if row["mean cpu ms"][0] > CPU_BAR_MS]
+    missed = [f"{count} x {name}" for name, count in figures["limits"]["violations"].items()]
+    missed += [f"{name}: {figures[name]['differ']} differ" for name in ("sharing", "replays") if figures[name]["differ"]]
+    missed += [f"{row['mean cpu ms'][0]:.1f} ms CPU" for row in figures["own work"] if row["mean cpu ms"][0] > CPU_BAR_MS]
     missed += [
         f"{row['what']}: p99 ratio {row['p99 ratio'][0]:.2f}"
-        for row in found["stragglers"]
+        for row in figures["stragglers"]
         if row["what"] in AT_THE_BAR and row["p99 ratio"][0] > P99_BAR
     ]
     return missed
@@ -373,20 +379,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     began = time.process_time()
-    outcomes = simulate(arguments.seed, range(arguments.queries))
-    found: dict[str, Any] = {
-        "limits": limits(outcomes),
+    ends = simulate(arguments.seed, range(arguments.queries))
+    figures: dict[str, Any] = {
+        "limits": limits(ends),
         "sharing": sharing(arguments.seed, min(500, arguments.queries)),
-        "replays": replays(outcomes[:3000]),
+        "replays": replays(ends[:3000]),
         "own work": [own_work(arguments.seed, 300, characters) for characters in (300, 1200, 6000)],
         "stragglers": stragglers(arguments.seed, POOLS, REQUESTS),
     }
-    found["missed"] = failed(found)
-    found["cpu_s"] = round(time.process_time() - began, 1)
+    figures["missed"] = failed(figures)
+    figures["cpu_s"] = round(time.process_time() - began, 1)
     if arguments.out is not None:
-        report.write(arguments.out, [table(found)], found)
-    report.print_json(found)
-    sys.exit(bool(found["missed"]))
+        report.write(arguments.out, [table(figures)], figures)
+    report.print_json(figures)
+    sys.exit(bool(figures["missed"]))
 
 
 if __name__ == "__main__":

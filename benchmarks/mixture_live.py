@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from benchmarks import live_systems as systems
 from benchmarks import report
 from benchmarks.bought_calls import BoughtCalls, CallMissing, Speed, buying, speeds
-from benchmarks.compositions import OURS, SINGLE
 from benchmarks.live_record import Bench, LiveQuery, keep, read
-from benchmarks.live_systems import Answered, Situation, System
+from benchmarks.rivals import live_systems as systems
+from benchmarks.rivals.compositions import OURS, SINGLE
+from benchmarks.rivals.live_systems import Answered, Situation, System
 from local import llama
 from local.processes import free_ports
 from local.traffic import GRADING_S

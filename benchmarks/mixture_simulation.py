@@ -6,9 +6,10 @@ query's one lure with chance `lure` (errors correlate through difficulty and the
 USD per million output tokens 0.1 * 10^(0.5 * ability + N(0, 0.3)), 200 tokens. Latency: a median per LLM, log-normal around 2 s (sigma
 0.6), each call log-normal around it (sigma 0.45). The scorer knows each LLM's mean chance in the domain, its log-odds disturbed by
 N(0, `noise`): it does not know the difficulty. Judges: each answer is judged by itself, 1 where right and 0 where wrong, disturbed by
-N(0, `judge_noise`), and the engine is told that as the answer's log-probability; without it nobody judges. For scaling and sensitivity
-only: no figure here says how good real LLMs are. Systems are those of `benchmarks.compositions`; the posterior is fitted to queries of
-its own.
+N(0, `judge_noise`), and the engine is told that as the answer's log-probability; without it nobody judges.
+
+For scaling and sensitivity only: no figure here says how good real LLMs are. Systems are those of `benchmarks.rivals.compositions`; the
+posterior is fitted to queries of its own. `--out` gets table.md and results.json.
 """
 
 import argparse
@@ -21,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import report
-from benchmarks.compositions import OURS, RUN_ON, SINGLE, systems
 from benchmarks.mixture import episodes
-from benchmarks.replay import Question, RecordedAnswer, calls, cost, latency, quality
+from benchmarks.replay import RecordedAnswer, RecordedQuery, calls, cost, latency, quality
+from benchmarks.rivals.compositions import OURS, RUN_ON, SINGLE, systems
 from mixture.llm import LLM, Decoding, Price
 from pipelines.fit_posterior import fit, partly
 from scorer import metrics
@@ -51,7 +52,7 @@ SHOWN = (
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Simulation:
     """How skills, errors, scores and judgements are drawn; `specialised` and `noise` are standard deviations in log-odds, `judge_noise` one
     in distances between right and wrong (infinite: nobody judges).
     """
@@ -62,7 +63,7 @@ class World:
     judge_noise: float = math.inf
 
 
-def simulate(count: int, llms: int, world: World, seed: int) -> tuple[list[Question], Floats, list[LLM]]:
+def simulate(count: int, llms: int, world: Simulation, seed: int) -> tuple[list[RecordedQuery], Floats, list[LLM]]:
     """`count` questions, the scorer's priors_QL, and the pool. The pool is the same for every seed, the questions are not."""
     pool_dice, dice = np.random.default_rng(llms), np.random.default_rng([llms, seed])
     ability_L = pool_dice.normal(size=llms)
@@ -95,24 +96,26 @@ def simulate(count: int, llms: int, world: World, seed: int) -> tuple[list[Quest
             )
             for at, llm in enumerate(pool)
         }
-        questions.append(Question(f"Question {query}?", answers, {llm.id: float(said_L[at] == truth) for at, llm in enumerate(pool)}))
+        questions.append(
+            RecordedQuery(f"RecordedQuery {query}?", answers, {llm.id: float(said_L[at] == truth) for at, llm in enumerate(pool)})
+        )
     return questions, priors_QL, pool
 
 
-def rows(llms: int, world: World, count: int) -> list[str]:
+def rows(llms: int, world: Simulation, count: int) -> list[str]:
     """One Markdown row a system."""
     seen, seen_QL, pool = simulate(400, llms, world, seed=0)
     evidence = fit(partly(episodes(seen, seen_QL, pool)))
-    asked, asked_QL, _ = simulate(count, llms, world, seed=1)
+    test, test_QL, _ = simulate(count, llms, world, seed=1)
     means_L = np.mean([[each.labels[llm.id] for llm in pool] for each in seen], axis=0)
-    compared = {each.name: each for each in systems(asked_QL, means_L, pool, evidence, USD)}
-    single_Q = quality(asked, compared[SINGLE].decisions(asked, pool))
+    compared = {each.name: each for each in systems(test_QL, means_L, pool, evidence, USD)}
+    single_Q = quality(test, compared[SINGLE].decisions(test, pool))
     lines = []
     for name in SHOWN:
         began = time.process_time()
-        made = compared[name].decisions(asked, pool)
+        made = compared[name].decisions(test, pool)
         cpu_ms = 1000 * (time.process_time() - began) / count
-        quality_Q = quality(asked, made)
+        quality_Q = quality(test, made)
         gain = metrics.difference(quality_Q, single_Q, resamples=RESAMPLES)
         cells = (
             metrics.interval(quality_Q, resamples=RESAMPLES),
@@ -134,15 +137,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=report.BUILT / "mixture-simulation")
     arguments = parser.parse_args()
     head = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    blocks = [f"`{report.command()}`", "\n".join([*head, *(row for size in SIZES for row in rows(size, World(), arguments.queries))])]
+    blocks = [f"`{report.command()}`", "\n".join([*head, *(row for size in SIZES for row in rows(size, Simulation(), arguments.queries))])]
     changed = {
-        "errors fall apart (lure 0)": World(lure=0.0),
-        "errors coincide (lure 0.9)": World(lure=0.9),
-        "no specialists": World(specialised=0.0),
-        "a scorer that guesses (noise 1.5)": World(noise=1.5),
-        "judges that know little (judge_noise 2)": World(judge_noise=2.0),
-        "judges that know more (judge_noise 1)": World(judge_noise=1.0),
-        "a scorer that guesses and judges that know more (noise 1.5, judge_noise 1)": World(noise=1.5, judge_noise=1.0),
+        "errors fall apart (lure 0)": Simulation(lure=0.0),
+        "errors coincide (lure 0.9)": Simulation(lure=0.9),
+        "no specialists": Simulation(specialised=0.0),
+        "a scorer that guesses (noise 1.5)": Simulation(noise=1.5),
+        "judges that know little (judge_noise 2)": Simulation(judge_noise=2.0),
+        "judges that know more (judge_noise 1)": Simulation(judge_noise=1.0),
+        "a scorer that guesses and judges that know more (noise 1.5, judge_noise 1)": Simulation(noise=1.5, judge_noise=1.0),
     }
     for name, world in changed.items():
         blocks.append("\n".join([f"Fifteen LLMs, {name}:", "", *head, *rows(15, world, arguments.queries)]))

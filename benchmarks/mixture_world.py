@@ -45,7 +45,7 @@ class Character:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class SimulatedRequest:
     """One request. deadline_s: after its start. hangs_up_s: when the caller leaves, None where it stays."""
 
     number: int
@@ -77,35 +77,35 @@ class Charge:
 
 
 @dataclass(slots=True)
-class Ledger:
+class Charges:
     """What the endpoints know of one query: every attempt, whatever became of it."""
 
-    charges: list[Charge] = field(default_factory=list)
+    attempts: list[Charge] = field(default_factory=list)
     running: int = 0
 
     @property
     def spent_usd(self) -> float:
         """Truly charged."""
-        return math.fsum(each.usd for each in self.charges)
+        return math.fsum(each.usd for each in self.attempts)
 
     @property
     def excess_usd(self) -> float:
         """Beyond the worst cases."""
-        return math.fsum(each.excess_usd for each in self.charges)
+        return math.fsum(each.excess_usd for each in self.attempts)
 
 
 @dataclass(slots=True)
-class World:
+class FaultyLLMs:
     """Implements `mixture.client.protocol.Client` for the queries it is told of."""
 
     seed: int
-    queries: dict[int, Query] = field(default_factory=dict)
-    ledgers: dict[int, Ledger] = field(default_factory=dict)
+    queries: dict[int, SimulatedRequest] = field(default_factory=dict)
+    charges: dict[int, Charges] = field(default_factory=dict)
 
-    def enter(self, query: Query) -> Ledger:
-        """Takes in a query; its ledger."""
+    def enter(self, query: SimulatedRequest) -> Charges:
+        """Takes in a query; what it is charged."""
         self.queries[query.number] = query
-        return self.ledgers.setdefault(query.number, Ledger())
+        return self.charges.setdefault(query.number, Charges())
 
     async def ask(self, call: Call) -> Reply:
         """One complete reply, after as many attempts as the client makes."""
@@ -120,12 +120,12 @@ class World:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The same; the first word after a third of the time, the others evenly over the rest."""
-        dice, character, ledger = self._known(call, 0)
+        dice, character, account = self._drawn_for(call, 0)
         charge = Charge(call.llm.id)
-        ledger.charges.append(charge)
+        account.attempts.append(charge)
         latency_s, fault = self._latency(dice, character), self._fault(dice, call, character)
         words = self._text(dice, call, character).split(" ")
-        ledger.running += 1
+        account.running += 1
         try:
             await asyncio.sleep(HANGS_S if fault == "hangs" else latency_s / 3)
             if fault == "hangs":
@@ -142,17 +142,17 @@ class World:
             charge.usd, charge.ended, charge.text = whole.cost_usd, True, " ".join(words)
             yield Chunk("", reply=_reply(call, charge.text, whole, latency_s))
         finally:
-            ledger.running -= 1
+            account.running -= 1
 
     async def _attempt(self, call: Call, attempt: int) -> Reply:
-        dice, character, ledger = self._known(call, attempt)
+        dice, character, account = self._drawn_for(call, attempt)
         charge = Charge(call.llm.id)
-        ledger.charges.append(charge)
+        account.attempts.append(charge)
         latency_s, fault = self._latency(dice, character), self._fault(dice, call, character)
         whole = self._charged(dice, call, character, charge, fault)
         text = "" if fault == "empty" else self._text(dice, call, character)
         began = asyncio.get_running_loop().time()
-        ledger.running += 1
+        account.running += 1
         try:
             if fault == "hangs":
                 await asyncio.sleep(HANGS_S)
@@ -161,7 +161,7 @@ class World:
             else:
                 await asyncio.sleep(latency_s / 2 if fault == "breaks" else latency_s)
         finally:
-            ledger.running -= 1
+            account.running -= 1
             if fault not in {"overloaded", "refused"}:  # an endpoint charges for what it wrote, whether somebody waits for it or not
                 took_s = asyncio.get_running_loop().time() - began
                 charge.usd = whole.cost_usd * min(1.0, took_s / (HANGS_S if fault == "hangs" else latency_s))
@@ -170,15 +170,13 @@ class World:
         charge.ended, charge.text = True, text
         return _reply(call, text, whole, latency_s)
 
-    def _known(self, call: Call, attempt: int) -> tuple[random.Random, Character, Ledger]:
-        said = str(call.messages[0]["content"])
-        number = int(said[len("query ") : said.index(":")])
+    def _drawn_for(self, call: Call, attempt: int) -> tuple[random.Random, Character, Charges]:
+        number = _number_of(call)
         dice = random.Random(f"{self.seed} {call.llm.id} {attempt} {call.messages[-1]['content']}")
-        return dice, self.queries[number].characters[call.llm.id], self.ledgers[number]
+        return dice, self.queries[number].characters[call.llm.id], self.charges[number]
 
-    def _query(self, call: Call) -> Query:
-        said = str(call.messages[0]["content"])
-        return self.queries[int(said[len("query ") : said.index(":")])]
+    def _query(self, call: Call) -> SimulatedRequest:
+        return self.queries[_number_of(call)]
 
     @staticmethod
     def _latency(dice: random.Random, character: Character) -> float:
@@ -198,26 +196,34 @@ class World:
     @staticmethod
     def _charged(dice: random.Random, call: Call, character: Character, charge: Charge, fault: str | None) -> Reply:
         """What the whole reply would cost; its tokens stay within the call's limits, but for an LLM that ignores them."""
-        asked = sum(len(str(message["content"])) for message in call.messages)
+        characters = sum(len(str(message["content"])) for message in call.messages)
         output = min(call.llm.decoding.max_tokens, max(1, round(character.output_tokens * dice.lognormvariate(0.0, 0.5))))
         if fault == "overlong":
             output = round(call.llm.decoding.max_tokens * dice.uniform(1.1, 2.0))
-        cost = call.llm.price.cost(asked // 4 + 8, output)
+        cost = call.llm.price.cost(characters // 4 + 8, output)
         charge.excess_usd = max(0.0, cost - worst_case_usd(call))
-        return Reply(call.llm.id, "", "stop", asked // 4 + 8, output, cost, 0.0)
+        return Reply(call.llm.id, "", "stop", characters // 4 + 8, output, cost, 0.0)
 
     def _text(self, dice: random.Random, call: Call, character: Character) -> str:
         """An answer, right by the LLM's skill, with the judgements it was asked for: some missing, some garbled."""
-        asked = str(call.messages[-1]["content"])
-        said = "42" if dice.random() < character.skill else str(dice.randint(43, 45))
+        prompt = str(call.messages[-1]["content"])
+        final = "42" if dice.random() < character.skill else str(dice.randint(43, 45))
         if self._query(call).prose:
-            said = f"It is {said}, says {call.llm.id} number {dice.randint(0, 99)}.\n" + "Because of this and that.\n" * dice.randint(1, 30)
+            text = f"It is {final}, says {call.llm.id} number {dice.randint(0, 99)}.\n" + "Because of this and that.\n" * dice.randint(
+                1, 30
+            )
         else:
-            said = f"Let me see.\nAnswer: {said}"
-        shown = [line[1:-1] for line in asked.splitlines() if line.startswith("[A")]
-        if "SCORES:" in asked:
-            said += "\nSCORES: " + " ".join(f"{opaque}={_number(dice)}" for opaque in shown)
-        return f"{said}\nCONFIDENCE: {_number(dice)}" if "CONFIDENCE:" in asked and dice.random() > 0.2 else said
+            text = f"Let me see.\nAnswer: {final}"
+        peers = [line[1:-1] for line in prompt.splitlines() if line.startswith("[A")]
+        if "SCORES:" in prompt:
+            text += "\nSCORES: " + " ".join(f"{opaque}={_number(dice)}" for opaque in peers)
+        return f"{text}\nCONFIDENCE: {_number(dice)}" if "CONFIDENCE:" in prompt and dice.random() > 0.2 else text
+
+
+def _number_of(call: Call) -> int:
+    """Which query a call is about: its first words say so."""
+    content = str(call.messages[0]["content"])
+    return int(content[len("query ") : content.index(":")])
 
 
 def _number(dice: random.Random) -> str:
@@ -251,15 +257,15 @@ def pool(dice: random.Random, size: int, *, broken: float = 1 / 12) -> tuple[tup
             name, name, Price(price / 3, price), Endpoint("http://simulated/v1", weights), decoding=Decoding(max_tokens=512),
             limits=Limits(total_s=HANGS_S), context_window=dice.choice([4096, 32768]),
         )  # fmt: skip
-        known = dice.random() < 0.8
-        expected_s = median_s * math.exp(SPREAD**2 / 2) if known else None
+        measured = dice.random() < 0.8
+        expected_s = median_s * math.exp(SPREAD**2 / 2) if measured else None
         prior = min(0.99, max(0.01, skill + dice.gauss(0.0, 0.1)))
-        candidates.append(Candidate(llm, prior, output_tokens=round(tokens) if known else None, latency_s=expected_s))
+        candidates.append(Candidate(llm, prior, output_tokens=round(tokens) if measured else None, latency_s=expected_s))
         characters[name] = Character(skill, median_s, tokens, broken=dice.random() < broken)
     return tuple(candidates), characters
 
 
-def query(seed: int, number: int) -> Query:
+def query(seed: int, number: int) -> SimulatedRequest:
     """One random request with a pool of its own."""
     dice = random.Random(f"{seed} query {number}")
     candidates, characters = pool(dice, dice.randint(5, 15))
@@ -273,7 +279,7 @@ def query(seed: int, number: int) -> Query:
         "budget_usd": call_usd * math.exp(dice.uniform(math.log(0.3), math.log(300))) if dice.random() < 0.7 else None,
     }
     strategy = Layered(order="value", stop_threshold=drawn.pop("stop_threshold"))
-    return Query(
+    return SimulatedRequest(
         number=number,
         candidates=candidates,
         characters=characters,

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmarks import recorded_set
-from benchmarks.replay import Question, RecordedAnswer
+from benchmarks.replay import RecordedAnswer, RecordedQuery
 from benchmarks.set_file import Reading
 from mixture.llm import LLM, Decoding, Price
 from pipelines.dataset import Dataset
@@ -27,9 +28,14 @@ class RecordedAnswers:
     """Labelled queries with every LLM's answer; `llms` in the order of the dataset's columns. priced: whether costs are known."""
 
     data: Dataset
-    questions: list[Question]
+    questions: list[RecordedQuery]
     llms: tuple[LLM, ...]
     priced: bool
+
+    def part(self, priors_QL: NDArray[np.float64], *splits: str) -> tuple[list[RecordedQuery], NDArray[np.float64]]:
+        """The questions of these splits, and their rows of `priors_QL`."""
+        taken_Q = np.isin(self.data.splits_Q, splits)
+        return [question for question, taken in zip(self.questions, taken_Q, strict=True) if taken], priors_QL[taken_Q]
 
 
 def read(folder: Path, reading: Reading) -> RecordedAnswers:
@@ -52,7 +58,7 @@ def read(folder: Path, reading: Reading) -> RecordedAnswers:
     return RecordedAnswers(data.where(enough_Q), kept, llms, priced)
 
 
-def _question(data: Dataset, at: int, cost_L: np.ndarray, texts: Texts) -> Question:
+def _question(data: Dataset, at: int, cost_L: NDArray[np.float64], texts: Texts) -> RecordedQuery:
     """The query of row `at` with its labelled answers."""
     query_id = data.queries["query_id"][at]
     labels = {llm: float(label) for llm, label in zip(data.roster, data.labels_QL[at], strict=True) if not np.isnan(label)}
@@ -61,7 +67,7 @@ def _question(data: Dataset, at: int, cost_L: np.ndarray, texts: Texts) -> Quest
         if llm in labels and (query_id, llm) in texts:
             text, logprob = texts[query_id, llm]
             answers[llm] = RecordedAnswer(text, TOKENS, float(usd), mean_logprob=logprob)
-    return Question(data.queries["text"][at], answers, labels)
+    return RecordedQuery(data.queries["text"][at], answers, labels)
 
 
 def _llm(name: str, usd: float, pooled: Mapping[str, LLM]) -> LLM:

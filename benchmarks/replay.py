@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.strategies import AllAtOnce
+from benchmarks.rivals.strategies import AllAtOnce
 from mixture.choose.options import Options
 from mixture.choose.ranking import Candidate
 from mixture.choose.strategy import Strategy
@@ -41,7 +41,7 @@ class RecordedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RecordedQuery:
     """One query of a replay: its text, and by LLM id the recorded answers and their labels in [0, 1]."""
 
     text: str
@@ -52,7 +52,7 @@ class Question:
 class RecordedClient(WholeReplies):
     """Answers one query's bare question from the record; an LLM without an answer there fails as garbled."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: RecordedQuery) -> None:
         self._question = question
 
     async def ask(self, call: Call) -> Reply:
@@ -68,7 +68,7 @@ class RecordedClient(WholeReplies):
 
 
 def replay(
-    questions: Sequence[Question],
+    questions: Sequence[RecordedQuery],
     priors_QL: "NDArray[np.floating]",
     llms: Sequence[LLM],
     options: Options,
@@ -78,11 +78,11 @@ def replay(
 ) -> list[Decision]:
     """One decision a question; `priors_QL` in the order of `llms`. only: ids of those that may be asked, where one of them is on record."""
 
-    def candidate(question: Question, llm: LLM, prior: float) -> Candidate:
+    def candidate(question: RecordedQuery, llm: LLM, prior: float) -> Candidate:
         barred = llm.id not in only and any(each in question.answers for each in only)
         return Candidate(replace(llm, status="retired") if barred else llm, prior)
 
-    async def answer(question: Question, priors: Mapping[str, float]) -> Decision:
+    async def answer(question: RecordedQuery, priors: Mapping[str, float]) -> Decision:
         candidates = [candidate(question, llm, priors[llm.id]) for llm in llms if llm.id in question.answers]
         messages = [{"role": "user", "content": question.text}]
         return await Mixture(RecordedClient(question)).answer(Request(messages, candidates, options, strategy))
@@ -95,7 +95,7 @@ def replay(
     return asyncio.run(run())
 
 
-def quality(questions: Iterable[Question], decisions: Iterable[Decision]) -> "NDArray[np.float64]":
+def quality(questions: Iterable[RecordedQuery], decisions: Iterable[Decision]) -> "NDArray[np.float64]":
     """quality_Q: the label of the LLM whose answer was returned."""
     return np.array([question.labels[str(made.llm)] for question, made in zip(questions, decisions, strict=True)])
 

@@ -35,7 +35,7 @@ PACKAGES = ("torch", "scikit-learn", "numpy")  # whose versions stand beside the
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class Comparison:
     """Every router, trained on one set."""
 
     parts: dict[str, Dataset]
@@ -44,7 +44,7 @@ class Trained:
     encoder: Encoder
 
 
-def trained(data: Dataset, plans: Iterable[training.Plan]) -> Trained:
+def trained(data: Dataset, plans: Iterable[training.Plan]) -> Comparison:
     """Embeds once and trains every router by every plan; `cheapest` is no row where no cost is known."""
     project = Project(Path())
     encoder = embeddings.load_encoder(params.load(project.params).train)
@@ -58,10 +58,10 @@ def trained(data: Dataset, plans: Iterable[training.Plan]) -> Trained:
     rows = {router.name: router for router in routers.trained(parts, data, embed, plans)}
     if np.isnan(parts["train"].cost_QL).all():
         rows.pop(routers.CHEAPEST)
-    return Trained(parts, rows, embed, encoder)
+    return Comparison(parts, rows, embed, encoder)
 
 
-def compare(made: Trained) -> tuple[list[str], dict[str, Any]]:
+def compare(made: Comparison) -> tuple[list[str], dict[str, Any]]:
     """Quality of every router on the test queries, and what int8 changes: Markdown and results."""
     rows, test = made.rows, made.parts["test"]
     texts = test.queries["text"].tolist()
@@ -82,7 +82,7 @@ def compare(made: Trained) -> tuple[list[str], dict[str, Any]]:
     return blocks, {"rows": report.as_json(figures), "int8": report.as_json(asdict(agreement)), "encoder_ms": encoder_ms}
 
 
-def compare_costs(made: Trained, out: Path) -> tuple[list[str], dict[str, Any]]:
+def compare_costs(made: Comparison, out: Path) -> tuple[list[str], dict[str, Any]]:
     """Quality against cost, with its picture in `out`: Markdown and results."""
     money = costs.priced(made.parts)
     if money is None:

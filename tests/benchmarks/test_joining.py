@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import joining, query_rules
-from benchmarks.joining_world import Joins, World, gain, scores
+from benchmarks.joining_set import JoiningSet, Joins, gain, scores
 from scorer import training
 from scorer.initialisation import Shrinkage
 from tests.scorer import world
@@ -13,15 +13,15 @@ PLAN = training.Plan(epochs=1, shrinkage=Shrinkage(groups=4, dims=16))
 
 
 @pytest.fixture(scope="module")
-def recorded() -> World:
+def recorded() -> JoiningSet:
     """The world of the scorer's tests, by split."""
     sizes = {"train": 400, "calibration": 100, "validation": 100, "test": 300}
     made = {name: world.world(size, seed=seed) for seed, (name, size) in enumerate(sizes.items())}
     queries, labels = ({name: getattr(each, axis) for name, each in made.items()} for axis in ("queries_QD", "labels_QL"))
-    return World(world.ROSTER, queries, labels, PLAN)
+    return JoiningSet(world.ROSTER, queries, labels, PLAN)
 
 
-def test_rules_name_as_many_different_queries_as_are_wanted(recorded: World) -> None:
+def test_rules_name_as_many_different_queries_as_are_wanted(recorded: JoiningSet) -> None:
     """Each rule covers what it says: medoids all kinds of queries, disagreement the queries LLMs disagree on."""
     queries_QD, labels_QL = recorded.queries["train"], recorded.labels["train"]
     for places in (
@@ -38,7 +38,7 @@ def test_rules_name_as_many_different_queries_as_are_wanted(recorded: World) -> 
     assert labels_QL[query_rules.disagreement(labels_QL, 20, 0)].var(axis=1).min() > 0
 
 
-def test_a_gain_is_what_the_new_llm_adds(recorded: World) -> None:
+def test_a_gain_is_what_the_new_llm_adds(recorded: JoiningSet) -> None:
     """Left out and joined again by its row: the one that is best at two kinds adds about what whole training gives it."""
     reader = 2
     base, _ = recorded.whole([0, 1])
@@ -52,7 +52,7 @@ def test_a_gain_is_what_the_new_llm_adds(recorded: World) -> None:
     assert joins.total_Q().mean() > 0.8 * gained_Q.mean()
 
 
-def test_joins_in_a_row_leave_the_known_scores_alone(recorded: World) -> None:
+def test_joins_in_a_row_leave_the_known_scores_alone(recorded: JoiningSet) -> None:
     """The count of changed scores, which the table shows, is zero at every size; quality follows whole training."""
     rows = joining.series(recorded, 0)
     assert [row["LLMs"] for row in rows] == [2, 3]

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import cascade, mixture_simulation, recorded_answers
-from benchmarks.compositions import BARE, OURS, RUN_ON, SINGLE, systems
-from benchmarks.judging import Row, aggregated, judged, stopping
+from benchmarks import mixture_simulation, recorded_answers
+from benchmarks.judging import SystemResult, aggregated, judged, stopping
 from benchmarks.mixture import episodes
-from benchmarks.replay import Question, RecordedAnswer, calls, cost, latency, quality, replay
+from benchmarks.replay import RecordedAnswer, RecordedQuery, calls, cost, latency, quality, replay
+from benchmarks.rivals import cascade
+from benchmarks.rivals.compositions import BARE, OURS, RUN_ON, SINGLE, systems
 from benchmarks.set_file import Reading
 from mixture.choose.layered import Layered
 from mixture.choose.posterior import AgreementPosterior, PaperScore
@@ -23,9 +24,9 @@ from pipelines.fit_posterior import fit, partly
 LLMS = [LLM(name, name, Price(0.0, 5.0), context_window=10**6) for name in "abc"]
 
 
-def question(*answers: str, right: str = "1") -> Question:
+def question(*answers: str, right: str = "1") -> RecordedQuery:
     texts = dict(zip("abc", answers, strict=True))
-    return Question(
+    return RecordedQuery(
         "What is it?",
         {llm: RecordedAnswer(f"Answer: {text}", 200, 0.001) for llm, text in texts.items()},
         {llm: float(text == right) for llm, text in texts.items()},
@@ -53,14 +54,14 @@ def test_what_writes_new_text_is_refused() -> None:
 
 def test_ours_asks_fewer_than_everyone_and_its_parts_are_measured() -> None:
     """On a simulated pool: one row a system, AUROC above the prior's, stops that say why."""
-    world = mixture_simulation.World()
+    world = mixture_simulation.Simulation()
     seen, seen_QL, pool = mixture_simulation.simulate(150, 6, world, seed=0)
     evidence = fit(partly(episodes(seen, seen_QL, pool)))
     asked, asked_QL, _ = mixture_simulation.simulate(80, 6, world, seed=1)
     rows = {}
     for system in systems(asked_QL, seen_QL.mean(axis=0), pool, evidence, usd=100.0):
         made = system.decisions(asked, pool)
-        rows[system.name] = Row(quality(asked, made), calls(made), cost(made), made)
+        rows[system.name] = SystemResult(quality(asked, made), calls(made), cost(made), made)
     assert calls(rows[SINGLE].decisions).max() == 1
     assert 1 < rows[OURS].calls_Q.mean() < rows[RUN_ON].calls_Q.mean() == 6
     families = {llm.id: llm.id for llm in pool}
@@ -75,8 +76,8 @@ def test_ours_asks_fewer_than_everyone_and_its_parts_are_measured() -> None:
 
 def test_simulated_judges_and_latencies_are_what_the_generator_says() -> None:
     """Nobody judges unless told to; judgements tell right from wrong as far as their noise lets them; a layer lasts as its slowest."""
-    quiet, priors_QL, pool = mixture_simulation.simulate(300, 5, mixture_simulation.World(), seed=0)
-    judged_, _, _ = mixture_simulation.simulate(300, 5, mixture_simulation.World(judge_noise=0.5), seed=0)
+    quiet, priors_QL, pool = mixture_simulation.simulate(300, 5, mixture_simulation.Simulation(), seed=0)
+    judged_, _, _ = mixture_simulation.simulate(300, 5, mixture_simulation.Simulation(judge_noise=0.5), seed=0)
     assert {answer.mean_logprob for each in quiet for answer in each.answers.values()} == {None}
     assert [each.labels for each in quiet] == [each.labels for each in judged_]
     given = [(answer.mean_logprob, each.labels[llm]) for each in judged_ for llm, answer in each.answers.items()]
@@ -99,7 +100,7 @@ def test_simulated_judges_and_latencies_are_what_the_generator_says() -> None:
 
 def test_a_cascade_is_chosen_for_its_aim_and_does_what_it_was_chosen_for() -> None:
     """More money buys more quality, somewhat less of it costs less; the engine asks and returns as the choice reckoned."""
-    seen, seen_QL, pool = mixture_simulation.simulate(120, 6, mixture_simulation.World(), seed=0)
+    seen, seen_QL, pool = mixture_simulation.simulate(120, 6, mixture_simulation.Simulation(), seed=0)
     told = episodes(seen, seen_QL, pool)
     evidence = fit(partly(told))
     usd = {llm.id: Candidate(llm, 0.0).cost_usd for llm in pool}
@@ -132,7 +133,7 @@ def test_a_cascade_is_reckoned_as_the_engine_runs_it_where_prices_tie_and_option
     answers = {llm: RecordedAnswer(text, 200, 0.001) for llm, text in texts.items()}
     priors_QL = np.array([[0.5, 0.6, 0.4], [0.6, 0.5, 0.4]])
     for llms, right in ((("a", "b"), "a"), (("a", "b", "c"), "abc")):
-        questions = [Question("What is it?", answers, {llm: float(llm in right) for llm in "abc"})] * 2
+        questions = [RecordedQuery("What is it?", answers, {llm: float(llm in right) for llm in "abc"})] * 2
         told = episodes(questions, priors_QL, LLMS)
         reckoned = cascade.outcomes(llms, questions, told, dict.fromkeys("abc", 0.001), AgreementPosterior())
         for at, threshold in enumerate(cascade.THRESHOLDS):

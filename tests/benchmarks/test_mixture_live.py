@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import live_record, live_systems, mixture_live
+from benchmarks import live_record, mixture_live
 from benchmarks.bought_calls import COLD, BoughtCalls, CallMissing, EndpointMissing, Live, Speed, key, speeds
-from benchmarks.live_systems import Answered, Released, Situation, selected
+from benchmarks.rivals import live_systems
+from benchmarks.rivals.live_systems import Answered, Released, Situation, selected
 from mixture.choose.posterior import AgreementPosterior, Observation, PaperScore
 from mixture.client.protocol import Call, Reply
 from mixture.client.scripted import WholeReplies

@@ -18,7 +18,7 @@ Places = NDArray[np.int64]  # of training queries
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class JoiningSet:
     """Recorded outcomes by split: embeddings and labels. `plan`: how heads are trained. LLMs are named by their columns."""
 
     roster: tuple[str, ...]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.replay import Question, replay
-from benchmarks.strategies import AllAtOnce
+from benchmarks.replay import RecordedQuery, replay
+from benchmarks.rivals.strategies import AllAtOnce
 from mixture.choose.options import Options, Weights
 from mixture.choose.posterior import AgreementPosterior
 from mixture.choose.ranking import Candidate
@@ -32,7 +32,7 @@ class System:
     options: Options
     only: Collection[str] = ()
 
-    def decisions(self, questions: Sequence[Question], llms: Sequence[LLM]) -> list[Decision]:
+    def decisions(self, questions: Sequence[RecordedQuery], llms: Sequence[LLM]) -> list[Decision]:
         """What it does with each of the questions that priors_QL are of."""
         return replay(questions, self.priors_QL, llms, self.options, self.strategy, only=self.only)
 

@@ -11,9 +11,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.compositions import BARE, System
-from benchmarks.replay import Question
-from benchmarks.strategies import Cascade
+from benchmarks.replay import RecordedQuery
+from benchmarks.rivals.compositions import BARE, System
+from benchmarks.rivals.strategies import Cascade
 from mixture.choose.options import Weights
 from mixture.choose.posterior import AgreementPosterior
 from mixture.choose.ranking import Candidate
@@ -51,7 +51,7 @@ def cheapest_with(least: float) -> Aim:
 
 
 def choose(
-    questions: Sequence[Question], episodes: Sequence[Episode], llms: Sequence[LLM], evidence: AgreementPosterior, aim: Aim
+    questions: Sequence[RecordedQuery], episodes: Sequence[Episode], llms: Sequence[LLM], evidence: AgreementPosterior, aim: Aim
 ) -> Chain:
     """The chain that serves `aim` best on these questions, whose answers are `episodes`.
 
@@ -81,7 +81,11 @@ def choose(
 
 
 def outcomes(
-    chain: Sequence[str], questions: Sequence[Question], episodes: Sequence[Episode], usd: Mapping[str, float], evidence: AgreementPosterior
+    chain: Sequence[str],
+    questions: Sequence[RecordedQuery],
+    episodes: Sequence[Episode],
+    usd: Mapping[str, float],
+    evidence: AgreementPosterior,
 ) -> tuple[Floats, Floats]:
     """Quality and USD [T, Q] of a chain at each of THRESHOLDS, by the arithmetic that the engine does one query at a time."""
     quality_TQ = np.zeros((len(THRESHOLDS), len(questions)))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmarks.strategies import AllAtOnce, MoA
+from benchmarks.rivals.strategies import AllAtOnce, MoA
 from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
 from mixture.choose.posterior import AgreementPosterior, Observation, PaperScore
