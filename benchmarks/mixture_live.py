@@ -1,9 +1,9 @@
 """Mixtures on real LLMs: `python -m benchmarks.mixture_live HOME [--offline] [--calls docs/results/live-calls]`.
 
 HOME is a project whose pipeline has run. Its test queries and its out-of-domain ones, in the order of their ids' hashes, are answered by
-every system over the pool's LLMs, on llama.cpp servers started here. Calls are bought once and kept in `--calls` by what was sent, beside
-the scores they hang on: a run that was stopped goes on, and `--offline` replays the first queries, as far as all systems have answered
-them, in any project of the same queries.
+every system over the pool's LLMs, on llama.cpp servers started here or (`--running`) at the pool's endpoints. Calls are bought once and
+kept in `--calls` by what was sent, beside the scores that decide on them: a run that was stopped goes on, and `--offline` replays the first
+queries, as far as all systems have answered them, in any project of the same queries.
 
 Answers are graded by the verifiable graders; a time-out is counted apart and is no wrong answer. Costs are the pool's prices, latencies
 those of the critical path in virtual time. A call takes the seconds that its LLM's tokens take in the calls of `CALLS/cold`, a folder
@@ -16,7 +16,7 @@ import csv
 import hashlib
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -190,6 +190,7 @@ def main() -> None:
     parser.add_argument("--calls", type=Path, default=report.BUILT / "calls")
     parser.add_argument("--out", type=Path, default=report.BUILT / "mixture-live")
     parser.add_argument("--offline", action="store_true", help="ask nobody")
+    parser.add_argument("--running", action="store_true", help="start no servers: ask the pool's endpoints")
     parser.add_argument("--cold", action="store_true", help="tell llama.cpp to forget prompts, for calls whose seconds count")
     arguments = parser.parse_args()
     problem: BaseException | None = None
@@ -211,7 +212,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.offline:
         compare(bench, BoughtCalls(arguments.calls, paces=paces), paces, arguments.home, arguments.out)
         return
-    with served(bench.llms, PORTS) as llms:
+    with nullcontext(bench.llms) if arguments.running else served(bench.llms, PORTS) as llms:
         keep(bench, arguments.home, arguments.calls)
         with buying(arguments.calls, cold=arguments.cold, paces=paces) as calls:
             compare(replace(bench, llms=llms), calls, paces, arguments.home, arguments.out)

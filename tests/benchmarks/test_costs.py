@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import costs, report
+from benchmarks import costs, report, scorer_tables
 from benchmarks.rivals.routers import CHEAPEST, SINGLE, Router
 from pipelines.comparison import OURS
 from pipelines.dataset import Dataset, RosterLLM
@@ -97,3 +97,26 @@ def test_a_ratio_has_the_interval_of_its_queries() -> None:
     assert sure.low == pytest.approx(sure.high)
     assert sure.mean == pytest.approx(0.25)
     assert unsure.high - unsure.low == pytest.approx(2 * 1.96 * 0.25 * np.sqrt(2 / 300), rel=0.4)  # exponential: its spread is its mean
+
+
+def test_a_curve_goes_by_what_held_out_queries_cost(parts: dict[str, Dataset]) -> None:
+    """The cheapest is one point; a scorer that knows starts there and ends where half of the queries ask the dear LLM."""
+    curves = {name: row.curve for name, row in compared(parts).items()}
+    assert [point.quality for point in curves[CHEAPEST]] == [0.5] * costs.BUDGETS
+    assert [point.cost for point in curves[CHEAPEST]] == pytest.approx([CHEAP] * costs.BUDGETS)
+    first, *_, last = curves[OURS]
+    assert (first.cost, first.quality) == (pytest.approx(CHEAP), 0.5)
+    assert (last.cost, last.quality) == (pytest.approx((CHEAP + DEAR) / 2), 1.0)
+    assert [point.cost for point in curves[OURS]] == sorted(point.cost for point in curves[OURS])
+
+
+def test_an_llm_alone_costs_what_its_labelled_answers_cost(parts: dict[str, Dataset]) -> None:
+    """A query that nobody labelled counts neither for quality nor for cost; an LLM without a label is no point."""
+    test = parts["test"]
+    test.labels_QL[0] = np.nan
+    test.cost_QL[0] = 99.0
+    points = scorer_tables.alone(test, test.cost_QL)
+    assert points["dear"].quality == 1.0
+    assert (points["cheap"].cost, points["dear"].cost) == (pytest.approx(CHEAP), pytest.approx(DEAR))
+    test.labels_QL[:, 0] = np.nan
+    assert list(scorer_tables.alone(test, test.cost_QL)) == ["dear"]
