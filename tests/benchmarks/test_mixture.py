@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import mixture_simulation, recorded_answers
+from benchmarks import mixture, mixture_simulation, recorded_answers
 from benchmarks.judging import SystemResult, aggregated, judged, stopping
 from benchmarks.mixture import episodes
 from benchmarks.replay import RecordedAnswer, RecordedQuery, calls, cost, latency, quality, replay
@@ -20,6 +20,8 @@ from mixture.choose.ranking import Candidate
 from mixture.llm import LLM, Price
 from pipelines.errors import TableRefused
 from pipelines.fit_posterior import fit, partly
+from tests.benchmarks import test_scorer
+from tests.pipelines import trained_home
 
 LLMS = [LLM(name, name, Price(0.0, 5.0), context_window=10**6) for name in "abc"]
 
@@ -177,3 +179,22 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     """With what is there, and what to type."""
     with pytest.raises(TableRefused, match=r"no column 'response'.*pred.*`text`"):
         recorded_answers.read(recorded(tmp_path, pred=["1", "2"]), Reading())
+
+
+def test_one_command_on_ones_own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of outcomes with final answers gives every file, with a row for each system and a choice for each query."""
+    home, mine = trained_home.trained_home(tmp_path / "home"), tmp_path / "mine"
+    mine.mkdir()
+    test_scorer.write(mine, queries=200)
+    outcomes = pd.read_parquet(mine / "outcomes.parquet")
+    finals = np.where(outcomes["score"] == 1, "42", outcomes["llm"])
+    outcomes.assign(pred=finals).to_parquet(mine / "outcomes.parquet")
+    (tmp_path / "mine.yaml").write_text("text: pred\n")
+    monkeypatch.chdir(home)
+    monkeypatch.setattr("sys.argv", ["mixture.py", str(mine), "--set", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")])
+    mixture.main()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"table.md", "results.json", "choices.csv"}
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert all(f"\n| {name} | " in table for name in (SINGLE, cascade.CASCADE, OURS, RUN_ON, "oracle (told the labels)"))
+    choices = pd.read_csv(tmp_path / "out" / "choices.csv")
+    assert choices.groupby("system")["query_id"].nunique().nunique() == 1
