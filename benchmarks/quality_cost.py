@@ -32,7 +32,7 @@ LABELS = {  # name in the tables -> name in the picture, and where it stands bes
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Plotted:
     """One system: mean quality with its 95 % interval, USD per 10,000 queries."""
 
     system: str
@@ -42,20 +42,20 @@ class Row:
     usd: float
 
 
-def rows(text: str, marker: str, after: str) -> list[Row]:
+def rows(text: str, marker: str, after: str) -> list[Plotted]:
     """The systems with a cost in the first table at or after the text `after` in the section `marker` of a results page."""
     section = text.partition(f"<!-- {marker} -->")[2].partition(f"<!-- /{marker} -->")[0]
     lines = section[section.index("| system |", section.index(after)) :].split("\n\n")[0].splitlines()
     usd_at = _cells(lines[0]).index("USD, 10,000 queries")
-    found = []
+    plotted = []
     for cells in map(_cells, lines[2:]):
         if cells[usd_at]:
             quality, low, high = map(float, re.findall(r"-?[\d.]+", cells[1]))
-            found.append(Row(cells[0], quality, low, high, float(cells[usd_at])))
-    return found
+            plotted.append(Plotted(cells[0], quality, low, high, float(cells[usd_at])))
+    return plotted
 
 
-def draw(panels: dict[str, list[Row]], file: Path) -> None:
+def draw(panels: dict[str, list[Plotted]], file: Path) -> None:
     """One panel a pool; ours in colour."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -74,7 +74,7 @@ def draw(panels: dict[str, list[Row]], file: Path) -> None:
         figure.savefig(file, metadata={"Date": None, "Creator": None})
 
 
-def _point(axes: Any, row: Row) -> None:
+def _point(axes: Any, row: Plotted) -> None:
     name, place = LABELS[row.system]
     ours = row.system == "ours"
     colour = "#c0392b" if ours else "#5b6770"
