@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import mixture, mixture_simulation, recorded_answers
+from benchmarks import mixture, mixture_simulation, recorded_answers, report
 from benchmarks.judging import SystemResult, aggregated, judged, stopping
 from benchmarks.mixture import episodes
 from benchmarks.replay import RecordedAnswer, RecordedQuery, calls, cost, latency, quality, replay
@@ -190,6 +190,8 @@ def test_one_command_on_ones_own_answers(tmp_path: Path, monkeypatch: pytest.Mon
     finals = np.where(outcomes["score"] == 1, "42", outcomes["llm"])
     outcomes.assign(pred=finals).to_parquet(mine / "outcomes.parquet")
     (tmp_path / "mine.yaml").write_text("text: pred\n")
+    for module, name, value in ((mixture, "FOLDS", 2), (mixture, "PRICES", (0.01,)), (report, "RESAMPLES", 50)):
+        monkeypatch.setattr(module, name, value)
     monkeypatch.chdir(home)
     monkeypatch.setattr("sys.argv", ["mixture.py", str(mine), "--set", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")])
     mixture.main()
