@@ -5,8 +5,7 @@ import stat
 import sys
 from pathlib import Path
 
-from registry import server
-from registry.child_env import with_this_python
+from registry import child_process, server
 from registry.settings import Settings
 
 
@@ -42,6 +41,6 @@ def test_a_childs_python_is_this_one(monkeypatch) -> None:
     """`python` of a stage in dvc.yaml is found beside the interpreter that runs, whatever PATH says."""
     monkeypatch.setenv("PATH", "/somewhere/else")
     monkeypatch.setenv("KEPT", "yes")
-    environment = with_this_python()
+    environment = child_process.environment()
     assert environment["PATH"].split(":") == [str(Path(sys.executable).parent), "/somewhere/else"]
     assert environment["KEPT"] == "yes"
