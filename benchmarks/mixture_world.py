@@ -113,7 +113,7 @@ class FaultyLLMs:
             try:
                 return await self._attempt(call, attempt)
             except LLMFailed as failed:
-                if attempt == ATTEMPTS - 1 or not failed.retryable or not call.again(failed):
+                if attempt == ATTEMPTS - 1 or not failed.retryable or not call.may_retry(failed):
                     raise
                 await asyncio.sleep(0.2 * 2**attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")

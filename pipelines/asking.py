@@ -102,7 +102,7 @@ class Asking:
     def _reserve(self, question: Question) -> Reservation:
         """A call and the money for it. Raises BudgetSpent."""
         call = Call(self.llm, [{"role": "user", "content": question.text}], LOGPROBS)
-        reserved = self._ledger.reserve(replace(call, again=partial(self._ledger.reserve_retry, call)))
+        reserved = self._ledger.reserve(replace(call, may_retry=partial(self._ledger.reserve_retry, call)))
         if reserved is None:
             spent_usd, unsettled_usd = self._ledger.spent_usd, self._ledger.unsettled_usd
             failed = f" and up to {unsettled_usd:.4f} for calls that run or broke" if unsettled_usd else ""

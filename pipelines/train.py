@@ -41,7 +41,7 @@ def run(project: Project) -> dict[str, Any]:
     def embed(part: Dataset) -> Floats:
         return embeddings.trained_on(encoder, part.queries["text"].tolist(), project.embeddings)
 
-    # before the queries that only a newcomer answered: an embedding may round by its batch, and a newcomer may change nobody's batch
+    # first and on their own: an embedding depends slightly on its batch, so a newcomer's queries must not share one
     train_QD, held_out_QD = embed(parts.train), embed(parts.held_out)
     validation_Q = parts.held_out.splits_Q == "validation"
     trained = training.train(
@@ -103,7 +103,7 @@ def answer_posterior(folder: Path, held_out: Dataset, scores_HL: Floats) -> Agre
 def with_rows(
     weights: "Weights", calibration: "Calibration", jointly: Dataset, by_row: Dataset, embed: Callable[[Dataset], Floats]
 ) -> tuple["Weights", "Calibration", dict[str, int]]:
-    """The trained scorer with the rows of the LLMs of `by_row` after its own, which stay as they are; and how many labels each had.
+    """Appends a fitted row of the head for each LLM in `by_row`; existing rows do not change. Also returns each new LLM's label count.
 
     Fitted on training and calibration queries: validation data choose between scorer versions.
     """

@@ -31,7 +31,7 @@ async def chat_completions(request: Request) -> Response:
     state, started = state_of(request), time.perf_counter()
     chat, written = parse(ChatRequest, await read(request, state.settings.max_request_bytes))
     scored = await routing.scored_request(state, chat, written) if chat.model in VIRTUAL else None
-    to_answer = routing.pass_through(state, chat, written) if scored is None else scored.request
+    to_answer = routing.request_to_named_llm(state, chat, written) if scored is None else scored.request
     if to_answer is None:
         raise model_unknown(state, chat.model)
     decision_id = uuid.uuid4().hex

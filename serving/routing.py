@@ -64,7 +64,7 @@ async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, 
     return ScoredRequest(active, text, scores, prediction.queries_QD[0], uncallable, request)
 
 
-def pass_through(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> Request | None:
+def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> Request | None:
     """The request to the LLM of the pool that it names, None where there is none that can be called."""
     llm = next((llm for llm in state.llms.llms if llm.id == chat.model and why_not(llm) is None), None)
     if llm is None:
@@ -74,7 +74,7 @@ def pass_through(state: State, chat: ChatRequest, written: Mapping[str, Any]) ->
 
 
 def restricted(operator: Options, chat: ChatRequest, strategy: Strategy | None = None) -> Options:
-    """The operator's options as far as the request restricts them."""
+    """The operator's options, narrowed by what this request asks for."""
     requested = chat.routemoa.requested(operator, time.monotonic())
     return restrict(operator, requested, synthesis=strategy is not None and strategy.synthesis_gain(0.0, operator) > 0)
 

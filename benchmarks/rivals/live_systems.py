@@ -20,7 +20,7 @@ from mixture.client.protocol import Call, Client, Reply
 from mixture.decision import Decision
 from mixture.errors import LLMFailed, LLMTimedOut, NoAnswer
 from mixture.judge.assessment import Questions
-from mixture.judge.in_text import opaque_ids, quoted
+from mixture.judge.text_reply import opaque_ids, quoted
 from mixture.llm import LLM, Message, Prompt
 from mixture.replay.virtual_time import clock
 from mixture.run.aggregation import synthesis_messages

@@ -8,7 +8,8 @@ from mixture.choose.final_answers import agree
 from mixture.choose.options import Options
 from mixture.choose.posterior import AgreementPosterior, PaperScore, Posterior
 from mixture.choose.ranking import Candidate, Order, Ranked, rank
-from mixture.choose.strategy import AnswersSoFar, StopReason
+from mixture.choose.stop_rules import StopReason
+from mixture.choose.strategy import AnswersSoFar
 
 
 @dataclass(frozen=True)

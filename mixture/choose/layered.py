@@ -8,7 +8,8 @@ from mixture.choose.final_answers import agree
 from mixture.choose.options import Options
 from mixture.choose.posterior import AgreementPosterior, PaperScore, Posterior
 from mixture.choose.ranking import Candidate, Order, Ranked, rank, with_quality
-from mixture.choose.strategy import AnswersSoFar, StopReason, exhausted, expected_price
+from mixture.choose.stop_rules import StopReason, exhausted, expected_penalty
+from mixture.choose.strategy import AnswersSoFar
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,10 @@ class Layered:
             return settled
         if so_far.best_score >= self.stop_threshold:
             return "threshold"
-        if (end := exhausted(so_far, upcoming, options)) is not None or not by_value:
+        if (end := exhausted(len(so_far.layers), upcoming, options)) is not None or not by_value:
             return end
-        price = expected_price([each for each in upcoming if each.chosen], options)
-        return "gain" if self._gain(so_far.best_score, options) <= price else None
+        penalty = expected_penalty([each for each in upcoming if each.chosen], options)
+        return "gain" if self._gain(so_far.best_score, options) <= penalty else None
 
     def synthesis_gain(self, best_score: float, options: Options) -> float:
         """Nothing where the best answer is good enough."""

@@ -29,7 +29,7 @@ class Weights:
         if min(self.quality, self.usd, self.second) < 0:
             raise OptionsRefused(f"Weights must not be negative, got {self}.", next_step="Give 0 to ignore one.")
 
-    def price(self, cost_usd: float, latency_s: float) -> float:
+    def penalty(self, cost_usd: float, latency_s: float) -> float:
         """What `cost_usd` and `latency_s` are worth."""
         return self.usd * cost_usd + self.second * latency_s
 

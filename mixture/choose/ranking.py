@@ -104,7 +104,7 @@ def refusal(candidate: Candidate, options: Options) -> str | None:
 
 def value(candidate: Candidate, options: Options) -> float:
     """What asking one LLM is worth: its quality - its cost - its latency, each at its weight."""
-    return options.weights.quality * candidate.prior - options.weights.price(candidate.cost_usd, candidate.latency_s or 0.0)
+    return options.weights.quality * candidate.prior - options.weights.penalty(candidate.cost_usd, candidate.latency_s or 0.0)
 
 
 def expected_quality(members: Sequence[Candidate], refine_gain: float) -> float:
@@ -149,5 +149,5 @@ def _preference(members: Sequence[Candidate], options: Options, refine_gain: flo
     cost_usd = math.fsum(each.cost_usd for each in members)
     latencies_s = [each.latency_s or 0.0 for each in members]
     expected = expected_quality(members, refine_gain)
-    worth = options.weights.quality * expected - options.weights.price(cost_usd, max(latencies_s, default=0.0))
+    worth = options.weights.quality * expected - options.weights.penalty(cost_usd, max(latencies_s, default=0.0))
     return worth, -cost_usd, -sum(latencies_s), expected

@@ -8,7 +8,8 @@ from mixture.choose.lookahead import expected_gain
 from mixture.choose.options import Options
 from mixture.choose.posterior import AgreementPosterior, Observation
 from mixture.choose.ranking import Candidate, Ranked, rank
-from mixture.choose.strategy import AnswersSoFar, StopReason, exhausted, expected_price
+from mixture.choose.stop_rules import StopReason, exhausted, expected_penalty
+from mixture.choose.strategy import AnswersSoFar
 
 LOOKAHEAD = 3  # LLMs: one more answer alone often cannot change the outcome where two or three can
 
@@ -59,7 +60,7 @@ class Sequential:
         if so_far.best_score >= self.stop_threshold:
             return "threshold"
         nobody_chosen = not any(each.chosen for each in upcoming)
-        return exhausted(so_far, upcoming, options) or ("gain" if nobody_chosen else None)
+        return exhausted(len(so_far.layers), upcoming, options) or ("gain" if nobody_chosen else None)
 
     def synthesis_gain(self, best_score: float, options: Options) -> float:
         """Nothing where the best answer is good enough."""
@@ -77,7 +78,7 @@ class Sequential:
 
         def worth(size: int) -> float:
             gain = comparable * expected_gain(answers, further[:size], self.posterior)
-            return options.weights.quality * gain - expected_price(ordered[:size], options)
+            return options.weights.quality * gain - expected_penalty(ordered[:size], options)
 
         least = 0 if answers else min(1, len(ordered))
         return max(range(least, max(most, least) + 1), key=lambda size: (worth(size) if size else 0.0, -size))

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from mixture.choose.options import Options
 from mixture.choose.posterior import AgreementPosterior, Observation, Posterior
 from mixture.choose.ranking import Candidate, Ranked
-
-StopReason = Literal[
-    "single", "agreement", "unchanged", "threshold", "gain", "layers", "deadline", "budget", "nobody", "failed", "passed through"
-]
+from mixture.choose.stop_rules import StopReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +71,10 @@ class Strategy(Protocol):
         """Whom to ask next: `chosen` ones at once, at most `options.k`; the others stand in for them in this order."""
 
     def stop(self, so_far: AnswersSoFar, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
-        """Why no further layer runs, None where `upcoming` are to be asked. That layers and LLMs come to an end is seen to anyway."""
+        """Why no further layer runs, None where `upcoming` are to be asked.
+
+        It need not look at max_layers or at an empty `upcoming`: the layer loop does (`mixture.choose.stop_rules.exhausted`).
+        """
 
     def synthesis_gain(self, best_score: float, options: Options) -> float:
         """What an answer written from all answers is expected to be worth beyond the best one, in the unit of the weights."""
-
-
-def exhausted(so_far: AnswersSoFar, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:
-    """Why no further layer can run under any strategy."""
-    if len(so_far.layers) >= options.max_layers:
-        return "layers"
-    return None if upcoming else "nobody"
-
-
-def expected_price(asked: Sequence[Ranked], options: Options) -> float:
-    """What asking these LLMs at once is worth in money and time, in the unit of the weights."""
-    return options.weights.price(sum(each.cost_usd for each in asked), max((each.latency_s for each in asked), default=0.0))

@@ -8,20 +8,19 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx2
-import stamina
 
 from mixture.client import wire
 from mixture.client.circuit_breaker import Breaker
 from mixture.client.httpx_errors import translate, translated
 from mixture.client.protocol import Call, Chunk, Reply
+from mixture.client.retry import retried
 from mixture.client.stream_assembly import Assembly
 from mixture.client.timeouts import at_most, until_deadline
-from mixture.errors import LLMFailed, LLMGarbled, LLMOverloaded, LLMSetAside, LLMTimedOut, LLMUnreachable
+from mixture.errors import LLMGarbled, LLMOverloaded, LLMSetAside, LLMTimedOut, LLMUnreachable
 from mixture.llm import LLM, Endpoint
 
 T = TypeVar("T")
 
-MOST_RETRY_AFTER_S = 30.0  # a longer wait that an endpoint asks for would hold the caller and a place of the LLM for nothing
 ENDPOINTS_FAULT = (LLMUnreachable, LLMTimedOut, LLMOverloaded, LLMGarbled)
 
 
@@ -68,13 +67,15 @@ class OpenAIClient:
             return wire.reply(call, response.content, time.monotonic() - started)
 
         async with self._slot(call):
-            return await self._retried(call, attempt, whole=True)
+            return await retried(call, self._attempts, lambda: self._admitted(call, attempt, whole=True))
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         """The reply in pieces; closing the generator closes the connection, which ends the work at the endpoint."""
         request = self._request(call, stream=True)
         async with self._slot(call):
-            started, events = await self._retried(call, lambda: self._open(call, request()), whole=False)
+            started, events = await retried(
+                call, self._attempts, lambda: self._admitted(call, lambda: self._open(call, request()), whole=False)
+            )
             async with aclosing(events), aclosing(self._watched(call, _chunks(call, events, started), started)) as watched:
                 async for chunk in watched:
                     yield chunk
@@ -146,35 +147,6 @@ class OpenAIClient:
             yield
         finally:
             slots.release()
-
-    async def _retried(self, call: Call, attempt: Callable[[], Awaitable[T]], *, whole: bool) -> T:
-        """`attempt`, again after a growing, jittered wait while its error is retryable and the deadline and the caller allow."""
-        last: LLMFailed | None = None
-        left = self._attempts
-
-        def retry_after(exc: Exception) -> bool | float:
-            if not isinstance(exc, LLMFailed) or not exc.retryable or not left or not call.again(exc):
-                return False
-            asked_s = getattr(exc, "retry_after_s", None)
-            return min(asked_s, MOST_RETRY_AFTER_S) if asked_s else True
-
-        try:
-            async with until_deadline(call):
-                async for again in stamina.retry_context(
-                    on=retry_after, attempts=self._attempts, timeout=None, wait_initial=0.2, wait_max=5.0
-                ):
-                    left -= 1
-                    with again:
-                        try:
-                            return await self._admitted(call, attempt, whole=whole)
-                        except LLMFailed as exc:
-                            last = exc
-                            raise
-        except LLMTimedOut as exc:
-            if last is None or last is exc:
-                raise
-            raise last from exc  # the deadline passed while waiting to retry: what was wrong says more than that
-        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _admitted(self, call: Call, attempt: Callable[[], Awaitable[T]], *, whole: bool) -> T:
         """`attempt` if the endpoint's breaker admits it, its result told to the breaker.

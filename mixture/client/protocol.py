@@ -22,14 +22,14 @@ class Call:
     messages: as the caller wrote them; the LLM's prompt style is applied by the client.
     options: further fields of the OpenAI request (tools, response_format, seed, max_tokens, logprobs, n ...).
     deadline: monotonic time (seconds, `time.monotonic`) by which the call must end, or None.
-    again: asked before a failed attempt is followed by another, since the failed one may be charged too; False ends the call.
+    may_retry: asked before a failed attempt is followed by another, since the failed one may be charged too; False ends the call.
     """
 
     llm: LLM
     messages: Sequence[Message]
     options: Mapping[str, Any] = field(default_factory=dict)
     deadline: float | None = None
-    again: Callable[[LLMFailed], bool] = field(default=_always, compare=False, repr=False)
+    may_retry: Callable[[LLMFailed], bool] = field(default=_always, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class ScriptedClient:
         while True:
             script = self._next(call)
             await self._work(call, script)
-            if script.fails is None or not script.retried or not call.again(script.fails):
+            if script.fails is None or not script.retried or not call.may_retry(script.fails):
                 return script
 
     def _next(self, call: Call) -> Script:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mixture.choose.strategy import Strategy
-from mixture.judge import structured
-from mixture.judge.in_text import ASK_CROSS, ASK_SELF, SHOW, JudgedReply, quoted, read, with_note
+from mixture.judge import json_reply
+from mixture.judge.text_reply import ASK_CROSS, ASK_SELF, SHOW, JudgedReply, quoted, read, with_note
 from mixture.llm import Message, SelfAssessment
 
 
@@ -28,13 +28,13 @@ class Questions:
     @property
     def fields(self) -> dict[str, Any]:
         """Further fields of the OpenAI request."""
-        return {"response_format": structured.response_format(self.scored, self_score=self.self_score)} if self.structured else {}
+        return {"response_format": json_reply.response_format(self.scored, self_score=self.self_score)} if self.structured else {}
 
     def ask(self, messages: Sequence[Message], shown: Mapping[str, str]) -> list[Message]:
         """`messages` with the peers' answers `shown` (by opaque id) and what is asked about them and about the LLM's own answer."""
         notes = [SHOW.format(answers=quoted(shown))] if shown else []
         if self.structured:
-            notes.append(structured.note(self.scored, self_score=self.self_score))
+            notes.append(json_reply.note(self.scored, self_score=self.self_score))
         else:
             if self.scored:
                 notes.append(ASK_CROSS.format(example=" ".join(f"{opaque}=0.NN" for opaque in self.scored)))
@@ -46,13 +46,13 @@ class Questions:
         """The reply; judgements are read only where they were asked for, and one that keeps to no form is read for trailers."""
         if not self.self_score and not self.scored:
             return JudgedReply(text)
-        judged = (structured.read(text, self.scored) if self.structured else None) or read(text, self.scored)
+        judged = (json_reply.read(text, self.scored) if self.structured else None) or read(text, self.scored)
         return replace(judged, text=judged.text.strip(), self_score=judged.self_score if self.self_score else None)
 
     def write(self, judged: JudgedReply) -> str:
         """A reply that is read as `judged`."""
         if self.structured:
-            return structured.write(judged)
+            return json_reply.write(judged)
         scores = " ".join(f"{opaque}={score:.6f}" for opaque, score in judged.scores.items())
         confidence = "" if judged.self_score is None else f"{judged.self_score:.6f}"  # an empty one says that what stands before it is text
         trailers = [*([f"SCORES: {scores}"] if self.scored else []), *([f"CONFIDENCE: {confidence}"] if self.self_score else [])]

@@ -17,7 +17,7 @@ from mixture.client.scripted import NO_SCRIPT, Script, ScriptedClient
 from mixture.decision import Decision, Failure, Layer, Run
 from mixture.errors import LLMFailed, MixtureError, NoAnswer
 from mixture.judge.assessment import Questions
-from mixture.judge.in_text import JudgedReply
+from mixture.judge.text_reply import JudgedReply
 from mixture.llm import LLM, Decoding, Endpoint, Message, Price, Prompt
 from mixture.replay.virtual_time import clock, drive
 from mixture.run.engine import Mixture

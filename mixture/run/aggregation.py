@@ -8,7 +8,7 @@ from mixture.choose.final_answers import agree, groups
 from mixture.choose.options import Options
 from mixture.choose.posterior import Posterior
 from mixture.choose.strategy import Strategy
-from mixture.judge.in_text import SHOW, quoted, with_note
+from mixture.judge.text_reply import SHOW, quoted, with_note
 from mixture.llm import Message
 
 Way = Literal["single", "best", "vote", "synthesise"]

@@ -81,7 +81,7 @@ class Calls:
     def reserve(self, llm: LLM, messages: Sequence[Message], fields: Mapping[str, Any] | None = None) -> Reservation | None:
         """A call with the request's own fields and further `fields`, None where the budget has no room for it."""
         call = Call(llm, messages, {**self.fields, **(fields or {})}, self.options.deadline)
-        return self.ledger.reserve(replace(call, again=partial(self._again, call)))
+        return self.ledger.reserve(replace(call, may_retry=partial(self._may_retry, call)))
 
     def replace_after_s(self, candidate: Candidate, successor: Candidate | None, messages: Sequence[Message]) -> float:
         """How long one LLM is waited for before another is asked in its place.
@@ -133,7 +133,7 @@ class Calls:
                 if chunk.reply is not None:
                     return chunk.reply
 
-    def _again(self, call: Call, failed: LLMFailed) -> bool:
+    def _may_retry(self, call: Call, failed: LLMFailed) -> bool:
         """Whether an attempt that failed may be followed by another."""
         if len(self.retried) >= MOST_RETRIES or not self.ledger.reserve_retry(call, failed):
             return False

@@ -1,6 +1,6 @@
 """An answer and what it took, as a decision."""
 
-from mixture.choose.strategy import StopReason
+from mixture.choose.stop_rules import StopReason
 from mixture.client.protocol import Reply
 from mixture.decision import Decision, Layer, Run
 from mixture.run.aggregation import Way

@@ -45,7 +45,7 @@ class Mixture:
         return replace(decision, excluded=request.excluded(), options=options, strategy=strategy, snapshot=snapshot)
 
     async def pass_through(self, request: Request, emit: Emit | None = None) -> Decision:
-        """The answer of the request's one candidate, whatever it is able to and says; only data policy, budget and deadline hold.
+        """Asks the only candidate, without checking its capabilities or its answer; data policy, budget and deadline still hold.
 
         Raises NoAnswer where these forbid it, LLMFailed where the LLM fails.
         """

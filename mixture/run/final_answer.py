@@ -10,7 +10,7 @@ from mixture.client.protocol import Chunk
 from mixture.client.request_size import expected_input_tokens
 from mixture.decision import Run, empty
 from mixture.errors import LLMFailed
-from mixture.judge.in_text import opaque_ids
+from mixture.judge.text_reply import opaque_ids
 from mixture.run.aggregation import Way, choose, synthesis_messages
 from mixture.run.calls import Emit, late_after_s
 from mixture.run.first_word import FromFirstWord
@@ -100,7 +100,7 @@ def _synthesis_price(loop: LayerLoop, aggregators: Sequence[Candidate]) -> float
     if not aggregators or loop.scores[aggregators[0].llm.id] < best:
         return math.inf
     sized = replace(aggregators[0], input_tokens=_tokens(loop))
-    return loop.request.options.weights.price(sized.cost_usd, sized.latency_s or 0.0)
+    return loop.request.options.weights.penalty(sized.cost_usd, sized.latency_s or 0.0)
 
 
 def _tokens(loop: LayerLoop) -> int:

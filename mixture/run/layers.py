@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from mixture.choose.final_answers import final_answers
 from mixture.choose.posterior import Observation, query_easiness
 from mixture.choose.ranking import Ranked
-from mixture.choose.strategy import AnswersSoFar, StopReason, Strategy, exhausted
+from mixture.choose.stop_rules import StopReason, exhausted
+from mixture.choose.strategy import AnswersSoFar, Strategy
 from mixture.client.protocol import LOGPROBS, Reply
 from mixture.client.request_size import expected_input_tokens
 from mixture.decision import Layer, Run
 from mixture.errors import Why
 from mixture.judge.assessment import Questions
-from mixture.judge.in_text import opaque_ids
+from mixture.judge.text_reply import opaque_ids
 from mixture.llm import LLM, SelfAssessment
 from mixture.run.calls import Calls
 from mixture.run.ledger import Reservation
@@ -55,7 +56,7 @@ class LayerLoop:
 
     def _stop_reason(self, so_far: AnswersSoFar, upcoming: Sequence[Ranked]) -> StopReason | None:
         options = self.request.options
-        reason = self.request.strategy.stop(so_far, upcoming, options) or exhausted(so_far, upcoming, options)
+        reason = self.request.strategy.stop(so_far, upcoming, options) or exhausted(len(so_far.layers), upcoming, options)
         if reason is None and self.calls.remaining_s <= self.layers[-1].latency_s:
             return "deadline"  # another layer would not end in time, and would be paid for
         return reason

@@ -3,7 +3,8 @@
 from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
 from mixture.choose.posterior import Observation
-from mixture.choose.strategy import AnswersSoFar, StopReason
+from mixture.choose.stop_rules import StopReason
+from mixture.choose.strategy import AnswersSoFar
 from tests.mixture.makers import candidate
 
 OPTIONS = Options(weights=Weights(usd=10, second=0))

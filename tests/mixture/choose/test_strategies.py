@@ -14,8 +14,9 @@ from mixture.choose.options import Options, OptionsRefused
 from mixture.choose.posterior import AgreementPosterior, PaperScore
 from mixture.choose.ranking import Candidate, Ranked, rank
 from mixture.choose.sequential import Sequential
+from mixture.choose.stop_rules import StopReason
 from mixture.choose.strategies import STRATEGIES, as_json, from_json, named
-from mixture.choose.strategy import AnswersSoFar, StopReason, Strategy
+from mixture.choose.strategy import AnswersSoFar, Strategy
 from mixture.client.scripted import Script, ScriptedClient
 from mixture.decision import Decision
 from mixture.replay.replay import differences

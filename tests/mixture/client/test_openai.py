@@ -197,7 +197,7 @@ def test_the_caller_may_forbid_another_attempt(allows: int, calls: int, asked_fo
 
     async def scenario(asked: Asked, client: OpenAIClient) -> None:
         with pytest.raises(LLMOverloaded):
-            await client.ask(Call(llm(asked.url), QUESTION, again=again))
+            await client.ask(Call(llm(asked.url), QUESTION, may_retry=again))
         assert (len(asked.bodies), len(failures)) == (calls, asked_for)
 
     with_server(sends(response({"error": {"message": "busy"}}, status=503)), scenario)
@@ -366,7 +366,7 @@ def test_breaker_opens_for_streams_that_break() -> None:
 def test_retry_after_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that asks for an hour is tried again after our own bound."""
     stamina.set_testing(False)
-    monkeypatch.setattr("mixture.client.openai.MOST_RETRY_AFTER_S", 0.1)
+    monkeypatch.setattr("mixture.client.retry.MOST_RETRY_AFTER_S", 0.1)
     busy = response({"error": {"message": "busy"}}, status=429, Retry_After="3600")
     started = time.monotonic()
     assert ask_once(sends(busy, response(completion("Rome")))).text == "Rome"

@@ -13,9 +13,9 @@ from mixture.choose.sequential import Sequential
 from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Call
 from mixture.client.request_size import worst_case_usd
-from mixture.judge import in_text, structured
+from mixture.judge import json_reply, text_reply
 from mixture.judge.assessment import Questions
-from mixture.judge.in_text import JudgedReply
+from mixture.judge.text_reply import JudgedReply
 from mixture.llm import SelfAssessment
 from tests.mixture.makers import llm, user
 
@@ -56,7 +56,7 @@ def test_what_is_not_asked_for_leaves_the_request_unchanged() -> None:
 
 def test_what_is_asked_stands_in_the_last_user_turn() -> None:
     """As lines after the answer, or as a form that is also told in words."""
-    assert Questions(self_score=True).ask(user("Q"), {})[0]["content"] == f"Q\n\n{in_text.ASK_SELF}"
+    assert Questions(self_score=True).ask(user("Q"), {})[0]["content"] == f"Q\n\n{text_reply.ASK_SELF}"
     words = str(BOTH.ask(user("Q"), {"A1": "41", "A2": "42"})[0]["content"])
     assert all(said in words for said in ("Q\n\n", "[A1]\n> 41", '"answer"', '"scores"', "A1, A2", '"confidence"'))
     assert "CONFIDENCE" not in words
@@ -75,7 +75,7 @@ def test_the_form_puts_the_answer_first_and_allows_nothing_else() -> None:
 @given(answers, scores, st.dictionaries(st.sampled_from(SHOWN), scores), st.booleans())
 def test_what_is_written_is_read_again(answer: str, own: float | None, given_: dict[str, float | None], structured: bool) -> None:
     """Records replay by that, whatever the answer says."""
-    text = answer.strip() if structured else in_text.read(answer).text
+    text = answer.strip() if structured else text_reply.read(answer).text
     judged = JudgedReply(text, own, {opaque: score for opaque, score in given_.items() if score is not None})
     asked = Questions(self_score=True, scored=SHOWN, structured=structured)
     assert asked.read(asked.write(judged)) == judged
@@ -85,7 +85,7 @@ def test_what_is_written_is_read_again(answer: str, own: float | None, given_: d
 def test_a_reply_that_was_cut_off_keeps_its_answer_so_far(answer: str, data: st.DataObject) -> None:
     """Wherever a limit on tokens fell, within an escape too; of what came no score is made up."""
     whole = json.dumps({"answer": answer, "scores": {"A1": 0.5, "A2": 0.5}, "confidence": 0.9}, ensure_ascii=data.draw(st.booleans()))
-    filled = structured.read(whole[: data.draw(st.integers(1, len(whole) - 1))], SHOWN)
+    filled = json_reply.read(whole[: data.draw(st.integers(1, len(whole) - 1))], SHOWN)
     assert filled is not None
     assert answer.startswith(filled.text)
     assert (filled.self_score, filled.scores) == (None, {})
@@ -97,7 +97,7 @@ def test_a_reply_that_was_cut_off_keeps_its_answer_so_far(answer: str, data: st.
 )
 def test_any_json_is_read_without_error_and_scores_stay_in_range(said: Any) -> None:
     """A truth value, a word, NaN or 1.7 is no score; an answer that is no text is none."""
-    filled = structured.read(json.dumps(said), SHOWN)
+    filled = json_reply.read(json.dumps(said), SHOWN)
     if filled is not None:
         assert filled.self_score is None or 0 <= filled.self_score <= 1
         assert all(opaque in SHOWN and 0 <= score <= 1 for opaque, score in filled.scores.items())

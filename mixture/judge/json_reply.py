@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mixture.judge.in_text import JudgedReply
+from mixture.judge.text_reply import JudgedReply
 
 _BEGUN = re.compile(  # up to the answer's end, or to the end of what came, which may be half an escape
     r'\s*+\{\s*+"answer"\s*+:\s*+("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+)(?:"|(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z)'
