@@ -1,25 +1,46 @@
 """Grader `contains`: any acceptable phrase (reference: a JSON list of strings) occurs, as whole words, where the answer answers."""
 
-from pipelines.graders.final_answer import final_answer, lines_of
-from pipelines.graders.normalise import has_phrase, normalise
+from mixture.reading.final_answer import body, lines_of, statements_in
+from mixture.reading.manner import is_denied, is_hedged, is_refusal, meant, sentences, without_closing
+from mixture.reading.notation import plain
+from mixture.reading.text import loose, normalise, occurrences
 from pipelines.graders.query import Query
 
-VERSION = "1"
+VERSION = "2"
 LONGEST_SENTENCE = 300  # characters: a longer text mentions much in passing
 
 
 def grade(answer: str, query: Query) -> float:
-    """1 where an acceptable phrase occurs in the marked final answer; without one, in a short answer or the last line of a long one."""
-    phrases = [normalise(phrase) for phrase in query.json_reference(list) if isinstance(phrase, str)]
-    if not any(phrases):
+    """1 where an acceptable phrase is asserted in the stated final answer; without one, in a short answer or at the ends of a long one.
+
+    A phrase that is denied there ("not Tokyo"), or one of several that the sentence leaves open, is not asserted.
+    """
+    phrases = [phrase for phrase in query.json_reference(list) if isinstance(phrase, str)]
+    if not any(map(normalise, phrases)):
         raise query.failed(f"reference {query.reference!r} lists no phrase")
-    text = normalise(_answering(answer))
-    return float(any(has_phrase(text, phrase) for phrase in phrases))
+    return float(any(_asserts(segment, phrase) for segment in _answering(answer) for phrase in phrases))
 
 
-def _answering(answer: str) -> str:
-    """The part of an answer that answers."""
-    marked = final_answer(answer)
-    if marked is not None or len(answer) <= LONGEST_SENTENCE:
-        return marked or answer
-    return (lines_of(answer) or [""])[-1]
+def _answering(answer: str) -> list[str]:
+    """The sentences of an answer that answer."""
+    text = body(answer)
+    stated = statements_in(text)
+    if stated:
+        return [meant(stated[-1].text) or ""]
+    if is_refusal(text):
+        return []
+    text = without_closing(text)
+    if len(text) <= LONGEST_SENTENCE:
+        return [text, *sentences(text)] if not any(map(is_hedged, sentences(text))) else sentences(text)
+    said = sentences(text)
+    return [*said[:1], (lines_of(text) or [""])[-1]] if "\n" in text.strip() else [*said[:1], *said[-1:]]
+
+
+def _asserts(segment: str, phrase: str) -> bool:
+    """Whether `segment` asserts `phrase`; accents, hyphens and the like are form."""
+    if is_hedged(segment):
+        return normalise(segment) == normalise(phrase)
+    for form, wanted in ((normalise(plain(segment)), normalise(phrase)), (loose(plain(segment)), loose(phrase))):
+        if any(not is_denied(form, *span) for span in occurrences(form, wanted)):
+            return True
+    return False

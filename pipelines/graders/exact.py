@@ -1,33 +1,91 @@
-"""Grader `exact`: the answer, what it marks as its final answer, or the one thing it quotes equals the reference."""
+"""Grader `exact`: the answer, what it states as its final answer, or the one thing it quotes equals the reference."""
 
+import ast
 import re
+from typing import Any
 
-from pipelines.graders.final_answer import final_answer
-from pipelines.graders.normalise import normalise
+from mixture.reading.final_answer import body, statements_in
+from mixture.reading.manner import meant, without_closing
+from mixture.reading.notation import plain
+from mixture.reading.text import normalise
 from pipelines.graders.query import Query
 
-VERSION = "1"
+VERSION = "2"
 LONGEST_SENTENCE = 300  # characters: a longer text that quotes one thing has not answered with it
-_QUOTED = re.compile(r"```[^\n`]*\n(.+?)```|`([^`\n]+)`|\"([^\"\n]+)\"|“([^”\n]+)”", re.DOTALL)
+_QUOTED = re.compile(r"```[^\n`]*\n(.+?)```|`([^`\n]+)`|\"([^\"\n]+)\"|“([^”\n]+)”|«([^»\n]+)»|„([^“\n]+)“|「([^」\n]+)」", re.DOTALL)
+_YES_OR_NO = frozenset(
+    [
+        "yes",
+        "no",
+        "true",
+        "false",
+        "ja",
+        "nein",
+        "oui",
+        "non",
+        "sí",
+        "si",
+        "não",
+        "sim",
+        "да",
+        "нет",
+        "是",
+        "否",
+        "はい",
+        "いいえ",
+        "네",
+        "아니요",
+    ]
+)
+_ENDINGS = re.compile(r"(?:です|である|だ|입니다|이다)?[。.]?$")
+_DECIMAL = re.compile(r"(-?(?:0|[1-9]\d*))\.(\d+)")
 
 
 def grade(answer: str, query: Query) -> float:
     """1 where one of these equals the reference but for spacing, quotes, a full stop and case, else 0.
 
-    Case counts where the query itself has the reference in another case: what `'ab'.upper()` gives is not `ab`.
+    Case counts where the query itself has the reference in another case: what `'ab'.upper()` gives is not `ab`. Lists and other
+    literals are compared as values of the same types; `0.5` is `0.50`, and is not `1/2`.
     """
     fold = not _asked_about_case(query)
-    reference = normalise(query.reference, fold=fold)
-    if not reference:
+    if not normalise(query.reference):
         raise query.failed(f"empty reference {query.reference!r}")
-    readings = {normalise(text, fold=fold) for text in (answer, final_answer(answer) or "")}
-    return float(reference in readings or {normalise(text, fold=fold) for text in _quoted(answer)} == {reference})
+    wanted = _form(query.reference, fold=fold)
+    text = without_closing(body(answer))
+    given = [_form(each, fold=fold) for each in _answers(text)]
+    return float(wanted in given or {_form(each, fold=fold) for each in _quoted(text)} == {wanted})
 
 
-def _quoted(answer: str) -> list[str]:
+def _answers(text: str) -> list[str]:
+    """What an answer may be meant to say: all of it, its last statement, the yes or no it begins with."""
+    stated = statements_in(text)
+    last = [meant(stated[-1].text) or ""] if stated else []
+    said = [text, *last]
+    said += [
+        re.split(r"[,.;:!，。]", each, maxsplit=1)[0]
+        for each in said
+        if normalise(re.split(r"[,.;:!，。]", each, maxsplit=1)[0]) in _YES_OR_NO
+    ]
+    said += [plain(each) for each in said if "\\" in each]
+    return said + [_ENDINGS.sub("", each) for each in last]
+
+
+def _form(text: str, *, fold: bool) -> Any:
+    """What is compared: a value's one spelling where `text` is a literal, else the text in normal form."""
+    said = normalise(text, fold=fold)
+    if said[:1] in {"[", "(", "{"}:
+        try:
+            return repr(ast.literal_eval(normalise(text, fold=False)))
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            return re.sub(r"\s*([\[\](){},:])\s*", r"\1", said)
+    decimal = _DECIMAL.fullmatch(said)
+    return f"{decimal[1]}.{decimal[2].rstrip('0') or '0'}" if decimal else said
+
+
+def _quoted(text: str) -> list[str]:
     """What a short answer quotes, as in `This prints "ab"`."""
-    matches = _QUOTED.findall(answer) if len(answer) <= LONGEST_SENTENCE else []
-    return [text for groups in matches for text in groups if text]
+    found = _QUOTED.findall(text) if len(text) <= LONGEST_SENTENCE else []
+    return [quoted for groups in found for quoted in groups if quoted]
 
 
 def _asked_about_case(query: Query) -> bool:

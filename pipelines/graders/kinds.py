@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from pipelines.errors import GraderFailed
-from pipelines.graders import choice, contains, exact, number, sandbox, unit_tests, verifier
+from pipelines.graders import choice, contains, exact, mathematics, number, sandbox, unit_tests, verifier
 from pipelines.graders.query import Query
 from registry.near_matches import did_you_mean
 
@@ -27,7 +27,15 @@ class Grader(Protocol):
 
 
 GRADERS: Mapping[str, Grader] = MappingProxyType(
-    {"choice": choice, "number": number, "exact": exact, "contains": contains, "unit_tests": unit_tests, "verifier": verifier}
+    {
+        "choice": choice,
+        "number": number,
+        "math": mathematics,
+        "exact": exact,
+        "contains": contains,
+        "unit_tests": unit_tests,
+        "verifier": verifier,
+    }
 )
 JUDGE = "judge"  # graded by an LLM: pipelines.graders.judge
 REWARD_MODEL = "reward_model"  # by a sequence classifier: pipelines.graders.reward_model

@@ -7,28 +7,45 @@ from contextlib import closing
 
 STEPS = 200_000  # instructions of SQLite's machine before a query counts as endless; the tables have five rows
 MOST_ROWS = 1_000
-_FENCED = re.compile(r"```\w*\n?(.*?)```", re.DOTALL)
-_QUERY = re.compile(r"\b(?:SELECT|WITH)\b[^;]*", re.IGNORECASE)
+_FENCED = re.compile(r"```\w*\s*\n?(.*?)(?:```|\Z)", re.DOTALL)
+_QUERY = re.compile(r"\b(?:SELECT\b|WITH\s+(?:RECURSIVE\s+)?\w+\s*(?:\([^()]*\)\s*)?AS\b)[^;]*", re.IGNORECASE)
+_MOST_TRIED = 20
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 
 
 def same_rows(answer: str, *, setup: str, query: str) -> bool:
-    """Whether the first query in `answer` gives the same rows as `query`, in any order; reading is all it may do."""
-    fenced = _FENCED.search(answer)
-    match = _QUERY.search(fenced[1] if fenced else answer)
-    if match is None:
-        return False
+    """Whether the query in `answer` gives the same rows as `query`, in any order; reading is all it may do."""
     with closing(sqlite3.connect(":memory:")) as database:
         database.executescript(setup)
-        expected = _rows(database, query)
+        wanted = _rows(database, query)
         database.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
         database.set_progress_handler(lambda: 1, STEPS)
+        asked = next((text for text in _asked(answer) if _is_query(database, text)), None)
         try:
-            return _rows(database, match[0]) == expected
+            return asked is not None and _rows(database, asked) == wanted
         except sqlite3.Error:
             return False
 
 
+def _asked(answer: str) -> list[str]:
+    """What may be the answer's query: in its last block of code that holds one, else what begins a line, else what stands in a sentence."""
+    blocks = [block for block in _FENCED.findall(answer) if _QUERY.search(block)]
+    text = blocks[-1] if blocks else answer
+    found = list(_QUERY.finditer(text))
+    first_on_line = [match for match in found if not text[: match.start()].rpartition("\n")[2].strip()]
+    rest = [match for match in found if match not in first_on_line]
+    return [match[0].split("\n\n")[0] if not blocks else match[0] for match in [*first_on_line, *rest]][:_MOST_TRIED]
+
+
+def _is_query(database: sqlite3.Connection, text: str) -> bool:
+    """Whether `text` is SQL that this database understands."""
+    try:
+        database.execute(f"EXPLAIN {text}")
+    except sqlite3.Error:
+        return False
+    return True
+
+
 def _rows(database: sqlite3.Connection, query: str) -> Counter[tuple[object, ...]]:
-    rows = database.execute(query).fetchmany(MOST_ROWS)
-    return Counter(tuple(round(cell, 6) if isinstance(cell, float) else cell for cell in row) for row in rows)
+    found = database.execute(query).fetchmany(MOST_ROWS)
+    return Counter(tuple(round(cell, 6) if isinstance(cell, float) else cell for cell in row) for row in found)

@@ -1,16 +1,13 @@
 """Grader `unit_tests`: the code of an answer passes the query's tests (reference: JSON of HumanEval's prompt, entry_point and test)."""
 
-import ast
-import re
-import textwrap
+import json
 
+from pipelines.graders.code import Solution, before_of, solution_of
 from pipelines.graders.query import Query
-from pipelines.graders.sandbox import passes
+from pipelines.graders.sandbox import WALL_PER_CPU, Program, ended_after, started
 
-VERSION = "1"
+VERSION = "2"
 TIMEOUT_S = 10.0
-LONGEST = 50_000  # characters; nothing that passes such tests is longer
-_FENCED = re.compile(r"```[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
 def grade(answer: str, query: Query, timeout_s: float = TIMEOUT_S) -> float:
@@ -18,46 +15,50 @@ def grade(answer: str, query: Query, timeout_s: float = TIMEOUT_S) -> float:
     reference = query.json_reference(dict)
     if not all(isinstance(reference.get(key), str) for key in ("prompt", "entry_point", "test")):
         raise query.failed(f"reference needs prompt, entry_point and test, has {sorted(reference)}")
-    solution = solution_of(answer, reference["prompt"], reference["entry_point"])
+    prompt, entry_point, test = (reference[key] for key in ("prompt", "entry_point", "test"))
+    solution = solution_of(answer, prompt, entry_point)
     if solution is None:
         return 0.0
-    return float(passes(f"{solution}\n\n{reference['test']}\n\ncheck({reference['entry_point']})\n", timeout_s))
+    verdict = passes(solution, prompt, entry_point, test, timeout_s)
+    if verdict is None:
+        raise query.failed("its tests do not run, whatever the answer")
+    return float(verdict)
 
 
-def solution_of(answer: str, prompt: str, entry_point: str) -> str | None:
-    """The first reading of `answer` that defines `entry_point`: a fenced block, the whole of it, or the body that `prompt` begins."""
-    if len(answer) > LONGEST:
-        return None
-    blocks = [block for block in _FENCED.findall(answer) if block.strip()]
-    texts = [*([("\n".join(blocks))] if len(blocks) > 1 else []), *reversed(blocks), answer, _from_definition(answer, entry_point)]
-    before = prompt[: _start(prompt, entry_point)]  # imports and functions the prompt brings with it
-    readings = [f"{before}\n{text}" for text in texts if re.search(rf"\bdef\s+{re.escape(entry_point)}\b", text)]
-    bodies = [body for text in texts for body in (text, textwrap.indent(textwrap.dedent(text).strip("\n"), "    "))]
-    readings += [f"{prompt.rstrip()}\n{body}" for body in bodies]
-    return next((reading for reading in readings if _defines(reading, entry_point)), None)
+def passes(solution: Solution, prompt: str, entry_point: str, test: str, timeout_s: float) -> bool | None:
+    """Whether the function passes the tests within `timeout_s` of CPU time (and thrice that of wall time); None: the tests are broken.
+
+    The code runs in one process, the tests in another: the first knows neither what is expected nor how the verdict is given.
+    """
+    with started("answering.py") as answering, ended_after(timeout_s * WALL_PER_CPU, [answering]):
+        answering.begin({"before": solution.before, "source": solution.source, "entry_point": entry_point}, timeout_s)
+        if not _is(answering.receive(), "loaded"):
+            return False
+        with started("testing.py") as testing, ended_after(timeout_s * WALL_PER_CPU, [answering, testing]):
+            testing.begin({"prompt": _defined(prompt, entry_point), "entry_point": entry_point, "test": test}, timeout_s)
+            return _verdict(testing, answering)
 
 
-def _start(prompt: str, entry_point: str) -> int:
-    """Where the line that defines `entry_point` starts in `prompt`."""
-    match = re.search(rf"^[ \t]*(?:async\s+)?def\s+{re.escape(entry_point)}\b", prompt, re.MULTILINE)
-    return match.start() if match else 0
+def _verdict(testing: Program, answering: Program) -> bool | None:
+    """Carries each question of the tests to the answer and each reply back, until the tests' process says how it went."""
+    while line := testing.receive():
+        if _is(line, "verdict"):
+            said = json.loads(line)["verdict"]
+            return None if said == "broken" else said == "passed"
+        answering.send(line)
+        testing.send(answering.receive() or b'{"raised": {"names": ["RuntimeError"], "message": "the answer is gone"}}\n')
+    return False
 
 
-def _from_definition(answer: str, entry_point: str) -> str:
-    """An unfenced answer's code: from its first import or definition to the last line that still belongs to code."""
-    lines = answer.splitlines()
-    starts = [at for at, line in enumerate(lines) if re.match(r"(?:from|import|def|class|@)\b|@", line)]
-    if not starts or not re.search(rf"\bdef\s+{re.escape(entry_point)}\b", answer):
-        return ""
-    ends = [at for at, line in enumerate(lines) if line[:1] in {" ", "\t"} or re.match(r"(?:from|import|def|class)\b|@", line)]
-    return "\n".join(lines[starts[0] : ends[-1] + 1])
-
-
-def _defines(code: str, entry_point: str) -> bool:
-    """Whether `code` is Python with a function `entry_point` whose body does something besides its docstring."""
+def _defined(prompt: str, entry_point: str) -> str:
+    """What of the prompt the tests may use: all of it where it is code, else what stands before the function."""
     try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == entry_point]
-    return bool(functions) and not all(isinstance(step, ast.Expr) and isinstance(step.value, ast.Constant) for step in functions[-1].body)
+        compile(prompt, "prompt.py", "exec")
+    except (SyntaxError, ValueError):
+        return before_of(prompt, entry_point)
+    return prompt
+
+
+def _is(line: bytes, kind: str) -> bool:
+    """Whether a line is a message of this kind; only its own process could have written it."""
+    return line.startswith(f'{{"{kind}"'.encode())

@@ -5,24 +5,26 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mixture.reading.final_answer import lines_of
+from mixture.reading.text import has_phrase, normalise
+from mixture.reading.thinking import spoken
 from pipelines.graders import sql
-from pipelines.graders.final_answer import lines_of
-from pipelines.graders.normalise import has_phrase, normalise
 from pipelines.graders.query import Query
 from registry.near_matches import near_matches
 
-VERSION = "1"
-_BULLET = re.compile(r"^\s*(?:[-*•+]|\d+[.)])\s+\S")
-_FENCED = re.compile(r"^```\w*\n(.*?)\n?```$", re.DOTALL)
+VERSION = "2"
+_WORD = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]|[^\W぀-ヿ㐀-鿿豈-﫿]+(?:['’\-][^\W぀-ヿ㐀-鿿豈-﫿]+)*")  # a letter of Chinese or Japanese counts as one
+_BULLET = re.compile(r"^\s*(?:[-*•+–—]|\d+[.)])\s+\S")
+_FENCED = re.compile(r"^```\w*\s*\n(.*?)\s*```$", re.DOTALL)
 
 
 def grade(answer: str, query: Query) -> float:
-    """The share of the reference's checks that the answer passes: 1 or 0 for a single one."""
+    """The share of the reference's checks that the answer, without its thinking, passes: 1 or 0 for a single one."""
     reference = query.json_reference(dict)
     checks = reference.get("checks") if reference.get("name") == "all" else [reference]
     if not isinstance(checks, list) or not checks:
         raise query.failed(f"reference {query.reference[:80]!r} lists no check")
-    return sum(_passes(answer, check, query) for check in checks) / len(checks)
+    return sum(_passes(spoken(answer), check, query) for check in checks) / len(checks)
 
 
 def _passes(answer: str, check: Mapping[str, Any], query: Query) -> bool:
@@ -39,7 +41,7 @@ def _passes(answer: str, check: Mapping[str, Any], query: Query) -> bool:
 
 
 def _words(answer: str, *, count: int | None = None, at_least: int | None = None, at_most: int | None = None) -> bool:
-    return _within(len(re.findall(r"\w+(?:['’\-]\w+)*", answer)), count, at_least, at_most)
+    return _within(len(_WORD.findall(answer)), count, at_least, at_most)
 
 
 def _lines(answer: str, *, count: int | None = None, at_least: int | None = None, at_most: int | None = None) -> bool:
@@ -83,16 +85,22 @@ def _json_keys(answer: str, *, keys: list[str]) -> bool:
 
 
 def _json_equals(answer: str, *, value: Any) -> bool:
-    return bool(_parsed(answer) == value)
+    parsed = _parsed(answer)
+    return parsed is not ... and json.dumps(parsed, sort_keys=True) == json.dumps(value, sort_keys=True)  # true is not 1
 
 
 def _parsed(answer: str) -> Any:
     """The JSON value an answer is, fenced or not; Ellipsis (which equals no JSON value) where it is none."""
     fenced = _FENCED.match(answer)
     try:
-        return json.loads(fenced[1] if fenced else answer)
+        return json.loads(fenced[1] if fenced else answer, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return ...
+
+
+def _refuse(constant: str) -> None:
+    """NaN and Infinity are no JSON."""
+    raise ValueError(constant)
 
 
 CHECKS: Mapping[str, Callable[..., bool]] = {

@@ -1,0 +1,186 @@
+"""The one number an answer gives, or none: in its stated final answer, else on its only line, else the last of what it asserts."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+from functools import cache
+
+from mixture.reading.final_answer import Statement, body, lines_of, statements_in
+from mixture.reading.languages import any_of, number_words
+from mixture.reading.manner import is_closing, is_refusal, meant, sentences, without_closing
+from mixture.reading.numbers import Quantity, Value, prepared, quantities
+
+_LEADING = re.compile(
+    r"^(?:about|approximately|approx\.?|roughly|exactly|around|nearly|ca\.?|circa|etwa|environ|aproximadamente|cerca\s+de|около|≈|=|~|:|#|\s)+",
+    re.IGNORECASE,
+)
+_WORDS_BEHIND = re.compile(r"[\s.,;:!?*_()\"'”°]*(?:[^\W\d_]{2,}[\s.,;:!?*_\"'”-]*){0,4}")
+_COMPARED = re.compile(r"\b(?:more|less|greater|fewer|larger|smaller|higher|lower)\s+than\s*$|\bbetween\s*$|\bnot\s*$", re.IGNORECASE)
+_ASIDE = re.compile(r"[;。；]|[.!?](?=\s|$)|,\s+(?=[^\W\d]{2})|，|\s[–—]\s|\s-\s(?=[^\W\d])|\s\(|→")
+_REASON = re.compile(r"\s(?:because|since|so|as|for|given|which|where|weil|denn|car|parce|porque|pois|perché|потому)\s", re.IGNORECASE)
+_UNKNOWN = re.compile(
+    r"\W*(?:undefined|unknown|infinit|impossible|not\s|no\s|none\b|does\s+not|cannot|indeterminate|∞|unbestimmt|indéfini|indefinid)",
+    re.IGNORECASE,
+)
+_BASED = re.compile(r"^\d{1,3}[.)]\s+(?=\S)")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as read: its readings (`25%` is 25 and a quarter; a time of day is text) and its unit, "" where none is named."""
+
+    readings: tuple[Value, ...]
+    unit: str = ""
+
+
+class Unsaid(Enum):
+    """Of a statement that speaks of something else than a number: an earlier one is asked."""
+
+    NUMBER = 0
+
+
+def number_of(answer: str) -> Number | None:
+    """The number `answer` gives; None where it gives none, several, or an expression that is no one number."""
+    text = body(answer)
+    for statement in reversed(statements_in(text)):
+        found = _stated(statement)
+        if not isinstance(found, Unsaid):
+            return found
+    if is_refusal(text):
+        return None
+    return _unmarked(without_closing(text))
+
+
+def read(text: str) -> Number | None:
+    """The number that all of `text` is, but for `x =` before it and a unit or a few words behind it."""
+    ready = _LEADING.sub("", prepared(text).strip().strip("*_\"'”“ ").rstrip(". "))
+    left, equals, right = ready.rpartition("=")
+    if equals and not re.search(r"[,;]\s", left):
+        ready = right.strip()
+    found = quantities(ready, factorials=True)
+    if len(found) == 1 and not ready[: found[0].start].strip(" ([{") and _WORDS_BEHIND.fullmatch(ready[found[0].end :].strip(")]} ")):
+        return _number(found[0])
+    return _in_words(ready) if not found else None
+
+
+def _number(quantity: Quantity) -> Number | None:
+    return Number(quantity.readings, quantity.unit) if quantity.readings else None
+
+
+def _stated(statement: Statement) -> Number | Unsaid | None:
+    """What a statement gives: a number, None where it is no number, Unsaid where it speaks of something else."""
+    text = statement.text if statement.bare else meant(statement.text) or ""
+    whole = read(text)
+    if whole is not None:
+        return whole
+    ready = prepared(text)
+    found = quantities(ready, factorials=statement.bare)
+    if not found:
+        if _UNKNOWN.match(ready) or statement.bare:
+            return None
+        return _in_words(ready) or Unsaid.NUMBER
+    if statement.bare:
+        return None
+    return _in_sentence(ready, found)
+
+
+def _in_sentence(text: str, found: list[Quantity]) -> Number | Unsaid | None:
+    """The one number of a stated sentence: of its first clause that has any, behind its last `=`."""
+    start, end = 0, len(text)
+    for cut in [*_ASIDE.finditer(text), *_REASON.finditer(text)]:
+        if any(each.start < cut.start() + 1 and each.end <= cut.start() + 1 for each in found) and not any(
+            each.start < cut.start() < each.end for each in found
+        ):
+            end = min(end, cut.start())
+    clause = text[start:end]
+    first_sentence = re.split(r"[.!?。]\s", text, maxsplit=1)[0]
+    if not any(each.start < len(first_sentence) for each in found):
+        return Unsaid.NUMBER  # it explains before it answers
+    here = [each for each in found if each.start < end]
+    equals = clause.rfind("=")
+    if equals >= 0 and any(each.start > equals for each in here):
+        here = [each for each in here if each.start > equals]
+    if len(here) == 1 or (
+        len(here) > 1 and not clause[max(equals + 1, 0) : here[0].start].strip(" ~≈:*_\"'") and not _joined(clause, here)
+    ):
+        before = text[: here[0].start]
+        return None if _COMPARED.search(before) else _number(here[0])
+    return None
+
+
+def _joined(clause: str, here: list[Quantity]) -> bool:
+    """Whether the numbers are alternatives or parts of one answer: `12 or 15`, `2 and 3`, `3 of 5`, `1, 2`."""
+    between = clause[here[0].end : here[1].start].split()
+    return len(between) <= 3 and (
+        not between or _links().search(between[-1]) is not None or not re.search(r"[^\W\d_]{2}", "".join(between))
+    )
+
+
+@cache
+def _links() -> re.Pattern[str]:
+    return re.compile(
+        rf"{any_of('alternatives')}|\b(?:to|of|out|by|bis|von|à|de|sur|hasta|a|di|из|до|remainder|rest|r)\b|[±/:]", re.IGNORECASE
+    )
+
+
+def _unmarked(text: str) -> Number | None:
+    """Without a marker: a line that is nothing but a number, else the last number of the last sentence that asserts one."""
+    lines = lines_of(text)
+    if not lines:
+        return None
+    whole = read(lines[-1]) or (read(lines[0]) if len(lines) > 1 and not re.search(r"[=+*/]", lines[0]) else None)
+    if whole is not None:
+        return whole
+    for line in reversed(lines):
+        for sentence in reversed(sentences(_BASED.sub("", line))):
+            if is_closing(sentence) or sentence.rstrip("*_ ").endswith(("?", "？")):
+                continue
+            ready = prepared(sentence)
+            found = quantities(ready, factorials=sentence.strip() == text.strip())
+            if found:
+                return None if _is_open(ready, found) else _number(found[-1])
+    return None
+
+
+def _is_open(text: str, found: list[Quantity]) -> bool:
+    """Whether a sentence leaves open which of its last numbers it means: `12 or 15`."""
+    return len(found) > 1 and _either().fullmatch(text[found[-2].end : found[-1].start]) is not None
+
+
+@cache
+def _either() -> re.Pattern[str]:
+    return re.compile(r"[\s,*_]*(?:or|oder|ou|o|u|oppure|или|либо|或|或者|または|か|또는|혹은)(?:\s\w+)?[\s*_]*", re.IGNORECASE)
+
+
+def _in_words(text: str) -> Number | None:
+    """A small number written as a word, with at most a few words behind it: `seven apples`, `forty-two`, `minus three`."""
+    match = re.match(
+        r"\W*(?P<minus>minus|negative|moins|menos|meno|минус)?\s*(?P<word>[^\W\d_]+(?:[-\s](?:one|two|three|four|five|six|seven|eight|nine)\b)?)(?P<rest>[^\n]*)$",
+        text.casefold(),
+    )
+    if (
+        match is None
+        or re.match(r"\s*(?:of|hundred|thousand|million|and|or|to|half|third|quarter|point|de\b|von\b)|-", match["rest"])
+        or len(match["rest"].split()) > 4
+    ):
+        return None
+    value = _word_value(re.split(r"[-\s]", match["word"]))
+    if value is None:
+        return None
+    return Number((Fraction(-value if match["minus"] else value),))
+
+
+_TEENS = {
+    word: value for value, word in enumerate(["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"], start=13)
+}
+_TENS = {
+    word: 10 * value for value, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2)
+}
+
+
+def _word_value(words: list[str]) -> int | None:
+    small = number_words() | _TEENS
+    if len(words) == 2:
+        return _TENS[words[0]] + small[words[1]] if words[0] in _TENS and words[1] in small else None
+    return small.get(words[0], _TENS.get(words[0]))
