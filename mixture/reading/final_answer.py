@@ -35,11 +35,12 @@ _DETERMINER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A final answer as an answer states it, without Markdown; `bare`: nothing but the answer stands there (a box, a tag, JSON)."""
+    """A final answer as it is stated from `start` to `end`, without Markdown; `bare`: in a box, a tag or JSON, no word around it."""
 
     text: str
     bare: bool
     start: int
+    end: int
 
 
 def body(text: str) -> str:
@@ -70,20 +71,20 @@ def lines_of(text: str) -> list[str]:
 def statements_in(text: str) -> list[Statement]:
     """`statements` of a text that is a body already."""
     bare = [*_boxed(text), *_tagged(text), *_in_json(text)]
-    inside = [(each.start, each.start + len(each.text)) for each in bare]
-    marked = [each for each in _marked(text) if "\\boxed" not in each.text and not any(start <= each.start <= end for start, end in inside)]
+    marked = [each for each in _marked(text) if "\\boxed" not in each.text and not any(one.start <= each.start <= one.end for one in bare)]
     return sorted([*bare, *marked], key=lambda each: each.start)
 
 
 def _boxed(text: str) -> Iterator[Statement]:
     for match in deque(_BOXED.finditer(text), MOST_STATEMENTS):
-        yield Statement(_braced(text[match.end() : match.end() + LONGEST_STATEMENT]), True, match.end())
+        inside = _braced(text[match.end() : match.end() + LONGEST_STATEMENT])
+        yield Statement(inside, True, match.end(), match.end() + len(inside))
 
 
 def _tagged(text: str) -> Iterator[Statement]:
     for match in _TAGGED.finditer(text):
         if match[2] and "\\boxed" not in match[2]:
-            yield Statement(match[2][:LONGEST_STATEMENT].strip(_MARKUP), True, match.start())
+            yield Statement(match[2][:LONGEST_STATEMENT].strip(_MARKUP), True, match.start(), match.end())
 
 
 def _in_json(text: str) -> Iterator[Statement]:
@@ -98,7 +99,7 @@ def _in_json(text: str) -> Iterator[Statement]:
             at = text.find("{", at + 1)
             continue
         for value in _answers(found):
-            yield Statement(value, True, at)
+            yield Statement(value, True, at, end)
         at = text.find("{", end)
 
 
@@ -119,7 +120,7 @@ def _marked(text: str) -> Iterator[Statement]:
             if content.startswith("``") or not content.strip("#-=:： ") or content.endswith((":", "：")):  # "The answer is as follows:"
                 continue
             if not _HOLLOW.match(content):
-                yield Statement(content, False, match.end() + line.start())
+                yield Statement(content, False, match.end() + line.start(), match.end() + line.end())
             break
 
 

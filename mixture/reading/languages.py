@@ -114,7 +114,7 @@ SPANISH = Language(
 PORTUGUESE = Language(
     answer=r"(?:minha\s+)?(?:resposta|solução|resultado|(?=opção\s+corr?eta)opção|(?=alternativa\s+corr?eta)alternativa)(?:\s+(?:corr?eta|certa|final))?",
     links=r"é|são|seria|seriam|era|deve\s+ser",
-    negation=r"não|nunca|nenhuma?|nem|sem|em\s+vez\s+de",
+    negation=r"n[ãa]o|nunca|nenhuma?|nem|sem|em\s+vez\s+de",
     but=r"mas(?:\s+sim)?|e\s+sim|senão",
     alternatives=r"ou|e",
     reasons=r"porque|pois|já|dado|devido|como|é|são|com|em|que|por",

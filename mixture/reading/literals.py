@@ -115,6 +115,5 @@ def is_ordinal(suffix: str) -> bool:
 
 
 def clock(digits: str) -> str:
-    """A time of day or a ratio in one form: `09:05` is `9:05`."""
-    head, *rest = digits.split(":")
-    return ":".join([str(int(head)) if len(head) <= LONGEST else head, *rest])
+    """A time of day, a date or a ratio in one form: `09:05` is `9:05`."""
+    return re.sub(r"^0+(?=\d+:)", "", digits)

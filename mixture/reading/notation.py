@@ -9,7 +9,6 @@ _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
 _SUBSCRIPT = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _COMMANDS: tuple[tuple[str, str], ...] = (
-    (r"\{,\}", ","),
     (r"\\!", ""),
     (r"(?<=\d)\\[,;: ](?=\d)", " "),
     (r"\\[,;: ]|\\q?quad\b|(?<!\\)~(?=\d{3}\b)", " "),
@@ -53,7 +52,7 @@ def plain(text: str) -> str:
 
     Fractions become `(a/b)`, after a digit ` a/b` (two and a half is `2 1/2`); powers `^(n)`; roots `√(n)`.
     """
-    text = _unicode(html.unescape(text))
+    text = _unicode(html.unescape(text)).replace("{,}", ",")
     if "\\" in text or "√" in text or any(sign in text for sign in "×·⋅∗÷≈∼≃±≤≥≠˚º⇒∴"):
         for pattern, replacement in _PLAIN:
             text = pattern.sub(replacement, text)

@@ -10,21 +10,23 @@ from mixture.reading import literals
 from mixture.reading.languages import any_of
 from mixture.reading.notation import plain
 
-Value = Fraction | str  # a time or a ratio stays text
+Value = Fraction | str  # a time, a date or a ratio stays text
 
 _TOKEN = re.compile(
-    r"(?P<clock>\d+(?::\d+)+)"
+    r"(?P<clock>\d+(?::\d+)+|\d{1,4}-\d{1,2}-\d{1,4}(?![-\d])|\d{1,2}/\d{1,2}/\d{2,4}(?![/\d]))"
     r"|(?P<number>\d{1,3}(?:\s\d{3})+(?![\d])(?:[.,]\d+)?(?![.,]?\d)|\d+(?:[.,'’_]\d+)*(?:[eE][-+]?\d+(?!\w))?|\.\d+)"
-    r"|(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)*)"
+    r"|(?P<word>[A-Za-z\u00c0-\u04ff]+(?:['’][A-Za-z\u00c0-\u04ff]+)*|[ぁ-ヿ]{2,}?(?=[\W\d]|で)|公里|千米|公斤|千克|厘米|毫米|小时|小時|時間|分钟|分鐘|퍼센트"
+    r"|시간|미터|킬로미터|[^\W\d_])"  # scripts without spaces: a letter at a time, but for words that measure
     r"|(?P<sign>\S)"
 )
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
 _ARROW = re.compile(r"[-=]+>")
-_CURRENCY = re.compile("[$€£¥₹₩₽₺₫฿₦]")
+_CURRENCY = re.compile(r"(?:(?<![^\W_])(?:R|US|A|C|HK|NT|S))?\$|[€£¥₹₩₽₺₫฿₦]")
 _COMPARISONS = "<>≤≥≠±"
 _MINUS_WORD = re.compile(any_of("minus"), re.IGNORECASE)
 _OPENING, _CLOSING = "([{", ")]}"
 _MOST_DIGITS = 2_000
+_MOST_OPERANDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class _Reader:
 
     def __init__(self, tokens: Sequence[Token], at: int, factorials: bool) -> None:
         self.tokens, self.at, self.first, self.factorials = tokens, at, at, factorials
+        self.depth = 0
 
     def quantity(self) -> Quantity:
         """The quantity that begins here, and everything that belongs to it."""
@@ -213,6 +216,9 @@ class _Reader:
         return token.kind == "word" and len(token.text) == 1 and token.text.isascii()
 
     def _signed(self) -> Fraction:
+        self.depth += 1
+        if self.depth > _MOST_OPERANDS:
+            raise _Unreadable
         if self._text() in {"-", "~"}:
             self.at += 1
             return -self._signed()

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 
 from mixture.reading.final_answer import Statement, body, lines_of, statements_in
 from mixture.reading.languages import any_of, number_words
-from mixture.reading.manner import is_closing, is_refusal, meant, sentences, without_closing
+from mixture.reading.manner import is_closing, is_denied, is_refusal, meant, sentences, without_closing
 from mixture.reading.numbers import Quantity, Value, prepared, quantities
 
 _LEADING = re.compile(
@@ -70,7 +71,9 @@ def _number(quantity: Quantity) -> Number | None:
 
 def _stated(statement: Statement) -> Number | Unsaid | None:
     """What a statement gives: a number, None where it is no number, Unsaid where it speaks of something else."""
-    text = statement.text if statement.bare else meant(statement.text) or ""
+    text = statement.text if statement.bare else meant(statement.text)
+    if text is None:
+        return None  # "not 3": it only denies
     whole = read(text)
     if whole is not None:
         return whole
@@ -138,14 +141,25 @@ def _unmarked(text: str) -> Number | None:
                 continue
             ready = prepared(sentence)
             found = quantities(ready, factorials=sentence.strip() == text.strip())
-            if found:
-                return None if _is_open(ready, found) else _number(found[-1])
+            asserted = next((each for each in reversed(found) if not is_denied(ready, each.start, each.end)), None)
+            if asserted is not None:
+                return None if _is_open(ready, found) or _is_list(ready, found) else _number(asserted)
     return None
 
 
 def _is_open(text: str, found: list[Quantity]) -> bool:
     """Whether a sentence leaves open which of its last numbers it means: `12 or 15`."""
     return len(found) > 1 and _either().fullmatch(text[found[-2].end : found[-1].start]) is not None
+
+
+def _is_list(text: str, found: list[Quantity]) -> bool:
+    """Whether a sentence is nothing but several numbers: `3, 4, 5` or `2-5`."""
+    around = [
+        text[: found[0].start],
+        *(text[one.end : other.start] for one, other in pairwise(found)),
+        text[found[-1].end :],
+    ]
+    return len(found) > 1 and not re.search(r"[\w=]", re.sub(any_of("alternatives"), "", " ".join(around), flags=re.IGNORECASE))
 
 
 @cache

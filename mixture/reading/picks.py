@@ -20,6 +20,7 @@ _YES = re.compile(
     r"^\W*(?:yes|correct|true|right|✓|✔|✅|☑|ja|richtig|oui|sí|sim|sì|да|верно|正确|正確|对|正解|맞)(?![^\W\d_])|[✓✔✅☑]", re.IGNORECASE
 )
 _NO = re.compile(r"^\W*(?:no|not|incorrect|false|wrong|✗|✘|❌|nein|falsch|non|não|нет|неверно|错误|错|不)|[✗✘❌]", re.IGNORECASE)
+_ARTICLE = r"(?:the|la|die|a|o|el|il|le|l['’])"
 _ARTICLES = frozenset("AIEOYUÀ")  # single letters that are words somewhere
 
 
@@ -30,7 +31,7 @@ def picked(answer: str, choices: Sequence[str], letters: str = LETTERS) -> str |
     each option, "C is correct". Who only writes the options down again picks none.
     """
     text = body(answer)
-    options = {letter: normalise(plain(option)) for letter, option in zip(letters, choices, strict=False)}
+    options = {letter: normalise(_plain(option)) for letter, option in zip(letters, choices, strict=False)}
     denied = False
     for statement in reversed(statements_in(text)):
         picks = _stated(statement, options, letters)
@@ -39,7 +40,7 @@ def picked(answer: str, choices: Sequence[str], letters: str = LETTERS) -> str |
         denied = denied or picks is None
     if denied:
         return None
-    text = plain(without_closing(text)).strip()
+    text = _plain(without_closing(text)).strip()
     if not text or is_refusal(text):
         return None
     for look in (_alone, _whole, _verdicts, _asserted, _leading, _bracketed, _mentioned):
@@ -49,9 +50,14 @@ def picked(answer: str, choices: Sequence[str], letters: str = LETTERS) -> str |
     return None
 
 
+def _plain(text: str) -> str:
+    """In plain notation, without the dollar signs of formulas."""
+    return plain(text).replace("$", "")
+
+
 def _stated(statement: Statement, options: Mapping[str, str], letters: str) -> set[str] | None:
     """All letters a stated final answer picks; empty where it speaks of something else, None where it only denies."""
-    said = plain(statement.text).strip()
+    said = _plain(statement.text).strip()
     content = said if _is_option(said, options) else meant(said)
     if content is None:
         return None
@@ -288,7 +294,9 @@ def _ordered() -> re.Pattern[str]:
 
 @cache
 def _chosen() -> re.Pattern[str]:
-    return re.compile(rf"(?i:{any_of('choose')})\s*(?i:(?:the\s+)?{any_of('option')}\s*)?[(\[*\"'“]*(?P<letter>[A-Z])(?![A-Za-z0-9'’])")
+    return re.compile(
+        rf"(?i:{any_of('choose')})\s*(?i:(?:{_ARTICLE}\s*)?{any_of('option')}\s*)?[(\[*\"'“]*(?P<letter>[A-Z])(?![A-Za-z0-9'’])"
+    )
 
 
 @cache

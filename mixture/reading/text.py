@@ -5,6 +5,7 @@ import re
 import unicodedata
 
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)\n?```$", re.DOTALL)
+_LETTER = r"[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]"  # of a script with spaces
 _WRAPPERS = "\"'`*_“”‘’«»„「」『』 \t"
 
 
@@ -40,8 +41,8 @@ def occurrences(text: str, phrase: str) -> list[tuple[int, int]]:
     """Where `phrase` stands in `text` as whole words and whole numbers: 12 is not in 12.5, 5 not in -5."""
     if not phrase:
         return []
-    before = r"(?<!\w)" if _spaced(phrase[0]) else ""
-    after = r"(?!\w)" if _spaced(phrase[-1]) else ""
+    before = f"(?<!{_LETTER})" if _spaced(phrase[0]) else ""
+    after = f"(?!{_LETTER})" if _spaced(phrase[-1]) else ""
     if phrase[0].isdigit():
         before += r"(?<!\d[.,:/])(?<!(?<![\w)])-)"
     if phrase[-1].isdigit():
@@ -65,4 +66,4 @@ def _spaced(letter: str) -> bool:
     """Whether `letter` belongs to a script that puts spaces between words (not Chinese, Japanese, Thai ...)."""
     if not (letter.isalnum() or letter == "_"):
         return False
-    return not unicodedata.name(letter, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"))
+    return not unicodedata.name(letter, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR"))

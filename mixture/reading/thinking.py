@@ -26,11 +26,11 @@ def spoken(text: str) -> str:
     """`text` without its thinking. "" where thinking is opened and never closed: such an answer was cut off before it was given."""
     final = list(_FINAL_CHANNEL.finditer(text))
     if final:
-        text = text[final[-1].end() :]
+        text = _SPECIAL.sub("", text[final[-1].end() :])
     elif _OTHER_CHANNEL.search(text):
         return ""
     if not _TAG.search(text):
-        return _SPECIAL.sub("", text) if final else text
+        return text
     parts: list[str] = []
     at, opened = 0, ""
     for tag in _TAG.finditer(text):
@@ -46,7 +46,7 @@ def spoken(text: str) -> str:
         else:  # closed without being opened: the prompt's template opened it, and all before it is thinking
             parts.clear()
             at = tag.end()
-    return "" if opened else _SPECIAL.sub("", "".join([*parts, text[at:]])).strip("\n")
+    return "" if opened else "".join([*parts, text[at:]]).strip("\n")
 
 
 def said(content: Any) -> str:

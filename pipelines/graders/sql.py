@@ -8,7 +8,7 @@ from contextlib import closing
 STEPS = 200_000  # instructions of SQLite's machine before a query counts as endless; the tables have five rows
 MOST_ROWS = 1_000
 _FENCED = re.compile(r"```\w*\s*\n?(.*?)(?:```|\Z)", re.DOTALL)
-_QUERY = re.compile(r"\b(?:SELECT\b|WITH\s+(?:RECURSIVE\s+)?\w+\s*(?:\([^()]*\)\s*)?AS\b)[^;]*", re.IGNORECASE)
+_QUERY = re.compile(r"\b(?:SELECT\b|WITH\s+(?:RECURSIVE\s+)?\w+\s*(?:\([^()]*\)\s*)?AS\b)", re.IGNORECASE)
 _MOST_TRIED = 20
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 
@@ -34,7 +34,8 @@ def _asked(answer: str) -> list[str]:
     found = list(_QUERY.finditer(text))
     first_on_line = [match for match in found if not text[: match.start()].rpartition("\n")[2].strip()]
     rest = [match for match in found if match not in first_on_line]
-    return [match[0].split("\n\n")[0] if not blocks else match[0] for match in [*first_on_line, *rest]][:_MOST_TRIED]
+    starts = [match.start() for match in [*first_on_line, *rest]][:_MOST_TRIED]
+    return [text[start:].partition(";")[0].partition("\0" if blocks else "\n\n")[0] for start in starts]
 
 
 def _is_query(database: sqlite3.Connection, text: str) -> bool:
