@@ -28,7 +28,7 @@ _HOLLOW = re.compile(  # "the answer is clear": says nothing
     re.IGNORECASE,
 )
 _DETERMINER = re.compile(
-    r"(?:this|that|your|an|any|each|every|another|whose|no|is\s+the|diese|deine|ihre|cette|votre|esta|tu|su|esta|sua|questa|tua)\s+(?:\w+\s+)?$",
+    r"(?:this|that|your|an|proposed|suggested|given|previous|first|second|other|wrong|incorrect|any|each|every|another|whose|no|is\s+the|diese|deine|ihre|cette|votre|esta|tu|su|esta|sua|questa|tua)\s+(?:\w+\s+)?$",
     re.IGNORECASE,
 )
 

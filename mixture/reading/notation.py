@@ -36,7 +36,7 @@ _COMMANDS: tuple[tuple[str, str], ...] = (
     (r"\\sqrt\s*(\w)|√\s*(\d+|\w)", r"√(\1\2)"),
     (r"\\(?:mathbb|mathcal)\s*\{([^{}]*)\}", r"\1"),
 )
-_PLAIN = tuple((re.compile(pattern), plain) for pattern, plain in _COMMANDS)
+_PLAIN = tuple((re.compile(pattern.replace(r"\b", "(?![A-Za-z])")), plain) for pattern, plain in _COMMANDS)
 _STYLED = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|bold(?:symbol)?|mbox|emph|operatorname|underline|hbox)\s*\*?\s*\{([^{}]*)\}"
 )

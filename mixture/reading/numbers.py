@@ -153,7 +153,7 @@ class _Reader:
                 time = literals.clock(self.tokens[self.at - 1].text)
                 hours = (Fraction(time.removesuffix(":00")),) if re.fullmatch(r"\d\d?:00", time) else ()
                 return self._done((time, *hours), "")
-            value = self._sum()
+            value = self._notation()
             return self._with_unit(value)
         except (_Unreadable, ZeroDivisionError):
             self._skip_expression()
@@ -173,27 +173,20 @@ class _Reader:
         if 0 <= at < len(self.tokens) and self.tokens[at].text in _COMPARISONS:
             raise _Unreadable
 
-    def _sum(self) -> Fraction:
-        value = self._product()
-        while (operator := self._operator("+-")) is not None:
-            other = self._product()
-            value = value + other if operator == "+" else value - other
-        return value
-
-    def _product(self) -> Fraction:
+    def _notation(self) -> Fraction:
+        """A number as it is noted down: alone, a fraction, or a multiple of a power of ten. What is still to be computed is none."""
         value = self._signed()
-        while True:
-            operator = self._operator("*/xX")
-            if operator is None:
-                follows = self._token()
-                if follows is not None and follows.glued and follows.text in {"(", "√", "π"}:
-                    operator = "*"
-                else:
-                    return value
-            other = self._signed()
-            value = value / other if operator == "/" else value * other
-            if operator == "/" and self._text() == "/":
-                raise _Unreadable  # a date
+        operator = self._operator("*/xX+-")
+        if operator == "/":
+            value /= self._signed()
+        elif operator in {"*", "x", "X"} and self._text() == "10" and self._text(1) == "^":
+            value *= self._signed()
+        elif operator is not None:
+            raise _Unreadable
+        follows = self._token()
+        if self._operator("*/xX+-") is not None or (follows is not None and follows.glued and follows.text in {"(", "√", "π"}):
+            raise _Unreadable
+        return value
 
     def _operator(self, signs: str) -> str | None:
         """Takes the operator that stands here between two operands; `2-5` is a range and `5 - see` an aside: no operators."""
@@ -260,7 +253,7 @@ class _Reader:
             return self._number()
         if token.text == "(":
             self.at += 1
-            value = self._sum()
+            value = self._notation()
             if self._text() != ")":
                 raise _Unreadable
             self.at += 1
@@ -278,7 +271,7 @@ class _Reader:
             raise _Unreadable
         if self._text() == "_" and self._text(1) == "(":  # its base
             self.at += 2
-            self._sum()
+            self._notation()
             if self._text() != ")":
                 raise _Unreadable
             self.at += 1
@@ -312,7 +305,7 @@ class _Reader:
                 self.at += 1
             elif token.text[0].isascii() or token.text[0] in "πθαβγλμσφω":
                 raise _Unreadable
-        if token is not None and token.text in {"π", "√", "∞", "^"}:
+        if token is not None and (token.text in {"π", "√", "∞", "^"} or (token.text == "\\" and self._text(1).isalpha())):
             raise _Unreadable
         self._refuse_comparison(self.at)
         return self._done((value,), unit)

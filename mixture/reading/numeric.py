@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from mixture.reading.final_answer import Statement, body, lines_of, statements_in
@@ -53,6 +53,7 @@ def number_of(answer: str) -> Number | None:
     return _unmarked(without_closing(text))
 
 
+@lru_cache(4_096)
 def read(text: str) -> Number | None:
     """The number that all of `text` is, but for `x =` before it and a unit or a few words behind it."""
     ready = _LEADING.sub("", prepared(text).strip().strip("*_\"'”“ ").rstrip(". "))
@@ -63,6 +64,12 @@ def read(text: str) -> Number | None:
     if len(found) == 1 and not ready[: found[0].start].strip(" ([{") and _WORDS_BEHIND.fullmatch(ready[found[0].end :].strip(")]} ")):
         return _number(found[0])
     return _in_words(ready) if not found else None
+
+
+def stated_number(statement: Statement) -> Number | None:
+    """The number a statement gives, if it gives one."""
+    found = _stated(statement)
+    return None if isinstance(found, Unsaid) else found
 
 
 def _number(quantity: Quantity) -> Number | None:
@@ -164,7 +171,7 @@ def _is_list(text: str, found: list[Quantity]) -> bool:
 
 @cache
 def _either() -> re.Pattern[str]:
-    return re.compile(r"[\s,*_]*(?:or|oder|ou|o|u|oppure|или|либо|或|或者|または|か|또는|혹은)(?:\s\w+)?[\s*_]*", re.IGNORECASE)
+    return re.compile(r"[\s,*_]*(?:\w+\s)?(?:or|oder|ou|o|u|oppure|или|либо|或|或者|または|か|또는|혹은|/)(?:\s\w+)?[\s*_]*", re.IGNORECASE)
 
 
 def _in_words(text: str) -> Number | None:

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 from mixture.reading.final_answer import Statement, body, lines_of, statements_in
 from mixture.reading.languages import any_of, ordinal_prefixes
 from mixture.reading.manner import is_denied, is_hedged, is_refusal, meant, sentences, without_closing
 from mixture.reading.notation import plain
-from mixture.reading.numeric import read
-from mixture.reading.text import normalise, occurrences
+from mixture.reading.numeric import Number, number_of, read, stated_number
+from mixture.reading.text import YES_OR_NO, normalise, occurrences
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LONGEST_MENTION = 300  # characters: a longer text that names one option in passing has not picked it
@@ -60,14 +61,15 @@ def _stated(statement: Statement, options: Mapping[str, str], letters: str) -> s
     said = _plain(statement.text).strip()
     content = said if _is_option(said, options) else meant(said)
     if content is None:
-        return None
+        denied = re.sub(any_of("negation"), " ", said, flags=re.IGNORECASE).strip()
+        return None if _lettered(denied, options, letters, stated=True) or _named(denied, options) else set()
     line = content.split("\n", maxsplit=1)[0].strip()
     return (
         _is_option(line, options)
         or _lettered(line, options, letters, stated=True)
         or _by_place(line, options, letters)
         or _named(sentences(line)[0] if sentences(line) else "", options)
-        or _by_value(line, options)
+        or _by_value(stated_number(replace(statement, text=line)), options)
         or {group for groups in _BRACKETED.findall(line) for group in groups if group and group in letters}
     )
 
@@ -123,21 +125,21 @@ def _by_place(text: str, options: Mapping[str, str], letters: str) -> set[str]:
     return {letters[place - 1] for place in found if 0 < place <= size and place <= len(letters)}
 
 
-def _by_value(text: str, options: Mapping[str, str]) -> set[str]:
+def _by_value(number: Number | None, options: Mapping[str, str]) -> set[str]:
     """The options that are the same number, however written."""
-    number = read(text)
-    if number is None:
-        return set()
-    return {letter for letter, option in options.items() if (other := read(option)) is not None and other == number}
+    return {letter for letter, option in options.items() if number is not None and read(option) == number}
 
 
 def _named(segment: str, options: Mapping[str, str]) -> set[str]:
-    """The letters of the options whose text is the segment, or occurs in it undenied and in no longer option that occurs too."""
+    """The letters of the options whose text is the segment, or occurs in it undenied and in no longer option that occurs too.
+
+    Options that are numbers are not looked for: `1 + 1 = 2` names no 1.
+    """
     text = normalise(segment)
     same = {letter for letter, option in options.items() if option and option == text}
     if same or len(text) > LONGEST_MENTION:
         return same
-    spans = {letter: occurrences(text, option) for letter, option in options.items() if option}
+    spans = {letter: occurrences(text, option) for letter, option in options.items() if option and read(option) is None}
     kept = {letter: [span for span in own if not _inside_longer(span, letter, spans)] for letter, own in spans.items()}
     return {letter for letter, own in kept.items() if any(not is_denied(text, *span) for span in own)}
 
@@ -169,12 +171,14 @@ def _whole(text: str, options: Mapping[str, str], _letters: str) -> set[str]:
     if not lines:
         return set()
     for line in (text, lines[-1], lines[0]):
-        if same := _is_option(line, options) or (_by_value(line, options) if len(line) < 40 else set()):
+        if same := _is_option(line, options) or (_by_value(read(line), options) if len(line) < 40 else set()):
             return same
     if len(_LISTED.findall(text)) > 1:
         return set()
-    first = normalise(re.split(r"[,.;:!\n]|\s[–—-]\s", lines[0], maxsplit=1)[0])
-    return {letter for letter, option in options.items() if option and option == first}
+    first, _, rest = re.sub(r"([,.;:!\n]|\s[–—-]\s)", "\n", text, count=1).partition("\n")
+    same = {letter for letter, option in options.items() if option and option == normalise(first)}
+    others = {letter: option for letter, option in options.items() if letter not in same}
+    return same if normalise(first) in YES_OR_NO or not _named(rest, others) else set()
 
 
 def _verdicts(text: str, options: Mapping[str, str], letters: str) -> set[str]:
@@ -219,16 +223,19 @@ def _asserted(text: str, options: Mapping[str, str], letters: str) -> set[str]:
 
 def _leading(text: str, options: Mapping[str, str], letters: str) -> set[str]:
     """The letter an answer begins with: `C. Rome`; not where it lists the options."""
-    listed = {letter for letter, _ in _LISTED.findall(text)} & set(letters)
     lines = lines_of(text)
-    if len(listed) > 1:
-        last = lines[-1]
-        return _named(last, options) if not _LISTED.match(last) else set()
-    return (
-        _lettered(text, options, letters, stated=False)
-        or (_lettered(lines[-1], options, letters, stated=False) if len(lines) > 1 else set())
-        or _by_place(text, options, letters)
-    )
+    if len({letter for letter, _ in _LISTED.findall(text)} & set(letters)) > 1:
+        return _named(lines[-1], options) if not _LISTED.match(lines[-1]) else set()
+    begun = _lettered(text, options, letters, stated=False)
+    if not begun and len(lines) > 1 and _settled(text, lines[-1], options, letters):
+        begun = _lettered(lines[-1], options, letters, stated=False)
+    return begun or _by_place(text, options, letters)
+
+
+def _settled(text: str, last: str, options: Mapping[str, str], letters: str) -> bool:
+    """Whether a last line may be taken for the pick: it holds an option's text, or no other letter is spoken about before it."""
+    spoken_of = {group for groups in _BRACKETED.findall(text) for group in groups if group and group in letters}
+    return len(spoken_of) < 2 or bool(_named(last, options))
 
 
 def _bracketed(text: str, _options: Mapping[str, str], letters: str) -> set[str]:
@@ -245,7 +252,7 @@ def _bracketed(text: str, _options: Mapping[str, str], letters: str) -> set[str]
 
 
 def _mentioned(text: str, options: Mapping[str, str], _letters: str) -> set[str]:
-    """The option a short answer names, or the last sentence of a long one."""
+    """The option a short answer names, or the last sentence of a long one; of options that are numbers the one the answer gives."""
     if len(_LISTED.findall(text)) > 1:
         return set()
     spoken = sentences(text)
@@ -253,7 +260,7 @@ def _mentioned(text: str, options: Mapping[str, str], _letters: str) -> set[str]
         picks = set() if is_hedged(segment) else _named(segment, options)
         if picks:
             return picks
-    return set()
+    return _by_value(number_of(text), options) if any(map(str.isdigit, "".join(options.values()))) else set()
 
 
 @cache

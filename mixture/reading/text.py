@@ -4,6 +4,7 @@ import html
 import re
 import unicodedata
 
+YES_OR_NO = frozenset("yes no true false ja nein oui non sí si não sim да нет 是 否 はい いいえ 네 아니요".split())  # noqa: SIM905 - read at a glance
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)\n?```$", re.DOTALL)
 _LETTER = r"[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]"  # of a script with spaces
 _WRAPPERS = "\"'`*_“”‘’«»„「」『』 \t"

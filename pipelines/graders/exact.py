@@ -7,36 +7,12 @@ from typing import Any
 from mixture.reading.final_answer import body, statements_in
 from mixture.reading.manner import meant, without_closing
 from mixture.reading.notation import plain
-from mixture.reading.text import normalise
+from mixture.reading.text import YES_OR_NO, normalise
 from pipelines.graders.query import Query
 
 VERSION = "2"
 LONGEST_SENTENCE = 300  # characters: a longer text that quotes one thing has not answered with it
 _QUOTED = re.compile(r"```[^\n`]*\n(.+?)```|`([^`\n]+)`|\"([^\"\n]+)\"|“([^”\n]+)”|«([^»\n]+)»|„([^“\n]+)“|「([^」\n]+)」", re.DOTALL)
-_YES_OR_NO = frozenset(
-    [
-        "yes",
-        "no",
-        "true",
-        "false",
-        "ja",
-        "nein",
-        "oui",
-        "non",
-        "sí",
-        "si",
-        "não",
-        "sim",
-        "да",
-        "нет",
-        "是",
-        "否",
-        "はい",
-        "いいえ",
-        "네",
-        "아니요",
-    ]
-)
 _ENDINGS = re.compile(r"(?:です|である|だ|입니다|이다)?[。.]?$")
 _DECIMAL = re.compile(r"(-?(?:0|[1-9]\d*))\.(\d+)")
 
@@ -64,7 +40,7 @@ def _answers(text: str) -> list[str]:
     said += [
         re.split(r"[,.;:!，。]", each, maxsplit=1)[0]
         for each in said
-        if normalise(re.split(r"[,.;:!，。]", each, maxsplit=1)[0]) in _YES_OR_NO
+        if normalise(re.split(r"[,.;:!，。]", each, maxsplit=1)[0]) in YES_OR_NO
     ]
     said += [plain(each) for each in said if "\\" in each]
     return said + [_ENDINGS.sub("", each) for each in last]
