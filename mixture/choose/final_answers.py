@@ -2,58 +2,85 @@
 
 import re
 from collections.abc import Mapping
-from decimal import Context
+from functools import lru_cache
 
-IF_A_CHOICE = "?"  # before a letter: prose, unless the question turns out to be one of choice (`normalise_choices`)
+from mixture.reading.final_answer import Statement, body, statements_in
+from mixture.reading.manner import is_refusal, meant
+from mixture.reading.notation import plain
+from mixture.reading.numbers import Value
+from mixture.reading.numeric import Number, alone, before_reasons
+
 LONGEST_SHORT = 64  # characters: longer texts are prose, which is not compared word by word
 MOST_WORDS = 5  # of a line that is taken for a final answer though it does not say so: "I cannot help with that, sorry." is none
-_ANSWER_LINE = re.compile(  # its runs are bounded: the time it takes grows with the line, not with its square
-    r"^(?:.*[.!?]\s)?\W{0,8}(?:the )?(?:final )?answer\b[*_\s]{0,8}(?:is\b|[:=])[*_\s:=]*(.+)$", re.IGNORECASE
-)
-_IN_A_SENTENCE = re.compile(  # as an argument often ends: "Therefore, the correct answer is (B)."
-    r"\b(?:the|final|correct|best) answer(?: is\b|:)[\s.*_]{0,8}(?:option )?"
-    r"(\([A-J]\)|(?-i:[A-J])(?=[\s*_]*(?:[.,;:)]|$))|\$?\\boxed\{[^{}]*\}|[-+$]{0,2}\d[\d,.]*)",
-    re.IGNORECASE,
-)
-_LAST = 400  # characters at the end in which a sentence may state the answer
-_BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
-_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 _CHOICE = re.compile(r"\(?([A-Ja-j])[).]\s")  # an option taken with its text; "A:" is how an answer begins
+_LETTER = re.compile(
+    r"\W*(?:option\s+)?(?:\(([A-J])\)|(?-i:([A-J]))(?=\W*$|[\s*_]*[,;:)]|\s+(?:because|since|as)\b|\W*[^\W\d_a-z]\b))", re.IGNORECASE
+)
+_NAMED = re.compile(r"\W*([A-J])\.\s")
+_ENDING = re.compile(r"(?:です|である|입니다|이다)?[。.]?$")
 
 
+@lru_cache(64)  # a request compares the same answers at each of its steps
 def short_answer(text: str) -> str | None:
-    """The final answer in `text` in normal form, None for prose.
+    """The final answer in `text` in normal form, None for prose, a refusal, and an answer that only says what it is not.
 
-    Its last 'Answer:' line, else the last sentence near its end that says what the answer is, else all of it if it is a few words.
-    IF_A_CHOICE and a letter where the first line takes that option and no other line any.
+    Its last stated final answer (mixture.reading), else all of it if it is a few words; thinking is not read.
+    '?c' is prose unless the question turns out to be one of choice (`normalise_choices`): its first line takes option C, no other line any.
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    stated = [match[1] for line in lines if (match := _ANSWER_LINE.match(line))] or _IN_A_SENTENCE.findall(text[-_LAST:])
-    if not stated and not (len(lines) == 1 and len(lines[0].split()) <= MOST_WORDS):
-        picks = [(at, match[1]) for at, line in enumerate(lines) if (match := _CHOICE.match(line)) and match[1].isupper()]
-        return f"{IF_A_CHOICE}{picks[0][1].lower()}" if len(picks) == 1 and picks[0][0] == 0 else None
-    answer = stated[-1] if stated else lines[0]
-    if inside := _IN_A_SENTENCE.findall(answer):  # "Final answer: the answer is (B)."
-        answer = inside[-1]
-    if boxed := _BOXED.search(answer):
-        answer = boxed[1]
-    return normal(answer) if len(answer) <= LONGEST_SHORT else None
+    said = body(text)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    for statement in reversed(statements_in(said)):
+        answer = _stated(statement)
+        if answer is not None:
+            return answer
+        if statement.opens:
+            return None
+    if len(lines) == 1 and len(lines[0].split()) <= MOST_WORDS:
+        return None if is_refusal(said) or len(lines[0]) > LONGEST_SHORT else normal(lines[0])
+    picks = [(at, match[1]) for at, line in enumerate(lines) if (match := _CHOICE.match(line)) and match[1].isupper()]
+    return f"?{picks[0][1].lower()}" if len(picks) == 1 and picks[0][0] == 0 else None
+
+
+def _stated(statement: Statement) -> str | None:
+    """A stated final answer in normal form; words only where the statement is nothing else, so that an argument is no answer."""
+    answer = plain(meant(statement.text) or "").strip()
+    if letter := _LETTER.match(answer) or (_NAMED.match(answer) if not statement.opens else None):
+        return str(letter[letter.lastindex or 1]).lower()
+    first = before_reasons(answer)
+    if (number := alone(first)) is not None:
+        return _written(number)
+    return normal(answer) if statement.opens and len(answer) <= LONGEST_SHORT else None
 
 
 def normal(answer: str) -> str | None:
     """`answer` in lower case, without marks, articles and spaces that carry no meaning; numbers in one form."""
-    bare = answer.strip().strip("*_`\"'$ ()[].,;:!").casefold()
+    number = alone(answer)
+    if number is not None:
+        return _written(number)
+    bare = _ENDING.sub("", plain(answer).strip()).strip("*_`\"'$ ()[].,;:!「」").casefold()
     bare = re.sub(r"^(?:the|an?)\s+", "", bare)
-    if _NUMBER.fullmatch(bare):
-        return _number(bare.replace(",", ""))
     return " ".join(re.sub(r"[*_`\"$]", "", bare).split()) or None
 
 
-def _number(digits: str) -> str:
-    """`digits` without the zeros that say nothing; every other digit stays."""
-    exact = Context(prec=len(digits))  # no exponent is read, so none is longer than the text
-    number = exact.create_decimal(digits).normalize(exact)
-    return f"{number:f}" if number else "0"
+def _written(number: Number) -> str:
+    """A number in one form: `1000`, `-0.5`, `1/3`, `25 %`, `20 cm`."""
+    return f"{_digits(number.readings[0])} {number.unit}".strip()
+
+
+def _digits(value: Value) -> str:
+    """All digits of a value that ends, a fraction of one that does not; a time as it is."""
+    if isinstance(value, str) or value.denominator == 1:
+        return str(value)
+    twos_and_fives = value.denominator
+    for prime in (2, 5):
+        while twos_and_fives % prime == 0:
+            twos_and_fives //= prime
+    if twos_and_fives != 1:
+        return str(value)
+    places = next(places for places in range(1, value.denominator.bit_length() + 1) if (value * 10**places).denominator == 1)
+    scaled = abs(value) * 10**places
+    whole, decimals = divmod(int(scaled), 10**places)
+    return f"{'-' if value < 0 else ''}{whole}.{decimals:0{places}d}"
 
 
 def final_answers(texts: Mapping[str, str]) -> dict[str, str | None]:
@@ -62,18 +89,18 @@ def final_answers(texts: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def normalise_choices(shorts: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Short answers to one query, equal where they mean the same choice: where one is just a letter, 'b. paris' is 'b'."""
+    """Short answers to one query, equal where they mean the same choice: where one is just a letter, 'b. paris' and '?b' are 'b'."""
     lettered = any(short is not None and re.fullmatch("[a-j]", short) for short in shorts.values())
     return {llm: None if short is None else _letter(short) if lettered else _unpicked(short) for llm, short in shorts.items()}
 
 
 def _letter(short: str) -> str:
     choice = _CHOICE.match(f"{short} ")
-    return choice[1] if choice else short.removeprefix(IF_A_CHOICE)
+    return choice[1] if choice else short.removeprefix("?")
 
 
 def _unpicked(short: str) -> str | None:
-    return None if short.startswith(IF_A_CHOICE) else short
+    return None if short.startswith("?") else short
 
 
 def groups(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from mixture.reading.languages import LANGUAGES, SPACED, any_of
+from mixture.reading.languages import LANGUAGES, SPACED, STEMS, any_of
 from mixture.reading.thinking import spoken
 
 LONGEST = 50_000  # characters read from the end of a longer answer: what takes time grows with the text
@@ -27,20 +27,28 @@ _HOLLOW = re.compile(  # "the answer is clear": says nothing
     r"|found\s+by|obtained|the\s+same|unique|complete|easy|hilfreich|klar|wie\s+folgt|útil|clar[ao]|utile|chiar[ao]|claire?|correct(?:\s*[.!]|\s+because)|right\s*[.!])(?![^\W\d_])",
     re.IGNORECASE,
 )
-_DETERMINER = re.compile(
-    r"(?:this|that|your|an|proposed|suggested|given|previous|first|second|other|wrong|incorrect|any|each|every|another|whose|no|is\s+the|diese|deine|ihre|cette|votre|esta|tu|su|esta|sua|questa|tua)\s+(?:\w+\s+)?$",
+_OPENING = re.compile(
+    r"\W*(?:(?:so|thus|hence|therefore|final|correct|also|donc|daher|the|die|der|das|la|le|el|il|a|o|l)(?![^\W_])\W*)*", re.IGNORECASE
+)
+_DETERMINER = re.compile(  # "this answer is ..." speaks about an answer
+    r"(?:this|that|your|an|proposed|suggested|given|previous|first|second|other|wrong|incorrect|any|each|every|another|whose|no|is\s+the"
+    r"|diese|deine|ihre|cette|votre|esta|tu|su|sua|questa|tua)\s+(?:\w+\s+)?$",
     re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A final answer as it is stated from `start` to `end`, without Markdown; `bare`: in a box, a tag or JSON, no word around it."""
+    """A final answer as it is stated from `start` to `end`, without Markdown; `bare`: in a box, a tag or JSON, no word around it.
+
+    `opens`: its marker begins the sentence ("The answer is ..."), so that what follows is the answer even where it is words.
+    """
 
     text: str
     bare: bool
     start: int
     end: int
+    opens: bool = True
 
 
 def body(text: str) -> str:
@@ -112,7 +120,8 @@ def _answers(found: Any) -> Iterator[str]:
 
 def _marked(text: str) -> Iterator[Statement]:
     """What stands behind a marker: on its line, or on the next one that holds something."""
-    for match in deque(_marker().finditer(text), MOST_STATEMENTS):
+    lines = ((line.start(), line.end()) for line in re.finditer(r"[^\n]+", text) if any(stem in line[0].casefold() for stem in STEMS))
+    for match in deque((match for start, end in lines for match in _marker().finditer(text, start, end)), MOST_STATEMENTS):
         if _DETERMINER.search(text[max(match.start() - 20, 0) : match.start()]):
             continue
         for line in re.finditer(r"[^\n]+", text[match.end() : match.end() + LONGEST_STATEMENT]):
@@ -120,7 +129,8 @@ def _marked(text: str) -> Iterator[Statement]:
             if content.startswith("``") or not content.strip("#-=:： ") or content.endswith((":", "：")):  # "The answer is as follows:"
                 continue
             if not _HOLLOW.match(content):
-                yield Statement(content, False, match.end() + line.start(), match.end() + line.end())
+                opens = _OPENING.fullmatch(re.split(r"[.!?\n。！？]", text[max(match.start() - 60, 0) : match.start()])[-1]) is not None
+                yield Statement(content, False, match.end() + line.start(), match.end() + line.end(), opens)
             break
 
 

@@ -36,14 +36,14 @@ class Language:
 
 
 ENGLISH = Language(
-    answer=r"(?:(?:final|correct|right|best|actual|overall|my|only|true)\s+){0,3}(?:answers?(?:\s+choice)?|(?:correct|best|right|final|my)\s+(?:option|choice|pick|selection))",
+    answer=r"(?:(?:final|correct|right|best|actual|overall|my|only|true)\s+){0,3}(?:answers?(?:\s+choice)?|(?:correct|best|right|final|my)\s+(?:option|choice|pick|selection)|(?:correct|final)(?=\s*:))",
     links=r"is|are|was|would\s+be|should\s+be|must\s+be|will\s+be|has\s+to\s+be|could\s+be|might\s+be|may\s+be|becomes|equals",
     negation=r"not|\w+n['’]t|(?:is|was|are|were|do|does|did|ca|wo|would|should|could)nt|cannot|never|neither|nor|without|rather\s+than|instead\s+of|unlike",
     but=r"but(?:\s+rather)?|rather|instead",
     alternatives=r"or|and",
-    reasons=r"because|since|as|for|so|which|where|given|due|that|is|are|was|based|according|in|by|with|from|i|it",
+    reasons=r"because|since|as|for|so|which|where|given|due|that|is|are|was|based|according|in|by|with|from|i|it|rather|instead|over|not",
     option=r"options?|choices?|letter|answer",
-    choose=r"(?:i|i['’]d|we|i['’]ll|i\s+would|let['’]s)\s+(?:would\s+|will\s+)?(?:therefore\s+)?(?:choose|pick|select|go\s+with|opt\s+for|went\s+with|chose)",
+    choose=r"(?:i|i['’]d|we|i['’]ll|i\s+would|let['’]s)\s+(?:would\s+|will\s+)?(?:therefore\s+)?(?:choose|pick|select|go\s+with|opt\s+for|went\s+with|chose)|i['’]m\s+going\s+with|i\s+(?:think|believe)(?:\s+that)?(?:\s+it['’]s|\s+it\s+is)?|it['’]s|it\s+is|that\s+fits\s+is|definitely|probably|certainly|obviously",
     right=r"correct|right|true|the\s+answer|best|accurate",
     wrong=r"wrong|incorrect|false|not\s+\w+|a\s+distractor|ruled\s+out",
     refusal=r"(?:i|we)(?:['’]m|\s+am|['’]re)?\s+(?:sorry|afraid)\b[^.!?]{0,60}(?:can(?:no|['’])t|not|unable|won['’]t)|i\s+(?:can(?:no|['’])t|am\s+unable\s+to|['’]m\s+unable\s+to|won['’]t|am\s+not\s+able\s+to)\s+(?:help|answer|assist|provide|determine|tell|do|comply|give|solve|be|fulfil|say|discuss|respond|complete|access|share)|i['’]m\s+(?:unable|not\s+able)\s+to|as\s+an\s+(?:ai|artificial)\b[^.!?]{0,40}(?:model|assistant|,)",
@@ -55,7 +55,7 @@ ENGLISH = Language(
     ordinals="first second third fourth fifth sixth seventh eighth ninth tenth",
 )
 GERMAN = Language(
-    answer=r"(?:(?:endgültige|finale|richtige|korrekte|beste|meine|schlussendliche)\s+){0,2}(?:antwort(?:möglichkeit)?|lösung|endergebnis|ergebnis|(?:richtige|korrekte|beste)\s+(?:option|wahl))",
+    answer=r"(?:(?:endgültige|finale|richtige|korrekte|beste|meine|schlussendliche)\s+){0,2}(?:antwort(?:möglichkeit)?|lösung|endergebnis|ergebnis|(?:richtige|korrekte|beste)\s+(?:option|wahl)|(?:richtig|korrekt)(?=\s+ist))",
     links=r"ist|sind|lautet|wäre|war|heißt|beträgt|muss\s+\w+\s+sein",
     negation=r"nicht|kein\w*|nie(?:mals)?|weder|noch|statt|ohne",
     but=r"sondern",
@@ -176,7 +176,7 @@ CHINESE = Language(
     alternatives=r"或者|或|和|与|及|、",
     reasons=r"",
     option=r"选项|選項|选择|選擇|答案|第",
-    choose=r"(?:故选|因此选|所以选|因此選|故選|所以選|应选|應選|我选择|我選擇|我选|我選|选择|選擇)",
+    choose=r"(?:故选|因此选|所以选|因此選|故選|所以選|应选|應選|[题題]选|我选择|我選擇|我选|我選|选择|選擇)",
     right=r"(?:是|为|為)?(?:正确|正確|对的|對的|最佳|答案)",
     wrong=r"(?:是|都)?(?:错误|錯誤|不正确|不正確|不对|不對|错)",
     refusal=r"(?:抱歉|对不起|對不起|很遗憾)[^。！？]{0,40}(?:无法|無法|不能|没法)|我(?:无法|無法|不能)(?:回答|帮助|幫助|提供)|作为(?:一个|一名)?(?:ai|人工智能|语言模型)",
@@ -225,6 +225,12 @@ KOREAN = Language(
     numbers="",
     ordinals="",
 )
+_STEMS = """
+answer option choice pick selection correct final antwort lösung ergebnis wahl richtig korrekt réponse solution résultat respuesta resultado
+opción resposta solução solución opção alternativa risposta soluzione risultato opzione ответ решение результат вариант 答 选 選 结果 結果
+正解 답 선택지 ####
+"""
+STEMS = tuple(_STEMS.split())  # one of these stands in every marker: lines without any are not searched
 LANGUAGES = (ENGLISH, GERMAN, FRENCH, SPANISH, PORTUGUESE, ITALIAN, RUSSIAN, CHINESE, JAPANESE, KOREAN)
 SPACED = (ENGLISH, GERMAN, FRENCH, SPANISH, PORTUGUESE, ITALIAN, RUSSIAN)  # words end at spaces
 UNSPACED = (CHINESE, JAPANESE, KOREAN)  # words end anywhere

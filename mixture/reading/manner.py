@@ -24,7 +24,7 @@ def is_refusal(text: str) -> bool:
     """Whether an answer that states nothing says in its first two sentences that it will not or cannot answer, or does not know."""
     first = " ".join(sentences(text[:600])[:2])
     unsure = _pattern("unsure").search(first)
-    guesses = unsure is not None and _GUESS.search(first, unsure.end()) is not None
+    guesses = unsure is not None and (_GUESS.search(first, unsure.end()) or _GUESS.search(first[: unsure.start()])) is not None
     return _pattern("refusal").search(first) is not None or (unsure is not None and not guesses)
 
 

@@ -12,6 +12,7 @@ _COMMANDS: tuple[tuple[str, str], ...] = (
     (r"\\!", ""),
     (r"(?<=\d)\\[,;: ](?=\d)", " "),
     (r"\\[,;: ]|\\q?quad\b|(?<!\\)~(?=\d{3}\b)", " "),
+    (r"~(?=[A-Za-z])", " "),
     (r"\\(?:left|right|displaystyle|bigl?|bigr?|limits)\b", ""),
     (r"\\[()\[\]]|\$\$", " "),
     (r"\\\$", "$"),

@@ -21,11 +21,13 @@ _TOKEN = re.compile(
 )
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
 _ARROW = re.compile(r"[-=]+>")
+_CALCULATOR = re.compile(r"<<[^<>]*>>")  # how grade-school datasets note a calculation
 _CURRENCY = re.compile(r"(?:(?<![^\W_])(?:R|US|A|C|HK|NT|S))?\$|[€£¥₹₩₽₺₫฿₦]")
 _COMPARISONS = "<>≤≥≠±"
 _MINUS_WORD = re.compile(any_of("minus"), re.IGNORECASE)
 _OPENING, _CLOSING = "([{", ")]}"
 _MOST_DIGITS = 2_000
+_FUNCTIONS = frozenset({"log", "ln", "lg", "sin", "cos", "tan", "exp", "sqrt", "mod", "gcd", "lcm", "arcsin", "arccos", "arctan"})
 _MOST_OPERANDS = 100
 
 
@@ -56,7 +58,7 @@ class _Unreadable(Exception):
 
 def prepared(text: str) -> str:
     """`text` in plain notation without currency signs and markup: what `quantities` indexes into."""
-    text = _ARROW.sub("→", _MARKUP.sub(" ", plain(text)))
+    text = _ARROW.sub("→", _MARKUP.sub(" ", _CALCULATOR.sub("", plain(text))))
     return _CURRENCY.sub(lambda sign: "" if sign.start() == 0 or text[sign.start() - 1] in " \n\t([+-" else " ", text)
 
 
@@ -144,7 +146,7 @@ class _Reader:
     def quantity(self) -> Quantity:
         """The quantity that begins here, and everything that belongs to it."""
         try:
-            self._refuse_comparison(self.first - 1)
+            self._refuse_context(self.first - 1)
             if self._text() in {"[", "{"} or (self._text() == "(" and self._is_list()):
                 self._skip_brackets()
                 return self._done((), "")
@@ -169,8 +171,9 @@ class _Reader:
     def _token(self, ahead: int = 0) -> Token | None:
         return self.tokens[self.at + ahead] if self.at + ahead < len(self.tokens) else None
 
-    def _refuse_comparison(self, at: int) -> None:
-        if 0 <= at < len(self.tokens) and self.tokens[at].text in _COMPARISONS:
+    def _refuse_context(self, at: int) -> None:
+        """Raises where a neighbour makes the number a bound or an argument: `x > 3`, `log 3`."""
+        if 0 <= at < len(self.tokens) and (self.tokens[at].text in _COMPARISONS or self.tokens[at].text.lower() in _FUNCTIONS):
             raise _Unreadable
 
     def _notation(self) -> Fraction:
@@ -307,7 +310,7 @@ class _Reader:
                 raise _Unreadable
         if token is not None and (token.text in {"π", "√", "∞", "^"} or (token.text == "\\" and self._text(1).isalpha())):
             raise _Unreadable
-        self._refuse_comparison(self.at)
+        self._refuse_context(self.at)
         return self._done((value,), unit)
 
     def _percent(self) -> bool:

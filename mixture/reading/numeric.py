@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from itertools import pairwise
 
 from mixture.reading.final_answer import Statement, body, lines_of, statements_in
-from mixture.reading.languages import any_of, number_words
+from mixture.reading.languages import ENGLISH, any_of, number_words
 from mixture.reading.manner import is_closing, is_denied, is_refusal, meant, sentences, without_closing
 from mixture.reading.numbers import Quantity, Value, prepared, quantities
 
@@ -54,16 +54,31 @@ def number_of(answer: str) -> Number | None:
 
 
 @lru_cache(4_096)
-def read(text: str) -> Number | None:
+def read(text: str, *, factorials: bool = True) -> Number | None:
     """The number that all of `text` is, but for `x =` before it and a unit or a few words behind it."""
     ready = _LEADING.sub("", prepared(text).strip().strip("*_\"'”“ ").rstrip(". "))
     left, equals, right = ready.rpartition("=")
-    if equals and not re.search(r"[,;]\s", left):
+    if equals and not re.search(r"[,;]\s|\b(?:or|and|oder|und|ou|o|y|et)\b", left):
         ready = right.strip()
-    found = quantities(ready, factorials=True)
+    found = quantities(ready, factorials=factorials)
     if len(found) == 1 and not ready[: found[0].start].strip(" ([{") and _WORDS_BEHIND.fullmatch(ready[found[0].end :].strip(")]} ")):
         return _number(found[0])
     return _in_words(ready) if not found else None
+
+
+def alone(text: str) -> Number | None:
+    """The number that is all of `text`, with nothing behind it but its unit."""
+    number = read(text, factorials=False)
+    ready = prepared(text)
+    found = quantities(ready) if number is not None else []
+    return number if found and not re.search(r"[^\W\d_]", ready[found[-1].end :]) else None
+
+
+def before_reasons(text: str) -> str:
+    """`text` up to where it begins to explain itself, behind a number: `42 because 40 + 2 is`."""
+    ready = prepared(text)
+    found = quantities(ready)
+    return ready[: _clause_end(ready, found)].strip() if found and not ready[: found[0].start].strip(" -+(~≈:=") else text
 
 
 def stated_number(statement: Statement) -> Number | None:
@@ -81,7 +96,7 @@ def _stated(statement: Statement) -> Number | Unsaid | None:
     text = statement.text if statement.bare else meant(statement.text)
     if text is None:
         return None  # "not 3": it only denies
-    whole = read(text)
+    whole = read(text, factorials=statement.bare)
     if whole is not None:
         return whole
     ready = prepared(text)
@@ -97,13 +112,8 @@ def _stated(statement: Statement) -> Number | Unsaid | None:
 
 def _in_sentence(text: str, found: list[Quantity]) -> Number | Unsaid | None:
     """The one number of a stated sentence: of its first clause that has any, behind its last `=`."""
-    start, end = 0, len(text)
-    for cut in [*_ASIDE.finditer(text), *_REASON.finditer(text)]:
-        if any(each.start < cut.start() + 1 and each.end <= cut.start() + 1 for each in found) and not any(
-            each.start < cut.start() < each.end for each in found
-        ):
-            end = min(end, cut.start())
-    clause = text[start:end]
+    end = _clause_end(text, found)
+    clause = text[:end]
     first_sentence = re.split(r"[.!?。]\s", text, maxsplit=1)[0]
     if not any(each.start < len(first_sentence) for each in found):
         return Unsaid.NUMBER  # it explains before it answers
@@ -117,6 +127,13 @@ def _in_sentence(text: str, found: list[Quantity]) -> Number | Unsaid | None:
         before = text[: here[0].start]
         return None if _COMPARED.search(before) else _number(here[0])
     return None
+
+
+def _clause_end(text: str, found: list[Quantity]) -> int:
+    """Where the first clause that holds a quantity ends."""
+    cuts = [cut.start() for pattern in (_ASIDE, _REASON) for cut in pattern.finditer(text)]
+    after = (at for at in cuts if any(each.end <= at + 1 for each in found) and not any(each.start < at < each.end for each in found))
+    return min(after, default=len(text))
 
 
 def _joined(clause: str, here: list[Quantity]) -> bool:
@@ -142,6 +159,8 @@ def _unmarked(text: str) -> Number | None:
     whole = read(lines[-1]) or (read(lines[0]) if len(lines) > 1 and not re.search(r"[=+*/]", lines[0]) else None)
     if whole is not None:
         return whole
+    if not any(map(str.isdigit, text)) and len(sentences(text)) == 1:
+        return _one_word(text)
     for line in reversed(lines):
         for sentence in reversed(sentences(_BASED.sub("", line))):
             if is_closing(sentence) or sentence.rstrip("*_ ").endswith(("?", "？")):
@@ -160,13 +179,14 @@ def _is_open(text: str, found: list[Quantity]) -> bool:
 
 
 def _is_list(text: str, found: list[Quantity]) -> bool:
-    """Whether a sentence is nothing but several numbers: `3, 4, 5` or `2-5`."""
+    """Whether a sentence is nothing but several numbers: `3, 4, 5`, `2-5`, `x = 3, y = 4`."""
     around = [
         text[: found[0].start],
         *(text[one.end : other.start] for one, other in pairwise(found)),
         text[found[-1].end :],
     ]
-    return len(found) > 1 and not re.search(r"[\w=]", re.sub(any_of("alternatives"), "", " ".join(around), flags=re.IGNORECASE))
+    words = _links().sub(" ", re.sub(r"\b[a-z]\s*=", " ", " ".join(around)))
+    return len(found) > 1 and not re.search(r"[\w=]", words)
 
 
 @cache
@@ -190,6 +210,12 @@ def _in_words(text: str) -> Number | None:
     if value is None:
         return None
     return Number((Fraction(-value if match["minus"] else value),))
+
+
+def _one_word(sentence: str) -> Number | None:
+    """The only number that a sentence names in an English word from two to twelve."""
+    named = [ENGLISH.numbers.split().index(word) for word in re.findall(r"[a-z]+", sentence.lower()) if word in ENGLISH.numbers.split()[2:]]
+    return Number((Fraction(named[0]),)) if len(named) == 1 else None
 
 
 _TEENS = {

@@ -64,6 +64,9 @@ def _stated(statement: Statement, options: Mapping[str, str], letters: str) -> s
         denied = re.sub(any_of("negation"), " ", said, flags=re.IGNORECASE).strip()
         return None if _lettered(denied, options, letters, stated=True) or _named(denied, options) else set()
     line = content.split("\n", maxsplit=1)[0].strip()
+    begun = _lead().match(line)
+    if begun and begun["letter"].upper() in letters and is_denied(line, begun.start("letter"), begun.end()):
+        return None
     return (
         _is_option(line, options)
         or _lettered(line, options, letters, stated=True)
@@ -84,6 +87,8 @@ def _lettered(text: str, options: Mapping[str, str], letters: str, *, stated: bo
     """The letter that `text` begins with, and others joined to it; nothing where that letter is only a word or only spoken about."""
     match = _lead().match(text)
     if match is None or (letter := match["letter"].upper()) not in letters:
+        return set()
+    if is_denied(text, match.start("letter"), match.end()):
         return set()
     closed = bool(match["open"] or match["close"]) or bool(match["option"])
     rest = text[match.end() :]
@@ -114,7 +119,7 @@ def _contradicted(letter: str, after: str, options: Mapping[str, str]) -> bool:
 def _by_place(text: str, options: Mapping[str, str], letters: str) -> set[str]:
     """`option 2`, `the third option`, 第三个选项."""
     size = len(options) or len(letters)
-    found = {int(match[1] or match[2]) for match in _numbered().finditer(text)}
+    found = {int(next(filter(None, match.groups()))) for match in _numbered().finditer(text)}
     if not found:
         words = {word.casefold() for match in _ordered().finditer(text) for word in (match[1] or match[2],) if word}
         found = {place for word in words for prefix, place in ordinal_prefixes().items() if word.startswith(prefix)}
@@ -194,6 +199,8 @@ def _verdicts(text: str, options: Mapping[str, str], letters: str) -> set[str]:
 def _verdict(rest: str, option: str) -> str:
     """What stands behind an option's own text, as "yes", "no" or ""."""
     said = normalise(rest)
+    if not (option and said.startswith(option)) and len(said.split()) <= 2:
+        said = f" - {said}"  # "C: correct"
     behind = (
         said[len(option) :]
         if option and said.startswith(option)
@@ -267,7 +274,8 @@ def _mentioned(text: str, options: Mapping[str, str], _letters: str) -> set[str]
 def _lead() -> re.Pattern[str]:
     """A letter at the start, with or without brackets and a word for "option" before it."""
     return re.compile(
-        rf"[^\w(\[（【]*(?:(?:the\s+|la\s+|l['’]|a\s+|die\s+)?(?P<option>{any_of('option')})\W{{0,4}}?\s*)?(?P<open>[(\[（【{{]\s*)?(?P<letter>[A-Za-z])(?P<close>\s*[)\]）】}}])?(?![A-Za-z0-9'’_])",
+        rf"[^\w(\[（【「]*(?:(?:indeed|clearly|most\s+likely|likely|probably|definitely|therefore|also|only|just|donc)\s+)*"
+        rf"(?:(?-i:{_ARTICLE})\s*(?=[(\[]?(?-i:[A-Z])(?![a-z])|{any_of('option')}))?(?:(?P<option>{any_of('option')})\W{{0,4}}?\s*)?(?P<open>[(\[（【{{「]\s*)?(?P<letter>[A-Za-z])(?P<close>\s*[)\]）】}}」])?(?![A-Za-z0-9'’_])",
         re.IGNORECASE,
     )
 
@@ -288,7 +296,8 @@ def _reason() -> re.Pattern[str]:
 @cache
 def _numbered() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:option|choice|opción|opção|opzione|вариант|antwort|auswahl|proposition|answer|alternativa)\s*(?:number|no\.?|nr\.?|#|numéro|número|numero|номер)?\s*(\d{1,2})(?![\d.,]*\d)|(?:选项|選項|選択肢|선택지|보기)\s*(\d{1,2})",
+        r"\b(?:option|choice|opción|opção|opzione|вариант|antwort|auswahl|proposition|answer|alternativa)\s*(?:number|no\.?|nr\.?|#|numéro|número|numero|номер)?\s*(\d{1,2})(?![\d.,]*\d)"
+        r"|\b(\d{1,2})(?:st|nd|rd|th|\.|ª|º|e|ème)\s+(?:option|choice|answer|opción|opção|opzione)|(?:选项|選項|選択肢|선택지|보기)\s*(\d{1,2})",
         re.IGNORECASE,
     )
 
@@ -301,16 +310,17 @@ def _ordered() -> re.Pattern[str]:
 
 @cache
 def _chosen() -> re.Pattern[str]:
-    return re.compile(
-        rf"(?i:{any_of('choose')})\s*(?i:(?:{_ARTICLE}\s*)?{any_of('option')}\s*)?[(\[*\"'“]*(?P<letter>[A-Z])(?![A-Za-z0-9'’])"
-    )
+    """A letter behind "I choose"; an A or I that is only a word is none."""
+    ends = r"(?=[)\]*\"'”]*\W*(?:$|[.,;:!?—–]|(?:because|since|as)\b))"
+    letter = rf"(?P<letter>[B-HJ-Z](?![A-Za-z0-9'’])|[AI](?![A-Za-z0-9'’]){ends})"
+    return re.compile(rf"(?i:{any_of('choose')})\s*(?i:(?:{_ARTICLE}\s*)?{any_of('option')}\s*)?[(\[*\"'“「]*{letter}")
 
 
 @cache
 def _approved() -> re.Pattern[str]:
     verbs = r"(?:is|are|ist|est|es|é|è|это|seems|must\s+be|would\s+be)"
     article = r"(?:the\s+|die\s+|la\s+|a\s+|l['’]|indeed\s+|therefore\s+|clearly\s+|most\s+likely\s+|also\s+)*"
-    spaced = rf"\s+{verbs}\s+{article}(?:most\s+)?(?:{_spaced_right()})(?![^\W\d_])|\s+{_russian_right()}"
+    spaced = rf"\s+it\s+is(?=\W*$)|\s+{verbs}\s+{article}(?:most\s+)?(?:{_spaced_right()})(?![^\W\d_])|\s+{_russian_right()}"
     unspaced = rf"\s*{any_of('right')}"
     return re.compile(rf"(?<![A-Za-z0-9'’])(?P<letter>[A-Z])[)\]*\"'”]*(?i:{spaced}|(?=[^\x00-\x7f]|\s[^\x00-\x7f]){unspaced})")
 

@@ -18,12 +18,15 @@ _PAIRS = (
 _TAG = re.compile("|".join(f"(?P<o{at}>{opens})|(?P<c{at}>{closes})" for at, (opens, closes) in enumerate(_PAIRS)), re.IGNORECASE)
 _FINAL_CHANNEL = re.compile(r"<\|channel\|>final[^<]*<\|message\|>|\Aanalysis(?=[A-Z]).*?assistantfinal", re.DOTALL)  # gpt-oss
 _OTHER_CHANNEL = re.compile(r"<\|channel\|>(?:analysis|commentary)|\Aanalysis(?=[A-Z][a-z])")
+_MARKS = ("<", "[", "◁")  # nothing of all this without one of them
 _SPECIAL = re.compile(r"<\|[A-Za-z_]+\|>")
 _THOUGHT_PARTS = frozenset({"thinking", "reasoning", "redacted_thinking", "thought", "summary_text", "reasoning_text"})
 
 
 def spoken(text: str) -> str:
     """`text` without its thinking. "" where thinking is opened and never closed: such an answer was cut off before it was given."""
+    if not any(mark in text for mark in _MARKS) and not text.startswith(("analysis", "Here")):
+        return text
     final = list(_FINAL_CHANNEL.finditer(text))
     if final:
         text = _SPECIAL.sub("", text[final[-1].end() :])

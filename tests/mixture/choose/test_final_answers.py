@@ -42,6 +42,55 @@ def test_no_text_takes_long_to_compare(text: str) -> None:
     assert time.process_time() - started < 0.5
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("-5", "−5"),
+        ("1,000", "1000"),
+        ("1,000", "1 000"),
+        ("Answer: 1000", "答案是1,000。"),
+        ("\\boxed{\\frac12}", "0.5"),
+        ("Die Antwort ist C.", "(C)"),
+        ("La respuesta es París.", "París"),
+        ("<think>The answer is 5.</think>\n\n7", "The answer is 7."),
+        ("<answer>B</answer>", "Answer: B"),
+        ("25%", "25 percent"),
+        ("The answer is B because A is small.", "B"),
+        ("答えはParisです。", "Paris"),
+        ("The answer is 4.\n\nLet me know if my answer is clear!", "4"),
+        ("The answer is 4.\n\nQuestion: and 5?\nAnswer: 5", "4"),
+        ("Answer: 1/3", "\\boxed{\\dfrac{1}{3}}"),
+        ("1.50", "1,5"),
+    ],
+)
+def test_the_same_answer_agrees_however_it_is_written(one: str, other: str) -> None:
+    """Agreement reads as the graders do: signs, separators, languages, boxes, thinking and politeness are form."""
+    assert agree({"a": one, "b": other})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("5", "-5"),
+        ("20 cm", "20 m"),
+        ("3 apples", "3 pears"),
+        ("\\boxed{\\sqrt{3}}", "\\boxed{3}"),
+        ("12 or 15", "15"),
+        ("25%", "25"),
+        ("B. B. King", "B. Dylan"),
+        ("I cannot help.", "I cannot help."),
+        ("The answer is not B.", "B"),
+        ("<think>The answer is 5.", "5"),
+        ("1.234", "1,234"),
+        ("10^6", "10"),
+        ("2 + 2", "4"),
+    ],
+)
+def test_different_answers_do_not_agree(one: str, other: str) -> None:
+    """A part is not the whole, a unit counts, and a refusal agrees with nobody."""
+    assert not agree({"a": one, "b": other})
+
+
 def test_numbers_are_compared_by_all_their_digits() -> None:
     """Long numbers that differ in one digit differ; zeros that say nothing do not count."""
     assert short_answer("12345678901234567890") != short_answer("12345678901234567891")
