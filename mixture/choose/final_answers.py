@@ -16,7 +16,7 @@ _CHOICE = re.compile(r"\(?([A-Ja-j])[).]\s")  # an option taken with its text; "
 _LETTER = re.compile(
     r"\W*(?:option\s+)?(?:\(([A-J])\)|(?-i:([A-J]))(?=\W*$|[\s*_]*[,;:)]|\s+(?:because|since|as)\b|\W*[^\W\d_a-z]\b))", re.IGNORECASE
 )
-_NAMED = re.compile(r"\W*([A-J])\.\s")
+_NAMED = re.compile(r"\W*([A-J])\.\s(?![A-Z]\.)")  # an option with its text; "B. B. King" is a name
 _ENDING = re.compile(r"(?:です|である|입니다|이다)?[。.]?$")
 
 
@@ -30,7 +30,7 @@ def short_answer(text: str) -> str | None:
     said = body(text)
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     for statement in reversed(statements_in(said)):
-        answer = _stated(statement)
+        answer = _stated(statement, said)
         if answer is not None:
             return answer
         if statement.opens:
@@ -41,15 +41,16 @@ def short_answer(text: str) -> str | None:
     return f"?{picks[0][1].lower()}" if len(picks) == 1 and picks[0][0] == 0 else None
 
 
-def _stated(statement: Statement) -> str | None:
+def _stated(statement: Statement, said: str) -> str | None:
     """A stated final answer in normal form; words only where the statement is nothing else, so that an argument is no answer."""
     answer = plain(meant(statement.text) or "").strip()
-    if letter := _LETTER.match(answer) or (_NAMED.match(answer) if not statement.opens else None):
+    if letter := _LETTER.match(answer) or _NAMED.match(answer):
         return str(letter[letter.lastindex or 1]).lower()
     first = before_reasons(answer)
     if (number := alone(first)) is not None:
         return _written(number)
-    return normal(answer) if statement.opens and len(answer) <= LONGEST_SHORT else None
+    is_code = said.count("```", 0, statement.start) % 2 == 1 and not said[statement.end :].lstrip().startswith("```")
+    return normal(answer) if statement.opens and len(answer) <= LONGEST_SHORT and not is_code else None
 
 
 def normal(answer: str) -> str | None:
@@ -59,12 +60,12 @@ def normal(answer: str) -> str | None:
         return _written(number)
     bare = _ENDING.sub("", plain(answer).strip()).strip("*_`\"'$ ()[].,;:!「」").casefold()
     bare = re.sub(r"^(?:the|an?)\s+", "", bare)
-    return " ".join(re.sub(r"[*_`\"$]", "", bare).split()) or None
+    return " ".join(re.sub(r"[\"$]", "", bare).split()) or None
 
 
 def _written(number: Number) -> str:
-    """A number in one form: `1000`, `-0.5`, `1/3`, `25 %`, `20 cm`."""
-    return f"{_digits(number.readings[0])} {number.unit}".strip()
+    """A number in one form: `1000`, `-0.5`, `1/3`, `25%`, `20 cm`."""
+    return f"{_digits(number.readings[0])} {number.unit}".strip().replace(" %", "%")
 
 
 def _digits(value: Value) -> str:

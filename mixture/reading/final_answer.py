@@ -119,14 +119,14 @@ def _answers(found: Any) -> Iterator[str]:
 
 
 def _marked(text: str) -> Iterator[Statement]:
-    """What stands behind a marker: on its line, or on the next one that holds something."""
+    """What stands behind a marker: on its line, or ("The answer is as follows:") on the next one that holds something."""
     lines = ((line.start(), line.end()) for line in re.finditer(r"[^\n]+", text) if any(stem in line[0].casefold() for stem in STEMS))
     for match in deque((match for start, end in lines for match in _marker().finditer(text, start, end)), MOST_STATEMENTS):
         if _DETERMINER.search(text[max(match.start() - 20, 0) : match.start()]):
             continue
         for line in re.finditer(r"[^\n]+", text[match.end() : match.end() + LONGEST_STATEMENT]):
             content = line[0].strip(_MARKUP)
-            if content.startswith("``") or not content.strip("#-=:： ") or content.endswith((":", "：")):  # "The answer is as follows:"
+            if line[0].lstrip().startswith("```") or not content.strip("#-=:： ") or content.endswith((":", "：")):
                 continue
             if not _HOLLOW.match(content):
                 opens = _OPENING.fullmatch(re.split(r"[.!?\n。！？]", text[max(match.start() - 60, 0) : match.start()])[-1]) is not None

@@ -77,7 +77,8 @@ def _pattern(field: str) -> re.Pattern[str]:
 
 @cache
 def _negated() -> re.Pattern[str]:
-    return re.compile(rf"\W*{any_of('negation')}", re.IGNORECASE)
+    """A statement that begins with a "not" before something; a mere "No." is an answer."""
+    return re.compile(r"\W*(?:(?:not|isn['’]t|nicht|pas|non|n[ãa]o|не)\s+[\w\"'(«“*$\\]|不是|并非|並非|不能是)", re.IGNORECASE)
 
 
 @cache

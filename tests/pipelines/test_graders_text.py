@@ -98,6 +98,8 @@ def test_contains_minds_words_numbers_and_accents(phrase: str, answer: str, scor
         ("0.5", "0.05", 0),
         ("{'a': 1}", '{"a": 1}', 1),
         ("Yes", "Yes, it is.", 1),
+        ("No", "Answer: No.", 1),
+        ("Non", "Réponse : Non", 1),
         ("Yes", "No, it is not.", 0),
         ("Tokyo", "\\boxed{\\text{Tokyo}}", 1),
         ("Tokyo", "The capital is Tokyo.", 0),

@@ -12,6 +12,7 @@ from mixture.choose.final_answers import agree, groups, short_answer
     [("42", "42"), (" **42.** ", "42"), ("1,234.50", "1234.5"), ("$42", "42"), ("Paris", "paris"), ("The Nile", "nile"),
      ("6 x 7 is 42.\nAnswer: 42", "42"), ("We add.\n\n**Answer:** B", "b"), ("The answer is (C).", "c"),
      ("Final answer: \\boxed{7}", "7"), ("Answer: 1\nNo, wait.\nAnswer: 2", "2"), ("42.0", "42"), ("It is Paris. Answer: Paris.", "paris"),
+     ("Answer: No.", "no"), ("40 %", "40%"), ("0 22 * * 1", "0 22 * * 1"),
      ("-0.5", "-0.5"), ("Answer: -5", "-5"), ("We compare the two.\nTherefore, the correct answer is (B) since it is larger.", "b"),
      ("We add.\nFinal Answer: The answer is (H).", "h"), ("It is not A, so the answer is ... C. Paris\nis its name.", "c"),
      ("The answer depends on\nwhat is asked.\n#### Answer = 3", "3"), ("C. One of many in a long list.\n\nThe answer is D.", "d"),
@@ -26,7 +27,8 @@ def test_short_answers_have_one_form(text: str, short: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "  \n ", "First line.\nSecond line.", "x" * 65, "...", "A. First you take the lid off.\nB. Then you stir.",
-     "A: How are you today, my dear friend?", "It follows from the law.\nC. Paris is the one.",
+     "A: How are you today, my dear friend?", "The answer is:\n```sql\nSELECT a\nFROM t\n```",
+     "It follows from the law.\nC. Paris is the one.",
      "D.H. Lawrence wrote a few novels and many letters."],
 )  # fmt: skip
 def test_prose_has_no_short_answer(text: str) -> None:
