@@ -3,6 +3,8 @@
 from mixture.reading.final_answer import body, lines_of, statements_in
 from mixture.reading.manner import is_denied, is_hedged, is_refusal, meant, sentences, without_closing
 from mixture.reading.notation import plain
+from mixture.reading.numbers import prepared, quantities
+from mixture.reading.numeric import read
 from mixture.reading.text import loose, normalise, occurrences
 from pipelines.graders.query import Query
 
@@ -43,4 +45,12 @@ def _asserts(segment: str, phrase: str) -> bool:
     for form, wanted in ((normalise(plain(segment)), normalise(phrase)), (loose(plain(segment)), loose(phrase))):
         if any(not is_denied(form, *span) for span in occurrences(form, wanted)):
             return True
-    return False
+    return _asserts_number(prepared(segment), phrase)
+
+
+def _asserts_number(segment: str, phrase: str) -> bool:
+    """Whether `segment` asserts the number that `phrase` is, written otherwise: 37.0 is 37."""
+    wanted = read(phrase) if phrase.strip()[-1:].isdigit() else None
+    return wanted is not None and any(
+        set(found.readings) & set(wanted.readings) and not is_denied(segment, found.start, found.end) for found in quantities(segment)
+    )

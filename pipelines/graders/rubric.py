@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mixture.reading.thinking import spoken
 from pipelines.graders.query import Query
 
 BEST = 10
@@ -41,7 +42,7 @@ ANSWERS = Rubric(
 
 
 def messages(rubric: Rubric, query: Query, answer: str, *, swapped: bool) -> list[dict[str, str]]:
-    """The question for one verdict. The judge is not told whose answer it reads.
+    """The question for one verdict. The judge is not told whose answer it reads, nor what was thought before it.
 
     swapped: the scale runs from worst to best and the answer comes before question and reference, so that a liking for what is
     read first or last cancels in the mean of both.
@@ -53,7 +54,7 @@ def messages(rubric: Rubric, query: Query, answer: str, *, swapped: bool) -> lis
         "Reply with one line and nothing else: Score: N"
     )
     reference = f"Reference (a right answer):\n{query.reference}" if query.reference else ""
-    parts = [f"Question:\n{query.text}", reference, f"Answer to grade:\n{quoted(answer)}"]
+    parts = [f"Question:\n{query.text}", reference, f"Answer to grade:\n{quoted(spoken(answer))}"]
     closing = "Grade the answer on the scale above. Reply with one line: Score: N"
     asked = "\n\n".join(part for part in [*(reversed(parts) if swapped else parts), closing] if part)
     return [{"role": "system", "content": system}, {"role": "user", "content": asked}]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.graders import contains, exact, kinds, mathematics, verifier
+from pipelines.graders import contains, exact, kinds, mathematics, rubric, verifier
 from pipelines.graders.query import Query
 from tests.mixture.reading.dresses import AFTER, CUT_OFF, REFUSALS, dressed, frames
 
@@ -70,6 +70,10 @@ def test_what_is_denied_doubted_or_refused_is_not_contained(word: str, sentence:
         ("1000", "There are 1,000.", 1),
         ("12", "12.5", 0),
         ("5", "-5", 0),
+        ("37", "37.0", 1),
+        ("37", "37.025", 0),
+        ("7", "It opens at 7:30.", 0),
+        ("1500", "1.5 thousand", 1),
         ("5", "2.5", 0),
         ("AT&T", "AT&amp;T", 1),
         ("apple", "apples", 0),
@@ -180,3 +184,10 @@ def test_sql_finds_the_query_among_words(answer: str) -> None:
         "query": "SELECT b FROM t WHERE a > 1",
     }
     assert verifier.grade(answer, query("verifier", json.dumps(check))) == 1
+
+
+def test_a_judge_reads_no_thinking() -> None:
+    """What an LLM thought before its answer is not shown to the judge."""
+    asked = rubric.messages(rubric.ANSWERS, query("judge", ""), "<think>The judge will like this.</think>Seven.", swapped=False)
+    assert "Seven." in str(asked)
+    assert "will like this" not in str(asked)
