@@ -12,6 +12,7 @@ from mixture.reading.numeric import Number, alone, before_reasons
 
 LONGEST_SHORT = 64  # characters: longer texts are prose, which is not compared word by word
 MOST_WORDS = 5  # of a line that is taken for a final answer though it does not say so: "I cannot help with that, sorry." is none
+IF_A_CHOICE = "?"  # before a letter: prose, unless the question turns out to be one of choice (`normalise_choices`)
 _CHOICE = re.compile(r"\(?([A-Ja-j])[).]\s")  # an option taken with its text; "A:" is how an answer begins
 _LETTER = re.compile(
     r"\W*(?:option\s+)?(?:\(([A-J])\)|(?-i:([A-J]))(?=\W*$|[\s*_]*[,;:)]|\s+(?:because|since|as)\b|\W*[^\W\d_a-z]\b))", re.IGNORECASE
@@ -25,7 +26,7 @@ def short_answer(text: str) -> str | None:
     """The final answer in `text` in normal form, None for prose, a refusal, and an answer that only says what it is not.
 
     Its last stated final answer (mixture.reading), else all of it if it is a few words; thinking is not read.
-    '?c' is prose unless the question turns out to be one of choice (`normalise_choices`): its first line takes option C, no other line any.
+    IF_A_CHOICE and a letter where the first line takes that option and no other line any.
     """
     said = body(text)
     lines = [line.strip() for line in said.splitlines() if line.strip()]
@@ -38,7 +39,7 @@ def short_answer(text: str) -> str | None:
     if len(lines) == 1 and len(lines[0].split()) <= MOST_WORDS:
         return None if is_refusal(said) or len(lines[0]) > LONGEST_SHORT else normal(lines[0])
     picks = [(at, match[1]) for at, line in enumerate(lines) if (match := _CHOICE.match(line)) and match[1].isupper()]
-    return f"?{picks[0][1].lower()}" if len(picks) == 1 and picks[0][0] == 0 else None
+    return f"{IF_A_CHOICE}{picks[0][1].lower()}" if len(picks) == 1 and picks[0][0] == 0 else None
 
 
 def _stated(statement: Statement, said: str) -> str | None:
@@ -90,18 +91,18 @@ def final_answers(texts: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def normalise_choices(shorts: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Short answers to one query, equal where they mean the same choice: where one is just a letter, 'b. paris' and '?b' are 'b'."""
+    """Short answers to one query, equal where they mean the same choice: where one is just a letter, 'b. paris' is 'b'."""
     lettered = any(short is not None and re.fullmatch("[a-j]", short) for short in shorts.values())
     return {llm: None if short is None else _letter(short) if lettered else _unpicked(short) for llm, short in shorts.items()}
 
 
 def _letter(short: str) -> str:
     choice = _CHOICE.match(f"{short} ")
-    return choice[1] if choice else short.removeprefix("?")
+    return choice[1] if choice else short.removeprefix(IF_A_CHOICE)
 
 
 def _unpicked(short: str) -> str | None:
-    return None if short.startswith("?") else short
+    return None if short.startswith(IF_A_CHOICE) else short
 
 
 def groups(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -122,17 +122,17 @@ class Rewards:
 def grade(model: RewardModel, answers: Sequence[tuple[Query, str]], kept: Path, advance: Callable[[], None] = lambda: None) -> Rewards:
     """One result an answer, in order; what this version scored before is read from `kept`, not computed again."""
     answers = [(query, spoken(answer)) for query, answer in answers]
-    known = {row["key"]: float(row["score"]) for row in journal.rows(kept)}
+    scores = {row["key"]: float(row["score"]) for row in journal.rows(kept)}
     keys = [hashlib.sha256(json.dumps([model.version, query.text, answer]).encode()).hexdigest() for query, answer in answers]
-    fresh = {key: (query.text, answer) for key, (query, answer) in zip(keys, answers, strict=True) if key not in known}
+    fresh = {key: (query.text, answer) for key, (query, answer) in zip(keys, answers, strict=True) if key not in scores}
     before = model.cut
     with journal.Journal(kept) as computed:
         for key, score in zip(fresh, model.score(list(fresh.values()), advance), strict=True):
             if math.isfinite(score):
-                known[key] = score
+                scores[key] = score
                 computed.append({"key": key, "score": score})
     failure = "the reward model's output is not a number"
     graded = [
-        Graded(query.query_id, known.get(key), "" if key in known else failure) for (query, _), key in zip(answers, keys, strict=True)
+        Graded(query.query_id, scores.get(key), "" if key in scores else failure) for (query, _), key in zip(answers, keys, strict=True)
     ]
     return Rewards(graded, model.cut - before)
