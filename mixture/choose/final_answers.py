@@ -28,21 +28,21 @@ def short_answer(text: str) -> str | None:
     Its last stated final answer (mixture.reading), else all of it if it is a few words; thinking is not read.
     IF_A_CHOICE and a letter where the first line takes that option and no other line any.
     """
-    said = body(text)
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    for statement in reversed(statements_in(said)):
-        answer = _stated(statement, said)
+    spoken_text = body(text)
+    lines = [line.strip() for line in spoken_text.splitlines() if line.strip()]
+    for statement in reversed(statements_in(spoken_text)):
+        answer = _stated(statement, spoken_text)
         if answer is not None:
             return answer
         if statement.opens:
             return None
     if len(lines) == 1 and len(lines[0].split()) <= MOST_WORDS:
-        return None if is_refusal(said) or len(lines[0]) > LONGEST_SHORT else normal(lines[0])
+        return None if is_refusal(spoken_text) or len(lines[0]) > LONGEST_SHORT else normal(lines[0])
     picks = [(at, match[1]) for at, line in enumerate(lines) if (match := _CHOICE.match(line)) and match[1].isupper()]
     return f"{IF_A_CHOICE}{picks[0][1].lower()}" if len(picks) == 1 and picks[0][0] == 0 else None
 
 
-def _stated(statement: Statement, said: str) -> str | None:
+def _stated(statement: Statement, spoken_text: str) -> str | None:
     """A stated final answer in normal form; words only where the statement is nothing else, so that an argument is no answer."""
     answer = plain(meant(statement.text) or "").strip()
     if letter := _LETTER.match(answer) or _NAMED.match(answer):
@@ -50,7 +50,7 @@ def _stated(statement: Statement, said: str) -> str | None:
     first = before_reasons(answer)
     if (number := alone(first)) is not None:
         return _written(number)
-    is_code = said.count("```", 0, statement.start) % 2 == 1 and not said[statement.end :].lstrip().startswith("```")
+    is_code = spoken_text.count("```", 0, statement.start) % 2 == 1 and not spoken_text[statement.end :].lstrip().startswith("```")
     return normal(answer) if statement.opens and len(answer) <= LONGEST_SHORT and not is_code else None
 
 

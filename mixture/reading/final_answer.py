@@ -53,11 +53,11 @@ class Statement:
 
 def body(text: str) -> str:
     """What of an answer is read: no thinking, and no question that it goes on to ask itself."""
-    said = spoken(text)[-LONGEST:]
-    for restart in _restarts().finditer(said):
-        if statements_in(said[: restart.start()]):
-            return said[: restart.start()].rstrip()
-    return said
+    spoken_text = spoken(text)[-LONGEST:]
+    for restart in _restarts().finditer(spoken_text):
+        if statements_in(spoken_text[: restart.start()]):
+            return spoken_text[: restart.start()].rstrip()
+    return spoken_text
 
 
 def statements(text: str) -> list[Statement]:
@@ -102,18 +102,18 @@ def _in_json(text: str) -> Iterator[Statement]:
     while at >= 0 and tries < 20:  # an answer that is a program may hold hundreds of braces
         tries += 1
         try:
-            found, end = json.JSONDecoder().raw_decode(text, at)
+            parsed, end = json.JSONDecoder().raw_decode(text, at)
         except (ValueError, RecursionError):
             at = text.find("{", at + 1)
             continue
-        for value in _answers(found):
+        for value in _answers(parsed):
             yield Statement(value, True, at, end)
         at = text.find("{", end)
 
 
-def _answers(found: Any) -> Iterator[str]:
-    if isinstance(found, Mapping):
-        for key, value in found.items():
+def _answers(parsed: Any) -> Iterator[str]:
+    if isinstance(parsed, Mapping):
+        for key, value in parsed.items():
             if _KEYS.fullmatch(key.strip().replace(" ", "_")) and isinstance(value, str | int | float):
                 yield str(value).strip()
 

@@ -11,6 +11,10 @@ _HEDGED = re.compile(
     re.IGNORECASE,
 )
 _GUESS = re.compile(r"\b(?:but|however|think|believe|guess|aber|mais|pero|mas|ma|но)\b|但", re.IGNORECASE)
+_NOT_ONLY = re.compile(
+    r"\b(?:not\s+only|nicht\s+nur|pas\s+seulement|no\s+s[oó]lo|não\s+só|non\s+solo|не\s+только)|不仅|不只", re.IGNORECASE
+)
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _LEAD = re.compile(r"^[\s>*_#\-•]*")
 _CLAUSE = re.compile(r"[,;:，、；：]|\s[–—-]\s|\b(?:but|aber|sondern|mais|pero|sino|mas|ma|bensì|а|но)\b|而是|但")
 
@@ -30,8 +34,8 @@ def is_refusal(text: str) -> bool:
 
 def is_closing(sentence: str) -> bool:
     """Whether a sentence is only polite, a note or a statement of confidence."""
-    said = _LEAD.sub("", sentence).lstrip("(")
-    return _pattern("closing").match(said) is not None
+    bare = _LEAD.sub("", sentence).lstrip("(")
+    return _pattern("closing").match(bare) is not None
 
 
 def without_closing(text: str) -> str:
@@ -51,7 +55,8 @@ def without_closing(text: str) -> str:
 def is_denied(text: str, start: int, end: int) -> bool:
     """Whether what stands at `start` to `end` of a sentence is denied there: by a "not" shortly before it, or an "is wrong" behind it."""
     before = _CLAUSE.split(text[max(start - 80, 0) : start])[-1]
-    near = " ".join(before.split()[-4:]) if " " in before.strip() else before[-6:]
+    near = " ".join(_NOT_ONLY.sub("", before).split()[-4:])
+    near = near[-8:] if _UNSPACED.search(near) else near
     if _pattern("negation").search(near):
         return True
     return _denial().match(text[end : end + 60]) is not None

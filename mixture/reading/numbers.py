@@ -65,16 +65,16 @@ def prepared(text: str) -> str:
 def quantities(text: str, *, factorials: bool = False) -> list[Quantity]:
     """Every quantity of a `prepared` text in order; `factorials`: a `!` behind digits is no exclamation mark."""
     tokens = _tokens(text)
-    found: list[Quantity] = []
+    results: list[Quantity] = []
     at = 0
     while at < len(tokens):
         if not _starts(tokens, at):
             at += 1
             continue
         reader = _Reader(tokens, at, factorials)
-        found.append(reader.quantity())
+        results.append(reader.quantity())
         at = max(reader.at, at + 1)
-    return found
+    return results
 
 
 def _tokens(text: str) -> list[Token]:

@@ -45,9 +45,9 @@ def number_of(answer: str) -> Number | None:
     """The number `answer` gives; None where it gives none, several, or an expression that is no one number."""
     text = body(answer)
     for statement in reversed(statements_in(text)):
-        found = _stated(statement)
-        if not isinstance(found, Unsaid):
-            return found
+        number = _stated(statement)
+        if not isinstance(number, Unsaid):
+            return number
     if is_refusal(text):
         return None
     return _unmarked(without_closing(text))
@@ -60,31 +60,31 @@ def read(text: str, *, factorials: bool = True) -> Number | None:
     left, equals, right = ready.rpartition("=")
     if equals and not re.search(r"[,;]\s|\b(?:or|and|oder|und|ou|o|y|et)\b", left):
         ready = right.strip()
-    found = quantities(ready, factorials=factorials)
-    if len(found) == 1 and not ready[: found[0].start].strip(" ([{") and _WORDS_BEHIND.fullmatch(ready[found[0].end :].strip(")]} ")):
-        return _number(found[0])
-    return _in_words(ready) if not found else None
+    amounts = quantities(ready, factorials=factorials)
+    if len(amounts) == 1 and not ready[: amounts[0].start].strip(" ([{") and _WORDS_BEHIND.fullmatch(ready[amounts[0].end :].strip(")]} ")):
+        return _number(amounts[0])
+    return _in_words(ready) if not amounts else None
 
 
 def alone(text: str) -> Number | None:
     """The number that is all of `text`, with nothing behind it but its unit."""
     number = read(text, factorials=False)
     ready = prepared(text)
-    found = quantities(ready) if number is not None else []
-    return number if found and not re.search(r"[^\W\d_]", ready[found[-1].end :]) else None
+    amounts = quantities(ready) if number is not None else []
+    return number if amounts and not re.search(r"[^\W\d_]", ready[amounts[-1].end :]) else None
 
 
 def before_reasons(text: str) -> str:
     """`text` up to where it begins to explain itself, behind a number: `42 because 40 + 2 is`."""
     ready = prepared(text)
-    found = quantities(ready)
-    return ready[: _clause_end(ready, found)].strip() if found and not ready[: found[0].start].strip(" -+(~≈:=") else text
+    amounts = quantities(ready)
+    return ready[: _clause_end(ready, amounts)].strip() if amounts and not ready[: amounts[0].start].strip(" -+(~≈:=") else text
 
 
 def stated_number(statement: Statement) -> Number | None:
     """The number a statement gives, if it gives one."""
-    found = _stated(statement)
-    return None if isinstance(found, Unsaid) else found
+    number = _stated(statement)
+    return None if isinstance(number, Unsaid) else number
 
 
 def _number(quantity: Quantity) -> Number | None:
@@ -100,24 +100,24 @@ def _stated(statement: Statement) -> Number | Unsaid | None:
     if whole is not None:
         return whole
     ready = prepared(text)
-    found = quantities(ready, factorials=statement.bare)
-    if not found:
+    amounts = quantities(ready, factorials=statement.bare)
+    if not amounts:
         if _UNKNOWN.match(ready) or statement.bare:
             return None
         return _in_words(ready) or Unsaid.NUMBER
     if statement.bare:
         return None
-    return _in_sentence(ready, found)
+    return _in_sentence(ready, amounts)
 
 
-def _in_sentence(text: str, found: list[Quantity]) -> Number | Unsaid | None:
+def _in_sentence(text: str, amounts: list[Quantity]) -> Number | Unsaid | None:
     """The one number of a stated sentence: of its first clause that has any, behind its last `=`."""
-    end = _clause_end(text, found)
+    end = _clause_end(text, amounts)
     clause = text[:end]
     first_sentence = re.split(r"[.!?。]\s", text, maxsplit=1)[0]
-    if not any(each.start < len(first_sentence) for each in found):
+    if not any(each.start < len(first_sentence) for each in amounts):
         return Unsaid.NUMBER  # it explains before it answers
-    here = [each for each in found if each.start < end]
+    here = [each for each in amounts if each.start < end]
     equals = clause.rfind("=")
     if equals >= 0 and any(each.start > equals for each in here):
         here = [each for each in here if each.start > equals]
@@ -129,10 +129,10 @@ def _in_sentence(text: str, found: list[Quantity]) -> Number | Unsaid | None:
     return None
 
 
-def _clause_end(text: str, found: list[Quantity]) -> int:
+def _clause_end(text: str, amounts: list[Quantity]) -> int:
     """Where the first clause that holds a quantity ends."""
     cuts = [cut.start() for pattern in (_ASIDE, _REASON) for cut in pattern.finditer(text)]
-    after = (at for at in cuts if any(each.end <= at + 1 for each in found) and not any(each.start < at < each.end for each in found))
+    after = (at for at in cuts if any(each.end <= at + 1 for each in amounts) and not any(each.start < at < each.end for each in amounts))
     return min(after, default=len(text))
 
 
@@ -166,27 +166,27 @@ def _unmarked(text: str) -> Number | None:
             if is_closing(sentence) or sentence.rstrip("*_ ").endswith(("?", "？")):
                 continue
             ready = prepared(sentence)
-            found = quantities(ready, factorials=sentence.strip() == text.strip())
-            asserted = next((each for each in reversed(found) if not is_denied(ready, each.start, each.end)), None)
+            amounts = quantities(ready, factorials=sentence.strip() == text.strip())
+            asserted = next((each for each in reversed(amounts) if not is_denied(ready, each.start, each.end)), None)
             if asserted is not None:
-                return None if _is_open(ready, found) or _is_list(ready, found) else _number(asserted)
+                return None if _is_open(ready, amounts) or _is_list(ready, amounts) else _number(asserted)
     return None
 
 
-def _is_open(text: str, found: list[Quantity]) -> bool:
+def _is_open(text: str, amounts: list[Quantity]) -> bool:
     """Whether a sentence leaves open which of its last numbers it means: `12 or 15`."""
-    return len(found) > 1 and _either().fullmatch(text[found[-2].end : found[-1].start]) is not None
+    return len(amounts) > 1 and _either().fullmatch(text[amounts[-2].end : amounts[-1].start]) is not None
 
 
-def _is_list(text: str, found: list[Quantity]) -> bool:
+def _is_list(text: str, amounts: list[Quantity]) -> bool:
     """Whether a sentence is nothing but several numbers: `3, 4, 5`, `2-5`, `x = 3, y = 4`."""
     around = [
-        text[: found[0].start],
-        *(text[one.end : other.start] for one, other in pairwise(found)),
-        text[found[-1].end :],
+        text[: amounts[0].start],
+        *(text[one.end : other.start] for one, other in pairwise(amounts)),
+        text[amounts[-1].end :],
     ]
     words = _links().sub(" ", re.sub(r"\b[a-z]\s*=", " ", " ".join(around)))
-    return len(found) > 1 and not re.search(r"[\w=]", words)
+    return len(amounts) > 1 and not re.search(r"[\w=]", words)
 
 
 @cache

@@ -58,10 +58,10 @@ def _plain(text: str) -> str:
 
 def _stated(statement: Statement, options: Mapping[str, str], letters: str) -> set[str] | None:
     """All letters a stated final answer picks; empty where it speaks of something else, None where it only denies."""
-    said = _plain(statement.text).strip()
-    content = said if _is_option(said, options) else meant(said)
+    phrase = _plain(statement.text).strip()
+    content = phrase if _is_option(phrase, options) else meant(phrase)
     if content is None:
-        denied = re.sub(any_of("negation"), " ", said, flags=re.IGNORECASE).strip()
+        denied = re.sub(any_of("negation"), " ", phrase, flags=re.IGNORECASE).strip()
         return None if _lettered(denied, options, letters, stated=True) or _named(denied, options) else set()
     line = content.split("\n", maxsplit=1)[0].strip()
     begun = _lead().match(line)
@@ -119,15 +119,15 @@ def _contradicted(letter: str, after: str, options: Mapping[str, str]) -> bool:
 def _by_place(text: str, options: Mapping[str, str], letters: str) -> set[str]:
     """`option 2`, `the third option`, 第三个选项."""
     size = len(options) or len(letters)
-    found = {int(next(filter(None, match.groups()))) for match in _numbered().finditer(text)}
-    if not found:
+    places = {int(next(filter(None, match.groups()))) for match in _numbered().finditer(text)}
+    if not places:
         words = {word.casefold() for match in _ordered().finditer(text) for word in (match[1] or match[2],) if word}
-        found = {place for word in words for prefix, place in ordinal_prefixes().items() if word.startswith(prefix)}
-        found |= {
+        places = {place for word in words for prefix, place in ordinal_prefixes().items() if word.startswith(prefix)}
+        places |= {
             "一二三四五六七八九十".index(match[1]) + 1
             for match in re.finditer(r"第([一二三四五六七八九十])(?:个|個|项|項)?(?:选项|選項|选择|個|个|项)", text)
         }
-    return {letters[place - 1] for place in found if 0 < place <= size and place <= len(letters)}
+    return {letters[place - 1] for place in places if 0 < place <= size and place <= len(letters)}
 
 
 def _by_value(number: Number | None, options: Mapping[str, str]) -> set[str]:
@@ -198,14 +198,14 @@ def _verdicts(text: str, options: Mapping[str, str], letters: str) -> set[str]:
 
 def _verdict(rest: str, option: str) -> str:
     """What stands behind an option's own text, as "yes", "no" or ""."""
-    said = normalise(rest)
-    if not (option and said.startswith(option)) and len(said.split()) <= 2:
-        said = f" - {said}"  # "C: correct"
+    phrase = normalise(rest)
+    if not (option and phrase.startswith(option)) and len(phrase.split()) <= 2:
+        phrase = f" - {phrase}"  # "C: correct"
     behind = (
-        said[len(option) :]
-        if option and said.startswith(option)
-        else re.split(r"\s[-–—:]\s|\(", said)[-1]
-        if re.search(r"\s[-–—:]\s|\(|[✓✔✅☑✗✘❌]", said)
+        phrase[len(option) :]
+        if option and phrase.startswith(option)
+        else re.split(r"\s[-–—:]\s|\(", phrase)[-1]
+        if re.search(r"\s[-–—:]\s|\(|[✓✔✅☑✗✘❌]", phrase)
         else ""
     )
     behind = behind.lstrip(" -–—:(")

@@ -29,7 +29,7 @@ def loose(text: str) -> str:
     """`normalise`d and further: HTML entities, accents on Latin letters, hyphens and separators of thousands do not matter either."""
     text = normalise(html.unescape(text))
     text = re.sub(r"(?<![\d.,])(\d{1,3})((?:,\d{3})+)(?![\d,])", lambda match: match[1] + match[2].replace(",", ""), text)
-    text = re.sub(r"(?<=[^\W\d_])[-‐‑](?=[^\W\d_])", " ", text.replace("−", "-"))
+    text = re.sub(r"(?<=[^\W\d_])[-‐‑](?=[^\W\d_])", " ", text.replace("−", "-").replace("’", "'"))
     return " ".join(_without_accents(text).split())
 
 

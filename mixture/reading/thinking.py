@@ -52,7 +52,7 @@ def spoken(text: str) -> str:
     return "" if opened else "".join([*parts, text[at:]]).strip("\n")
 
 
-def said(content: Any) -> str:
+def text_of(content: Any) -> str:
     """What a message says: its `content` as text or as a list of parts, thinking left out wherever it stands; "" for anything else.
 
     Takes a message (fields such as `reasoning_content` are not said), its content, or one part of it.
@@ -62,9 +62,9 @@ def said(content: Any) -> str:
     if isinstance(content, Mapping):
         if content.get("type") in _THOUGHT_PARTS or content.get("thought") is True:
             return ""
-        return said(content.get("content") if content.get("text") is None else content["text"])
+        return text_of(content.get("content") if content.get("text") is None else content["text"])
     if isinstance(content, Sequence) and not isinstance(content, bytes | bytearray):
-        return "".join(map(said, content))
+        return "".join(map(text_of, content))
     return ""
 
 

@@ -22,11 +22,11 @@ class Solution:
 
 def solution_of(answer: str, prompt: str, entry_point: str) -> Solution | None:
     """The first reading of `answer` that defines `entry_point`, or None."""
-    said = spoken(answer).replace("\r\n", "\n")
-    if len(said) > LONGEST:
+    text = spoken(answer).replace("\r\n", "\n")
+    if len(text) > LONGEST:
         return None
-    blocks = [textwrap.dedent(match[1]) for match in _FENCED.findall(said) if match[1].strip()]
-    texts = [*_joined(blocks), *reversed(blocks), said, textwrap.dedent(said), _from_definition(said, entry_point)]
+    blocks = [textwrap.dedent(match[1]) for match in _FENCED.findall(text) if match[1].strip()]
+    texts = [*_joined(blocks), *reversed(blocks), text, textwrap.dedent(text), _from_definition(text, entry_point)]
     before = before_of(prompt, entry_point)
     whole = (Solution(before, text) for text in texts if entry_point in text and _defines(text, entry_point))
     bodies = (body for text in texts for body in (text, textwrap.indent(textwrap.dedent(text).strip("\n"), "    ")))

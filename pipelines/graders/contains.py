@@ -34,23 +34,28 @@ def _answering(answer: str) -> list[str]:
     text = without_closing(text)
     if len(text) <= LONGEST_SENTENCE:
         return [text, *sentences(text)] if not any(map(is_hedged, sentences(text))) else sentences(text)
-    said = sentences(text)
-    return [*said[:1], (lines_of(text) or [""])[-1]] if "\n" in text.strip() else [*said[:1], *said[-1:]]
+    parts = sentences(text)
+    return [*parts[:1], (lines_of(text) or [""])[-1]] if "\n" in text.strip() else [*parts[:1], *parts[-1:]]
 
 
 def _asserts(segment: str, phrase: str) -> bool:
     """Whether `segment` asserts `phrase`; accents, hyphens and the like are form."""
     if is_hedged(segment):
         return normalise(segment) == normalise(phrase)
-    for form, wanted in ((normalise(plain(segment)), normalise(phrase)), (loose(plain(segment)), loose(phrase))):
-        if any(not is_denied(form, *span) for span in occurrences(form, wanted)):
+    forms = (
+        (normalise(segment), normalise(phrase)),
+        (normalise(plain(segment)), normalise(phrase)),
+        (loose(plain(segment)), loose(plain(phrase))),
+    )
+    for form, reference in forms:
+        if any(not is_denied(form, *span) for span in occurrences(form, reference)):
             return True
     return _asserts_number(prepared(segment), phrase)
 
 
 def _asserts_number(segment: str, phrase: str) -> bool:
     """Whether `segment` asserts the number that `phrase` is, written otherwise: 37.0 is 37."""
-    wanted = read(phrase) if phrase.strip()[-1:].isdigit() else None
-    return wanted is not None and any(
-        set(found.readings) & set(wanted.readings) and not is_denied(segment, found.start, found.end) for found in quantities(segment)
+    reference = read(phrase) if phrase.strip()[-1:].isdigit() else None
+    return reference is not None and any(
+        set(each.readings) & set(reference.readings) and not is_denied(segment, each.start, each.end) for each in quantities(segment)
     )

@@ -26,42 +26,42 @@ def grade(answer: str, query: Query) -> float:
     fold = not _asked_about_case(query)
     if not normalise(query.reference):
         raise query.failed(f"empty reference {query.reference!r}")
-    wanted = _form(query.reference, fold=fold)
+    reference = _form(query.reference, fold=fold)
     text = without_closing(body(answer))
-    given = [_form(each, fold=fold) for each in _answers(text)]
-    return float(wanted in given or {_form(each, fold=fold) for each in _quoted(text)} == {wanted})
+    readings = [_form(each, fold=fold) for each in _answers(text)]
+    return float(reference in readings or {_form(each, fold=fold) for each in _quoted(text)} == {reference})
 
 
 def _answers(text: str) -> list[str]:
     """What an answer may be meant to say: all of it, its last statement, the yes or no it begins with."""
     stated = statements_in(text)
     last = [meant(stated[-1].text) or ""] if stated else []
-    said = [text, *last]
-    said += [
+    readings = [text, *last]
+    readings += [
         re.split(r"[,.;:!，。]", each, maxsplit=1)[0]
-        for each in said
+        for each in readings
         if normalise(re.split(r"[,.;:!，。]", each, maxsplit=1)[0]) in YES_OR_NO
     ]
-    said += [plain(each) for each in said if "\\" in each]
-    return said + [_ENDINGS.sub("", each) for each in last]
+    readings += [plain(each) for each in readings if "\\" in each]
+    return readings + [_ENDINGS.sub("", each) for each in last]
 
 
 def _form(text: str, *, fold: bool) -> Any:
     """What is compared: a value's one spelling where `text` is a literal, else the text in normal form."""
-    said = normalise(text, fold=fold)
-    if said[:1] in {"[", "(", "{"}:
+    form = normalise(text, fold=fold)
+    if form[:1] in {"[", "(", "{"}:
         try:
             return repr(ast.literal_eval(normalise(text, fold=False)))
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-            return re.sub(r"\s*([\[\](){},:])\s*", r"\1", said)
-    decimal = _DECIMAL.fullmatch(said)
-    return f"{decimal[1]}.{decimal[2].rstrip('0') or '0'}" if decimal else said
+            return re.sub(r"\s*([\[\](){},:])\s*", r"\1", form)
+    decimal = _DECIMAL.fullmatch(form)
+    return f"{decimal[1]}.{decimal[2].rstrip('0') or '0'}" if decimal else form
 
 
 def _quoted(text: str) -> list[str]:
     """What a short answer quotes, as in `This prints "ab"`."""
-    found = _QUOTED.findall(text) if len(text) <= LONGEST_SENTENCE else []
-    return [quoted for groups in found for quoted in groups if quoted]
+    matches = _QUOTED.findall(text) if len(text) <= LONGEST_SENTENCE else []
+    return [quoted for groups in matches for quoted in groups if quoted]
 
 
 def _asked_about_case(query: Query) -> bool:

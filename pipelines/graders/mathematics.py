@@ -15,13 +15,13 @@ LONGEST = 2_000  # characters of one expression
 
 def grade(answer: str, query: Query) -> float:
     """1 where the stated final answer, or all of an answer that states none, equals the reference as an expression, else 0."""
-    wanted = _parsed(query.reference)
-    if not wanted:
+    reference = _parsed(query.reference)
+    if not reference:
         raise query.failed(f"reference {query.reference!r} is no expression that can be read")
     if read(query.reference) is not None and number_of(answer) is not None:
         return number.grade(answer, query)
     text = _expression(answer)
-    return float(bool(text) and _equal(wanted, _parsed(text)))
+    return float(bool(text) and _equal(reference, _parsed(text)))
 
 
 def _expression(answer: str) -> str:
@@ -39,12 +39,12 @@ def _parsed(text: str) -> list[Any]:
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
 
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
-    bare = text.strip().strip(".").strip()
+    bare = (text.replace("$", "") if text.count("$") % 2 else text).strip().strip(".").strip()
     latex = bare if "$" in bare or "\\boxed" in bare else f"${bare}$"
     return list(parse(latex, [LatexExtractionConfig(), ExprExtractionConfig()], parsing_timeout=None))
 
 
-def _equal(wanted: list[Any], given: list[Any]) -> bool:
+def _equal(reference: list[Any], answer: list[Any]) -> bool:
     from math_verify import verify
 
-    return bool(given) and bool(verify(wanted, given, timeout_seconds=None))
+    return bool(answer) and bool(verify(reference, answer, timeout_seconds=None))

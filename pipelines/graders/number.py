@@ -12,14 +12,14 @@ _TOLERANCE = Fraction(1, 10_000)  # relative, for a reference that is not a whol
 
 def grade(answer: str, query: Query) -> float:
     """1 where the answer's number equals the reference, else 0; `25%` equals 25 and 0.25; `20 m` is not `20 cm`."""
-    wanted = read(query.reference)
-    if wanted is None:
+    reference = read(query.reference)
+    if reference is None:
         raise query.failed(f"reference {query.reference!r} is not one number")
-    found = number_of(answer)
+    number = number_of(answer)
     return float(
-        found is not None
-        and _units_agree(found, wanted)
-        and any(_same(value, target) for value in found.readings for target in wanted.readings)
+        number is not None
+        and _units_agree(number, reference)
+        and any(_same(value, target) for value in number.readings for target in reference.readings)
     )
 
 
@@ -30,6 +30,6 @@ def _same(value: Value, target: Value) -> bool:
     return value == target or (target.denominator != 1 and abs(value - target) <= abs(target) * _TOLERANCE)
 
 
-def _units_agree(found: Number, wanted: Number) -> bool:
+def _units_agree(number: Number, reference: Number) -> bool:
     """Whether no other unit is named than the reference's, where both name one; a percentage equals its share."""
-    return "%" in {found.unit, wanted.unit} or not found.unit or not wanted.unit or found.unit == wanted.unit
+    return "%" in {number.unit, reference.unit} or not number.unit or not reference.unit or number.unit == reference.unit

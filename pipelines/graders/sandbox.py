@@ -74,9 +74,9 @@ class Program:
         self.send(json.dumps({**what, "limits": limits}).encode() + b"\n")
         if self.receive() != b'"ready"\n':
             self.kill()
-            _, said = self._process.communicate()
+            _, errors = self._process.communicate()
             raise GraderFailed(
-                f"the sandbox did not start ({said.decode(errors='replace')[-200:]!r}).",
+                f"the sandbox did not start ({errors.decode(errors='replace')[-200:]!r}).",
                 next_step=f"Run it by hand: {' '.join(self._command)}",
             )
 

@@ -17,12 +17,12 @@ def same_rows(answer: str, *, setup: str, query: str) -> bool:
     """Whether the query in `answer` gives the same rows as `query`, in any order; reading is all it may do."""
     with closing(sqlite3.connect(":memory:")) as database:
         database.executescript(setup)
-        wanted = _rows(database, query)
+        expected = _rows(database, query)
         database.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
         database.set_progress_handler(lambda: 1, STEPS)
-        asked = next((text for text in _asked(answer) if _is_query(database, text)), None)
+        statement = next((text for text in _asked(answer) if _is_query(database, text)), None)
         try:
-            return asked is not None and _rows(database, asked) == wanted
+            return statement is not None and _rows(database, statement) == expected
         except sqlite3.Error:
             return False
 
@@ -31,9 +31,9 @@ def _asked(answer: str) -> list[str]:
     """What may be the answer's query: in its last block of code that holds one, else what begins a line, else what stands in a sentence."""
     blocks = [block for block in _FENCED.findall(answer) if _QUERY.search(block)]
     text = blocks[-1] if blocks else answer
-    found = list(_QUERY.finditer(text))
-    first_on_line = [match for match in found if not text[: match.start()].rpartition("\n")[2].strip()]
-    rest = [match for match in found if match not in first_on_line]
+    matches = list(_QUERY.finditer(text))
+    first_on_line = [match for match in matches if not text[: match.start()].rpartition("\n")[2].strip()]
+    rest = [match for match in matches if match not in first_on_line]
     starts = [match.start() for match in [*first_on_line, *rest]][:_MOST_TRIED]
     return [text[start:].partition(";")[0].partition("\0" if blocks else "\n\n")[0] for start in starts]
 
@@ -48,5 +48,5 @@ def _is_query(database: sqlite3.Connection, text: str) -> bool:
 
 
 def _rows(database: sqlite3.Connection, query: str) -> Counter[tuple[object, ...]]:
-    found = database.execute(query).fetchmany(MOST_ROWS)
-    return Counter(tuple(round(cell, 6) if isinstance(cell, float) else cell for cell in row) for row in found)
+    matches = database.execute(query).fetchmany(MOST_ROWS)
+    return Counter(tuple(round(cell, 6) if isinstance(cell, float) else cell for cell in row) for row in matches)

@@ -43,8 +43,8 @@ def _verdict(testing: Program, answering: Program) -> bool | None:
     """Carries each question of the tests to the answer and each reply back, until the tests' process says how it went."""
     while line := testing.receive():
         if _is(line, "verdict"):
-            said = json.loads(line)["verdict"]
-            return None if said == "broken" else said == "passed"
+            verdict = json.loads(line)["verdict"]
+            return None if verdict == "broken" else verdict == "passed"
         answering.send(line)
         testing.send(answering.receive() or b'{"raised": {"names": ["RuntimeError"], "message": "the answer is gone"}}\n')
     return False

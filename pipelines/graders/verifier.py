@@ -86,7 +86,7 @@ def _json_keys(answer: str, *, keys: list[str]) -> bool:
 
 def _json_equals(answer: str, *, value: Any) -> bool:
     parsed = _parsed(answer)
-    return parsed is not ... and json.dumps(parsed, sort_keys=True) == json.dumps(value, sort_keys=True)  # true is not 1
+    return parsed is not ... and _same(parsed, value)
 
 
 def _parsed(answer: str) -> Any:
@@ -96,6 +96,17 @@ def _parsed(answer: str) -> Any:
         return json.loads(fenced[1] if fenced else answer, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return ...
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal as JSON: 1.0 is 1, and true is not."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
 
 
 def _refuse(constant: str) -> None:

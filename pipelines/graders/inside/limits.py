@@ -24,7 +24,7 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 def limit(cpu_s: int, memory: int, file_size: int) -> None:
     """Hard limits; none can be raised again from inside the namespaces."""
-    wanted = {
+    bounds = {
         resource.RLIMIT_CPU: cpu_s,
         resource.RLIMIT_AS: memory,
         resource.RLIMIT_FSIZE: file_size,
@@ -32,7 +32,7 @@ def limit(cpu_s: int, memory: int, file_size: int) -> None:
         resource.RLIMIT_NPROC: 0,
         resource.RLIMIT_CORE: 0,
     }
-    for kind, most in wanted.items():
+    for kind, most in bounds.items():
         hard = resource.getrlimit(kind)[1]
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (allowed, allowed))

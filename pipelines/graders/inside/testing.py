@@ -20,16 +20,16 @@ def main() -> None:
     """Says "ready", then speaks to the answer's process (through whoever started both), and at last gives the verdict."""
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     talk = exchange.Exchange(incoming, outgoing, exchange.CALLS)
-    wanted = talk.receive()
+    job = talk.receive()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
-    limits.limit(*map(int, wanted["limits"]))
+    limits.limit(*map(int, job["limits"]))
     talk.send("ready")
     sys.addaudithook(limits.refuse_outside(os.path.realpath(Path.cwd()) + os.sep))
     candidate = exchange.Remote(talk, 0)
     try:
-        check = prepared(wanted, candidate)
+        check = prepared(job, candidate)
     except Exception as error:
         talk.send({"verdict": "broken", "why": f"{type(error).__name__}: {error}"})
         os._exit(0)
@@ -42,12 +42,12 @@ def main() -> None:
     os._exit(0)
 
 
-def prepared(wanted: dict[str, str], candidate: Any) -> Any:
+def prepared(job: dict[str, str], candidate: Any) -> Any:
     """The tests' function `check`, beside what the prompt defines."""
     names: dict[str, Any] = {"__name__": "tests"}
-    exec(compile(wanted["prompt"], "prompt.py", "exec", dont_inherit=True), names)
-    names[wanted["entry_point"]] = candidate
-    exec(compile(wanted["test"], "tests.py", "exec", dont_inherit=True), names)
+    exec(compile(job["prompt"], "prompt.py", "exec", dont_inherit=True), names)
+    names[job["entry_point"]] = candidate
+    exec(compile(job["test"], "tests.py", "exec", dont_inherit=True), names)
     return names["check"]
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mixture.reading.final_answer import body, final_answer
 from mixture.reading.text import normalise
-from mixture.reading.thinking import said, spoken
+from mixture.reading.thinking import spoken, text_of
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_thinking_is_left_out(text: str, says: str) -> None:
 )
 def test_a_message_says_its_text(content: object) -> None:
     """Fields and parts that hold thinking are not said."""
-    assert said(content) == "7"
+    assert text_of(content) == "7"
 
 
 @pytest.mark.parametrize("content", [None, {}, [], {"content": None, "reasoning_content": "5"}, 7, [{"type": "image_url"}]])
 def test_a_message_without_text_says_nothing(content: object) -> None:
     """Only thinking, no content, another kind of content: nothing is said."""
-    assert said(content) == ""
+    assert text_of(content) == ""
 
 
 @settings(deadline=None)
