@@ -121,7 +121,7 @@ def _grading_complaint(row: QueryRow, grader: str | None) -> tuple[str, str] | N
         return "grader", f"is empty while there is a reference; name one of {', '.join(graders)} (or pass --grader)"
     if grader not in graders:
         near = near_matches(grader, graders) or graders
-        return "grader", f"{grader!r} is not graders; did you mean {' or '.join(near)}?"
+        return "grader", f"{grader!r} is not known; did you mean {' or '.join(near)}?"
     if grader in GRADERS and not row.reference:
         return "reference", f"is empty; grader {grader!r} needs one"
     if grader == "choice" and not row.choices:

@@ -8,7 +8,7 @@ Either rule is enough; texts that are empty or all the same are a third.
 differ on single datasets is estimated from the same table: an LLM that is weak at one subject is no suspect.
 
 The first raises any alarm on 5 % of clean tables at most, however many pairs it looks at; how many the second raises is simulated
-(`python -m benchmarks.suspects --simulate N`, docs/results/graders.md).
+(docs/results/graders.md).
 """
 
 from collections.abc import Mapping
@@ -194,8 +194,11 @@ def _texts(answers: pd.DataFrame, queries: pd.DataFrame) -> dict[tuple[str, str]
 
 
 def wilson(mean: float, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of the mean of `count` scores, their sum rounded: at most too wide for scores between 0 and 1."""
-    interval = binomtest(round(mean * count), count).proportion_ci(0.95, method="wilson")
+    """Wilson's 95 % interval of the mean of `count` scores, their sum rounded: at most too wide for scores between 0 and 1.
+
+    A mean outside [0, 1] counts as the bound: that such labels are wrong is for the contract to say (`pipelines.validation.rules`).
+    """
+    interval = binomtest(round(min(max(mean, 0.0), 1.0) * count), count).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
