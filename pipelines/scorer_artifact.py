@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scorer.encoder import Encoder
     from scorer.export import Profile
     from scorer.manifest import Manifest
-    from scorer.weights import Calibration, Weights
+    from scorer.weights import Calibration, HeadWeights
 
 MOST_REFERENCE = 2000  # queries of each kind in the drift profile: 1.5 MB each at 384 dims
 
@@ -31,7 +31,7 @@ def write(
     encoder: "Encoder",
     *,
     encoder_name: str,
-    weights: "Weights",
+    weights: "HeadWeights",
     calibration: "Calibration",
     posterior: AgreementPosterior,
     metrics: dict[str, float],

@@ -21,7 +21,7 @@ from scorer.types import Floats
 
 if TYPE_CHECKING:
     from scorer.training import Plan
-    from scorer.weights import Calibration, Weights
+    from scorer.weights import Calibration, HeadWeights
 
 
 def run(project: Project) -> dict[str, Any]:
@@ -101,8 +101,8 @@ def answer_posterior(folder: Path, held_out: Dataset, scores_HL: Floats) -> Agre
 
 
 def with_rows(
-    weights: "Weights", calibration: "Calibration", jointly: Dataset, by_row: Dataset, embed: Callable[[Dataset], Floats]
-) -> tuple["Weights", "Calibration", dict[str, int]]:
+    weights: "HeadWeights", calibration: "Calibration", jointly: Dataset, by_row: Dataset, embed: Callable[[Dataset], Floats]
+) -> tuple["HeadWeights", "Calibration", dict[str, int]]:
     """Appends a fitted row of the head for each LLM in `by_row`; existing rows do not change. Also returns each new LLM's label count.
 
     Fitted on training and calibration queries: validation data choose between scorer versions.

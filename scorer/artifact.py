@@ -20,7 +20,7 @@ from scorer import artifact_files as read
 from scorer.artifact_files import Probes
 from scorer.errors import ArtifactRefused
 from scorer.manifest import MANIFEST, MOST_BYTES, NEXT, Manifest, read_manifest, sha256
-from scorer.weights import Calibration, Weights
+from scorer.weights import Calibration, HeadWeights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +29,7 @@ class Artifact:
 
     folder: Path
     manifest: Manifest
-    weights: Weights
+    weights: HeadWeights
     calibration: Calibration
     answers: Mapping[str, float]
     probes: Probes

@@ -16,7 +16,7 @@ from scorer.errors import ArtifactRefused
 from scorer.manifest import NEXT, Manifest
 from scorer.strict_json import parse, typed
 from scorer.types import Floats
-from scorer.weights import Calibration, Fallback, Weights
+from scorer.weights import Calibration, Fallback, HeadWeights
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 SHAPES = {
@@ -71,7 +71,7 @@ def read_roster(folder: Path, manifest: Manifest) -> tuple[str, ...]:
     return tuple(llms)
 
 
-def read_weights(folder: Path, manifest: Manifest) -> Weights:
+def read_weights(folder: Path, manifest: Manifest) -> HeadWeights:
     """scorer.safetensors, its shapes fitting encoder and roster."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -95,7 +95,7 @@ def read_weights(folder: Path, manifest: Manifest) -> Weights:
             raise ArtifactRefused(f"{path}: a fallback without landmarks.", next_step=NEXT)
         fallback = Fallback(landmarks_MD, float(edge[0]))
     softness = float(arrays.pop("softness")[0])
-    return Weights(roster=manifest.roster, softness=softness, fallback=fallback, **arrays)
+    return HeadWeights(roster=manifest.roster, softness=softness, fallback=fallback, **arrays)
 
 
 def read_calibration(folder: Path, manifest: Manifest) -> Calibration:

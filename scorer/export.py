@@ -21,7 +21,7 @@ from scorer.machine import this_machine
 from scorer.manifest import ENCODERS, TOKENIZER, Manifest
 from scorer.runtime import OnnxEncoder, Precision
 from scorer.types import Floats
-from scorer.weights import Calibration, Weights
+from scorer.weights import Calibration, HeadWeights
 
 if TYPE_CHECKING:
     import onnx
@@ -84,7 +84,7 @@ def write(
     folder: Path,
     *,
     exported: Path,
-    weights: Weights,
+    weights: HeadWeights,
     calibration: Calibration,
     answers: Mapping[str, float] | None = None,
     profile: Profile,
@@ -124,7 +124,7 @@ def write(
     return written
 
 
-def _write_weights(path: Path, weights: Weights) -> None:
+def _write_weights(path: Path, weights: HeadWeights) -> None:
     from safetensors.numpy import save_file
 
     arrays = {name: getattr(weights, name) for name in SHAPES if name != "softness"} | {"softness": np.array([weights.softness])}
@@ -134,7 +134,7 @@ def _write_weights(path: Path, weights: Weights) -> None:
     path.chmod(0o644)  # safetensors writes 0600: a server under another user could not read it
 
 
-def _probe(exported: Path, encoder: Mapping[str, Any], weights: Weights, calibration: Calibration) -> tuple[Probes, float]:
+def _probe(exported: Path, encoder: Mapping[str, Any], weights: HeadWeights, calibration: Calibration) -> tuple[Probes, float]:
     """The probe texts with their fp32 scores, and how far int8 scores are from those on this machine."""
 
     def scores(precision: Precision) -> Floats:
@@ -181,7 +181,7 @@ def _quantise(source: Path, target: Path) -> None:
     What enters a feed-forward matrix has outliers, and one scale for all of it drowns the rest. A scale per block of each row costs
     time: for the first half of them it is well spent, for the later half and for attention's matrices it buys little.
 
-    Weights are kept within 7 bits (`reduce_range`). Processors without VNNI add two products of an unsigned and a signed byte in 16
+    HeadWeights are kept within 7 bits (`reduce_range`). Processors without VNNI add two products of an unsigned and a signed byte in 16
     signed bits: 2 * 255 * 127 does not fit, 2 * 255 * 64 = 32,640 does. With all 8 bits the sum saturates there, without any error.
     """
     import onnx

@@ -9,12 +9,12 @@ import numpy as np
 
 from scorer.initialisation import group_centres
 from scorer.types import Floats
-from scorer.weights import Fallback, Weights, centred, nearness
+from scorer.weights import Fallback, HeadWeights, centred, nearness
 
 LANDMARKS = 64  # centres of training queries; the mean AUROC of telling unseen tasks apart is .68 with 16, .71 with 64, .72 with 256
 
 
-def fit(weights: Weights, training_QD: Floats, held_QD: Floats, seed: int, fallback_share: float) -> Fallback:
+def fit(weights: HeadWeights, training_QD: Floats, held_QD: Floats, seed: int, fallback_share: float) -> Fallback:
     """The fallback of `weights`, which were trained on `training_QD`, from queries held out of that, [Q, D] each: `fallback_share` of them,
     in (0, 1), is beyond its edge.
     """
@@ -22,7 +22,7 @@ def fit(weights: Weights, training_QD: Floats, held_QD: Floats, seed: int, fallb
     return around(landmarks_MD, weights, held_QD, fallback_share)
 
 
-def around(landmarks_MD: Floats, weights: Weights, held_QD: Floats, fallback_share: float) -> Fallback:
+def around(landmarks_MD: Floats, weights: HeadWeights, held_QD: Floats, fallback_share: float) -> Fallback:
     """The fallback around these landmarks [M, D] (unit norm); `fallback_share` of the queries `held_QD` is beyond its edge."""
     near_Q = nearness(centred(held_QD, weights.centre_D), landmarks_MD)
     return Fallback(landmarks_MD, float(np.quantile(near_Q, fallback_share)))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from scorer.types import Floats
-from scorer.weights import Weights
+from scorer.weights import HeadWeights
 
 
 class Head(nn.Module):
@@ -18,7 +18,7 @@ class Head(nn.Module):
     prior_GL: Tensor
     log_temperature_L: Tensor
 
-    def __init__(self, start: Weights) -> None:
+    def __init__(self, start: HeadWeights) -> None:
         super().__init__()
         self.start = start
         for name in ("groups_GD", "centre_D", "projection_DK", "llms_LK", "prior_GL"):
@@ -30,7 +30,7 @@ class Head(nn.Module):
         self.moved_log_temperature_L = nn.Parameter(torch.zeros(start.temperature_L.shape))
 
     def forward(self, queries_QD: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit-norm queries in the shared space (Q, K), and logits (Q, L); the same arithmetic as `Weights.logits`."""
+        """Unit-norm queries in the shared space (Q, K), and logits (Q, L); the same arithmetic as `HeadWeights.logits`."""
         queries_QD = nn.functional.normalize(queries_QD - self.centre_D, dim=-1)
         queries_QK = nn.functional.normalize(queries_QD @ (self.projection_DK + self.moved_projection_DK), dim=-1)
         llms_LK = nn.functional.normalize(self.llms_LK + self.moved_llms_LK, dim=-1)
@@ -40,9 +40,9 @@ class Head(nn.Module):
         return queries_QK, logits_QL
 
     @torch.no_grad()
-    def weights(self) -> Weights:
+    def weights(self) -> HeadWeights:
         """Where training has come to."""
-        return Weights(
+        return HeadWeights(
             roster=self.start.roster,
             groups_GD=self.start.groups_GD,
             prior_GL=_array(self.prior_GL + self.moved_prior_GL),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.types import Floats
-from scorer.weights import Weights, centred, log_odds, membership, sigmoid, unit
+from scorer.weights import HeadWeights, centred, log_odds, membership, sigmoid, unit
 
 Labels = NDArray[np.float64]  # [Q, L], in [0, 1], NaN where unknown
 
@@ -32,7 +32,7 @@ class Shrinkage:
 
 def starting_weights(
     roster: tuple[str, ...], queries_QD: Floats, labels_QL: Labels, shrinkage: Shrinkage, seed: int, *, weights_QL: Labels | None = None
-) -> Weights:
+) -> HeadWeights:
     """Weights whose scores are a soft group lookup plus a ridge fit of its residual; weights_QL: how much a label counts (None: 1)."""
     centre_D = queries_QD.mean(axis=0)
     centred_QD = centred(queries_QD, centre_D)
@@ -45,7 +45,7 @@ def starting_weights(
     projection_DK = _basis(directions_LD, centred_QD, min(shrinkage.dims, queries_QD.shape[1]))
     llms_LK = directions_LD @ projection_DK
     typical_length = float(np.linalg.norm(centred_QD @ projection_DK, axis=1).mean())
-    return Weights(
+    return HeadWeights(
         roster=roster,
         groups_GD=groups_GD,
         prior_GL=prior_GL.astype(np.float32),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scorer.errors import TrainingError
 from scorer.initialisation import Labels
 from scorer.types import Floats
-from scorer.weights import Calibration, Weights, centred, membership, sigmoid, unit
+from scorer.weights import Calibration, HeadWeights, centred, membership, sigmoid, unit
 
 Values = NDArray[np.float64]
 STEPS = 50  # Newton's method needs about five
@@ -40,7 +40,7 @@ class Spread:
 class TrainedScorer:
     """A trained scorer and its LLMs' labels (Q, L) on some queries, not necessarily all it was trained on; NaN: unknown."""
 
-    weights: Weights
+    weights: HeadWeights
     calibration: Calibration
     queries_QD: Floats
     labels_QL: Labels
@@ -48,7 +48,7 @@ class TrainedScorer:
 
 def add_rows(
     scorer: TrainedScorer, newcomers: tuple[str, ...], labels_QN: Labels, spread: Spread | None = None, *, weights_QN: Labels | None = None
-) -> tuple[Weights, Calibration]:
+) -> tuple[HeadWeights, Calibration]:
     """The scorer with a row for each of `newcomers` after the others, from its labels on the queries of `scorer`.
 
     Every array of the LLMs it has stays as it is, so their scores do; a newcomer's row does not depend on the other newcomers.
@@ -80,7 +80,7 @@ def _row(scorer: TrainedScorer, labels_Q: Values, counts_Q: Values, spread: Spre
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What `Weights` holds of one LLM."""
+    """What `HeadWeights` holds of one LLM."""
 
     prior_G: Values
     llm_K: Values

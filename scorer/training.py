@@ -15,7 +15,7 @@ from scorer.head import Head
 from scorer.initialisation import Labels, Shrinkage, starting_weights
 from scorer.losses import label_loss, sample_llm_loss, sample_sample_loss
 from scorer.types import Floats
-from scorer.weights import Weights, centred
+from scorer.weights import HeadWeights, centred
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Epoch:
 class Trained:
     """The weights of the best epoch, the way there, and the CPU seconds it took."""
 
-    weights: Weights
+    weights: HeadWeights
     best_epoch: int
     history: tuple[Epoch, ...]
     cpu_s: float
@@ -126,7 +126,7 @@ def train(
     return Trained(best_weights, best.epoch, tuple(history), time.process_time() - began)
 
 
-def group_of(start: Weights, queries_QD: Floats) -> NDArray[np.int64]:
+def group_of(start: HeadWeights, queries_QD: Floats) -> NDArray[np.int64]:
     """Each query's nearest group: k-means over the pretrained encoder's embeddings."""
     return np.asarray((centred(queries_QD, start.centre_D) @ start.groups_GD.T).argmax(axis=1))
 

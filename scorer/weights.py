@@ -28,7 +28,7 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class HeadWeights:
     """A head over frozen embeddings: a prior per group of queries and LLM, and one embedding per LLM that refines it.
 
     centre_D: mean of the training queries' embeddings, taken off first: some encoders point all texts nearly the same way.

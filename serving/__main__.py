@@ -6,12 +6,12 @@ import tempfile
 import uvicorn
 
 from serving.metrics import MULTIPROCESS_DIR
-from serving.settings import Settings
+from serving.settings import ServingSettings
 
 
 def main() -> None:
     """Starts the workers."""
-    settings = Settings()
+    settings = ServingSettings()
     if settings.workers > 1:
         os.environ[MULTIPROCESS_DIR] = tempfile.mkdtemp(prefix="routemoa-metrics-")
     uvicorn.run(

@@ -31,16 +31,16 @@ from serving.events import (
     ScorerSwapped,
 )
 from serving.metrics import Metrics
-from serving.middleware import Gate
+from serving.middleware import RequestGuard
 from serving.responses import error_response
-from serving.settings import Settings
+from serving.settings import ServingSettings
 from serving.state import State
 from serving.watched_file import Watched
 
 ROUTERS = (chat, route_endpoint, feedback, decisions, models, admin, health, console)
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: ServingSettings) -> FastAPI:
     """A server worker. Nothing is opened before its lifespan begins, but a route without a scope is refused here."""
     state = _state(settings)
 
@@ -54,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
     for part in ROUTERS:
         app.include_router(part.router)
     scopes.check_routes(each.path for part in ROUTERS for each in part.router.routes if isinstance(each, Route))
-    app.add_middleware(Gate, state=state)
+    app.add_middleware(RequestGuard, state=state)
     app.add_exception_handler(Exception, _failed)
     for kind in (RouteMoAError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)
@@ -64,10 +64,10 @@ def create_app(settings: Settings) -> FastAPI:
 def from_environment() -> FastAPI:
     """For uvicorn's worker processes."""
     logs.configure()
-    return create_app(Settings())
+    return create_app(ServingSettings())
 
 
-def _state(settings: Settings) -> State:
+def _state(settings: ServingSettings) -> State:
     metrics = Metrics()
     events = Events(metrics.note)
     client = OpenAIClient()

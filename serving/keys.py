@@ -119,7 +119,7 @@ def _write(path: Path, entries: tuple[KeyEntry, ...]) -> None:
 
 def main() -> None:
     """Reads the command line."""
-    from serving.settings import Settings
+    from serving.settings import ServingSettings
 
     parser = argparse.ArgumentParser(prog="python -m serving.keys", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -129,7 +129,7 @@ def main() -> None:
     commands.add_parser("list", help="names and scopes")
     commands.add_parser("revoke", help="remove a key").add_argument("name")
     arguments = parser.parse_args()
-    path = Settings().keys_file
+    path = ServingSettings().keys_file
     try:
         if arguments.command == "create":
             print(create(path, arguments.name, arguments.scope))

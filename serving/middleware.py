@@ -15,7 +15,7 @@ from serving.state import State
 SHED = frozenset({"/v1/chat/completions", "/v1/route"})  # what takes long enough to pile up
 
 
-class Gate:
+class RequestGuard:
     """Pure ASGI: a layer that buffers would break streams."""
 
     def __init__(self, app: ASGIApp, *, state: State) -> None:

@@ -85,7 +85,7 @@ class LayersSettings(BaseModel):
         return replace(mixture.options(), k=self.k, max_layers=self.max_layers, quorum=self.k, aggregation=self.aggregation)
 
 
-class Settings(HostSettings):
+class ServingSettings(HostSettings):
     """Where and how the server listens, what it keeps, and its limits."""
 
     model_config = SettingsConfigDict(env_prefix="ROUTEMOA_", env_nested_delimiter="__", frozen=True, extra="ignore", env_file=".env")

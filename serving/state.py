@@ -17,7 +17,7 @@ from serving.events import Events
 from serving.keys import Keys
 from serving.metrics import Metrics
 from serving.observed_latency import Experience
-from serving.settings import Settings
+from serving.settings import ServingSettings
 from serving.watched_file import Watched
 
 
@@ -25,7 +25,7 @@ from serving.watched_file import Watched
 class State:
     """Made once in `serving.app`, closed with it."""
 
-    settings: Settings
+    settings: ServingSettings
     events: Events
     metrics: Metrics
     scorer: Watched[Active]

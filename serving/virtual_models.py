@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mixture.choose.options import Options
 from mixture.choose.posterior import AgreementPosterior
 from mixture.choose.strategy import Strategy
-from serving.settings import Settings
+from serving.settings import ServingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +14,8 @@ class VirtualModel:
     """options: what a request may spend that starts now. strategy: for a pool whose answers are weighed by this posterior."""
 
     description: str
-    options: Callable[[Settings], Options]
-    strategy: Callable[[Settings, AgreementPosterior], Strategy]
+    options: Callable[[ServingSettings], Options]
+    strategy: Callable[[ServingSettings, AgreementPosterior], Strategy]
 
 
 VIRTUAL: Mapping[str, VirtualModel] = {

@@ -4,30 +4,32 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.sources.row import Query, packed
+from pipelines.sources.row import SourceQuery, packed
 
 SEED = 20260102
 FUNCTIONS = Path(__file__).with_name("functions.yaml")
 WORDS = ("router", "python", "banana", "window", "garden", "silver", "planet", "coffee", "mirror", "bottle")
 
 
-def rows() -> Iterator[Query]:
+def rows() -> Iterator[SourceQuery]:
     """About 80 snippets and 40 functions."""
     dice = random.Random(SEED)
     for position in range(88):
         snippet, printed = _snippet(dice, position)
         grader = "number" if printed.lstrip("-").isdigit() else "exact"
-        yield Query("code-output", "coding", f"What does this Python code print?\n{snippet}", grader, printed)
+        yield SourceQuery("code-output", "coding", f"What does this Python code print?\n{snippet}", grader, printed)
     yield from _functions()
 
 
-def _functions() -> Iterator[Query]:
+def _functions() -> Iterator[SourceQuery]:
     from ruamel.yaml import YAML
 
     for function in YAML(typ="safe").load(FUNCTIONS):
         text = f"Write a Python function {function['name']}({function['arguments']}) that {function['does']}."
         test = "\n".join(["def check(candidate):", *(f"    assert {line}" for line in function["asserts"])])
-        yield Query("small-functions", "coding", text, "unit_tests", packed({"prompt": "", "entry_point": function["name"], "test": test}))
+        yield SourceQuery(
+            "small-functions", "coding", text, "unit_tests", packed({"prompt": "", "entry_point": function["name"], "test": test})
+        )
 
 
 def _snippet(dice: random.Random, position: int) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.sources.row import Query, any_of
+from pipelines.sources.row import SourceQuery, any_of
 
 FACTS = Path(__file__).with_name("facts.yaml")
 ASKED = {
@@ -13,7 +13,7 @@ ASKED = {
 }
 
 
-def rows() -> Iterator[Query]:
+def rows() -> Iterator[SourceQuery]:
     """Every fact; the domain is its heading in the file, `knowledge` for the lists of pairs."""
     from ruamel.yaml import YAML
 
@@ -22,4 +22,4 @@ def rows() -> Iterator[Query]:
         for asked, *accepted in facts:
             text = ASKED.get(heading, "{}").format(asked)
             language = "es" if domain == "spanish" else "en"
-            yield Query(f"facts-{heading}", domain, text.replace(" - ", ": ", 1), "contains", any_of(*accepted), language=language)
+            yield SourceQuery(f"facts-{heading}", domain, text.replace(" - ", ": ", 1), "contains", any_of(*accepted), language=language)

@@ -6,7 +6,7 @@ The checks' names are those of pipelines.graders.verifier.
 import random
 from collections.abc import Iterator
 
-from pipelines.sources.row import Query, packed
+from pipelines.sources.row import SourceQuery, packed
 
 SEED = 20260105
 TWO_SENTENCES = r"[^.!?]+[.!?]+\s+[^.!?]+[.!?]+"
@@ -16,12 +16,12 @@ LISTS = ("fruits", "animals", "colours", "countries", "vegetables", "sports")
 OBJECTS = (("name", "age"), ("title", "author"), ("city", "country"), ("product", "price"), ("question", "answer"))
 
 
-def rows() -> Iterator[Query]:
+def rows() -> Iterator[SourceQuery]:
     """About 75 instructions."""
     dice = random.Random(SEED)
     for position in range(80):
         text, reference = _instruction(dice, position)
-        yield Query("instructions", "instructions", text, "verifier", packed(reference))
+        yield SourceQuery("instructions", "instructions", text, "verifier", packed(reference))
 
 
 def _instruction(dice: random.Random, position: int) -> tuple[str, dict[str, object]]:

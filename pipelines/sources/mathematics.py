@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from pipelines.sources.row import Query
+from pipelines.sources.row import SourceQuery
 
 NAMES = (
     "Ana",
@@ -30,7 +30,7 @@ Made = tuple[str, float | int]
 SEED = 20260101
 
 
-def rows() -> Iterator[Query]:
+def rows() -> Iterator[SourceQuery]:
     """About 300 problems, every kind from easy to hard."""
     kinds: tuple[tuple[str, int, Callable[[random.Random, int], Made]], ...] = (
         ("arithmetic", 40, _arithmetic),
@@ -46,7 +46,7 @@ def rows() -> Iterator[Query]:
         dice = random.Random(f"{SEED}-{dataset}")
         for position in range(count):
             text, answer = make(dice, position)
-            yield Query(dataset, "mathematics", text, "number", _plain(answer))
+            yield SourceQuery(dataset, "mathematics", text, "number", _plain(answer))
 
 
 def _plain(value: float) -> str:

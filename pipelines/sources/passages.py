@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from pipelines.sources.row import Query, any_of
+from pipelines.sources.row import SourceQuery, any_of
 
 SEED = 20260104
 PEOPLE = ("Marta", "Oliver", "Nadia", "Tom", "Yuki", "Samir", "Lena", "Carlos", "Ruth", "Ivan")
@@ -15,13 +15,13 @@ FOODS = ("soup", "pancakes", "rice", "salad", "pasta", "fish")
 WEATHER = ("rain", "snow", "fog", "strong wind")
 
 
-def rows() -> Iterator[Query]:
+def rows() -> Iterator[SourceQuery]:
     """About 80 questions on passages of three to five sentences."""
     dice = random.Random(SEED)
     for position in range(80):
         passage, asked = _story(dice) if position % 2 else _notice(dice)
         question, accepted = asked[position // 2 % len(asked)]
-        yield Query("passages", "reading", f"{passage}\nQuestion: {question}", "contains", any_of(*accepted))
+        yield SourceQuery("passages", "reading", f"{passage}\nQuestion: {question}", "contains", any_of(*accepted))
 
 
 def _story(dice: random.Random) -> tuple[str, list[tuple[str, tuple[str, ...]]]]:

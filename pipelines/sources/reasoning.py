@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator
 
-from pipelines.sources.row import LETTERS, Query, any_of, either_or
+from pipelines.sources.row import LETTERS, SourceQuery, any_of, either_or
 
 SEED = 20260103
 NAMES = ("Amy", "Bob", "Carla", "Dan", "Eva", "Finn", "Gina", "Hans", "Iris", "Jack")
@@ -40,9 +40,9 @@ OPPOSITES = {"hot": "cold", "up": "down", "big": "small", "early": "late", "hard
 KINDS = ("roses", "flowers", "plants", "robots", "machines", "poets", "artists", "whales", "mammals", "wugs", "daxes", "blickets")
 
 
-def rows() -> Iterator[Query]:
+def rows() -> Iterator[SourceQuery]:
     """About 230 puzzles."""
-    makers: tuple[tuple[str, int, Callable[[random.Random, int], Query]], ...] = (
+    makers: tuple[tuple[str, int, Callable[[random.Random, int], SourceQuery]], ...] = (
         ("tracking", 40, _tracking),
         ("ordering", 45, _ordering),
         ("letters", 40, _letters),
@@ -57,7 +57,7 @@ def rows() -> Iterator[Query]:
             yield make(dice, position)
 
 
-def _tracking(dice: random.Random, position: int) -> Query:
+def _tracking(dice: random.Random, position: int) -> SourceQuery:
     """Balls that change hands, or a thing that is moved."""
     if position % 2:
         places = dice.sample(("box", "drawer", "basket", "cupboard", "bag"), 3)
@@ -66,7 +66,7 @@ def _tracking(dice: random.Random, position: int) -> Query:
         made = moves[: 1 + position % 4 // 2]
         where = places[len(made)]
         text = f"The {thing} is in the {places[0]}. {' '.join(made)} Where is the {thing} now?"
-        return Query("tracking", "reasoning", text, "contains", any_of(where))
+        return SourceQuery("tracking", "reasoning", text, "contains", any_of(where))
     people, colours = dice.sample(NAMES, 3), dice.sample(("red", "blue", "green", "white", "black"), 3)
     ball_of = dict(zip(people, colours, strict=True))
     start = ", ".join(f"{person} has a {colour} ball" for person, colour in ball_of.items())
@@ -76,21 +76,21 @@ def _tracking(dice: random.Random, position: int) -> Query:
         ball_of[one], ball_of[other] = ball_of[other], ball_of[one]
         swaps.append(f"{one} and {other} swap balls.")
     owner = dice.choice(people)
-    return Query(
+    return SourceQuery(
         "tracking", "reasoning", f"{start}. {' '.join(swaps)} What colour is {owner}'s ball now?", "contains", any_of(ball_of[owner])
     )
 
 
-def _ordering(dice: random.Random, position: int) -> Query:
+def _ordering(dice: random.Random, position: int) -> SourceQuery:
     more, most, least = dice.choice((("taller", "tallest", "shortest"), ("older", "oldest", "youngest"), ("faster", "fastest", "slowest")))
     people = dice.sample(NAMES, 3 + position % 3)
     facts = [f"{one} is {more} than {other}." for one, other in itertools.pairwise(people)]
     dice.shuffle(facts)
     asked, answer = (most, people[0]) if position % 2 else (least, people[-1])
-    return Query("ordering", "reasoning", f"{' '.join(facts)} Who is the {asked}?", "contains", any_of(answer))
+    return SourceQuery("ordering", "reasoning", f"{' '.join(facts)} Who is the {asked}?", "contains", any_of(answer))
 
 
-def _letters(dice: random.Random, position: int) -> Query:
+def _letters(dice: random.Random, position: int) -> SourceQuery:
     word, start, step = dice.choice(WORDS), dice.randint(0, 5), dice.randint(1, 3)
     series = [chr(ord("A") + start + step * i) for i in range(6)]
     chosen = dice.sample(WORDS, 4)
@@ -105,19 +105,19 @@ def _letters(dice: random.Random, position: int) -> Query:
         (f"What is letter number {step + 1} of the word '{word}'?", "exact", word[step]),
     )
     text, grader, reference = forms[position % len(forms)]
-    return Query("letters", "reasoning", text, grader, reference)
+    return SourceQuery("letters", "reasoning", text, grader, reference)
 
 
-def _directions(dice: random.Random, position: int) -> Query:
+def _directions(dice: random.Random, position: int) -> SourceQuery:
     facing, turns = dice.randrange(4), [dice.choice(("left", "right")) for _ in range(1 + position % 3)]
     end = (facing + sum(1 if turn == "right" else -1 for turn in turns)) % 4
     way = ", then ".join(f"turn {turn}" for turn in turns)
-    return Query(
+    return SourceQuery(
         "directions", "reasoning", f"You face {COMPASS[facing]} and {way}. Which direction do you face?", "contains", any_of(COMPASS[end])
     )
 
 
-def _dates(dice: random.Random, position: int) -> Query:
+def _dates(dice: random.Random, position: int) -> SourceQuery:
     day, month, n = dice.randrange(7), dice.randrange(12), dice.randint(2, 20)
     forms = (
         (f"Today is {DAYS[day]}. What day of the week will it be in {n} days?", DAYS[(day + n) % 7]),
@@ -127,23 +127,23 @@ def _dates(dice: random.Random, position: int) -> Query:
         (f"If {n % 5 + 2} days from now is {DAYS[day]}, what day is it today?", DAYS[(day - n % 5 - 2) % 7]),
     )
     text, answer = forms[position % len(forms)]
-    return Query("dates", "reasoning", text, "contains", any_of(answer))
+    return SourceQuery("dates", "reasoning", text, "contains", any_of(answer))
 
 
-def _odd_one_out(dice: random.Random, position: int) -> Query:
+def _odd_one_out(dice: random.Random, position: int) -> SourceQuery:
     inside, outside = dice.sample(sorted(GROUPS), 2)
     words = [*dice.sample(GROUPS[inside], 3), dice.choice(GROUPS[outside])]
     if position % 3 == 2:
         shown, hidden = dice.sample(sorted(OPPOSITES), 2)
         text = f"{shown} is to {OPPOSITES[shown]} as {hidden} is to what?"
-        return Query("odd-one-out", "reasoning", text, "contains", any_of(OPPOSITES[hidden]))
+        return SourceQuery("odd-one-out", "reasoning", text, "contains", any_of(OPPOSITES[hidden]))
     odd = words[-1]
     dice.shuffle(words)
     text = either_or("Which word does not belong with the others?", words)
-    return Query("odd-one-out", "reasoning", text, "choice", LETTERS[words.index(odd)], tuple(words))
+    return SourceQuery("odd-one-out", "reasoning", text, "choice", LETTERS[words.index(odd)], tuple(words))
 
 
-def _syllogism(dice: random.Random, position: int) -> Query:
+def _syllogism(dice: random.Random, position: int) -> SourceQuery:
     """Valid and invalid ones in equal number; the kinds are drawn freely, so knowledge of the world does not help."""
     a, b, c = dice.sample(KINDS, 3)
     forms = (
@@ -156,4 +156,4 @@ def _syllogism(dice: random.Random, position: int) -> Query:
     )
     premises, conclusion, valid = forms[position % len(forms)]
     text = f"{premises} Does it follow that: {conclusion} Answer yes or no."
-    return Query("syllogisms", "reasoning", text, "choice", "A" if valid else "B", ("yes", "no"))
+    return SourceQuery("syllogisms", "reasoning", text, "choice", "A" if valid else "B", ("yes", "no"))

@@ -13,7 +13,7 @@ OWN_LICENCE = "Apache-2.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class SourceQuery:
     """A row of QUERIES (pipelines.tables), in its column order; `query_id` follows from dataset and text."""
 
     dataset: str
@@ -61,7 +61,7 @@ def sampled(items: Sequence[T], count: int, key: str) -> list[T]:
     """`count` different `items`, chosen by a hash of what they say (and `key`), not of where they stand."""
 
     def rank(item: T) -> bytes:
-        content = item.text if isinstance(item, Query) else json.dumps(item, sort_keys=True)
+        content = item.text if isinstance(item, SourceQuery) else json.dumps(item, sort_keys=True)
         return hashlib.sha256(f"{key}\0{content}".encode()).digest()
 
     different = {rank(item): item for item in reversed(items)}

@@ -4,7 +4,7 @@
 
 from collections.abc import Iterator
 
-from pipelines.sources.row import Query, packed
+from pipelines.sources.row import SourceQuery, packed
 
 TABLES: tuple[tuple[str, str, str, str, str], ...] = (
     # table, text column, group column, number column, rows;...
@@ -26,7 +26,7 @@ TABLES: tuple[tuple[str, str, str, str, str], ...] = (
 )
 
 
-def rows() -> Iterator[Query]:
+def rows() -> Iterator[SourceQuery]:
     """Eight queries over each of the tables."""
     for table, item, group, number, data in TABLES:
         cells = [row.split(",") for row in data.split(";")]
@@ -35,7 +35,7 @@ def rows() -> Iterator[Query]:
         some_group, some_number = cells[0][1], sorted(int(cell[2]) for cell in cells)[2]
         for asked, query in _asked((table, item, group, number), some_group, some_number):
             text = f"Table {table}({item}, {group}, {number}). Write one SQLite query: {asked}"
-            yield Query("sql-queries", "sql", text, "verifier", packed({"name": "sql", "setup": setup, "query": query}))
+            yield SourceQuery("sql-queries", "sql", text, "verifier", packed({"name": "sql", "setup": setup, "query": query}))
 
 
 def _asked(names: tuple[str, str, str, str], some_group: str, some_number: int) -> tuple[tuple[str, str], ...]:

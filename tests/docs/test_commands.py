@@ -14,7 +14,7 @@ from pages import GUIDE, ROOT, blocks, commands
 
 from cli.main import commands as routemoa
 from serving.app import create_app
-from serving.settings import Settings
+from serving.settings import ServingSettings
 
 LINES = sorted({command for page in GUIDE for command in commands(page)})
 URL = re.compile(r"http://127\.0\.0\.1:8080(/[^\s\"'\\]*)")
@@ -94,7 +94,7 @@ def check_module(module: str, words: list[str], monkeypatch: pytest.MonkeyPatch,
 def test_addresses_exist(tmp_path: Path) -> None:
     """Every address of our server that a page asks with curl is one of its routes."""
     asked = {path.partition("?")[0] for page in GUIDE for block in blocks(page, "sh") for path in URL.findall(block.code)}
-    app = create_app(Settings(_env_file=None, home=tmp_path))
+    app = create_app(ServingSettings(_env_file=None, home=tmp_path))
     known = [re.compile(re.sub(r"\{\w+\}", "[^/]+", path)) for path in app.openapi()["paths"]]
     assert not [path for path in asked if not any(route.fullmatch(path) for route in known)]
 

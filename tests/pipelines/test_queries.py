@@ -16,18 +16,18 @@ import pytest
 from pipelines import params, queries
 from pipelines.errors import PackageUnreachable, TableRefused
 from pipelines.graders import kinds
-from pipelines.graders.query import Query as Graded
+from pipelines.graders.query import SourceQuery as Graded
 from pipelines.packages import fetch, package
 from pipelines.project import Project
 from pipelines.sources import code, mathematics, reasoning
-from pipelines.sources.row import Query, sampled
+from pipelines.sources.row import SourceQuery, sampled
 
 IN_DOMAIN = ("mathematics", "reasoning", "coding", "reading", "knowledge", "biomedicine")
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def pool() -> list[Query]:
+def pool() -> list[SourceQuery]:
     """The default queries, built from the packages."""
     try:
         return queries.collect()
@@ -35,7 +35,7 @@ def pool() -> list[Query]:
         pytest.skip(str(exc))
 
 
-def score(query: Query, answer: str) -> float | None:
+def score(query: SourceQuery, answer: str) -> float | None:
     graded = kinds.grade(kinds.Task(Graded.of({**query.as_row()}), answer, 10))
     assert graded.score is not None, graded.failure
     return graded.score

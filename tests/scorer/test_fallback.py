@@ -12,12 +12,12 @@ from safetensors.numpy import load_file, save_file
 from scorer import artifact, fallback, manifest
 from scorer.errors import ArtifactRefused
 from scorer.initialisation import Shrinkage, starting_weights
-from scorer.weights import Weights, centred
+from scorer.weights import HeadWeights, centred
 
 SHRINKAGE = Shrinkage(groups=8, dims=16)
 
 
-def started(worlds: ModuleType, queries: int = 800) -> Weights:
+def started(worlds: ModuleType, queries: int = 800) -> HeadWeights:
     """A start in the world of four kinds, with its fallback."""
     seen, held = worlds.world(queries, seed=1), worlds.world(200, seed=2)
     weights = starting_weights(worlds.ROSTER, seen.queries_QD, seen.labels_QL, SHRINKAGE, 0)

@@ -81,12 +81,12 @@ def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), se
     """Writes a valid artifact with random weights to `folder` and returns it; `seed` decides the weights."""
     from scorer.export import Profile, write
     from scorer.text_features import NAMES, identity
-    from scorer.weights import Calibration, Weights, unit
+    from scorer.weights import Calibration, HeadWeights, unit
 
     numbers = np.random.default_rng(seed)
     normal = lambda *shape: numbers.normal(size=shape).astype(np.float32)  # noqa: E731
     llms, width = len(roster), DIMS + len(NAMES) * text_features
-    weights = Weights(
+    weights = HeadWeights(
         roster=roster,
         groups_GD=unit(normal(4, width)),
         prior_GL=normal(4, llms),

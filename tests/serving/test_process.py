@@ -25,8 +25,8 @@ def test_a_workers_process_is_light(shared: World) -> None:
 import json, sys
 from starlette.testclient import TestClient
 from serving.app import create_app
-from serving.settings import Settings
-app = create_app(Settings(_env_file=None, home={str(shared.home)!r}))
+from serving.settings import ServingSettings
+app = create_app(ServingSettings(_env_file=None, home={str(shared.home)!r}))
 with TestClient(app, headers={{"Authorization": "Bearer {shared.key}"}}) as client:
     while client.get("/readyz").status_code != 200:
         pass

@@ -13,7 +13,7 @@ from mixture.choose.sequential import Sequential
 from mixture.choose.strategies import STRATEGIES
 from mixture.decision import Decision
 from mixture.replay.replay import differences
-from serving.settings import Settings
+from serving.settings import ServingSettings
 from serving.virtual_models import VIRTUAL
 
 ASK = [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]
@@ -92,14 +92,14 @@ def test_strategies_are_set_by_environment(monkeypatch: pytest.MonkeyPatch) -> N
     """By name, with fields of their own; a name that nobody knows and the old setting are refused at the start."""
     monkeypatch.setenv("ROUTEMOA_LAYERS__STOP_THRESHOLD", "0.9")
     monkeypatch.setenv("ROUTEMOA_MIXTURE__REFINE_GAIN", "0.1")
-    settings, fitted = Settings(_env_file=None), AgreementPosterior(base=0.5)
+    settings, fitted = ServingSettings(_env_file=None), AgreementPosterior(base=0.5)
     assert VIRTUAL["routemoa-layers"].strategy(settings, fitted) == Layered(stop_threshold=0.9)
     assert VIRTUAL["routemoa"].strategy(settings, fitted) == Sequential(fitted, refine_gain=0.1)
     monkeypatch.setitem(STRATEGIES, "mine", Layered)
     monkeypatch.setenv("ROUTEMOA_MIXTURE__STRATEGY", "mine")
-    assert VIRTUAL["routemoa"].strategy(Settings(_env_file=None), fitted) == Layered(refine_gain=0.1)
+    assert VIRTUAL["routemoa"].strategy(ServingSettings(_env_file=None), fitted) == Layered(refine_gain=0.1)
     for name, value, message in (("STRATEGY", "sequence", "Did you mean sequential"), ("DEEPEN", "refine", "Extra inputs")):
         monkeypatch.setenv(f"ROUTEMOA_MIXTURE__{name}", value)
         with pytest.raises(ValidationError, match=message):
-            Settings(_env_file=None)
+            ServingSettings(_env_file=None)
         monkeypatch.delenv(f"ROUTEMOA_MIXTURE__{name}")

@@ -17,7 +17,7 @@ import httpx2
 import yaml
 
 from serving import keys
-from serving.settings import Settings
+from serving.settings import ServingSettings
 from tests.scorer.tiny import tiny_artifact
 
 ROOT = Path(__file__).parents[2]
@@ -85,9 +85,9 @@ class World:
         (scorers / "partial").write_text(json.dumps({"version": version, "folder": version, "published_at": "2026-01-01T00:00:00Z"}))
         (scorers / "partial").replace(scorers / "current.json")
 
-    def settings(self, **changed: Any) -> Settings:
+    def settings(self, **changed: Any) -> ServingSettings:
         """The server's, quick to follow files."""
-        return Settings(_env_file=None, **{"home": self.home, "poll_s": 0.02, **changed})
+        return ServingSettings(_env_file=None, **{"home": self.home, "poll_s": 0.02, **changed})
 
     @contextlib.contextmanager
     def served(self, *, wait: str = "/readyz", **environment: str) -> Iterator["Running"]:

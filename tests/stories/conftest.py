@@ -37,6 +37,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory, story: Story) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def script() -> demo.Script:
+def script() -> demo.DemoPlan:
     """The small demo's amounts of traffic."""
     return demo.SMALL

@@ -36,7 +36,7 @@ def answers(platform: Stack) -> dict[str, pd.DataFrame]:
     return {path.stem: pd.read_parquet(path) for path in (platform.settings.home / "build" / "answers").glob("*.parquet")}
 
 
-def test_usual_traffic_is_served_recorded_and_kept(platform: Stack, story: Story, script: demo.Script, visitor: Visitor) -> None:
+def test_usual_traffic_is_served_recorded_and_kept(platform: Stack, story: Story, script: demo.DemoPlan, visitor: Visitor) -> None:
     """Queries like the training ones are answered, each decision can be read back, and the monitor does not ask for a retrain."""
     demo.usual_traffic(story, platform, script)
     assert latest(platform)["verdict"]["kind"] in {"keep", "too-little-data", "watch"}
@@ -65,7 +65,7 @@ def test_registering_an_llm_retrains_the_scorer(platform: Stack, story: Story, v
         pd.testing.assert_frame_equal(after[llm], asked)  # the time each was asked included
 
 
-def test_out_of_domain_traffic_shows_in_the_drift_report(platform: Stack, story: Story, script: demo.Script) -> None:
+def test_out_of_domain_traffic_shows_in_the_drift_report(platform: Stack, story: Story, script: demo.DemoPlan) -> None:
     """User story 3: traffic from domains never trained on changes the verdict, and the report names those domains."""
     demo.unusual_traffic(story, platform, script)
     said = latest(platform)
