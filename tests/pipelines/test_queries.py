@@ -16,7 +16,7 @@ import pytest
 from pipelines import params, queries
 from pipelines.errors import PackageUnreachable, TableRefused
 from pipelines.graders import kinds
-from pipelines.graders.query import SourceQuery as Graded
+from pipelines.graders.query import Query as Graded
 from pipelines.packages import fetch, package
 from pipelines.project import Project
 from pipelines.sources import code, mathematics, reasoning

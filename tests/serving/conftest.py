@@ -1,10 +1,8 @@
 """A project, an upstream that can go wrong, and the server in front of it: in this process and as a process of its own."""
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -12,9 +10,8 @@ from starlette.testclient import TestClient
 sys.path.insert(0, str(Path(__file__).parent))
 
 import faulty_upstream
+from routing_client import ready
 from world import World
-
-from serving.app import create_app
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +41,3 @@ def shared(tmp_path_factory: pytest.TempPathFactory, upstream: str) -> World:
 def client(shared: World) -> Iterator[TestClient]:
     """A ready server in this process, called with a key that opens everything."""
     yield from ready(shared)
-
-
-def ready(made: World, **settings: Any) -> Iterator[TestClient]:
-    """A client of an app on `made`, once it routes."""
-    with TestClient(create_app(made.settings(**settings)), headers={"Authorization": f"Bearer {made.key}"}) as client:
-        give_up = time.monotonic() + 20
-        while client.get("/readyz").status_code != 200:
-            assert time.monotonic() < give_up, client.get("/readyz").text
-            time.sleep(0.02)
-        yield client

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import ready
+from routing_client import ready
 from starlette.testclient import TestClient
 from world import ROSTER, World
 

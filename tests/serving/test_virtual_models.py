@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from conftest import ready
 from pydantic import ValidationError
+from routing_client import ready
 from world import World
 
 from mixture.choose.layered import Layered
