@@ -74,8 +74,7 @@ class Completion:
         }
         if self.explain:
             scores = {} if scored is None else dict(scored.scores)
-            excluded = {} if scored is None else {**scored.uncallable, **decision.excluded}
-            facts |= {"scores": scores, "excluded": excluded, "decision": decision.as_dict()}
+            facts |= {"scores": scores, "excluded": dict(decision.excluded), "decision": decision.as_dict()}
         return facts
 
     def _head(self, kind: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from starlette import requests
 
 from mixture.choose.ranking import Ranked
 from mixture.choose.strategies import as_json
-from mixture.errors import NoAnswer
 from mixture.run.request import Request
 from serving.body import read
 from serving.chat import model_unknown
@@ -34,10 +33,7 @@ async def route(request: requests.Request) -> Response:
 def as_dict(scored: ScoredRequest, model: str) -> dict[str, Any]:
     """What would be decided, JSON-ready. Raises NoAnswer where no LLM may answer."""
     request = scored.request.with_requirements()
-    ranking, excluded = request.first_ranking(), {**scored.uncallable, **request.excluded()}
-    if not ranking:
-        reasons = "; ".join(f"{llm}: {why}" for llm, why in excluded.items())
-        raise NoAnswer(f"No LLM may answer this request ({reasons}).", why="nobody", next_step="Ask for less, or add an LLM to the pool.")
+    ranking, excluded = request.first_ranking(), request.excluded()
     ranked = [
         {
             "llm": each.id,

@@ -13,7 +13,6 @@ from mixture.choose.options import Options
 from mixture.choose.ranking import Candidate
 from mixture.choose.restrict import restrict
 from mixture.choose.strategy import Strategy
-from mixture.errors import NoAnswer
 from mixture.llm import LLM
 from mixture.run.request import Request
 from serving.active_scorer import Active
@@ -28,22 +27,18 @@ class ScoredRequest:
     """One scored request.
 
     active: the scorer version it was scored by. text: what of the conversation was scored. scores: by LLM id, in roster order.
-    uncallable: roster id -> why it cannot be called; the others are the request's candidates.
+    request: its candidates are the LLMs of the roster that can be called; it says of the others why not.
     """
 
     active: Active
     text: str
     scores: Mapping[str, float]
     query_D: NDArray[np.float32]
-    uncallable: Mapping[str, str]
     request: Request
 
 
 async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> ScoredRequest:
-    """Scores the request with the scorer version in force.
-
-    Raises NotReady without one, NoAnswer where no LLM of its roster can be called.
-    """
+    """Scores the request with the scorer version in force. Raises NotReady without one."""
     active, llms = state.active, state.llms
     messages = written["messages"]
     text = query_text(messages, active.scorer.manifest.max_tokens)
@@ -54,14 +49,11 @@ async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, 
     pool = {llm.id: llm for llm in llms.llms}
     uncallable = cannot_be_called(scores, pool)
     candidates = tuple(state.experience.candidate(pool[llm], score) for llm, score in scores.items() if llm not in uncallable)
-    if not candidates:
-        reasons = "; ".join(f"{llm}: {why}" for llm, why in uncallable.items())
-        raise NoAnswer(f"No LLM of the roster can be called ({reasons}).", why="nobody", next_step="Add one to the pool, and retrain.")
     virtual = VIRTUAL[chat.model]
     strategy = virtual.strategy(state.settings, active.posterior)
     options = restricted(virtual.options(state.settings), chat, strategy)
-    request = Request(messages, candidates, options, strategy, passed_on(written))
-    return ScoredRequest(active, text, scores, prediction.queries_QD[0], uncallable, request)
+    request = Request(messages, candidates, options, strategy, passed_on(written), uncallable)
+    return ScoredRequest(active, text, scores, prediction.queries_QD[0], request)
 
 
 def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> Request | None:

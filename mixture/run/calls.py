@@ -26,7 +26,6 @@ _NO_ANSWER: Mapping[Why, tuple[str, str]] = {
     "failed": ("Every LLM asked failed.", "Check the endpoints in pool.yaml."),
     "deadline": ("The deadline passed before an LLM answered.", "Give the request more time."),
     "budget": ("No LLM is certain to answer within the budget.", "Raise budget_usd, or lower max_tokens."),
-    "nobody": ("No LLM may answer this request.", "Ask for less, or add an LLM that can to the pool."),
 }
 
 
@@ -111,11 +110,10 @@ class Calls:
         """Writes down a call that brought no answer."""
         self.failed.append(FailedCall(layer, error, self.elapsed_s))
 
-    def no_answer(self, why: Why, excluded: Mapping[str, str] | None = None) -> NoAnswer:
-        """The error of a request to which nobody answered. excluded: LLM id -> why it may not."""
+    def no_answer(self, why: Why) -> NoAnswer:
+        """The error of a request to which nobody answered, though somebody might have."""
         what, next_step = _NO_ANSWER[why]
         reasons = [f"{each.error.llm}: {type(each.error).__name__}." for each in self.failed]
-        reasons += [f"{llm}: {reason}." for llm, reason in (excluded or {}).items()]
         return NoAnswer(" ".join([what, *reasons]), why=why, failures=[each.error for each in self.failed], next_step=next_step)
 
     async def _stream(self, reserved: Reservation, limit_s: float, emit: Emit) -> Reply:

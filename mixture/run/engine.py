@@ -11,7 +11,7 @@ from mixture.run.calls import Calls, Clock, Emit
 from mixture.run.decided import decided
 from mixture.run.final_answer import final_answer
 from mixture.run.layers import LayerLoop
-from mixture.run.request import Request
+from mixture.run.request import Request, nobody_may_answer
 from mixture.run.single import answer_alone, pass_through
 from mixture.snapshot import Snapshot
 
@@ -49,10 +49,10 @@ class Mixture:
 
         Raises NoAnswer where these forbid it, LLMFailed where the LLM fails.
         """
-        calls = Calls(self._client, self._clock, request.options, request.fields)
         (candidate,) = request.candidates
         if (why := refusal(candidate, replace(request.options, capabilities=frozenset()))) is not None:
-            raise calls.no_answer("nobody", {candidate.llm.id: why})
+            raise nobody_may_answer({candidate.llm.id: why})
+        calls = Calls(self._client, self._clock, request.options, request.fields)
         return await pass_through(calls, candidate.llm, request, emit)
 
 

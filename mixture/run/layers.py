@@ -19,7 +19,7 @@ from mixture.llm import LLM, SelfAssessment
 from mixture.run.calls import Calls
 from mixture.run.ledger import Reservation
 from mixture.run.parallel_calls import ParallelCalls
-from mixture.run.request import Request
+from mixture.run.request import Request, nobody_may_answer
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class LayerLoop:
         strategy, options = self.request.strategy, self.request.options
         ranking = strategy.select(self._so_far(), options)
         if not ranking:
-            raise self.calls.no_answer("nobody", self.request.excluded())
+            raise nobody_may_answer(self.request.excluded())
         while (reason := await self._layer(ranking)) is None:
             so_far = self._so_far()
             ranking = strategy.select(so_far, options)

@@ -11,18 +11,23 @@ from mixture.choose.sequential import Sequential
 from mixture.choose.strategy import AnswersSoFar, Strategy
 from mixture.client.request_size import expected_input_tokens
 from mixture.client.requirements import abilities, one_llm_only
+from mixture.errors import NoAnswer
 from mixture.llm import Message
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """candidates: every LLM with a score. fields: further fields of the OpenAI request, passed on to the LLMs."""
+    """candidates: every LLM with a score that can be called. uncallable: LLM id -> why it cannot be called at all.
+
+    fields: further fields of the OpenAI request, passed on to the LLMs.
+    """
 
     messages: Sequence[Message]
     candidates: Sequence[Candidate]
     options: Options = field(default_factory=Options)
     strategy: Strategy = field(default_factory=Sequential)
     fields: Mapping[str, Any] = field(default_factory=dict)
+    uncallable: Mapping[str, str] = field(default_factory=dict)
 
     def with_requirements(self) -> "Request":
         """The same with what it requires: abilities, tokens of context, and one LLM alone where its answer cannot be combined."""
@@ -33,12 +38,25 @@ class Request:
         return replace(self, options=options, candidates=tuple(replace(each, input_tokens=tokens) for each in self.candidates))
 
     def first_ranking(self) -> tuple[Ranked, ...]:
-        """Who is asked first (`chosen`), and who stands by."""
+        """Who is asked first (`chosen`), and who stands by. Raises NoAnswer where no LLM may answer."""
+        ranking = self._ranking()
+        if not ranking:
+            raise nobody_may_answer(self.excluded())
+        return ranking
+
+    def excluded(self) -> dict[str, str]:
+        """LLM id -> why it may not answer; those first that cannot be called at all."""
+        return {**self.uncallable, **{each.llm.id: why for each in self.candidates if (why := refusal(each, self.options)) is not None}}
+
+    def _ranking(self) -> tuple[Ranked, ...]:
         if self.options.single:
             return self.strategy.rank(self.candidates, self.options)
         priors = {each.llm.id: each.prior for each in self.candidates}
         return self.strategy.select(AnswersSoFar(self.candidates, {}, priors, (), query_easiness(priors.values())), self.options)
 
-    def excluded(self) -> dict[str, str]:
-        """LLM id -> why it may not answer."""
-        return {each.llm.id: why for each in self.candidates if (why := refusal(each, self.options)) is not None}
+
+def nobody_may_answer(excluded: Mapping[str, str]) -> NoAnswer:
+    """The refusal of a request that no LLM may answer. excluded: LLM id -> why it may not."""
+    reasons = "; ".join(f"{llm}: {why}" for llm, why in excluded.items())
+    next_step = "Ask for less, or add an LLM that can to the pool."
+    return NoAnswer(f"No LLM may answer this request ({reasons}).", why="nobody", next_step=next_step)

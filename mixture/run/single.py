@@ -17,8 +17,6 @@ from mixture.run.request import Request
 async def answer_alone(calls: Calls, request: Request, emit: Emit | None) -> Decision:
     """The first LLM's answer; the next one's where one fails, is late or says nothing before its first word."""
     ranking = request.first_ranking()[: 1 + request.options.spares]
-    if not ranking:
-        raise calls.no_answer("nobody", request.excluded())
     for ranked, successor in zip_longest(ranking, [each.candidate for each in ranking[1:]]):
         reserved = calls.reserve(ranked.candidate.llm, request.messages)
         if reserved is None:

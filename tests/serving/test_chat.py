@@ -83,6 +83,18 @@ def test_a_policy_that_no_llm_has_is_an_error(client, model) -> None:
     assert "echo: data policy" in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("model", ["routemoa", "routemoa-layers", "routemoa-single"])
+def test_chat_and_route_refuse_alike(client, model) -> None:
+    """The same words, with the reason of every LLM of the roster: those too that are retired, recorded or in no pool."""
+    asked = {"model": model, "messages": ASK, "routemoa": {"data_policy": ["mars"]}}
+    answers = [client.post("/v1/chat/completions", json=asked | {"stream": stream}) for stream in (False, True)]
+    refused = [each.json() for each in (*answers, client.post("/v1/route", json=asked))]
+    assert refused[0] == refused[1] == refused[2]
+    message = refused[0]["error"]["message"]
+    assert all(f"{llm}: " in message for llm in World.roster)
+    assert "retired-one: retired; recorded-one: recorded, not served; stranger: not in the pool" in message
+
+
 @pytest.mark.parametrize("model", ["retired-one", "recorded-one", "stranger", "routmoa"])
 def test_an_llm_that_cannot_be_called_is_unknown(client, model) -> None:
     """Retired and recorded LLMs, and names nobody has, are 404 model_not_found; near names are named."""
