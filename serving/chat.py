@@ -48,6 +48,8 @@ async def chat_completions(request: Request) -> Response:
         await asyncio.shield(served.keep_failure(exc))
         raise
     except RouteMoAError as exc:
+        if served.is_refused_by(exc):
+            raise
         await served.keep_failure(exc)
         return error_response(exc, {"x-routemoa-decision": decision_id})
     await served.keep(decision)

@@ -12,6 +12,7 @@ from mixture.run.calls import Emit
 from mixture.run.request import Request
 from monitoring.errors import RecordNotKept
 from monitoring.records import Record
+from scorer.errors import RouteMoAError
 from serving.events import RecordLost
 from serving.protocol import ChatRequest
 from serving.querytext import query_text
@@ -37,6 +38,13 @@ class ServedRequest:
         """By the LLMs that are chosen, or by the one that the request names."""
         answer = self.state.mixture.pass_through if self.scored is None else self.state.mixture.answer
         return await answer(self.request, emit)
+
+    def is_refused_by(self, error: RouteMoAError) -> bool:
+        """Whether no LLM may answer, or not the one that the request names: the caller's fault, kept as little as a malformed request.
+
+        Recorded, such requests would fill drift windows with what nobody was asked.
+        """
+        return isinstance(error, NoAnswer) and (error.why == "nobody" or self.scored is None)
 
     async def keep(self, decision: Decision) -> None:
         """Returns when the answer may leave. Raises RecordNotKept: then it may not."""

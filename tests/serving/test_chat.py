@@ -3,11 +3,17 @@
 import pytest
 from world import World
 
+from monitoring.records import RecordStore
+
 ASK = [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]
 
 
 def ask(client, model, **fields):
     return client.post("/v1/chat/completions", json={"model": model, "messages": ASK, **fields})
+
+
+def records(world: World) -> set[str]:
+    return {record.id for record in RecordStore(world.home / "var" / "records.db").scan(0, 2**40)}
 
 
 def test_one_llm_answers_routemoa_single(client) -> None:
@@ -93,6 +99,33 @@ def test_chat_and_route_refuse_alike(client, model) -> None:
     message = refused[0]["error"]["message"]
     assert all(f"{llm}: " in message for llm in World.roster)
     assert "retired-one: retired; recorded-one: recorded, not served; stranger: not in the pool" in message
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("model", "limits"),
+    [
+        ("routemoa", {"data_policy": ["mars"]}),
+        ("routemoa-single", {"data_policy": ["mars"]}),
+        ("echo", {"data_policy": ["mars"]}),
+        ("echo", {"budget_usd": 0.0}),
+    ],
+)
+def test_what_is_refused_is_not_recorded(client, shared: World, model, limits, stream) -> None:
+    """No LLM was asked, so it is no failed request: no record, and no decision to look up."""
+    before = records(shared)
+    refused = ask(client, model, routemoa=limits, stream=stream)
+    assert (refused.status_code, records(shared)) == (400, before)
+    assert "x-routemoa-decision" not in refused.headers
+
+
+@pytest.mark.parametrize("model", ["routemoa", "hang"])
+def test_what_failed_at_an_llm_is_recorded(client, shared: World, model) -> None:
+    """A deadline that passed is a failed request, also where its LLM was named."""
+    before = records(shared)
+    failed = ask(client, model, routemoa={"deadline_s": 0.05 if model == "hang" else 1e-6})
+    assert (failed.status_code, len(records(shared) - before)) == (504, 1)
+    assert client.get(f"/v1/decisions/{failed.headers['x-routemoa-decision']}").json()["status"] == "error"
 
 
 @pytest.mark.parametrize("model", ["retired-one", "recorded-one", "stranger", "routmoa"])
