@@ -20,7 +20,7 @@ from pipelines import dataset, embeddings, params
 from pipelines.dataset import Dataset, RosterLLM
 from pipelines.errors import TableRefused
 from pipelines.project import Project
-from registry.near_matches import near_matches
+from scorer.near_matches import near_matches
 from scorer.types import Floats
 
 SHARES = {"train": 0.64, "calibration": 0.06, "validation": 0.10, "test": 0.20}  # where the folder's own splits are not used

@@ -15,8 +15,8 @@ from benchmarks.report import BUILT
 from mixture.llm import Price
 from pipelines.errors import TableRefused
 from registry.errors import PriceUnknown
-from registry.near_matches import near_matches
 from registry.validation_errors import explain
+from scorer.near_matches import near_matches
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 

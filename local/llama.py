@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from local.errors import ProcessFailed, ServerFailed
 from local.processes import Processes
 from registry.child_process import end_with_parent
-from registry.near_matches import did_you_mean
 from registry.settings import Settings
+from scorer.near_matches import did_you_mean
 
 CHECKOUT = Path(__file__).parents[1]
 SERVERS_FILE = Path(__file__).with_name("servers.yaml")

@@ -17,7 +17,7 @@ from pipelines.sources.row import SourceQuery
 from pipelines.tables import ELSEWHERE
 from pipelines.user_tables import AnswerRow, QueryRow, refuse
 from registry.entry import check_id
-from registry.near_matches import near_matches
+from scorer.near_matches import near_matches
 
 SPLIT_NAMES = {"val": "validation", "valid": "validation", "dev": "validation", "calib": "calibration"}
 

@@ -20,8 +20,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from pipelines.errors import PackageRefused, PackageUnreachable
 from registry import child_process
 from registry.errors import ChildFailed
-from registry.near_matches import did_you_mean
 from scorer.errors import RouteMoAError
+from scorer.near_matches import did_you_mean
 
 PINS = Path(__file__).with_name("packages.yaml")
 CHUNK = 1 << 20

@@ -16,9 +16,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from mixture.llm import LLM
 from registry.entry import SECRET_FIELDS, PoolEntry, check_id
 from registry.errors import LLMUnknown, PoolRefused
-from registry.near_matches import did_you_mean
 from registry.validation_errors import explain
 from scorer.atomic_write import replacing
+from scorer.near_matches import did_you_mean
 
 LOCK_WAIT_S = 10.0
 

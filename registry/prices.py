@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from mixture.llm import Price
 from registry.errors import PriceUnknown
-from registry.near_matches import near_matches
+from scorer.near_matches import near_matches
 
 SAMPLE_TOKENS = 1_000  # small enough for every vendor's first tier
 

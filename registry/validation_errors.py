@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
 
-from registry.near_matches import near_matches
+from scorer.near_matches import near_matches
 
 Location = tuple[int | str, ...]  # field names, indices and keys from the outside in, as Pydantic gives them
 

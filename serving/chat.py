@@ -7,8 +7,8 @@ import uuid
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from registry.near_matches import did_you_mean
 from scorer.errors import RouteMoAError
+from scorer.near_matches import did_you_mean
 from serving import routing
 from serving.body import read, unless_disconnected
 from serving.completion import Completion

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mixture.choose.options import Aggregation, Options
 from mixture.choose.restrict import Requested
-from registry.near_matches import did_you_mean
 from registry.validation_errors import complaints
+from scorer.near_matches import did_you_mean
 from serving.errors import RequestRefused
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]

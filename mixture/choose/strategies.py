@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import Any
 
 from mixture.choose.layered import Layered
@@ -10,6 +9,7 @@ from mixture.choose.options import OptionsRefused
 from mixture.choose.posterior import RULES, as_rule, rule_from
 from mixture.choose.sequential import Sequential
 from mixture.choose.strategy import Strategy
+from scorer.near_matches import did_you_mean
 
 STRATEGIES: dict[str, type[Strategy]] = {
     Sequential.name: Sequential,
@@ -20,8 +20,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
 def named(name: str) -> type[Strategy]:
     """The strategy of this name. Raises OptionsRefused with the near ones."""
     if name not in STRATEGIES:
-        near = get_close_matches(name, STRATEGIES, n=2, cutoff=0.5) or list(STRATEGIES)
-        raise OptionsRefused(f"There is no strategy {name!r}.", next_step=f"Did you mean {' or '.join(near)}?")
+        raise OptionsRefused(f"There is no strategy {name!r}.", next_step=did_you_mean(name, STRATEGIES))
     return STRATEGIES[name]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from pipelines.errors import GraderFailed
 from pipelines.graders import choice, contains, exact, mathematics, number, sandbox, unit_tests, verifier
 from pipelines.graders.query import Query
-from registry.near_matches import did_you_mean
+from scorer.near_matches import did_you_mean
 
 
 class Grader(Protocol):

@@ -10,7 +10,7 @@ from mixture.reading.text import has_phrase, normalise
 from mixture.reading.thinking import spoken
 from pipelines.graders import sql
 from pipelines.graders.query import Query
-from registry.near_matches import near_matches
+from scorer.near_matches import near_matches
 
 VERSION = "2"
 _WORD = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]|[^\W぀-ヿ㐀-鿿豈-﫿]+(?:['’\-][^\W぀-ヿ㐀-鿿豈-﫿]+)*")  # a letter of Chinese or Japanese counts as one

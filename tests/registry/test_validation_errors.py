@@ -5,7 +5,6 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from registry.near_matches import did_you_mean, near_matches
 from registry.validation_errors import complaints, explain
 
 
@@ -67,12 +66,3 @@ def test_a_complaint_holds_what_a_caller_words_otherwise() -> None:
     """Field, value and the known keys of the mapping."""
     unknown = complaints(refusal({"name": "a", "spare": {"size": 1, "sise": 2}}), Car)[0]
     assert (unknown.field, unknown.value, unknown.keys, unknown.is_unknown_key) == ("spare.sise", 2, ("size",), True)
-
-
-def test_near_matches_come_nearest_first() -> None:
-    """Few, and none where nothing resembles the name; then all known names are listed."""
-    assert near_matches("abcd", ["abxx", "abcx", "zzzz"]) == ["abcx", "abxx"]
-    assert len(near_matches("name", [f"name{n}" for n in range(9)])) == 3
-    assert did_you_mean("smal", ["small", "large"]) == "Did you mean small?"
-    assert did_you_mean("x", ["small", "large"]) == "Known are small, large."
-    assert did_you_mean("x", []) == "There is none yet."

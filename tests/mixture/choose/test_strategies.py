@@ -99,6 +99,8 @@ def test_a_strategy_nobody_knows_is_refused_with_the_near_ones() -> None:
     """Nothing is guessed."""
     with pytest.raises(OptionsRefused, match=r"no strategy 'sequentia'. Did you mean sequential\?"):
         named("sequentia")
+    with pytest.raises(OptionsRefused, match=r"no strategy 'x'. Known are sequential, layered\."):
+        named("x")
     with pytest.raises(TypeError, match="threshold"):
         named("layered").for_pool(AgreementPosterior(), threshold=0.5)
 
