@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -62,7 +63,11 @@ def load(text: str) -> Decision:
     try:
         tree = json.loads(text)
         tree = tree.get("routemoa", tree)
-        return Decision.from_dict(tree.get("decision", tree))
+        tree = tree.get("decision", tree)
+        if _is_older(tree):
+            what = "The decision was recorded by an older version, whose records can no longer be drawn."
+            raise DecisionUnreadable(what, next_step="Draw it with the version that recorded it.")
+        return Decision.from_dict(tree)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as exc:
         what = f"No decision can be read: {type(exc).__name__}: {exc}."
         next_step = 'Give JSON as GET /v1/decisions/ID returns it, or a chat completion asked with {"routemoa": {"explain": true}}.'
@@ -88,6 +93,12 @@ def main(arguments: Sequence[str]) -> int:
         print(exc, file=sys.stderr)
         return 1
     return 0
+
+
+def _is_older(tree: Mapping[str, Any]) -> bool:
+    """Whether a decision has the keys of before the snapshot and the peer scores had names of their own."""
+    runs = [run for layer in tree.get("layers", ()) for run in layer.get("runs", ())]
+    return any("given" in each for each in (tree, *runs))
 
 
 def _replayed(decision: Decision) -> int:

@@ -79,6 +79,22 @@ def test_what_is_no_decision_is_said_to_be_none(text: str) -> None:
     assert "Traceback" not in printed.stderr
 
 
+@pytest.mark.parametrize("command", [[], ["--replay"]])
+@pytest.mark.parametrize("older", ["decision", "run"])
+def test_a_record_of_an_older_version_is_recognised(decision: Decision, older: str, command: list[str]) -> None:
+    """The snapshot and a run's peer scores were both called `given` once; that is said, not which argument Python misses."""
+    tree = decision.as_dict()
+    if older == "decision":
+        tree["given"] = tree.pop("snapshot")
+    else:
+        run_tree = tree["layers"][0]["runs"][0]
+        run_tree["given"] = run_tree.pop("peer_scores")
+    printed = run(*command, "-", text=json.dumps({"id": "x", "decision": tree}))
+    assert (printed.returncode, printed.stdout) == (1, "")
+    assert "recorded by an older version, whose records can no longer be drawn" in printed.stderr
+    assert "TypeError" not in printed.stderr
+
+
 def test_a_missing_file_is_named() -> None:
     """The path stands in the message."""
     printed = run("nowhere.json")
