@@ -19,7 +19,7 @@ class Metrics:
         self.requests = Counter("routemoa_requests", "Answered requests", ["route", "method", "status"], registry=registry)
         self.latency = Histogram("routemoa_request_seconds", "Until the last byte", ["route"], buckets=SECONDS, registry=registry)
         self.scoring = Histogram("routemoa_scoring_seconds", "The scorer's part of a decision", buckets=SECONDS, registry=registry)
-        self.answers = Counter("routemoa_answers", "ServedRequest answers by whose they are", ["virtual_model", "llm"], registry=registry)
+        self.answers = Counter("routemoa_answers", "Served answers by whose they are", ["virtual_model", "llm"], registry=registry)
         self.calls = Counter("routemoa_llm_calls", "Answered calls to LLMs, judges and aggregators", ["llm"], registry=registry)
         self.failures = Counter("routemoa_llm_failures", "Calls to LLMs that brought no answer", ["llm", "error"], registry=registry)
         self.cost = Counter("routemoa_cost_usd", "Spent on LLMs", ["llm"], registry=registry)

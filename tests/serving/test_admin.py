@@ -95,6 +95,7 @@ def test_metrics_count_what_happened(client) -> None:
     assert 'routemoa_requests_total{method="POST",route="/v1/chat/completions",status="200"}' in text
     assert 'route="/v1/decisions/{decision_id}",status="404"' in text
     assert 'routemoa_answers_total{llm="echo",virtual_model="echo"}' in text
+    assert "# HELP routemoa_answers_total Served answers by whose they are\n" in text
     assert 'routemoa_cost_usd_total{llm="echo"}' in text
     assert 'routemoa_scorer_version{version="1"} 1.0' in text
     assert 'routemoa_errors_total{code="model_not_found"}' in text

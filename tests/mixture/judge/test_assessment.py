@@ -1,4 +1,4 @@
-"""Judgements as structured output: asked for only where the LLM judges so, read strictly, and an answer is never lost to its structured."""
+"""Judgements as structured output: asked for only where the LLM judges so, read strictly, and an answer is never lost to its form."""
 
 import json
 import time
