@@ -13,7 +13,6 @@ from registry.validation_errors import complaints
 from scorer.near_matches import did_you_mean
 from serving.errors import RequestRefused
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 OURS = frozenset({"model", "messages", "stream", "stream_options", "routemoa"})  # not passed on to LLMs
 DEEPEST = 200  # levels of JSON; an LLM's endpoint gets them inside further ones
