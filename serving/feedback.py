@@ -28,10 +28,10 @@ class Feedback(BaseModel):
 async def feedback(request: Request) -> Response:
     """Keeps the outcome; answered only when it is durable."""
     state = state_of(request)
-    given, _ = parse(Feedback, await read(request, state.settings.max_request_bytes))
-    decision_id = given.decision_id.removeprefix("chatcmpl-")
-    if not await state.records.report_outcome(decision_id, given.score, given.source):
+    report, _ = parse(Feedback, await read(request, state.settings.max_request_bytes))
+    decision_id = report.decision_id.removeprefix("chatcmpl-")
+    if not await state.records.report_outcome(decision_id, report.score, report.source):
         raise DecisionUnknown(
-            f"No decision is called {given.decision_id!r}.", next_step="It is `routemoa.decision_id` of an answer.", param="decision_id"
+            f"No decision is called {report.decision_id!r}.", next_step="It is `routemoa.decision_id` of an answer.", param="decision_id"
         )
-    return json_response({"decision_id": decision_id, "score": given.score, "source": given.source})
+    return json_response({"decision_id": decision_id, "score": report.score, "source": report.source})
