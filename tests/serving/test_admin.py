@@ -81,7 +81,7 @@ def test_the_monitors_last_word_is_told(client, shared: World) -> None:
     assert client.get("/admin/verdict").json() == {"verdict": None, "report": None}
     reports = shared.home / "var" / "reports"
     reports.mkdir()
-    said = {"verdict": {"kind": "keep", "reasons": ["nothing changed"]}, "report": "var/reports/1.html"}
+    said = {"verdict": {"kind": "keep", "reasons": ["nothing changed"]}, "report": {"html": "/srv/var/reports/1.html", "run": "1"}}
     (reports / "latest.json").write_text(json.dumps(said))
     assert client.get("/admin/verdict").json() == said
 
