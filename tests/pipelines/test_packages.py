@@ -105,6 +105,13 @@ def test_offline_says_what_to_do(tmp_path):
         fetch(absent, tmp_path / "cache")
 
 
+def test_a_pip_that_leaves_no_wheel_is_an_error_of_ours(tmp_path, monkeypatch):
+    """Where pip says all is well and the folder is empty, the package is named."""
+    monkeypatch.setattr("pipelines.packages.child_process.output", lambda command: "")
+    with pytest.raises(PackageUnreachable, match=r"no wheel of routemoa-absent==9\.9"):
+        packages._download("routemoa-absent", "9.9", tmp_path)
+
+
 def test_a_truncated_cache_is_downloaded_again(toy, tmp_path):
     """A file of another size than the pinned one is not used."""
     folder = fetch(toy, tmp_path / "cache")
