@@ -133,4 +133,4 @@ class Asking:
         self._done += 1
         if not sys.stdout.isatty() and (self._done == total or time.monotonic() - self._said_at >= SAY_EVERY_S):
             self._said_at = time.monotonic()
-            print(progress.Progress(f"{self._done} of {total}", self._done / total).line(), flush=True)
+            print(progress.Progress(f"{self.llm.id}: {self._done} of {total}", self._done / total).line(), flush=True)

@@ -19,6 +19,7 @@ from pipelines import answer, journal, params, query_selection, tables
 from pipelines.answer_store import asked_with
 from pipelines.project import Project
 from registry import pool
+from registry.progress import Progress
 from tests.pipelines.endpoint import Endpoint, running
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +91,14 @@ def wait_for_answers(count: int) -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"no {count} answers within 20 s")
+
+
+@pytest.mark.usefixtures("project", "endpoint")
+def test_progress_in_a_log_names_the_llm(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no terminal shows a bar: whose answers are counted, so that the logs of two LLMs can be told apart."""
+    answer.main(["echo"])
+    steps = [each for line in capsys.readouterr().out.splitlines() if (each := Progress.parse(line))]
+    assert steps[-1] == Progress(f"echo: {COUNT} of {COUNT}", 1.0)
 
 
 @pytest.mark.usefixtures("project")
