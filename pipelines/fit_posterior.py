@@ -87,7 +87,7 @@ class _Table:
     terms: by the name of a constant, what it is multiplied by. lead: how much more is expected of the LLM than of the pool.
     same: pairs of equal answers. kin: those of them whose LLMs run on the same weights. before: j stands before i.
     stated: the first of each different final answer. prose: no final answer. right: some LLM with this answer has a label above RIGHT.
-    ease: how easy the scorer expects the query to be.
+    easiness: how easy the scorer expects the query to be.
     """
 
     terms: Mapping[str, Floats]
@@ -98,7 +98,7 @@ class _Table:
     stated_EK: Bools
     prose_EK: Bools
     right_EK: Bools
-    ease_E: Floats
+    easiness_E: Floats
 
 
 def fit(episodes: Sequence[Episode], start: AgreementPosterior | None = None) -> AgreementPosterior:
@@ -116,8 +116,8 @@ def fit(episodes: Sequence[Episode], start: AgreementPosterior | None = None) ->
     at = np.array([getattr(start, name) for name in names])
 
     def loss(values: Floats) -> float:
-        evidence = replace(start, **dict(zip(names, map(float, values), strict=True)))
-        return float(-_log_likelihood(table, evidence).sum() + PULL / 8 * ((values - at) ** 2).sum())
+        posterior = replace(start, **dict(zip(names, map(float, values), strict=True)))
+        return float(-_log_likelihood(table, posterior).sum() + PULL / 8 * ((values - at) ** 2).sum())
 
     bounds = [(0.0, 1.0) if name == "same_weights" else (None, None) for name in names]
     values = minimize(loss, at, method="L-BFGS-B", bounds=bounds).x
@@ -132,7 +132,7 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
     groups_EK = np.full(shape, -1)
     families_EK = np.full(shape, -1)
     stated_EK, prose_EK, right_EK = (np.zeros(shape, dtype=bool) for _ in range(3))
-    ease_E = np.zeros(shape[0])
+    easiness_E = np.zeros(shape[0])
     for row, episode in enumerate(episodes):
         answers: dict[tuple[str | None, str], int] = {}
         families: dict[str, int] = {}
@@ -147,42 +147,44 @@ def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
             terms["self_score"][row, column] = 0.0 if each.self_score is None else log_odds(each.self_score)
             terms["cross_score"][row, column] = 0.0 if each.cross_score is None else log_odds(each.cross_score)
             terms["logprob"][row, column] = 0.0 if each.mean_logprob is None else each.mean_logprob - logprob_at
-            ease_E[row] = each.easiness
+            easiness_E[row] = each.easiness
     same_EKK = (groups_EK[:, :, None] == groups_EK[:, None, :]) & (groups_EK >= 0)[:, :, None]
     kin_EKK = same_EKK & (families_EK[:, :, None] == families_EK[:, None, :])
     before_KK = np.tri(shape[1], k=-1, dtype=bool)  # [i, j]: j stands before i
     right_EK = (same_EKK & right_EK[:, None, :]).any(axis=2)
-    return _Table(terms, lead_EK, same_EKK, kin_EKK, before_KK, stated_EK, prose_EK, right_EK, ease_E)
+    return _Table(terms, lead_EK, same_EKK, kin_EKK, before_KK, stated_EK, prose_EK, right_EK, easiness_E)
 
 
-def _log_likelihood(table: _Table, evidence: AgreementPosterior) -> Floats:
+def _log_likelihood(table: _Table, posterior: AgreementPosterior) -> Floats:
     """Log-likelihood of what was right in each episode [E]: of the stated answers one or none, of those in prose each or not."""
-    voices_EK = evidence.base + evidence.skill * table.lead_EK + sum(getattr(evidence, name) * by_EK for name, by_EK in table.terms.items())
+    voices_EK = (
+        posterior.base + posterior.skill * table.lead_EK + sum(getattr(posterior, name) * by_EK for name, by_EK in table.terms.items())
+    )
     theirs_EKK, own_EKK = voices_EK[:, None, :], voices_EK[:, :, None]
     stronger_EKK = (theirs_EKK > own_EKK) | ((theirs_EKK == own_EKK) & table.before_KK)
     again_EK = (table.kin_EKK & stronger_EKK).any(axis=2)
-    loud_EK = np.maximum(0.0, voices_EK) * np.where(again_EK, evidence.same_weights, 1.0)
+    loud_EK = np.maximum(0.0, voices_EK) * np.where(again_EK, posterior.same_weights, 1.0)
     strongest_EK = np.where(table.same_EKK, theirs_EKK, -np.inf).max(axis=2)
     values_EK = np.einsum("eij,ej->ei", table.same_EKK, loud_EK) + np.minimum(0.0, strongest_EK)
-    wrong_E = evidence.nothing - evidence.difficulty * table.ease_E
+    wrong_E = posterior.nothing - posterior.difficulty * table.easiness_E
     stated_E = table.stated_EK.sum(axis=1)
 
-    odds_EK = values_EK - (wrong_E + evidence.unstated * (stated_E > 0))[:, None]
+    odds_EK = values_EK - (wrong_E + posterior.unstated * (stated_E > 0))[:, None]
     alone_EK = np.where(table.prose_EK, -np.logaddexp(0.0, np.where(table.right_EK, -odds_EK, odds_EK)), 0.0)
 
     rivals_EK = np.where(table.stated_EK, values_EK, -np.inf)
-    none_E = wrong_E + evidence.crowd * np.log(np.maximum(stated_E, 1))
+    none_E = wrong_E + posterior.crowd * np.log(np.maximum(stated_E, 1))
     right_E = np.logaddexp.reduce(np.where(table.right_EK, rivals_EK, -np.inf), axis=1)
     all_E = np.logaddexp.reduce(np.column_stack([rivals_EK, none_E]), axis=1)
     among_E = np.where(stated_E > 0, np.where(np.isneginf(right_E), none_E, right_E) - all_E, 0.0)
     return np.asarray(among_E + alone_EK.sum(axis=1), dtype=np.float64)
 
 
-def _coincidence(episodes: Sequence[Episode], evidence: AgreementPosterior) -> float:
+def _coincidence(episodes: Sequence[Episode], posterior: AgreementPosterior) -> float:
     """The coincidence under which the answer of each next LLM (by prior) is most likely."""
-    steps = [step for episode in episodes for step in _steps(_by_prior(episode.observations), evidence)]
+    steps = [step for episode in episodes for step in _steps(_by_prior(episode.observations), posterior)]
     if not steps:
-        return evidence.coincidence
+        return posterior.coincidence
 
     def loss(coincidence: float) -> float:
         repeated = [repeats(chances, prior, coincidence) for chances, prior, _ in steps]
@@ -201,14 +203,14 @@ def _stated_later(episodes: Sequence[Episode]) -> float:
     return sum(each.final_answer is not None for each in seconds) / (len(seconds) + 2)
 
 
-def _steps(ordered: Sequence[tuple[str, Observation]], evidence: AgreementPosterior) -> Iterator[tuple[list[float], float, int | None]]:
+def _steps(ordered: Sequence[tuple[str, Observation]], posterior: AgreementPosterior) -> Iterator[tuple[list[float], float, int | None]]:
     """For each final answer after the first: the chances of the answers before it, its LLM's prior, and the place of the answer that it
     repeats, None where it is new.
     """
     for count, (_, each) in enumerate(ordered):
-        standing = evidence.standing(before for _, before in ordered[:count])
+        standing = posterior.standing(before for _, before in ordered[:count])
         if each.final_answer is not None and standing:
-            chances = evidence.chances([evidence.together(voices) for voices in standing.values()], each.easiness)
+            chances = posterior.chances([posterior.together(voices) for voices in standing.values()], each.easiness)
             yield chances, each.prior, list(standing).index(each.final_answer) if each.final_answer in standing else None
 
 

@@ -31,7 +31,9 @@ def apart(data: Dataset, min_labels: int) -> tuple[Dataset, Dataset]:
     by_row_L = np.array([llm.trained == "row" for llm in enough.llms])
     if by_row_L.any() and (~by_row_L).sum() < LEAST_JOINTLY:
         names = ", ".join(llm.id for llm in enough.llms if llm.trained == "row")
-        print(f"Trained whole, not by row: {names}; fewer than {LEAST_JOINTLY} others have {min_labels} training labels.", file=sys.stderr)
+        print(
+            f"Trained jointly, not by row: {names}; fewer than {LEAST_JOINTLY} others have {min_labels} training labels.", file=sys.stderr
+        )
         by_row_L[:] = False
     return enough.columns(~by_row_L), enough.columns(by_row_L)
 

@@ -125,9 +125,9 @@ def _checked(path: Path, kind: type[Row], columns: Mapping[str, tuple[str, ...]]
         if (names := tuple(cells)) not in layouts:
             layouts[names] = _columns(path, cells, kind, columns)
         taken = layouts[names]
-        given = {ours: cells.get(theirs) for ours, theirs in taken.items()}
+        fields = {ours: cells.get(theirs) for ours, theirs in taken.items()}
         try:
-            rows.append(kind.model_validate({ours: value for ours, value in given.items() if not _blank(value)}))
+            rows.append(kind.model_validate({ours: value for ours, value in fields.items() if not _blank(value)}))
         except ValidationError as exc:
             complaints += [_row_complaint(number, taken, each) for each in validation_errors.complaints(exc, kind)]
     refuse(path, complaints)

@@ -175,7 +175,7 @@ def _most_probable(design_NF: Values, labels_N: Values, offset_N: Values, counts
 
 def _check(scorer: TrainedScorer, newcomers: tuple[str, ...], labels_QN: Labels) -> None:
     if len(scorer.weights.roster) < 2:
-        raise TrainingError("a row is fitted beside at least two LLMs.", next_step="Train it whole (`routemoa retrain --full`).")
+        raise TrainingError("a row is fitted beside at least two LLMs.", next_step="Train it jointly (`routemoa retrain --full`).")
     together = scorer.weights.roster + newcomers
     if twice := sorted({llm for llm in newcomers if together.count(llm) > 1}):
         raise TrainingError(f"{', '.join(twice)} would be in the roster twice.", next_step="Join each LLM once.")

@@ -32,9 +32,9 @@ def world(count: int, *, judged: bool = False, prose: float = 0.0) -> list[Episo
     return episodes
 
 
-def surprise(evidence: AgreementPosterior, episodes: list[Episode]) -> float:
+def surprise(posterior: AgreementPosterior, episodes: list[Episode]) -> float:
     """Mean cross-entropy of each answer's score with its label."""
-    pairs = [(evidence.scores(each.observations)[llm], label) for each in episodes for llm, label in each.labels.items()]
+    pairs = [(posterior.scores(each.observations)[llm], label) for each in episodes for llm, label in each.labels.items()]
     return float(-np.mean([np.log(score if label else 1 - score) for score, label in pairs]))
 
 
@@ -51,10 +51,10 @@ def test_fitting_makes_the_labels_more_likely() -> None:
 
 def test_what_is_fitted_is_what_scores() -> None:
     """The likelihood of the fit, written over arrays, is the chance that the served posterior gives to what was right."""
-    evidence, episodes = replace(AgreementPosterior(), self_score=0.4, same_weights=0.5), world(100, judged=True, prose=0.3)
-    found_E = np.exp(_log_likelihood(_table(episodes, 0.0), evidence))
+    posterior, episodes = replace(AgreementPosterior(), self_score=0.4, same_weights=0.5), world(100, judged=True, prose=0.3)
+    found_E = np.exp(_log_likelihood(_table(episodes, 0.0), posterior))
     for episode, found in zip(episodes, found_E, strict=True):
-        scores = evidence.scores(episode.observations)
+        scores = posterior.scores(episode.observations)
         stated = {each.final_answer: scores[llm] for llm, each in episode.observations.items() if each.final_answer is not None}
         right = {each.final_answer for llm, each in episode.observations.items() if episode.labels[llm]} - {None}
         chance = sum(stated[said] for said in right) if right else 1 - sum(stated.values())

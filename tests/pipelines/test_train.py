@@ -123,7 +123,7 @@ def test_beside_fewer_than_two_others_it_is_trained_whole(home: Path, capsys: py
     report = train.run(Project(home))
     assert report["roster"] == list(world.ROSTER)
     assert report["joined_by_row"] == {}
-    assert f"Trained whole, not by row: {', '.join(world.ROSTER[1:])}; fewer than 2 others" in capsys.readouterr().err
+    assert f"Trained jointly, not by row: {', '.join(world.ROSTER[1:])}; fewer than 2 others" in capsys.readouterr().err
 
 
 def test_no_llm_with_labels_enough_is_an_error(home: Path) -> None:
