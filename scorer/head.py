@@ -1,4 +1,4 @@
-"""The trainable head as a torch module: `scorer.weights.Weights` plus what training adds to them."""
+"""The trainable head as a torch module: `scorer.weights.HeadWeights` plus what training adds to them."""
 
 import numpy as np
 import torch
