@@ -21,7 +21,7 @@ def serving(home: Path) -> Path:
     folder.mkdir(parents=True)
     names = ("queries_RD", "scores_RL", "domains_R", "held_queries_HD", "held_scores_HL", "held_domains_H")
     arrays = {name: getattr(reference, name) for name in names}
-    np.savez(folder / "reference.npz", **arrays, query_ids_R=np.arange(len(reference.queries_RD)).astype(np.str_))
+    np.savez(folder / "reference.npz", **arrays)
     (folder / "roster.json").write_text(json.dumps({"llms": list(reference.roster)}))
     (folder.parent / "current.json").write_text(json.dumps({"version": "1", "folder": "1", "published_at": "now"}))
     return home

@@ -18,7 +18,6 @@ def folder(tmp_path, world):
         queries_RD=reference.queries_RD.astype(np.float16),
         scores_RL=reference.scores_RL,
         domains_R=reference.domains_R,
-        query_ids_R=np.array([f"q-{index}" for index in range(50)]),
         held_queries_HD=reference.held_queries_HD.astype(np.float16),
         held_scores_HL=reference.held_scores_HL,
         held_domains_H=reference.held_domains_H,

@@ -34,7 +34,7 @@ def home(tmp_path: Path, world) -> Path:
     folder.mkdir(parents=True)
     names = ("queries_RD", "scores_RL", "domains_R", "held_queries_HD", "held_scores_HL", "held_domains_H")
     arrays = {name: getattr(reference, name) for name in names}
-    np.savez(folder / "reference.npz", **arrays, query_ids_R=np.arange(len(reference.queries_RD)).astype(np.str_))
+    np.savez(folder / "reference.npz", **arrays)
     (folder / "roster.json").write_text(json.dumps({"llms": list(reference.roster)}), encoding="utf-8")
     (folder.parent / "current.json").write_text(json.dumps({"version": "1", "folder": "1", "published_at": "now"}), encoding="utf-8")
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
