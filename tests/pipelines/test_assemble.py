@@ -117,10 +117,9 @@ def test_a_broken_dataset_is_refused(tmp_path: Path) -> None:
         dataset.load(tmp_path)
 
 
-def test_the_stage_reads_the_pool_not_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A removed LLM's labels lie in the folder still, and stay out of the dataset."""
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the pool's LLMs and 200 queries, the current folder."""
     (tmp_path / "registry").mkdir()
     (tmp_path / "registry/pool.yaml").write_text(
         "llms:\n" + "".join(f"  {llm.id}: {{name: {llm.name}, endpoint: null, price: {{input: 1, output: 2}}}}\n" for llm in LLMS)
@@ -128,11 +127,35 @@ def test_the_stage_reads_the_pool_not_the_folder(
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     tables.write(PROJECT.queries, queries(), tables.QUERIES)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("project")
+def test_the_stage_reads_the_pool_not_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    """A removed LLM's labels lie in the folder still, and stay out of the dataset."""
     for llm in ("a-llm", "b-llm", "removed"):
         tables.write(PROJECT.labels(llm), labels(llm, {"q0000": 1}), tables.LABELS)
     assemble.main()
     assert dataset.load(PROJECT.dataset).roster == ("b-llm", "a-llm")
     assert "2 labels of 2 LLMs on 200 queries" in capsys.readouterr().out
+
+
+def test_labels_of_suspect_pairs_are_left_out_where_params_say_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With validate.leave_out_suspect the pair's labels are not in the dataset, its LLM's and its queries' others are."""
+    tables.write(PROJECT.queries, queries().assign(dataset=["d", "other"] * 100), tables.QUERIES)
+    for llm in ("a-llm", "b-llm"):
+        tables.write(PROJECT.labels(llm), labels(llm, {"q0000": 1, "q0001": 0}), tables.LABELS)
+    suspects = pd.DataFrame([("a-llm", "d", "nothing right")], columns=tables.SUSPECTS.names)
+    tables.write(PROJECT.suspects, suspects, tables.SUSPECTS)
+    assemble.main()
+    assert not np.isnan(dataset.load(PROJECT.dataset).labels_QL[:2]).any()
+    text = (project / "params.yaml").read_text(encoding="utf-8")
+    (project / "params.yaml").write_text(text.replace("leave_out_suspect: false", "leave_out_suspect: true"), encoding="utf-8")
+    assemble.main()
+    loaded = dataset.load(PROJECT.dataset)
+    assert loaded.roster == ("b-llm", "a-llm")
+    np.testing.assert_array_equal(loaded.labels_QL[:2], [[1, np.nan], [0, 0]])
+    assert "1 labels of 1 suspect LLM x dataset pairs are left out" in capsys.readouterr().out
 
 
 def test_who_joins_by_row_comes_last_and_is_marked(tmp_path: Path) -> None:
