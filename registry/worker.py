@@ -33,18 +33,31 @@ class Worker:
     _child: Child | None = None
 
     def run(self) -> None:
-        """Does what waits, one after the other, until `stop`."""
-        requeued = self.jobs.requeue_running()
+        """Does what waits, one after the other, until `stop`; where the table cannot be used for a while, it tries again."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
-        log.info("worker_started", jobs=str(self.jobs.path), requeued=requeued)
+        log.info("worker_started", jobs=str(self.jobs.path))
+        while not self.stopping.is_set():
+            try:
+                self._work()
+            except JobRefused as exc:
+                log.warning("jobs_out_of_reach", error=str(exc))
+                self.stopping.wait(POLL_S)
+        log.info("worker_stopped")
+
+    def _work(self) -> None:
+        """Does what waits until `stop`; first what was left running, be it by another worker or because its end could not be written.
+
+        Raises JobRefused where the table cannot be used.
+        """
+        if requeued := self.jobs.requeue_running():
+            log.info("jobs_requeued", requeued=requeued)
         while not self.stopping.is_set():
             job = self.jobs.claim_next()
             if job is None:
                 self.stopping.wait(POLL_S)
             else:
                 self.perform(job)
-        log.info("worker_stopped")
 
     def stop(self, *_: int | FrameType | None) -> None:
         """Ends the running job's process; the job waits for the next worker."""
@@ -53,7 +66,10 @@ class Worker:
             self._child.stop()
 
     def perform(self, job: Job) -> None:
-        """Does one job that was claimed; what goes wrong is written into its row, never raised."""
+        """Does one job that was claimed; what goes wrong is written into its row.
+
+        Raises JobRefused where its row cannot be written.
+        """
         log.info("job_started", job=job.id, kind=job.kind, arguments=job.arguments)
         try:
             result = self._do(job)

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import structlog
 
 from registry import worker as workers
 from registry.child_process import Child
@@ -193,6 +195,40 @@ def test_what_goes_wrong_in_a_job_is_written_into_its_row(jobs: Jobs, worker_of:
         assert job is not None
         worker_of.perform(job)
     assert [(job.state, job.error) for job in jobs.list()] == [("failed", "No MLflow. Start it."), ("failed", "KeyError: 'version'")]
+
+
+def test_a_worker_outlives_a_table_that_cannot_be_used(jobs: Jobs, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another process holds the file, neither looking for a job nor writing a job's end ends the worker; then the job is done."""
+    monkeypatch.setattr(workers, "POLL_S", 0.05)
+    monkeypatch.setattr("registry.jobs.BUSY_S", 0.05)
+    monkeypatch.setattr(workers.signal, "signal", lambda *_: None)  # it runs in a thread here
+    holder = sqlite3.connect(jobs.path, isolation_level=None, check_same_thread=False)
+    versions = []
+
+    def promoted(version: str, **_: object) -> object:
+        versions.append(version)
+        if len(versions) == 1:
+            holder.execute("BEGIN IMMEDIATE")  # the first time, its end cannot be written
+        return SimpleNamespace(version=version)
+
+    monkeypatch.setattr("registry.versions.promote", promoted)
+    submitted = jobs.submit("promote", {"version": "3"})
+    thread = threading.Thread(target=worker_of.run)
+    with structlog.testing.capture_logs() as logged:
+        thread.start()
+        until = time.monotonic() + 20
+        while sum(each["event"] == "jobs_out_of_reach" for each in logged) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert thread.is_alive()
+        holder.execute("ROLLBACK")
+        while jobs.list()[0].state != "done" and time.monotonic() < until:
+            time.sleep(0.05)
+        worker_of.stop()
+        thread.join(20)
+    holder.close()
+    assert versions == ["3", "3"]
+    assert [(job.id, job.state, job.step) for job in jobs.list()] == [(submitted.id, "done", "scorer version 3 is champion")]
+    assert "cannot hold jobs (database is locked)" in next(each["error"] for each in logged if each["event"] == "jobs_out_of_reach")
 
 
 def test_a_job_that_breaks_because_the_worker_stops_waits_again(jobs: Jobs, worker_of: workers.Worker) -> None:
