@@ -23,6 +23,7 @@ from registry import pool as pools
 from registry import server as mlflow_server
 from registry.settings import Settings
 
+RENAMED = tuple(f"ROUTEMOA_MIXTURE__{name}" for name in ("USD", "SECOND", "DEEPEN", "RANKING", "HEADROOM"))  # in CHANGELOG.md; refused
 PORTS = {"mlflow": 5001, "server": 8080, "evidently": 8001}
 
 
@@ -168,7 +169,9 @@ def _free(address: str) -> str:
 
 
 def _write_env(home: Path, variables: Mapping[str, str]) -> None:
-    """Writes `variables` into the project's `.env`; every other line of the file stays."""
+    """Writes `variables` into the project's `.env`; every other line stays but those of names that the server would refuse."""
+    for name in dotenv.dotenv_values(home / ".env").keys() & set(RENAMED):
+        dotenv.unset_key(home / ".env", name)
     for name, value in variables.items():
         dotenv.set_key(home / ".env", name, value, quote_mode="auto")
 

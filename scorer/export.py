@@ -181,8 +181,8 @@ def _quantise(source: Path, target: Path) -> None:
     What enters a feed-forward matrix has outliers, and one scale for all of it drowns the rest. A scale per block of each row costs
     time: for the first half of them it is well spent, for the later half and for attention's matrices it buys little.
 
-    The encoder's weights are kept within 7 bits (`reduce_range`). Processors without VNNI add two products of an unsigned and a signed byte in 16
-    signed bits: 2 * 255 * 127 does not fit, 2 * 255 * 64 = 32,640 does. With all 8 bits the sum saturates there, without any error.
+    The encoder's weights are kept within 7 bits (`reduce_range`). Processors without VNNI add two products of an unsigned and a signed
+    byte in 16 signed bits: 2 * 255 * 127 does not fit, 2 * 255 * 64 = 32,640 does. With all 8 bits the sum saturates, without any error.
     """
     import onnx
 

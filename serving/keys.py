@@ -119,7 +119,7 @@ def _write(path: Path, entries: tuple[KeyEntry, ...]) -> None:
 
 def main() -> None:
     """Reads the command line."""
-    from serving.settings import ServingSettings
+    from serving.settings import ServingSettings, in_words
 
     parser = argparse.ArgumentParser(prog="python -m serving.keys", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -129,8 +129,8 @@ def main() -> None:
     commands.add_parser("list", help="names and scopes")
     commands.add_parser("revoke", help="remove a key").add_argument("name")
     arguments = parser.parse_args()
-    path = ServingSettings().keys_file
     try:
+        path = ServingSettings().keys_file
         if arguments.command == "create":
             print(create(path, arguments.name, arguments.scope))
         elif arguments.command == "revoke":
@@ -138,6 +138,8 @@ def main() -> None:
         else:
             for entry in read(path).entries:
                 print(f"{entry.name}\t{','.join(entry.scopes)}")
+    except ValidationError as exc:
+        sys.exit(in_words(exc))
     except KeysRefused as exc:
         sys.exit(str(exc))
 

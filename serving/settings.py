@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from mixture.choose.layered import Layered
@@ -17,6 +17,7 @@ from mixture.choose.posterior import AgreementPosterior
 from mixture.choose.ranking import Order
 from mixture.choose.strategies import named
 from mixture.choose.strategy import Strategy
+from registry import validation_errors
 from registry.settings import Settings as HostSettings
 from scorer.runtime import Precision
 
@@ -83,6 +84,14 @@ class LayersSettings(BaseModel):
     def options(self, mixture: MixtureSettings) -> Options:
         """For a request that starts now; a layer waits for all its LLMs."""
         return replace(mixture.options(), k=self.k, max_layers=self.max_layers, quorum=self.k, aggregation=self.aggregation)
+
+
+def in_words(refused: ValidationError) -> str:
+    """What is wrong with the variables that `ServingSettings` refused, and where to correct it."""
+    return (
+        f"Settings: {validation_errors.explain(refused, ServingSettings)} A variable is called ROUTEMOA_ and this name in capitals,"
+        " with __ for a dot. Correct it in the environment or in .env; CHANGELOG.md lists what was renamed."
+    )
 
 
 class ServingSettings(HostSettings):

@@ -18,11 +18,13 @@ import pytest
 import yaml
 from rich.console import Console
 
+from local import demo
 from local.errors import ProcessFailed
 from local.processes import free_ports
 from local.stack import PORTS, Stack, stack, stay, where
 from registry import pool as pools
 from registry.errors import PoolRefused
+from serving.settings import ServingSettings
 from tests import mlflow_server
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +80,17 @@ def test_every_command_in_the_project_finds_the_parts(home: Path) -> None:
         for port in ports:
             assert port is not None
             assert next(free_ports(port)) == port
+
+
+def test_names_of_before_leave_the_projects_variables(home: Path) -> None:
+    """A `.env` that an earlier demo wrote does not stop this one's server; what a person wrote there stays."""
+    names = ("USD", "SECOND", "DEEPEN", "RANKING", "HEADROOM")
+    (home / ".env").write_text("# mine\nBIG_KEY=secret\n" + "".join(f"ROUTEMOA_MIXTURE__{name}=1\n" for name in names))
+    with stack(home, demo.PREFERENCES):
+        text = (home / ".env").read_text()
+        ServingSettings(_env_file=home / ".env")
+    assert text.startswith("# mine\nBIG_KEY=secret\nROUTEMOA_")
+    assert dotenv.dotenv_values(home / ".env").keys() & {f"ROUTEMOA_MIXTURE__{name}" for name in names} == set()
 
 
 def test_taken_ports_are_left_to_whoever_has_them(home: Path, taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
