@@ -97,23 +97,31 @@ class OpenAIClient:
 
     async def _watched(self, call: Call, chunks: AsyncGenerator[Chunk], started: float) -> AsyncGenerator[Chunk]:
         """`chunks`, each bounded by what is left of the limits; only waiting for the endpoint counts, not what is done with a chunk."""
-        breaker, limits = self._breaker(call), call.llm.limits
+        limits = call.llm.limits
         try:
             while True:
                 left = started + limits.total_s - time.monotonic()
                 limit, name = min((limits.between_chunks_s, "limits.between_chunks_s"), (left, "limits.total_s"))
-                async with until_deadline(call), at_most(call.llm, limit, name), translated(call.llm):
-                    chunk = await anext(chunks, None)
+                async with until_deadline(call):  # the caller's patience: its end is no fault of the endpoint
+                    chunk = await self._next(call, chunks, limit, name)
                 if chunk is None:
                     return
-                if chunk.reply is not None:
-                    breaker.succeeded()
                 yield chunk
+        finally:
+            await chunks.aclose()
+
+    async def _next(self, call: Call, chunks: AsyncGenerator[Chunk], limit_s: float, name: str) -> Chunk | None:
+        """The next chunk, None after the last; the breaker is told of the endpoint's faults and of a whole reply."""
+        breaker = self._breaker(call)
+        try:
+            async with at_most(call.llm, limit_s, name), translated(call.llm):
+                chunk = await anext(chunks, None)
         except ENDPOINTS_FAULT:
             breaker.failed(time.monotonic())
             raise
-        finally:
-            await chunks.aclose()
+        if chunk is not None and chunk.reply is not None:
+            breaker.succeeded()
+        return chunk
 
     def _request(self, call: Call, *, stream: bool) -> Callable[[], httpx2.Request]:
         """Makes the same request anew for each attempt.

@@ -363,6 +363,39 @@ def test_breaker_opens_for_streams_that_break() -> None:
     with_server(sends(broken, broken, good, broken, good), scenario, attempts=1, failures=2, cool_down_s=0.2)
 
 
+@pytest.mark.parametrize("way", ["client", "pass through"])
+@pytest.mark.parametrize(("limit", "opens"), [("deadline", False), ("between_chunks_s", True)])
+def test_breaker_counts_the_endpoints_limits_and_no_callers_deadline(way: str, limit: str, opens: bool) -> None:
+    """Impatient callers cannot set an LLM aside for everybody; it makes no difference whose timer ends a stream at the deadline."""
+
+    async def stops(writer: asyncio.StreamWriter, _: int) -> None:
+        writer.write(STREAM + delta("Pa"))
+        await writer.drain()
+        await asyncio.sleep(30)
+
+    async def emit(_: Chunk) -> None:
+        pass
+
+    async def scenario(asked: Asked, client: OpenAIClient) -> None:
+        tested = llm(asked.url, **({"between_chunks_s": 0.1} if limit == "between_chunks_s" else {}))
+
+        async def stream() -> None:
+            deadline = time.monotonic() + 0.1 if limit == "deadline" else None
+            if way == "client":
+                _ = [chunk async for chunk in client.stream(Call(tested, QUESTION, deadline=deadline))]
+            else:
+                await Mixture(client).pass_through(Request(QUESTION, [Candidate(tested, 0.0)], Options(deadline=deadline)), emit)
+
+        for _ in range(2):
+            with pytest.raises(LLMTimedOut):
+                await stream()
+        with pytest.raises(LLMSetAside if opens else LLMTimedOut):
+            await stream()
+        assert len(asked.bodies) == (2 if opens else 3)
+
+    with_server(stops, scenario, attempts=1, failures=2, cool_down_s=10)
+
+
 def test_retry_after_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that asks for an hour is tried again after our own bound."""
     stamina.set_testing(False)
