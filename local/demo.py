@@ -204,8 +204,8 @@ def _visitor(platform: Stack) -> Visitor:
 
 
 def _run(home: Path, module: str, *arguments: str) -> None:
-    """Runs `python -m module` in the project; its progress goes straight to the terminal."""
+    """Runs `python -m module` for the project in `home`, whatever ROUTEMOA_HOME says; its progress goes straight to the terminal."""
     try:
-        child_process.run([sys.executable, "-m", module, *arguments], cwd=home)
+        child_process.run([sys.executable, "-m", module, *arguments], cwd=home, ROUTEMOA_HOME=str(home))
     except ChildFailed as exc:
         raise StepFailed(exc.what, next_step="What it printed is above.") from exc

@@ -25,10 +25,14 @@ PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>: the kernel signals the child when it
 
 @dataclass
 class Processes:
-    """A set of named child processes, each with its log in `logs`; leaving the context stops them all, last started first."""
+    """A set of named child processes, each with its log in `logs`; leaving the context stops them all, last started first.
+
+    home: the folder they run in. environment: variables of every one, beside this process's.
+    """
 
     logs: Path
     home: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -45,7 +49,7 @@ class Processes:
             self.running[name] = subprocess.Popen(
                 list(command),
                 cwd=self.home,
-                env=child_process.environment(**(environment or {})),
+                env=child_process.environment(**self.environment, **(environment or {})),
                 stdin=subprocess.PIPE,  # closes when this process ends, however it ends
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -23,7 +23,8 @@ from registry import pool as pools
 from registry import server as mlflow_server
 from registry.settings import Settings
 
-RENAMED = tuple(f"ROUTEMOA_MIXTURE__{name}" for name in ("USD", "SECOND", "DEEPEN", "RANKING", "HEADROOM"))  # in CHANGELOG.md; refused
+# Written by demos of before: the server refuses the renamed ones (CHANGELOG.md), and a copied project would write into the old folder.
+STALE = ("ROUTEMOA_HOME", *(f"ROUTEMOA_MIXTURE__{name}" for name in ("USD", "SECOND", "DEEPEN", "RANKING", "HEADROOM")))
 PORTS = {"mlflow": 5001, "server": 8080, "evidently": 8001}
 
 
@@ -35,10 +36,9 @@ class Addresses:
     server: str
     evidently: str
 
-    def as_environment(self, home: Path) -> dict[str, str]:
-        """The variables by which every command run in `home` finds them."""
+    def as_environment(self) -> dict[str, str]:
+        """The variables by which every command run in the project finds them."""
         return {
-            "ROUTEMOA_HOME": str(home),
             "ROUTEMOA_MLFLOW_URL": self.mlflow,
             "ROUTEMOA_PORT": str(urlsplit(self.server).port),
             "ROUTEMOA_EVIDENTLY_URL": self.evidently,
@@ -88,7 +88,7 @@ class Stack:
         """Chooses again where something took a port in the meantime: the pipeline may have run for minutes since."""
         free = {name: _free(getattr(self.addresses, name)) for name in ("server", "evidently")}
         self.addresses = replace(self.addresses, **free)
-        _write_env(self.settings.home, self.addresses.as_environment(self.settings.home))
+        _write_env(self.settings.home, self.addresses.as_environment())
 
     def start_monitor(self) -> None:
         """Starts the monitor, which looks at the traffic by itself and submits a job on the verdict `retrain`."""
@@ -106,12 +106,12 @@ def stack(home: Path, preferences: Mapping[str, str] | None = None) -> Iterator[
 
     Addresses and `preferences` (ROUTEMOA_* variables) are written into the project's `.env`, for every command run in it.
     """
-    addresses = _choose_addresses()
+    home, addresses = home.absolute(), _choose_addresses()
     _avoid_taken_ports(home / "registry" / "pool.yaml")
-    _write_env(home, {**addresses.as_environment(home), **(preferences or {})})
+    _write_env(home, {**addresses.as_environment(), **(preferences or {})})
     settings = Settings(_env_file=home / ".env", home=home)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with Processes(logs=settings.var / "logs", home=home) as processes:
+    with Processes(logs=settings.var / "logs", home=home, environment={"ROUTEMOA_HOME": str(home)}) as processes:
         yield Stack(settings, processes, addresses, _api_key(settings))
 
 
@@ -169,8 +169,8 @@ def _free(address: str) -> str:
 
 
 def _write_env(home: Path, variables: Mapping[str, str]) -> None:
-    """Writes `variables` into the project's `.env`; every other line stays but those of names that the server would refuse."""
-    for name in dotenv.dotenv_values(home / ".env").keys() & set(RENAMED):
+    """Writes `variables` into the project's `.env`; every other line stays but those of STALE names."""
+    for name in dotenv.dotenv_values(home / ".env").keys() & set(STALE):
         dotenv.unset_key(home / ".env", name)
     for name, value in variables.items():
         dotenv.set_key(home / ".env", name, value, quote_mode="auto")

@@ -19,9 +19,8 @@ from pipelines.asking import Asked, Asking, Question
 from pipelines.errors import AskingStopped
 from pipelines.journal import Journal
 from pipelines.params import Params
-from pipelines.project import Project
+from pipelines.project import Project, stage_settings
 from registry import pool
-from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
 
@@ -116,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--limit", type=int, help="ask at most this many queries in this run")
     parser.add_argument("--deadline-minutes", type=float, help="end this run after so many minutes")
     command_line = parser.parse_args(arguments)
-    settings = Settings()
+    settings = stage_settings()
     project = Project(settings.home)
     try:
         llm = pool.load(settings.pool_file).by_id(command_line.llm)

@@ -13,10 +13,9 @@ from mixture.llm import LLM
 from pipelines import params, splits, tables
 from pipelines.dataset import ANSWERS_META, WEIGHTED, RosterLLM, write_roster
 from pipelines.errors import PipelineError
-from pipelines.project import Project
+from pipelines.project import Project, stage_settings
 from pipelines.training_labels import one_label_each, weighted, without_suspects
 from registry import pool
-from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
 
@@ -101,7 +100,7 @@ def write(assembled: Assembled, folder: Path) -> None:
 
 def main() -> None:
     """Reads the pool's tables; prints what the dataset holds."""
-    settings = Settings()
+    settings = stage_settings()
     project = Project(settings.home)
     try:
         llms = pool.load(settings.pool_file).active

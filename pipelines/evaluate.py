@@ -19,8 +19,7 @@ from pipelines.comparison import OURS, Row
 from pipelines.dataset import Dataset
 from pipelines.errors import PipelineError
 from pipelines.params import Evaluate
-from pipelines.project import Project
-from registry.settings import Settings
+from pipelines.project import Project, stage_settings
 from scorer import metrics, runtime
 from scorer.baselines import Baseline, Embed
 from scorer.errors import RouteMoAError
@@ -180,7 +179,7 @@ def _as_json(row: Row) -> dict[str, Any]:
 
 def main() -> None:
     """Judges and prints the test table."""
-    project = Project(Settings().home)
+    project = Project(stage_settings().home)
     try:
         report = run(project)
     except RouteMoAError as exc:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipelines import dataset, embeddings, json_files, params
 from pipelines.dataset import Dataset
-from pipelines.project import Project
+from pipelines.project import Project, stage_settings
 from registry import gate_rules, versions
 from registry.gate_rules import GateResult, ValidationLabels, ValidationScores
 from registry.settings import Settings
@@ -83,7 +83,7 @@ def scored(folder: Path, data: Dataset, cache: Path, *, full: bool = False) -> V
 def main() -> None:
     """Judges, and prints every reason; a failed gate is a finding, not an error."""
     try:
-        result, challenger, champion = decide(Settings())
+        result, challenger, champion = decide(stage_settings())
     except RouteMoAError as exc:
         sys.exit(str(exc))
     against = f"champion {champion.version}" if champion else "no champion yet"

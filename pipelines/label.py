@@ -24,9 +24,8 @@ from pipelines.graders import judge, kinds, reward_model
 from pipelines.graders.kinds import Graded, Task
 from pipelines.graders.query import Query
 from pipelines.graders.workers import grade_all
-from pipelines.project import Project
+from pipelines.project import Project, stage_settings
 from registry import pool
-from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
 log = structlog.get_logger()
@@ -129,7 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("llm", help="an id of registry/pool.yaml")
     command_line = parser.parse_args(arguments)
-    settings = Settings()
+    settings = stage_settings()
     project = Project(settings.home)
     try:
         entries = pool.load(settings.pool_file)

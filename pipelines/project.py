@@ -1,10 +1,21 @@
 """Where everything of a project lies: each path under data/, build/ and var/, spelled once.
 
-Every stage finds its project the same way: `Project(Settings().home)`, which is ROUTEMOA_HOME or the folder it was started in.
+A stage's project is the folder that DVC runs it in (`stage_settings`); other commands take `Settings().home`, which is ROUTEMOA_HOME
+or the current folder.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from registry.settings import Settings
+
+
+def stage_settings() -> Settings:
+    """Settings of a stage: its project is the current folder, whatever ROUTEMOA_HOME says.
+
+    DVC tracks what lies there: in a copy of a project, or in the workspace of `dvc exp run --temp`, a stage must not write elsewhere.
+    """
+    return Settings(home=Path.cwd())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import sys
 
 from pipelines import json_files, params
-from pipelines.project import Project
+from pipelines.project import Project, stage_settings
 from registry import lineage, versions
 from registry.settings import Settings
 from registry.version import Version
@@ -30,7 +30,7 @@ def register(settings: Settings) -> Version:
 
 def main() -> None:
     """Registers, and says where to look."""
-    settings = Settings()
+    settings = stage_settings()
     try:
         version = register(settings)
     except RouteMoAError as exc:

@@ -75,9 +75,7 @@ class Dvc:
                 print(whole.line(), flush=True)
 
         try:
-            self._child.run(
-                [sys.executable, "-m", "dvc", *arguments], echo, cwd=self.home, DVC_NO_ANALYTICS="1", ROUTEMOA_HOME=str(self.home)
-            )
+            self._child.run([sys.executable, "-m", "dvc", *arguments], echo, cwd=self.home, DVC_NO_ANALYTICS="1")
         except ChildFailed as exc:
             raise _explained(arguments, exc) from exc
 

@@ -13,8 +13,7 @@ from mixture.choose.posterior import AgreementPosterior
 from pipelines import dataset, embeddings, fit_posterior, json_files, params, scorer_artifact, training_parts
 from pipelines.dataset import Dataset
 from pipelines.params import Train
-from pipelines.project import Project
-from registry.settings import Settings
+from pipelines.project import Project, stage_settings
 from scorer.errors import RouteMoAError
 from scorer.initialisation import Shrinkage
 from scorer.types import Floats
@@ -132,7 +131,7 @@ def plan_of(settings: Train) -> "Plan":
 def main() -> None:
     """Trains, and prints the figures of the training."""
     try:
-        report = run(Project(Settings().home))
+        report = run(Project(stage_settings().home))
     except RouteMoAError as exc:
         sys.exit(str(exc))
     rows = "".join(f", {llm} by its row on {count}" for llm, count in report["joined_by_row"].items())

@@ -16,13 +16,12 @@ from rich.progress import track
 
 from mixture.llm import LLM
 from pipelines import params, splits, tables
-from pipelines.project import Project
+from pipelines.project import Project, stage_settings
 from pipelines.training_labels import one_label_each
 from pipelines.validation import derived, report, suspects
 from pipelines.validation.report import SHOWN, Finding
 from pipelines.validation.rules import IDS, Rule, rules
 from registry import pool
-from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
 
@@ -126,7 +125,7 @@ def _all_of(paths: Iterable[Path], schema: Any) -> pd.DataFrame:
 
 def main() -> None:
     """Reads pool, parameters and tables; prints every broken rule."""
-    settings = Settings()
+    settings = stage_settings()
     project = Project(settings.home)
     try:
         llms = pool.load(settings.pool_file).active

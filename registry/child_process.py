@@ -25,13 +25,13 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PATH": path, **more}
 
 
-def run(command: Sequence[str], *, cwd: Path) -> None:
-    """Runs `command` to its end; its output goes straight to the terminal.
+def run(command: Sequence[str], *, cwd: Path, **more: str) -> None:
+    """Runs `command` to its end; its output goes straight to the terminal. `more`: further variables of its environment.
 
     Raises ChildFailed.
     """
     try:
-        code = subprocess.run(command, cwd=cwd, env=environment(), check=False).returncode
+        code = subprocess.run(command, cwd=cwd, env=environment(**more), check=False).returncode
     except OSError as exc:
         raise _not_started(command, exc) from exc
     if code != 0:

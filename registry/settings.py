@@ -1,8 +1,9 @@
 """Where things run on this host: read once from the environment, at the edge."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -14,7 +15,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ROUTEMOA_", frozen=True, extra="ignore", env_file=".env")
 
-    home: Path = Field(default_factory=Path.cwd)
+    home: Annotated[Path, AfterValidator(Path.absolute)] = Field(default_factory=Path.cwd)
     cache: Path = Path.home() / ".cache" / "routemoa"
     mlflow_url: str = "http://127.0.0.1:5001"
     scorer_name: str = "routemoa-scorer"

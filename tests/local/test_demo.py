@@ -127,6 +127,14 @@ def test_a_stage_that_fails_ends_the_step_with_its_command(tmp_path: Path) -> No
         demo._run(tmp_path, "no_such_module", "--now")
 
 
+def test_a_stage_is_of_the_demos_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever exported ROUTEMOA_HOME for a project of his own keeps it as it is."""
+    monkeypatch.setenv("ROUTEMOA_HOME", str(tmp_path / "theirs"))
+    (tmp_path / "says.py").write_text("import os, sys; open('says.txt', 'w').write(os.environ['ROUTEMOA_HOME'])")
+    demo._run(tmp_path, "says")
+    assert (tmp_path / "says.txt").read_text() == str(tmp_path)
+
+
 def test_outside_a_checkout_the_first_step_fails_with_the_way_out(tmp_path: Path) -> None:
     """Nothing is made where there is nothing to copy."""
     (tmp_path / "plain").mkdir()

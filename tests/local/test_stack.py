@@ -72,7 +72,7 @@ def test_every_command_in_the_project_finds_the_parts(home: Path) -> None:
         variables = dotenv.dotenv_values(home / ".env")
         assert variables["BIG_KEY"] == "secret"
         assert variables["ROUTEMOA_STORE_TEXT"] == "true"
-        assert variables["ROUTEMOA_HOME"] == str(home)
+        assert "ROUTEMOA_HOME" not in variables
         assert variables["ROUTEMOA_MLFLOW_URL"] == platform.addresses.mlflow == platform.settings.mlflow_url
         assert f"http://127.0.0.1:{variables['ROUTEMOA_PORT']}" == platform.addresses.server
         ports = {urlsplit(address).port for address in (platform.addresses.mlflow, platform.addresses.server, platform.addresses.evidently)}
@@ -82,10 +82,23 @@ def test_every_command_in_the_project_finds_the_parts(home: Path) -> None:
             assert next(free_ports(port)) == port
 
 
+def test_every_process_is_of_this_project(home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever exported ROUTEMOA_HOME for another project starts this one all the same, also by a relative path."""
+    monkeypatch.setenv("ROUTEMOA_HOME", str(tmp_path_factory.mktemp("other")))
+    monkeypatch.chdir(home.parent)
+    with stack(Path(home.name)) as platform:
+        platform.processes.start("says", [sys.executable, "-c", "import os; print(os.environ['ROUTEMOA_HOME'], os.getcwd())"])
+        platform.processes.running["says"].wait(20)
+        assert platform.processes.log("says").read_text().split() == [str(home), str(home)]
+        assert platform.settings.home == home
+
+
 def test_names_of_before_leave_the_projects_variables(home: Path) -> None:
     """A `.env` that an earlier demo wrote does not stop this one's server; what a person wrote there stays."""
     names = ("USD", "SECOND", "DEEPEN", "RANKING", "HEADROOM")
-    (home / ".env").write_text("# mine\nBIG_KEY=secret\n" + "".join(f"ROUTEMOA_MIXTURE__{name}=1\n" for name in names))
+    (home / ".env").write_text(
+        "# mine\nBIG_KEY=secret\nROUTEMOA_HOME=/elsewhere\n" + "".join(f"ROUTEMOA_MIXTURE__{name}=1\n" for name in names)
+    )
     with stack(home, demo.PREFERENCES):
         text = (home / ".env").read_text()
         ServingSettings(_env_file=home / ".env")

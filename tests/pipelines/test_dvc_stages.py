@@ -3,6 +3,8 @@
 import csv
 import io
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +44,36 @@ def test_experiments_can_be_compared(tmp_path: Path) -> None:
         run(tmp_path, *dvc, "exp", "run", "-q", "-S", f"train.groups={groups}", "-n", f"groups-{groups}")
     shown = {row["Experiment"]: row for row in csv.DictReader(io.StringIO(run(tmp_path, *dvc, "exp", "show", "--csv")))}
     assert {name: float(shown[name]["loss"]) for name in ("groups-8", "groups-4")} == {"groups-8": 0.125, "groups-4": 0.25}
+
+
+@pytest.mark.parametrize("command", [("repro",), ("exp", "run", "--temp")], ids=" ".join)
+def test_a_stage_writes_where_dvc_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]) -> None:
+    """In a copy of a project, and in the workspace of an experiment, nothing is written into the folder that ROUTEMOA_HOME names."""
+    old, copy = tmp_path / "old", tmp_path / "copy"
+    old.mkdir()
+    program = "from pipelines.project import Project, stage_settings; p = Project(stage_settings().home); p.build.mkdir()"
+    report = f"{program}; p.training.write_text(str(p.home))"
+    stage = {"cmd": f'{sys.executable} -c "{report}"', "params": ["train.groups"], "metrics": [{"build/train.json": {"cache": False}}]}
+    YAML().dump({"stages": {"train": stage}}, old / "dvc.yaml")
+    YAML().dump({"train": {"groups": 16}}, old / "params.yaml")
+    (old / ".env").write_text(f"ROUTEMOA_HOME={old}\n")
+    dvc = (sys.executable, "-m", "dvc")
+    for line in (("git", "init", "-q"), (*dvc, "init", "-q"), ("git", "add", "-A"), ("git", "commit", "-qm", "start")):
+        run(old, *line)
+    shutil.copytree(old, copy)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("ROUTEMOA_HOME", str(old))
+    run(copy, *dvc, *command)
+    assert not (old / "build").exists()
+    assert (copy / "build" / "train.json").exists() == (command == ("repro",))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_is_of_the_folder_it_runs_in(name: str) -> None:
+    """A stage asks for `stage_settings`, never for the settings that follow ROUTEMOA_HOME."""
+    source = (ROOT / "pipelines" / f"{name}.py").read_text(encoding="utf-8")
+    assert len(re.findall(r"\bstage_settings\(\)", source)) == 1
+    assert not re.search(r"\bSettings\(\)", source)
 
 
 @pytest.mark.parametrize("name", [name for name, stage in STAGES.items() if not stage.get("always_changed")])

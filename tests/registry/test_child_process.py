@@ -51,6 +51,8 @@ def test_output_may_go_straight_to_the_terminal(tmp_path: Path, capfd: pytest.Ca
     """Nothing is captured; a failure names the command and its code."""
     child_process.run([*PYTHON, COUNT], cwd=tmp_path)
     assert capfd.readouterr().out == "0\n1\n2\n"
+    child_process.run([*PYTHON, "import os; print(os.environ['COLOUR'])"], cwd=tmp_path, COLOUR="red")
+    assert capfd.readouterr().out == "red\n"
     with pytest.raises(ChildFailed, match=r"ended with code 3\.$"):
         child_process.run([*PYTHON, "raise SystemExit(3)"], cwd=tmp_path)
 
