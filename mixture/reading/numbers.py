@@ -14,7 +14,7 @@ Value = Fraction | str  # a time, a date or a ratio stays text
 
 _TOKEN = re.compile(
     r"(?P<clock>\d+(?::\d+)+|\d{1,4}-\d{1,2}-\d{1,4}(?![-\d])|\d{1,2}/\d{1,2}/\d{2,4}(?![/\d]))"
-    r"|(?P<number>\d{1,3}(?:\s\d{3})+(?![\d])(?:[.,]\d+)?(?![.,]?\d)|\d+(?:[.,'’_]\d+)*(?:[eE][-+]?\d+(?!\w))?|\.\d+)"
+    r"|(?P<number>\d{1,3}(?:\s\d{3})+(?![\d])(?:[.,]\d+)?(?![.,]?\d)|\d+(?:[.,'’_]\d+)*(?:[eE][-+]?\d+(?![A-Za-z\u00c0-\u04ff_\d]))?|\.\d+)"
     r"|(?P<word>[A-Za-z\u00c0-\u04ff]+(?:['’][A-Za-z\u00c0-\u04ff]+)*|[ぁ-ヿ]{2,}?(?=[\W\d]|で)|公里|千米|公斤|千克|厘米|毫米|小时|小時|時間|分钟|分鐘|퍼센트"
     r"|시간|미터|킬로미터|[^\W\d_])"  # scripts without spaces: a letter at a time, but for words that measure
     r"|(?P<sign>\S)"

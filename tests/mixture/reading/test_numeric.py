@@ -235,3 +235,11 @@ def test_no_text_takes_long(text: str) -> None:
     started = time.process_time()
     number_of(text)
     assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize("text", ["答えは1e3です。", "답은 1e3입니다.", "1e3"])
+def test_an_exponent_ends_where_another_script_begins(text: str) -> None:
+    """No space stands between number and words there."""
+    number = number_of(text)
+    assert number is not None
+    assert Fraction(1000) in number.readings
