@@ -6,14 +6,17 @@ import pytest
 from pages import GUIDE, PAGES, Block, blocks, name
 from world import Running
 
+from mixture.choose import strategies
+
 LANGUAGES = {"python", "sh", "text", "yaml", "csv", "json", "toml", "mermaid"}
 RUN = [page for page in GUIDE if blocks(page, "python")]
 
 
 @pytest.mark.parametrize("page", RUN, ids=name)
 def test_python_blocks_run(page: Path, server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The python blocks of a page run one after the other in one namespace, against a server of ours."""
+    """The python blocks of a page run one after the other in one namespace, against a server of ours; what they register goes again."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(strategies, "STRATEGIES", dict(strategies.STRATEGIES))
     namespace: dict[str, object] = {"__name__": "__docs__"}
     for block in blocks(page, "python"):
         code = block.code.replace("http://127.0.0.1:8080", server.url).replace("rm-...", server.key)
