@@ -20,6 +20,11 @@ class Endpoint:
     url: str = ""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # a busy machine takes connections late
+
+
 @contextmanager
 def running() -> Iterator[Endpoint]:
     """An endpoint listening on a free port."""
@@ -52,8 +57,7 @@ def running() -> Iterator[Endpoint]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     endpoint.url = f"http://127.0.0.1:{server.server_port}/v1"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -44,7 +44,7 @@ def project(tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch)
         "price": {"input": 1.0, "output": 2.0},
         "prompt": {"system": "", "suffix": ""},
         "decoding": {"temperature": 0.0, "max_tokens": 10, "seed": 0},
-        "limits": {"concurrency": 2, "connect_s": 1, "first_token_s": 5, "between_chunks_s": 5, "total_s": 5},
+        "limits": {"concurrency": 2, "connect_s": 5, "first_token_s": 5, "between_chunks_s": 5, "total_s": 5},
     }
     entry = {"name": "Echo", "endpoint": {"base_url": endpoint.url, "served_name": "echo", "api_key_env": None}, **template}
     (tmp_path / "registry").mkdir()

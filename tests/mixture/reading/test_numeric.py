@@ -234,7 +234,7 @@ def test_no_text_takes_long(text: str) -> None:
     """The time grows with the text, not with its square: a serving worker reads answers too."""
     started = time.process_time()
     number_of(text)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 10  # a tenth of a second is usual; the square of these lengths would be minutes
 
 
 @pytest.mark.parametrize("text", ["答えは1e3です。", "답은 1e3입니다.", "1e3"])
