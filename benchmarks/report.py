@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from registry.lineage import git_commit
 from scorer import metrics
 from scorer.machine import processor
 from scorer.metrics import Interval
@@ -102,11 +102,6 @@ def machine(packages: Sequence[str] = ()) -> dict[str, Any]:
         "load_1_min": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "commit": _commit(),
+        "commit": (git_commit(Path()) or "")[:7],
         "packages": {name: version(name) for name in packages},
     }
-
-
-def _commit() -> str:
-    ran = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return ran.stdout.strip() if ran.returncode == 0 else ""

@@ -8,12 +8,11 @@ from dataclasses import replace
 from mixture.choose.ranking import Candidate
 from mixture.client.protocol import Chunk
 from mixture.client.request_size import expected_input_tokens
-from mixture.decision import Run, empty
-from mixture.errors import LLMFailed
+from mixture.decision import Run
 from mixture.judge.text_reply import opaque_ids
 from mixture.run.aggregation import Way, choose, synthesis_messages
 from mixture.run.calls import Emit, late_after_s
-from mixture.run.first_word import FromFirstWord
+from mixture.run.first_word import ask_from_first_word
 from mixture.run.layers import LayerLoop
 
 SHOWN = 3  # answers that an aggregator gets to see, at least
@@ -54,16 +53,10 @@ async def _synthesis(loop: LayerLoop, aggregators: Sequence[Candidate], texts: M
     for aggregator in aggregators[:AGGREGATORS]:
         if calls.remaining_s <= loop.layers[-1].latency_s or (reserved := calls.reserve(aggregator.llm, messages)) is None:
             continue
-        passed_on = None if emit is None else FromFirstWord(_words_only(emit))
-        try:
-            reply = await calls.ask(reserved, late_after_s(aggregator), passed_on)
-            if not reply.text.strip():
-                raise empty(reply)
-        except LLMFailed as failed:
-            if passed_on is not None and passed_on.began:
-                raise
-            calls.fail(0, failed)
-        else:
+        words = None if emit is None else _words_only(emit)
+        late_s = late_after_s(aggregator)
+        reply = await ask_from_first_word(calls, reserved, late_s, words, layer=0, is_empty=lambda reply: not reply.text.strip())
+        if reply is not None:
             return Run.of(reply, reply.text, at_s=calls.elapsed_s)
     return None
 

@@ -1,9 +1,13 @@
 """Keeps a streamed answer back until its first word: up to then another LLM can still answer in its place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mixture.client.protocol import Chunk, says_nothing
-from mixture.run.calls import Emit
+from mixture.client.protocol import Chunk, Reply, says_nothing
+from mixture.decision import empty
+from mixture.errors import LLMFailed
+from mixture.run.calls import Calls, Emit
+from mixture.run.ledger import Reservation
 
 
 @dataclass(slots=True)
@@ -20,3 +24,23 @@ class FromFirstWord:
         self._kept_back.append(chunk)
         while self.began and self._kept_back:
             await self.emit(self._kept_back.pop(0))
+
+
+async def ask_from_first_word(
+    calls: Calls, reserved: Reservation, replace_after_s: float, emit: Emit | None, *, layer: int, is_empty: Callable[[Reply], bool]
+) -> Reply | None:
+    """The reply, passed to `emit` from its first word; None where the LLM failed or said nothing, which is noted under `layer`.
+
+    Raises LLMFailed where it fails after its first word: nobody can stand in for it then.
+    """
+    passed_on = None if emit is None else FromFirstWord(emit)
+    try:
+        reply = await calls.ask(reserved, replace_after_s, passed_on)
+        if is_empty(reply):
+            raise empty(reply)
+    except LLMFailed as failed:
+        if passed_on is not None and passed_on.began:
+            raise
+        calls.fail(layer, failed)
+        return None
+    return reply

@@ -5,12 +5,11 @@ from itertools import zip_longest
 
 from mixture.choose.ranking import Ranked
 from mixture.client.protocol import Chunk, Reply, says_nothing
-from mixture.decision import Decision, Layer, Run, empty
-from mixture.errors import LLMFailed
+from mixture.decision import Decision, Layer, Run
 from mixture.llm import LLM
 from mixture.run.calls import Calls, Emit
 from mixture.run.decided import decided
-from mixture.run.first_word import FromFirstWord
+from mixture.run.first_word import ask_from_first_word
 from mixture.run.request import Request
 
 
@@ -21,16 +20,9 @@ async def answer_alone(calls: Calls, request: Request, emit: Emit | None) -> Dec
         reserved = calls.reserve(ranked.candidate.llm, request.messages)
         if reserved is None:
             continue
-        passed_on = None if emit is None else FromFirstWord(emit)
-        try:
-            reply = await calls.ask(reserved, calls.replace_after_s(ranked.candidate, successor, request.messages), passed_on)
-            if says_nothing(Chunk("", reply=reply)):
-                raise empty(reply)
-        except LLMFailed as failed:
-            if passed_on is not None and passed_on.began:
-                raise
-            calls.fail(1, failed)
-        else:
+        replace_after_s = calls.replace_after_s(ranked.candidate, successor, request.messages)
+        reply = await ask_from_first_word(calls, reserved, replace_after_s, emit, layer=1, is_empty=_brings_nothing)
+        if reply is not None:
             return _chosen(calls, request, ranked, reply)
         if calls.remaining_s <= 0:
             raise calls.no_answer("deadline")
@@ -44,6 +36,11 @@ async def pass_through(calls: Calls, llm: LLM, request: Request, emit: Emit | No
     reply = await calls.ask(reserved, emit=emit)
     layer = Layer((Run.of(reply, reply.text, at_s=calls.elapsed_s),), {}, {}, latency_s=calls.elapsed_s)
     return decided(calls, (layer,), layer.runs[0], way="single", reason="passed through", score=0.0, reply=reply)  # nobody predicted one
+
+
+def _brings_nothing(reply: Reply) -> bool:
+    """Neither words nor a tool call."""
+    return says_nothing(Chunk("", reply=reply))
 
 
 def _chosen(calls: Calls, request: Request, ranked: Ranked, reply: Reply) -> Decision:
