@@ -5,6 +5,7 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from mixture.llm import LLM
-from pipelines import params, query_selection, tables
+from pipelines import params, query_selection, second_round, tables
 from pipelines.answer_store import AnswerStore, asked_with
 from pipelines.asking import Asked, Asking, Question
 from pipelines.errors import AskingStopped
@@ -47,19 +48,36 @@ def answer(project: Project, llm: LLM, table: pd.DataFrame, settings: Params, li
     if llm.status == "retired":
         print(f"{llm.id}: retired, it is asked nothing.", flush=True)
         return store.write(queries)
-    current = store.current(queries)
-    answered = set(current.loc[current["error"].isna(), "query_id"])
     try:
-        missing = query_selection.missing(project, llm, table, settings, answered)
-        questions = [Question(query_id, queries[query_id], asked_with(llm, queries[query_id])) for query_id in missing[: limits.count]]
-        print(f"{llm.id}: {len(answered)} answered, {len(missing)} missing, asking {len(questions)}.", flush=True)
-        if questions:
-            with Journal(project.journal(llm.id)) as journal:
-                asking = Asking(llm, limits.budget_usd, limits.attempts, lambda asked: journal.append(_row(llm, asked)))
-                asyncio.run(_until_signal(asking, questions, limits.seconds))
+        with Journal(project.journal(llm.id)) as journal:
+            asking = Asking(llm, limits.budget_usd, limits.attempts, lambda asked: journal.append(_row(llm, asked)))
+            left, until = limits.count, None if limits.seconds is None else time.monotonic() + limits.seconds
+            for what, missing in _rounds(store, llm, table, settings):
+                answered, todo = len(store.current(queries)), missing[:left]
+                print(f"{llm.id}: {answered} answered, {len(missing)} missing{what}, asking {len(todo)}.", flush=True)
+                if todo:
+                    questions = [Question(query_id, queries[query_id], asked_with(llm, queries[query_id])) for query_id in todo]
+                    asyncio.run(_until_signal(asking, questions, None if until is None else until - time.monotonic()))
+                left = None if left is None else left - len(todo)
+                if left == 0:
+                    break
     finally:
         answers = store.write(queries)
     return answers
+
+
+def _rounds(store: AnswerStore, llm: LLM, table: pd.DataFrame, settings: Params) -> Iterator[tuple[str, list[str]]]:
+    """What each round asks about, in words, and the ids of its queries; the second is picked by what the first brought."""
+    queries = dict(zip(table["query_id"], table["text"], strict=True))
+
+    def answered() -> pd.DataFrame:
+        current = store.current(queries)
+        return current[current["error"].isna()]
+
+    first = second_round.first_round(llm, store.project)
+    yield "", query_selection.missing(store.project, first, table, settings, set(answered()["query_id"]))
+    if first is not llm:
+        yield " where it may be chosen", second_round.wanted(store.project, llm, table, settings, answered())
 
 
 async def _until_signal(asking: Asking, questions: list[Question], seconds: float | None) -> None:

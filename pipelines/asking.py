@@ -67,7 +67,7 @@ class Asking:
         except LLMRefused as exc:
             next_step = "Set it where this runs: in the shell of `dvc repro`, for jobs in that of `routemoa up`."
             raise AskingStopped(exc.what, next_step=next_step) from exc
-        todo = iter(questions)
+        self._done, todo = 0, iter(questions)
         async with OpenAIClient(attempts=self.attempts, cool_down_s=1.0) as client:
             with self._bar() as bar:
                 shown = bar.add_task(self.llm.id, total=len(questions))

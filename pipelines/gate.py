@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import dataset, embeddings, json_files, params
+from pipelines import comparison, dataset, embeddings, json_files, params
 from pipelines.dataset import Dataset
 from pipelines.project import Project, stage_settings
-from registry import gate_rules, versions
+from registry import gate_rules, join_rules, versions
 from registry.gate_rules import GateResult, ValidationLabels, ValidationScores
 from registry.settings import Settings
 from registry.version import Version
@@ -41,7 +41,12 @@ def compare(settings: Settings, champion: Version | None) -> GateResult:
     """Scores the validation queries with both, as served, and judges."""
     project = Project(settings.home)
     validation = dataset.load(project.dataset).take("validation")
-    labels = ValidationLabels(validation.roster, validation.labels_QL, validation.queries["domain"].to_numpy(dtype=np.str_))
+    labels = ValidationLabels(
+        validation.roster,
+        validation.labels_QL,
+        validation.queries["domain"].to_numpy(dtype=np.str_),
+        comparison.expected_cost(validation),
+    )
     margin = params.load(project.params).gate.margin
     challenger = scored(project.scorer, validation, project.embeddings, full=True)
     if champion is None:
@@ -54,7 +59,8 @@ def compare(settings: Settings, champion: Version | None) -> GateResult:
         why = f"Champion {champion.version} cannot be read ({refused.what}), so the challenger is judged as if it were the first."
         result = gate_rules.decide(challenger, None, labels, margin=margin)
         return replace(result, reasons=(why, *result.reasons))
-    return gate_rules.decide(challenger, in_use, labels, margin=margin)
+    decide = join_rules.decide if join_rules.newcomers(challenger, in_use) else gate_rules.decide
+    return decide(challenger, in_use, labels, margin=margin)
 
 
 def scored(folder: Path, data: Dataset, cache: Path, *, full: bool = False) -> ValidationScores:
@@ -90,6 +96,8 @@ def main() -> None:
     print(f"Gate {'passed' if result.passed else 'failed'} for scorer version {challenger.version} ({against}):")
     for reason in result.reasons:
         print(f"- {reason}")
+    if result.summary:
+        print(f"{result.summary[0].upper()}{result.summary[1:]}.")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from mixture.llm import LLM
 from pipelines import params, tables
 from pipelines.graders import judge, kinds, reward_model
 from pipelines.graders.kinds import Graded, Task
-from pipelines.graders.query import Query
+from pipelines.graders.query import Query, answered
 from pipelines.graders.workers import grade_all
 from pipelines.project import Project, stage_settings
 from registry import pool
@@ -42,7 +42,7 @@ def label(
 ) -> pd.DataFrame:
     """The LABELS table of `llm`: its answers graded, and the labels that came from elsewhere."""
     by_id = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
-    answers = to_grade(tables.read_if_there(project.answers(llm.id), tables.ANSWERS), by_id)
+    answers = answered(tables.read_if_there(project.answers(llm.id), tables.ANSWERS), by_id)
     open_ones = [(query, text) for query, text in answers if query.grader in kinds.OPEN]
     tasks = [Task(query, text, timeout_s) for query, text in answers if query.grader not in {*kinds.OPEN, kinds.RECORDED}]
     with Progress(disable=not sys.stdout.isatty()) as progress:
@@ -66,13 +66,6 @@ def label(
     parts = [*frames, recorded[recorded["query_id"].isin(list(by_id))]]
     labels = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     return labels.drop_duplicates(["query_id", "grader"], keep="first").sort_values(["query_id", "grader"], ignore_index=True)
-
-
-def to_grade(answers: pd.DataFrame, queries: Mapping[str, Query]) -> list[tuple[Query, str]]:
-    """The answers that can be graded: to a query of the pool, and not a failed call."""
-    usable = answers[answers["error"].isna() & answers["query_id"].isin(list(queries))]
-    pairs = zip(usable["query_id"], usable["text"].fillna(""), strict=True)
-    return [(queries[query_id], text) for query_id, text in pairs]
 
 
 def _judge(project: Project, llm: LLM, judging: LLM, answers: Sequence[tuple[Query, str]], advance: Callable[[], None]) -> list[Graded]:

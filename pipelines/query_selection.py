@@ -18,6 +18,7 @@ from pipelines.params import Params, Train
 from pipelines.project import Project
 from scorer.types import Floats
 
+HARVESTED = "harvested"  # a dataset: what was served and taken in is asked of every LLM, for the price that was named then
 MOST = 6000  # training queries compared with each other: 144 MB; of a larger pool the first by hash, an LLM asked more is asked by hash
 
 
@@ -28,7 +29,9 @@ def missing(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params,
     sample = order[: min(caps, default=None)]
     if llm.trained == "row" and len(sample) < len(order):
         sample = _covering(project, queries, settings, sample, answered)
-    return [query_id for query_id in sample if query_id not in answered]
+    served = set(queries["query_id"][queries["dataset"] == HARVESTED])
+    beyond = [query_id for query_id in order if query_id in served.difference(sample)]
+    return [query_id for query_id in chain(sample, beyond) if query_id not in answered]
 
 
 def in_hash_order(query_ids: Iterable[str]) -> list[str]:

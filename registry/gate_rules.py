@@ -4,7 +4,7 @@ The realised quality of a scorer on a query is the label of the LLM that it rank
 different rosters (the pool grew) are compared on the same queries, by the labels their choices earned.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 
 import numpy as np
@@ -42,25 +42,39 @@ class ValidationScores:
 
 @dataclass(frozen=True, slots=True)
 class ValidationLabels:
-    """The labels of the Q validation queries. labels_QL: in [0, 1], NaN where there is none. domains_Q: the domain of each query."""
+    """The labels of the Q validation queries. labels_QL: in [0, 1], NaN where there is none. domains_Q: the domain of each query.
+
+    cost_L: USD that a query of each LLM costs on average, NaN where nobody knows; None: of none.
+    """
 
     roster: tuple[str, ...]
     labels_QL: Labels
     domains_Q: NDArray[np.str_]
+    cost_L: Values | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """passed: every check that could be made holds. reasons: a sentence for each check. figures: what the checks compared."""
+    """passed: every check that could be made holds. reasons: a sentence for each check. figures: what the checks compared.
+
+    summary: what promoting would change, in one clause; empty where there is nothing to compare with.
+    """
 
     passed: bool
     reasons: tuple[str, ...]
     figures: Mapping[str, float] = field(default_factory=dict)
+    summary: str = ""
+
+    @classmethod
+    def of(cls, checks: Sequence["Check"], figures: Mapping[str, float], summary: str = "") -> "GateResult":
+        """The result of all `checks`; `figures` stand beside theirs."""
+        together = {name: value for part in (figures, *(check.figures for check in checks)) for name, value in part.items()}
+        return cls(all(check.holds for check in checks), tuple(check.reason for check in checks if check.reason), together, summary)
 
 
 @dataclass(frozen=True, slots=True)
-class _Check:
-    """One check."""
+class Check:
+    """One check; one without a reason to give is silent."""
 
     holds: bool
     reason: str
@@ -75,16 +89,23 @@ def same_version(number: str) -> GateResult:
 def decide(challenger: ValidationScores, champion: ValidationScores | None, labels: ValidationLabels, *, margin: float) -> GateResult:
     """Compares `challenger` with `champion`, or with the best single LLM where there is no champion yet."""
     quality_Q = realised_quality(challenger, labels)
+    summary = ""
     if champion is None:
         checks = [_against_best_single(quality_Q, labels, margin)]
     else:
         difference_Q = quality_Q - realised_quality(champion, labels)
-        checks = [_better(difference_Q), *_by_domain(difference_Q, labels.domains_Q, margin), *_slower(challenger, champion)]
-    checks += [_calibrated(challenger, labels), *_int8_agrees(challenger, labels, margin)]
-    figures: dict[str, float] = {"queries": float(np.isfinite(quality_Q).sum()), "quality": metrics.mean(quality_Q), "margin": margin}
-    for check in checks:
-        figures.update(check.figures)
-    return GateResult(all(check.holds for check in checks), tuple(check.reason for check in checks if check.reason), figures)
+        better = _better(difference_Q, closer_promises(challenger, champion, labels), margin)
+        checks, summary = [better, *_by_domain(difference_Q, labels.domains_Q, margin)], better.reason.removeprefix("Overall: ").rstrip(".")
+    checks += sound(challenger, champion, labels, margin)
+    return GateResult.of(
+        checks, {"queries": float(np.isfinite(quality_Q).sum()), "quality": metrics.mean(quality_Q), "margin": margin}, summary
+    )
+
+
+def sound(challenger: ValidationScores, champion: ValidationScores | None, labels: ValidationLabels, margin: float) -> list[Check]:
+    """Whatever a version is for: it is calibrated, int8 chooses as fp32 does, and a decision takes about as long as before."""
+    slower = _slower(challenger, champion) if champion else []
+    return [*slower, _calibrated(challenger, labels), *_int8_agrees(challenger, labels, margin)]
 
 
 def realised_quality(scorer: ValidationScores, labels: ValidationLabels, scores_QL: Floats | None = None) -> Values:
@@ -102,19 +123,40 @@ def _shared_columns(scorer: ValidationScores, labels: ValidationLabels) -> tuple
     return [scorer.roster.index(llm) for llm in shared], [labels.roster.index(llm) for llm in shared]
 
 
-def _better(difference_Q: Values) -> _Check:
+def closer_promises(challenger: ValidationScores, champion: ValidationScores, labels: ValidationLabels) -> Values:
+    """closer_Q: by how much the challenger's promises are closer to what came of them: squared error of the champion's scores less its own.
+
+    Over the labels of the LLMs that both have; NaN where there is none.
+    """
+    shared = [llm for llm in labels.roster if llm in champion.roster and llm in challenger.roster]
+    labels_QS = labels.labels_QL[:, [labels.roster.index(llm) for llm in shared]]
+    errors = [(scorer.scores_QL[:, [scorer.roster.index(llm) for llm in shared]] - labels_QS) ** 2 for scorer in (champion, challenger)]
+    closer_QS = errors[0] - errors[1]
+    count_Q = np.isfinite(closer_QS).sum(axis=1)
+    return np.where(count_Q > 0, np.nansum(closer_QS, axis=1) / np.maximum(count_Q, 1), np.nan)
+
+
+def _better(difference_Q: Values, closer_Q: Values, margin: float) -> Check:
+    """Better choices, or choices surely not worse by more than `margin` with promises that are surely closer to what came of them."""
     mean, low, high = astuple(metrics.interval(difference_Q, resamples=RESAMPLES))
     n = int(np.isfinite(difference_Q).sum())
     figures = {"overall.difference": mean, "overall.low": low, "overall.high": high}
     text = f"Overall: realised quality {mean:+.3f} against the champion, 95 % interval [{low:+.3f}, {high:+.3f}], {n} queries"
     if n == 0:
-        return _Check(False, "Overall: no validation query is labelled for both rosters, so nothing can be compared.")
+        return Check(False, "Overall: no validation query is labelled for both rosters, so nothing can be compared.")
     if low > 0:
-        return _Check(True, f"{text}: better.", figures)
-    return _Check(False, f"{text}: {'worse' if high < 0 else 'not shown to be better'}.", figures)
+        return Check(True, f"{text}: better.", figures)
+    if high < 0:
+        return Check(False, f"{text}: worse.", figures)
+    closer, least, most = astuple(metrics.interval(closer_Q, resamples=RESAMPLES))
+    figures |= {"overall.closer": closer, "overall.closer.low": least, "overall.closer.high": most}
+    promises = f"the squared error of its promises is smaller by {closer:.4f} [{least:.4f}, {most:.4f}]"
+    if low >= -margin and least > 0:
+        return Check(True, f"{text}: not worse by more than {margin:g}, and {promises}: better promises.", figures)
+    return Check(False, f"{text}: not shown to be better, neither in choices nor in promises ({promises}).", figures)
 
 
-def _by_domain(difference_Q: Values, domains_Q: NDArray[np.str_], margin: float) -> list[_Check]:
+def _by_domain(difference_Q: Values, domains_Q: NDArray[np.str_], margin: float) -> list[Check]:
     checks, few = [], []
     for domain in sorted(set(domains_Q.tolist())):
         inside_Q = difference_Q[domains_Q == domain]
@@ -126,19 +168,19 @@ def _by_domain(difference_Q: Values, domains_Q: NDArray[np.str_], margin: float)
         text = f"{domain}: {mean:+.3f} [{low:+.3f}, {high:+.3f}], {n} queries"
         if n >= ENOUGH_QUERIES:
             holds = low >= -margin
-            checks.append(_Check(holds, f"{text}: {'not worse' if holds else 'may be worse'} by more than {margin:g}.", figures))
+            checks.append(Check(holds, f"{text}: {'not worse' if holds else 'may be worse'} by more than {margin:g}.", figures))
         elif high < 0:
-            checks.append(_Check(False, f"{text}: worse, few queries as there are.", figures))
+            checks.append(Check(False, f"{text}: worse, few queries as there are.", figures))
         else:
             few.append(f"{domain} ({n})")
-            checks.append(_Check(True, "", figures))
+            checks.append(Check(True, "", figures))
     if few:
         named = ", ".join(few)
-        checks.append(_Check(True, f"Fewer than {ENOUGH_QUERIES} queries, so judged within the overall figure only: {named}."))
+        checks.append(Check(True, f"Fewer than {ENOUGH_QUERIES} queries, so judged within the overall figure only: {named}."))
     return checks
 
 
-def _against_best_single(quality_Q: Values, labels: ValidationLabels, margin: float) -> _Check:
+def _against_best_single(quality_Q: Values, labels: ValidationLabels, margin: float) -> Check:
     labelled_QL = np.isfinite(labels.labels_QL)
     counts_L = labelled_QL.sum(axis=0)
     means_L = np.where(counts_L > 0, np.where(labelled_QL, labels.labels_QL, 0).sum(axis=0) / np.maximum(counts_L, 1), -np.inf)
@@ -150,15 +192,15 @@ def _against_best_single(quality_Q: Values, labels: ValidationLabels, margin: fl
         f"{mean:+.3f}, 95 % interval [{low:+.3f}, {high:+.3f}]"
     )
     worse = high < -margin
-    return _Check(not worse, f"{text}: {'worse by more than ' + format(margin, 'g') if worse else 'not clearly worse'}.", figures)
+    return Check(not worse, f"{text}: {'worse by more than ' + format(margin, 'g') if worse else 'not clearly worse'}.", figures)
 
 
-def _calibrated(challenger: ValidationScores, labels: ValidationLabels) -> _Check:
+def _calibrated(challenger: ValidationScores, labels: ValidationLabels) -> Check:
     of_scorer, of_labels = _shared_columns(challenger, labels)
     scores_QL, labels_QL = challenger.scores_QL[:, of_scorer], labels.labels_QL[:, of_labels]
     count = np.isfinite(labels_QL).sum()
     if not count:
-        return _Check(False, "Calibration: no label to compare the scores with.")
+        return Check(False, "Calibration: no label to compare the scores with.")
     error, chance = metrics.calibration_error(scores_QL, labels_QL), metrics.chance_calibration_error(scores_QL, labels_QL)
     holds = error <= MOST_ECE + chance
     verdict = "within" if holds else "above"
@@ -166,12 +208,12 @@ def _calibrated(challenger: ValidationScores, labels: ValidationLabels) -> _Chec
     queries = int(np.isfinite(labels_QL).any(axis=1).sum())
     if not holds and queries < ENOUGH_QUERIES:
         reason += f" {queries} validation queries are few, and the calibration queries are fewer: label more."
-    return _Check(holds, reason, {"ece": error, "ece.chance": chance})
+    return Check(holds, reason, {"ece": error, "ece.chance": chance})
 
 
-def _int8_agrees(challenger: ValidationScores, labels: ValidationLabels, margin: float) -> list[_Check]:
+def _int8_agrees(challenger: ValidationScores, labels: ValidationLabels, margin: float) -> list[Check]:
     if challenger.precision_note:
-        return [_Check(True, challenger.precision_note, {})]
+        return [Check(True, challenger.precision_note, {})]
     if challenger.full_scores_QL is None:
         return []
     agreement = float((challenger.scores_QL.argmax(axis=1) == challenger.full_scores_QL.argmax(axis=1)).mean())
@@ -183,14 +225,14 @@ def _int8_agrees(challenger: ValidationScores, labels: ValidationLabels, margin:
         f"On {challenger.machine} int8 puts the LLM first that fp32 does for {agreement:.1%} of the queries "
         f"and loses {loss:.3f} of quality: {verdict}."
     )
-    return [_Check(holds, reason, {"int8.agreement": agreement, "int8.loss": loss})]
+    return [Check(holds, reason, {"int8.agreement": agreement, "int8.loss": loss})]
 
 
-def _slower(challenger: ValidationScores, champion: ValidationScores) -> list[_Check]:
+def _slower(challenger: ValidationScores, champion: ValidationScores) -> list[Check]:
     if challenger.decision_ms is None or champion.decision_ms is None:
         return []
     ratio = challenger.decision_ms / max(champion.decision_ms, 1e-6)
     holds = ratio <= MOST_SLOWDOWN
     verdict = "fine" if holds else "too slow"
     reason = f"A decision takes {challenger.decision_ms:.1f} ms of CPU, the champion's {champion.decision_ms:.1f} ms: {verdict}."
-    return [_Check(holds, reason, {"decision_ms": challenger.decision_ms, "champion.decision_ms": champion.decision_ms})]
+    return [Check(holds, reason, {"decision_ms": challenger.decision_ms, "champion.decision_ms": champion.decision_ms})]

@@ -3,9 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import GraderFailed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,10 @@ class Query:
     def failed(self, what: str) -> GraderFailed:
         """The error for a query that cannot be graded."""
         return GraderFailed(f"{self.query_id}: grader {self.grader}: {what}.", next_step="Correct the query where it is built.")
+
+
+def answered(answers: "pd.DataFrame", queries: Mapping[str, Query]) -> list[tuple[Query, str]]:
+    """The answers that can be graded: to one of `queries`, and not a failed call. answers: an ANSWERS table."""
+    usable = answers[answers["error"].isna() & answers["query_id"].isin(list(queries))]
+    pairs = zip(usable["query_id"], usable["text"].fillna(""), strict=True)
+    return [(queries[query_id], text) for query_id, text in pairs]

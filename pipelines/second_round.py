@@ -1,0 +1,103 @@
+"""Whom a newcomer would displace: the second round of its questions, on validation queries where it is promised to be the best.
+
+A join is judged where the choice changes (`registry.join_rules`). A sample by hash holds few such queries of a specialist, so the last part
+of what it may be asked goes there: its row is fitted on what the first round brought, and of the validation queries where that row is
+above the champion's choice the first by hash are asked. Which way they come out is not known when they are picked.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mixture.llm import LLM
+from pipelines import dataset, embeddings, query_selection
+from pipelines.dataset import Dataset
+from pipelines.graders import kinds
+from pipelines.graders.kinds import Task
+from pipelines.graders.query import Query, answered
+from pipelines.graders.workers import grade_all
+from pipelines.params import Params
+from pipelines.project import Project
+from scorer import artifact, metrics
+from scorer.artifact import Artifact
+from scorer.manifest import MANIFEST
+from scorer.row_fit import TrainedScorer, add_rows
+from scorer.types import Floats
+
+SHARE = 0.15  # of what a newcomer may be asked
+LEAST = 20  # training labels to fit a row from
+
+
+def first_round(llm: LLM, project: Project) -> LLM:
+    """`llm`, asked less where a second round follows: it joins by its row, and there is a scorer whose choices it may change."""
+    if llm.trained != "row" or llm.max_training_queries is None or not (project.scorer / MANIFEST).exists():
+        return llm
+    return replace(llm, max_training_queries=llm.max_training_queries - round(SHARE * llm.max_training_queries))
+
+
+def wanted(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, answers: pd.DataFrame) -> list[str]:
+    """Ids of validation queries to ask `llm` next, in hash order; none where nothing can be told yet.
+
+    answers: its ANSWERS on `queries` so far.
+    """
+    first = first_round(llm, project)
+    if first is llm or not (project.dataset / "roster.json").exists():
+        return []
+    known = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
+    standing = Standing.of(project)
+    if standing.in_use.manifest.encoder["name"] != settings.train.encoder or llm.id in standing.in_use.manifest.roster:
+        return []  # another encoder is trained next, or the newcomer is in already
+    displaced_Q = standing.displaced_by(llm.id, _labels(answers, known, settings.label.timeout_s))
+    asked = set(answers["query_id"])
+    candidates = set(standing.data.queries["query_id"][displaced_Q]) & set(known)
+    common = set(query_selection.in_hash_order(queries["query_id"])[: first.max_training_queries])
+    validation = set(standing.data.take("validation").queries["query_id"])
+    left = (llm.max_training_queries or 0) - (first.max_training_queries or 0) - len((asked & validation) - common)
+    return query_selection.in_hash_order(candidates - asked)[: max(left, 0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The scorer trained last, and its queries: those it was fitted on and those that judge it."""
+
+    data: Dataset
+    in_use: Artifact
+    queries_QD: Floats
+
+    @classmethod
+    def of(cls, project: Project) -> "Standing":
+        """What build/scorer and build/dataset hold; embeddings as a server makes them, from the cache where they are there."""
+        data, in_use = dataset.load(project.dataset).take("train", "calibration", "validation"), artifact.open(project.scorer)
+        embed = embeddings.as_served(project.scorer, in_use.manifest, "int8", project.embeddings)
+        return cls(data, in_use, embed(data.queries["text"].tolist()))
+
+    def displaced_by(self, newcomer: str, labels: Mapping[str, float]) -> NDArray[np.bool_]:
+        """displaced_Q: validation queries where the newcomer's row, fitted on `labels`, is above a labelled choice of the scorer."""
+        scores_QL = self.in_use.calibration.probabilities(self.in_use.weights.logits(self.queries_QD))
+        labels_Q = np.array([labels.get(query_id, np.nan) for query_id in self.data.queries["query_id"]])
+        fits_Q = self.data.splits_Q != "validation"
+        if np.isfinite(labels_Q[fits_Q]).sum() < LEAST:
+            return np.zeros(len(labels_Q), dtype=bool)
+        known_QL = self._labels_of(self.in_use.manifest.roster)
+        trained = TrainedScorer(self.in_use.weights, self.in_use.calibration, self.queries_QD[fits_Q], known_QL[fits_Q])
+        weights, calibration = add_rows(trained, (newcomer,), labels_Q[fits_Q, None])
+        promised_Q = calibration.probabilities(weights.logits(self.queries_QD))[:, -1]
+        compared_Q = ~np.isnan(metrics.at_choice(known_QL, scores_QL.argmax(axis=1)))
+        displaced_Q: NDArray[np.bool_] = ~fits_Q & compared_Q & (promised_Q > scores_QL.max(axis=1))
+        return displaced_Q
+
+    def _labels_of(self, roster: Sequence[str]) -> NDArray[np.float64]:
+        """labels_QL of the scorer's LLMs; NaN for one that the dataset no longer has."""
+        column = {llm: place for place, llm in enumerate(self.data.roster)}
+        unknown_Q = np.full(len(self.data.queries), np.nan)
+        return np.column_stack([self.data.labels_QL[:, column[llm]] if llm in column else unknown_Q for llm in roster])
+
+
+def _labels(answers: pd.DataFrame, known: Mapping[str, Query], timeout_s: float) -> dict[str, float]:
+    """Scores of the answers that code can grade; opinions (judge, reward model) cost money, and wait for the label stage."""
+    gradable = [(query, text) for query, text in answered(answers, known) if query.grader in kinds.GRADERS]
+    graded = grade_all([Task(query, text, timeout_s) for query, text in gradable])
+    return {result.query_id: result.score for result in graded if result.score is not None}
