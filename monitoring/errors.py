@@ -15,6 +15,14 @@ class RecordRefused(MonitoringError):
     """A record or an outcome that cannot be true: lengths that differ, numbers that are not finite, a score outside [0, 1]."""
 
 
+class ReferenceRefused(RecordRefused):
+    """A reference that its grader could not check an answer by. `field`: of the reference, the one that is wrong."""
+
+    def __init__(self, what: str, *, next_step: str, field: str) -> None:
+        super().__init__(what, next_step=next_step)
+        self.field = field
+
+
 class RecordsRefused(MonitoringError):
     """The record file is not one, or was written by a newer version of this platform."""
 

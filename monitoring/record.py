@@ -8,6 +8,7 @@ import orjson
 from numpy.typing import NDArray
 
 from monitoring.errors import RecordRefused
+from monitoring.reference import Reference
 
 Floats = NDArray[np.float32]
 Status = Literal["ok", "error"]
@@ -33,11 +34,15 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The quality of a served answer: score in [0, 1]; source such as `user`, `grader:exact` or `audit`; seconds since the epoch."""
+    """The quality of a served answer: score in [0, 1]; source such as `user`, `grader:exact` or `audit`; seconds since the epoch.
+
+    reference: by which any other answer to the query can be graded, where the report brought one.
+    """
 
     score: float
     source: str
     reported_at: float
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,9 +115,10 @@ def to_row(record: Record) -> tuple[Any, ...]:
 
 
 def from_row(row: tuple[Any, ...]) -> Record:
-    """The record of one row: COLUMNS, then the outcome's score, source and time (None where there is none)."""
+    """The record of one row: COLUMNS, then the outcome's score, source, time, grader, reference and choices (None where there is none)."""
     values = dict(zip(COLUMNS, row, strict=False))
-    score, source, reported_at = row[len(COLUMNS) :]
+    score, source, reported_at, grader, text, choices = row[len(COLUMNS) :]
+    reference = None if grader is None else Reference(grader, text, tuple(orjson.loads(choices)))
     return Record(
         **values
         | {
@@ -120,6 +126,6 @@ def from_row(row: tuple[Any, ...]) -> Record:
             "scores": tuple(orjson.loads(values["scores"])),
             "embedding": np.frombuffer(values["embedding"], dtype="<f2").astype(np.float32),
             "decision": orjson.loads(values["decision"]),
-            "outcome": None if score is None else Outcome(score, source, reported_at),
+            "outcome": None if score is None else Outcome(score, source, reported_at, reference),
         }
     )

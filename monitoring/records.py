@@ -11,14 +11,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 from filelock import FileLock
 
 from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused
 from monitoring.record import COLUMNS, Outcome, Record, from_row, to_row
+from monitoring.reference import Reference, check
 
 __all__ = ["Outcome", "Record", "RecordStore"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created_at REAL NOT NULL,
@@ -29,12 +31,18 @@ CREATE TABLE IF NOT EXISTS records (
 CREATE INDEX IF NOT EXISTS records_created_at ON records (created_at);
 CREATE INDEX IF NOT EXISTS records_scored ON records (scorer_version, number) WHERE length(embedding) > 0;
 CREATE TABLE IF NOT EXISTS outcomes (
-    record_id TEXT PRIMARY KEY REFERENCES records (id), score REAL NOT NULL, source TEXT NOT NULL, reported_at REAL NOT NULL);
+    record_id TEXT PRIMARY KEY REFERENCES records (id), score REAL NOT NULL, source TEXT NOT NULL, reported_at REAL NOT NULL,
+    grader TEXT, reference TEXT, choices TEXT);
 """
+UPGRADES = {  # from each earlier version to the next
+    1: "ALTER TABLE outcomes ADD COLUMN grader TEXT; ALTER TABLE outcomes ADD COLUMN reference TEXT;"
+    " ALTER TABLE outcomes ADD COLUMN choices TEXT;",
+}
 INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
-REPORT = """INSERT INTO outcomes SELECT id, ?, ?, ? FROM records WHERE id = ? ON CONFLICT (record_id)
-    DO UPDATE SET score = excluded.score, source = excluded.source, reported_at = excluded.reported_at"""
-SELECT = f"SELECT {', '.join(COLUMNS)}, score, source, reported_at FROM records LEFT JOIN outcomes ON record_id = id"  # noqa: S608
+OUTCOME = ("score", "source", "reported_at", "grader", "reference", "choices")
+REPORT = f"""INSERT INTO outcomes (record_id, {", ".join(OUTCOME)}) SELECT id, ?, ?, ?, ?, ?, ? FROM records WHERE id = ?
+    ON CONFLICT (record_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in OUTCOME)}"""  # noqa: S608
+SELECT = f"SELECT {', '.join((*COLUMNS, *OUTCOME))} FROM records LEFT JOIN outcomes ON record_id = id"  # noqa: S608
 SCORED = "scorer_version = ? AND length(embedding) > 0"
 BUSY_S = 10.0  # another process may hold the file's write lock for the length of its own commit
 MOST_PER_COMMIT = 512  # bounds how long the first of a batch waits for the last
@@ -78,14 +86,18 @@ class RecordStore:
         """
         await self._write(INSERT, to_row(record))
 
-    async def report_outcome(self, id: str, score: float, source: str) -> bool:  # noqa: A002
-        """Keeps the outcome of record `id` (the last report wins); False where there is no such record.
+    async def report_outcome(self, id: str, score: float, source: str, reference: Reference | None = None) -> bool:  # noqa: A002
+        """Keeps the outcome of record `id` (the last report wins, its reference too); False where there is no such record.
 
-        Raises RecordRefused for a score outside [0, 1], RecordNotKept where it is not on disk.
+        Raises RecordRefused for a score outside [0, 1], ReferenceRefused, RecordNotKept where it is not on disk.
         """
         if not 0 <= score <= 1:
             raise RecordRefused(f"Outcome {score!r} of record {id} is outside [0, 1].", next_step="Report a quality from 0 to 1.")
-        return await self._write(REPORT, (float(score), source, self._clock(), id))
+        grading: tuple[str | None, ...] = (None, None, None)
+        if reference is not None:
+            check(reference)
+            grading = (reference.grader, reference.text, orjson.dumps(reference.choices).decode())
+        return await self._write(REPORT, (float(score), source, self._clock(), *grading, id))
 
     async def get(self, id: str) -> dict[str, Any] | None:  # noqa: A002
         """Record `id` as JSON-ready values with `scores` by LLM, without embedding and text; None where there is none."""
@@ -191,7 +203,8 @@ def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
         raise RecordsRefused(f"{path}: schema version {version}, this platform knows {SCHEMA_VERSION}.", next_step="Upgrade the platform.")
     if version < SCHEMA_VERSION:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        upgrade = "".join(UPGRADES[each] for each in range(version, SCHEMA_VERSION)) if version else SCHEMA
+        connection.executescript(f"BEGIN IMMEDIATE; {upgrade} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
 
 def _answer(writes: Iterable[_Write], result: list[bool] | RecordNotKept) -> None:

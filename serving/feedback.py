@@ -1,12 +1,16 @@
-"""POST /v1/feedback: how good a served answer was."""
+"""POST /v1/feedback: how good a served answer was, and, where the caller knows it, what the right answer is."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from monitoring.errors import ReferenceRefused
+from monitoring.reference import GRADERS, Reference
+from scorer.near_matches import did_you_mean
 from serving.body import read
-from serving.errors import DecisionUnknown
+from serving.errors import DecisionUnknown, RequestRefused
 from serving.protocol import parse
 from serving.responses import json_response
 from serving.state import state_of
@@ -15,13 +19,20 @@ router = APIRouter()
 
 
 class Feedback(BaseModel):
-    """One report; the last one of a decision counts. `source` says who judged (`user`, `audit`, `grader:exact` ...)."""
+    """One report; the last one of a decision counts. `source` says who judged (`user`, `audit`, `grader:exact` ...).
+
+    reference, with the grader that reads it and, for `choice`, the options: the right answer, by which a retraining that harvests the
+    query grades every LLM's answer to it (docs/guide/graders.md).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     decision_id: Annotated[str, Field(min_length=1, max_length=64)]
     score: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
     source: Annotated[str, Field(pattern="^[a-z][a-z0-9:_-]{0,39}$")] = "user"
+    reference: Annotated[str, Field(max_length=4096)] | None = None
+    grader: Annotated[str, Field(max_length=64)] | None = None
+    choices: Annotated[list[Annotated[str, Field(min_length=1, max_length=4096)]], Field(max_length=26)] | None = None
 
 
 @router.post("/v1/feedback")
@@ -30,8 +41,25 @@ async def feedback(request: Request) -> Response:
     state = state_of(request)
     report, _ = parse(Feedback, await read(request, state.settings.max_request_bytes))
     decision_id = report.decision_id.removeprefix("chatcmpl-")
-    if not await state.records.report_outcome(decision_id, report.score, report.source):
+    reference = _reference(report)
+    try:
+        known = await state.records.report_outcome(decision_id, report.score, report.source, reference)
+    except ReferenceRefused as exc:
+        raise RequestRefused(exc.what, next_step=exc.next_step, param=exc.field) from exc
+    if not known:
         raise DecisionUnknown(
             f"No decision is called {report.decision_id!r}.", next_step="It is `routemoa.decision_id` of an answer.", param="decision_id"
         )
-    return json_response({"decision_id": decision_id, "score": report.score, "source": report.source})
+    kept = {"decision_id": decision_id, "score": report.score, "source": report.source}
+    return json_response(kept if reference is None else {**kept, "reference": asdict(reference)})
+
+
+def _reference(report: Feedback) -> Reference | None:
+    """The reference of `report`, None where it brings none. Raises RequestRefused where a part of it is missing."""
+    if report.reference is None and report.grader is None and report.choices is None:
+        return None
+    if report.reference is None:
+        raise RequestRefused("reference: is missing.", next_step="Send it with its grader, or send neither.", param="reference")
+    if report.grader is None:
+        raise RequestRefused("grader: is missing; it says how the reference is read.", next_step=did_you_mean("", GRADERS), param="grader")
+    return Reference(report.grader, report.reference, tuple(report.choices or ()))

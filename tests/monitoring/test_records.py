@@ -8,13 +8,16 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused
-from monitoring.records import RecordStore
+from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused, ReferenceRefused
+from monitoring.record import COLUMNS, to_row
+from monitoring.records import Outcome, RecordStore
+from monitoring.reference import Reference
 
 UNDER_LOAD = """
 import asyncio, resource, sys
@@ -132,6 +135,63 @@ def test_outcomes_join_their_record(tmp_path: Path, make_record) -> None:
         await store.close()
 
     asyncio.run(scenario())
+
+
+def test_an_outcome_keeps_its_reference(tmp_path: Path, make_record) -> None:
+    """Grader, text and choices come back; the last report wins with what it brought; one that no grader can use is refused."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db", clock=lambda: 77.0)
+        await store.append(make_record("r-1"))
+        choice = Reference("choice", "B", ("Bergen", "Oslo"))
+        assert await store.report_outcome("r-1", 1.0, "audit", choice)
+        assert store.scan(0, 2000)[0].outcome == Outcome(1.0, "audit", 77.0, choice)
+        seen = await store.get("r-1")
+        assert seen is not None
+        assert seen["outcome"]["reference"] == {"grader": "choice", "text": "B", "choices": ("Bergen", "Oslo")}
+        assert await store.report_outcome("r-1", 0.5, "audit", Reference("exact", "Oslo"))
+        assert store.scan(0, 2000)[0].outcome == Outcome(0.5, "audit", 77.0, Reference("exact", "Oslo"))
+        with pytest.raises(ReferenceRefused, match="not one number"):
+            await store.report_outcome("r-1", 1.0, "audit", Reference("number", "Oslo"))
+        assert await store.report_outcome("r-1", 0.0, "user")
+        assert store.scan(0, 2000)[0].outcome == Outcome(0.0, "user", 77.0)
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_file_of_the_first_version_is_upgraded_in_place(tmp_path: Path, make_record) -> None:
+    """Its records and outcomes stay, and an outcome may bring a reference from then on."""
+    path = tmp_path / "records.db"
+    first = """
+        CREATE TABLE records (
+            number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created_at REAL NOT NULL,
+            virtual_model TEXT NOT NULL, scorer_version TEXT NOT NULL,
+            roster TEXT NOT NULL, scores TEXT NOT NULL, embedding BLOB NOT NULL, decision TEXT NOT NULL, llm TEXT,
+            cost_usd REAL NOT NULL, latency_s REAL NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+            status TEXT NOT NULL CHECK (status IN ('ok', 'error')), domain TEXT, text TEXT);
+        CREATE TABLE outcomes (
+            record_id TEXT PRIMARY KEY REFERENCES records (id), score REAL NOT NULL, source TEXT NOT NULL, reported_at REAL NOT NULL);
+        PRAGMA user_version = 1;"""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(first)
+        for name in ("old", "older"):
+            row = to_row(make_record(name))
+            connection.execute(f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(row))})", row)
+        connection.execute("INSERT INTO outcomes VALUES ('old', 0.25, 'audit', 7.0)")
+        connection.commit()
+
+    async def scenario() -> None:
+        store = RecordStore(path, clock=lambda: 77.0)
+        assert [record.outcome for record in store.scan(0, 2000)] == [Outcome(0.25, "audit", 7.0), None]
+        assert await store.report_outcome("older", 1.0, "audit", Reference("number", "42"))
+        assert store.scan(0, 2000)[1].outcome == Outcome(1.0, "audit", 77.0, Reference("number", "42"))
+        await store.close()
+
+    asyncio.run(scenario())
+    RecordStore(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 def test_many_appends_share_a_commit(tmp_path: Path, make_record) -> None:

@@ -24,6 +24,30 @@ def test_feedback_becomes_the_decisions_outcome(client, shared: World) -> None:
     assert client.get("/v1/decisions/nobody").status_code == 404
 
 
+def test_feedback_brings_the_right_answer(client) -> None:
+    """A reference is kept with the outcome and read back; one that its grader could not use is 400, names the field, and keeps nothing."""
+    decision = client.post("/v1/chat/completions", json=ASK).json()["routemoa"]["decision_id"]
+    report = {"decision_id": decision, "score": 0.0, "source": "audit", "reference": "3", "grader": "number"}
+    kept = {"grader": "number", "text": "3", "choices": []}
+    answered = client.post("/v1/feedback", json=report)
+    assert (answered.status_code, answered.json()["reference"]) == (200, kept)
+    wrong = [
+        ({"grader": "choice"}, "choices"),
+        ({"grader": "choice", "reference": "C", "choices": ["2", "3"]}, "reference"),
+        ({"grader": "nomber"}, "grader"),
+        ({"grader": None}, "grader"),
+        ({"reference": None}, "reference"),
+        ({"reference": "many"}, "reference"),
+        ({"reference": "3", "choices": ["2", "3"]}, "choices"),
+        ({"referense": "3"}, "referense"),
+    ]
+    for change, field in wrong:
+        refused = client.post("/v1/feedback", json={**report, "score": 1.0, **change})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, field), refused.text
+    assert client.get(f"/v1/decisions/{decision}").json()["outcome"]["reference"] == kept
+    assert client.post("/v1/feedback", json={**report, "grader": "choice", "reference": "b", "choices": ["2", "3"]}).status_code == 200
+
+
 def test_an_llm_joins_over_http(client, shared: World) -> None:
     """POST /admin/llms probes it, writes it into pool.yaml, starts a retrain job, and it can be called at once."""
     added = {"id": "newcomer", **entry(shared.base_url, "echo", prompt={"system": "Be brief.", "suffix": ""})}
