@@ -35,6 +35,7 @@ def jobs() -> None:
 def retrain(
     *,
     full: Annotated[bool, typer.Option("--full", help="Train all LLMs together from now on, those too that joined by their row.")] = False,
+    harvest: Annotated[bool, typer.Option("--harvest", help="First take in all that `routemoa harvest` would.")] = False,
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "a person asked for it",
 ) -> None:
     """Start the job that asks and labels what is missing and trains the scorer; asks no LLM more queries than its entry says."""
@@ -45,5 +46,5 @@ def retrain(
     if full:
         changed = ", ".join(pool.train_jointly(settings.pool_file)) or "none was joined by its row"
         console.print(f"Trained with all others from now on: {changed}.", highlight=False, markup=False)
-    job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": reason})
+    job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": reason, "harvest": harvest})
     console.print(f"Job {job.id} retrains the scorer, once a worker runs (`routemoa up`); follow it with `routemoa jobs`.", highlight=False)

@@ -1,7 +1,8 @@
 """Compares this host's traffic with the active scorer's reference, again and again: `python -m monitoring.watch [--once]`.
 
 Each look judges the records (`var/records.db`), draws the Evidently report, and writes `var/reports/latest.json`. The verdict `retrain`
-submits a job: one for each verdict id, and another where that one failed. Until the cool-down is over no other verdict starts a job.
+submits a job that harvests and retrains: one for each verdict id, and another where that one failed. Until the cool-down is over no other
+verdict starts a job.
 """
 
 import argparse
@@ -102,7 +103,7 @@ def submit_retraining(verdict: Verdict, settings: Settings, rules: Policy, *, no
     if own and (own[-1].state != "failed" or own[-1].created_at > since):
         return own[-1].id
     key = f"verdict-{verdict.id}-{len(own) + 1}" if own else f"verdict-{verdict.id}"
-    arguments = {"verdict": verdict.id, "reasons": list(verdict.reasons)}
+    arguments = {"verdict": verdict.id, "reasons": list(verdict.reasons), "harvest": True}
     return jobs.submit("retrain", arguments, key=key).id
 
 

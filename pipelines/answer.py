@@ -1,24 +1,18 @@
 """Asks one LLM the queries it has not answered yet: `python -m pipelines.answer LLM [--limit N] [--deadline-minutes M]`."""
 
 import argparse
-import asyncio
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from mixture.llm import LLM
+from mixture.run.ledger import Ledger
 from pipelines import params, query_selection, second_round, tables
-from pipelines.answer_store import AnswerStore, asked_with
-from pipelines.asking import Asked, Asking, Question
-from pipelines.errors import AskingStopped
-from pipelines.journal import Journal
+from pipelines.answer_store import AnswerStore
+from pipelines.missing_answers import Missing, ask, one_run
 from pipelines.params import Params
 from pipelines.project import Project, stage_settings
 from registry import pool
@@ -49,20 +43,20 @@ def answer(project: Project, llm: LLM, table: pd.DataFrame, settings: Params, li
         print(f"{llm.id}: retired, it is asked nothing.", flush=True)
         return store.write(queries)
     try:
-        with Journal(project.journal(llm.id)) as journal:
-            asking = Asking(llm, limits.budget_usd, limits.attempts, lambda asked: journal.append(_row(llm, asked)))
-            left, until = limits.count, None if limits.seconds is None else time.monotonic() + limits.seconds
-            for what, missing in _rounds(store, llm, table, settings):
-                answered, todo = len(store.current(queries)), missing[:left]
-                print(f"{llm.id}: {answered} answered, {len(missing)} missing{what}, asking {len(todo)}.", flush=True)
-                if todo:
-                    questions = [Question(query_id, queries[query_id], asked_with(llm, queries[query_id])) for query_id in todo]
-                    asyncio.run(_until_signal(asking, questions, None if until is None else until - time.monotonic()))
-                left = None if left is None else left - len(todo)
-                if left == 0:
-                    break
+        ledger, left = Ledger(limits.budget_usd), limits.count
+        until = None if limits.seconds is None else time.monotonic() + limits.seconds
+        for what, missing in _rounds(store, llm, table, settings):
+            answered, todo = len(store.current(queries)), missing[:left]
+            print(f"{llm.id}: {answered} answered, {len(missing)} missing{what}, asking {len(todo)}.", flush=True)
+            seconds = None if until is None else until - time.monotonic()
+            ask(project, [Missing.of(llm, queries, todo, ledger)], limits.attempts, seconds)
+            left = None if left is None else left - len(todo)
+            if left == 0:
+                break
     finally:
         answers = store.write(queries)
+    if unasked := query_selection.left_out(table, settings.label):
+        print(unasked)
     return answers
 
 
@@ -77,53 +71,8 @@ def _rounds(store: AnswerStore, llm: LLM, table: pd.DataFrame, settings: Params)
     first = second_round.first_round(llm, store.project)
     yield "", query_selection.missing(store.project, first, table, settings, set(answered()["query_id"]))
     if first is not llm:
-        yield " where it may be chosen", second_round.wanted(store.project, llm, table, settings, answered())
-
-
-async def _until_signal(asking: Asking, questions: list[Question], seconds: float | None) -> None:
-    """Asks until done, until `seconds` have passed, or until SIGTERM or SIGINT, which raises AskingStopped."""
-    task = asyncio.create_task(asking.run(questions))
-    loop = asyncio.get_running_loop()
-    signals: list[signal.Signals] = []
-
-    def stop(number: signal.Signals) -> None:
-        signals.append(number)
-        task.cancel()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
-    timer = loop.call_later(seconds, task.cancel) if seconds is not None else None
-    try:
-        await task
-    except asyncio.CancelledError:
-        if signals:
-            name = signal.Signals(signals[0]).name
-            raise AskingStopped(
-                f"{asking.llm.id}: stopped by {name}.", next_step="Run the same command again: it goes on where it was."
-            ) from None
-    finally:
-        if timer is not None:
-            timer.cancel()
-
-
-def _row(llm: LLM, asked: Asked) -> dict[str, Any]:
-    """One answer, or one failure, as a row of the ANSWERS table."""
-    reply = asked.reply
-    return {
-        "query_id": asked.question.query_id,
-        "llm": llm.id,
-        "sample": 0,
-        "text": reply.text if reply else "",
-        "finish_reason": reply.finish_reason if reply else "error",
-        "input_tokens": reply.input_tokens if reply else 0,
-        "output_tokens": reply.output_tokens if reply else 0,
-        "cost_usd": reply.cost_usd if reply else 0.0,
-        "latency_s": round(reply.latency_s, 4) if reply else 0.0,
-        "mean_logprob": reply.mean_logprob if reply else None,
-        "error": None if reply else asked.error,
-        "asked_at": datetime.now(UTC).isoformat(),
-        "asked_with": asked.question.asked_with,
-    }
+        gradable = query_selection.gradable(table, settings.label)
+        yield " where it may be chosen", second_round.wanted(store.project, llm, gradable, settings, answered())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -142,11 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
         seconds = None if command_line.deadline_minutes is None else 60 * command_line.deadline_minutes
         limits = RunLimits(command_line.limit, parsed.answer.budget_usd, parsed.answer.retries + 1, seconds)
         started = time.monotonic()
-        project.asking.mkdir(parents=True, exist_ok=True)
-        with FileLock(project.asking_lock(llm.id), timeout=0):
+        with one_run(project, llm):
             answers = answer(project, llm, table, parsed, limits)
-    except Timeout:
-        sys.exit(f"{command_line.llm} is being asked by another run.\nWait for it to end.")
     except RouteMoAError as exc:
         sys.exit(str(exc))
     failed = int(answers["error"].notna().sum())

@@ -1,13 +1,9 @@
 """Puts questions to one LLM, several at a time, within a budget; stops when its endpoint no longer answers."""
 
 import asyncio
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import LOGPROBS, Call, Client, Reply
@@ -16,10 +12,8 @@ from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
 from mixture.run.ledger import Ledger, Reservation
 from pipelines.errors import AskingStopped, BudgetSpent
-from registry import progress
 
 FAILURES_IN_A_ROW = 10  # a broken endpoint, not a hard query
-SAY_EVERY_S = 5.0  # where nobody watches a progress bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +36,13 @@ class Asked:
 
 @dataclass(slots=True)
 class Asking:
-    """One run over some questions; `keep` is told each result as soon as it is there."""
+    """Asking one LLM within what `ledger` has left; `keep` is told each result as soon as it is there."""
 
     llm: LLM
-    budget_usd: float
+    ledger: Ledger
     attempts: int
     keep: Callable[[Asked], None]
-    _ledger: Ledger = field(init=False)
     _failed_in_a_row: int = 0
-    _done: int = 0
-    _said_at: float = field(default_factory=time.monotonic)
-
-    def __post_init__(self) -> None:
-        self._ledger = Ledger(self.budget_usd)
 
     async def run(self, questions: Sequence[Question]) -> None:
         """Asks every question.
@@ -67,47 +55,39 @@ class Asking:
         except LLMRefused as exc:
             next_step = "Set it where this runs: in the shell of `dvc repro`, for jobs in that of `routemoa up`."
             raise AskingStopped(exc.what, next_step=next_step) from exc
-        self._done, todo = 0, iter(questions)
+        todo = iter(questions)
         async with OpenAIClient(attempts=self.attempts, cool_down_s=1.0) as client:
-            with self._bar() as bar:
-                shown = bar.add_task(self.llm.id, total=len(questions))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(self.llm.limits.concurrency):
+                        group.create_task(self._work(client, todo))
+            except BaseExceptionGroup as group_failed:
+                raise group_failed.exceptions[0] from None  # the first worker that stopped says why
 
-                def advance() -> None:
-                    bar.advance(shown)
-                    self._say(len(questions))
-
-                try:
-                    async with asyncio.TaskGroup() as group:
-                        for _ in range(self.llm.limits.concurrency):
-                            group.create_task(self._work(client, todo, advance))
-                except BaseExceptionGroup as group_failed:
-                    raise group_failed.exceptions[0] from None  # the first worker that stopped says why
-
-    async def _work(self, client: Client, todo: Iterator[Question], advance: Callable[[], None]) -> None:
+    async def _work(self, client: Client, todo: Iterator[Question]) -> None:
         for question in todo:
             asked = await self._ask(client, question, self._reserve(question))
             self.keep(asked)
-            advance()
             self._judge(asked)
 
     async def _ask(self, client: Client, question: Question, reserved: Reservation) -> Asked:
         try:
             reply = await client.ask(reserved.call)
         except LLMFailed as failed:
-            self._ledger.fail(reserved, failed)
+            self.ledger.fail(reserved, failed)
             return Asked(question, None, str(failed))
-        self._ledger.settle(reserved, reply.cost_usd)
+        self.ledger.settle(reserved, reply.cost_usd)
         return Asked(question, reply)
 
     def _reserve(self, question: Question) -> Reservation:
         """A call and the money for it. Raises BudgetSpent."""
         call = Call(self.llm, [{"role": "user", "content": question.text}], LOGPROBS)
-        reserved = self._ledger.reserve(replace(call, may_retry=partial(self._ledger.reserve_retry, call)))
+        reserved = self.ledger.reserve(replace(call, may_retry=partial(self.ledger.reserve_retry, call)))
         if reserved is None:
-            spent_usd, unsettled_usd = self._ledger.spent_usd, self._ledger.unsettled_usd
+            spent_usd, unsettled_usd = self.ledger.spent_usd, self.ledger.unsettled_usd
             failed = f" and up to {unsettled_usd:.4f} for calls that run or broke" if unsettled_usd else ""
             raise BudgetSpent(
-                f"{self.llm.id}: {spent_usd:.4f} USD spent{failed}, the next query could pass answer.budget_usd = {self.budget_usd}.",
+                f"{self.llm.id}: {spent_usd:.4f} USD spent{failed}, the next could pass answer.budget_usd = {self.ledger.budget_usd}.",
                 next_step="What was answered is kept. Raise it in params.yaml, or ask fewer with answer.max_queries; then run this again.",
             )
         return reserved
@@ -123,14 +103,3 @@ class Asking:
                 f"{self.llm.id}: {self._failed_in_a_row} calls in a row failed at {url}. The last: {asked.error}",
                 next_step=f"See that it answers (bundled: `python -m local.llama {name}`) and run this again; what was answered is kept.",
             )
-
-    def _bar(self) -> Progress:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        return Progress(*columns, disable=not sys.stdout.isatty())
-
-    def _say(self, total: int) -> None:
-        """A line now and then, for logs and for the retrain job, which reads its progress from them."""
-        self._done += 1
-        if not sys.stdout.isatty() and (self._done == total or time.monotonic() - self._said_at >= SAY_EVERY_S):
-            self._said_at = time.monotonic()
-            print(progress.Progress(f"{self.llm.id}: {self._done} of {total}", self._done / total).line(), flush=True)

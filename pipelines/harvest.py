@@ -1,13 +1,20 @@
-"""Takes served queries back into the query pool, deduplicated and redacted: `python -m pipelines.harvest`.
+"""Takes served queries that can be graded back into the query pool, deduplicated and redacted: `routemoa harvest`.
 
-Only records whose text was kept can be taken (the operator turns that on). A query with a reported outcome brings a label for the LLM
-that answered it; every other answer to it is graded by the judge, where `label.judge` names one.
+Only records whose text was kept count (the operator turns that on). A new query comes in where an answer to it will get a label:
+
+- by the reference that an outcome brought (the one reported last): every LLM's answer is graded by it, and a query harvested before
+  is graded by it from then on;
+- else by opinion, where `label.judge` or `label.reward_model` names one.
+
+Of any other query nobody is asked, so it stays out: the score of the one LLM that was chosen to answer it would compare it with no
+other, and there are such scores only where that LLM was thought good. A reported score is a label for the LLM that answered wherever
+its query came in by one of these ways.
 """
 
 import hashlib
-import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,60 +22,107 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from monitoring.records import Record, RecordStore
-from pipelines import queries, tables
-from pipelines.graders.kinds import JUDGE
+from monitoring.reference import Reference
+from pipelines import queries, query_selection, tables
+from pipelines.graders import kinds
+from pipelines.graders.kinds import Task
+from pipelines.graders.names import JUDGE, OPEN
+from pipelines.graders.query import Query
+from pipelines.params import Label
 from pipelines.project import Project
 from pipelines.redaction import redact
-from registry.settings import Settings
-from scorer.errors import RouteMoAError
 
-DATASET = "harvested"
+DATASET = query_selection.HARVESTED
 GRADER = "outcome"
 GRADER_VERSION = "1"
 SOURCE = "served traffic"
 LICENCE = "not for publication"
 EVER = 1e12  # seconds since the epoch, far from now
+ADVICE = "Report references with their outcomes (POST /v1/feedback), or set label.judge in params.yaml."
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Harvested:
-    """What a harvest brought: `seen` records, those of them with text, new queries, new labels."""
+class Harvest:
+    """What the records would bring: rows of QUERIES that are `new`, and `regraded` ones that now have another reference.
 
-    seen: int
-    with_text: int
-    new_queries: int
-    new_labels: int
+    seen: records. with_text: those of them that count. ungradable: texts that nothing would grade. beyond_limit: new queries left for
+    later. labels: rows of LABELS, new or changed, by LLM.
+    """
+
+    seen: int = 0
+    with_text: int = 0
+    new: Sequence[Row] = ()
+    regraded: Sequence[Row] = ()
+    ungradable: int = 0
+    beyond_limit: int = 0
+    labels: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
     @property
-    def changed(self) -> bool:
-        """Whether data/ is another one now."""
-        return bool(self.new_queries or self.new_labels)
+    def brings_something(self) -> bool:
+        """Whether data/ would be another one."""
+        return bool(self.new or self.regraded or self.labels)
 
     def __str__(self) -> str:
         if self.seen and not self.with_text:
             return f"{self.seen} records, none with text: nothing to harvest. Set ROUTEMOA_STORE_TEXT=true for the server to keep texts."
-        return f"{self.seen} records, {self.with_text} with text: {self.new_queries} new queries, {self.new_labels} new labels."
+        counts = sorted(Counter(row["domain"] for row in self.new).items())
+        domains = f" ({', '.join(f'{domain} {count}' for domain, count in counts)})" if counts else ""
+        labels = sum(map(len, self.labels.values()))
+        said = f"{self.seen} records, {self.with_text} with text: {len(self.new)} new queries{domains}, {labels} new labels."
+        if self.regraded:
+            said += f" {len(self.regraded)} queries of earlier harvests have a reference now."
+        if self.beyond_limit:
+            said += f" {self.beyond_limit} more are left for later, beyond the limit."
+        return f"{said} Left out: {self.ungradable} that nothing would grade. {ADVICE}" if self.ungradable else said
 
 
-def harvest(project: Project) -> Harvested:
-    """Adds what is new in the project's records to data/harvested.parquet, data/queries.parquet and data/recorded/LLM.labels.parquet."""
-    if not project.records.exists():
-        return Harvested(0, 0, 0, 0)
-    records = RecordStore(project.records).scan(0, EVER)
-    usable = [(_row(record), record) for record in records if record.text and record.status == "ok"]
-    new = _keep_queries(project, [row for row, _ in usable])
-    ours = {row["query_id"] for row in _read(project.harvested)}  # a query that was in the pool before has its own grader
-    labels = _keep_labels(project, [(row["query_id"], record) for row, record in usable if row["query_id"] in ours])
-    return Harvested(len(records), len(usable), new, labels)
+def look(project: Project, settings: Label, limit: int | None = None) -> Harvest:
+    """What the project's records would bring, at most `limit` new queries: those with a reference, then a sample by hash of the rest."""
+    records = RecordStore(project.records).scan(0, EVER) if project.records.exists() else []
+    by_text: dict[str, list[Record]] = {}
+    for record in records:
+        if record.text and record.status == "ok" and (text := redact(record.text).strip()):
+            by_text.setdefault(queries.normal(text), []).append(record)
+    pool = {queries.normal(row["text"]) for row in _read(project.queries)}
+    harvested = {row["query_id"]: row for row in _read(project.harvested)}
+    rows = {text: _row(asked, settings) for text, asked in by_text.items()}
+    unknown = {row["query_id"]: row for text, row in rows.items() if text not in pool}
+    by_hash = [unknown[query_id] for query_id in query_selection.in_hash_order(unknown)]
+    wanted = [row for row in by_hash if row["grader"] not in query_selection.without_label(settings)]
+    new = sorted(wanted, key=lambda row: row["grader"] in OPEN)[:limit]
+    ours = {*harvested, *(row["query_id"] for row in new)}  # a query that was in the pool before has its own grader
+    return Harvest(
+        seen=len(records),
+        with_text=sum(map(len, by_text.values())),
+        new=new,
+        regraded=[row for row in rows.values() if row["grader"] not in OPEN and _differs(row, harvested.get(row["query_id"]))],
+        ungradable=len(unknown) - len(wanted),
+        beyond_limit=len(wanted) - len(new),
+        labels=_labels(project, {rows[text]["query_id"]: asked for text, asked in by_text.items() if rows[text]["query_id"] in ours}),
+    )
 
 
-def _row(record: Record) -> dict[str, Any]:
-    """A row of QUERIES; the same text, redacted, is the same query whoever asked it."""
-    text = redact(record.text or "").strip()
-    return {
+def take(project: Project, harvest: Harvest) -> None:
+    """Writes `harvest` into data/harvested.parquet, data/queries.parquet and data/recorded/LLM.labels.parquet."""
+    if harvest.new or harvest.regraded:
+        better = {row["query_id"]: row for row in harvest.regraded}
+        for path in (project.harvested, project.queries):
+            kept = [dict(better.get(row["query_id"], row)) for row in _read(path)]
+            queries.write(queries.merged([*kept, *map(dict, harvest.new)]), path)
+    for llm, rows in harvest.labels.items():
+        path = project.recorded_labels(llm)
+        every = _recorded(path) | {(row["query_id"], row["grader"]): row for row in rows}
+        tables.write(path, pd.DataFrame([every[key] for key in sorted(every)]), tables.LABELS)
+
+
+def _row(asked: Sequence[Record], settings: Label) -> dict[str, Any]:
+    """A row of QUERIES for records of the same text: redacted, it is the same query whoever asked it."""
+    text = redact(asked[0].text or "").strip()
+    row: dict[str, Any] = {
         "query_id": f"{DATASET}-{hashlib.sha256(queries.normal(text).encode()).hexdigest()[:12]}",
         "dataset": DATASET,
-        "domain": record.domain or "unknown",
+        "domain": asked[0].domain or "unknown",
         "language": "und",  # undetermined, as BCP 47 says it
         "text": text,
         "choices": [],
@@ -77,49 +131,53 @@ def _row(record: Record) -> dict[str, Any]:
         "source": SOURCE,
         "licence": LICENCE,
     }
+    audited = [(record.outcome, record) for record in asked if record.outcome is not None]
+    for outcome, record in sorted(audited, key=lambda pair: pair[0].reported_at, reverse=True):
+        if outcome.reference is not None:
+            graded = row | _grading(outcome.reference) | {"domain": record.domain or "unknown"}
+            if _can_grade(outcome.reference, graded, settings):
+                return graded
+    return row
 
 
-def _keep_queries(project: Project, rows: list[dict[str, Any]]) -> int:
-    """Appends the rows whose text is not in the pool yet; returns how many."""
-    pool = _read(project.queries)
-    texts = {queries.normal(row["text"]) for row in pool}
-    new = [row for row in queries.merged(rows) if queries.normal(row["text"]) not in texts]
-    if new:
-        queries.write(queries.merged([*_read(project.harvested), *new]), project.harvested)
-        queries.write(queries.merged([*pool, *new]), project.queries)
-    return len(new)
+def _grading(reference: Reference) -> dict[str, Any]:
+    return {"grader": reference.grader, "reference": reference.text, "choices": list(reference.choices)}
 
 
-def _keep_labels(project: Project, served: Iterable[tuple[str, Record]]) -> int:
-    """Writes the mean outcome of each LLM on each query; returns how many labels are new or changed. `served`: query id and record."""
+def _can_grade(reference: Reference, row: Row, settings: Label) -> bool:
+    """Whether its grader reads the reference, and nothing in it must be kept out of data/."""
+    if any(redact(part) != part for part in (reference.text, *reference.choices)):
+        return False
+    return kinds.grade(Task(Query.of(row), answer="", timeout_s=settings.timeout_s)).score is not None
+
+
+def _differs(row: Row, before: Row | None) -> bool:
+    """Whether a query that was harvested `before` is graded otherwise by `row`."""
+    return before is not None and any(row[name] != before[name] for name in ("grader", "reference", "choices"))
+
+
+def _labels(project: Project, served: Mapping[str, Iterable[Record]]) -> dict[str, list[Row]]:
+    """The mean outcome of each LLM on each query, by LLM, where it is new or another than before. `served`: records by query id."""
     scores: dict[str, dict[str, list[float]]] = {}
-    for query_id, record in served:
-        if record.llm is not None and record.outcome is not None:
-            scores.setdefault(record.llm, {}).setdefault(query_id, []).append(record.outcome.score)
-    changed = 0
+    for query_id, records in served.items():
+        for record in records:
+            if record.llm is not None and record.outcome is not None:
+                scores.setdefault(record.llm, {}).setdefault(query_id, []).append(record.outcome.score)
+    changed: dict[str, list[Row]] = {}
     for llm, by_query in scores.items():
-        path = project.recorded_labels(llm)
-        kept = {(row["query_id"], row["grader"]): row for row in pq.read_table(path).to_pylist()} if path.exists() else {}
+        before = _recorded(project.recorded_labels(llm))
         for query_id, outcomes in by_query.items():
             score = sum(outcomes) / len(outcomes)
             row = {"query_id": query_id, "llm": llm, "score": score, "grader": GRADER, "grader_version": GRADER_VERSION}
-            changed += kept.get((query_id, GRADER)) != row
-            kept[query_id, GRADER] = row
-        tables.write(path, pd.DataFrame([kept[key] for key in sorted(kept)]), tables.LABELS)
+            if before.get((query_id, GRADER)) != row:
+                changed.setdefault(llm, []).append(row)
     return changed
+
+
+def _recorded(path: Path) -> dict[tuple[str, str], Row]:
+    rows = pq.read_table(path).to_pylist() if path.exists() else []
+    return {(row["query_id"], row["grader"]): row for row in rows}
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
     return list(pq.read_table(path, schema=tables.QUERIES).to_pylist()) if path.exists() else []
-
-
-def main() -> None:
-    """Harvests this project's records; prints what it brought."""
-    try:
-        print(harvest(Project(Settings().home)))
-    except RouteMoAError as exc:
-        sys.exit(str(exc))
-
-
-if __name__ == "__main__":
-    main()

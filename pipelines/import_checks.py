@@ -11,7 +11,8 @@ from typing import Any
 from pipelines.errors import GraderFailed
 from pipelines.graders import query as graded
 from pipelines.graders import unit_tests
-from pipelines.graders.kinds import GRADERS, JUDGE, RECORDED
+from pipelines.graders.kinds import GRADERS
+from pipelines.graders.names import JUDGE, RECORDED
 from pipelines.queries import normal
 from pipelines.sources.row import SourceQuery
 from pipelines.tables import ELSEWHERE

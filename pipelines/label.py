@@ -20,7 +20,7 @@ from rich.progress import Progress
 from mixture.client.openai import OpenAIClient
 from mixture.llm import LLM
 from pipelines import params, tables
-from pipelines.graders import judge, kinds, reward_model
+from pipelines.graders import judge, kinds, names, reward_model
 from pipelines.graders.kinds import Graded, Task
 from pipelines.graders.query import Query, answered
 from pipelines.graders.workers import grade_all
@@ -43,8 +43,8 @@ def label(
     """The LABELS table of `llm`: its answers graded, and the labels that came from elsewhere."""
     by_id = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
     answers = answered(tables.read_if_there(project.answers(llm.id), tables.ANSWERS), by_id)
-    open_ones = [(query, text) for query, text in answers if query.grader in kinds.OPEN]
-    tasks = [Task(query, text, timeout_s) for query, text in answers if query.grader not in {*kinds.OPEN, kinds.RECORDED}]
+    open_ones = [(query, text) for query, text in answers if query.grader in names.OPEN]
+    tasks = [Task(query, text, timeout_s) for query, text in answers if query.grader not in {*names.OPEN, names.RECORDED}]
     with Progress(disable=not sys.stdout.isatty()) as progress:
         opinions = (judging is not None) + (rewarding is not None)
         bar = progress.add_task(f"label {llm.id}", total=len(tasks) + len(open_ones) * opinions)
@@ -52,8 +52,8 @@ def label(
         def advance() -> None:
             progress.advance(bar)
 
-        graded = {kinds.REWARD_MODEL: _reward(project, llm, rewarding, open_ones, advance)} if rewarding and open_ones else {}
-        graded |= {kinds.JUDGE: _judge(project, llm, judging, open_ones, advance)} if judging and open_ones else {}
+        graded = {names.REWARD_MODEL: _reward(project, llm, rewarding, open_ones, advance)} if rewarding and open_ones else {}
+        graded |= {names.JUDGE: _judge(project, llm, judging, open_ones, advance)} if judging and open_ones else {}
         for result in grade_all(tasks, advance):
             graded.setdefault(by_id[result.query_id].grader, []).append(result)
     if open_ones and judging is None and rewarding is None:
@@ -106,14 +106,14 @@ def _frame(llm: LLM, graded: Sequence[Graded], grader: str, version: str) -> pd.
 
 def _exists(grader: str) -> bool:
     """Whether a grader of this name exists: answers to a query that names another are unlabelled, and have been named."""
-    return grader in kinds.OPEN or grader in kinds.GRADERS
+    return grader in names.OPEN or grader in kinds.GRADERS
 
 
 def version_of(grader: str, rewarding: reward_model.RewardModel | None = None) -> str:
     """The version a label of `grader` carries."""
-    if grader == kinds.REWARD_MODEL and rewarding is not None:
+    if grader == names.REWARD_MODEL and rewarding is not None:
         return rewarding.version
-    return judge.VERSION if grader == kinds.JUDGE else kinds.find(grader).VERSION
+    return judge.VERSION if grader == names.JUDGE else kinds.find(grader).VERSION
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -75,11 +75,15 @@ def write(rows: Iterable[dict[str, Any]], path: Path) -> None:
         pq.write_table(table, partial, **WRITING)
 
 
+def is_pinned(project: Project) -> bool:
+    """Whether data.dvc pins data/ as it is."""
+    files = {path: path.relative_to(project.data).as_posix() for path in project.data.rglob("*") if path.is_file()}
+    return project.data_pin.exists() and _pinned(project) == folder_md5(files)
+
+
 def check(project: Project) -> str:
     """Builds the pool in a temporary folder and compares; returns its md5. Raises TableRefused where it is not the pinned one."""
-    from ruamel.yaml import YAML
-
-    pinned = YAML(typ="safe").load(project.data_pin)["outs"][0]["md5"]
+    pinned = _pinned(project)
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / project.queries.name
         write(build(project), built)
@@ -97,6 +101,12 @@ def folder_md5(files: dict[Path, str]) -> str:
     """The hash DVC gives a folder holding `files` (path -> name in the folder)."""
     entries = sorted(({"md5": _md5(path), "relpath": name} for path, name in files.items()), key=lambda entry: entry["relpath"])
     return hashlib.md5(json.dumps(entries, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _pinned(project: Project) -> str:
+    from ruamel.yaml import YAML
+
+    return str(YAML(typ="safe").load(project.data_pin)["outs"][0]["md5"])
 
 
 def _md5(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Which queries of the pool an LLM is asked, and in which order.
+"""Which queries of the pool an LLM is asked, and in which order: of those to which an answer can be graded.
 
 By the hash of their ids: the first n are the same unbiased sample for every LLM, partial recordings overlap, and a smaller n is part of
 a larger one. An LLM that joins by its row has few labels to be fitted on, so its training queries are chosen to be close to as many of
@@ -14,7 +14,8 @@ import pandas as pd
 from mixture.llm import LLM
 from pipelines import embeddings, splits
 from pipelines.facility_location import cover
-from pipelines.params import Params, Train
+from pipelines.graders.names import OPEN, RECORDED
+from pipelines.params import Label, Params, Train
 from pipelines.project import Project
 from scorer.types import Floats
 
@@ -24,7 +25,7 @@ MOST = 6000  # training queries compared with each other: 144 MB; of a larger po
 
 def missing(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, answered: Collection[str]) -> list[str]:
     """Ids of the queries that `llm` still lacks, in the order to ask them. `answered`: ids of those it has answered already."""
-    order = in_hash_order(queries["query_id"])
+    order = in_hash_order(gradable(queries, settings.label)["query_id"])
     caps = [cap for cap in (settings.answer.max_queries, llm.max_training_queries) if cap is not None]
     sample = order[: min(caps, default=None)]
     if llm.trained == "row" and len(sample) < len(order):
@@ -32,6 +33,28 @@ def missing(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params,
     served = set(queries["query_id"][queries["dataset"] == HARVESTED])
     beyond = [query_id for query_id in order if query_id in served.difference(sample)]
     return [query_id for query_id in chain(sample, beyond) if query_id not in answered]
+
+
+def gradable(queries: pd.DataFrame, settings: Label) -> pd.DataFrame:
+    """Those of `queries` to which a new answer would get a label."""
+    usable: pd.DataFrame = queries[~queries["grader"].isin(without_label(settings))]
+    return usable
+
+
+def without_label(settings: Label) -> frozenset[str]:
+    """The graders of queries to which a new answer would get no label: graded elsewhere, and open while no opinion is asked for."""
+    opinion = settings.judge is not None or settings.reward_model is not None
+    return frozenset({RECORDED}) if opinion else OPEN | {RECORDED}
+
+
+def left_out(queries: pd.DataFrame, settings: Label) -> str:
+    """Which queries nobody is asked and why, a sentence or two; "" where there are none."""
+    counts = queries.loc[queries["grader"].isin(without_label(settings)), "grader"].value_counts()
+    if counts.empty:
+        return ""
+    graders = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    advice = " Set label.judge or label.reward_model in params.yaml for the open ones." if set(counts.index) & OPEN else ""
+    return f"{counts.sum()} queries are asked of nobody, for nothing would grade the answers ({graders}).{advice}"
 
 
 def in_hash_order(query_ids: Iterable[str]) -> list[str]:
@@ -46,7 +69,7 @@ def _covering(project: Project, queries: pd.DataFrame, settings: Params, sample:
     In all it is never longer than an order by hash would be.
     """
     split_of = splits.assign(queries, settings.assemble, splits.read_predefined(project.recorded)).to_dict()
-    trains = [query_id for query_id in in_hash_order(queries["query_id"]) if split_of[query_id] == "train"]
+    trains = [query_id for query_id in in_hash_order(gradable(queries, settings.label)["query_id"]) if split_of[query_id] == "train"]
     common = [query_id for query_id in sample if split_of[query_id] == "train"]
     if not common or len(common) > MOST:
         return sample

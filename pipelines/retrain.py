@@ -1,4 +1,7 @@
-"""Goes once round the loop: harvest, pin the data, `dvc repro`, say what was registered: `python -m pipelines.retrain [--reason WHY]`.
+"""Goes once round the loop: `python -m pipelines.retrain [--harvest] [--reason WHY]`.
+
+Takes served queries in where it is told to (`--harvest`), pins the data, asks all LLMs at once what they lack, has `dvc repro` do the
+rest, and says what was registered.
 
 Progress is a line a step (`registry.progress`) on standard output; every other line is DVC's or a stage's.
 Nothing is promoted: the new scorer version is a challenger.
@@ -12,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 
-from pipelines import json_files
+from pipelines import harvest, json_files, params, queries
 from pipelines.errors import PipelineError, RetrainRefused
-from pipelines.harvest import harvest
 from pipelines.project import Project
+from pipelines.project_lock import alone
 from registry import pool
 from registry.child_process import Child, end_with_parent
 from registry.errors import ChildFailed
@@ -27,7 +29,18 @@ from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
 STARTED = re.compile(r"Running stage '([^']+)'|Stage '([^']+)' (?:didn't change, skipping|is cached)")
-SHARE_OF_REPRO = (0.05, 1.0)  # of the whole progress; before it lies the harvest
+SHARE_OF_ASKING = (0.05, 0.4)  # of the whole progress; before it lies the harvest
+SHARE_OF_REPRO = (0.4, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class AskingProgress:
+    """How far asking is, as a part of the whole."""
+
+    def read(self, line: str) -> Progress | None:
+        """The progress of the whole after a line of `pipelines.ask_all`, None where the line is about something else."""
+        own, (first, last) = Progress.parse(line), SHARE_OF_ASKING
+        return Progress(f"asking {own.step}", first + (last - first) * own.share) if own else None
 
 
 @dataclass(slots=True)
@@ -55,17 +68,36 @@ class ReproProgress:
 
 
 @dataclass(slots=True)
-class Dvc:
-    """DVC in a process group of its own, so that stopping reaches the stage it runs."""
+class Steps:
+    """What a round runs, in a process group of its own, so that stopping reaches the stage that DVC runs."""
 
     home: Path
     _child: Child = field(default_factory=lambda: Child(own_group=True))
 
-    def run(self, *arguments: str, progress: ReproProgress | None = None) -> None:
-        """Runs `dvc` with `arguments`, echoing its output; a stage's own progress is replaced by that of the whole.
+    def dvc(self, *arguments: str, progress: ReproProgress | None = None) -> None:
+        """Runs `dvc` with `arguments`.
 
         Raises RetrainRefused where another DVC command holds the project, PipelineError with its last lines where it fails.
         """
+        try:
+            self._run("dvc", *arguments, progress=progress)
+        except ChildFailed as exc:
+            raise _explained(arguments, exc) from exc
+
+    def ask_all(self) -> None:
+        """Asks every LLM what it lacks. Raises PipelineError where one could not be asked to the end."""
+        try:
+            self._run("pipelines.ask_all", progress=AskingProgress())
+        except ChildFailed as exc:
+            reason = " ".join(_said(exc)[-5:]) or exc.what
+            raise PipelineError(reason) from exc
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """Ends what runs as Ctrl-C would: DVC releases its locks, and what was answered is kept."""
+        self._child.stop(number)
+
+    def _run(self, module: str, *arguments: str, progress: AskingProgress | ReproProgress | None) -> None:
+        """Runs a module, echoing its output; its own progress is replaced by that of the whole. Raises ChildFailed."""
 
         def echo(line: str) -> None:
             if Progress.parse(line) is None:
@@ -74,19 +106,17 @@ class Dvc:
             if whole:
                 print(whole.line(), flush=True)
 
-        try:
-            self._child.run([sys.executable, "-m", "dvc", *arguments], echo, cwd=self.home, DVC_NO_ANALYTICS="1")
-        except ChildFailed as exc:
-            raise _explained(arguments, exc) from exc
+        self._child.run([sys.executable, "-m", module, *arguments], echo, cwd=self.home, DVC_NO_ANALYTICS="1")
 
-    def stop(self, number: int = signal.SIGINT) -> None:
-        """Ends DVC as Ctrl-C would, which lets it release its locks and the stage keep what it has."""
-        self._child.stop(number)
+
+def _said(failure: ChildFailed) -> list[str]:
+    """The last lines of a child's output that are not about progress."""
+    return [line for line in failure.lines if line.strip() and Progress.parse(line) is None]
 
 
 def _explained(arguments: tuple[str, ...], failure: ChildFailed) -> PipelineError:
     """Why DVC failed, from its last lines: the project is locked, or a stage failed."""
-    lines = [line for line in failure.lines if line and Progress.parse(line) is None]
+    lines = _said(failure)
     command = f"`dvc {' '.join(arguments)}`"
     if any("is busy" in line or "blocked by" in line or "Unable to acquire lock" in line for line in lines):
         blocker = next((line.strip() for line in lines if "(PID" in line), "another DVC command")
@@ -98,33 +128,35 @@ def _explained(arguments: tuple[str, ...], failure: ChildFailed) -> PipelineErro
     return PipelineError(f"{command} ended with code {failure.code}. {reason} {stage}".strip(), next_step="Correct it and run `dvc repro`.")
 
 
-def retrain(settings: Settings, dvc: Dvc) -> str:
+def retrain(settings: Settings, steps: Steps, *, harvesting: bool) -> str:
     """One round; returns what came of it, in words.
 
-    Raises RetrainRefused where another one runs, PipelineError where a stage fails.
+    Raises RetrainRefused where another one runs, PipelineError where an LLM cannot be asked or a stage fails.
     """
     project = Project(settings.home)
-    lock = FileLock(project.retrain_lock, timeout=0)
-    project.var.mkdir(parents=True, exist_ok=True)
-    try:
-        with lock:
-            return _round(project, settings.pool_file, dvc)
-    except Timeout as exc:
-        raise RetrainRefused("Another retraining of this project runs.", next_step="Wait for it: `routemoa jobs` shows it.") from exc
+    with alone(project):
+        return _round(project, settings.pool_file, steps, harvesting=harvesting)
 
 
-def _round(project: Project, pool_file: Path, dvc: Dvc) -> str:
-    llms = len(pool.load(pool_file).llms)  # a malformed pool is refused before anything is changed
+def _round(project: Project, pool_file: Path, steps: Steps, *, harvesting: bool) -> str:
+    llms = len(pool.load(pool_file).llms)  # malformed files are refused before anything is changed
+    parsed = params.load(project.params)
     before = _version(project)
-    print(Progress("harvest", 0.0).line(), flush=True)
-    harvested = harvest(project)
-    print(harvested, flush=True)
-    if harvested.changed:
-        dvc.run("add", "data")
-    dvc.run("repro", progress=ReproProgress(_count_stages(project, llms)))
+    said = "nothing was harvested (`routemoa harvest` says what served queries would bring)."
+    if harvesting:
+        print(Progress("harvest", 0.0).line(), flush=True)
+        harvested = harvest.look(project, parsed.label)
+        print(harvested, flush=True)
+        harvest.take(project, harvested)
+        said = str(harvested)
+    print(Progress("asking", SHARE_OF_ASKING[0]).line(), flush=True)
+    if not queries.is_pinned(project):
+        steps.dvc("add", "data")
+    steps.ask_all()
+    steps.dvc("repro", progress=ReproProgress(_count_stages(project, llms)))
     version = _version(project)
     if version == before:
-        return f"no new scorer version, {before} stays: {harvested}"
+        return f"no new scorer version, {before} stays: {said}"
     passed = "passed" if json_files.read(project.gate, "gate").get("passed") else "failed"
     return f"scorer version {version} registered, gate {passed}"
 
@@ -144,23 +176,24 @@ def main(arguments: list[str] | None = None) -> None:
     """Reads the command line and goes round once."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", default="", help="the job this is done for")
+    parser.add_argument("--harvest", action="store_true", help="first take in the served queries that can be graded")
     parser.add_argument("--reason", default="a person asked for it", help="why, for the log")
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes")
     command_line = parser.parse_args(arguments)
     settings = Settings()
-    dvc = Dvc(settings.home)
+    steps = Steps(settings.home)
 
     def stop(*_: int | FrameType | None) -> None:
-        dvc.stop()
+        steps.stop()
         raise SystemExit("Stopped; what was answered is kept.")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     if command_line.with_parent:
-        end_with_parent(lambda: dvc.stop(signal.SIGKILL))
+        end_with_parent(lambda: steps.stop(signal.SIGKILL))
     print(f"Retraining {f'for job {command_line.job} ' if command_line.job else ''}because: {command_line.reason}", flush=True)
     try:
-        print(Progress(retrain(settings, dvc), 1.0).line(), flush=True)
+        print(Progress(retrain(settings, steps, harvesting=command_line.harvest), 1.0).line(), flush=True)
     except RouteMoAError as exc:
         sys.exit(str(exc))
 

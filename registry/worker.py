@@ -97,6 +97,7 @@ class Worker:
         """Runs the stages in a process of their own, which ends when we do, and follows their progress."""
         reason = job.arguments.get("reason") or "; ".join(job.arguments.get("reasons", [])) or "a person asked for it"
         command = [sys.executable, "-m", "pipelines.retrain", "--job", job.id, "--reason", str(reason), "--with-parent"]
+        command += ["--harvest"] if job.arguments.get("harvest") else []
         step = ""
 
         def read(line: str) -> None:

@@ -40,13 +40,17 @@ class Promotion(BaseModel):
 
 
 class Retraining(BaseModel):
-    """A retraining by a person's wish. `full`: from now on no LLM joins by its row, all are trained together."""
+    """A retraining by a person's wish.
+
+    full: from now on no LLM joins by its row, all are trained together. harvest: served queries that can be graded are taken in first.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["retrain"]
     reason: Annotated[str, Field(min_length=1, max_length=500)] = "a person asked for it"
     full: bool = False
+    harvest: bool = False
 
 
 @router.get("/llms")
@@ -85,7 +89,7 @@ async def retrain(request: Request) -> Response:
     if wanted.full:
         await asyncio.to_thread(train_jointly, state.settings.pool_file)
         await state.pool.refresh()
-    return json_response(asdict(await _submit(state, "retrain", {"reason": wanted.reason})), status=ACCEPTED)
+    return json_response(asdict(await _submit(state, "retrain", {"reason": wanted.reason, "harvest": wanted.harvest})), status=ACCEPTED)
 
 
 @router.get("/jobs/{job_id}")

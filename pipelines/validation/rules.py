@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipelines.graders import kinds
+from pipelines.graders import kinds, names
 from pipelines.near_duplicates import ALIKE
 
 Severity = Literal["critical", "warning"]
-GRADERS = [*kinds.GRADERS, *sorted(kinds.OPEN), kinds.RECORDED]
+GRADERS = [*kinds.GRADERS, *sorted(names.OPEN), names.RECORDED]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,4 +34,6 @@ def test_a_job_is_promised_only_once_a_worker_runs(home: Path) -> None:
     (job,) = Jobs(home / "var" / "jobs.db").list()
     assert job.id in printed
     assert "once a worker runs (`routemoa up`)" in printed
-    assert (job.state, job.arguments) == ("queued", {"reason": "fresh answers"})
+    output("retrain", "--harvest")
+    assert Jobs(home / "var" / "jobs.db").list()[1].arguments["harvest"] is True
+    assert (job.state, job.arguments) == ("queued", {"reason": "fresh answers", "harvest": False})

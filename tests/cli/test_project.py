@@ -19,6 +19,8 @@ NEEDS_A_PROJECT = (
     ("verdict",),
     ("report",),
     ("import", "--name", "mine"),
+    ("harvest",),
+    ("harvest", "--yes"),
     ("demo",),
     ("up",),
 )

@@ -180,6 +180,8 @@ def test_one_verdict_starts_one_job_and_then_it_cools_down(home: Path, world, ru
     now = datetime.now(UTC)
     job = watch.submit_retraining(verdict(0, 1.0), settings, rules, now=now)
     assert job is not None
+    (submitted,) = Jobs(home / "var" / "jobs.db").list()
+    assert submitted.arguments["harvest"] is True  # it learns from the traffic that it is about
     assert watch.submit_retraining(verdict(0, 1.0), settings, rules, now=now) == job
     assert watch.submit_retraining(verdict(1, 1.0), settings, rules, now=now) is None
     later = datetime.fromtimestamp(now.timestamp() + rules.cool_down_s + 60, UTC)

@@ -1,6 +1,7 @@
 """A real DVC project with stages that take no time, for tests of what runs DVC."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ def make(home: Path) -> Path:
     entry = {"name": "A", "endpoint": None, "price": {"input": 1, "output": 1}}
     YAML().dump({"llms": {"first": entry, "second": dict(entry)}}, home / "registry" / "pool.yaml")
     (home / "stage.py").write_text(STAGE)
+    shutil.copy(Path(__file__).parents[2] / "params.yaml", home)
     answer = {"cmd": "python stage.py ${key}", "deps": ["data/queries.parquet"], "outs": ["build/${key}.txt"]}
     gate = {"cmd": "python stage.py gate", "deps": ["build/first.txt", "build/second.txt"], "outs": ["build/gate.txt"]}
     stages = {"answer": {"foreach": "${llms}", "do": answer}, "gate": gate}

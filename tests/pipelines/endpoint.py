@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,12 +12,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Endpoint:
-    """delay_s: how long each answer takes. failing: questions answered with HTTP 500."""
+    """delay_s: how long each answer takes. failing: questions answered with HTTP 500. meanwhile: called before each answer.
+
+    most_at_once: of the questions that were being answered at any time.
+    """
 
     delay_s: float = 0.0
+    meanwhile: Callable[[], object] = lambda: None
     failing: set[str] = field(default_factory=set)
     asked: Counter[str] = field(default_factory=Counter)
     url: str = ""
+    most_at_once: int = 0
+    at_once: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class _Server(ThreadingHTTPServer):
@@ -36,8 +43,14 @@ def running() -> Iterator[Endpoint]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             question = body["messages"][-1]["content"]
-            endpoint.asked[question] += 1
+            with endpoint.lock:
+                endpoint.asked[question] += 1
+                endpoint.at_once += 1
+                endpoint.most_at_once = max(endpoint.most_at_once, endpoint.at_once)
+            endpoint.meanwhile()
             time.sleep(endpoint.delay_s)
+            with endpoint.lock:
+                endpoint.at_once -= 1
             fails = question in endpoint.failing
             message = {"role": "assistant", "content": question[::-1]}
             choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": {"content": [{"logprob": -0.5}]}}

@@ -6,16 +6,25 @@ from pathlib import Path
 import numpy as np
 
 from monitoring.records import Record, RecordStore
+from monitoring.reference import Reference
 
 
-def serve(path: Path, *texts: str | None, outcome: float | None = None, llm: str | None = "first", status: str = "ok") -> None:
+def serve(
+    path: Path,
+    *texts: str | None,
+    outcome: float | None = None,
+    reference: Reference | None = None,
+    llm: str | None = "first",
+    status: str = "ok",
+    domain: str = "mathematics",
+) -> None:
     """Keeps a record for each text (None: the operator keeps no text), with an outcome where one is given."""
 
     async def keep() -> None:
         store = RecordStore(path)
         for at, text in enumerate(texts):
             record = Record(
-                id=f"{text}-{at}-{llm}-{outcome}",
+                id=f"{text}-{at}-{llm}-{outcome}-{reference}",
                 created_at=1000.0 + at,
                 virtual_model="routemoa",
                 scorer_version="1",
@@ -29,12 +38,12 @@ def serve(path: Path, *texts: str | None, outcome: float | None = None, llm: str
                 input_tokens=1,
                 output_tokens=1,
                 status=status,
-                domain="mathematics",
+                domain=domain,
                 text=text,
             )
             await store.append(record)
             if outcome is not None:
-                await store.report_outcome(record.id, outcome, "user")
+                await store.report_outcome(record.id, outcome, "user", reference)
         await store.close()
 
     asyncio.run(keep())

@@ -272,7 +272,8 @@ def test_a_capped_run_takes_the_same_sample(endpoint: Endpoint) -> None:
     llm = pool.load(Path("registry/pool.yaml")).by_id("echo")
     ids = [f"q-{at}" for at in range(COUNT)]
     change_params(max_queries=7)
-    assert set(query_selection.missing(HERE, llm, pd.DataFrame({"query_id": ids, "dataset": "x"}), params.load(HERE.params), ())) == first
+    queries = pd.DataFrame({"query_id": ids, "dataset": "x", "grader": "exact"})
+    assert set(query_selection.missing(HERE, llm, queries, params.load(HERE.params), ())) == first
 
 
 @pytest.mark.usefixtures("project")

@@ -27,7 +27,7 @@ def missing(llm: LLM, queries: pd.DataFrame, at_most: int | None, answered: Coll
 
 def pool_of(count: int, seed: int = 0) -> pd.DataFrame:
     made = world.world(count, seed=seed)
-    columns = {"query_id": [f"{seed}-{place:04}" for place in range(count)], "text": made.texts, "dataset": "made"}
+    columns = {"query_id": [f"{seed}-{place:04}" for place in range(count)], "text": made.texts, "dataset": "made", "grader": "exact"}
     return pd.DataFrame(columns | {"domain": [homes.KINDS[kind] for kind in made.kinds_Q]})
 
 

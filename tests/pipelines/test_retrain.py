@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.retrain import ReproProgress
+from monitoring.reference import Reference
+from pipelines.retrain import AskingProgress, ReproProgress
 from registry.progress import Progress
 from tests.pipelines import dvc_project
 from tests.pipelines.served import serve
@@ -29,14 +30,14 @@ def home(template: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(template, tmp_path / "home", symlinks=True))
 
 
-def start(home: Path, **more: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pipelines.retrain", "--job", "retrain-1", "--reason", "a test"]
+def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pipelines.retrain", "--job", "retrain-1", "--reason", "a test", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": str(home)}
-    return subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+    return subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def retrain(home: Path) -> tuple[int, str]:
-    process = start(home)
+def retrain(home: Path, *arguments: str) -> tuple[int, str]:
+    process = start(home, *arguments)
     said, _ = process.communicate(timeout=120)
     return process.returncode, said
 
@@ -48,11 +49,11 @@ def steps(said: str) -> list[tuple[str, float]]:
 @pytest.mark.slow
 def test_a_round_runs_what_changed_and_reports(home: Path) -> None:
     """Stages run once, progress only grows and ends at 1 with the version and its gate; a second round runs nothing again."""
-    code, said = retrain(home)
+    code, said = retrain(home, "--harvest")
     assert code == 0, said
     assert sorted(dvc_project.ran(home)) == ["first", "gate", "second"]
     told = steps(said)
-    assert told[0] == ("harvest", 0.0)
+    assert [step for step, _ in told[:2]] == ["harvest", "asking"]
     assert told[-1] == ("scorer version 7 registered, gate passed", 1.0)
     assert ("answer first (2 of 3)") in [step for step, _ in told]
     assert [progress for _, progress in told] == sorted(progress for _, progress in told)
@@ -60,14 +61,27 @@ def test_a_round_runs_what_changed_and_reports(home: Path) -> None:
     pinned = (home / "data.dvc").read_text()
     code, said = retrain(home)
     assert (code, len(dvc_project.ran(home))) == (0, 3)
-    assert steps(said)[-1] == ("no new scorer version, 7 stays: 0 records, 0 with text: 0 new queries, 0 new labels.", 1.0)
+    assert steps(said)[-1][0].startswith("no new scorer version, 7 stays: nothing was harvested")
     assert (home / "data.dvc").read_text() == pinned
-    serve(home / "var" / "records.db", "What is two and two?")
+
+
+@pytest.mark.slow
+def test_served_queries_are_taken_in_only_where_it_is_told_to(home: Path) -> None:
+    """Without --harvest the data and their pin stay; with it they come in and stages run; data changed otherwise are pinned either way."""
+    pinned = (home / "data.dvc").read_text()
+    serve(home / "var" / "records.db", "What is two and two?", outcome=1.0, reference=Reference("number", "4"))
+    serve(home / "var" / "records.db", "What is love?")
     code, said = retrain(home)
+    assert (code, (home / "data.dvc").read_text()) == (0, pinned), said
+    assert not (home / "data" / "harvested.parquet").exists()
+    code, said = retrain(home, "--harvest")
     assert code == 0, said
-    assert "1 new queries" in said
-    assert (home / "data.dvc").read_text() != pinned
+    assert "1 new queries (mathematics 1), 1 new labels. Left out: 1 that nothing would grade." in said
+    assert (harvested := (home / "data.dvc").read_text()) != pinned
     assert sorted(dvc_project.ran(home)[3:]) == ["first", "second"]  # asked the new query; what they wrote is the same, so no gate again
+    (home / "data" / "brought.txt").write_text("by an import")
+    assert retrain(home)[0] == 0
+    assert (home / "data.dvc").read_text() not in {pinned, harvested}
 
 
 @pytest.mark.slow
@@ -128,4 +142,7 @@ def test_the_progress_of_the_whole_follows_from_dvcs_output() -> None:
     assert halfway
     assert skipped
     assert (began.step, halfway.step, skipped.step) == ("answer first", "answer first (5 of 10)", "answer second")
-    assert 0 < began.share < halfway.share < skipped.share < 1
+    asked = AskingProgress().read(Progress("2 LLMs: 9 of 10", 0.9).line())
+    assert asked
+    assert asked.step == "asking 2 LLMs: 9 of 10"
+    assert 0 < asked.share < began.share < halfway.share < skipped.share < 1

@@ -197,6 +197,20 @@ def test_what_goes_wrong_in_a_job_is_written_into_its_row(jobs: Jobs, worker_of:
     assert [(job.state, job.error) for job in jobs.list()] == [("failed", "No MLflow. Start it."), ("failed", "KeyError: 'version'")]
 
 
+@pytest.mark.parametrize(("arguments", "harvests"), [({"reason": "x joined", "llm": "x"}, False), ({"harvest": True}, True)])
+def test_a_retraining_harvests_where_its_job_says_so(
+    jobs: Jobs, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, object], harvests: bool
+) -> None:
+    """The worker tells the process it starts; a join's job says nothing, so nobody else is asked."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(Child, "run", lambda _self, command, *_, **__: commands.append(command))
+    jobs.submit("retrain", arguments)
+    job = jobs.claim_next()
+    assert job is not None
+    worker_of.perform(job)
+    assert [("--harvest" in command) for command in commands] == [harvests]
+
+
 def test_a_worker_outlives_a_table_that_cannot_be_used(jobs: Jobs, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another process holds the file, neither looking for a job nor writing a job's end ends the worker; then the job is done."""
     monkeypatch.setattr(workers, "POLL_S", 0.05)

@@ -55,7 +55,7 @@ def test_an_llm_joins_over_http(client, shared: World) -> None:
     assert response.status_code == 202, response.text
     job = response.json()["job"]
     assert (job["kind"], job["state"]) == ("retrain", "queued")
-    assert job["arguments"]["llm"] == "newcomer"
+    assert job["arguments"] == {"reason": "newcomer joined", "llm": "newcomer"}  # it harvests nothing: nobody else is asked
     assert client.get(f"/admin/jobs/{job['id']}").json() == job
     assert job["id"] in {each["id"] for each in client.get("/admin/jobs").json()["jobs"]}
     assert "newcomer:" in (shared.home / "registry" / "pool.yaml").read_text()
@@ -92,8 +92,10 @@ def test_promotion_rollback_and_retraining_are_jobs(client) -> None:
     assert (promoted.json()["kind"], promoted.json()["arguments"]) == ("promote", {"version": "2", "override": "known good"})
     assert client.post("/admin/scorer/rollback").json()["kind"] == "rollback"
     assert client.post("/admin/jobs", json={"kind": "retrain", "reason": "fresh answers"}).json()["arguments"] == {
-        "reason": "fresh answers"
+        "reason": "fresh answers",
+        "harvest": False,
     }
+    assert client.post("/admin/jobs", json={"kind": "retrain", "harvest": True}).json()["arguments"]["harvest"] is True
     assert client.post("/admin/jobs", json={"kind": "retrain", "full": True}).json()["kind"] == "retrain"
     assert {llm["trained"] for llm in client.get("/admin/llms").json()["llms"]} == {"jointly"}
     assert client.post("/admin/scorer/promote", json={"version": "latest"}).json()["error"]["param"] == "version"
