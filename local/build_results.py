@@ -23,6 +23,15 @@ def registered(home: Path) -> str:
     return f"version {version(home)} registered, test quality {ours:.3f} (best single LLM {single:.3f})"
 
 
+def beside_best(home: Path) -> str:
+    """On the test split, the quality and cost of the scorer's choices beside those of the best single LLM, in words."""
+    metrics = json_files.read(Project(home).metrics, "evaluate")
+    ours, single = (metrics[f"test.{name}.quality"] for name in ("ours", "best_single"))
+    share = metrics.get("test.ours.cost_usd", float("nan")) / metrics.get("test.best_single.cost_usd", float("nan"))
+    cost = f" at {share:.0%} of its cost" if share == share else ""  # noqa: PLR0124 - NaN where costs are unknown
+    return f"on the test split {ours:.3f} right, always the best single LLM {single:.3f}{cost}"
+
+
 def gate_passed(home: Path) -> bool:
     """Whether the gate let the registered version through."""
     return bool(json_files.read(Project(home).gate, "gate")["passed"])

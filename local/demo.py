@@ -1,206 +1,348 @@
-"""The whole loop on real LLMs, step by step: `routemoa demo [--small] [--stay]` (`make demo`, `make demo-small`, `make up`)."""
+"""The whole loop on real LLMs, act by act: `routemoa demo [--small] [--stay]` (`make demo`, `make demo-small`, `make up`).
+
+A scorer is trained on a pool and serves; an LLM joins and is used where it is better; queries of domains that nobody has seen come in,
+the monitor says so, and a retraining learns them. What was played is kept (`local.story`): a demo that was interrupted goes on.
+"""
 
 import json
+import shutil
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
-from local import build_results, workspace
+from local import build_results, figures, plan, workspace
 from local.errors import StepFailed
-from local.stack import Stack, stack, stay, where
-from local.story import Story
-from local.traffic import Served, Visitor
+from local.held_back import HeldBack
+from local.plan import FULL, SMALL, Plan
+from local.stack import Stack, stack, stay
+from local.story import Act, Story
+from local.traffic import Visitor, read
+from pipelines import dataset, params, query_selection, tables
 from pipelines.project import Project
 from registry import child_process, versions
 from registry import pool as pools
+from registry.entry import PoolEntry
 from registry.errors import ChildFailed
 
-JOINER = Path(__file__).parent / "joiner.yaml"
 SWAP_S = 30.0  # servers look for another champion every few seconds
+STORY = "story.json"
 
 PREFERENCES = {
     "ROUTEMOA_MIXTURE__VALUE_PER_USD": "1000",  # local answers cost millionths of a dollar: weigh them all the same
+    "ROUTEMOA_MIXTURE__DEADLINE_S": "120",
     "ROUTEMOA_STORE_TEXT": "true",  # queries on one's own machine are kept, so that they can be harvested
 }
 
 
-@dataclass(frozen=True, slots=True)
-class DemoPlan:
-    """How much of everything the demo does."""
+@dataclass
+class Stage:
+    """What the acts are played on."""
 
-    usual: int  # in-domain queries sent
-    unusual: int  # out-of-domain queries sent
-    mixed: int  # of them, through the whole mixture
-    max_tokens: int  # of a served answer
+    story: Story
+    platform: Stack
+    plan: Plan
 
+    @property
+    def home(self) -> Path:
+        """The project's folder."""
+        return self.platform.settings.home
 
-FULL = DemoPlan(usual=16, unusual=16, mixed=1, max_tokens=48)
-SMALL = DemoPlan(usual=24, unusual=36, mixed=1, max_tokens=16)
+    @property
+    def held_back(self) -> HeldBack:
+        """What the first scorer does not know of."""
+        return HeldBack(self.home)
+
+    @property
+    def visitor(self) -> Visitor:
+        """A user of the server."""
+        return Visitor(self.platform.addresses.server, self.platform.api_key, self.plan.patience)
+
+    def act(self, key: str, title: str) -> Any:
+        """One act; what to try where it fails is the demo again, which goes on there."""
+        return self.story.act(key, title, "make demo (it goes on with this act)")
+
+    def served_file(self, key: str) -> Path:
+        """Where an act keeps what was served, query by query."""
+        return self.held_back.folder / f"{key}.jsonl"
+
+    def version_folder(self, version: str) -> Path:
+        """A copy of a version's artifact."""
+        return self.held_back.folder / "scorers" / version
 
 
 def run(*, source: Path, at: Path, small: bool, stay_up: bool) -> None:
-    """Runs the loop in a project of its own at `at`; leaves what was built there, so that the next run redoes only what changed."""
-    story, script = Story(), SMALL if small else FULL
-    home = make_project(story, source, at, small=small)
+    """Plays the demo in a project of its own at `at`; leaves what was built there, so that the next run redoes only what changed."""
+    script = SMALL if small else FULL
+    home, story = make_project(source, at, script, small=small)
     with stack(home, PREFERENCES) as platform:
-        first_scorer(story, platform)
-        serve(story, platform)
-        usual_traffic(story, platform, script)
-        one_more_llm(story, platform)
-        unusual_traffic(story, platform, script)
-        story.console.print(story.table(), where(platform))
+        stage = Stage(story, platform, script)
+        start(stage)
+        first_scorer(stage)
+        serve(stage)
+        usual_traffic(stage)
+        one_more_llm(stage)
+        unusual_traffic(stage)
+        lesson(stage)
+        story.console.print(story.table())
+        story.end()
         if stay_up:
             stay(platform)
-    story.console.print("Everything that was started has been stopped.")
+    if not stay_up:
+        story.console.print(
+            f"Everything is stopped. `make up` plays it and stays up; to start this project again: cd {home} && routemoa up"
+        )
 
 
-def make_project(story: Story, source: Path, at: Path, *, small: bool) -> Path:
-    """A project of its own at `at`, with the query pool and the recorded answers that travel with the checkout."""
-    with story.step("Make the project", "git status") as results:
-        home = workspace.make(source, at, overlay="small" if small else None)
-        results.append(f"{home}, a git and DVC repository of its own")
-    with story.step("Build the query pool, fetch recorded answers", f"cd {home} && python -m pipelines.queries") as results:
-        if not Project(home).queries.exists():
-            _run(home, "pipelines.queries")
-            _run(home, "dvc", "add", "--quiet", "data")
+def make_project(source: Path, at: Path, script: Plan, *, small: bool) -> tuple[Path, Story]:
+    """A project of its own at `at` with the checkout's recorded answers, less what is held back; the story as far as it was told there."""
+    at = at.resolve()
+    story = Story.resumed(HeldBack(at).folder / STORY)
+    if story.acts:
+        story.console.print(f"The demo in {at} was interrupted after “{list(story.acts.values())[-1].title}”: it goes on there.")
+        return at, story
+    with story.act("project", "A project", "git status") as act:
+        forget(at)
+        home = workspace.make(source, at, overlay="small" if small else "full")
+        held_back, project = HeldBack(home), Project(home)
+        _run(home, "pipelines.queries")
         stages = build_results.stages_to_pull(home)
         if stages:
             _run(home, "dvc", "pull", "--quiet", *stages)
-        results.append(f"{build_results.query_count(home)} queries; recorded answers fetched: {len(stages)} LLMs")
-    return home
+        kept = held_back.keep_queries(script.unusual)
+        held_back.keep_answers()
+        held_back.keep_llm(script.joiner)
+        _run(home, "dvc", "add", "--quiet", "data")
+        count = build_results.query_count(home)
+        act.say(f"{home}: {count} queries, recorded answers of {len(list((project.build / 'answers').glob('*.parquet')))} LLMs")
+        act.say(f"Held back: {kept} queries of {', '.join(script.unusual)}, and the LLM {script.joiner}.")
+    return home, story
 
 
-def first_scorer(story: Story, platform: Stack) -> None:
-    """Starts the LLMs and MLflow and runs the pipeline."""
-    home = platform.settings.home
-    with story.step("Start the LLMs and MLflow", "make demo") as results:
-        results.append("llama.cpp: " + ", ".join(platform.start_llms()))
+def forget(at: Path) -> None:
+    """Removes what an earlier demo served, harvested and registered; answers, embeddings and DVC's cache stay."""
+    if not (at / workspace.MARKER).exists():
+        return
+    project = Project(at)
+    for folder in (project.var, project.recorded):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (project.harvested, project.registered, project.gate):
+        file.unlink(missing_ok=True)
+
+
+def start(stage: Stage) -> None:
+    """Starts the LLMs and MLflow, and fits the plan to how fast an LLM answers here."""
+    platform, console = stage.platform, stage.story.console
+    with console.status("Starting the LLMs (the first time their weights are fetched, about 1.6 GB) and MLflow"):
+        platform.start_llms()
         platform.start_registry()
-        results.append(f"MLflow at {platform.addresses.mlflow}")
-    with story.step("Answer, label, validate, train, evaluate, register", f"cd {home} && dvc repro") as results:
-        _run(home, "dvc", "repro")
-        results.append(build_results.registered(home))
-
-
-def serve(story: Story, platform: Stack) -> None:
-    """Promotes the registered version and starts the server on it."""
-    with story.step("Promote and serve", f"cd {platform.settings.home} && routemoa show") as results:
-        results.append(promote(platform, reason="the demo's first scorer"))
-        platform.start_serving()
-        platform.wait_until_routing()
-        results.append(f"serving at {platform.addresses.server}")
-
-
-def usual_traffic(story: Story, platform: Stack, script: DemoPlan) -> None:
-    """Sends queries like those the scorer was trained on, through one LLM and through the mixture, and runs the monitor."""
-    home, visitor = platform.settings.home, _visitor(platform)
-    with story.step("Usual traffic", f"cd {home} && routemoa verdict") as results:
-        usual = build_results.sample(home, script.usual, "test")
-        single = visitor.ask_all(usual, virtual_model="routemoa-single", max_tokens=script.max_tokens, title="routemoa-single")
-        mixed = visitor.ask_all(usual[: script.mixed], virtual_model="routemoa", max_tokens=script.max_tokens, title="routemoa")
-        results.extend([summary(single), "mixture: " + summary(mixed), _verdict(_monitor(platform))])
-
-
-def one_more_llm(story: Story, platform: Stack) -> None:
-    """Registers one more LLM over HTTP; the platform asks it, labels it, retrains; its version is promoted and swapped in."""
-    with story.step("One more LLM joins", f"cd {platform.settings.home} && routemoa jobs") as results:
-        visitor, entry = _visitor(platform), joiner(platform)
-        follow(platform, visitor, visitor.request("POST", "/admin/llms", entry)["job"]["id"])
-        results.extend([f"{entry['id']} joined", build_results.registered(platform.settings.home)])
-        results.append(promote(platform, reason=f"{entry['id']} joined"))
-        results.append(_swapped(visitor, build_results.version(platform.settings.home)))
-
-
-def unusual_traffic(story: Story, platform: Stack, script: DemoPlan) -> None:
-    """Sends queries of the domains that no scorer was trained on, and runs the monitor."""
-    home, visitor = platform.settings.home, _visitor(platform)
-    with story.step("Unusual traffic", f"cd {home} && routemoa verdict") as results:
-        unusual = build_results.sample(home, script.unusual, "ood")
-        served = visitor.ask_all(unusual, virtual_model="routemoa-single", max_tokens=script.max_tokens, title="out of domain")
-        latest = _monitor(platform)
-        results.extend([summary(served), _verdict(latest)])
-        if latest["job"] is not None:
-            results.append(f"job {latest['job']} (one a verdict): {follow(platform, visitor, latest['job'])}")
-
-
-def joiner(platform: Stack) -> dict[str, Any]:
-    """The pool entry of the demo's new LLM: joiner.yaml, on the server that already runs its weights.
-
-    Raises StepFailed where no LLM of the pool runs there.
-    """
-    entry: dict[str, Any] = yaml.safe_load(JOINER.read_text())
-    served_name = entry.pop("served_name")
     endpoints = [llm.endpoint for llm in pools.load(platform.settings.pool_file).active if llm.endpoint is not None]
-    base_url = next((endpoint.base_url for endpoint in endpoints if endpoint.served_name == served_name), None)
-    if base_url is None:
-        raise StepFailed(
-            f"No LLM of the pool runs on {served_name}, where the demo's new LLM would.", next_step="git restore registry/pool.yaml"
+    slowest = endpoints[-1]
+    stage.plan, sentence = stage.plan.at_pace(plan.measure(slowest.base_url, slowest.served_name))
+    if sentence:
+        console.print(sentence)
+        platform.be_patient(stage.plan.patience)
+
+
+def first_scorer(stage: Stage) -> None:
+    """Runs the pipeline on the pool as it is."""
+    if stage.story.told("train"):
+        return
+    with stage.act("train", "1. A scorer is trained") as act:
+        _run(stage.home, "dvc", "repro")
+        act.say(build_results.registered(stage.home))
+        _keep_version(stage)
+        act.means = f"The first scorer of {_roster(stage.home)}; {build_results.beside_best(stage.home)}."
+        act.look = f"{stage.platform.addresses.mlflow} (Models), {Project(stage.home).validation}"
+
+
+def serve(stage: Stage) -> None:
+    """Promotes the first version where none is in use yet, and starts the server."""
+    if versions.champion(settings=stage.platform.settings) is None:
+        stage.story.console.print(promote(stage, reason="the demo's first scorer"))
+    with stage.story.console.status("Starting the server, the worker and Evidently"):
+        stage.platform.start_serving()
+        stage.platform.wait_until_routing()
+    stage.story.console.print(f"Serving at {stage.platform.addresses.server}")
+
+
+def usual_traffic(stage: Stage) -> None:
+    """Queries like those the scorer was trained on, through one LLM and through the mixture, beside always asking the best one."""
+    if stage.story.told("usual"):
+        return
+    with stage.act("usual", "2. Usual traffic") as act:
+        usual = build_results.sample(stage.home, stage.plan.usual, "test")
+        _send(stage, act, "usual", usual)
+        mixed = _ask(stage, "mixture", usual[: stage.plan.mixed], virtual_model="routemoa")
+        act.say(f"through the mixture: {figures.traffic(stage.home, mixed)}")
+        act.say(_verdict(_monitor(stage)))
+        act.means = f"Routed: {act.lines[0]}."
+        act.look = f"{stage.platform.addresses.server} (console), {stage.platform.settings.var / 'reports'}"
+
+
+def one_more_llm(stage: Stage) -> None:
+    """Registers one more LLM over HTTP; the platform asks it, labels it, retrains; its version is promoted, and more usual traffic sent."""
+    if stage.story.told("join"):
+        return
+    home, visitor = stage.home, stage.visitor
+    with stage.act("join", "3. An LLM joins") as act:
+        before, entry = stage.story.acts["train"].facts["version"], stage.held_back.joiner()
+        if entry["id"] not in {llm.id for llm in pools.load(stage.platform.settings.pool_file).llms}:
+            given = stage.held_back.give_answers(entry["id"], _first_round(home, entry))
+            act.say(f"{entry['id']} ({entry['name']}): {given} recorded answers travel with the checkout, the rest is asked now")
+            job = visitor.request("POST", "/admin/llms", entry)["job"]["id"]
+        else:  # an earlier try registered it
+            job = visitor.request("POST", "/admin/jobs/retrain", {"reason": f"{entry['id']} joined"})["job"]["id"]
+        act.say(follow(stage, job))
+        after = _promoted(stage, act, reason=f"{entry['id']} joined")
+        compared = figures.compare(home, stage.version_folder(before), stage.version_folder(after), figures.test_split(home))
+        act.say(f"version {before} -> {after} on the test split: {compared.quality()}")
+        more = build_results.sample(home, 2 * stage.plan.usual, "test")[stage.plan.usual :]
+        act.say(_send(stage, act, "after-join", more))
+        act.means = f"{entry['id']} is used where it is better: {compared.quality()}; {build_results.beside_best(home)}."
+        act.look = f"{stage.platform.addresses.mlflow} (version {after}), `routemoa jobs`"
+
+
+def unusual_traffic(stage: Stage) -> None:
+    """Queries of the domains that no scorer was trained on; people grade some of them; the monitor's verdict starts a job."""
+    if stage.story.told("unusual"):
+        return
+    with stage.act("unusual", "4. Unknown domains") as act:
+        strange = stage.held_back.queries()[: stage.plan.strange]
+        _send(stage, act, "unusual", strange, audited=stage.plan.audited)
+        latest = _monitor(stage)
+        act.say(_verdict(latest))
+        act.facts["job"] = latest["job"]
+        named = ", ".join(sorted({query["domain"] for query in strange}))
+        job = "starts a job" if latest["job"] else "starts no job"
+        act.means = f"Queries of {named} came; the monitor says “{latest['verdict']['kind']}” and {job}."
+        act.look = str(latest["report"]["html"])
+
+
+def lesson(stage: Stage) -> None:
+    """The job that the verdict started harvests the audited queries, asks the pool about them, retrains; then the same traffic again."""
+    if stage.story.told("lesson") or stage.story.acts["unusual"].facts["job"] is None:
+        return
+    home = stage.home
+    with stage.act("lesson", "5. It learns them") as act:
+        before = versions.champion(settings=stage.platform.settings)
+        act.say(follow(stage, stage.story.acts["unusual"].facts["job"]))
+        after = _promoted(stage, act, reason="it learned the unknown domains")
+        served = {one.query_id for one in read(stage.served_file("unusual"))}
+        unseen = stage.held_back.unseen(served, dataset.load(Project(home).dataset).llms)
+        old = before.version if before else "1"
+        compared = figures.compare(home, stage.version_folder(old), stage.version_folder(after), unseen)
+        act.say(f"version {old} -> {after} on queries of these domains: {compared.quality()}")
+        act.say(f"squared error of the promises there: smaller by {figures.signed(compared.closer)}")
+        again = stage.held_back.queries()[stage.plan.strange : stage.plan.strange + stage.plan.again]
+        _send(stage, act, "again", again)
+        latest = _monitor(stage)
+        act.say(_verdict(latest))
+        act.means = (
+            f"Retrained with {len(served)} of these queries; on others of them {compared.quality()}, squared error of the promises "
+            f"{figures.signed(compared.closer)} smaller; the same traffic is now “{latest['verdict']['kind']}”."
         )
-    return {**entry, "endpoint": {"base_url": base_url, "served_name": served_name, "api_key_env": None}}
+        act.look = f"{stage.platform.addresses.mlflow} (version {after}), {stage.platform.addresses.evidently}"
 
 
-def follow(platform: Stack, visitor: Visitor, job_id: str) -> str:
+def follow(stage: Stage, job_id: str) -> str:
     """Waits for a job, showing its progress; returns what came of it.
 
     Raises StepFailed where the job fails, ProcessFailed where its worker ends.
     """
+    visitor, platform = stage.visitor, stage.platform
     job = visitor.request("GET", f"/admin/jobs/{job_id}")
+    said = ""
     with Console().status("retraining") as status:
         while job["state"] in {"queued", "running"}:
             time.sleep(1.0)
             platform.processes.check("worker")
             job = visitor.request("GET", f"/admin/jobs/{job_id}")
             status.update(f"{job['step'] or job['state']}  {job['progress']:.0%}")
+            if not sys.stdout.isatty() and job["step"] != said:
+                said = job["step"]
+                stage.story.console.print(f"job {job_id}: {said or job['state']}  {job['progress']:.0%}", highlight=False)
     if job["state"] != "done":
         raise StepFailed(f"The retraining job {job_id} failed: {job['error']}", next_step=f"Read {platform.processes.log('worker')}.")
     return str(job["step"])
 
 
-def promote(platform: Stack, *, reason: str) -> str:
+def promote(stage: Stage, *, reason: str) -> str:
     """Makes the registered version champion; where its gate failed, says so and overrides it with `reason`, which the registry records."""
-    home = platform.settings.home
-    version, passed = build_results.version(home), build_results.gate_passed(home)
-    versions.promote(version, override=None if passed else f"demo: {reason}", settings=platform.settings)
+    version, passed = build_results.version(stage.home), build_results.gate_passed(stage.home)
+    versions.promote(version, override=None if passed else f"demo: {reason}", settings=stage.platform.settings)
     return f"version {version} promoted (" + ("gate passed" if passed else f"gate overridden: {reason}") + ")"
 
 
-def summary(served: list[Served]) -> str:
-    """Who answered, how many of the graded answers are right, what they cost."""
-    scores = [one.score for one in served if one.score is not None]
-    by_llm = sorted({one.llm or "synthesis" for one in served})
-    share = f"{sum(scores) / len(scores):.0%} right of {len(scores)} graded" if scores else "none graded"
-    return f"{len(served)} answered by {', '.join(by_llm)}: {share}, {sum(one.cost_usd for one in served):.6f} USD"
+def _promoted(stage: Stage, act: Act, *, reason: str) -> str:
+    """Promotes the version that a job registered and waits until the server routes with it; returns its number.
 
-
-def _swapped(visitor: Visitor, version: str) -> str:
-    """Waits until the server routes with `version`. Raises StepFailed after SWAP_S."""
-    began = time.monotonic()
-    while visitor.request("GET", "/admin/scorer")["version"] != version:
-        if time.monotonic() - began > SWAP_S:
+    Raises StepFailed where the server does not swap.
+    """
+    act.say(promote(stage, reason=reason))
+    version, began, longest = _keep_version(stage), time.monotonic(), SWAP_S * stage.plan.patience
+    while stage.visitor.request("GET", "/admin/scorer")["version"] != version:
+        if time.monotonic() - began > longest:
             raise StepFailed(
-                f"The server did not swap to version {version} within {SWAP_S:.0f} s.", next_step="Read var/logs/sync.log and server.log."
+                f"The server did not swap to version {version} within {longest:.0f} s.", next_step="Read var/logs/sync.log and server.log."
             )
         time.sleep(0.1)
-    return f"the server swapped to version {version} after {time.monotonic() - began:.1f} s"
+    act.say(f"the server swapped to version {version} after {time.monotonic() - began:.1f} s")
+    return version
 
 
-def _monitor(platform: Stack) -> dict[str, Any]:
+def _keep_version(stage: Stage) -> str:
+    """Copies the artifact that was just registered, to be compared with later ones; returns its version."""
+    version = build_results.version(stage.home)
+    shutil.copytree(Project(stage.home).scorer, stage.version_folder(version), dirs_exist_ok=True)
+    return version
+
+
+def _first_round(home: Path, entry: dict[str, Any]) -> list[str]:
+    """The queries that the first round of the joining LLM asks."""
+    from pipelines import second_round
+
+    project = Project(home)
+    settings = params.load(project.params)
+    llm = PoolEntry.model_validate({key: value for key, value in entry.items() if key != "id"}).llm(entry["id"])
+    queries = tables.read(project.queries, tables.QUERIES)
+    return query_selection.missing(project, second_round.first_round(llm, project, settings), queries, settings, ())
+
+
+def _send(stage: Stage, act: Act, key: str, queries: list[dict[str, Any]], *, audited: int = 0) -> str:
+    """Sends `queries` through one LLM each; says what came of them."""
+    served = _ask(stage, key, queries, audited=audited)
+    line = figures.traffic(stage.home, served)
+    act.say(line)
+    return line
+
+
+def _ask(stage: Stage, key: str, queries: list[dict[str, Any]], *, virtual_model: str = "routemoa-single", audited: int = 0) -> list[Any]:
+    return stage.visitor.ask_all(
+        queries,
+        virtual_model=virtual_model,
+        max_tokens=stage.plan.max_tokens,
+        title=key,
+        audited=audited,
+        kept=stage.served_file(key),
+    )
+
+
+def _monitor(stage: Stage) -> dict[str, Any]:
     """Runs the monitor once; returns what it wrote."""
-    _run(platform.settings.home, "monitoring.watch", "--once")
-    return dict(json.loads((platform.settings.var / "reports" / "latest.json").read_text()))
+    _run(stage.home, "monitoring.watch", "--once")
+    return dict(json.loads((stage.platform.settings.var / "reports" / "latest.json").read_text()))
 
 
 def _verdict(latest: dict[str, Any]) -> str:
     return f"verdict: {latest['verdict']['kind']} ({'; '.join(latest['verdict']['reasons'])})"
 
 
-def _visitor(platform: Stack) -> Visitor:
-    return Visitor(platform.addresses.server, platform.api_key)
+def _roster(home: Path) -> str:
+    return ", ".join(llm.id for llm in dataset.load(Project(home).dataset).llms)
 
 
 def _run(home: Path, module: str, *arguments: str) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import dotenv
 from rich.console import Console
 from rich.table import Table
+from ruamel.yaml import YAML
 
 from local import llama
 from local.processes import Processes, free_ports
@@ -25,6 +26,7 @@ from registry.settings import Settings
 
 # Written by demos of before: the server refuses the renamed ones (CHANGELOG.md), and a copied project would write into the old folder.
 STALE = ("ROUTEMOA_HOME", *(f"ROUTEMOA_MIXTURE__{name}" for name in ("USD", "SECOND", "DEEPEN", "RANKING", "HEADROOM")))
+USUAL_LIMITS_S = {"first_token_s": 60.0, "between_chunks_s": 30.0, "total_s": 120.0}  # of the local pool's LLMs
 PORTS = {"mlflow": 5001, "server": 8080, "evidently": 8001}
 
 
@@ -89,6 +91,16 @@ class Stack:
         free = {name: _free(getattr(self.addresses, name)) for name in ("server", "evidently")}
         self.addresses = replace(self.addresses, **free)
         _write_env(self.settings.home, self.addresses.as_environment())
+
+    def be_patient(self, times: float) -> None:
+        """Lets every answer of an LLM here take `times` as long as usual; to be called before the server is started."""
+        yaml = YAML()
+        content = yaml.load(self.settings.pool_file)
+        for llm in pools.load(self.settings.pool_file).active:
+            limits = content["llms"][llm.id].setdefault("limits", {})
+            limits.update({name: round(times * seconds, 1) for name, seconds in USUAL_LIMITS_S.items()})
+        yaml.dump(content, self.settings.pool_file)
+        _write_env(self.settings.home, {"ROUTEMOA_MIXTURE__DEADLINE_S": f"{times * USUAL_LIMITS_S['total_s']:.0f}"})
 
     def start_monitor(self) -> None:
         """Starts the monitor, which looks at the traffic by itself and submits a job on the verdict `retrain`."""

@@ -1,8 +1,10 @@
 """Queries sent to the running server as its users would, their answers graded and reported back."""
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,59 +17,114 @@ from pipelines.graders.query import Query
 
 GRADING_S = 10.0  # CPU time of a unit-test run
 USERS = 2  # requests in flight: the local LLMs have two slots each
+ANSWER_S = 300.0  # a request is given up after it
+LATE = frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One served answer: which decision it was, who answered, its grade (None where it could not be graded) and cost."""
+    """One served answer: which decision it was, who answered, its grade (None where it could not be graded) and cost.
 
+    late: no answer came in time; a row like any other, and nothing more is known of it.
+    """
+
+    query_id: str
     decision: str
     llm: str | None
     score: float | None
     cost_usd: float
+    late: bool = False
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Talks to the server at `url` with `api_key`."""
+    """Talks to the server at `url` with `api_key`; patience: how many times longer than usual an answer may take."""
 
     url: str
     api_key: str
+    patience: float = 1.0
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One JSON request. Raises StepFailed on any answer but 2xx."""
-        with httpx2.Client(trust_env=False, timeout=300, headers={"Authorization": f"Bearer {self.api_key}"}) as client:
-            answer = client.request(method, self.url + path, json=body)
+        answer = self._send(method, path, body)
         if answer.status_code >= 300:
             raise StepFailed(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
         return dict(answer.json())
 
-    def ask(self, query: dict[str, Any], *, virtual_model: str, max_tokens: int) -> dict[str, Any]:
-        """The server's whole response to one query of the pool's table."""
+    def ask(self, query: dict[str, Any], *, virtual_model: str, max_tokens: int) -> dict[str, Any] | None:
+        """The server's whole response to one query of the pool's table; None where no answer came in time."""
         body = {
             "model": virtual_model,
             "messages": [{"role": "user", "content": query["text"]}],
             "max_tokens": max_tokens,
             "routemoa": {"domain": query["domain"]},
         }
-        return self.request("POST", "/v1/chat/completions", body)
+        try:
+            answer = self._send("POST", "/v1/chat/completions", body)
+        except httpx2.TimeoutException:
+            return None
+        if answer.status_code in LATE:
+            return None
+        if answer.status_code >= 300:
+            raise StepFailed(f"POST /v1/chat/completions answered {answer.status_code}: {answer.text[:300]}")
+        return dict(answer.json())
 
-    def report(self, query: dict[str, Any], response: dict[str, Any]) -> Served:
-        """Grades a response and reports its outcome. Call it in the main thread (graders keep time by signals)."""
+    def report(self, query: dict[str, Any], response: dict[str, Any] | None, *, audit: bool = False) -> Served:
+        """Grades a response and reports its outcome, as an audit with the right answer beside it.
+
+        Call it in the main thread (graders keep time by signals).
+        """
+        if response is None:
+            return Served(query["query_id"], "", None, None, 0.0, late=True)
         decision = response["routemoa"]
         answer = response["choices"][0]["message"]["content"] or ""
         graded = kinds.grade(Task(Query.of(query), answer, GRADING_S))
         if graded.score is not None:
-            self.request("POST", "/v1/feedback", {"decision_id": decision["decision_id"], "score": graded.score})
-        return Served(decision["decision_id"], decision["llm"], graded.score, decision["cost_usd"])
+            truth = {name: query[name] for name in ("reference", "grader", "choices") if query[name]}
+            outcome = {"decision_id": decision["decision_id"], "score": graded.score}
+            self.request("POST", "/v1/feedback", {**outcome, "source": "audit", **truth} if audit else outcome)
+        return Served(query["query_id"], decision["decision_id"], decision["llm"], graded.score, decision["cost_usd"])
 
-    def ask_all(self, queries: Sequence[dict[str, Any]], *, virtual_model: str, max_tokens: int, title: str) -> list[Served]:
-        """Asks `queries`, a few at a time, with a progress bar."""
+    def ask_all(
+        self,
+        queries: Sequence[dict[str, Any]],
+        *,
+        virtual_model: str,
+        max_tokens: int,
+        title: str,
+        audited: int = 0,
+        kept: Path | None = None,
+    ) -> list[Served]:
+        """Asks `queries`, a few at a time, with a progress bar; the first `audited` of them are reported as audits.
+
+        kept: a file of what was served so far: a query in it is not asked again.
+        """
+        before = {served.query_id: served for served in read(kept)} if kept else {}
+        audits = {query["query_id"] for query in queries[:audited]}
+        todo = [query for query in queries if query["query_id"] not in before]
         with Progress() as progress, ThreadPoolExecutor(USERS) as users:
-            task = progress.add_task(title, total=len(queries))
-            served = []
-            responses = users.map(lambda query: self.ask(query, virtual_model=virtual_model, max_tokens=max_tokens), queries)
-            for query, response in zip(queries, responses, strict=True):
-                served.append(self.report(query, response))
+            task = progress.add_task(title, total=len(queries), completed=len(queries) - len(todo))
+            responses = users.map(lambda query: self.ask(query, virtual_model=virtual_model, max_tokens=max_tokens), todo)
+            for query, response in zip(todo, responses, strict=True):
+                before[query["query_id"]] = served = self.report(query, response, audit=query["query_id"] in audits)
+                if kept:
+                    append(kept, served)
                 progress.advance(task)
-        return served
+        return [before[query["query_id"]] for query in queries]
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        with httpx2.Client(trust_env=False, timeout=ANSWER_S * self.patience, headers=headers) as client:
+            return client.request(method, self.url + path, json=body)
+
+
+def read(kept: Path) -> list[Served]:
+    """What a file of `append` holds."""
+    return [Served(**json.loads(line)) for line in kept.read_text(encoding="utf-8").splitlines()] if kept.exists() else []
+
+
+def append(kept: Path, served: Served) -> None:
+    """Adds a line to a file of what was served."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(served)) + "\n")

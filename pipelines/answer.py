@@ -68,7 +68,7 @@ def _rounds(store: AnswerStore, llm: LLM, table: pd.DataFrame, settings: Params)
         current = store.current(queries)
         return current[current["error"].isna()]
 
-    first = second_round.first_round(llm, store.project)
+    first = second_round.first_round(llm, store.project, settings)
     yield "", query_selection.missing(store.project, first, table, settings, set(answered()["query_id"]))
     if first is not llm:
         gradable = query_selection.gradable(table, settings.label)

@@ -37,7 +37,7 @@ def _never_asked(project: Project, llm: LLM, table: pd.DataFrame, settings: Para
     """What `llm` was never asked of what its first round is about; says how much it is."""
     texts = dict(zip(table["query_id"], table["text"], strict=True))
     asked = set(AnswerStore(project, llm).current(texts)["query_id"])
-    missing = query_selection.missing(project, second_round.first_round(llm, project), table, settings, asked)
+    missing = query_selection.missing(project, second_round.first_round(llm, project, settings), table, settings, asked)
     print(f"{llm.id}: {len(asked)} asked, asking {len(missing)}.", flush=True)
     return Missing.of(llm, texts, missing, Ledger(settings.answer.budget_usd))
 

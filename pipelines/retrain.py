@@ -11,9 +11,11 @@ import argparse
 import re
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -157,8 +159,15 @@ def _round(project: Project, pool_file: Path, steps: Steps, *, harvesting: bool)
     version = _version(project)
     if version == before:
         return f"no new scorer version, {before} stays: {said}"
-    passed = "passed" if json_files.read(project.gate, "gate").get("passed") else "failed"
-    return f"scorer version {version} registered, gate {passed}"
+    return f"scorer version {version} registered, {_judged(json_files.read(project.gate, 'gate'), version)}"
+
+
+def _judged(gate: Mapping[str, Any], version: object) -> str:
+    """What the gate found, and what a person does next, in words."""
+    summary = f": {gate['summary']}" if gate.get("summary") else ""
+    if gate.get("passed"):
+        return f"gate passed{summary}. Promote: routemoa promote {version}"
+    return f"gate failed{summary}. See why: routemoa show {version}"
 
 
 def _version(project: Project) -> object:

@@ -31,11 +31,12 @@ SHARE = 0.15  # of what a newcomer may be asked
 LEAST = 20  # training labels to fit a row from
 
 
-def first_round(llm: LLM, project: Project) -> LLM:
+def first_round(llm: LLM, project: Project, settings: Params) -> LLM:
     """`llm`, asked less where a second round follows: it joins by its row, and there is a scorer whose choices it may change."""
-    if llm.trained != "row" or llm.max_training_queries is None or not (project.scorer / MANIFEST).exists():
+    caps = [cap for cap in (llm.max_training_queries, settings.answer.max_queries) if cap is not None]
+    if llm.trained != "row" or not caps or not (project.scorer / MANIFEST).exists():
         return llm
-    return replace(llm, max_training_queries=llm.max_training_queries - round(SHARE * llm.max_training_queries))
+    return replace(llm, max_training_queries=min(caps) - round(SHARE * min(caps)))
 
 
 def wanted(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, answers: pd.DataFrame) -> list[str]:
@@ -43,7 +44,7 @@ def wanted(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, 
 
     answers: its ANSWERS on `queries` so far.
     """
-    first = first_round(llm, project)
+    first = first_round(llm, project, settings)
     if first is llm or not (project.dataset / "roster.json").exists():
         return []
     known = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
@@ -55,8 +56,8 @@ def wanted(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, 
     candidates = set(standing.data.queries["query_id"][displaced_Q]) & set(known)
     common = set(query_selection.in_hash_order(queries["query_id"])[: first.max_training_queries])
     validation = set(standing.data.take("validation").queries["query_id"])
-    left = (llm.max_training_queries or 0) - (first.max_training_queries or 0) - len((asked & validation) - common)
-    return query_selection.in_hash_order(candidates - asked)[: max(left, 0)]
+    second = round(SHARE / (1 - SHARE) * len(common)) - len((asked & validation) - common)
+    return query_selection.in_hash_order(candidates - asked)[: max(second, 0)]
 
 
 @dataclass(frozen=True, slots=True)

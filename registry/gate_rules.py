@@ -4,7 +4,7 @@ The realised quality of a scorer on a query is the label of the LLM that it rank
 different rosters (the pool grew) are compared on the same queries, by the labels their choices earned.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 
 import numpy as np
@@ -29,7 +29,7 @@ class ValidationScores:
 
     scores_QL: columns in the order of `roster`. full_scores_QL: the same by the fp32 encoder, None where not computed.
     decision_ms: CPU time of one decision, None where not measured. machine: where the scores were computed.
-    precision_note: why it is served in fp32 there; empty where it is not.
+    precision_note: why it is served in fp32 there; empty where it is not. domains: of the queries it was trained on.
     """
 
     roster: tuple[str, ...]
@@ -38,6 +38,7 @@ class ValidationScores:
     decision_ms: float | None = None
     machine: str = "this machine"
     precision_note: str = ""
+    domains: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ def decide(challenger: ValidationScores, champion: ValidationScores | None, labe
         checks = [_against_best_single(quality_Q, labels, margin)]
     else:
         difference_Q = quality_Q - realised_quality(champion, labels)
-        better = _better(difference_Q, closer_promises(challenger, champion, labels), margin)
+        learned = challenger.domains - champion.domains
+        better = _better(difference_Q, closer_promises(challenger, champion, labels), margin, learned)
         checks, summary = [better, *_by_domain(difference_Q, labels.domains_Q, margin)], better.reason.removeprefix("Overall: ").rstrip(".")
     checks += sound(challenger, champion, labels, margin)
     return GateResult.of(
@@ -136,8 +138,11 @@ def closer_promises(challenger: ValidationScores, champion: ValidationScores, la
     return np.where(count_Q > 0, np.nansum(closer_QS, axis=1) / np.maximum(count_Q, 1), np.nan)
 
 
-def _better(difference_Q: Values, closer_Q: Values, margin: float) -> Check:
-    """Better choices, or choices surely not worse by more than `margin` with promises that are surely closer to what came of them."""
+def _better(difference_Q: Values, closer_Q: Values, margin: float, learned: Collection[str]) -> Check:
+    """Better choices; or choices surely not worse by more than `margin`, with promises surely closer to what came of them, or `learned`.
+
+    learned: domains of which the champion has not seen one query; validation holds too few of them to show more.
+    """
     mean, low, high = astuple(metrics.interval(difference_Q, resamples=RESAMPLES))
     n = int(np.isfinite(difference_Q).sum())
     figures = {"overall.difference": mean, "overall.low": low, "overall.high": high}
@@ -151,6 +156,9 @@ def _better(difference_Q: Values, closer_Q: Values, margin: float) -> Check:
     closer, least, most = astuple(metrics.interval(closer_Q, resamples=RESAMPLES))
     figures |= {"overall.closer": closer, "overall.closer.low": least, "overall.closer.high": most}
     promises = f"the squared error of its promises is smaller by {closer:.4f} [{least:.4f}, {most:.4f}]"
+    if low >= -margin and learned:
+        new = ", ".join(sorted(learned))
+        return Check(True, f"{text}: not worse by more than {margin:g}, and trained on {new}, which the champion has never seen.", figures)
     if low >= -margin and least > 0:
         return Check(True, f"{text}: not worse by more than {margin:g}, and {promises}: better promises.", figures)
     return Check(False, f"{text}: not shown to be better, neither in choices nor in promises ({promises}).", figures)

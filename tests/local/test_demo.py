@@ -1,7 +1,6 @@
 """The demo's pieces, without running the demo."""
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -9,19 +8,27 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from local import demo, workspace
+from local.demo import Stage
 from local.errors import ProcessFailed, StepFailed
+from local.held_back import HeldBack
+from local.plan import SMALL
 from local.stack import Stack
-from local.story import Story
-from local.traffic import Served, Visitor
+from local.story import Act, Story
+from pipelines.project import Project
 from registry import versions
 from registry.jobs import Job, Jobs
 from registry.settings import Settings
 from tests.mlflow_server import MLflow
 from tests.registry.conftest import LINEAGE, METRICS, POOL, TRAIN
 from tests.scorer.tiny import tiny_artifact
+
+
+@pytest.fixture
+def stage(platform: Stack) -> Stage:
+    """The demo's acts on that platform."""
+    return Stage(Story(), platform, SMALL)
 
 
 @pytest.fixture
@@ -35,69 +42,43 @@ def job(platform: Stack) -> Iterator[tuple[Jobs, Job]]:
     jobs.fail(running.id, "the test is over")
 
 
-def test_a_job_is_followed_until_it_is_done(platform: Stack, visitor: Visitor, job: tuple[Jobs, Job]) -> None:
+def test_a_job_is_followed_until_it_is_done(platform: Stack, stage: Stage, job: tuple[Jobs, Job]) -> None:
     """While it runs the demo waits; what came of it is its last step."""
     jobs, running = job
     finish = threading.Timer(1.5, lambda: jobs.finish(running.id, "scorer version 7 registered, gate passed"))
     finish.start()
     began = time.monotonic()
-    assert demo.follow(platform, visitor, running.id) == "scorer version 7 registered, gate passed"
+    assert demo.follow(stage, running.id) == "scorer version 7 registered, gate passed"
     assert time.monotonic() - began > 1.4
 
 
-def test_a_failed_job_ends_the_step_with_its_reason_and_log(platform: Stack, visitor: Visitor, job: tuple[Jobs, Job]) -> None:
+def test_a_failed_job_ends_the_step_with_its_reason_and_log(platform: Stack, stage: Stage, job: tuple[Jobs, Job]) -> None:
     """What the worker wrote, and where more stands."""
     jobs, running = job
     jobs.fail(running.id, "no labels for smollm2-135m")
     with pytest.raises(StepFailed, match=rf"job {running.id} failed: no labels for smollm2-135m Read .*worker\.log\.$"):
-        demo.follow(platform, visitor, running.id)
+        demo.follow(stage, running.id)
 
 
-def test_a_job_without_a_worker_is_not_waited_for(platform: Stack, visitor: Visitor, job: tuple[Jobs, Job]) -> None:
+def test_a_job_without_a_worker_is_not_waited_for(platform: Stack, stage: Stage, job: tuple[Jobs, Job]) -> None:
     """A worker that ends while its job runs is an error, not an endless wait."""
     platform.processes.running["worker"].kill()
     platform.processes.running["worker"].wait()
     with pytest.raises(ProcessFailed, match=r"worker ended with exit code -9"):
-        demo.follow(platform, visitor, job[1].id)
+        demo.follow(stage, job[1].id)
 
 
-def test_a_server_that_does_not_swap_ends_the_step(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_swap_ends_the_act(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The version that serves is seen at once; another one is waited for, but not for ever."""
-    assert demo._swapped(visitor, "1").startswith("the server swapped to version 1 after 0.")
+    monkeypatch.setattr(demo, "promote", lambda *_, **__: "promoted")
+    monkeypatch.setattr(demo, "_keep_version", lambda _: "1")
+    act = Act("join", "Join")
+    assert demo._promoted(stage, act, reason="a test") == "1"
+    assert act.lines[1].startswith("the server swapped to version 1 after 0.")
     monkeypatch.setattr(demo, "SWAP_S", 0.3)
+    monkeypatch.setattr(demo, "_keep_version", lambda _: "2")
     with pytest.raises(StepFailed, match=r"did not swap to version 2 within 0 s\. Read var/logs/sync\.log"):
-        demo._swapped(visitor, "2")
-
-
-def test_the_joiner_runs_where_its_weights_are_served(platform: Stack, project: object, tmp_path: Path) -> None:
-    """Its entry is the file's, on the address of the pool's LLM with that served name; without one the step ends."""
-    shipped = Path(demo.__file__).parents[1] / "registry" / "pool.yaml"
-    home = tmp_path / "home"
-    (home / "registry").mkdir(parents=True)
-    shutil.copy(shipped, home / "registry" / "pool.yaml")
-    ours = replace(platform, settings=Settings(_env_file=None, home=home))
-    entry, small = demo.joiner(ours), yaml.safe_load(shipped.read_text())["llms"]["smollm2-135m"]
-    assert entry["endpoint"] == small["endpoint"]
-    assert entry["id"] not in yaml.safe_load(shipped.read_text())["llms"]
-    assert "served_name" not in entry
-    with pytest.raises(StepFailed, match=r"No LLM of the pool runs on smollm2-135m.*git restore registry/pool\.yaml"):
-        demo.joiner(platform)
-
-
-@pytest.mark.parametrize(
-    ("served", "says"),
-    [
-        ([], "0 answered by : none graded, 0.000000 USD"),
-        ([Served("d", "b", None, 0.1)], "1 answered by b: none graded, 0.100000 USD"),
-        (
-            [Served("d", "b", 1.0, 0.000001), Served("e", None, 0.0, 0.000002), Served("f", "a", None, 0.0)],
-            "3 answered by a, b, synthesis: 50% right of 2 graded, 0.000003 USD",
-        ),
-    ],
-)
-def test_traffic_is_summed_up(served: list[Served], says: str) -> None:
-    """Shares are of the graded answers only; an answer no single LLM gave is a synthesis."""
-    assert demo.summary(served) == says
+        demo._promoted(stage, act, reason="a test")
 
 
 @pytest.mark.parametrize(("passed", "says"), [(True, "(gate passed)"), (False, "(gate overridden: a test)")])
@@ -115,7 +96,8 @@ def test_the_registered_version_is_promoted_whatever_the_gate_says_and_that_is_t
         versions._door(settings).annotate(version, tags={"gate": "passed"})
     (home / "build" / "registered.json").write_text(json.dumps({"version": version}))
     (home / "build" / "gate.json").write_text(json.dumps({"passed": passed}))
-    assert demo.promote(replace(platform, settings=settings), reason="a test") == f"version {version} promoted {says}"
+    ours = Stage(Story(), replace(platform, settings=settings), SMALL)
+    assert demo.promote(ours, reason="a test") == f"version {version} promoted {says}"
     champion = versions.champion(settings=settings)
     assert champion is not None
     assert ("demo: a test" in champion.tags.values()) is not passed
@@ -135,10 +117,34 @@ def test_a_stage_is_of_the_demos_project(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / "says.txt").read_text() == str(tmp_path)
 
 
-def test_outside_a_checkout_the_first_step_fails_with_the_way_out(tmp_path: Path) -> None:
+def test_outside_a_checkout_the_first_act_fails_with_the_way_out(tmp_path: Path) -> None:
     """Nothing is made where there is nothing to copy."""
     (tmp_path / "plain").mkdir()
-    with pytest.raises(StepFailed, match=r"Step “Make the project” failed: .*not a git repository.*Run this in a git checkout"):
-        demo.make_project(Story(), tmp_path / "plain", tmp_path / "made", small=True)
+    with pytest.raises(StepFailed, match=r"“A project” failed: .*not a git repository.*Run this in a git checkout"):
+        demo.make_project(tmp_path / "plain", tmp_path / "made", SMALL, small=True)
     assert not (tmp_path / "made").exists()
     assert workspace.MARKER not in {path.name for path in tmp_path.rglob("*")}
+
+
+def test_an_interrupted_demo_goes_on_in_its_project(tmp_path: Path) -> None:
+    """Nothing is made anew: what it served and registered is still there."""
+    story = Story.resumed(HeldBack(tmp_path).folder / demo.STORY)
+    with story.act("train", "Train", "") as act:
+        act.facts["version"] = "1"
+    home, again = demo.make_project(tmp_path / "no checkout", tmp_path, SMALL, small=True)
+    assert home == tmp_path
+    assert again.told("train")
+
+
+def test_a_demo_that_begins_anew_forgets_what_was_served_but_not_what_was_bought(tmp_path: Path) -> None:
+    """Records, registry and harvest go, answers stay; a folder that is not the demo's is left alone."""
+    project = Project(tmp_path)
+    for path in (project.harvested, project.records, project.answers("echo"), project.recorded_labels("echo")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    demo.forget(tmp_path)
+    assert project.records.exists()
+    (tmp_path / workspace.MARKER).touch()
+    demo.forget(tmp_path)
+    assert project.answers("echo").exists()
+    assert not any(path.exists() for path in (project.harvested, project.records, project.recorded_labels("echo")))

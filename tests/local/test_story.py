@@ -1,6 +1,7 @@
-"""The demo's steps as they are told."""
+"""The demo's acts as they are told."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -10,9 +11,9 @@ from local.story import Story
 from scorer.errors import RouteMoAError
 
 
-@pytest.fixture
-def story() -> Story:
-    return Story(Console(file=io.StringIO(), width=100))
+def printed(width: int = 80) -> Console:
+    """A console that is read afterwards."""
+    return Console(file=io.StringIO(), width=width)
 
 
 def text(story: Story) -> str:
@@ -21,32 +22,60 @@ def text(story: Story) -> str:
     return story.console.file.getvalue()
 
 
-def test_steps_are_printed_as_they_happen_and_tabled_at_the_end(story: Story) -> None:
-    """Title first, results when done; the table has a row a step with its results and whole seconds; brackets are text."""
-    with story.step("Make the project", "git status") as results:
-        assert "Make the project" in text(story)
-        results.append("made [here]")
-        results.append("with [bold]marks")
-        assert "made [here]" not in text(story)
-    assert "made [here]\nwith [bold]marks\n" in text(story)
-    story.rows.append(("Train", "version 1", 59.6))
+def test_an_act_is_announced_and_its_lines_meaning_and_place_follow() -> None:
+    """Title first, the rest when it is over; brackets are text."""
+    story = Story(console=printed())
+    with story.act("train", "A scorer is trained", "dvc repro") as act:
+        assert "A scorer is trained" in text(story)
+        act.say("version 1 [here]")
+        act.means, act.look = "It serves.", "http://127.0.0.1:5001"
+        assert "version 1" not in text(story)
+    assert text(story).splitlines()[1:] == ["version 1 [here]", "=> It serves.", "   look: http://127.0.0.1:5001"]
+
+
+def test_the_table_fits_a_terminal() -> None:
+    """Five acts of two sentences: at most 80 columns and 30 lines; an act that means nothing to the reader has no row."""
+    story = Story(console=printed())
+    for number in range(6):
+        with story.act(str(number), f"{number}. Unknown domains", "") as act:
+            act.means = "" if number == 0 else "word " * 40
+    before = len(text(story))
     story.console.print(story.table())
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text(story).splitlines() if line.startswith("│")]
-    assert rows == [["Make the project", "made [here]; with [bold]marks", "0"], ["Train", "version 1", "60"]]
+    table = text(story)[before:].splitlines()
+    assert len(table) <= 30
+    assert max(map(len, table)) <= 80
+    assert "0. Unknown" not in "\n".join(table)
 
 
-def test_a_failed_step_names_itself_the_reason_and_what_to_try(story: Story) -> None:
-    """The error's own next step comes first, then the step's command; the step is no row of the table."""
+def test_an_interrupted_story_goes_on(tmp_path: Path) -> None:
+    """Acts that ended are told, with what later ones need of them; the one that failed is not; at the end all is forgotten."""
+    file = tmp_path / "demo" / "story.json"
+    story = Story.resumed(file, printed())
+    with story.act("train", "Train", "") as act:
+        act.facts["version"] = "1"
+    with pytest.raises(StepFailed), story.act("join", "Join", ""):
+        raise RouteMoAError("no labels.")
+    again = Story.resumed(file, printed())
+    assert again.told("train")
+    assert again.acts["train"].facts == {"version": "1"}
+    assert not again.told("join")
+    again.end()
+    assert not Story.resumed(file).acts
+
+
+def test_a_failed_act_names_itself_the_reason_and_what_to_try() -> None:
+    """The error's own next step comes first, then the act's command."""
+    story = Story(console=printed())
     with (
-        pytest.raises(StepFailed, match=r"Step “Train” failed: no labels\. Import some\. Then try: dvc repro$") as caught,
-        story.step("Train", "dvc repro"),
+        pytest.raises(StepFailed, match=r"“Train” failed: no labels\. Import some\. Then try: make demo$") as caught,
+        story.act("train", "Train", "make demo"),
     ):
         raise RouteMoAError("no labels.", next_step="Import some.")
     assert isinstance(caught.value.__cause__, RouteMoAError)
-    assert not story.rows
+    assert not story.acts
 
 
-def test_a_fault_of_ours_keeps_its_traceback(story: Story) -> None:
-    """Only errors the user can act on are told as failed steps."""
-    with pytest.raises(ZeroDivisionError), story.step("Train", "dvc repro"):
+def test_a_fault_of_ours_keeps_its_traceback() -> None:
+    """Only errors the user can act on are told as failed acts."""
+    with pytest.raises(ZeroDivisionError), Story(console=printed()).act("train", "Train", ""):
         _ = 1 / 0

@@ -1,4 +1,4 @@
-"""An OpenAI-protocol endpoint that counts what it is asked, for tests of stages that ask; its answers are the questions reversed."""
+"""An OpenAI-protocol endpoint that counts what it is asked, for tests of stages that ask; what it does not know it reverses."""
 
 import json
 import threading
@@ -14,12 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Endpoint:
     """delay_s: how long each answer takes. failing: questions answered with HTTP 500. meanwhile: called before each answer.
 
-    most_at_once: of the questions that were being answered at any time.
+    knows: its answers to questions. most_at_once: of the questions that were being answered at any time.
     """
 
     delay_s: float = 0.0
     meanwhile: Callable[[], object] = lambda: None
     failing: set[str] = field(default_factory=set)
+    knows: dict[str, str] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
     url: str = ""
     most_at_once: int = 0
@@ -52,7 +53,7 @@ def running() -> Iterator[Endpoint]:
             with endpoint.lock:
                 endpoint.at_once -= 1
             fails = question in endpoint.failing
-            message = {"role": "assistant", "content": question[::-1]}
+            message = {"role": "assistant", "content": endpoint.knows.get(question, question[::-1])}
             choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": {"content": [{"logprob": -0.5}]}}
             content = {"choices": [choice], "usage": {"prompt_tokens": 20, "completion_tokens": 5}}
             self.send(500 if fails else 200, {"error": {"message": "cannot"}} if fails else content)

@@ -54,7 +54,7 @@ def test_a_round_runs_what_changed_and_reports(home: Path) -> None:
     assert sorted(dvc_project.ran(home)) == ["first", "gate", "second"]
     told = steps(said)
     assert [step for step, _ in told[:2]] == ["harvest", "asking"]
-    assert told[-1] == ("scorer version 7 registered, gate passed", 1.0)
+    assert told[-1] == ("scorer version 7 registered, gate passed. Promote: routemoa promote 7", 1.0)
     assert ("answer first (2 of 3)") in [step for step, _ in told]
     assert [progress for _, progress in told] == sorted(progress for _, progress in told)
     assert "because: a test" in said

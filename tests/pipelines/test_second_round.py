@@ -24,7 +24,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def first_answers(project: Project) -> pd.DataFrame:
     """What the specialist answered in its first round: `1`, which is right, on mathematics, and `0` elsewhere."""
     queries = homes.loaded(project.home).queries
-    asked = set(query_selection.in_hash_order(queries["query_id"])[: second_round.first_round(SPECIALIST, project).max_training_queries])
+    asked = set(
+        query_selection.in_hash_order(queries["query_id"])[
+            : second_round.first_round(SPECIALIST, project, params.load(project.params)).max_training_queries
+        ]
+    )
     rows = queries[queries["query_id"].isin(list(asked))]
     empty = dict.fromkeys(tables.ANSWERS.names)
     answers = pd.DataFrame([empty | {"query_id": query_id} for query_id in rows["query_id"]])
@@ -58,7 +62,7 @@ def test_nothing_is_told_before_there_is_a_scorer_or_labels(project: Project, tm
     queries, answers = homes.loaded(project.home).queries, first_answers(project)
     settings = params.load(project.params)
     jointly = replace(SPECIALIST, trained="jointly")
-    assert second_round.first_round(jointly, project) is jointly
-    assert second_round.first_round(SPECIALIST, Project(tmp_path)) is SPECIALIST
+    assert second_round.first_round(jointly, project, settings) is jointly
+    assert second_round.first_round(SPECIALIST, Project(tmp_path), settings) is SPECIALIST
     assert second_round.wanted(project, jointly, queries, settings, answers) == []
     assert second_round.wanted(project, SPECIALIST, queries, settings, answers.head(10)) == []

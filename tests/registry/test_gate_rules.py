@@ -64,6 +64,28 @@ def test_an_equal_challenger_is_not_better() -> None:
     assert "not shown to be better" in result.reasons[0]
 
 
+def test_promises_that_are_closer_pass_where_the_choices_are_the_same() -> None:
+    """The champion promises .99 where .8 comes true, the challenger .8; both choose alike."""
+    world = World()
+    challenger = world.scorer(0.8)
+    proud = ValidationScores(ROSTER, np.where(challenger.scores_QL > 0.5, 0.99, challenger.scores_QL))
+    result = judged(challenger, proud, world.truth)
+    assert result.passed
+    assert result.reasons[0].endswith("better promises.")
+    assert not judged(proud, challenger, world.truth).passed
+
+
+def test_new_domains_pass_where_nothing_is_worse() -> None:
+    """A challenger that has seen a domain more is not held to be better on validation queries that hold next to nothing of it."""
+    world = World()
+    champion = world.scorer(0.8, domains=frozenset({"maths", "coding"}))
+    same = ValidationScores(ROSTER, champion.scores_QL, domains=frozenset({"maths", "coding", "law"}))
+    result = judged(same, champion, world.truth)
+    assert result.passed
+    assert "trained on law, which the champion has never seen" in result.reasons[0]
+    assert not judged(ValidationScores(ROSTER, champion.scores_QL, domains=champion.domains), champion, world.truth).passed
+
+
 def test_a_challenger_that_loses_a_domain_fails() -> None:
     """A gain elsewhere does not buy a loss in one domain."""
     world = World(800)

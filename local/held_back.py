@@ -1,0 +1,117 @@
+"""What the demo keeps from its first scorer: the LLM that joins later, and the queries of domains that nobody has seen yet.
+
+Both are part of the checkout's query pool and recorded answers. The project is made without them; they lie in var/demo of it.
+"""
+
+import shutil
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from ruamel.yaml import YAML
+
+from local.errors import StepFailed
+from pipelines import queries, tables
+from pipelines.dataset import Dataset, RosterLLM
+from pipelines.graders.kinds import Task
+from pipelines.graders.query import Query, answered
+from pipelines.graders.workers import grade_all
+from pipelines.project import Project
+from pipelines.query_selection import in_hash_order
+from registry import joining
+from registry import pool as pools
+
+GRADING_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """What lies in var/demo of the project in `home`."""
+
+    home: Path
+
+    @property
+    def folder(self) -> Path:
+        """Everything the demo keeps for itself."""
+        return Project(self.home).var / "demo"
+
+    def keep_queries(self, domains: Collection[str]) -> int:
+        """Takes the queries of `domains` out of the project's query pool; returns how many."""
+        project = Project(self.home)
+        rows = pq.read_table(project.queries, schema=tables.QUERIES).to_pylist()
+        ours = [row for row in rows if row["domain"] in domains]
+        if ours:
+            queries.write(ours, self.folder / "queries.parquet")
+            queries.write([row for row in rows if row["domain"] not in domains], project.queries)
+        return len(self.queries())
+
+    def queries(self) -> list[dict[str, Any]]:
+        """The queries kept back, in hash order; a row of the QUERIES table each."""
+        path = self.folder / "queries.parquet"
+        rows = {row["query_id"]: row for row in pq.read_table(path, schema=tables.QUERIES).to_pylist()} if path.exists() else {}
+        return [rows[query_id] for query_id in in_hash_order(rows)]
+
+    def keep_answers(self) -> None:
+        """Copies the recorded answers that were fetched: a stage keeps only those to the project's own query pool."""
+        (self.folder / "answers").mkdir(parents=True, exist_ok=True)
+        for path in sorted((Project(self.home).build / "answers").glob("*.parquet")):
+            shutil.copyfile(path, self.folder / "answers" / path.name)
+
+    def keep_llm(self, llm: str) -> None:
+        """Takes `llm` out of the project's pool file, and its recorded answers with it; the others are asked what is recorded of them."""
+        project = Project(self.home)
+        pool_file = self.home / "registry" / "pool.yaml"
+        yaml = YAML()
+        content = yaml.load(pool_file)
+        entry = content["llms"].pop(llm, None)
+        if entry is None:
+            raise StepFailed(f"The pool has no {llm!r}, which joins in the demo.", next_step="git restore registry/pool.yaml")
+        entry["trained"], entry["max_training_queries"] = "row", joining.ROW_QUERIES
+        self.folder.mkdir(parents=True, exist_ok=True)
+        yaml.dump({"id": llm, **entry}, self.folder / "joiner.yaml")
+        project.answers(llm).unlink(missing_ok=True)
+        pool = set(pq.read_table(project.queries, columns=["query_id"])["query_id"].to_pylist())
+        for other, settings in content["llms"].items():
+            answers = tables.read_if_there(project.answers(other), tables.ANSWERS)
+            recorded = set(answers["query_id"][answers["error"].isna()]) & pool
+            if recorded:
+                settings["max_training_queries"] = len(recorded)
+        yaml.dump(content, pool_file)
+
+    def joiner(self) -> dict[str, Any]:
+        """The entry of the LLM that joins, on the address that its server has now (another LLM of the pool is served there too)."""
+        entry: dict[str, Any] = YAML(typ="safe").load(self.folder / "joiner.yaml")
+        served_name = entry["endpoint"]["served_name"]
+        endpoints = [llm.endpoint for llm in pools.load(self.home / "registry" / "pool.yaml").active if llm.endpoint is not None]
+        base_url = next((endpoint.base_url for endpoint in endpoints if endpoint.served_name == served_name), None)
+        if base_url is None:
+            raise StepFailed(f"No LLM of the pool runs on {served_name}.", next_step="git restore registry/pool.yaml")
+        return {**entry, "endpoint": {**entry["endpoint"], "base_url": base_url}}
+
+    def give_answers(self, llm: str, query_ids: Sequence[str]) -> int:
+        """Puts the recorded answers of `llm` to `query_ids` where its answer stage finds them; returns how many there are."""
+        path = self.folder / "answers" / f"{llm}.parquet"
+        recorded = tables.read_if_there(path, tables.ANSWERS)
+        given = recorded[recorded["query_id"].isin(list(query_ids))]
+        if len(given) and not Project(self.home).answers(llm).exists():
+            tables.write(Project(self.home).answers(llm), given, tables.ANSWERS)
+        return len(given)
+
+    def unseen(self, served: Collection[str], roster: Sequence[RosterLLM]) -> Dataset:
+        """The queries kept back but for those `served`, with labels of the recorded answers of `roster`: nobody was trained on them."""
+        rows = [row for row in self.queries() if row["query_id"] not in served]
+        known = {query.query_id: query for query in map(Query.of, rows)}
+        table = pd.DataFrame(rows, columns=tables.QUERIES.names).sort_values("query_id", ignore_index=True)
+        at = {query_id: place for place, query_id in enumerate(table["query_id"])}
+        labels_QL = np.full((len(rows), len(roster)), np.nan)
+        for column, llm in enumerate(roster):
+            answers = tables.read_if_there(self.folder / "answers" / f"{llm.id}.parquet", tables.ANSWERS)
+            for graded in grade_all([Task(query, text, GRADING_S) for query, text in answered(answers, known)]):
+                labels_QL[at[graded.query_id], column] = np.nan if graded.score is None else graded.score
+        nothing_QL = np.full(labels_QL.shape, np.nan)
+        unseen_Q = np.full(len(rows), "unseen")
+        return Dataset(table, tuple(roster), labels_QL, nothing_QL, nothing_QL, nothing_QL, unseen_Q)

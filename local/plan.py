@@ -1,0 +1,81 @@
+"""How much of everything the demo does, and how that shrinks on a slow machine."""
+
+import time
+from dataclasses import dataclass, replace
+
+import httpx2
+
+from local.errors import StepFailed
+
+USUAL_PACE_S = 2.5  # of `measure` on two idle cores of 2024, by the 1.5B LLM
+LEAST = 15  # queries: the monitor gives no verdict on fewer (monitor.first_look)
+PROBE = "List the first ten even numbers, then the first ten odd ones."
+PROBE_TOKENS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """joiner: id of the LLM that joins. unusual: domains that the first scorer never sees.
+
+    usual: queries of known domains sent before the join, and as many after it. strange: queries of the unusual domains sent, and
+    `audited` of them reported with their right answer. again: unusual ones sent after the retraining. mixed: sent through the mixture.
+    max_tokens: of a served answer. patience: how many times longer than usual anything may take.
+    """
+
+    joiner: str
+    unusual: tuple[str, ...]
+    usual: int
+    strange: int
+    audited: int
+    again: int
+    mixed: int
+    max_tokens: int
+    patience: float = 1.0
+
+    def at_pace(self, slower: float) -> tuple["Plan", str]:
+        """The plan for a machine `slower` times slower than usual, and a sentence that says what it leaves out; "" where nothing."""
+        if slower <= 1.5:
+            return self, ""
+        counts = {name: max(LEAST, round(getattr(self, name) / slower)) for name in ("usual", "strange", "again")}
+        shrunk = replace(self, **counts, audited=min(self.audited, counts["strange"]), patience=slower)
+        return shrunk, (
+            f"An answer takes {slower:.1f} times as long as usual here, so everything may take as much longer, and less is sent: "
+            f"{shrunk.usual} usual and {shrunk.strange} unusual queries instead of {self.usual} and {self.strange}. Figures are less sure."
+        )
+
+
+FULL = Plan(
+    joiner="qwen-coder-1-5b-steps",
+    unusual=("law", "spanish", "sql"),
+    usual=24,
+    strange=36,
+    audited=36,
+    again=16,
+    mixed=1,
+    max_tokens=160,
+)
+SMALL = Plan(
+    joiner="smollm2-135m-sentence-2",
+    unusual=("law", "spanish", "sql"),
+    usual=24,
+    strange=36,
+    audited=36,
+    again=16,
+    mixed=1,
+    max_tokens=16,
+)
+
+
+def measure(base_url: str, served_name: str, *, longest_s: float = 600.0) -> float:
+    """How many times slower than usual the LLM at `base_url` answers now, by one answer of PROBE_TOKENS tokens.
+
+    Raises StepFailed where it does not answer within `longest_s`.
+    """
+    body = {"model": served_name, "messages": [{"role": "user", "content": PROBE}], "max_tokens": PROBE_TOKENS, "temperature": 0.0}
+    began = time.monotonic()
+    try:
+        with httpx2.Client(trust_env=False, timeout=longest_s) as client:
+            client.post(f"{base_url}/chat/completions", json=body).raise_for_status()
+    except httpx2.HTTPError as exc:
+        raise StepFailed(f"{served_name} does not answer at {base_url} ({type(exc).__name__}).", next_step="See its log.") from exc
+    return (time.monotonic() - began) / USUAL_PACE_S
