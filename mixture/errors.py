@@ -41,7 +41,16 @@ class LLMSetAside(LLMUnreachable):
 
 
 class LLMTimedOut(LLMFailed):
-    """A limit passed: connect, first token, between chunks, or total."""
+    """A limit passed (connect, first token, between chunks, total), or it took so long that it was given up.
+
+    waited_s: seconds that its answer was waited for, where the request gave it up.
+    """
+
+    waited_s: float = 0.0
+
+
+class LLMCutOff(LLMTimedOut):
+    """The request ended before the LLM was late: its deadline passed, or the others had answered. No fault of the endpoint."""
 
 
 class LLMOverloaded(LLMFailed):

@@ -7,6 +7,7 @@ import uuid
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
+from mixture.run.account import Account
 from scorer.errors import RouteMoAError
 from scorer.near_matches import did_you_mean
 from serving import routing
@@ -35,7 +36,7 @@ async def chat_completions(request: Request) -> Response:
     if to_answer is None:
         raise model_unknown(state, chat.model)
     decision_id = uuid.uuid4().hex
-    served = ServedRequest(state, decision_id, chat, scored, to_answer, started)
+    served = ServedRequest(state, decision_id, chat, scored, to_answer, started, Account.of(to_answer.options))
     completion = Completion(decision_id, chat.model, int(time.time()), scored, chat.routemoa.explain)
     try:
         if chat.stream:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mixture.decision import Decision, Failure
+from mixture.decision import Decision
 from mixture.errors import NoAnswer
+from mixture.run.account import Account
 from mixture.run.calls import Emit
 from mixture.run.request import Request
 from monitoring.errors import RecordNotKept
@@ -25,7 +26,10 @@ MOST_TEXT_TOKENS = 4096  # of a passed-through conversation, where texts are sto
 
 @dataclass(frozen=True, slots=True)
 class ServedRequest:
-    """One request that is answered. scored: what the scorer made of it, None where it names an LLM. started: `time.perf_counter`."""
+    """One request that is answered. scored: what the scorer made of it, None where it names an LLM. started: `time.perf_counter`.
+
+    account: what it spends, however it ends.
+    """
 
     state: State
     decision_id: str
@@ -33,11 +37,12 @@ class ServedRequest:
     scored: ScoredRequest | None
     request: Request
     started: float
+    account: Account
 
     async def answer(self, emit: Emit | None = None) -> Decision:
         """By the LLMs that are chosen, or by the one that the request names."""
         answer = self.state.mixture.pass_through if self.scored is None else self.state.mixture.answer
-        return await answer(self.request, emit)
+        return await answer(self.request, emit, self.account)
 
     def is_refused_by(self, error: RouteMoAError) -> bool:
         """Whether no LLM may answer, or not the one that the request names: the caller's fault, kept as little as a malformed request.
@@ -49,6 +54,7 @@ class ServedRequest:
     async def keep(self, decision: Decision) -> None:
         """Returns when the answer may leave. Raises RecordNotKept: then it may not."""
         tree = decision.as_dict(texts=self.state.settings.store_text)
+        self._count()
         await self._append(
             decision=tree,
             llm=decision.llm,
@@ -57,13 +63,24 @@ class ServedRequest:
             output_tokens=decision.output_tokens,
             status="ok",
         )
-        self._count(decision)
+        metrics = self.state.metrics
+        metrics.answers.labels(self.chat.model, decision.llm or "synthesis").inc()
+        self.state.experience.note(run for layer in decision.layers for run in layer.runs)
 
     async def keep_failure(self, error: BaseException) -> None:
-        """Keeps a request that got no answer; that it failed is said to the caller in any case."""
-        tree = failure_tree(error, texts=self.state.settings.store_text)
+        """Keeps a request that got no answer, with what it spent; that it failed is said to the caller in any case."""
+        account = self.account
+        tree = failure_tree(error, account, texts=self.state.settings.store_text)
+        self._count()
         try:
-            await self._append(decision=tree, llm=None, cost_usd=0.0, input_tokens=0, output_tokens=0, status="error")
+            await self._append(
+                decision=tree,
+                llm=None,
+                cost_usd=account.ledger.spent_usd,
+                input_tokens=account.input_tokens,
+                output_tokens=account.output_tokens,
+                status="error",
+            )
         except RecordNotKept:
             return  # told as an event already; the caller gets the first error
 
@@ -91,27 +108,36 @@ class ServedRequest:
     def _text(self) -> str:
         return query_text(self.request.messages, MOST_TEXT_TOKENS) if self.scored is None else self.scored.text
 
-    def _count(self, decision: Decision) -> None:
-        metrics = self.state.metrics
-        metrics.answers.labels(self.chat.model, decision.llm or "synthesis").inc()
-        runs = [run for layer in decision.layers for run in layer.runs]
-        for run in (*runs, *(() if decision.synthesis is None else (decision.synthesis,))):
-            metrics.calls.labels(run.llm).inc()
-            metrics.cost.labels(run.llm).inc(run.cost_usd)
-        for failure in decision.failures:
-            metrics.failures.labels(failure.llm, failure.error).inc()
-        metrics.tokens.labels("in").inc(decision.input_tokens)
-        metrics.tokens.labels("out").inc(decision.output_tokens)
-        self.state.experience.note(runs)
+    def _count(self) -> None:
+        """Every call of the request, whatever came of it."""
+        metrics, account = self.state.metrics, self.account
+        for reply in account.replies:
+            metrics.calls.labels(reply.llm).inc()
+            metrics.cost.labels(reply.llm).inc(reply.cost_usd)
+        for failed in account.failed:
+            metrics.failures.labels(failed.error.llm, type(failed.error).__name__).inc()
+        metrics.unsettled.inc(account.ledger.unsettled_usd)
+        metrics.tokens.labels("in").inc(account.input_tokens)
+        metrics.tokens.labels("out").inc(account.output_tokens)
+        self.state.silences.note(account.replies, [failed.error for failed in account.failed], time.monotonic())
 
 
-def failure_tree(error: BaseException, *, texts: bool) -> dict[str, Any]:
-    """What is kept of a request that got no answer; without `texts` nothing that an endpoint said."""
+def failure_tree(error: BaseException, account: Account, *, texts: bool) -> dict[str, Any]:
+    """What is kept of a request that got no answer, and of what it spent; without `texts` nothing that an endpoint said.
+
+    calls: those that were answered, and paid. unsettled_usd: at most what calls that were cut off or broke may cost on top.
+    """
     name = type(error).__name__
     own_words = texts or isinstance(error, NoAnswer)  # any other error may repeat an endpoint's
-    tree: dict[str, Any] = {"error": name, "stopped_because": (str(error) if own_words or not str(error) else name) or "the caller hung up"}
-    if isinstance(error, NoAnswer):
-        failures = [Failure.of(0, failed) for failed in error.failures]
-        kept = failures if texts else [failure.without_words() for failure in failures]
-        tree["failures"] = [{"llm": failure.llm, "error": failure.error, "what": failure.what} for failure in kept]
-    return tree
+    kept = [failure if texts else failure.without_words() for failure in account.failures()]
+    return {
+        "error": name,
+        "stopped_because": (str(error) if own_words or not str(error) else name) or "the caller hung up",
+        "failures": [{"llm": failure.llm, "error": failure.error, "what": failure.what} for failure in kept],
+        "calls": [
+            {"llm": each.llm, "cost_usd": each.cost_usd, "input_tokens": each.input_tokens, "output_tokens": each.output_tokens}
+            for each in account.replies
+        ],
+        "cost_usd": account.ledger.spent_usd,
+        "unsettled_usd": account.ledger.unsettled_usd,
+    }

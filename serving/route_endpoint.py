@@ -1,16 +1,14 @@
 """POST /v1/route: what would be decided for a request, and why; no LLM is called, nothing is recorded."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
 from starlette import requests
 
-from mixture.choose.ranking import Ranked
 from mixture.choose.strategies import as_json
-from mixture.run.request import Request
 from serving.body import read
 from serving.chat import model_unknown
+from serving.explanation import explanation
 from serving.protocol import RouteRequest, parse
 from serving.responses import json_response
 from serving.routing import ScoredRequest, scored_request
@@ -42,6 +40,7 @@ def as_dict(scored: ScoredRequest, model: str) -> dict[str, Any]:
             "cost_usd": each.cost_usd,
             "latency_s": each.candidate.latency_s,
             "chosen": each.chosen,
+            "stepped_over": each.candidate.silent,
         }
         for each in ranking
     ]
@@ -55,22 +54,5 @@ def as_dict(scored: ScoredRequest, model: str) -> dict[str, Any]:
         "scores": dict(scored.scores),
         "options": request.options.as_dict() | {"deadline": None},
         "strategy": as_json(request.strategy),
-        "explanation": explanation(request, ranking, excluded=len(excluded), of=len(scored.scores)),
+        "explanation": explanation(request.options, ranking, excluded=excluded, of=len(scored.scores)),
     }
-
-
-def explanation(request: Request, ranking: Sequence[Ranked], *, excluded: int, of: int) -> str:
-    """The decision in one sentence."""
-    options, weights = request.options, request.options.weights
-    chosen = "; ".join(
-        f"{each.id} (expected quality {each.quality:.2f}, about {each.cost_usd:.6f} USD"
-        + (f" and {each.candidate.latency_s:.1f} s" if each.candidate.latency_s is not None else "")
-        + ")"
-        for each in ranking
-        if each.chosen
-    )
-    does = "answers" if options.single else f"in layer 1 of at most {options.max_layers}"
-    return (
-        f"{chosen} {does}: the best expected quality at weight {weights.quality:g}, a dollar weighing {weights.usd:g} and a second "
-        f"{weights.second:g}. {excluded} of {of} LLMs may not answer this request."
-    )

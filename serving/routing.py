@@ -48,7 +48,7 @@ async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, 
     scores = dict(zip(active.scorer.roster, map(float, prediction.scores_QL[0]), strict=True))
     pool = {llm.id: llm for llm in llms.llms}
     uncallable = cannot_be_called(scores, pool)
-    candidates = tuple(state.experience.candidate(pool[llm], score) for llm, score in scores.items() if llm not in uncallable)
+    candidates = tuple(_candidate(state, pool[llm], score) for llm, score in scores.items() if llm not in uncallable)
     virtual = VIRTUAL[chat.model]
     strategy = virtual.strategy(state.settings, active.posterior)
     options = restricted(virtual.options(state.settings), chat, strategy)
@@ -62,7 +62,11 @@ def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, 
     if llm is None:
         return None
     options = restricted(state.settings.mixture.options(), chat)
-    return Request(written["messages"], (Candidate(llm, 0.0),), options, fields=passed_on(written))
+    return Request(written["messages"], (_candidate(state, llm, 0.0),), options, fields=passed_on(written))
+
+
+def _candidate(state: State, llm: LLM, prior: float) -> Candidate:
+    return state.silences.applied(state.experience.candidate(llm, prior), time.monotonic())
 
 
 def restricted(operator: Options, chat: ChatRequest, strategy: Strategy | None = None) -> Options:

@@ -18,6 +18,7 @@ from serving.keys import Keys
 from serving.metrics import Metrics
 from serving.observed_latency import Experience
 from serving.settings import ServingSettings
+from serving.silence import Silences
 from serving.watched_file import Watched
 
 
@@ -37,6 +38,7 @@ class State:
     jobs: Jobs
     scoring: ThreadPoolExecutor
     experience: Experience = field(default_factory=Experience)
+    silences: Silences = field(default_factory=Silences)
     background: set[asyncio.Task[None]] = field(default_factory=set)
     in_flight: int = 0
 

@@ -63,8 +63,8 @@ async def _events(first: Chunk | None, answer: AnswerStream, served: ServedReque
         decision = await answer.decision()
         for each in endings[:-1]:  # n > 1: each choice ends by itself
             yield event(each)
+        settled = True  # a record that cannot be kept is told by itself
         await served.keep(decision)
-        settled = True
         yield event(completion.last(decision, endings[-1] if endings else None))
         if served.chat.include_usage:
             yield event(completion.usage_chunk(decision))

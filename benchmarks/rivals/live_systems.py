@@ -18,7 +18,7 @@ from mixture.choose.sequential import Sequential
 from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Call, Client, Reply
 from mixture.decision import Decision
-from mixture.errors import LLMFailed, LLMTimedOut, NoAnswer
+from mixture.errors import LLMCutOff, LLMFailed, LLMTimedOut, NoAnswer
 from mixture.judge.assessment import Questions
 from mixture.judge.text_reply import opaque_ids, quoted
 from mixture.llm import LLM, Message, Prompt
@@ -41,6 +41,7 @@ SELECT = (
     "DONE: yes or no"
 )
 _BEST = re.compile(r"^\W*BEST\W*:((?:[^\w\n]*\bA\d+\b)+)\W*$", re.MULTILINE)
+TOO_LATE = frozenset({LLMTimedOut.__name__, LLMCutOff.__name__})
 _DONE = re.compile(r"^\W*DONE\W*:\W*(yes|no)\W*$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -213,7 +214,7 @@ async def _mixture(situation: Situation, priors: Mapping[str, float], strategy: 
         sum(len(layer.runs) for layer in made.layers) + len(made.failures) + (made.synthesis is not None),
         len(made.layers),
         made.input_tokens + made.output_tokens,
-        sum(failure.error == LLMTimedOut.__name__ for failure in made.failures),
+        sum(failure.error in TOO_LATE for failure in made.failures),
         _unread(made),
     )
 

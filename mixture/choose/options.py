@@ -41,6 +41,7 @@ class Options:
     k: LLMs a layer at most. max_layers: layers at most. quorum: answers after which a layer no longer waits for its stragglers
     (capped by the LLMs in it). spares: LLMs beyond the chosen that may be asked in place of failed ones, a layer.
     budget_usd, deadline: limits of the whole request; `deadline` is monotonic seconds (`time.monotonic`).
+    own_deadline: whether the caller set it, and it is no fault of an LLM that it does not answer by then.
     data_policy: tags of which an LLM must carry one, None for any. capabilities: what every LLM asked must have.
     aggregation: how answers become one; "auto" votes over short ones and pays for a synthesis only where it is worth it.
     """
@@ -52,6 +53,7 @@ class Options:
     spares: int = 4
     budget_usd: float | None = None
     deadline: float | None = None
+    own_deadline: bool = False
     aggregation: Aggregation = "auto"
     data_policy: frozenset[str] | None = None
     capabilities: frozenset[str] = frozenset()

@@ -16,6 +16,7 @@ CONSIDERED = 10
 # Errors of LLMs on the same weights mostly coincide: a second prompt style counts as this share of an independent LLM.
 SAME_WEIGHTS = 0.3
 TOKENS_IN, TOKENS_OUT = 400, 200  # of a call nobody has measured; only their order of magnitude matters
+PATIENCE = 2.0  # times its expected latency, after which a call is late
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Candidate:
     """An LLM that may answer, and what is expected of it.
 
     prior: chance in [0, 1] that its answer is right. input_tokens, output_tokens, latency_s: expected of one call, None where unknown.
+    patience_s: how long it is waited for before it is late, where it has not answered yet; None where `latency_s` says it.
+    silent: it gave no answer lately; it is asked where nobody else can be.
     """
 
     llm: LLM
@@ -30,6 +33,8 @@ class Candidate:
     input_tokens: int | None = None
     output_tokens: int | None = None
     latency_s: float | None = None
+    patience_s: float | None = None
+    silent: bool = False
 
     @property
     def cost_usd(self) -> float:
@@ -41,6 +46,20 @@ class Candidate:
     def family(self) -> str:
         """Which weights answer."""
         return self.llm.family
+
+    @property
+    def unproven(self) -> bool:
+        """Whether nobody has seen it answer yet."""
+        return self.patience_s is not None or self.latency_s is None
+
+    @property
+    def late_after_s(self) -> float:
+        """How long a call may take before it is late: as long as its first word may where nothing better is known."""
+        if self.patience_s is not None:
+            return self.patience_s
+        if self.latency_s is None:
+            return min(self.llm.limits.first_token_s, self.llm.limits.total_s)
+        return PATIENCE * self.latency_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +87,17 @@ class Ranked:
 
 
 def rank(candidates: Iterable[Candidate], options: Options, *, order: Order = "value", refine_gain: float = 0.0) -> tuple[Ranked, ...]:
-    """The candidates that may answer, the chosen set of at most `options.k` first, best first in both parts.
+    """The candidates that may answer, the chosen set of at most `options.k` first, best first in both parts, the silent ones last.
 
     order: "value" weighs quality, price and latency and chooses the best set, in which `refine_gain` is what combining answers brings.
     "strict" is RouteMoA's priority, performance > output price > input price > latency, and chooses the first.
     The order of `candidates` has no influence. Empty where none may answer; `refusal` says why of each.
     """
     eligible = sorted((each for each in candidates if refusal(each, options) is None), key=lambda each: each.llm.id)
+    heard = [each for each in eligible if not each.silent]
+    if 0 < len(heard) < len(eligible):
+        silent = rank([each for each in eligible if each.silent], options, order=order, refine_gain=refine_gain)
+        return *rank(heard, options, order=order, refine_gain=refine_gain), *(replace(each, chosen=False) for each in silent)
     if order == "strict":
         ordered = sorted(eligible, key=_strictly)
         chosen: Sequence[Candidate] = ordered[: options.k]

@@ -42,7 +42,8 @@ def restrict(operator: Options, requested: Requested, *, synthesis: bool = True)
         max_layers=_least(operator.max_layers, requested.max_layers),
         weights=_dearer(operator.weights, requested.weights),
         budget_usd=_tightest(operator.budget_usd, requested.budget_usd),
-        deadline=_tightest(operator.deadline, requested.deadline),
+        deadline=(deadline := _tightest(operator.deadline, requested.deadline)),
+        own_deadline=operator.own_deadline or deadline != operator.deadline,
         aggregation=requested.aggregation if requested.aggregation in permitted else operator.aggregation,
         data_policy=_common(operator.data_policy, requested.data_policy),
     )

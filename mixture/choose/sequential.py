@@ -51,8 +51,10 @@ class Sequential:
         that answered come last: they mostly repeat it.
         """
         by_value = sorted(self.rank(so_far.unasked, options), key=lambda each: -each.value)  # ties stay as ranked
-        ordered = _other_weights_first(by_value, {each.family for each in so_far.observations.values()})
-        size = min(self._worthwhile(ordered, so_far, options), options.k)
+        by_family = _other_weights_first(by_value, {each.family for each in so_far.observations.values()})
+        ordered = sorted(by_family, key=lambda each: each.candidate.silent)
+        heard = [each for each in ordered if not each.candidate.silent]
+        size = min(self._worthwhile(heard if heard or so_far.observations else ordered, so_far, options), options.k)
         return tuple(replace(each, chosen=at < size) for at, each in enumerate(ordered))
 
     def stop(self, so_far: AnswersSoFar, upcoming: Sequence[Ranked], options: Options) -> StopReason | None:

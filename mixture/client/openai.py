@@ -16,7 +16,7 @@ from mixture.client.protocol import Call, Chunk, Reply
 from mixture.client.retry import retried
 from mixture.client.stream_assembly import Assembly
 from mixture.client.timeouts import at_most, until_deadline
-from mixture.errors import LLMGarbled, LLMOverloaded, LLMSetAside, LLMTimedOut, LLMUnreachable
+from mixture.errors import LLMCutOff, LLMGarbled, LLMOverloaded, LLMSetAside, LLMTimedOut, LLMUnreachable
 from mixture.llm import LLM, Endpoint
 
 T = TypeVar("T")
@@ -67,15 +67,13 @@ class OpenAIClient:
             return wire.reply(call, response.content, time.monotonic() - started)
 
         async with self._slot(call):
-            return await retried(call, self._attempts, lambda: self._admitted(call, attempt, whole=True))
+            return await self._admitted(call, attempt, whole=True)
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         """The reply in pieces; closing the generator closes the connection, which ends the work at the endpoint."""
         request = self._request(call, stream=True)
         async with self._slot(call):
-            started, events = await retried(
-                call, self._attempts, lambda: self._admitted(call, lambda: self._open(call, request()), whole=False)
-            )
+            started, events = await self._admitted(call, lambda: self._open(call, request()), whole=False)
             async with aclosing(events), aclosing(self._watched(call, _chunks(call, events, started), started)) as watched:
                 async for chunk in watched:
                     yield chunk
@@ -112,15 +110,18 @@ class OpenAIClient:
 
     async def _next(self, call: Call, chunks: AsyncGenerator[Chunk], limit_s: float, name: str) -> Chunk | None:
         """The next chunk, None after the last; the breaker is told of the endpoint's faults and of a whole reply."""
-        breaker = self._breaker(call)
+        breaker, asked_at = self._breaker(call), time.monotonic()
         try:
             async with at_most(call.llm, limit_s, name), translated(call.llm):
                 chunk = await anext(chunks, None)
         except ENDPOINTS_FAULT:
             breaker.failed(time.monotonic())
             raise
+        except asyncio.CancelledError:
+            breaker.silent(now := time.monotonic(), now - asked_at, call.silent_after_s)
+            raise
         if chunk is not None and chunk.reply is not None:
-            breaker.succeeded()
+            breaker.succeeded(now := time.monotonic(), now - asked_at)
         return chunk
 
     def _request(self, call: Call, *, stream: bool) -> Callable[[], httpx2.Request]:
@@ -157,17 +158,25 @@ class OpenAIClient:
             slots.release()
 
     async def _admitted(self, call: Call, attempt: Callable[[], Awaitable[T]], *, whole: bool) -> T:
-        """`attempt` if the endpoint's breaker admits it, its result told to the breaker.
+        """`attempt`, tried again where it may be, if the endpoint's breaker admits the call; its end is told to the breaker.
 
         whole: the result is the reply. Otherwise it is a begun stream, which tells nothing yet and may still break.
         """
-        breaker, now = self._breaker(call), time.monotonic()
-        if not breaker.admits(now):
-            wait_s = breaker.opens_in(now)
-            raise LLMSetAside(call.llm.id, f"failed {breaker.failures} times in a row; it is tried again in {wait_s:.0f} s.")
-        try:
+        breaker, started = self._breaker(call), time.monotonic()
+        if not breaker.admits(started):
+            failed, ended = breaker.lately(started)
+            what = f"failed {failed} of its last {ended} calls; it is tried again in {breaker.opens_in(started):.0f} s."
+            raise LLMSetAside(call.llm.id, what)
+
+        async def in_our_words() -> T:
             async with translated(call.llm):
-                result = await attempt()
+                return await attempt()
+
+        try:
+            result = await retried(call, self._attempts, in_our_words)
+        except (LLMCutOff, asyncio.CancelledError):
+            breaker.silent(now := time.monotonic(), now - started, call.silent_after_s)
+            raise
         except ENDPOINTS_FAULT:
             breaker.failed(time.monotonic())
             raise
@@ -175,7 +184,7 @@ class OpenAIClient:
             breaker.abandoned()
             raise
         if whole:
-            breaker.succeeded()
+            breaker.succeeded(now := time.monotonic(), now - started)
         else:
             breaker.abandoned()
         return result

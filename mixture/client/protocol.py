@@ -1,5 +1,6 @@
 """The one door to LLMs: what a call is and what comes back, spoken as the OpenAI chat protocol."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ class Call:
     messages: as the caller wrote them; the LLM's prompt style is applied by the client.
     options: further fields of the OpenAI request (tools, response_format, seed, max_tokens, logprobs, n ...).
     deadline: monotonic time (seconds, `time.monotonic`) by which the call must end, or None.
+    silent_after_s: how long the endpoint may show nothing before that is held against it, whoever ends the call then.
     may_retry: asked before a failed attempt is followed by another, since the failed one may be charged too; False ends the call.
     """
 
@@ -29,6 +31,7 @@ class Call:
     messages: Sequence[Message]
     options: Mapping[str, Any] = field(default_factory=dict)
     deadline: float | None = None
+    silent_after_s: float = math.inf
     may_retry: Callable[[LLMFailed], bool] = field(default=_always, compare=False, repr=False)
 
 

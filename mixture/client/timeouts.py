@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from mixture.client.protocol import Call
-from mixture.errors import LLMTimedOut
+from mixture.errors import LLMCutOff, LLMTimedOut
 from mixture.llm import LLM
 
 
@@ -32,4 +32,4 @@ async def until_deadline(call: Call) -> AsyncGenerator[None]:
         async with asyncio.timeout(call.deadline - time.monotonic()):
             yield
     except TimeoutError as exc:
-        raise LLMTimedOut(call.llm.id, "the request's deadline passed.", next_step="Allow a longer deadline.") from exc
+        raise LLMCutOff(call.llm.id, "the request's deadline passed.", next_step="Allow a longer deadline.") from exc

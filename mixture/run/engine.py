@@ -7,6 +7,7 @@ from mixture.choose.ranking import refusal
 from mixture.choose.strategies import as_json
 from mixture.client.protocol import Client
 from mixture.decision import Decision
+from mixture.run.account import Account
 from mixture.run.calls import Calls, Clock, Emit
 from mixture.run.decided import decided
 from mixture.run.final_answer import final_answer
@@ -25,13 +26,14 @@ class Mixture:
     def __init__(self, client: Client, clock: Clock = time.monotonic) -> None:
         self._client, self._clock = client, clock
 
-    async def answer(self, request: Request, emit: Emit | None = None) -> Decision:
+    async def answer(self, request: Request, emit: Emit | None = None, account: Account | None = None) -> Decision:
         """The answer and how it came about. With `emit` it is streamed: `emit` is awaited with each chunk, none before the first word.
 
+        account: the request's own, for who wants to know what it spent where it fails.
         Raises NoAnswer, before anything was emitted; LLMFailed where the LLM that writes the answer fails after it began.
         """
         request = request.with_requirements()
-        calls = Calls(self._client, self._clock, request.options, request.fields)
+        calls = self._calls(request, account)
         decision = await (answer_alone if request.options.single else _answer_in_layers)(calls, request, emit)
         deadline = request.options.deadline
         snapshot = Snapshot.of(
@@ -44,7 +46,7 @@ class Mixture:
         options, strategy = request.options.as_dict(), as_json(request.strategy)
         return replace(decision, excluded=request.excluded(), options=options, strategy=strategy, snapshot=snapshot)
 
-    async def pass_through(self, request: Request, emit: Emit | None = None) -> Decision:
+    async def pass_through(self, request: Request, emit: Emit | None = None, account: Account | None = None) -> Decision:
         """Asks the only candidate, without checking its capabilities or its answer; data policy, budget and deadline still hold.
 
         Raises NoAnswer where these forbid it, LLMFailed where the LLM fails.
@@ -52,8 +54,10 @@ class Mixture:
         (candidate,) = request.candidates
         if (why := refusal(candidate, replace(request.options, capabilities=frozenset()))) is not None:
             raise nobody_may_answer({candidate.llm.id: why})
-        calls = Calls(self._client, self._clock, request.options, request.fields)
-        return await pass_through(calls, candidate.llm, request, emit)
+        return await pass_through(self._calls(request, account), candidate, request, emit)
+
+    def _calls(self, request: Request, account: Account | None) -> Calls:
+        return Calls(self._client, self._clock, request.options, request.fields, account or Account.of(request.options))
 
 
 async def _answer_in_layers(calls: Calls, request: Request, emit: Emit | None) -> Decision:

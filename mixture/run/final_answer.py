@@ -11,7 +11,7 @@ from mixture.client.request_size import expected_input_tokens
 from mixture.decision import Run
 from mixture.judge.text_reply import opaque_ids
 from mixture.run.aggregation import Way, choose, synthesis_messages
-from mixture.run.calls import Emit, late_after_s
+from mixture.run.calls import Emit
 from mixture.run.first_word import ask_from_first_word
 from mixture.run.layers import LayerLoop
 
@@ -54,8 +54,8 @@ async def _synthesis(loop: LayerLoop, aggregators: Sequence[Candidate], texts: M
         if calls.remaining_s <= loop.layers[-1].latency_s or (reserved := calls.reserve(aggregator.llm, messages)) is None:
             continue
         words = None if emit is None else _words_only(emit)
-        late_s = late_after_s(aggregator)
-        reply = await ask_from_first_word(calls, reserved, late_s, words, layer=0, is_empty=lambda reply: not reply.text.strip())
+        late_s = calls.late_after_s(aggregator)
+        reply = await ask_from_first_word(calls, reserved, late_s, late_s, words, layer=0, is_empty=lambda reply: not reply.text.strip())
         if reply is not None:
             return Run.of(reply, reply.text, at_s=calls.elapsed_s)
     return None

@@ -27,20 +27,28 @@ class FromFirstWord:
 
 
 async def ask_from_first_word(
-    calls: Calls, reserved: Reservation, replace_after_s: float, emit: Emit | None, *, layer: int, is_empty: Callable[[Reply], bool]
+    calls: Calls,
+    reserved: Reservation,
+    late_s: float,
+    replace_after_s: float,
+    emit: Emit | None,
+    *,
+    layer: int,
+    is_empty: Callable[[Reply], bool],
 ) -> Reply | None:
     """The reply, passed to `emit` from its first word; None where the LLM failed or said nothing, which is noted under `layer`.
 
+    late_s: seconds after which it is late; replace_after_s: after which it is given up, infinite where nobody can stand in for it.
     Raises LLMFailed where it fails after its first word: nobody can stand in for it then.
     """
     passed_on = None if emit is None else FromFirstWord(emit)
     try:
-        reply = await calls.ask(reserved, replace_after_s, passed_on)
+        reply = await calls.ask(reserved, late_s, limit_s=replace_after_s, emit=passed_on)
         if is_empty(reply):
             raise empty(reply)
     except LLMFailed as failed:
+        calls.fail(layer, failed)
         if passed_on is not None and passed_on.began:
             raise
-        calls.fail(layer, failed)
         return None
     return reply

@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mixture.choose.ranking import Ranked
+from mixture.choose.ranking import PATIENCE, Ranked
 from mixture.client.protocol import Reply
 from mixture.decision import Run, empty
-from mixture.errors import LLMFailed, LLMTimedOut
+from mixture.errors import LLMCutOff, LLMFailed, LLMTimedOut
 from mixture.llm import LLM
-from mixture.run.calls import PATIENCE, Calls, FailedCall, late_after_s
+from mixture.run.account import FailedCall
+from mixture.run.calls import Calls
 from mixture.run.ledger import Reservation
 
 MOST_LATE = 1  # late calls of a layer that others stand in for: where every LLM is late, asking more of them would make it worse
@@ -20,8 +21,11 @@ STRAGGLER_GRACE_S = 5.0  # that a straggler of unknown latency gets after the qu
 
 @dataclass(frozen=True, slots=True)
 class _Running:
+    """A call. late_at: when it has taken so long that another LLM is asked too, should it be needed for the quorum."""
+
     ranked: Ranked
     since: float
+    late_at: float
 
 
 @dataclass(slots=True)
@@ -61,7 +65,8 @@ class ParallelCalls:
                     ranked = waiting.popleft()
                     reserved = self.reserve(ranked.candidate.llm)
                     if reserved is not None:
-                        running[group.create_task(self._attempt(reserved))] = _Running(ranked, self.calls.clock())
+                        late_s, now = self.calls.late_after_s(ranked.candidate), self.calls.clock()
+                        running[group.create_task(self._attempt(reserved, late_s))] = _Running(ranked, now, now + late_s)
                         return True
                 return False
 
@@ -79,9 +84,9 @@ class ParallelCalls:
                 while len(self.runs) + self._expected(running.values()) < quorum and start_next():
                     pass
 
-    async def _attempt(self, reserved: Reservation) -> Run | LLMFailed:
+    async def _attempt(self, reserved: Reservation, late_s: float) -> Run | LLMFailed:
         try:
-            run = self.read(reserved.call.llm, await self.calls.ask(reserved))
+            run = self.read(reserved.call.llm, await self.calls.ask(reserved, late_s))
         except LLMFailed as failed:
             return failed
         return run if run.text.strip() else empty(run)
@@ -96,29 +101,26 @@ class ParallelCalls:
         """Seconds until the first of the running calls is late or cut off, None where none can be."""
         until = min(self._cut_off_at(each) for each in running)
         if self._quorum_at is None:
-            until = min(until, *(late for each in running if (late := self._late_at(each)) > self.calls.clock()), math.inf)
+            until = min(until, *(each.late_at for each in running if each.late_at > self.calls.clock()), math.inf)
         return None if math.isinf(until) else max(0.0, until - self.calls.clock())
 
     def _expected(self, running: Collection[_Running]) -> int:
         """How many of the running calls are counted on."""
-        late = sum(self._late_at(each) <= self.calls.clock() for each in running)
+        late = sum(each.late_at <= self.calls.clock() for each in running)
         return len(running) - min(late, MOST_LATE)
-
-    def _late_at(self, running: _Running) -> float:
-        """When a call has taken so long that another LLM is asked too, should it be needed for the quorum."""
-        return running.since + late_after_s(running.ranked.candidate)
 
     def _cut_off_at(self, running: _Running) -> float:
         """When a call that has not ended by then is cut off; its deadline ends it by itself.
 
-        A call of unknown latency gets PATIENCE times what the quorum took.
+        A call of an LLM that nobody has seen answer gets PATIENCE times what the quorum took, unless it is late before that.
         """
         if self._quorum_at is None:
             return math.inf
-        latency_s = running.ranked.candidate.latency_s
-        if latency_s is not None:
-            return max(running.since + PATIENCE * latency_s, self._quorum_at)
-        return max(running.since + PATIENCE * (self._quorum_at - running.since), self._quorum_at + STRAGGLER_GRACE_S)
+        late_at = max(running.late_at, self._quorum_at)
+        if not running.ranked.candidate.unproven:
+            return late_at
+        grace = max(running.since + PATIENCE * (self._quorum_at - running.since), self._quorum_at + STRAGGLER_GRACE_S)
+        return min(late_at, grace)
 
     def _cut_off(self, running: dict[asyncio.Task[Run | LLMFailed], _Running]) -> None:
         now = self.calls.clock()
@@ -126,5 +128,7 @@ class ParallelCalls:
             if self._cut_off_at(each) <= now:
                 task.cancel()
                 del running[task]
-                what = f"cut off after {now - each.since:.2f} s, the others having answered."
-                self.calls.fail(self.number, LLMTimedOut(each.ranked.id, what))
+                kind = LLMTimedOut if each.late_at <= now else LLMCutOff
+                error = kind(each.ranked.id, f"cut off after {now - each.since:.2f} s, the others having answered.")
+                error.waited_s = now - each.since
+                self.calls.fail(self.number, error)

@@ -3,10 +3,10 @@
 import math
 from itertools import zip_longest
 
-from mixture.choose.ranking import Ranked
+from mixture.choose.ranking import Candidate, Ranked
 from mixture.client.protocol import Chunk, Reply, says_nothing
 from mixture.decision import Decision, Layer, Run
-from mixture.llm import LLM
+from mixture.errors import LLMFailed
 from mixture.run.calls import Calls, Emit
 from mixture.run.decided import decided
 from mixture.run.first_word import ask_from_first_word
@@ -21,7 +21,8 @@ async def answer_alone(calls: Calls, request: Request, emit: Emit | None) -> Dec
         if reserved is None:
             continue
         replace_after_s = calls.replace_after_s(ranked.candidate, successor, request.messages)
-        reply = await ask_from_first_word(calls, reserved, replace_after_s, emit, layer=1, is_empty=_brings_nothing)
+        late_s = calls.late_after_s(ranked.candidate)
+        reply = await ask_from_first_word(calls, reserved, late_s, replace_after_s, emit, layer=1, is_empty=_brings_nothing)
         if reply is not None:
             return _chosen(calls, request, ranked, reply)
         if calls.remaining_s <= 0:
@@ -29,11 +30,15 @@ async def answer_alone(calls: Calls, request: Request, emit: Emit | None) -> Dec
     raise calls.no_answer("failed" if calls.failed else "budget")
 
 
-async def pass_through(calls: Calls, llm: LLM, request: Request, emit: Emit | None) -> Decision:
-    """The answer of `llm`, whatever it says: nobody chose it, and nobody stands in for it. Raises LLMFailed where it fails."""
-    if (reserved := calls.reserve(llm, request.messages)) is None:
+async def pass_through(calls: Calls, candidate: Candidate, request: Request, emit: Emit | None) -> Decision:
+    """The answer of one LLM, whatever it says: nobody chose it, and nobody stands in for it. Raises LLMFailed where it fails."""
+    if (reserved := calls.reserve(candidate.llm, request.messages)) is None:
         raise calls.no_answer("budget")
-    reply = await calls.ask(reserved, emit=emit)
+    try:
+        reply = await calls.ask(reserved, calls.late_after_s(candidate), emit=emit)
+    except LLMFailed as failed:
+        calls.fail(1, failed)
+        raise
     layer = Layer((Run.of(reply, reply.text, at_s=calls.elapsed_s),), {}, {}, latency_s=calls.elapsed_s)
     return decided(calls, (layer,), layer.runs[0], way="single", reason="passed through", score=0.0, reply=reply)  # nobody predicted one
 

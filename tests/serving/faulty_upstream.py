@@ -49,9 +49,9 @@ def _message(how: str, prompt: Any, body: dict[str, Any]) -> dict[str, Any]:
                 {"index": 0, "message": {"role": "assistant", "content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}
             ]
         }
+    text = "" if how == "empty" else f"{how} says: {_words(prompt)}"
     choices = [
-        {"index": place, "message": {"role": "assistant", "content": f"{how} says: {_words(prompt)}"}, "finish_reason": "stop"}
-        for place in range(body.get("n") or 1)
+        {"index": place, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"} for place in range(body.get("n") or 1)
     ]
     return {"choices": choices}
 

@@ -8,6 +8,7 @@ import registry.errors
 import scorer.errors
 import serving.errors
 from mixture.errors import LLMGarbled, LLMRefused, NoAnswer
+from mixture.run.account import Account, FailedCall
 from scorer.errors import RouteMoAError, ScorerError
 from serving.errors import TABLE, UNEXPECTED, body_of, headers_of, row_of
 from serving.recording import failure_tree
@@ -77,12 +78,13 @@ def test_a_kept_failure_repeats_an_endpoint_only_where_texts_are_stored() -> Non
     """A message may hold the beginning of a reply: without stored texts its class and HTTP status are all that is kept."""
     garbled, refused = LLMGarbled("a", "the reply is no JSON: 'secret'"), LLMRefused("b", "HTTP 400: secret")
     nobody = NoAnswer("Every LLM asked failed.", failures=[garbled, refused])
-    kept = failure_tree(nobody, texts=False)
+    account = Account(failed=[FailedCall(1, each, 0.1) for each in nobody.failures])
+    kept = failure_tree(nobody, account, texts=False)
     assert kept["stopped_because"] == "Every LLM asked failed."
     assert [(each["llm"], each["error"], each["what"]) for each in kept["failures"]] == [
         ("a", "LLMGarbled", ""),
         ("b", "LLMRefused", "HTTP 400"),
     ]
-    assert failure_tree(garbled, texts=False) == {"error": "LLMGarbled", "stopped_because": "LLMGarbled"}
-    assert "secret" in str(failure_tree(nobody, texts=True)["failures"])
-    assert "secret" in failure_tree(garbled, texts=True)["stopped_because"]
+    assert failure_tree(garbled, Account(), texts=False)["stopped_because"] == "LLMGarbled"
+    assert "secret" in str(failure_tree(nobody, account, texts=True)["failures"])
+    assert "secret" in failure_tree(garbled, account, texts=True)["stopped_because"]

@@ -19,6 +19,7 @@ from mixture.decision import Decision, Failure
 from mixture.errors import LLMOverloaded, LLMRefused, NoAnswer
 from mixture.replay.virtual_time import clock, drive
 from mixture.run import parallel_calls
+from mixture.run.account import Account
 from mixture.run.engine import Mixture
 from mixture.run.request import Request
 from tests.mixture.makers import broken, candidate, last_words, user
@@ -503,3 +504,57 @@ def test_calls_that_end_at_once_have_one_order() -> None:
     """Which of two simultaneous failures is told first does not depend on where objects lie in memory."""
     told = {tuple(each.llm for each in run(client(a=broken("a"), b=broken("b")), settings_for()).failures) for _ in range(20)}
     assert told == {("a", "b")}
+
+
+HANGS = Script(takes=1000.0)
+
+
+@pytest.mark.parametrize("options", [single(deadline=5.0), settings_for(k=1, quorum=1, deadline=5.0)], ids=["single", "layers"])
+def test_an_llm_that_nobody_has_seen_answer_leaves_time_for_another(options: Options) -> None:
+    """It gets 0.6 of the deadline, then the next is asked; that it was late is told, with how long it was waited for."""
+    asked = client(a=HANGS)
+    decision = run(asked, options)
+    assert (decision.text, decision.latency_s) == ("answer of b", pytest.approx(3.0 + 1.0))
+    assert [(each.llm, each.error) for each in decision.failures] == [("a", "LLMTimedOut")]
+
+
+def test_an_llm_that_nobody_has_seen_answer_is_waited_for_no_longer_than_its_limit() -> None:
+    """Where the deadline is far, its limit until the first token says when it is late; `patience_s` where something better is known."""
+    assert run(client(a=HANGS), single(deadline=500.0)).latency_s == pytest.approx(60.0 + 1.0)
+    known = [replace(each, patience_s=7.0) for each in pool()]
+    assert run(client(a=HANGS), single(deadline=500.0), known).latency_s == pytest.approx(7.0 + 1.0)
+
+
+def test_a_silent_llm_is_asked_last() -> None:
+    """The others are asked before it; it is asked where they fail, or where it is the only one."""
+    pool_ = [replace(each, silent=each.llm.id == "a") for each in pool("abc")]
+    assert run(client(), single(), pool_).llm == "b"
+    assert run(client(b=broken("b"), c=broken("c")), single(), pool_).llm == "a"
+    assert run(client(), single(), pool_[:1]).llm == "a"
+    asked = client()
+    run(asked, settings_for(k=2), pool_)
+    assert asked.asked() == ["b", "c"]
+
+
+def test_failures_that_took_no_time_do_not_end_patience() -> None:
+    """Two refused connections are no reason to wait for a third LLM for ever."""
+    decision = run(client(a=broken("a"), b=broken("b"), c=HANGS), single(), pool(latency_s=1.0))
+    assert (decision.text, decision.latency_s) == ("answer of d", pytest.approx(0.1 + 0.1 + 2.0 + 1.0))
+
+
+def test_what_was_spent_is_known_however_a_request_ends() -> None:
+    """The account has the paid calls, the failed ones, and what a call that was cut off may still cost."""
+    asked = client(a=Script(" "), b=HANGS)
+    account = Account()
+
+    async def hang_up() -> None:
+        task = asyncio.create_task(Mixture(asked, clock).answer(request(single(), pool("ab")), account=account))
+        await asyncio.sleep(30.0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    drive(hang_up())
+    assert account.ledger.spent_usd == pytest.approx(110 / 1e6)
+    assert account.ledger.unsettled_usd == pytest.approx(0.00036, rel=0.05)
+    assert (account.input_tokens, account.output_tokens, [each.error.llm for each in account.failed]) == (100, 10, ["a"])

@@ -1,0 +1,52 @@
+"""What one request has spent so far: kept outside of the work on it, so it is known however the request ends."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mixture.choose.options import Options
+from mixture.client.protocol import Reply
+from mixture.decision import Failure
+from mixture.errors import LLMFailed
+from mixture.run.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCall:
+    """A call that brought no answer. layer: from 1, 0 for the aggregator. at_s: seconds from the request's start."""
+
+    layer: int
+    error: LLMFailed
+    at_s: float
+
+    def as_failure(self) -> Failure:
+        """For the decision."""
+        return Failure.of(self.layer, self.error, self.at_s)
+
+
+@dataclass(slots=True)
+class Account:
+    """The calls of one request. retried: attempts that failed and were followed by another."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    replies: list[Reply] = field(default_factory=list)
+    failed: list[FailedCall] = field(default_factory=list)
+    retried: list[FailedCall] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, options: Options) -> "Account":
+        """For a request under these options."""
+        return cls(Ledger(options.budget_usd))
+
+    @property
+    def input_tokens(self) -> int:
+        """Of every call that was answered."""
+        return sum(each.input_tokens for each in self.replies)
+
+    @property
+    def output_tokens(self) -> int:
+        """Of every call that was answered."""
+        return sum(each.output_tokens for each in self.replies)
+
+    def failures(self) -> Iterable[Failure]:
+        """The calls that brought no answer."""
+        return (each.as_failure() for each in self.failed)

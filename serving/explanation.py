@@ -1,0 +1,62 @@
+"""A decision in a few sentences: who answers, what its price hides, who is stepped over and who could not answer."""
+
+from collections.abc import Collection, Sequence
+
+from mixture.choose.options import Options, Weights
+from mixture.choose.ranking import Ranked
+
+
+def explanation(options: Options, ranking: Sequence[Ranked], *, excluded: Collection[str], of: int) -> str:
+    """What `ranking` decides under `options`. excluded: the LLMs that may not answer; of: how many there are with them."""
+    parts = [_chosen(options, ranking), _too_dear(options.weights, ranking), _stepped_over(ranking), _excluded(excluded, of)]
+    return " ".join(part for part in parts if part)
+
+
+def _chosen(options: Options, ranking: Sequence[Ranked]) -> str:
+    weights = options.weights
+    chosen = "; ".join(
+        f"{each.id} (expected quality {each.quality:.2f}, about {each.cost_usd:.6f} USD"
+        + (f" and {each.candidate.latency_s:.1f} s" if each.candidate.latency_s is not None else "")
+        + ")"
+        for each in ranking
+        if each.chosen
+    )
+    does = "answers" if options.single else f"in layer 1 of at most {options.max_layers}"
+    return (
+        f"{chosen} {does}: the best expected quality at weight {weights.quality:g}, a dollar weighing {weights.usd:g} and a second "
+        f"{weights.second:g}."
+    )
+
+
+def _too_dear(weights: Weights, ranking: Sequence[Ranked]) -> str:
+    """What the best of the others would have to be worth, where only its price keeps it from being chosen."""
+    chosen = max((each for each in ranking if each.chosen), key=lambda each: each.value)
+    better = [each for each in ranking if not each.chosen and not each.candidate.silent and each.quality > chosen.quality]
+    hidden = [each for each in better if _break_even(weights, each, chosen) < weights.usd]
+    if not hidden:
+        return ""
+    best = max(hidden, key=lambda each: (each.quality, each.value))
+    needed = (weights.penalty(best.cost_usd, best.latency_s) - weights.penalty(chosen.cost_usd, chosen.latency_s)) / weights.quality
+    return (
+        f"{best.id} is expected to be better by {best.quality - chosen.quality:.2f}, but costs {best.cost_usd:.6f} USD: with a dollar "
+        f"weighing {weights.usd:g} it would have to be better by {needed:.2f}. It would be chosen were a dollar to weigh less than "
+        f"{_break_even(weights, best, chosen):.3g}."
+    )
+
+
+def _break_even(weights: Weights, other: Ranked, chosen: Ranked) -> float:
+    """The dollar's weight at which the other is worth as much as the chosen one; infinite where its price is not what keeps it back."""
+    gain = weights.quality * (other.quality - chosen.quality) - weights.second * (other.latency_s - chosen.latency_s)
+    dearer = other.cost_usd - chosen.cost_usd
+    return gain / dearer if gain > 0 and dearer > 0 else float("inf")
+
+
+def _stepped_over(ranking: Sequence[Ranked]) -> str:
+    silent = [each.id for each in ranking if each.candidate.silent and not each.chosen]
+    return f"Stepped over, having given no answer lately: {', '.join(silent)}." if silent else ""
+
+
+def _excluded(excluded: Collection[str], of: int) -> str:
+    if not excluded:
+        return f"All {of} LLMs could answer this request."
+    return f"{of - len(excluded)} of {of} LLMs could answer this request; not {', '.join(excluded)}."
