@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -11,6 +11,7 @@ from mixture.choose.options import Aggregation, Options
 from mixture.choose.restrict import Requested
 from registry.validation_errors import complaints
 from scorer.near_matches import did_you_mean
+from serving.conversation import MessageIn, Tool, refuse_addresses_outside_messages
 from serving.errors import RequestRefused
 
 Positive = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -60,46 +61,6 @@ class RequestOptions(BaseModel):
         )
 
 
-class ImageURL(BaseModel):
-    """An image inside a message. Only data: URLs: no server of ours fetches an address that a caller names."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
-
-    url: Annotated[str, Field(pattern="^data:")]
-
-
-class Part(BaseModel):
-    """One part of a message's content."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
-
-    type: str
-    text: str | None = None
-    image_url: ImageURL | None = None
-
-    @model_validator(mode="after")
-    def _carries_what_it_says(self) -> "Part":
-        if self.type in {"text", "image_url"} and getattr(self, self.type) is None:
-            raise ValueError(f"a part of type {self.type!r} needs {self.type!r}")
-        return self
-
-
-class MessageIn(BaseModel):
-    """One message."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
-
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | Annotated[list[Part], Field(min_length=1)] | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> "MessageIn":
-        if self.content is None and self.role != "assistant":
-            raise ValueError(f"a message of role {self.role!r} needs content")
-        return self
-
-
 class StreamOptions(BaseModel):
     """How a stream ends."""
 
@@ -129,7 +90,7 @@ class ChatRequest(BaseModel):
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: list[Tool] | None = None
     tool_choice: str | dict[str, Any] | None = None
     functions: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
@@ -139,6 +100,11 @@ class ChatRequest(BaseModel):
     @classmethod
     def _none_is_default(cls, value: Any) -> Any:
         return RequestOptions() if value is None else value
+
+    @model_validator(mode="after")
+    def _names_no_address(self) -> "ChatRequest":
+        refuse_addresses_outside_messages(self.model_extra or {})
+        return self
 
     @property
     def include_usage(self) -> bool:

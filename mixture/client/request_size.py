@@ -43,10 +43,12 @@ def size(content: Any) -> int:
         return 0
     if isinstance(content, str):
         return len(content.encode(errors="replace"))
-    parts = (
-        [part for part in content if not (isinstance(part, dict) and part.get("type") in MEDIA)] if isinstance(content, list) else content
-    )
+    parts = [part for part in content if not _is_media(part)] if isinstance(content, list) else content
     return len(orjson.dumps(parts, default=str))
+
+
+def _is_media(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("type"), str) and part["type"] in MEDIA
 
 
 def part_kinds(messages: Sequence[Message]) -> Iterable[str]:

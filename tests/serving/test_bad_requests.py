@@ -2,6 +2,7 @@
 
 import json
 
+import faulty_upstream
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -80,6 +81,33 @@ def test_a_wrong_field_is_named(client, change, status, param) -> None:
     assert response.status_code == status
     if param is not None:
         assert response.json()["error"]["param"] == param
+
+
+@pytest.mark.parametrize("model", ["echo", "routemoa", "routemoa-single"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_addresses_reach_no_llm_by_any_way(client, model, stream) -> None:
+    """Routed, passed through, whole and streamed: refused by the part, and no endpoint is asked."""
+    before = dict(faulty_upstream.counts)
+    for part in (
+        {"type": "video_url", "video_url": {"url": "http://10.0.0.1/"}},
+        {"type": "file", "file": {"file_url": "http://10.0.0.1/"}},
+    ):
+        asked = {"model": model, "stream": stream, "messages": [{"role": "user", "content": [part]}]}
+        refused = client.post("/v1/chat/completions", json=asked)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_request")
+    assert faulty_upstream.counts == before
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/route"])
+@pytest.mark.parametrize("fields", [{"tools": [{"type": []}]}, {"functions": [{"type": []}]}, {"tools": [{"type": {}}], "budget": 1}])
+def test_a_type_of_any_shape_is_no_fault_of_ours(client, path, fields) -> None:
+    """Sizes are taken of what was sent, whatever its shape."""
+    for model in ("routemoa", "routemoa-single", "echo"):
+        for budget in (None, 0.01):
+            asked = {"model": model, "messages": [MESSAGE], **fields, "routemoa": {"budget_usd": budget}}
+            check(client.post(path, json=asked))
+    if "tools" in fields:
+        assert client.post(path, json={"model": "routemoa", "messages": [MESSAGE], **fields}).status_code == 400
 
 
 def test_a_body_too_large_is_413(client) -> None:
