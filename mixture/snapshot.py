@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mixture.choose.ranking import Candidate
-from mixture.client.request_size import images, size
+from mixture.client.request_size import images, size, size_of_field
 from mixture.llm import Message, SelfAssessment
 
 COUNTED = ("n", "max_tokens", "max_completion_tokens")  # fields of the request on which the cost of a call depends
@@ -48,7 +48,7 @@ class Turn:
 class Snapshot:
     """A request's shape and the LLMs that had a score. deadline_s: from the request's start. streamed: whether it was.
 
-    counted: the request's COUNTED fields. tools_bytes, other_bytes: of its tools, and of its functions and response format.
+    counted: the request's COUNTED fields. tools_bytes, other_bytes: of its tools, and of all its other fields.
     """
 
     turns: tuple[Turn, ...]
@@ -77,7 +77,7 @@ class Snapshot:
             turns=tuple(Turn(str(message.get("role")), size(message.get("content")), images([message])) for message in messages),
             counted={name: int(fields[name]) for name in COUNTED if fields.get(name) is not None},
             tools_bytes=size(fields.get("tools")),
-            other_bytes=size(fields.get("functions")) + size(fields.get("response_format")),
+            other_bytes=sum(size_of_field(value) for name, value in fields.items() if name not in {*COUNTED, "tools"}),
             deadline_s=deadline_s,
             streamed=streamed,
             candidates=tuple(_candidate(each, families[each.family]) for each in candidates if math.isfinite(each.prior)),

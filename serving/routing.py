@@ -14,8 +14,10 @@ from mixture.choose.ranking import Candidate
 from mixture.choose.restrict import restrict
 from mixture.choose.strategy import Strategy
 from mixture.llm import LLM
+from mixture.run.bounded_fields import unbounded
 from mixture.run.request import Request
 from serving.active_scorer import Active
+from serving.errors import RequestRefused
 from serving.protocol import ChatRequest, passed_on
 from serving.querytext import query_text
 from serving.state import State
@@ -51,7 +53,7 @@ async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, 
     candidates = tuple(_candidate(state, pool[llm], score) for llm, score in scores.items() if llm not in uncallable)
     virtual = VIRTUAL[chat.model]
     strategy = virtual.strategy(state.settings, active.posterior)
-    options = restricted(virtual.options(state.settings), chat, strategy)
+    options = restricted(virtual.options(state.settings), chat, written, strategy)
     request = Request(messages, candidates, options, strategy, passed_on(written), uncallable)
     return ScoredRequest(active, text, scores, prediction.queries_QD[0], request)
 
@@ -61,7 +63,7 @@ def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, 
     llm = next((llm for llm in state.llms.llms if llm.id == chat.model and why_not(llm) is None), None)
     if llm is None:
         return None
-    options = restricted(state.settings.mixture.options(), chat)
+    options = restricted(state.settings.mixture.options(), chat, written)
     return Request(written["messages"], (_candidate(state, llm, 0.0),), options, fields=passed_on(written))
 
 
@@ -69,10 +71,15 @@ def _candidate(state: State, llm: LLM, prior: float) -> Candidate:
     return state.silences.applied(state.experience.candidate(llm, prior), time.monotonic())
 
 
-def restricted(operator: Options, chat: ChatRequest, strategy: Strategy | None = None) -> Options:
-    """The operator's options, narrowed by what this request asks for."""
+def restricted(operator: Options, chat: ChatRequest, written: Mapping[str, Any], strategy: Strategy | None = None) -> Options:
+    """The operator's options, narrowed by what this request asks for. Raises RequestRefused for a field that no budget can hold."""
     requested = chat.routemoa.requested(operator, time.monotonic())
-    return restrict(operator, requested, synthesis=strategy is not None and strategy.synthesis_gain(0.0, operator) > 0)
+    options = restrict(operator, requested, synthesis=strategy is not None and strategy.synthesis_gain(0.0, operator) > 0)
+    if options.budget_usd is not None and (field := unbounded(passed_on(written))) is not None:
+        what = f"{field}: a call with it may cost more than can be reserved, and this request has a budget of {options.budget_usd:g} USD."
+        next_step = "Leave the field out, or say max_tokens where it limits the answer."
+        raise RequestRefused(what, next_step=next_step, param=field)
+    return options
 
 
 def cannot_be_called(roster: Iterable[str], pool: Mapping[str, LLM]) -> dict[str, str]:

@@ -14,6 +14,7 @@ TOKENS_PER_MESSAGE = 16  # role marks and the like, rounded up over the known ch
 TEMPLATE_TOKENS = 64  # system text that a chat template adds by itself
 TOKENS_PER_IMAGE = 4096  # more than any vendor counts for one
 MEDIA = frozenset({"image_url", "input_image", "input_audio", "file"})  # parts of a message that are no text
+UNBOUNDED_MEDIA = frozenset({"input_audio", "file"})  # an hour, a thousand pages: only the context window bounds their tokens
 
 
 def expected_input_tokens(messages: Sequence[Message], request: Mapping[str, Any]) -> int:
@@ -26,10 +27,13 @@ def worst_case_usd(call: Call) -> float:
     """More than `call` can cost: no tokenizer makes more tokens than there are bytes, and no reply is longer than its limit."""
     llm = call.llm
     messages = llm.prompt.apply(call.messages)
-    fields = sum(size(call.options.get(name)) for name in ("tools", "functions", "response_format"))
-    input_bytes = fields + sum(size(message.get("content")) + size(message.get("tool_calls")) + TOKENS_PER_MESSAGE for message in messages)
-    input_bytes += TEMPLATE_TOKENS + TOKENS_PER_IMAGE * images(messages)
-    return llm.price.cost(min(input_bytes, llm.context_window), _most_output(llm, call.options) * (call.options.get("n") or 1))
+    if not UNBOUNDED_MEDIA.isdisjoint(part_kinds(messages)):
+        input_tokens = llm.context_window
+    else:
+        of_messages = sum(sum(map(size, message.values())) + TOKENS_PER_MESSAGE for message in messages)
+        of_fields = sum(map(size_of_field, call.options.values()))
+        input_tokens = min(of_messages + of_fields + TEMPLATE_TOKENS + TOKENS_PER_IMAGE * images(messages), llm.context_window)
+    return llm.price.cost(input_tokens, _most_output(llm, call.options) * (call.options.get("n") or 1))
 
 
 def _most_output(llm: LLM, request: Mapping[str, Any]) -> int:
@@ -45,6 +49,11 @@ def size(content: Any) -> int:
         return len(content.encode(errors="replace"))
     parts = [part for part in content if not _is_media(part)] if isinstance(content, list) else content
     return len(orjson.dumps(parts, default=str))
+
+
+def size_of_field(value: Any) -> int:
+    """Bytes of text in a field of the request; a number brings none."""
+    return 0 if isinstance(value, int | float) else size(value)
 
 
 def _is_media(part: Any) -> bool:

@@ -72,3 +72,22 @@ def test_one_reply_limit_is_sent() -> None:
 def test_an_image_counts_as_an_image_not_as_its_bytes() -> None:
     """A data URL does not fill the context window by its length."""
     assert expected_input_tokens(IMAGE, {}) < 2000
+
+
+def test_everything_that_is_sent_is_counted() -> None:
+    """A long text in any field of a message or of the request costs input tokens."""
+    plain = worst_case_usd(Call(llm("a", context_window=100_000), user()))
+    for message, fields in (
+        ({"reasoning_content": "x" * 5000}, {}),
+        ({"name": "x" * 5000}, {}),
+        ({}, {"chat_template_kwargs": {"a": "x" * 5000}}),
+    ):
+        call = Call(llm("a", context_window=100_000), [{**user()[0], **message}], fields)
+        assert worst_case_usd(call) >= plain + 5000 / 1e6
+
+
+@pytest.mark.parametrize("kind", ["input_audio", "file"])
+def test_sounds_and_files_may_fill_the_context_window(kind: str) -> None:
+    """Nothing in the request says how many tokens an hour or a thousand pages are."""
+    call = Call(llm("a", context_window=100_000), [{"role": "user", "content": [{"type": kind, kind: {}}]}])
+    assert worst_case_usd(call) == pytest.approx((100_000 + 256) / 1e6)
