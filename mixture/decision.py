@@ -9,7 +9,7 @@ from mixture.client.protocol import Reply
 from mixture.errors import LLMFailed, LLMGarbled
 from mixture.snapshot import Snapshot
 
-_STATUS = re.compile(r"HTTP \d{3}(?=:)", re.ASCII)
+_STATUS = re.compile(r"HTTP (\d{3})(?=:)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,15 @@ class Failure:
         cost_usd, input_tokens, output_tokens = error.paid
         return cls(layer, error.llm, type(error).__name__, error.what, error.billable, cost_usd, input_tokens, output_tokens, at_s)
 
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that the endpoint sent, None where it sent none."""
+        status = _STATUS.match(self.what.removeprefix(f"{self.llm}: "))
+        return int(status[1]) if status else None
+
     def without_words(self) -> "Failure":
         """The same with nothing of what the endpoint said: `what` is its HTTP status, empty where none was sent."""
-        status = _STATUS.match(self.what.removeprefix(f"{self.llm}: "))
-        return replace(self, what=status[0] if status else "")
+        return replace(self, what="" if self.status is None else f"HTTP {self.status}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class EndpointEntry(StrictMapping):
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("is not an http(s) address such as http://127.0.0.1:8000/v1")
+        _ = parts.port  # raises ValueError for one that is none
         if parts.username or parts.password:
             raise ValueError("holds credentials: name an environment variable in api_key_env instead")
         if parts.query or parts.fragment:

@@ -45,6 +45,15 @@ class JoiningRefused(RegistryError):
     """An LLM that may not join: its key is missing, it is there already under another id, or it does not answer."""
 
 
+class ProbeFailed(JoiningRefused):
+    """An LLM that may not join because of what its endpoint said to the probe; `error` is the class of that, `status` its HTTP status."""
+
+    def __init__(self, what: str, *, next_step: str = "", error: str, status: int | None) -> None:
+        super().__init__(what, next_step=next_step)
+        self.error = error
+        self.status = status
+
+
 class JobRefused(RegistryError):
     """A job that cannot be taken: an unknown kind, a file that cannot hold it, a second worker."""
 

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from mixture.client.protocol import Call, Client
 from mixture.client.wire import headers
+from mixture.decision import Failure
 from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
 from registry import pool
 from registry.entry import SECRET_FIELDS, PoolEntry, check_id
-from registry.errors import JoiningRefused, PoolRefused
+from registry.errors import JoiningRefused, PoolRefused, ProbeFailed
 from registry.validation_errors import explain
 
 PROBE = "Reply with the word ready."
@@ -30,7 +31,7 @@ async def join(id: str, entry: Mapping[str, Any], *, pool_file: Path, client: Cl
     Raises PoolRefused for a malformed entry or a taken id, JoiningRefused where the key's variable is not set, where the same LLM is asked
     in the same way under another id, or where it does not answer its probe; the pool file is then as it was.
     """
-    llm = _parsed(id, entry)
+    llm = parsed(id, entry)
     _refuse_twins(llm, await asyncio.to_thread(pool.load, pool_file))
     _require_key(llm)
     await _probe(llm, client)
@@ -43,7 +44,8 @@ def with_joining_defaults(entry: Mapping[str, Any]) -> dict[str, Any]:
     return dict(entry) if entry.get("trained", "row") != "row" else {**by_row, **entry}
 
 
-def _parsed(id: str, entry: Mapping[str, Any]) -> LLM:  # noqa: A002
+def parsed(id: str, entry: Mapping[str, Any]) -> LLM:  # noqa: A002
+    """The LLM of this entry, not asked and in no pool yet. Raises PoolRefused where it is malformed, JoiningRefused without an endpoint."""
     try:
         llm = PoolEntry.model_validate(dict(entry)).llm(check_id(id))
     except ValidationError as exc:
@@ -82,6 +84,11 @@ async def _probe(llm: LLM, client: Client) -> None:
         reply = await client.ask(Call(probed, [{"role": "user", "content": PROBE}], options, deadline=time.monotonic() + PROBE_S))
     except LLMFailed as exc:
         why = exc.what.removeprefix(f"{llm.id}: ")
-        raise JoiningRefused(f"{llm.id} does not answer its probe. {why}", next_step=exc.next_step) from exc
+        raise ProbeFailed(
+            f"{llm.id} does not answer its probe. {why}",
+            next_step=exc.next_step,
+            error=type(exc).__name__,
+            status=Failure.of(0, exc).status,
+        ) from exc
     if reply.output_tokens < 1:
         raise JoiningRefused(f"{llm.id} answered its probe with nothing.", next_step="Check served_name and the endpoint's chat template.")

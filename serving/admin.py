@@ -8,9 +8,11 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from registry.errors import JoiningRefused, ProbeFailed
 from registry.jobs import Job, Kind
-from registry.joining import join, with_joining_defaults
+from registry.joining import join, parsed, with_joining_defaults
 from registry.pool import train_jointly
+from serving import allowed_endpoints, audit
 from serving.body import read
 from serving.errors import JobUnknown
 from serving.protocol import parse
@@ -18,7 +20,7 @@ from serving.responses import json_response
 from serving.routing import why_not
 from serving.state import State, state_of
 
-router = APIRouter(prefix="/admin")
+router = APIRouter(prefix="/admin", route_class=audit.Audited)
 ACCEPTED = 202
 
 
@@ -68,7 +70,19 @@ async def add_llm(request: Request) -> Response:
     state = state_of(request)
     _, written = parse(Joining, await read(request, state.settings.max_request_bytes))
     entry = with_joining_defaults({name: value for name, value in written.items() if name != "id"})
-    llm = await join(written["id"], entry, pool_file=state.settings.pool_file, client=state.client)
+    audit.note(request, llm=written["id"])
+    wanted = parsed(written["id"], entry)
+    endpoint, settings = wanted.endpoint, state.settings
+    if endpoint is not None:
+        audit.note(request, llm=wanted.id, base_url=endpoint.base_url, api_key_env=endpoint.api_key_env)
+        await state.pool.refresh()
+        named = {"hosts": settings.admin_hosts, "variables": settings.admin_key_variables}
+        allowed_endpoints.check(endpoint.base_url, endpoint.api_key_env, pool=state.llms, **named)
+    try:
+        llm = await join(wanted.id, entry, pool_file=settings.pool_file, client=state.client)
+    except ProbeFailed as exc:  # what stands at an address is not for whoever can name one
+        said = exc.error if exc.status is None else f"{exc.error}, HTTP {exc.status}"
+        raise JoiningRefused(f"{wanted.id} does not answer its probe ({said}).", next_step="Check address, served name and key.") from exc
     await state.pool.refresh()
     job = await _submit(state, "retrain", {"reason": f"{llm.id} joined", "llm": llm.id})
     return json_response({"llm": _llm(llm), "job": asdict(job)}, status=ACCEPTED)
@@ -86,6 +100,7 @@ async def retrain(request: Request) -> Response:
     """Starts a retraining."""
     state = state_of(request)
     wanted, _ = parse(Retraining, await read(request, state.settings.max_request_bytes))
+    audit.note(request, reason=wanted.reason)
     if wanted.full:
         await asyncio.to_thread(train_jointly, state.settings.pool_file)
         await state.pool.refresh()
@@ -126,6 +141,7 @@ async def promote(request: Request) -> Response:
     """Starts the job that makes a version champion; the server follows the alias."""
     state = state_of(request)
     wanted, _ = parse(Promotion, await read(request, state.settings.max_request_bytes))
+    audit.note(request, version=wanted.version, override=wanted.override)
     return json_response(asdict(await _submit(state, "promote", wanted.model_dump())), status=ACCEPTED)
 
 

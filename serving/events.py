@@ -2,9 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import structlog
@@ -79,6 +79,17 @@ class RecordLost(Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class AdminCalled(Event):
+    """Somebody with the admin scope asked for something. key: the key's name. about: what the path does not say; never a secret."""
+
+    key: str
+    method: str
+    path: str
+    status: int
+    about: Mapping[str, str | None] = field(default_factory=dict)
+
+
 Handler = Callable[[Event], None]
 
 
@@ -89,12 +100,13 @@ class Events:
         self._handlers = handlers
         self._recent: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
-    def emit(self, event: Event) -> None:
-        """Logs, keeps and passes on `event`."""
+    def emit(self, event: Event, *, keep: bool = True) -> None:
+        """Logs and passes on `event`, and keeps it for the console."""
         facts = asdict(event)
         with suppress(OSError):  # a full disk must not turn its own report into another error
             log.info(type(event).__name__, **facts)
-        self._recent.append({"event": type(event).__name__, "at": time.time(), **facts})
+        if keep:
+            self._recent.append({"event": type(event).__name__, "at": time.time(), **facts})
         for handler in self._handlers:
             try:
                 handler(event)

@@ -36,7 +36,9 @@ class RequestGuard:
         path, state = scope["path"], self._state
         if path not in scopes.PUBLIC:
             try:
-                scopes.check(self._holder(scope), path)
+                holder = self._holder(scope)
+                scope.setdefault("state", {})["holder"] = holder  # `request.state.holder`, for what one key may do and another not
+                scopes.check(holder, path)
             except RouteMoAError as exc:
                 await error_response(exc)(scope, receive, send)
                 return

@@ -6,10 +6,10 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from mixture.choose.layered import Layered
 from mixture.choose.options import Aggregation, Options, OptionsRefused, Weights
@@ -86,6 +86,13 @@ class LayersSettings(BaseModel):
         return replace(mixture.options(), k=self.k, max_layers=self.max_layers, quorum=self.k, aggregation=self.aggregation)
 
 
+def _words(value: object) -> object:
+    return frozenset(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+
+
+Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]  # written with commas between them
+
+
 def in_words(refused: ValidationError) -> str:
     """What is wrong with the variables that `ServingSettings` refused, and where to correct it."""
     return (
@@ -99,6 +106,8 @@ class ServingSettings(HostSettings):
 
     model_config = SettingsConfigDict(env_prefix="ROUTEMOA_", env_nested_delimiter="__", frozen=True, extra="ignore", env_file=".env")
 
+    admin_hosts: Words = Field(default=frozenset(), description="hosts at which an admin key may register LLMs, beside those of the pool")
+    admin_key_variables: Words = Field(default=frozenset(), description="environment variables that it may name as their keys")
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(default=1, ge=1)

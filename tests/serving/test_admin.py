@@ -75,7 +75,9 @@ def test_an_llm_that_may_not_join_changes_nothing(client, shared: World) -> None
         ({"id": "Bad.Id"}, "slug"),
         ({"price": {"input": -1, "output": 0}}, "price.input"),
         ({"prize": 1}, "did you mean"),
-        ({"endpoint": {"base_url": "http://127.0.0.1:9/v1", "served_name": "x", "api_key_env": None}}, "probe"),
+        ({"endpoint": {"base_url": "http://127.0.0.1:9/v1", "served_name": "x", "api_key_env": None}}, "ROUTEMOA_ADMIN_HOSTS"),
+        ({"endpoint": {"base_url": "http://127.0.0.1:99999/v1", "served_name": "x", "api_key_env": None}}, "base_url"),
+        ({"endpoint": {"base_url": shared.base_url, "served_name": "down", "api_key_env": None}}, "probe"),
         ({"endpoint": {"base_url": shared.base_url, "served_name": "x", "api_key_env": "NOT_SET_ANYWHERE"}}, "NOT_SET_ANYWHERE"),
     ]:
         response = client.post("/admin/llms", json={"id": "other", **entry(shared.base_url, "slow", prompt={"system": "x"}), **changed})
