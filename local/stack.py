@@ -216,7 +216,7 @@ def _api_key(settings: Settings) -> str:
     file = settings.var / "demo-key.json"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        key = keys.create(settings.var / "keys.json", f"demo-{secrets.token_hex(3)}", scopes=("chat", "feedback", "admin", "metrics"))
+        key = keys.create(settings.var / "keys.json", f"demo-{secrets.token_hex(3)}", scopes=keys.SCOPES)
         file.touch(mode=0o600)
         file.write_text(json.dumps({"key": key}))
     return str(json.loads(file.read_text())["key"])

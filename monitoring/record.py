@@ -29,20 +29,24 @@ COLUMNS = (
     "status",
     "domain",
     "text",
+    "asked_by",
 )
+AUDIT = "audit"  # the source of an outcome that no other may replace
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The quality of a served answer: score in [0, 1]; source such as `user`, `grader:exact` or `audit`; seconds since the epoch.
 
-    reference: by which any other answer to the query can be graded, where the report brought one.
+    reference: by which any other answer to the query can be graded, where the report brought one. reported_by: the name of the key that
+    reported it.
     """
 
     score: float
     source: str
     reported_at: float
     reference: Reference | None = None
+    reported_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +57,7 @@ class Record:
     embedding: the query's unit-norm embedding of D floats (D = 0 where no scorer was asked), kept as float16.
     decision: `mixture.decision.Decision.as_dict()`, less what the operator does not store.
     llm: the LLM whose answer was served; None for a synthesis of several and for a failure.
-    text: the query, only where the operator turned that on.
+    text: the query, only where the operator turned that on. asked_by: the name of the key that asked.
     """
 
     id: str
@@ -73,6 +77,7 @@ class Record:
     domain: str | None = None
     text: str | None = None
     outcome: Outcome | None = None
+    asked_by: str | None = None
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -111,13 +116,14 @@ def to_row(record: Record) -> tuple[Any, ...]:
         record.status,
         record.domain,
         record.text,
+        record.asked_by,
     )
 
 
 def from_row(row: tuple[Any, ...]) -> Record:
-    """The record of one row: COLUMNS, then the outcome's score, source, time, grader, reference and choices (None where there is none)."""
+    """The record of one row: COLUMNS, then the outcome's score, source, time, grader, reference, choices and reporter (None for none)."""
     values = dict(zip(COLUMNS, row, strict=False))
-    score, source, reported_at, grader, text, choices = row[len(COLUMNS) :]
+    score, source, reported_at, grader, text, choices, reported_by = row[len(COLUMNS) :]
     reference = None if grader is None else Reference(grader, text, tuple(orjson.loads(choices)))
     return Record(
         **values
@@ -126,6 +132,6 @@ def from_row(row: tuple[Any, ...]) -> Record:
             "scores": tuple(orjson.loads(values["scores"])),
             "embedding": np.frombuffer(values["embedding"], dtype="<f2").astype(np.float32),
             "decision": orjson.loads(values["decision"]),
-            "outcome": None if score is None else Outcome(score, source, reported_at, reference),
+            "outcome": None if score is None else Outcome(score, source, reported_at, reference, reported_by),
         }
     )

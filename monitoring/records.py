@@ -15,33 +15,35 @@ import orjson
 from filelock import FileLock
 
 from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused
-from monitoring.record import COLUMNS, Outcome, Record, from_row, to_row
+from monitoring.record import AUDIT, COLUMNS, Outcome, Record, from_row, to_row
 from monitoring.reference import Reference, check
 
 __all__ = ["Outcome", "Record", "RecordStore"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created_at REAL NOT NULL,
     virtual_model TEXT NOT NULL, scorer_version TEXT NOT NULL,
     roster TEXT NOT NULL, scores TEXT NOT NULL, embedding BLOB NOT NULL, decision TEXT NOT NULL, llm TEXT,
     cost_usd REAL NOT NULL, latency_s REAL NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('ok', 'error')), domain TEXT, text TEXT);
+    status TEXT NOT NULL CHECK (status IN ('ok', 'error')), domain TEXT, text TEXT, asked_by TEXT);
 CREATE INDEX IF NOT EXISTS records_created_at ON records (created_at);
 CREATE INDEX IF NOT EXISTS records_scored ON records (scorer_version, number) WHERE length(embedding) > 0;
 CREATE TABLE IF NOT EXISTS outcomes (
     record_id TEXT PRIMARY KEY REFERENCES records (id), score REAL NOT NULL, source TEXT NOT NULL, reported_at REAL NOT NULL,
-    grader TEXT, reference TEXT, choices TEXT);
+    grader TEXT, reference TEXT, choices TEXT, reported_by TEXT);
 """
 UPGRADES = {  # from each earlier version to the next
     1: "ALTER TABLE outcomes ADD COLUMN grader TEXT; ALTER TABLE outcomes ADD COLUMN reference TEXT;"
     " ALTER TABLE outcomes ADD COLUMN choices TEXT;",
+    2: "ALTER TABLE records ADD COLUMN asked_by TEXT; ALTER TABLE outcomes ADD COLUMN reported_by TEXT;",
 }
 INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
-OUTCOME = ("score", "source", "reported_at", "grader", "reference", "choices")
-REPORT = f"""INSERT INTO outcomes (record_id, {", ".join(OUTCOME)}) SELECT id, ?, ?, ?, ?, ?, ? FROM records WHERE id = ?
-    ON CONFLICT (record_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in OUTCOME)}"""  # noqa: S608
+OUTCOME = ("score", "source", "reported_at", "grader", "reference", "choices", "reported_by")
+REPORT = f"""INSERT INTO outcomes (record_id, {", ".join(OUTCOME)}) SELECT id, ?, ?, ?, ?, ?, ?, ? FROM records WHERE id = ?
+    ON CONFLICT (record_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in OUTCOME)}
+    WHERE outcomes.source <> '{AUDIT}' OR excluded.source = '{AUDIT}'"""  # noqa: S608
 SELECT = f"SELECT {', '.join((*COLUMNS, *OUTCOME))} FROM records LEFT JOIN outcomes ON record_id = id"  # noqa: S608
 SCORED = "scorer_version = ? AND length(embedding) > 0"
 BUSY_S = 10.0  # another process may hold the file's write lock for the length of its own commit
@@ -86,8 +88,15 @@ class RecordStore:
         """
         await self._write(INSERT, to_row(record))
 
-    async def report_outcome(self, id: str, score: float, source: str, reference: Reference | None = None) -> bool:  # noqa: A002
-        """Keeps the outcome of record `id` (the last report wins, its reference too); False where there is no such record.
+    async def report_outcome(
+        self,
+        id: str,  # noqa: A002
+        score: float,
+        source: str,
+        reference: Reference | None = None,
+        reported_by: str | None = None,
+    ) -> bool:
+        """Keeps the outcome of record `id` (the last report wins, its reference too, but none over an audit's); False where it keeps nothing.
 
         Raises RecordRefused for a score outside [0, 1], ReferenceRefused, RecordNotKept where it is not on disk.
         """
@@ -97,7 +106,7 @@ class RecordStore:
         if reference is not None:
             check(reference)
             grading = (reference.grader, reference.text, orjson.dumps(reference.choices).decode())
-        return await self._write(REPORT, (float(score), source, self._clock(), *grading, id))
+        return await self._write(REPORT, (float(score), source, self._clock(), *grading, reported_by, id))
 
     async def get(self, id: str) -> dict[str, Any] | None:  # noqa: A002
         """Record `id` as JSON-ready values with `scores` by LLM, without embedding and text; None where there is none."""

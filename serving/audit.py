@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 
 from serving.errors import row_of
 from serving.events import AdminCalled
-from serving.state import state_of
+from serving.state import holder_of, state_of
 
 LONGEST_PATH = 200  # a path is the caller's own text
 
@@ -35,7 +35,7 @@ class Audited(APIRoute):
                 raise
             finally:
                 called = AdminCalled(
-                    key=request.state.holder.name,
+                    key=holder_of(request).name,
                     method=request.method,
                     path=request.url.path[:LONGEST_PATH],
                     status=status,

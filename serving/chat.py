@@ -18,7 +18,7 @@ from serving.protocol import ChatRequest, parse
 from serving.recording import ServedRequest
 from serving.responses import error_response, json_response
 from serving.routing import why_not
-from serving.state import State, state_of
+from serving.state import State, holder_of, state_of
 from serving.streaming import streamed
 from serving.virtual_models import VIRTUAL
 
@@ -36,7 +36,8 @@ async def chat_completions(request: Request) -> Response:
     if to_answer is None:
         raise model_unknown(state, chat.model)
     decision_id = uuid.uuid4().hex
-    served = ServedRequest(state, decision_id, chat, scored, to_answer, started, Account.of(to_answer.options))
+    account, asked_by = Account.of(to_answer.options), holder_of(request).name
+    served = ServedRequest(state, decision_id, chat, scored, to_answer, started, account, asked_by)
     completion = Completion(decision_id, chat.model, int(time.time()), scored, chat.routemoa.explain)
     try:
         if chat.stream:

@@ -4,15 +4,15 @@ from fastapi import APIRouter, Request, Response
 
 from serving.errors import DecisionUnknown
 from serving.responses import json_response
-from serving.state import state_of
+from serving.state import holder_of, state_of
 
 router = APIRouter()
 
 
 @router.get("/v1/decisions/{decision_id}")
 async def decision(request: Request, decision_id: str) -> Response:
-    """The record, without embedding and text."""
+    """The record, without embedding and text, for the key that asked and for `admin`."""
     record = await state_of(request).records.get(decision_id.removeprefix("chatcmpl-"))
-    if record is None:
+    if record is None or not holder_of(request).sees(record["asked_by"]):
         raise DecisionUnknown(f"No decision is called {decision_id!r}.", next_step="It is `routemoa.decision_id` of an answer.")
     return json_response(record)

@@ -42,6 +42,10 @@ class DecisionUnknown(ServingError):
     """A decision id that no record has."""
 
 
+class OutcomeAudited(ServingError):
+    """A report of an answer that an audit has graded already."""
+
+
 class JobUnknown(ServingError):
     """A job id that the queue does not hold."""
 
@@ -92,6 +96,7 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (ScopeMissing, ErrorRow(403, "permission_error", "insufficient_scope")),
     (ModelUnknown, ErrorRow(404, CALLER, "model_not_found")),
     (DecisionUnknown, ErrorRow(404, CALLER, "decision_not_found")),
+    (OutcomeAudited, ErrorRow(409, CALLER, "already_audited")),
     (JobUnknown, ErrorRow(404, CALLER, "job_not_found")),
     (NotFound, ErrorRow(404, CALLER, "not_found")),
     (MethodRefused, ErrorRow(405, CALLER, "method_not_allowed")),

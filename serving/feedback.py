@@ -7,22 +7,24 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitoring.errors import ReferenceRefused
+from monitoring.record import AUDIT
 from monitoring.reference import GRADERS, Reference
 from scorer.near_matches import did_you_mean
 from serving.body import read
-from serving.errors import DecisionUnknown, RequestRefused
+from serving.errors import DecisionUnknown, OutcomeAudited, RequestRefused, ScopeMissing
+from serving.keys import KeyEntry
 from serving.protocol import parse
 from serving.responses import json_response
-from serving.state import state_of
+from serving.state import holder_of, state_of
 
 router = APIRouter()
 
 
 class Feedback(BaseModel):
-    """One report; the last one of a decision counts. `source` says who judged (`user`, `audit`, `grader:exact` ...).
+    """One report; the last one of a decision counts, an audit's before all others.
 
-    reference, with the grader that reads it and, for `choice`, the options: the right answer, by which a retraining that harvests the
-    query grades every LLM's answer to it (docs/guide/graders.md).
+    source: who judged (`user`, `audit`, `grader:exact` ...). reference, with the grader that reads it and, for `choice`, the options: the
+    right answer, by which a retraining that harvests the query grades every LLM's answer to it (docs/guide/graders.md).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -37,21 +39,36 @@ class Feedback(BaseModel):
 
 @router.post("/v1/feedback")
 async def feedback(request: Request) -> Response:
-    """Keeps the outcome; answered only when it is durable."""
-    state = state_of(request)
+    """Keeps the outcome; answered only when it is durable.
+
+    A key reports on its own decisions; one with the scope `audit` and the source `audit`, or with `admin`, on every one.
+    """
+    state, holder = state_of(request), holder_of(request)
     report, _ = parse(Feedback, await read(request, state.settings.max_request_bytes))
-    decision_id = report.decision_id.removeprefix("chatcmpl-")
-    reference = _reference(report)
+    _require_scope(holder, report.source)
+    decision_id, reference = report.decision_id.removeprefix("chatcmpl-"), _reference(report)
+    record = await state.records.get(decision_id)
+    if record is None or not (report.source == AUDIT or holder.sees(record["asked_by"])):
+        next_step = "It is `routemoa.decision_id` of an answer that this key asked for."
+        raise DecisionUnknown(f"No decision is called {report.decision_id!r}.", next_step=next_step, param="decision_id")
     try:
-        known = await state.records.report_outcome(decision_id, report.score, report.source, reference)
+        kept = await state.records.report_outcome(decision_id, report.score, report.source, reference, holder.name)
     except ReferenceRefused as exc:
         raise RequestRefused(exc.what, next_step=exc.next_step, param=exc.field) from exc
-    if not known:
-        raise DecisionUnknown(
-            f"No decision is called {report.decision_id!r}.", next_step="It is `routemoa.decision_id` of an answer.", param="decision_id"
+    if not kept:
+        raise OutcomeAudited(f"The answer {decision_id!r} has been audited.", next_step="Only another audit can say otherwise.")
+    outcome = {"decision_id": decision_id, "score": report.score, "source": report.source}
+    return json_response(outcome if reference is None else {**outcome, "reference": asdict(reference)})
+
+
+def _require_scope(holder: KeyEntry, source: str) -> None:
+    """Raises ScopeMissing where the key may not say that this source judged."""
+    if source == AUDIT and "audit" not in holder.scopes:
+        raise ScopeMissing(
+            f"The source {AUDIT!r} needs the scope 'audit'; the key {holder.name!r} has {', '.join(holder.scopes)}.",
+            next_step="Leave the source out, or create a key with `python -m serving.keys create NAME --scope feedback --scope audit`.",
+            param="source",
         )
-    kept = {"decision_id": decision_id, "score": report.score, "source": report.source}
-    return json_response(kept if reference is None else {**kept, "reference": asdict(reference)})
 
 
 def _reference(report: Feedback) -> Reference | None:

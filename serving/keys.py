@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scorer.atomic_write import replacing
 from serving.errors import KeyRefused, KeysRefused
 
-Scope = Literal["chat", "feedback", "admin", "metrics"]
+Scope = Literal["chat", "feedback", "audit", "admin", "metrics"]
 SCOPES: tuple[str, ...] = get_args(Scope)
 PREFIX = "rm-"  # so that secret scanners and people recognise one
 CREATE = "Create one with `python -m serving.keys create NAME --scope chat`."
@@ -33,6 +33,10 @@ class KeyEntry(BaseModel):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     scopes: tuple[Scope, ...]
     created_at: float
+
+    def sees(self, asked_by: str | None) -> bool:
+        """Whether it may know of a decision: its own, and with `admin` every one."""
+        return asked_by == self.name or "admin" in self.scopes
 
 
 class KeyFile(BaseModel):

@@ -28,7 +28,7 @@ MOST_TEXT_TOKENS = 4096  # of a passed-through conversation, where texts are sto
 class ServedRequest:
     """One request that is answered. scored: what the scorer made of it, None where it names an LLM. started: `time.perf_counter`.
 
-    account: what it spends, however it ends.
+    account: what it spends, however it ends. asked_by: the name of the key.
     """
 
     state: State
@@ -38,6 +38,7 @@ class ServedRequest:
     request: Request
     started: float
     account: Account
+    asked_by: str
 
     async def answer(self, emit: Emit | None = None) -> Decision:
         """By the LLMs that are chosen, or by the one that the request names."""
@@ -96,6 +97,7 @@ class ServedRequest:
             embedding=NO_QUERY if scored is None else scored.query_D,
             latency_s=time.perf_counter() - self.started,
             domain=self.chat.routemoa.domain,
+            asked_by=self.asked_by,
             text=self._text() if state.settings.store_text else None,
             **what,
         )

@@ -14,7 +14,7 @@ from registry.pool import Pool
 from serving.active_scorer import Active
 from serving.errors import NotReady
 from serving.events import Events
-from serving.keys import Keys
+from serving.keys import KeyEntry, Keys
 from serving.metrics import Metrics
 from serving.observed_latency import Experience
 from serving.settings import ServingSettings
@@ -56,6 +56,12 @@ class State:
         if self.pool.value is None:
             raise NotReady("The pool of LLMs is not read yet.")
         return self.pool.value
+
+
+def holder_of(request: Request) -> KeyEntry:
+    """Whose key `request` carries. Every address but the public ones has one."""
+    holder: KeyEntry = request.state.holder
+    return holder
 
 
 def state_of(request: Request) -> State:

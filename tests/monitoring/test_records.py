@@ -361,3 +361,43 @@ def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
         with ThreadPoolExecutor(6) as threads:
             stores = [waiting.result() for waiting in [threads.submit(opened) for _ in range(6)]]
         assert all(store.scan(0, 10) == [] for store in stores)
+
+
+def test_records_of_the_first_version_are_kept_and_belong_to_nobody(tmp_path: Path, make_record) -> None:
+    """A file made before records said who asked is read and written on; its outcomes have no reporter."""
+    path = tmp_path / "records.db"
+
+    async def scenario() -> None:
+        before = RecordStore(path)
+        await before.append(make_record("old"))
+        await before.report_outcome("old", 0.5, "user")
+        await before.close()
+        with sqlite3.connect(path) as connection:
+            connection.executescript(
+                "ALTER TABLE records DROP COLUMN asked_by; ALTER TABLE outcomes DROP COLUMN reported_by; PRAGMA user_version = 1;"
+            )
+        store = RecordStore(path)
+        await store.append(make_record("new", asked_by="alice"))
+        assert await store.report_outcome("new", 1.0, "user", "alice")
+        old, new = store.scan(0, 2e12)
+        assert (old.asked_by, old.outcome.score, old.outcome.reported_by) == (None, 0.5, None)
+        assert (new.asked_by, new.outcome.reported_by) == ("alice", "alice")
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_no_report_replaces_an_audits(tmp_path: Path, make_record) -> None:
+    """Whatever comes after it, but another audit."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db")
+        await store.append(make_record("r"))
+        kept = [await store.report_outcome("r", score, source) for score, source in ((0.1, "user"), (0.2, "audit"), (0.3, "user"))]
+        assert kept == [True, True, False]
+        assert await store.report_outcome("r", 0.4, "audit")
+        (read,) = store.scan(0, 2e12)
+        assert (read.outcome.score, read.outcome.source) == (0.4, "audit")
+        await store.close()
+
+    asyncio.run(scenario())
