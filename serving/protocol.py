@@ -102,7 +102,9 @@ class ChatRequest(BaseModel):
         return RequestOptions() if value is None else value
 
     @model_validator(mode="after")
-    def _names_no_address(self) -> "ChatRequest":
+    def _has_no_stray_field(self) -> "ChatRequest":
+        for name in RequestOptions.model_fields.keys() & (self.model_extra or {}).keys():
+            raise ValueError(f'{name!r} belongs into \'routemoa\': {{"routemoa": {{"{name}": ...}}}}')
         refuse_addresses_outside_messages(self.model_extra or {})
         return self
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixture.choose.options import Options
+from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Candidate
 from mixture.choose.restrict import restrict
 from mixture.choose.strategy import Strategy
@@ -72,14 +72,35 @@ def _candidate(state: State, llm: LLM, prior: float) -> Candidate:
 
 
 def restricted(operator: Options, chat: ChatRequest, written: Mapping[str, Any], strategy: Strategy | None = None) -> Options:
-    """The operator's options, narrowed by what this request asks for. Raises RequestRefused for a field that no budget can hold."""
+    """The operator's options, narrowed by what this request asks for.
+
+    Raises RequestRefused for a weight that would widen them, and for a field that no budget can hold.
+    """
     requested = chat.routemoa.requested(operator, time.monotonic())
+    if requested.weights is not None:
+        _refuse_wider(operator.weights, requested.weights)
     options = restrict(operator, requested, synthesis=strategy is not None and strategy.synthesis_gain(0.0, operator) > 0)
     if options.budget_usd is not None and (field := unbounded(passed_on(written))) is not None:
         what = f"{field}: a call with it may cost more than can be reserved, and this request has a budget of {options.budget_usd:g} USD."
         next_step = "Leave the field out, or say max_tokens where it limits the answer."
         raise RequestRefused(what, next_step=next_step, param=field)
     return options
+
+
+def _refuse_wider(operator: Weights, requested: Weights) -> None:
+    """Weights are no limits that the tighter one of two could hold: what is not obeyed is said."""
+    for name, wider in (
+        ("quality", requested.quality > operator.quality),
+        ("usd", requested.usd < operator.usd),
+        ("second", requested.second < operator.second),
+    ):
+        if wider:
+            allowed, wanted = getattr(operator, name), getattr(requested, name)
+            raise RequestRefused(
+                f"routemoa.weights.{name}: {wanted:g} would let a request cost more than this server allows, whose weight is {allowed:g}.",
+                next_step=f"Give {allowed:g} or {'less' if name == 'quality' else 'more'}, or leave it out.",
+                param=f"routemoa.weights.{name}",
+            )
 
 
 def cannot_be_called(roster: Iterable[str], pool: Mapping[str, LLM]) -> dict[str, str]:

@@ -73,6 +73,13 @@ def test_any_address(client, method, path) -> None:
         ({"routemoa": {"weights": {"usd": -1}}}, 400, "routemoa.weights.usd"),
         ({"routemoa": {"weights": {"dollars": 1}}}, 400, "routemoa.weights.dollars"),
         ({"routemoa": {"aggregation": "magic"}}, 400, "routemoa.aggregation"),
+        ({"routemoa": {"weights": {"usd": 9.9}}}, 400, "routemoa.weights.usd"),
+        ({"routemoa": {"weights": {"second": 0.001}}}, 400, "routemoa.weights.second"),
+        ({"routemoa": {"weights": {"quality": 1.1}}}, 400, "routemoa.weights.quality"),
+        ({"routemoa": {"weights": {"usd": 10, "second": 0.002, "quality": 1}}}, 200, None),
+        ({"routemoa": {"weights": {"usd": 1000, "second": 1, "quality": 0.5}}}, 200, None),
+        ({"weights": {"usd": 1000}}, 400, None),
+        ({"budget_usd": 1.0}, 400, None),
     ],
 )
 def test_a_wrong_field_is_named(client, change, status, param) -> None:
@@ -81,6 +88,17 @@ def test_a_wrong_field_is_named(client, change, status, param) -> None:
     assert response.status_code == status
     if param is not None:
         assert response.json()["error"]["param"] == param
+
+
+def test_a_weight_that_is_not_obeyed_says_what_may_be_asked(client) -> None:
+    """A request may make money and time dearer, not cheaper; /v1/route refuses alike, and our fields outside `routemoa` are named."""
+    for path in ("/v1/chat/completions", "/v1/route"):
+        asked = {"model": "routemoa", "messages": [MESSAGE], "routemoa": {"weights": {"usd": 1}}}
+        message = client.post(path, json=asked).json()["error"]["message"]
+        assert message.startswith("routemoa.weights.usd: 1 would let a request cost more than this server allows, whose weight is 10.")
+        assert message.endswith("Give 10 or more, or leave it out.")
+        stray = client.post(path, json={"model": "routemoa", "messages": [MESSAGE], "weights": {"usd": 1000}}).json()["error"]["message"]
+        assert "'weights' belongs into 'routemoa'" in stray
 
 
 @pytest.mark.parametrize("model", ["echo", "routemoa", "routemoa-single"])
