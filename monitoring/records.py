@@ -33,11 +33,13 @@ CREATE INDEX IF NOT EXISTS records_scored ON records (scorer_version, number) WH
 CREATE TABLE IF NOT EXISTS outcomes (
     record_id TEXT PRIMARY KEY REFERENCES records (id), score REAL NOT NULL, source TEXT NOT NULL, reported_at REAL NOT NULL,
     grader TEXT, reference TEXT, choices TEXT, reported_by TEXT);
+CREATE TABLE IF NOT EXISTS forgotten (scorer_version TEXT PRIMARY KEY, records INTEGER NOT NULL);
 """
 UPGRADES = {  # from each earlier version to the next
     1: "ALTER TABLE outcomes ADD COLUMN grader TEXT; ALTER TABLE outcomes ADD COLUMN reference TEXT;"
     " ALTER TABLE outcomes ADD COLUMN choices TEXT;",
-    2: "ALTER TABLE records ADD COLUMN asked_by TEXT; ALTER TABLE outcomes ADD COLUMN reported_by TEXT;",
+    2: "ALTER TABLE records ADD COLUMN asked_by TEXT; ALTER TABLE outcomes ADD COLUMN reported_by TEXT;"
+    " CREATE TABLE forgotten (scorer_version TEXT PRIMARY KEY, records INTEGER NOT NULL);",
 }
 INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
 OUTCOME = ("score", "source", "reported_at", "grader", "reference", "choices", "reported_by")
@@ -47,6 +49,7 @@ REPORT = f"""INSERT INTO outcomes (record_id, {", ".join(OUTCOME)}) SELECT id, ?
 SELECT = f"SELECT {', '.join((*COLUMNS, *OUTCOME))} FROM records LEFT JOIN outcomes ON record_id = id"  # noqa: S608
 SCORED = "scorer_version = ? AND length(embedding) > 0"
 BUSY_S = 10.0  # another process may hold the file's write lock for the length of its own commit
+MOST_AT_ONCE = 500  # records removed in one transaction: appends wait for it
 MOST_PER_COMMIT = 512  # bounds how long the first of a batch waits for the last
 
 
@@ -96,7 +99,7 @@ class RecordStore:
         reference: Reference | None = None,
         reported_by: str | None = None,
     ) -> bool:
-        """Keeps the outcome of record `id` (the last report wins, its reference too, but none over an audit's); False where it keeps nothing.
+        """Keeps the outcome of record `id` (the last report wins, but none over an audit's); False where none is kept.
 
         Raises RecordRefused for a score outside [0, 1], ReferenceRefused, RecordNotKept where it is not on disk.
         """
@@ -118,12 +121,38 @@ class RecordStore:
         return self._select("WHERE created_at >= ? AND created_at < ? ORDER BY created_at, number", (since, until))
 
     def count_scored(self, scorer_version: str) -> int:
-        """How many records this scorer version made a prediction for. Blocks: for reports."""
-        return int(self._ask(f"SELECT count(*) FROM records WHERE {SCORED}", (scorer_version,))[0][0])  # noqa: S608
+        """How many records this scorer version made a prediction for, forgotten ones included. Blocks: for reports."""
+        kept = int(self._ask(f"SELECT count(*) FROM records WHERE {SCORED}", (scorer_version,))[0][0])  # noqa: S608
+        return kept + self._forgotten(scorer_version)
 
     def scored(self, scorer_version: str, first: int, most: int) -> list[Record]:
-        """Records `first` .. `first + most - 1` of those that this version scored, in the order they were appended. Blocks: for reports."""
-        return self._select(f"WHERE {SCORED} ORDER BY number LIMIT ? OFFSET ?", (scorer_version, most, first))
+        """Records `first` .. `first + most - 1` of those that this version scored, in the order they were appended. Blocks: for reports.
+
+        Forgotten ones are counted and left out.
+        """
+        forgotten = self._forgotten(scorer_version)
+        first_left, end = max(first, forgotten), first + most
+        where = f"WHERE {SCORED} ORDER BY number LIMIT ? OFFSET ?"
+        return self._select(where, (scorer_version, max(0, end - first_left), first_left - forgotten))
+
+    def forget(self, before: float) -> int:
+        """Removes the records that were appended ahead of the first one made at `before` or later; returns how many. Blocks.
+
+        Their space is overwritten. What the monitor counts of a scorer version goes on from where it was. Raises RecordsRefused.
+        """
+        removed = 0
+        try:
+            with closing(self._connect()) as connection:
+                connection.execute("PRAGMA secure_delete = ON")
+                while (some := _forget_some(connection, before)) > 0:
+                    removed += some
+        except sqlite3.Error as exc:
+            raise RecordsRefused(f"{self.path}: cannot be shortened ({exc}).", next_step="Release the file's lock.") from exc
+        return removed
+
+    def _forgotten(self, scorer_version: str) -> int:
+        found = self._ask("SELECT records FROM forgotten WHERE scorer_version = ?", (scorer_version,))
+        return int(found[0][0]) if found else 0
 
     async def close(self) -> None:
         """Waits until everything accepted is on disk, then refuses more."""
@@ -203,6 +232,29 @@ class RecordStore:
         error = RecordNotKept(f"{self.path}: record not kept ({exc}).", next_step="Free the disk or release the file's lock.")
         error.__cause__ = exc
         return error
+
+
+def _forget_some(connection: sqlite3.Connection, before: float) -> int:
+    """Removes the oldest records made before that time, at most MOST_AT_ONCE in one transaction; returns how many."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (kept_from,) = connection.execute("SELECT min(number) FROM records WHERE created_at >= ?", (before,)).fetchone()
+        oldest = "SELECT number FROM records WHERE number < ? ORDER BY number LIMIT ?"
+        old = connection.execute(oldest, (2**62 if kept_from is None else kept_from, MOST_AT_ONCE)).fetchall()
+        if old:
+            until = (old[-1][0],)
+            connection.execute(
+                """INSERT INTO forgotten SELECT scorer_version, count(*) FROM records WHERE number <= ? AND length(embedding) > 0
+                GROUP BY scorer_version ON CONFLICT (scorer_version) DO UPDATE SET records = records + excluded.records""",
+                until,
+            )
+            connection.execute("DELETE FROM outcomes WHERE record_id IN (SELECT id FROM records WHERE number <= ?)", until)
+            connection.execute("DELETE FROM records WHERE number <= ?", until)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return len(old)
 
 
 def _lay_out(connection: sqlite3.Connection, path: Path) -> None:

@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from monitoring.records import Record, RecordStore
+from monitoring.redaction import redact
 from monitoring.reference import Reference
 from pipelines import queries, query_selection, tables
 from pipelines.graders import kinds
@@ -30,7 +31,6 @@ from pipelines.graders.names import JUDGE, OPEN
 from pipelines.graders.query import Query
 from pipelines.params import Label
 from pipelines.project import Project
-from pipelines.redaction import redact
 
 DATASET = query_selection.HARVESTED
 GRADER = "outcome"

@@ -18,7 +18,7 @@ from monitoring.records import RecordStore
 from registry import pool as pools
 from registry.jobs import Jobs
 from scorer.errors import RouteMoAError
-from serving import active_scorer, admin, chat, console, decisions, feedback, health, keys, logs, models, route_endpoint, scopes
+from serving import active_scorer, admin, chat, console, decisions, feedback, health, keys, logs, models, retention, route_endpoint, scopes
 from serving.errors import MethodRefused, NotFound, RequestRefused
 from serving.events import (
     Events,
@@ -120,6 +120,8 @@ async def _running(state: State) -> AsyncGenerator[None]:
             raise needed.refusal
     followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer)
     following = [asyncio.create_task(watched.follow(state.settings.poll_s)) for watched in followed]
+    if state.settings.keep_records_days is not None:
+        following.append(asyncio.create_task(retention.forget_old(state.records, state.settings.keep_records_days, state.events)))
     try:
         yield
     finally:

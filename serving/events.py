@@ -80,6 +80,13 @@ class RecordLost(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsForgotten(Event):
+    """Records older than the operator keeps them were removed."""
+
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
 class AdminCalled(Event):
     """Somebody with the admin scope asked for something. key: the key's name. about: what the path does not say; never a secret."""
 

@@ -13,6 +13,7 @@ from mixture.run.calls import Emit
 from mixture.run.request import Request
 from monitoring.errors import RecordNotKept
 from monitoring.records import Record
+from monitoring.redaction import redact, redact_texts
 from scorer.errors import RouteMoAError
 from serving.events import RecordLost
 from serving.protocol import ChatRequest
@@ -21,6 +22,7 @@ from serving.routing import ScoredRequest
 from serving.state import State
 
 NO_QUERY = np.zeros(0, dtype=np.float32)
+WORDS = frozenset({"text", "what", "stopped_because"})  # of a decision: what may hold an answer's or an endpoint's words
 MOST_TEXT_TOKENS = 4096  # of a passed-through conversation, where texts are stored
 
 
@@ -54,7 +56,8 @@ class ServedRequest:
 
     async def keep(self, decision: Decision) -> None:
         """Returns when the answer may leave. Raises RecordNotKept: then it may not."""
-        tree = decision.as_dict(texts=self.state.settings.store_text)
+        texts = self.state.settings.store_text
+        tree = redact_texts(decision.as_dict(), WORDS) if texts else decision.as_dict(texts=False)
         self._count()
         await self._append(
             decision=tree,
@@ -71,7 +74,7 @@ class ServedRequest:
     async def keep_failure(self, error: BaseException) -> None:
         """Keeps a request that got no answer, with what it spent; that it failed is said to the caller in any case."""
         account = self.account
-        tree = failure_tree(error, account, texts=self.state.settings.store_text)
+        tree = redact_texts(failure_tree(error, account, texts=self.state.settings.store_text), WORDS)
         self._count()
         try:
             await self._append(
@@ -98,7 +101,7 @@ class ServedRequest:
             latency_s=time.perf_counter() - self.started,
             domain=self.chat.routemoa.domain,
             asked_by=self.asked_by,
-            text=self._text() if state.settings.store_text else None,
+            text=redact(self._text()) if state.settings.store_text else None,
             **what,
         )
         try:

@@ -114,6 +114,9 @@ class ServingSettings(HostSettings):
     precision: Precision = "int8"
     scoring_threads: int = Field(default=2, ge=1, description="queries scored at once, per worker")
     store_text: bool = Field(default=False, description="whether records keep prompts and answers")
+    keep_records_days: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="after which records are removed; else never"
+    )
     max_request_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     max_in_flight: int = Field(default=256, ge=1, description="chat and route requests at once, per worker; more get 503")
     poll_s: float = Field(default=0.5, gt=0, description="between looks at the published scorer, the pool and the keys")

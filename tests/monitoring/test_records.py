@@ -401,3 +401,47 @@ def test_no_report_replaces_an_audits(tmp_path: Path, make_record) -> None:
         await store.close()
 
     asyncio.run(scenario())
+
+
+def test_old_records_are_forgotten_and_still_counted(tmp_path: Path, make_record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows, outcomes and texts go; the monitor's windows of what is left stay where they were."""
+    monkeypatch.setattr("monitoring.records.MOST_AT_ONCE", 3)
+    path = tmp_path / "records.db"
+
+    async def scenario() -> None:
+        store = RecordStore(path)
+        for at in range(10):
+            await store.append(make_record(f"r-{at}", created_at=float(at), text=f"secret word {at}"))
+        assert await store.report_outcome("r-0", 1.0, "user")
+        whole = [record.id for record in store.scored("1", 0, 100)]
+        window = [record.id for record in store.scored("1", 8, 2)]
+        assert store.forget(before=8.0) == 8
+        assert store.forget(before=8.0) == 0
+        assert (store.count_scored("1"), [record.id for record in store.scored("1", 8, 2)]) == (10, window)
+        assert [record.id for record in store.scored("1", 6, 3)] == whole[8:9]
+        assert store.scored("1", 0, 8) == []
+        assert [record.id for record in store.scan(0, 100)] == ["r-8", "r-9"]
+        assert store.forget(before=100.0) == 2
+        await store.append(make_record("r-10", created_at=100.0))
+        assert (store.count_scored("1"), [record.id for record in store.scored("1", 10, 5)]) == (11, ["r-10"])
+        await store.close()
+
+    asyncio.run(scenario())
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert b"secret word" not in path.read_bytes()
+
+
+def test_a_record_behind_a_kept_one_is_kept(tmp_path: Path, make_record) -> None:
+    """A clock that was set back leaves no holes: what was appended after a record that is kept is kept too."""
+
+    async def scenario() -> None:
+        store = RecordStore(tmp_path / "records.db")
+        for at in (1.0, 50.0, 2.0):
+            await store.append(make_record(f"r-{at}", created_at=at))
+        assert store.forget(before=10.0) == 1
+        assert {record.id for record in store.scan(0, 100)} == {"r-50.0", "r-2.0"}
+        await store.close()
+
+    asyncio.run(scenario())

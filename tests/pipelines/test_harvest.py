@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from mixture.llm import LLM, Decoding, Endpoint, Price, Prompt
+from monitoring.redaction import redact
 from monitoring.reference import Reference
 from pipelines import harvest_cost, params, queries, query_selection, tables
 from pipelines.graders.query import Query
@@ -13,7 +14,6 @@ from pipelines.harvest import Harvest, look, take
 from pipelines.harvest_cost import Bill
 from pipelines.params import Label
 from pipelines.project import Project
-from pipelines.redaction import redact
 from registry.pool import Pool
 from tests.pipelines.served import serve
 

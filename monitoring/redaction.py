@@ -2,9 +2,13 @@
 
 These are patterns of the forms such things are usually written in. Not caught: names, postal addresses, birthdays, numbers written
 as words, identity numbers of most countries, secrets without a known prefix, anything split over lines. Where that matters, keep no text.
+
+A pattern that repeats without end starts only where such a repetition starts: a text must not make the search begin anew at each of its
+characters, for servers redact too.
 """
 
 import re
+from typing import Any
 
 _KEYS = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
@@ -13,14 +17,14 @@ _KEYS = (
     r"\bgh[pousr]_[A-Za-z0-9]{20,}",  # GitHub
     r"\bAKIA[0-9A-Z]{16}\b",  # AWS
     r"\bxox[abprs]-[A-Za-z0-9-]{10,}",  # Slack
-    r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+",  # JSON web tokens
+    r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+",  # JSON web tokens
 )
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile("|".join(_KEYS)), "[key]"),
     (re.compile(r"(?i)(\bbearer )[A-Za-z0-9._~+/-]{16,}=*"), r"\1[key]"),
     (re.compile(r"(?i)(\b(?:password|passwort|secret|api[_ -]?key)\b\s*(?:is\b|[:=])\s*)\S+"), r"\1[secret]"),
-    (re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"), "[email]"),
+    (re.compile(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"), "[email]"),
     (re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"), "[account]"),  # IBAN
     (re.compile(rf"\b(?:{_BYTE}\.){{3}}{_BYTE}\b"), "[address]"),
 )
@@ -35,6 +39,15 @@ def redact(text: str) -> str:
         text = pattern.sub(kind, text)
     text = _CARD.sub(lambda match: "[card]" if _checks(match[0]) else match[0], text)
     return _PHONE.sub("[phone]", text)
+
+
+def redact_texts(tree: Any, names: frozenset[str]) -> Any:
+    """A JSON value with each text that stands under one of these names redacted, however deep."""
+    if isinstance(tree, dict):
+        return {
+            name: redact(value) if name in names and isinstance(value, str) else redact_texts(value, names) for name, value in tree.items()
+        }
+    return [redact_texts(value, names) for value in tree] if isinstance(tree, list) else tree
 
 
 def _checks(number: str) -> bool:
