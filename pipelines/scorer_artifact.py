@@ -1,6 +1,7 @@
 """Writes what training made as a scorer artifact (`scorer.artifact`), with the profile that drift is measured against."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from scorer.encoder import Encoder
     from scorer.export import Profile
     from scorer.manifest import Manifest
+    from scorer.recorded_calls import RecordedCalls
     from scorer.weights import Calibration, HeadWeights
 
 MOST_REFERENCE = 2000  # queries of each kind in the drift profile: 1.5 MB each at 384 dims
@@ -34,6 +36,7 @@ def write(
     weights: "HeadWeights",
     calibration: "Calibration",
     posterior: AgreementPosterior,
+    recorded_calls: Mapping[str, "RecordedCalls"],
     metrics: dict[str, float],
 ) -> "Manifest":
     """Writes build/scorer. Its profile holds the queries as a server embeds them (int8), or serving itself would look like drift."""
@@ -63,6 +66,7 @@ def write(
         calibration=calibration,
         answers=asdict(posterior),
         profile=profile,
+        recorded_calls=recorded_calls,
         encoder={
             "name": encoder_name,
             "fingerprint": encoder.fingerprint(),

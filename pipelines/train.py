@@ -14,6 +14,7 @@ from pipelines import dataset, embeddings, fit_posterior, json_files, params, sc
 from pipelines.dataset import Dataset
 from pipelines.params import Train
 from pipelines.project import Project, stage_settings
+from pipelines.recorded_calls import recorded_calls
 from scorer.errors import RouteMoAError
 from scorer.initialisation import Shrinkage
 from scorer.types import Floats
@@ -63,6 +64,7 @@ def run(project: Project) -> dict[str, Any]:
         "training_queries": float(len(parts.train.queries)),
         "training_labels": float((~np.isnan(parts.train.labels_QL)).sum()),
     }
+    measured = data.take("train", "calibration").queries["query_id"]
     manifest = scorer_artifact.write(
         project,
         parts,
@@ -71,6 +73,7 @@ def run(project: Project) -> dict[str, Any]:
         weights=weights,
         calibration=calibrated,
         posterior=answer_posterior(project.dataset, held_out, scores_HL),
+        recorded_calls=recorded_calls(project.dataset, weights.roster, measured),
         metrics=figures,
     )
     report = {

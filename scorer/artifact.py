@@ -7,7 +7,7 @@
   show how far apart queries of the same distribution are
 
 `scorer.safetensors` holds the float32 arrays of `scorer.weights.HeadWeights`, and of its `Fallback` where it has one.
-`probes.json` holds a few texts with their fp32 scores (`scorer.probes`).
+`probes.json` holds a few texts with their fp32 scores (`scorer.probes`), `recorded_calls.json` what the LLMs' recorded answers took.
 """
 
 import stat
@@ -19,13 +19,17 @@ from typing import Any
 from scorer import artifact_files as read
 from scorer.artifact_files import Probes
 from scorer.errors import ArtifactRefused
-from scorer.manifest import MANIFEST, MOST_BYTES, NEXT, Manifest, read_manifest, sha256
+from scorer.manifest import MANIFEST, MOST_BYTES, NEXT, OPTIONAL, Manifest, read_manifest, sha256
+from scorer.recorded_calls import RecordedCalls, read_recorded_calls
 from scorer.weights import Calibration, HeadWeights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Artifact:
-    """A sound artifact. answers: constants by which the pool's answers are weighed; reference: arrays by name."""
+    """A sound artifact. answers: constants by which the pool's answers are weighed; reference: arrays by name.
+
+    recorded_calls: by LLM id, for those with recorded answers.
+    """
 
     folder: Path
     manifest: Manifest
@@ -34,6 +38,7 @@ class Artifact:
     answers: Mapping[str, float]
     probes: Probes
     reference: Mapping[str, Any]
+    recorded_calls: Mapping[str, RecordedCalls]
 
 
 def open(folder: Path) -> Artifact:  # noqa: A001 - `artifact.open(folder)` reads as what it does
@@ -44,6 +49,7 @@ def open(folder: Path) -> Artifact:  # noqa: A001 - `artifact.open(folder)` read
     """
     check_listing(folder)
     manifest = read_manifest(folder)
+    _check_optional(folder, manifest)
     for name in manifest.files:
         if sha256(folder / name) != manifest.files[name]:
             raise ArtifactRefused(f"{folder / name}: its sha256 is not the one in {MANIFEST}.", next_step=NEXT)
@@ -54,8 +60,9 @@ def open(folder: Path) -> Artifact:  # noqa: A001 - `artifact.open(folder)` read
     answers = read.read_answers(folder)
     probes = read.read_probes(folder, manifest)
     reference = read.read_reference(folder, manifest)
+    recorded_calls = read_recorded_calls(folder, manifest)
     read.check_graphs(folder)
-    return Artifact(folder, manifest, weights, calibration, answers, probes, reference)
+    return Artifact(folder, manifest, weights, calibration, answers, probes, reference, recorded_calls)
 
 
 def verify(folder: Path) -> Manifest:
@@ -64,7 +71,7 @@ def verify(folder: Path) -> Manifest:
 
 
 def check_listing(folder: Path) -> None:
-    """Exactly the artifact's files, each a regular file of a sensible size."""
+    """The artifact's files and no other, each a regular file of a sensible size."""
     if folder.is_symlink() or not folder.is_dir():
         raise ArtifactRefused(f"{folder}: not a folder.", next_step=NEXT)
     listing = {path.name: path for path in folder.iterdir()}
@@ -76,5 +83,13 @@ def check_listing(folder: Path) -> None:
             raise ArtifactRefused(f"{path}: not a regular file.", next_step=NEXT)
         if not 0 < status.st_size <= MOST_BYTES[name]:
             raise ArtifactRefused(f"{path}: {status.st_size} bytes, allowed are 1 to {MOST_BYTES[name]}.", next_step=NEXT)
-    if missing := sorted(set(MOST_BYTES) - set(listing)):
+    if missing := sorted(set(MOST_BYTES) - OPTIONAL - set(listing)):
         raise ArtifactRefused(f"{folder}: {', '.join(missing)} missing.", next_step=NEXT)
+
+
+def _check_optional(folder: Path, manifest: Manifest) -> None:
+    """What an artifact may lack is there exactly where its manifest names it: no file is read unhashed."""
+    for name in sorted(OPTIONAL):
+        if (folder / name).exists() != (name in manifest.files):
+            state = "is missing" if name in manifest.files else f"is not named in {MANIFEST}"
+            raise ArtifactRefused(f"{folder / name}: {state}.", next_step=NEXT)

@@ -19,6 +19,7 @@ from scorer.artifact_files import SHAPES, Probes
 from scorer.errors import ExportFailed
 from scorer.machine import this_machine
 from scorer.manifest import ENCODERS, TOKENIZER, Manifest
+from scorer.recorded_calls import RecordedCalls, as_json
 from scorer.runtime import OnnxEncoder, Precision
 from scorer.types import Floats
 from scorer.weights import Calibration, HeadWeights
@@ -88,6 +89,7 @@ def write(
     calibration: Calibration,
     answers: Mapping[str, float] | None = None,
     profile: Profile,
+    recorded_calls: Mapping[str, RecordedCalls] | None = None,
     encoder: Mapping[str, Any],
     dataset_sha256: str = "",
     git_commit: str = "",
@@ -108,6 +110,7 @@ def write(
         np.savez(made / manifest.REFERENCE, allow_pickle=False, **profile.arrays())
         probed, difference = _probe(exported, encoder, weights, calibration)
         _write_json(made / manifest.PROBES, probed.as_json(weights.roster))
+        _write_json(made / manifest.RECORDED_CALLS, as_json(recorded_calls or {}))
         manifest.write_manifest(
             made,
             roster=weights.roster,

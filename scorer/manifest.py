@@ -21,6 +21,8 @@ CALIBRATION = "calibration.json"
 ROSTER = "roster.json"
 REFERENCE = "reference.npz"
 PROBES = "probes.json"
+RECORDED_CALLS = "recorded_calls.json"
+OPTIONAL = frozenset({RECORDED_CALLS})  # artifacts that were written before lack it
 
 MEBIBYTE = 1 << 20
 MOST_BYTES: Mapping[str, int] = {
@@ -32,6 +34,7 @@ MOST_BYTES: Mapping[str, int] = {
     ROSTER: MEBIBYTE,
     REFERENCE: 128 * MEBIBYTE,
     PROBES: MEBIBYTE,
+    RECORDED_CALLS: MEBIBYTE,
     MANIFEST: MEBIBYTE,
 }
 FIELDS = ("schema_version", "roster", "encoder", "files", "int8", "dataset_sha256", "git_commit", "metrics")
@@ -99,7 +102,11 @@ def write_manifest(
     metrics: Mapping[str, float] | None = None,
 ) -> Manifest:
     """Hashes the files in `folder`, writes its manifest last (a half-written artifact has none), and returns it."""
-    files = {name: sha256(folder / name) for name in sorted(MOST_BYTES) if name != MANIFEST}
+    files = {
+        name: sha256(folder / name)
+        for name in sorted(MOST_BYTES)
+        if name != MANIFEST and (name not in OPTIONAL or (folder / name).exists())
+    }
     manifest = Manifest(roster, dict(encoder), files, dict(int8), dataset_sha256, git_commit, dict(metrics or {}))
     with replacing(folder / MANIFEST) as partial:
         partial.write_text(manifest.as_json(), encoding="utf-8")
@@ -132,7 +139,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _files(path: Path, content: dict[str, Any]) -> dict[str, str]:
     files: dict[str, str] = typed(path, content, "files", dict)
-    if difference := sorted(set(files) ^ (set(MOST_BYTES) - {MANIFEST})):
+    if difference := sorted((set(files) ^ (set(MOST_BYTES) - {MANIFEST})) - (OPTIONAL - set(files))):
         raise ArtifactRefused(f"{path}: names other files than an artifact has: {', '.join(difference)}.", next_step=NEXT)
     if not all(isinstance(value, str) and len(value) == 64 for value in files.values()):
         raise ArtifactRefused(f"{path}: a file's sha256 is not 64 hexadecimal digits.", next_step=NEXT)

@@ -69,6 +69,7 @@ class RuntimeScorer:
     def __init__(self, opened: Artifact, encoder: OnnxEncoder, *, precision: Precision, cache: int = 4096) -> None:
         self.manifest = opened.manifest
         self.answers = dict(opened.answers)  # constants of `mixture.choose.posterior.AgreementPosterior`, none in an artifact without them
+        self.recorded_calls = dict(opened.recorded_calls)  # what answers took by LLM id; not of an LLM without recorded ones
         self.precision: Precision = precision
         self.precision_note = ""
         self._encoder = encoder

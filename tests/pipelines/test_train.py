@@ -6,15 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mixture.choose.posterior import AgreementPosterior, Observation, query_easiness
-from pipelines import dataset, embeddings, train, training_parts
+from pipelines import dataset, embeddings, tables, train, training_parts
 from pipelines.errors import ParamsRefused, TableRefused
 from pipelines.fit_posterior import Episode
 from pipelines.project import Project
+from pipelines.recorded_calls import recorded_calls
 from scorer import artifact, probes, runtime
 from scorer.errors import EncoderUnknown, TrainingError
+from scorer.recorded_calls import RecordedCalls
 from scorer.types import Floats
 from tests.pipelines import trained_home as homes
 from tests.scorer import world
@@ -69,6 +72,32 @@ def test_the_reference_profile_is_what_a_server_sees(home: Path) -> None:
         served = scorer.score(part.queries["text"][labelled_Q].tolist())
         np.testing.assert_allclose(served.queries_QD, profile[queries].astype(np.float32), atol=1e-3)
         np.testing.assert_allclose(served.scores_QL, profile[scores], atol=1e-5)
+
+
+def test_the_artifact_says_what_recorded_answers_took(home: Path) -> None:
+    """Of each LLM of the roster, on training and calibration queries alone."""
+    data = homes.loaded(home).take("train", "calibration")
+    answers = dict(zip(data.roster, (~np.isnan(data.labels_QL)).sum(axis=0).tolist(), strict=True))  # each is labelled in this world
+    taken = runtime.load(Project(home).scorer).recorded_calls
+    assert taken == {llm: RecordedCalls(answers[llm], 50.0, 20.0, 1.0) for llm in world.ROSTER}
+
+
+def test_recorded_answers_that_nobody_counted_or_timed(tmp_path: Path) -> None:
+    """Answers without tokens are left out, and so is an LLM that has no others; means of seconds are of those that were timed."""
+    meta = pd.DataFrame(
+        [
+            ("q1", "a", 10.0, 2.0, 0.5),
+            ("q2", "a", 30.0, 4.0, np.nan),
+            ("q3", "a", np.nan, np.nan, 9.0),
+            ("other", "a", 900.0, 900.0, 90.0),
+            ("q1", "b", np.nan, np.nan, 0.5),
+            ("q1", "c", 10.0, 2.0, np.nan),
+        ],
+        columns=["query_id", "llm", "input_tokens", "output_tokens", "latency_s"],
+    ).assign(cost_usd=0.0, mean_logprob=np.nan, final_answer="42")
+    tables.write(tmp_path / "answers_meta.parquet", meta, dataset.ANSWERS_META)
+    found = recorded_calls(tmp_path, ("a", "b", "c"), ("q1", "q2", "q3"))
+    assert found == {"a": RecordedCalls(2, 20.0, 3.0, 0.5), "c": RecordedCalls(1, 10.0, 2.0, None)}
 
 
 def test_training_again_gives_the_same_scorer_and_embeds_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ from safetensors.numpy import load_file, save_file
 from scorer import artifact, runtime
 from scorer import manifest as files
 from scorer.errors import ArtifactRefused
+from scorer.recorded_calls import RecordedCalls
+from tests.scorer.tiny import tiny_artifact
 
 Break = Callable[[Path], object]
 
@@ -86,6 +88,9 @@ def reference(change: Callable[[dict], object]) -> Break:
         resign(folder)
 
     return broken
+
+
+CALLS = {"answers": 3, "input_tokens": 40.0, "output_tokens": 2.0, "latency_s": 0.3}
 
 
 class Evil:
@@ -177,6 +182,31 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a probe without a score": (edited("probes.json", lambda p: p["probes"][0]["fp32"].pop()), "each probe needs a text and 3 scores"),
     "a probe that is true": (edited("probes.json", lambda p: p["probes"][0].update(fp32=[True] * 3)), "each probe needs a text"),
     "a probe beyond 1": (edited("probes.json", lambda p: p["probes"][0].update(fp32=[0.1, 0.2, 1.3])), "each probe needs a text"),
+    "recorded calls of a stranger": (
+        edited("recorded_calls.json", lambda r: r["llms"].update(stranger=dict(CALLS))),
+        "stranger not in roster.json",
+    ),
+    "recorded calls without a mean": (
+        edited("recorded_calls.json", lambda r: r["llms"].update(a={"answers": 3})),
+        "a needs answers, input_tokens, latency_s, output_tokens",
+    ),
+    "recorded calls of no answer": (
+        edited("recorded_calls.json", lambda r: r["llms"].update(a={**CALLS, "answers": 0})),
+        "of one or more answers",
+    ),
+    "recorded calls in words": (
+        edited("recorded_calls.json", lambda r: r["llms"].update(a={**CALLS, "output_tokens": "two"})),
+        "no finite number from 0 on",
+    ),
+    "recorded calls before they began": (
+        edited("recorded_calls.json", lambda r: r["llms"].update(a={**CALLS, "latency_s": -1.0})),
+        "no finite number from 0 on",
+    ),
+    "recorded calls gone": (lambda f: (f / "recorded_calls.json").unlink(), "recorded_calls.json: is missing"),
+    "recorded calls unnamed": (
+        manifest(lambda m: m["files"].pop("recorded_calls.json")),
+        "recorded_calls.json: is not named in manifest.json",
+    ),
     "any difference allowed": (manifest(lambda m: m["int8"].update(tolerance=1.5)), "int8.tolerance is 1.5"),
     "a tolerance in words": (manifest(lambda m: m["int8"].update(tolerance="much")), "int8: |tolerance is 'much'"),
     "nothing said of int8": (manifest(lambda m: m.pop("int8")), "int8 missing or unknown"),
@@ -203,6 +233,20 @@ def test_a_sound_artifact_passes(sound: Path) -> None:
     found = artifact.verify(sound)
     assert found.roster == ("a", "b", "c")
     assert set(found.files) == set(files.MOST_BYTES) - {files.MANIFEST}
+
+
+def test_what_recorded_answers_took_travels_with_it(tmp_path: Path) -> None:
+    """Means by LLM, to four digits; seconds that nobody measured stay unknown, and an LLM without answers is not listed."""
+    recorded = {"a": RecordedCalls(400, 52.123456, 2.0, 0.31), "c": RecordedCalls(7, 10.0, 300.0)}
+    folder = tiny_artifact(tmp_path / "scorer", recorded_calls=recorded)
+    assert runtime.load(folder).recorded_calls == {"a": RecordedCalls(400, 52.12, 2.0, 0.31), "c": RecordedCalls(7, 10.0, 300.0)}
+
+
+def test_an_artifact_from_before_recorded_calls_is_read(copied: Path) -> None:
+    """It lacks the file and does not name it: what its LLMs' answers took is unknown."""
+    (copied / "recorded_calls.json").unlink()
+    manifest(lambda content: content["files"].pop("recorded_calls.json"))(copied)
+    assert artifact.open(copied).recorded_calls == {}
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -15,9 +15,12 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+from scorer.recorded_calls import RecordedCalls
 
 SENTENCES = """
 what is the sum of and write a function that who law select from ? 1 2 3 + - plus minus divided by number give python code list
@@ -77,7 +80,14 @@ def _exported() -> Path:
     return folder
 
 
-def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), seed: int = 0, text_features: bool = False) -> Path:
+def tiny_artifact(
+    folder: Path,
+    *,
+    roster: tuple[str, ...] = ("a", "b", "c"),
+    seed: int = 0,
+    text_features: bool = False,
+    recorded_calls: Mapping[str, RecordedCalls] | None = None,
+) -> Path:
     """Writes a valid artifact with random weights to `folder` and returns it; `seed` decides the weights."""
     from scorer.export import Profile, write
     from scorer.text_features import NAMES, identity
@@ -116,6 +126,7 @@ def tiny_artifact(folder: Path, *, roster: tuple[str, ...] = ("a", "b", "c"), se
         weights=weights,
         calibration=calibration,
         profile=profile,
+        recorded_calls=recorded_calls,
         encoder=encoder,
         dataset_sha256=f"tiny-{seed}",
     )
