@@ -32,9 +32,11 @@ from mixture.decision import Decision, Run
 from mixture.errors import LLMFailed, NoAnswer
 from mixture.replay.replay import differences
 from mixture.replay.virtual_time import clock, drive
+from mixture.run.account import Account
 from mixture.run.engine import Mixture
 from mixture.run.request import Request
-from serving.observed_latency import Experience
+from scorer.recorded_calls import RecordedCalls
+from serving.observed_latency import Experience, RequestSize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,11 +73,11 @@ class RequestEnd:
         return 0.0 if self.query.deadline_s is None else max(0.0, self.took_s - self.query.deadline_s)
 
 
-async def ask(llms: FaultyLLMs, mixture: Mixture, request: SimulatedRequest) -> RequestEnd:
+async def ask(llms: FaultyLLMs, mixture: Mixture, request: SimulatedRequest, account: Account | None = None) -> RequestEnd:
     """One request, and what it violated."""
     charges, began = llms.enter(request), clock()
     options = replace(request.options, deadline=None if request.deadline_s is None else began + request.deadline_s)
-    work = asyncio.ensure_future(_answer(mixture, request, options))
+    work = asyncio.ensure_future(_answer(mixture, request, options, account))
     if request.hangs_up_s is not None:
         await asyncio.wait([work], timeout=request.hangs_up_s)
         work.cancel()
@@ -104,16 +106,16 @@ async def ask(llms: FaultyLLMs, mixture: Mixture, request: SimulatedRequest) -> 
     return replace(end, violations=tuple(name for name, violated in violations.items() if violated))
 
 
-async def _answer(mixture: Mixture, simulated: SimulatedRequest, options: Options) -> Decision:
+async def _answer(mixture: Mixture, simulated: SimulatedRequest, options: Options, account: Account | None) -> Decision:
     request = Request(simulated.messages, simulated.candidates, options, simulated.strategy)
     if not simulated.live:
-        return await mixture.answer(request)
+        return await mixture.answer(request, account=account)
     words: list[str] = []
 
     async def emit(chunk: Chunk) -> None:
         words.append(chunk.text)
 
-    decision = await mixture.answer(request, emit)
+    decision = await mixture.answer(request, emit, account)
     if "".join(words) != decision.text:
         raise RuntimeError("A stream that ended without error did not bring its decision's text.")
     return decision
@@ -248,22 +250,24 @@ def latencies(seed: int, requests: int, options: Options, *, slow: bool, learned
     best = max(candidates, key=lambda each: each.prior).llm.id
     slowed = {**usual, best: replace(usual[best], latency_s=SLOWER * usual[best].latency_s)} if slow else usual
     llms = FaultyLLMs(seed)
-    mixture, experience = Mixture(llms, clock), Experience()
+    mixture, experience = Mixture(llms, clock), Experience(clock)
+    recorded = {each.llm.id: RecordedCalls(400, 200.0, usual[each.llm.id].output_tokens, each.latency_s) for each in candidates}
     took_s, usd = [], []
 
     async def go() -> None:
         for number in range(-WARM if learned else 0, requests):
             dice = random.Random(f"{seed} prior {number}")
             drawn = [replace(each, prior=min(0.95, max(0.05, each.prior + dice.gauss(0.0, 0.15)))) for each in candidates]
-            if learned:
-                followed = [experience.candidate(each.llm, each.prior) for each in drawn]
-                drawn = [old if new.latency_s is None else new for new, old in zip(followed, drawn, strict=True)]
-            characters = usual if number < 0 else slowed
-            done = await ask(
-                llms, mixture, SimulatedRequest(number, tuple(drawn), characters, options, bool(number % 2), deadline_s=120.0, faults=False)
+            simulated = SimulatedRequest(
+                number, tuple(drawn), usual if number < 0 else slowed, options, bool(number % 2), deadline_s=120.0, faults=False
             )
-            if learned and done.decision is not None:
-                experience.note(run for layer in done.decision.layers for run in layer.runs)
+            account = Account.of(options)
+            if learned:
+                size = RequestSize.of(simulated.messages, {})
+                followed = tuple(experience.candidate(each.llm, each.prior, size, recorded[each.llm.id]) for each in drawn)
+                simulated = replace(simulated, candidates=followed)
+            done = await ask(llms, mixture, simulated, account)
+            experience.note(Request(simulated.messages, simulated.candidates), account, recorded)
             if number >= 0:
                 took_s.append(done.took_s)
                 usd.append(done.spent_usd)

@@ -43,7 +43,7 @@ class LLMSetAside(LLMUnreachable):
 class LLMTimedOut(LLMFailed):
     """A limit passed (connect, first token, between chunks, total), or it took so long that it was given up.
 
-    waited_s: seconds that its answer was waited for, where the request gave it up.
+    waited_s: seconds that its answer was waited for.
     """
 
     waited_s: float = 0.0

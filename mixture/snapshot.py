@@ -17,7 +17,7 @@ class CandidateSnapshot:
     """One LLM as the ranking saw it. weights: the first id among LLMs on the same weights. USD per million tokens; sizes in bytes.
 
     output_tokens, latency_s: expected of one call, None where unknown. self_assessment: how it is asked for one.
-    patience_s: how long an LLM is waited for that has not answered yet. silent: as `mixture.choose.ranking.Candidate` has it.
+    patience_s: how long an LLM is waited for of which too little was seen. usual_s, silent: as `mixture.choose.ranking.Candidate` has them.
     """
 
     llm: str
@@ -31,6 +31,7 @@ class CandidateSnapshot:
     output_tokens: int | None
     latency_s: float | None
     self_assessment: SelfAssessment = "in_text"
+    usual_s: float | None = None
     patience_s: float | None = None
     silent: bool = False
 
@@ -109,6 +110,7 @@ def _candidate(candidate: Candidate, weights: str) -> CandidateSnapshot:
         output_tokens=candidate.output_tokens,
         latency_s=candidate.latency_s,
         self_assessment=llm.self_assessment,
+        usual_s=candidate.usual_s,
         patience_s=candidate.late_after_s if candidate.unproven else None,
         silent=candidate.silent,
     )

@@ -69,7 +69,6 @@ class ServedRequest:
         )
         metrics = self.state.metrics
         metrics.answers.labels(self.chat.model, decision.llm or "synthesis").inc()
-        self.state.experience.note(run for layer in decision.layers for run in layer.runs)
 
     async def keep_failure(self, error: BaseException) -> None:
         """Keeps a request that got no answer, with what it spent; that it failed is said to the caller in any case."""
@@ -125,6 +124,7 @@ class ServedRequest:
         metrics.tokens.labels("in").inc(account.input_tokens)
         metrics.tokens.labels("out").inc(account.output_tokens)
         self.state.silences.note(account.replies, [failed.error for failed in account.failed], time.monotonic())
+        self.state.experience.note(self.request, account, self.state.recorded_calls)
 
 
 def failure_tree(error: BaseException, account: Account, *, texts: bool) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from mixture.run.bounded_fields import unbounded
 from mixture.run.request import Request
 from serving.active_scorer import Active
 from serving.errors import RequestRefused
+from serving.observed_latency import RequestSize
 from serving.protocol import ChatRequest, passed_on
 from serving.querytext import query_text
 from serving.state import State
@@ -50,7 +51,8 @@ async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, 
     scores = dict(zip(active.scorer.roster, map(float, prediction.scores_QL[0]), strict=True))
     pool = {llm.id: llm for llm in llms.llms}
     uncallable = cannot_be_called(scores, pool)
-    candidates = tuple(_candidate(state, pool[llm], score) for llm, score in scores.items() if llm not in uncallable)
+    size = RequestSize.of(messages, passed_on(written))
+    candidates = tuple(_candidate(state, pool[llm], score, size) for llm, score in scores.items() if llm not in uncallable)
     virtual = VIRTUAL[chat.model]
     strategy = virtual.strategy(state.settings, active.posterior)
     options = restricted(virtual.options(state.settings), chat, written, strategy)
@@ -64,11 +66,13 @@ def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, 
     if llm is None:
         return None
     options = restricted(state.settings.mixture.options(), chat, written)
-    return Request(written["messages"], (_candidate(state, llm, 0.0),), options, fields=passed_on(written))
+    size = RequestSize.of(written["messages"], passed_on(written))
+    unsized = replace(_candidate(state, llm, 0.0, size), input_tokens=None)  # nobody asked whether the request fits
+    return Request(written["messages"], (unsized,), options, fields=passed_on(written))
 
 
-def _candidate(state: State, llm: LLM, prior: float) -> Candidate:
-    return state.silences.applied(state.experience.candidate(llm, prior), time.monotonic())
+def _candidate(state: State, llm: LLM, prior: float, size: RequestSize) -> Candidate:
+    return state.silences.applied(state.experience.candidate(llm, prior, size, state.recorded_calls.get(llm.id)), time.monotonic())
 
 
 def restricted(operator: Options, chat: ChatRequest, written: Mapping[str, Any], strategy: Strategy | None = None) -> Options:

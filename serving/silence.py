@@ -47,7 +47,8 @@ class Silences:
         answered = candidate.llm.id in self._answered_in_s
         further = -1 if silence is None else silence.calls - (LATE_IN_A_ROW if answered else 1)
         stepped_over = silence is not None and further >= 0 and now < silence.since + _cool_down_s(further)
-        return replace(candidate, silent=stepped_over, patience_s=None if answered else self._patience_s(candidate, silence))
+        patience_s = candidate.patience_s if answered else self._patience_s(candidate, silence)
+        return replace(candidate, silent=stepped_over, patience_s=patience_s)
 
     def _note_late(self, error: LLMTimedOut, now: float) -> None:
         if error.llm not in self._answered_in_s and 0 < error.waited_s < LEAST_SILENCE_S:
@@ -59,16 +60,16 @@ class Silences:
             self._silent[error.llm] = Silence(before.calls + 1, now, max(before.waited_s, error.waited_s))
 
     def _patience_s(self, candidate: Candidate, silence: Silence | None) -> float | None:
-        """How long an LLM is waited for that has not answered yet: by what the others take, and longer each time, for it may be slow.
+        """How long an LLM is waited for that has not answered yet: by its record or what the others take, and longer each time.
 
         None where nothing is known of any: then its own limit says it. Once it was silent for the whole of that, it is a short wait again.
         """
         limit_s = min(candidate.llm.limits.first_token_s, candidate.llm.limits.total_s)
-        if not self._answered_in_s:
+        if candidate.patience_s is None and not self._answered_in_s:
             return None
+        usual_s = candidate.patience_s or OTHERS * statistics.median(self._answered_in_s.values())
         waited_s = 0.0 if silence is None or silence.waited_s >= limit_s else silence.waited_s
-        typical_s = max(LEAST_PATIENCE_S, OTHERS * statistics.median(self._answered_in_s.values()))
-        return min(limit_s, max(typical_s, 2 * waited_s))
+        return min(limit_s, max(LEAST_PATIENCE_S, usual_s, 2 * waited_s))
 
 
 def _cool_down_s(further: int) -> float:

@@ -1,6 +1,7 @@
 """What every request of one worker reaches: settings, the files it follows, LLMs, records, jobs, events."""
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from mixture.run.engine import Mixture
 from monitoring.records import RecordStore
 from registry.jobs import Jobs
 from registry.pool import Pool
+from scorer.recorded_calls import RecordedCalls
 from serving.active_scorer import Active
 from serving.errors import NotReady
 from serving.events import Events
@@ -49,6 +51,11 @@ class State:
             why = f" {self.scorer.refusal}" if self.scorer.refusal else ""
             raise NotReady(f"No scorer is loaded.{why}")
         return self.scorer.value
+
+    @property
+    def recorded_calls(self) -> Mapping[str, RecordedCalls]:
+        """What calls took that the scorer version in force was trained on, by LLM id; nothing without a scorer."""
+        return self.scorer.value.scorer.recorded_calls if self.scorer.value else {}
 
     @property
     def llms(self) -> Pool:

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Literal
 
 from mixture.choose.options import Options
+from mixture.choose.work import work
 from mixture.llm import LLM
 
 Order = Literal["value", "strict"]
@@ -24,7 +25,8 @@ class Candidate:
     """An LLM that may answer, and what is expected of it.
 
     prior: chance in [0, 1] that its answer is right. input_tokens, output_tokens, latency_s: expected of one call, None where unknown.
-    patience_s: how long it is waited for before it is late, where it has not answered yet; None where `latency_s` says it.
+    usual_s: latency of a call that is answered, where `latency_s` counts those too that were given up.
+    patience_s: how long it is waited for before it is late, where too little was seen of it; None where these latencies say it.
     silent: it gave no answer lately; it is asked where nobody else can be.
     """
 
@@ -33,6 +35,7 @@ class Candidate:
     input_tokens: int | None = None
     output_tokens: int | None = None
     latency_s: float | None = None
+    usual_s: float | None = None
     patience_s: float | None = None
     silent: bool = False
 
@@ -49,7 +52,7 @@ class Candidate:
 
     @property
     def unproven(self) -> bool:
-        """Whether nobody has seen it answer yet."""
+        """Whether too little was seen of it to know when it is late."""
         return self.patience_s is not None or self.latency_s is None
 
     @property
@@ -59,7 +62,17 @@ class Candidate:
             return self.patience_s
         if self.latency_s is None:
             return min(self.llm.limits.first_token_s, self.llm.limits.total_s)
-        return PATIENCE * self.latency_s
+        return PATIENCE * (self.usual_s or self.latency_s)
+
+    def reading(self, input_tokens: int) -> "Candidate":
+        """The same for a prompt of so many tokens. What is expected for another prompt's length takes longer or shorter now."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return replace(self, input_tokens=input_tokens)
+        factor = work(input_tokens, self.output_tokens) / work(self.input_tokens, self.output_tokens)
+        latency_s, usual_s, patience_s = (
+            None if each is None else factor * each for each in (self.latency_s, self.usual_s, self.patience_s)
+        )
+        return replace(self, input_tokens=input_tokens, latency_s=latency_s, usual_s=usual_s, patience_s=patience_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,10 +33,11 @@ def worst_case_usd(call: Call) -> float:
         of_messages = sum(sum(map(size, message.values())) + TOKENS_PER_MESSAGE for message in messages)
         of_fields = sum(map(size_of_field, call.options.values()))
         input_tokens = min(of_messages + of_fields + TEMPLATE_TOKENS + TOKENS_PER_IMAGE * images(messages), llm.context_window)
-    return llm.price.cost(input_tokens, _most_output(llm, call.options) * (call.options.get("n") or 1))
+    return llm.price.cost(input_tokens, most_output_tokens(llm, call.options) * (call.options.get("n") or 1))
 
 
-def _most_output(llm: LLM, request: Mapping[str, Any]) -> int:
+def most_output_tokens(llm: LLM, request: Mapping[str, Any]) -> int:
+    """The limit on an answer's tokens: the request's, or its LLM's own where it has none."""
     limits = [request[name] for name in ("max_completion_tokens", "max_tokens") if name in request]
     return max((llm.context_window if limit is None else int(limit) for limit in limits), default=llm.decoding.max_tokens)
 

@@ -170,6 +170,7 @@ def _candidates(recorded: Decision, snapshot: Snapshot, options: Options) -> lis
             priors[each.llm],
             output_tokens=each.output_tokens,
             latency_s=each.latency_s,
+            usual_s=each.usual_s,
             patience_s=each.patience_s,
             silent=each.silent,
         )

@@ -152,6 +152,8 @@ class Calls:
         except LLMCutOff as exc:
             raise self._given_up(reserved.call.llm, self.clock() - started, late_s) from exc
         except LLMFailed as failed:
+            if isinstance(failed, LLMTimedOut):
+                failed.waited_s = self.clock() - started
             failed.billable = failed.billable or began
             self.ledger.fail(reserved, failed)
             raise

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from mixture.choose.ranking import Candidate
 from mixture.client.protocol import Chunk
@@ -54,7 +53,7 @@ async def _synthesis(loop: LayerLoop, aggregators: Sequence[Candidate], texts: M
         if calls.remaining_s <= loop.layers[-1].latency_s or (reserved := calls.reserve(aggregator.llm, messages)) is None:
             continue
         words = None if emit is None else _words_only(emit)
-        late_s = calls.late_after_s(aggregator)
+        late_s = calls.late_after_s(aggregator.reading(_tokens(loop)))
         reply = await ask_from_first_word(calls, reserved, late_s, late_s, words, layer=0, is_empty=lambda reply: not reply.text.strip())
         if reply is not None:
             return Run.of(reply, reply.text, at_s=calls.elapsed_s)
@@ -92,7 +91,7 @@ def _synthesis_price(loop: LayerLoop, aggregators: Sequence[Candidate]) -> float
     best = max(loop.scores[llm] for llm in loop.answers)
     if not aggregators or loop.scores[aggregators[0].llm.id] < best:
         return math.inf
-    sized = replace(aggregators[0], input_tokens=_tokens(loop))
+    sized = aggregators[0].reading(_tokens(loop))
     return loop.request.options.weights.penalty(sized.cost_usd, sized.latency_s or 0.0)
 
 

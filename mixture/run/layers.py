@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mixture.choose.final_answers import final_answers
 from mixture.choose.posterior import Observation, query_easiness
@@ -88,7 +88,7 @@ class LayerLoop:
     def _so_far(self) -> AnswersSoFar:
         shown = shown_after(self.layers, self.request.strategy)
         tokens = expected_input_tokens(self._questions("in_text", shown).ask(self.request.messages, _texts(shown)), {})
-        candidates = [replace(each, input_tokens=tokens) for each in self.request.candidates if each.llm.id not in self.failed]
+        candidates = [each.reading(tokens) for each in self.request.candidates if each.llm.id not in self.failed]
         layers = [{run.llm: run.text for run in layer.runs} for layer in self.layers]
         return AnswersSoFar(candidates, self._observations(), self.scores, layers, self._easiness)
 

@@ -35,7 +35,7 @@ class Request:
         if one_llm_only(self.messages, self.fields):
             options = options.as_single()
         tokens = expected_input_tokens(self.messages, self.fields)
-        return replace(self, options=options, candidates=tuple(replace(each, input_tokens=tokens) for each in self.candidates))
+        return replace(self, options=options, candidates=tuple(each.reading(tokens) for each in self.candidates))
 
     def first_ranking(self) -> tuple[Ranked, ...]:
         """Who is asked first (`chosen`), and who stands by. Raises NoAnswer where no LLM may answer."""

@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import yaml
 
+from scorer.recorded_calls import RecordedCalls
 from serving import keys
 from serving.settings import ServingSettings
 from tests.scorer.tiny import tiny_artifact
@@ -71,10 +72,18 @@ class World:
         partial.write_text(yaml.safe_dump({"llms": dict(entries)}))
         partial.replace(self.home / "registry" / "pool.yaml")
 
-    def artifact(self, folder: str, *, roster: tuple[str, ...] | None = None, seed: int = 0) -> Path:
+    def artifact(
+        self,
+        folder: str,
+        *,
+        roster: tuple[str, ...] | None = None,
+        seed: int = 0,
+        recorded_calls: Mapping[str, RecordedCalls] | None = None,
+    ) -> Path:
         """A scorer version's files, not published yet."""
         if folder not in self.made:
-            tiny_artifact(self.home / "var" / "scorers" / folder, roster=roster or self.roster, seed=seed)
+            path = self.home / "var" / "scorers" / folder
+            tiny_artifact(path, roster=roster or self.roster, seed=seed, recorded_calls=recorded_calls)
             self.made.add(folder)
         return self.home / "var" / "scorers" / folder
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from functools import partial
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,6 +124,22 @@ def test_latency_decides_where_a_second_is_worth_much() -> None:
     pool = [candidate("slow", 0.80, latency_s=30.0), candidate("fast", 0.78, latency_s=1.0)]
     assert chosen(rank(pool, Options(k=1))) == ["fast"]
     assert chosen(rank(pool, Options(k=1, weights=Weights(second=0)))) == ["slow"]
+
+
+def test_what_is_expected_grows_with_the_prompt() -> None:
+    """1,000 tokens of prompt are the work of 100 written ones: seconds grow by work, none where no length was known before."""
+    known = replace(candidate("a", 0.8, latency_s=3.0), input_tokens=100, output_tokens=10, usual_s=1.5, patience_s=6.0)
+    longer = known.reading(1100)
+    assert (longer.input_tokens, longer.output_tokens) == (1100, 10)
+    assert (longer.latency_s, longer.usual_s, longer.patience_s) == pytest.approx((13.0, 6.5, 26.0))  # work 130 instead of 30
+    assert longer.reading(100) == known
+    assert candidate("a", 0.8, latency_s=3.0).reading(1100).latency_s == 3.0
+
+
+def test_a_call_is_late_by_those_that_were_answered() -> None:
+    """Calls that were given up make an LLM's expected latency longer, not what it is waited for."""
+    assert replace(candidate("a", 0.8, latency_s=30.0), usual_s=3.0).late_after_s == 6.0
+    assert candidate("a", 0.8, latency_s=30.0).late_after_s == 60.0
 
 
 def test_a_set_prefers_other_weights_over_a_second_prompt_of_the_same() -> None:

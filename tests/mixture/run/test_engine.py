@@ -16,7 +16,7 @@ from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Call
 from mixture.client.scripted import Script, ScriptedClient
 from mixture.decision import Decision, Failure
-from mixture.errors import LLMOverloaded, LLMRefused, NoAnswer
+from mixture.errors import LLMOverloaded, LLMRefused, LLMTimedOut, NoAnswer
 from mixture.replay.virtual_time import clock, drive
 from mixture.run import parallel_calls
 from mixture.run.account import Account
@@ -523,6 +523,14 @@ def test_an_llm_that_nobody_has_seen_answer_is_waited_for_no_longer_than_its_lim
     assert run(client(a=HANGS), single(deadline=500.0)).latency_s == pytest.approx(60.0 + 1.0)
     known = [replace(each, patience_s=7.0) for each in pool()]
     assert run(client(a=HANGS), single(deadline=500.0), known).latency_s == pytest.approx(7.0 + 1.0)
+
+
+def test_a_time_out_says_how_long_was_waited() -> None:
+    """Whoever ends the wait: the request, or a limit of the LLM's own."""
+    account = Account()
+    own_limit = Script(fails=LLMTimedOut("a", "no answer within 4.0 s (limits.total_s)."), takes=4.0)
+    drive(Mixture(client(a=own_limit, b=HANGS), clock).answer(request(single(), pool(latency_s=5.0)), account=account))
+    assert [(each.error.llm, each.error.waited_s) for each in account.failed] == [("a", pytest.approx(4.0)), ("b", pytest.approx(10.0))]
 
 
 def test_a_silent_llm_is_asked_last() -> None:
