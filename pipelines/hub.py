@@ -1,0 +1,37 @@
+"""Pinned files from the Hugging Face hub, where it can be reached; what it serves is checked by the caller's own hash."""
+
+from pathlib import Path
+
+import httpx2
+import structlog
+from pydantic import BaseModel, ConfigDict
+
+REACHED_WITHIN_S = 5.0  # one question to the hub before a download; behind a closed network it is not waited for
+log = structlog.get_logger()
+
+
+class HubFile(BaseModel):
+    """A file of a repository on the hub (or on a mirror: HF_ENDPOINT)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repo: str
+    file: str
+    revision: str = "main"
+
+
+def download(wanted: HubFile, size: int, folder: Path) -> Path | None:
+    """The file in `folder`; None where the hub cannot be reached, or has it in another size: nothing is waited for or loaded in vain."""
+    from huggingface_hub import hf_hub_download, hf_hub_url
+
+    url = hf_hub_url(wanted.repo, wanted.file, revision=wanted.revision)
+    try:
+        answer = httpx2.head(url, timeout=REACHED_WITHIN_S)
+        offered = answer.headers.get("x-linked-size", answer.headers.get("content-length", ""))
+        if answer.status_code >= 400 or offered != str(size):
+            log.info("hub_has_another_file", url=url, status=answer.status_code, bytes=offered, wanted=size)
+            return None
+        return Path(hf_hub_download(wanted.repo, wanted.file, revision=wanted.revision, local_dir=folder))
+    except (httpx2.HTTPError, OSError) as exc:  # every error of the hub's client is an OSError
+        log.info("hub_not_reached", url=url, error=f"{type(exc).__name__}: {exc}"[:200])
+        return None
