@@ -18,7 +18,7 @@ from local import build_results, figures, plan, workspace
 from local.errors import StepFailed
 from local.held_back import HeldBack
 from local.plan import FULL, SMALL, Plan
-from local.stack import Stack, stack, stay
+from local.stack import Stack, stack, stay, where
 from local.story import Act, Story
 from local.traffic import Visitor, read
 from pipelines import dataset, params, query_selection, tables
@@ -90,6 +90,7 @@ def run(*, source: Path, at: Path, small: bool, stay_up: bool) -> None:
         story.console.print(story.table())
         story.end()
         if stay_up:
+            story.console.print(where(platform))
             stay(platform)
     if not stay_up:
         story.console.print(
