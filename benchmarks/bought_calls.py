@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from mixture.client import wire
+from mixture.client import request_body
 from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import LOGPROBS, Call, Client, Reply
 from mixture.client.scripted import WholeReplies
@@ -158,7 +158,7 @@ class BoughtCalls(WholeReplies):
             self._rows[name] = self._buy(name, call)
         row = self._rows[name]
         tokens = row["input_tokens"], row["output_tokens"]
-        pace = None if row["error"] else self._paces.get(wire.endpoint(call.llm).served_name)
+        pace = None if row["error"] else self._paces.get(request_body.endpoint(call.llm).served_name)
         latency_s = row["latency_s"] if pace is None else pace.seconds(*tokens)
         await asyncio.sleep(latency_s)
         if row["error"]:
@@ -193,7 +193,7 @@ def _own_failure(failed: LLMFailed) -> bool:
 
 def key(call: Call) -> str:
     """Hash of everything the endpoint was sent; where it listens is no part of it."""
-    return hashlib.sha256(json.dumps(wire.body(call, stream=False), sort_keys=True).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps(request_body.body(call, stream=False), sort_keys=True).encode()).hexdigest()[:24]
 
 
 @contextmanager

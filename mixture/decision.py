@@ -17,7 +17,7 @@ class Run:
     """One LLM's answer in one layer.
 
     self_score: its own assessment, None where it gave none. peer_scores: what it gave to the previous layer's answers, by LLM id.
-    at_s: when it was there, in seconds from the request's start.
+    at_s: when it was there, in seconds from the request's start. usage_estimated: whether the endpoint left tokens uncounted.
     """
 
     llm: str
@@ -31,6 +31,7 @@ class Run:
     self_score: float | None = None
     peer_scores: Mapping[str, float] = field(default_factory=dict)
     at_s: float = field(default=0.0, compare=False)
+    usage_estimated: bool = False
 
     @classmethod
     def of(
@@ -49,14 +50,29 @@ class Run:
             self_score=self_score,
             peer_scores=peer_scores or {},
             at_s=at_s,
+            usage_estimated=reply.usage_estimated,
         )
 
 
-def empty(answer: Run | Reply) -> LLMGarbled:
-    """The error that an answer without words is; what it cost has been paid."""
-    failed = LLMGarbled(answer.llm, f"the answer is empty (finish reason {answer.finish_reason!r}).")
-    failed.paid = (answer.cost_usd, answer.input_tokens, answer.output_tokens)
+def empty(reply: Reply) -> LLMGarbled:
+    """The error that a reply without words is, which says why there are none; what it cost has been paid."""
+    what, next_step = _why_empty(reply)
+    failed = LLMGarbled(reply.llm, f"the answer is empty: {what} (finish reason {reply.finish_reason!r}).", next_step=next_step)
+    failed.paid = (reply.cost_usd, reply.input_tokens, reply.output_tokens)
     return failed
+
+
+def _why_empty(reply: Reply) -> tuple[str, str]:
+    """What came instead of words, and what to do about it."""
+    message = next((choice.get("message") or {} for choice in reply.raw.get("choices") or ()), {})
+    if message.get("tool_calls") or message.get("function_call"):
+        return "it calls tools only", "Offer tools through routemoa-single, or to the LLM by its id."
+    if reply.finish_reason == "content_filter":
+        return "the endpoint's filter took it", ""
+    thinks = message.get("reasoning_content") or message.get("reasoning")
+    if reply.finish_reason == "length":
+        return f"its {reply.output_tokens} tokens went into {'thinking' if thinks else 'nothing readable'}", "Raise max_tokens."
+    return ("it only thinks" if thinks else "nothing was said"), ""
 
 
 @dataclass(frozen=True, slots=True)

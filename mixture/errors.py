@@ -15,12 +15,16 @@ class MixtureError(RouteMoAError):
 class LLMFailed(MixtureError):
     """One call to one LLM brought no usable answer; `llm` is its id.
 
-    billable: whether the endpoint may charge for it all the same. paid: USD, input and output tokens of a reply that came and was empty.
+    billable: whether the endpoint may charge for it all the same. paid: USD, input and output tokens of a reply that came and was of no
+    use. status, code, param: of the endpoint's error (HTTP, OpenAI's), where it sent them.
     """
 
     retryable = False
     billable = True
     paid: tuple[float, int, int] = (0.0, 0, 0)
+    status: int | None = None
+    code: str | None = None
+    param: str | None = None
 
     def __init__(self, llm: str, what: str, *, next_step: str = "") -> None:
         super().__init__(f"{llm}: {what}", next_step=next_step)
@@ -62,10 +66,9 @@ class LLMOverloaded(LLMFailed):
 
 
 class LLMRefused(LLMFailed):
-    """HTTP 4xx: the endpoint will not take this request (key, served name, context too long); `status` is that code, if it was sent."""
+    """HTTP 4xx: the endpoint will not take this request (key, served name, context too long)."""
 
     billable = False
-    status: int | None = None
 
 
 class LLMGarbled(LLMFailed):

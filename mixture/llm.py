@@ -52,6 +52,18 @@ class Decoding:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestFields:
+    """How fields of a request are sent that an endpoint does not take as they are: under its own name, by field, or not at all."""
+
+    rename: Mapping[str, str] = field(default_factory=dict, hash=False)
+    omit: frozenset[str] = frozenset()
+
+    def apply(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """The request as the endpoint wants it."""
+        return {self.rename.get(name, name): value for name, value in sent.items() if name not in self.omit}
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
     """USD per million tokens."""
 
@@ -85,6 +97,7 @@ class LLM:
     prompt: Prompt = field(default_factory=Prompt)
     decoding: Decoding = field(default_factory=Decoding)
     limits: Limits = field(default_factory=Limits)
+    request_fields: RequestFields = field(default_factory=RequestFields)
     context_window: int = 4096
     capabilities: frozenset[str] = frozenset()
     data_policy: frozenset[str] = frozenset()

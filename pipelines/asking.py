@@ -7,7 +7,7 @@ from functools import partial
 
 from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import LOGPROBS, Call, Client, Reply
-from mixture.client.wire import headers
+from mixture.client.request_body import headers
 from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
 from mixture.run.ledger import Ledger, Reservation

@@ -4,13 +4,14 @@ import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from mixture.llm import LLM, Decoding, Endpoint, Limits, Price, Prompt, SelfAssessment, Status, Trained
+from mixture.llm import LLM, Decoding, Endpoint, Limits, Price, Prompt, RequestFields, SelfAssessment, Status, Trained
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 RESERVED = frozenset({"routemoa", "routemoa-layers", "routemoa-single"})  # virtual models of the HTTP interface
 SECRET_FIELDS = frozenset({"api_key_env", "base_url"})  # a pasted key or password must not reach a log
+NEEDED = frozenset({"model", "messages", "stream"})  # fields of a request
 Capability = Literal["tools", "vision", "json"]
 DEFAULTS = LLM(id="defaults", name="defaults", price=Price(0, 0))  # what a field that is not written means is said in mixture.llm
 
@@ -32,8 +33,15 @@ def _number(value: object) -> object:
     return value
 
 
+def _not_needed(name: str) -> str:
+    if name in NEEDED:
+        raise ValueError(f"{name} is what every request needs: it can neither be renamed nor left out")
+    return name
+
+
 Amount = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
+FieldName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_.-]*$"), AfterValidator(_not_needed)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1)]
 
 
@@ -86,6 +94,19 @@ class DecodingEntry(StrictMapping):
     seed: int | None = DEFAULTS.decoding.seed
 
 
+class RequestFieldsEntry(StrictMapping):
+    """How fields of a request are sent to an endpoint that does not take them as they are: under another name, or not at all."""
+
+    rename: dict[FieldName, FieldName] = {}
+    omit: list[FieldName] = []
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> "RequestFieldsEntry":
+        if twice := sorted(self.rename.keys() & set(self.omit)):
+            raise ValueError(f"{twice[0]} is both renamed and left out")
+        return self
+
+
 class PriceEntry(StrictMapping):
     """USD per million tokens."""
 
@@ -116,6 +137,7 @@ class PoolEntry(StrictMapping):
     capabilities: list[Capability] = []
     data_policy: list[str] = []
     limits: LimitsEntry = LimitsEntry()
+    request_fields: RequestFieldsEntry = RequestFieldsEntry()
     max_training_queries: Count | None = DEFAULTS.max_training_queries
     trained: Trained = DEFAULTS.trained
     self_assessment: SelfAssessment = DEFAULTS.self_assessment
@@ -134,6 +156,7 @@ class PoolEntry(StrictMapping):
             prompt=Prompt(**self.prompt.model_dump()),
             decoding=Decoding(**self.decoding.model_dump()),
             limits=Limits(**self.limits.model_dump()),
+            request_fields=RequestFields(dict(self.request_fields.rename), frozenset(self.request_fields.omit)),
             context_window=self.context_window,
             capabilities=frozenset(self.capabilities),
             data_policy=frozenset(self.data_policy),

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mixture.client.protocol import Call, Client
-from mixture.client.wire import headers
+from mixture.client.request_body import headers
 from mixture.decision import Failure
 from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM

@@ -55,7 +55,8 @@ class Completion:
 
     def usage_chunk(self, decision: Decision) -> dict[str, Any]:
         """What `stream_options.include_usage` asks for: no choices, the usage."""
-        return {**self._head("chat.completion.chunk"), "choices": [], "usage": usage(decision, {})}
+        raw = decision.reply.raw if decision.reply is not None else {}
+        return {**self._head("chat.completion.chunk"), "choices": [], "usage": usage(decision, raw)}
 
     def facts(self, decision: Decision) -> dict[str, Any]:
         """What was decided; all of it where the caller wants an explanation."""

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 
+from mixture.client.complaints import quoted
 from mixture.errors import LLMFailed, LLMGarbled, LLMRefused, LLMTimedOut, LLMUnreachable
 from mixture.llm import LLM
 
@@ -26,16 +27,22 @@ TRANSLATED: tuple[tuple[type[Exception], type[LLMFailed], str], ...] = (
     (httpx2.StreamError, LLMUnreachable, "closed the stream"),
 )
 
+# Their messages hold bytes of the answer.
+QUOTING = (httpx2.SSEError, httpx2.DecodingError, httpx2.RemoteProtocolError, httpx2.CookieConflict)
+
+UNFORESEEN = "its answer made the client fail"
+
 # What fails before the request has left costs nothing.
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
 
 def translate(exc: Exception, llm: LLM) -> LLMFailed:
-    """Our error for one of httpx2's; the URL is named, the request and its headers are not."""
+    """Our error for one of httpx2's; the URL is named. Neither the request nor what the endpoint sent is, which may repeat it."""
     for vendor, ours, what in TRANSLATED:
         if isinstance(exc, vendor):
             url = llm.endpoint.base_url if llm.endpoint else "nowhere"
-            detail = type(exc).__name__ if not str(exc) else f"{type(exc).__name__}: {exc}"
+            ours_alone = str(exc) and not isinstance(exc, QUOTING)
+            detail = f"{type(exc).__name__}: {quoted(llm, str(exc))}" if ours_alone else type(exc).__name__
             failed = ours(llm.id, f"{url} {what} ({detail}).", next_step="Check that the endpoint runs, and base_url in pool.yaml.")
             failed.billable = failed.billable and not isinstance(exc, NEVER_SENT)
             return failed
@@ -44,8 +51,12 @@ def translate(exc: Exception, llm: LLM) -> LLMFailed:
 
 @asynccontextmanager
 async def translated(llm: LLM) -> AsyncGenerator[None]:
-    """Turns every exception of httpx2 that leaves the block into ours."""
+    """Turns every exception of httpx2 that leaves the block into ours; one that nobody foresaw is the failure of that LLM too."""
     try:
         yield
+    except LLMFailed:
+        raise
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.CookieConflict, httpx2.StreamError) as exc:
         raise translate(exc, llm) from exc
+    except Exception as exc:
+        raise LLMGarbled(llm.id, f"{UNFORESEEN} ({type(exc).__name__}).", next_step="Report it with the endpoint's name.") from exc

@@ -2,22 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx2
 
-from mixture.client import wire
+from mixture.client import http_bodies, request_body
 from mixture.client.circuit_breaker import Breaker
+from mixture.client.http_bodies import Event
 from mixture.client.httpx_errors import translate, translated
 from mixture.client.protocol import Call, Chunk, Reply
+from mixture.client.refused_fields import without_refused
 from mixture.client.retry import retried
 from mixture.client.stream_assembly import Assembly
 from mixture.client.timeouts import at_most, until_deadline
-from mixture.errors import LLMCutOff, LLMGarbled, LLMOverloaded, LLMSetAside, LLMTimedOut, LLMUnreachable
-from mixture.llm import LLM, Endpoint
+from mixture.errors import LLMCutOff, LLMGarbled, LLMOverloaded, LLMRefused, LLMSetAside, LLMTimedOut, LLMUnreachable
+from mixture.llm import Endpoint, RequestFields
 
 T = TypeVar("T")
 
@@ -41,6 +45,7 @@ class OpenAIClient:
         )
         self._slots: dict[tuple[str, int], asyncio.Semaphore] = {}
         self._breakers: dict[Endpoint, Breaker] = {}
+        self._taken: dict[Endpoint, RequestFields] = {}  # what an endpoint takes of a request, where it refused something by name
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,41 +62,71 @@ class OpenAIClient:
 
         The other two limits need a stream: a complete reply shows nothing before its end.
         """
-        request = self._request(call, stream=False)
 
-        async def attempt() -> Reply:
+        async def attempt(request: httpx2.Request) -> Reply:
             started = time.monotonic()
-            async with at_most(call.llm, call.llm.limits.total_s, "limits.total_s"):
-                response = await self._http.send(request())
-            _raise_refusal(call.llm, response)
-            return wire.reply(call, response.content, time.monotonic() - started)
+            async with at_most(call.llm, call.llm.limits.total_s, "limits.total_s"), self._response(request) as response:
+                tree = await http_bodies.whole(call.llm, response)
+            assembly = Assembly(call)
+            assembly.add(tree)
+            return assembly.reply(time.monotonic() - started)
 
         async with self._slot(call):
-            return await self._admitted(call, attempt, whole=True)
+            return await self._sent(call, attempt, stream=False)
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         """The reply in pieces; closing the generator closes the connection, which ends the work at the endpoint."""
-        request = self._request(call, stream=True)
         async with self._slot(call):
-            started, events = await self._admitted(call, lambda: self._open(call, request()), whole=False)
-            async with aclosing(events), aclosing(self._watched(call, _chunks(call, events, started), started)) as watched:
+            begun = await self._sent(call, partial(self._open, call), stream=True)
+            async with aclosing(begun.events), aclosing(self._watched(call, begun.chunks(), begun.started)) as watched:
                 async for chunk in watched:
                     yield chunk
 
-    async def _open(self, call: Call, request: httpx2.Request) -> tuple[float, AsyncGenerator[dict[str, Any]]]:
-        """When the stream began and its events, the first already there: up to here a failure may be retried."""
+    async def _sent(self, call: Call, attempt: Callable[[httpx2.Request], Awaitable[T]], *, stream: bool) -> T:
+        """The result of `attempt`, tried again where it may be; fields that the endpoint refuses by name are left out from then on.
+
+        stream: `attempt` only begins a reply. Otherwise it brings the whole.
+        """
+        place = request_body.endpoint(call.llm)
+        taken = self._taken.get(place, RequestFields())
+        while True:
+            sent = taken.apply(request_body.body(call, stream=stream))
+            request = self._request(call, sent)
+            try:
+                result = await self._admitted(call, partial(_made, attempt, request), whole=not stream)
+            except LLMRefused as refused:
+                taken = without_refused(call, sent, taken, refused)
+            else:
+                self._taken[place] = taken
+                return result
+
+    async def _open(self, call: Call, request: httpx2.Request) -> "_Begun":
+        """The stream, its first event already there: up to here a failure may be retried."""
         started = time.monotonic()
-        events = _events(self._http, call, request)
+        events = self._events(call, request)
+        assembly = Assembly(call)
         limit = min(call.llm.limits.first_token_s, call.llm.limits.total_s)
         try:
             async with at_most(call.llm, limit, "limits.first_token_s"):
-                begun = await anext(events, None)  # nothing but the sign that the first event is there
+                first = await _first(call, events)
+            return _Begun(started, events, assembly, assembly.add(first.tree, named=first.name))
         except BaseException:
             await events.aclose()
             raise
-        if begun is None:
-            raise LLMGarbled(call.llm.id, "the stream ended without an event.")
-        return started, events
+
+    async def _events(self, call: Call, request: httpx2.Request) -> AsyncGenerator[Event | None]:
+        async with self._response(request) as response:
+            async for event in http_bodies.events(call.llm, response):
+                yield event
+
+    @asynccontextmanager
+    async def _response(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Response]:
+        """The answer to `request` once its head is there; its body is still to be read."""
+        response = await self._http.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     async def _watched(self, call: Call, chunks: AsyncGenerator[Chunk], started: float) -> AsyncGenerator[Chunk]:
         """`chunks`, each bounded by what is left of the limits; only waiting for the endpoint counts, not what is done with a chunk."""
@@ -124,14 +159,14 @@ class OpenAIClient:
             breaker.succeeded(now := time.monotonic(), now - asked_at)
         return chunk
 
-    def _request(self, call: Call, *, stream: bool) -> Callable[[], httpx2.Request]:
+    def _request(self, call: Call, sent: Mapping[str, Any]) -> Callable[[], httpx2.Request]:
         """Makes the same request anew for each attempt.
 
-        Raises LLMRefused where it cannot be made: a recorded LLM, an unset key variable, a malformed base_url.
+        Raises LLMRefused where it cannot be made: an unset key variable, a malformed base_url, text that is no Unicode.
         """
-        content = wire.encoded(call.llm, wire.body(call, stream=stream))
-        headers = {"Content-Type": "application/json", **wire.headers(call.llm)}
-        url = wire.endpoint(call.llm).base_url.rstrip("/") + "/chat/completions"
+        content = request_body.encoded(call.llm, sent)
+        headers = {"Content-Type": "application/json", **request_body.headers(call.llm)}
+        url = request_body.endpoint(call.llm).base_url.rstrip("/") + "/chat/completions"
         timeout = httpx2.Timeout(None, connect=call.llm.limits.connect_s)
 
         def build() -> httpx2.Request:
@@ -143,7 +178,7 @@ class OpenAIClient:
         return build
 
     def _breaker(self, call: Call) -> Breaker:
-        return self._breakers.setdefault(wire.endpoint(call.llm), Breaker(self._failures, self._cool_down_s))
+        return self._breakers.setdefault(request_body.endpoint(call.llm), Breaker(self._failures, self._cool_down_s))
 
     @asynccontextmanager
     async def _slot(self, call: Call) -> AsyncGenerator[None]:
@@ -190,43 +225,45 @@ class OpenAIClient:
         return result
 
 
-async def _events(http: httpx2.AsyncClient, call: Call, request: httpx2.Request) -> AsyncGenerator[dict[str, Any]]:
-    """An empty event once the first is there, then all events of the stream up to `[DONE]` or its end."""
-    response = await http.send(request, stream=True)
-    try:
-        if response.status_code != 200:
-            await response.aread()
-            _raise_refusal(call.llm, response)
-        begun = False
-        async for event in httpx2.EventSource(response):
-            if not begun:
-                begun = True
-                yield {}
-            if event.data == "[DONE]":
-                return
-            yield wire.event(call.llm, event.data)
-    finally:
-        await response.aclose()
+async def _made(attempt: Callable[[httpx2.Request], Awaitable[T]], request: Callable[[], httpx2.Request]) -> T:
+    return await attempt(request())
 
 
-async def _chunks(call: Call, events: AsyncGenerator[dict[str, Any]], started: float) -> AsyncGenerator[Chunk]:
-    """The events as chunks, the last with the whole reply.
-
-    Raises LLMUnreachable where the stream ends before the reply does: a broken stream never looks complete.
-    """
-    assembly = Assembly(call)
-    last: dict[str, Any] = {}
-    async for raw in events:
-        text = assembly.add(raw)
-        if raw.get("choices"):
-            yield Chunk(text, raw)
-        else:
-            last = raw  # the usage, after every choice has ended
-    if not assembly.complete:
-        raise LLMUnreachable(call.llm.id, "the stream ended before the reply did.", next_step="Read the endpoint's log.")
-    yield Chunk("", last, assembly.reply(time.monotonic() - started))
+async def _first(call: Call, events: AsyncGenerator[Event | None]) -> Event:
+    event = await anext(events, None)
+    if event is None:
+        raise LLMGarbled(call.llm.id, "the stream ended without an event.")
+    return event
 
 
-def _raise_refusal(llm: LLM, response: httpx2.Response) -> None:
-    if response.status_code != 200:
-        raise wire.refusal(llm, response.status_code, response.content, response.headers.get("retry-after"))
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A stream whose first event is there. started: monotonic seconds."""
+
+    started: float
+    events: AsyncGenerator[Event | None]
+    assembly: Assembly
+    first: Chunk
+
+    async def chunks(self) -> AsyncGenerator[Chunk]:
+        """The events as chunks, the last with the whole reply.
+
+        Raises LLMUnreachable where the stream ends before the reply does: a broken stream never looks complete.
+        """
+        done, uncounted = False, self.first
+        if self.first.raw["choices"]:
+            yield self.first
+        async for event in self.events:
+            if event is None:
+                done = True
+                break
+            chunk = self.assembly.add(event.tree, named=event.name)
+            if chunk.raw["choices"]:
+                yield chunk
+            else:
+                uncounted = chunk  # the usage, after every choice has ended
+        if not self.assembly.complete(done=done):
+            llm = self.assembly.call.llm.id
+            raise LLMUnreachable(llm, "the stream ended before the reply did.", next_step="Read the endpoint's log.")
+        last = {} if uncounted.raw["choices"] else uncounted.raw
+        yield Chunk("", last, self.assembly.reply(time.monotonic() - self.started))

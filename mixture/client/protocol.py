@@ -24,6 +24,7 @@ class Call:
     options: further fields of the OpenAI request (tools, response_format, seed, max_tokens, logprobs, n ...).
     deadline: monotonic time (seconds, `time.monotonic`) by which the call must end, or None.
     silent_after_s: how long the endpoint may show nothing before that is held against it, whoever ends the call then.
+    optional: of `options`, those that it can do without where the endpoint refuses them.
     may_retry: asked before a failed attempt is followed by another, since the failed one may be charged too; False ends the call.
     """
 
@@ -32,6 +33,7 @@ class Call:
     options: Mapping[str, Any] = field(default_factory=dict)
     deadline: float | None = None
     silent_after_s: float = math.inf
+    optional: frozenset[str] = frozenset(LOGPROBS)
     may_retry: Callable[[LLMFailed], bool] = field(default=_always, compare=False, repr=False)
 
 
@@ -40,7 +42,7 @@ class Reply:
     """One LLM's complete reply: what it said, what it used, how long it took (seconds).
 
     mean_logprob: mean log-probability of the reply's tokens, None where the endpoint does not return them.
-    raw: the endpoint's own response, for pass-through.
+    raw: the endpoint's own response in the protocol's form, for pass-through. usage_estimated: whether it left tokens uncounted.
     """
 
     llm: str
@@ -52,6 +54,7 @@ class Reply:
     latency_s: float
     mean_logprob: float | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
+    usage_estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,11 @@ def worst_case_usd(call: Call) -> float:
 
 
 def most_output_tokens(llm: LLM, request: Mapping[str, Any]) -> int:
-    """The limit on an answer's tokens: the request's, or its LLM's own where it has none."""
-    limits = [request[name] for name in ("max_completion_tokens", "max_tokens") if name in request]
-    return max((llm.context_window if limit is None else int(limit) for limit in limits), default=llm.decoding.max_tokens)
+    """The limit on an answer's tokens: the request's, or its LLM's own where it has none; the context window where none is sent."""
+    limits = {name: request[name] for name in ("max_completion_tokens", "max_tokens") if name in request}
+    limits = limits or {"max_tokens": llm.decoding.max_tokens}
+    unlimited = [limit is None or name in llm.request_fields.omit for name, limit in limits.items()]
+    return llm.context_window if any(unlimited) else max(map(int, limits.values()))
 
 
 def size(content: Any) -> int:

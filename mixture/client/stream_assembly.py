@@ -1,107 +1,154 @@
-"""A streamed reply put together again from its events."""
+"""A reply put together from its events; a whole one is an event like any other."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-from pydantic import BaseModel, ValidationError
+from mixture.client import failures
+from mixture.client.protocol import Call, Chunk, Reply
+from mixture.client.tool_calls import ToolCalls
+from mixture.client.usage import UNCOUNTED, Usage
+from mixture.client.wire import Choice, Completion, charged
+from mixture.errors import LLMFailed
 
-from mixture.client import wire
-from mixture.client.protocol import Call, Reply
-from mixture.client.wire import Logprobs, Usage
-from mixture.errors import LLMGarbled
-
-
-class _Delta(BaseModel):
-    role: str | None = None
-    content: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+MOST_CHARACTERS = 1_000_000  # of all that a reply says, thinks and calls; no LLM of today may write half as much
+_GROWING = frozenset({"arguments", "data", "transcript"})  # texts that come in pieces: of older function calls, and of audio
 
 
-class _ChunkChoice(BaseModel):
-    index: int = 0
-    delta: _Delta = _Delta()
+@dataclass(slots=True)
+class _Message:
+    """One choice so far."""
+
+    tool_calls: ToolCalls
+    pieces: dict[str, list[str]] = field(default_factory=dict)
+    further: dict[str, Any] = field(default_factory=dict)
+    rest: dict[str, Any] = field(default_factory=dict)
     finish_reason: str | None = None
-    logprobs: Logprobs | None = None
+    is_there: bool = False
 
+    def add(self, choice: Choice) -> dict[str, Any]:
+        """The choice as the step of a stream that it is."""
+        delta = {**({"role": choice.role} if choice.role else {}), **choice.texts, **choice.further}
+        for name, piece in choice.texts.items():
+            self.pieces.setdefault(name, []).append(piece)
+        if choice.tool_calls:
+            delta["tool_calls"] = self.tool_calls.add(choice.tool_calls)
+        _grow(self.further, choice.further)
+        _grow(self.rest, choice.rest)
+        self.finish_reason = choice.finish_reason or self.finish_reason
+        self.is_there = self.is_there or choice.is_there
+        return {**choice.rest, "delta": delta, "finish_reason": choice.finish_reason}
 
-class _CompletionChunk(BaseModel):
-    id: str | None = None
-    model: str | None = None
-    choices: list[_ChunkChoice]
-    usage: Usage | None = None
+    def text(self, name: str) -> str:
+        return "".join(self.pieces.get(name, ()))
+
+    def whole(self) -> dict[str, Any]:
+        """The choice as a reply that is not streamed holds it."""
+        tool_calls = self.tool_calls.whole()
+        content = self.text("content") or (None if tool_calls or "refusal" in self.pieces else "")
+        texts: dict[str, Any] = {name: self.text(name) for name in self.pieces}
+        message = {"role": "assistant", **texts, "content": content}
+        message |= {"tool_calls": tool_calls} if tool_calls else {}
+        return {**self.rest, "message": {**message, **self.further}, "finish_reason": self.finish_reason or "stop"}
 
 
 @dataclass(slots=True)
 class Assembly:
-    """A streamed reply being put together; `add` takes each event and returns the text it brought."""
+    """A reply being put together; `add` takes each event, `reply` makes a reply of them."""
 
     call: Call
-    texts: dict[int, list[str]] = field(default_factory=dict)
-    tools: dict[int, dict[int, dict[str, Any]]] = field(default_factory=dict)
-    finished: dict[int, str] = field(default_factory=dict)
-    logprobs: list[float] = field(default_factory=list)
-    usage: Usage | None = None
-    head: dict[str, Any] = field(default_factory=dict)
+    _messages: dict[int, _Message] = field(default_factory=dict)
+    _logprobs: list[float] = field(default_factory=list)
+    _usage: Usage = UNCOUNTED
+    _head: dict[str, Any] = field(default_factory=dict)
+    _size: int = 0
+    _only: int | None = None
 
-    def add(self, raw: Mapping[str, Any]) -> str:
-        """The first choice's new text.
+    def add(self, raw: Any, *, named: str | None = None) -> Chunk:
+        """The event as it passes on: in the protocol's own form, with the first choice's new words.
 
-        Raises LLMGarbled where the event is no completion chunk, LLMFailed's children where it is an error.
+        Raises LLMGarbled where the event cannot be read, LLMFailed's children where it is an error.
         """
-        wire.raise_error_inside(self.call.llm, raw)
         try:
-            chunk = _CompletionChunk.model_validate(raw)
-        except ValidationError as exc:
-            raise LLMGarbled(
-                self.call.llm.id, f"an event of the stream is no completion chunk: {wire.beginning(orjson.dumps(raw))}"
-            ) from exc
-        self.head = self.head or {"id": chunk.id, "model": chunk.model}
-        self.usage = chunk.usage or self.usage
-        for choice in chunk.choices:
-            self._add_choice(choice)
-        return "".join(choice.delta.content or "" for choice in chunk.choices if choice.index == 0)
+            completion = Completion.of(self.call.llm, raw, named=named)
+        except LLMFailed as failed:
+            failed.billable = failed.billable or self._size > 0
+            raise
+        self._head = {**completion.head, **self._head}
+        self._usage = self._usage.fold(completion.usage)
+        choices = [self._add(index, choice) for index, choice in self._wanted(completion.choices or [])]
+        if self._size > MOST_CHARACTERS:
+            too_long = failures.garbled(self.call.llm, f"the reply is longer than {MOST_CHARACTERS:,} characters.")
+            raise charged(too_long, self.call.llm, self._usage)
+        usage = {"usage": dict(completion.usage.details)} if completion.usage.details else {}
+        text = "".join(_says(each["delta"]) for each in choices if each["index"] == 0)
+        return Chunk(text, {**completion.head, "choices": choices, **usage})
 
-    def _add_choice(self, choice: _ChunkChoice) -> None:
-        self.texts.setdefault(choice.index, []).append(choice.delta.content or "")
-        for part in choice.delta.tool_calls or []:
-            whole = self.tools.setdefault(choice.index, {}).setdefault(
-                int(part.get("index", 0)), {"type": "function", "function": {"arguments": ""}}
-            )
-            whole |= {key: value for key, value in part.items() if key not in {"index", "function"}}
-            function = part.get("function") or {}
-            whole["function"] |= {key: value for key, value in function.items() if key != "arguments"}
-            whole["function"]["arguments"] += function.get("arguments") or ""
-        if choice.finish_reason is not None:
-            self.finished[choice.index] = choice.finish_reason
-        if choice.index == 0:
-            self.logprobs += wire.logprobs_of(choice.logprobs)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every choice that began has ended."""
-        return bool(self.finished) and self.finished.keys() >= self.texts.keys()
+    def complete(self, *, done: bool) -> bool:
+        """Whether every choice that began has ended. done: the endpoint says so; some that do give no finish reason."""
+        if not self._messages:
+            return done  # and `reply` says what is missing
+        return all(each.finish_reason for each in self._messages.values()) or (done and self._size > 0)
 
     def reply(self, latency_s: float) -> Reply:
-        """The finished reply; its `raw` is the chat completion the endpoint would have sent without streaming."""
-        choices = []
-        for index in sorted(self.texts):
-            message: dict[str, Any] = {"role": "assistant", "content": "".join(self.texts[index])}
-            if index in self.tools:
-                message["tool_calls"] = [self.tools[index][at] for at in sorted(self.tools[index])]
-            choices.append({"index": index, "message": message, "finish_reason": self.finished.get(index)})
-        raw = {**self.head, "object": "chat.completion", "choices": choices}
-        if self.usage is not None:
-            counted = self.usage.model_dump()
-            raw["usage"] = {**counted, "total_tokens": self.usage.prompt_tokens + self.usage.completion_tokens}
-        text = "".join(self.texts.get(0, []))
-        return wire.finished(
-            self.call,
-            text,
-            finish_reason=self.finished.get(0),
-            usage=self.usage,
-            logprobs=self.logprobs,
+        """The finished reply, priced; its `raw` is the chat completion that the endpoint would send without streaming.
+
+        Raises LLMGarbled where there is no choice, or where a tool call does not say what it calls.
+        """
+        llm = self.call.llm
+        if not any(each.is_there for each in self._messages.values()):
+            raise charged(failures.garbled(llm, "the reply is no chat completion: it holds no message."), llm, self._usage)
+        usage = self._usage.completed(self.call, "x" * self._size)
+        if any(each.tool_calls.nameless for each in self._messages.values()):
+            raise charged(failures.garbled(llm, "the reply calls a tool without saying which."), llm, usage)
+        first = self._messages[min(self._messages)]
+        choices = [{"index": index, **self._messages[index].whole()} for index in sorted(self._messages)]
+        return Reply(
+            llm=llm.id,
+            text=first.text("content") or first.text("refusal"),  # a refusal is an answer
+            finish_reason=first.finish_reason or "stop",
+            input_tokens=usage.input_tokens or 0,
+            output_tokens=usage.output_tokens or 0,
+            cost_usd=llm.price.cost(usage.input_tokens or 0, usage.output_tokens or 0),
             latency_s=latency_s,
-            raw=raw,
+            mean_logprob=sum(self._logprobs) / len(self._logprobs) if self._logprobs else None,
+            raw={**self._head, "object": "chat.completion", "choices": choices, "usage": usage.details},
+            usage_estimated=self._usage.estimated,
         )
+
+    def _wanted(self, choices: list[Choice]) -> list[tuple[int, Choice]]:
+        """The choices with their index. Where one was asked for, the first that comes is it, whatever its number."""
+        if (self.call.options.get("n") or 1) != 1:
+            return [(choice.index, choice) for choice in choices]
+        if self._only is None and choices:
+            self._only = choices[0].index
+        return [(0, choice) for choice in choices if choice.index == self._only]
+
+    def _add(self, index: int, choice: Choice) -> dict[str, Any]:
+        self._size += choice.size
+        if index not in self._messages:
+            self._messages[index] = _Message(ToolCalls(made_up=f"call_{self._head.get('id', self.call.llm.id)}_{index}_"))
+        if index == min(self._messages):
+            self._logprobs += choice.logprobs
+        return {"index": index, **self._messages[index].add(choice)}
+
+
+def _says(delta: Mapping[str, Any]) -> str:
+    return delta.get("content") or delta.get("refusal") or ""
+
+
+def _grow(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Takes `more` into `into`: lists are continued, texts that come in pieces too, anything else is replaced."""
+    for name, value in more.items():
+        known = into.get(name)
+        if isinstance(value, dict):
+            into[name] = known if isinstance(known, dict) else {}
+            _grow(into[name], value)
+        elif isinstance(value, list) and isinstance(known, list):
+            known.extend(value)
+        elif isinstance(value, list):
+            into[name] = list(value)
+        elif isinstance(value, str) and isinstance(known, str) and name in _GROWING:
+            into[name] = known + value
+        elif value is not None:
+            into[name] = value

@@ -1,228 +1,167 @@
-"""The OpenAI chat protocol as bytes: what is sent, what comes back, and which of our errors a bad answer is."""
+"""What comes back in the OpenAI chat protocol, parsed once: what is wrong and not needed counts as not sent."""
 
-import os
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
-from pydantic import BaseModel, ValidationError
+from mixture.client import failures
+from mixture.client.complaints import Complaint
+from mixture.client.json_values import count, mapping, mappings, number, parsed, text
+from mixture.client.usage import Usage
+from mixture.errors import LLMFailed
+from mixture.llm import LLM
+from mixture.reading.thinking import is_thought
 
-from mixture.client.protocol import Call, Reply
-from mixture.errors import LLMFailed, LLMGarbled, LLMOverloaded, LLMRefused
-from mixture.llm import LLM, Endpoint
-
-LONGEST_COMPLAINT = 300  # characters of an endpoint's own words that are worth repeating
-CHARACTERS_PER_TOKEN = 4  # of English text; only for endpoints that report no usage
-
-
-class Usage(BaseModel):
-    """Tokens read and written, as the endpoint counts them."""
-
-    prompt_tokens: int
-    completion_tokens: int
+TEXTS = ("content", "refusal", "reasoning_content", "reasoning")  # of a message; endpoints name what they think in two ways
+MOST_CHOICES = 1_000  # an index beyond is an error of whoever counted
+BROKEN_OFF = frozenset({"error", "abort", "aborted", "network_error", "insufficient_system_resource"})  # finish reasons
 
 
-class _Token(BaseModel):
-    logprob: float
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One choice of a reply, or one step of it. is_there: whether it has a message or a delta, however empty.
 
-
-class Logprobs(BaseModel):
-    """Log-probabilities of a reply's tokens; endpoints that know none send null."""
-
-    content: list[_Token] | None = None
-
-
-class _Message(BaseModel):
-    content: str | None = None
-
-
-class _Choice(BaseModel):
-    index: int = 0
-    message: _Message
-    finish_reason: str | None = None
-    logprobs: Logprobs | None = None
-
-
-class _Completion(BaseModel):
-    choices: list[_Choice]
-    usage: Usage | None = None
-
-
-def endpoint(llm: LLM) -> Endpoint:
-    """Where `llm` is asked.
-
-    Raises LLMRefused for a recorded LLM, which has no endpoint.
+    texts: of that, by TEXTS; only those that were sent. tool_calls: as they were sent. further: fields of the message that pass through as
+    they are (annotations, audio). rest: the same of the choice (log-probabilities). logprobs: of its tokens.
     """
-    if llm.endpoint is None:
-        raise LLMRefused(
-            llm.id, "is a recorded LLM; it has no endpoint to ask.", next_step="Give it an endpoint in pool.yaml, or leave it out."
+
+    index: int
+    is_there: bool
+    role: str | None
+    texts: Mapping[str, str]
+    tool_calls: list[dict[str, Any]]
+    finish_reason: str | None
+    logprobs: list[float]
+    further: Mapping[str, Any]
+    rest: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> "Choice":
+        """A choice as it was sent: with a message, a delta, or the bare text of the older protocol."""
+        message = mapping(raw.get("message")) or mapping(raw.get("delta"))
+        content, thought = _content(message.get("content") if "content" in message else raw.get("text"))
+        texts = {name: sent for name in TEXTS[1:] if (sent := text(message.get(name)))}
+        texts |= {} if content is None else {"content": content}
+        texts |= {"reasoning_content": thought} if thought and not texts.keys() & {"reasoning", "reasoning_content"} else {}
+        return cls(
+            index=count(raw.get("index"), MOST_CHOICES) or 0,
+            is_there=any(isinstance(raw.get(name), dict) for name in ("message", "delta")) or isinstance(raw.get("text"), str),
+            role=text(message.get("role")),
+            texts=texts,
+            tool_calls=mappings(message.get("tool_calls")),
+            finish_reason=text(raw.get("finish_reason")),
+            logprobs=_logprobs(raw.get("logprobs")),
+            further={name: value for name, value in message.items() if name not in _READ and value is not None},
+            rest={name: value for name, value in raw.items() if name not in _ENVELOPE and value is not None},
         )
-    return llm.endpoint
+
+    @property
+    def size(self) -> int:
+        """Characters of all that it brings."""
+        called = sum(len(str(each.get("function"))) + len(str(each.get("custom"))) for each in self.tool_calls)
+        return sum(map(len, self.texts.values())) + called
 
 
-def encoded(llm: LLM, sent: Mapping[str, Any]) -> bytes:
-    """The request's bytes.
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A reply, or one event of a stream. head: its other fields, passed on as they are."""
 
-    Raises LLMRefused where something in it has no JSON form, such as half a surrogate pair.
-    """
-    try:
-        return orjson.dumps(sent)
-    except orjson.JSONEncodeError as exc:
-        refused = LLMRefused(llm.id, f"the request cannot be written as JSON ({exc}).", next_step="Send valid Unicode text.")
-        refused.status = 400
-        raise refused from exc
+    choices: list[Choice]
+    usage: Usage
+    head: Mapping[str, Any]
 
+    @classmethod
+    def of(cls, llm: LLM, raw: Any, *, named: str | None = None) -> "Completion":
+        """Reads what was sent; `named` is the event's name, if it has one.
 
-def body(call: Call, *, stream: bool) -> dict[str, Any]:
-    """The request's JSON: the LLM's prompt style and decoding, overridden by the caller's options.
-
-    Raises LLMRefused for a recorded LLM, which has no endpoint.
-    """
-    llm = call.llm
-    place = endpoint(llm)
-    sent: dict[str, Any] = {"temperature": llm.decoding.temperature, "max_tokens": llm.decoding.max_tokens}
-    if llm.decoding.seed is not None:
-        sent["seed"] = llm.decoding.seed
-    sent |= call.options
-    if "max_completion_tokens" in sent:
-        del sent["max_tokens"]  # the older name of the same field; endpoints refuse both
-    sent |= {"model": place.served_name, "messages": llm.prompt.apply(call.messages), "stream": stream}
-    if stream:
-        sent["stream_options"] = {"include_usage": True}  # without it nobody knows what the reply cost
-    else:
-        sent.pop("stream_options", None)
-    return sent
-
-
-def headers(llm: LLM) -> dict[str, str]:
-    """The request's headers; the key is read from the environment at the moment of asking and kept nowhere.
-
-    Raises LLMRefused where the variable is not set.
-    """
-    if llm.endpoint is None or llm.endpoint.api_key_env is None:
-        return {}
-    key = os.environ.get(llm.endpoint.api_key_env)
-    if not key:
-        raise LLMRefused(
-            llm.id,
-            f"the environment variable {llm.endpoint.api_key_env} is not set.",
-            next_step="Set it to the endpoint's API key where this process starts.",
+        Raises LLMGarbled where it is none; LLMFailed where it is an error, whatever stands beside it: its cost is in it where the usage
+        says so.
+        """
+        if not isinstance(raw, dict):
+            raise failures.garbled(llm, f"the reply is no JSON object but {_kind(raw)}.")
+        if not isinstance(raw.get("choices"), list | None):
+            raise failures.garbled(llm, f"the reply is no chat completion: its choices are {_kind(raw['choices'])}.")
+        choices = [Choice.of(each) for each in mappings(raw.get("choices"))]
+        if len({each.index for each in choices}) < len(choices):
+            choices = [replace(choice, index=at) for at, choice in enumerate(choices)]
+        completion = cls(
+            choices,
+            Usage.of(raw.get("usage")),
+            {name: value for name, value in raw.items() if name not in {"choices", "usage", "error"}},
         )
-    return {"Authorization": f"Bearer {key}"}
+        failed = _error(llm, raw, completion, named)
+        if failed is None:
+            return completion
+        failed.billable = failed.billable or any(each.size for each in choices)
+        raise charged(failed, llm, completion.usage)
 
 
-def reply(call: Call, content: bytes, latency_s: float) -> Reply:
-    """The complete reply in `content`.
-
-    Raises LLMGarbled where it is not a chat completion, LLMFailed's children where it is an error inside a 200.
-    """
-    llm = call.llm
-    raw = _json(llm, content)
-    raise_error_inside(llm, raw)
+def tree(llm: LLM, content: bytes, kind: str = "") -> Any:
+    """The JSON of a reply or of an event. kind: its content type. Raises LLMGarbled, which does not repeat it."""
     try:
-        completion = _Completion.model_validate(raw)
-        first = completion.choices[0]
-    except (ValidationError, IndexError) as exc:
-        raise LLMGarbled(llm.id, f"the reply is no chat completion: {beginning(content)}") from exc
-    text = first.message.content or ""
-    return finished(
-        call,
-        text,
-        finish_reason=first.finish_reason,
-        usage=completion.usage,
-        logprobs=logprobs_of(first.logprobs),
-        latency_s=latency_s,
-        raw=raw,
-    )
+        return parsed(content)
+    except ValueError as exc:
+        what = f"{len(content)} bytes{f' of {kind}' if kind else ''}" if content else "an empty body"
+        raise failures.garbled(llm, f"the reply is no JSON: {what}.") from exc
 
 
-def refusal(llm: LLM, status: int, content: bytes, retry_after: str | None) -> LLMFailed:
-    """The error that an answer with this HTTP status is."""
-    what = f"HTTP {status}: {_without_key(llm, _complaint(content))}"
-    if status == 429 or status >= 500:
-        failed = LLMOverloaded(llm.id, what, next_step="Try again later, or lower limits.concurrency in pool.yaml.")
-        failed.retry_after_s = float(retry_after) if retry_after and retry_after.isdecimal() else None
-        return failed
-    if 300 <= status < 400:
-        return LLMRefused(llm.id, f"HTTP {status}: redirects are not followed.", next_step="Write the final base_url in pool.yaml.")
-    refused = LLMRefused(llm.id, what, next_step="Check base_url, served_name and the key in pool.yaml, and the request's fields.")
-    refused.status = status
-    return refused
+def charged(failed: LLMFailed, llm: LLM, usage: Usage) -> LLMFailed:
+    """`failed` with what it cost, where the endpoint counted it."""
+    if usage.input_tokens is not None and usage.output_tokens is not None:
+        failed.billable = True
+        failed.paid = (llm.price.cost(usage.input_tokens, usage.output_tokens), usage.input_tokens, usage.output_tokens)
+    return failed
 
 
-def event(llm: LLM, data: str) -> dict[str, Any]:
-    """The JSON of one event of a stream."""
-    return _json(llm, data.encode())
+_READ = frozenset({"role", "tool_calls", *TEXTS})
+_ENVELOPE = frozenset({"index", "message", "delta", "text", "finish_reason", "error"})
 
 
-def finished(
-    call: Call,
-    text: str,
-    *,
-    finish_reason: str | None,
-    usage: Usage | None,
-    logprobs: list[float],
-    latency_s: float,
-    raw: dict[str, Any],
-) -> Reply:
-    """The reply, priced; where no usage was reported, tokens are estimated from the characters."""
-    llm = call.llm
-    if usage is None:  # budgets must hold there too, so it is rounded up
-        characters = sum(len(str(message.get("content", ""))) for message in llm.prompt.apply(call.messages))
-        usage = Usage(prompt_tokens=characters // CHARACTERS_PER_TOKEN + 1, completion_tokens=len(text) // CHARACTERS_PER_TOKEN + 1)
-    return Reply(
-        llm=llm.id,
-        text=text,
-        finish_reason=finish_reason or "stop",
-        input_tokens=usage.prompt_tokens,
-        output_tokens=usage.completion_tokens,
-        cost_usd=llm.price.cost(usage.prompt_tokens, usage.completion_tokens),
-        latency_s=latency_s,
-        mean_logprob=sum(logprobs) / len(logprobs) if logprobs else None,
-        raw=raw,
-    )
+def _error(llm: LLM, raw: Mapping[str, Any], completion: Completion, named: str | None) -> LLMFailed | None:
+    complaint = Complaint.of(raw) or next(filter(None, map(Complaint.of, _with_error(raw.get("choices")))), None)
+    if complaint is not None:
+        return failures.inside(llm, complaint)
+    if named == "error":
+        return failures.inside(llm, Complaint("an error event that does not say what is wrong"))
+    broken = next((each for each in completion.choices if (each.finish_reason or "").lower() in BROKEN_OFF), None)
+    return None if broken is None else failures.inside(llm, Complaint(f"the reply broke off (finish reason {broken.finish_reason!r})"))
 
 
-def logprobs_of(logprobs: Logprobs | None) -> list[float]:
-    """The tokens' log-probabilities, none where the endpoint sent none."""
-    return [token.logprob for token in logprobs.content] if logprobs and logprobs.content else []
+def _with_error(choices: Any) -> list[dict[str, Any]]:
+    """The errors inside choices and their messages."""
+    places = (place for each in mappings(choices) for place in (each, each.get("message"), each.get("delta")) if isinstance(place, dict))
+    return [{"error": place["error"]} for place in places if "error" in place]
 
 
-def _json(llm: LLM, content: bytes) -> dict[str, Any]:
-    try:
-        parsed = orjson.loads(content)
-    except orjson.JSONDecodeError as exc:
-        raise LLMGarbled(llm.id, f"the reply is no JSON: {beginning(content)}") from exc
-    if not isinstance(parsed, dict):
-        raise LLMGarbled(llm.id, f"the reply is no JSON object: {beginning(content)}")
-    return parsed
+def _content(content: Any) -> tuple[str | None, str | None]:
+    """What a message says and what it thinks: a text, or parts of it."""
+    if isinstance(content, str):
+        return content, None
+    parts = content if isinstance(content, list) else [content]
+    said = [_text(each) for each in parts if not is_thought(mapping(each))]
+    thought = "".join(_text(each) or "" for each in parts if is_thought(mapping(each)))
+    return ("".join(filter(None, said)) if any(each is not None for each in said) else None), thought or None
 
 
-def raise_error_inside(llm: LLM, raw: Mapping[str, Any]) -> None:
-    """Raises the error that some endpoints send where a reply belongs."""
-    error = raw.get("error")
-    if not error or "choices" in raw:
-        return
-    code = error.get("code") if isinstance(error, dict) else None
-    raise refusal(llm, code if isinstance(code, int) and 400 <= code < 600 else 500, orjson.dumps(raw), None)
+def _text(part: Any) -> str | None:
+    """The text of a part: itself, under the name that its type has, or in parts of its own; None of anything else (an image)."""
+    if isinstance(part, str):
+        return part
+    if isinstance(part, list):
+        return "".join(_text(each) or "" for each in part)
+    fields = mapping(part)
+    names = ("text", "thinking", "reasoning", "summary", "content", "output_text", "value")
+    return next((_text(fields[name]) for name in names if fields.get(name) is not None), None)
 
 
-def _complaint(content: bytes) -> str:
-    """What an error body says, without the request it may repeat."""
-    try:
-        error = orjson.loads(content)["error"]
-        complaint = error["message"] if isinstance(error, dict) else error
-        return str(complaint)[:LONGEST_COMPLAINT]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return beginning(content)
+def _logprobs(value: Any) -> list[float]:
+    """The tokens' log-probabilities, in either of the protocol's forms; tokens without one are left out."""
+    logprobs = mapping(value)
+    tokens = [each.get("logprob") for each in mappings(logprobs.get("content"))]
+    older = logprobs.get("token_logprobs")
+    values = map(number, tokens or (older if isinstance(older, list) else []))
+    return [each for each in values if each is not None and each <= 0]
 
 
-def _without_key(llm: LLM, complaint: str) -> str:
-    """`complaint` with our key taken out: some endpoints repeat it when they refuse it."""
-    key = os.environ.get(llm.endpoint.api_key_env or "") if llm.endpoint else None
-    return complaint.replace(key, "[key]") if key else complaint
-
-
-def beginning(content: bytes) -> str:
-    """The beginning of a body, for an error message."""
-    return repr(content[:LONGEST_COMPLAINT].decode(errors="replace")) if content else "an empty body"
+def _kind(value: Any) -> str:
+    return {list: "a list", dict: "an object", str: "a text", type(None): "null", bool: "a truth value"}.get(type(value), "a number")

@@ -60,12 +60,18 @@ def text_of(content: Any) -> str:
     if isinstance(content, str):
         return spoken(content)
     if isinstance(content, Mapping):
-        if content.get("type") in _THOUGHT_PARTS or content.get("thought") is True:
+        if is_thought(content):
             return ""
         return text_of(content.get("content") if content.get("text") is None else content["text"])
     if isinstance(content, Sequence) and not isinstance(content, bytes | bytearray):
         return "".join(map(text_of, content))
     return ""
+
+
+def is_thought(part: Mapping[str, Any]) -> bool:
+    """Whether a part of a message is something that an LLM thinks."""
+    kind = part.get("type")
+    return (isinstance(kind, str) and kind in _THOUGHT_PARTS) or part.get("thought") is True
 
 
 def _quoted(text: str, since: int, tag: re.Match[str]) -> bool:

@@ -85,7 +85,7 @@ def scripted(decision: Decision, snapshot: Snapshot, strategy: Strategy) -> Scri
     for failure in decision.failures:
         scripts[failure.llm].append(_failing(failure))
     for failure in decision.retried:
-        scripts[failure.llm].append(replace(_failing(failure), retried=True))
+        scripts[failure.llm].append(_followed(_failing(failure)))
     if (written := decision.synthesis) is not None:
         scripts[written.llm].append(Script(_reply(written, written.text), until=written.at_s))
     in_time = {llm: deque(sorted(each, key=lambda script: script.until or 0.0)) for llm, each in scripts.items()}
@@ -94,16 +94,24 @@ def scripted(decision: Decision, snapshot: Snapshot, strategy: Strategy) -> Scri
 
 def _failing(failure: Failure) -> Script:
     """How the call went that the engine took for a failure: an empty reply, or an error."""
-    if failure.input_tokens:
+    if failure.input_tokens and failure.error == errors.LLMGarbled.__name__:
         cost = (failure.input_tokens, failure.output_tokens, failure.cost_usd)
         return Script(Reply(failure.llm, "", "stop", *cost, 0.0), until=failure.at_s)
     error = _error(failure)
     return Script(fails=error, until=failure.at_s + (AFTER_S if isinstance(error, errors.LLMTimedOut) else 0.0))
 
 
+def _followed(script: Script) -> Script:
+    """The same where another attempt followed, by the client or by the engine: a failure that none followed is recorded as one."""
+    if script.fails is not None:
+        script.fails.retryable = True
+    return replace(script, retried=True)
+
+
 def _reply(run: Run, text: str) -> Reply:
     """The reply of this text that was read as `run`."""
-    return Reply(run.llm, text, run.finish_reason, run.input_tokens, run.output_tokens, run.cost_usd, run.latency_s, run.mean_logprob)
+    usage = (run.input_tokens, run.output_tokens, run.cost_usd)
+    return Reply(run.llm, text, run.finish_reason, *usage, run.latency_s, run.mean_logprob, usage_estimated=run.usage_estimated)
 
 
 def _error(failure: Failure) -> LLMFailed:
@@ -111,7 +119,8 @@ def _error(failure: Failure) -> LLMFailed:
     if not isinstance(kind, type) or not issubclass(kind, LLMFailed):
         raise CannotReplay(f"{failure.error!r} is no failure of an LLM.", next_step="Replay a decision of this version.")
     failed: LLMFailed = kind(failure.llm, failure.what.removeprefix(f"{failure.llm}: "))
-    failed.billable = failure.billable
+    failed.billable, failed.retryable = failure.billable, False
+    failed.paid = (failure.cost_usd, failure.input_tokens, failure.output_tokens)
     return failed
 
 

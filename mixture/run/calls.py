@@ -10,8 +10,8 @@ from typing import Any
 
 from mixture.choose.options import Options
 from mixture.choose.ranking import Candidate
-from mixture.client.protocol import Call, Chunk, Client, Reply
-from mixture.errors import LLMCutOff, LLMFailed, LLMGarbled, LLMTimedOut, NoAnswer, Why
+from mixture.client.protocol import LOGPROBS, Call, Chunk, Client, Reply
+from mixture.errors import LLMCutOff, LLMFailed, LLMGarbled, LLMOverloaded, LLMTimedOut, NoAnswer, Why
 from mixture.llm import LLM, Message
 from mixture.run.account import Account, FailedCall
 from mixture.run.ledger import Ledger, Reservation
@@ -22,6 +22,8 @@ SHARE_OF_TIME = 0.6  # of what is left to the deadline, that an LLM gets which n
 MOST_REPLACED = 2
 LEAST_SILENCE_S = 1.0  # however short the operator's deadline is
 MOST_RETRIES = 4  # of all calls of a request together: when much is broken, retries must not multiply the load
+RETRY_AFTER_S = 0.2  # where nobody is left to ask and the endpoint names no wait
+MOST_RETRY_AFTER_S = 5.0  # a longer wait is told to the caller, who knows whether he has the time
 
 _NO_ANSWER: Mapping[Why, tuple[str, str]] = {
     "failed": ("Every LLM asked failed.", "Check the endpoints in pool.yaml."),
@@ -64,10 +66,17 @@ class Calls:
         """Seconds to the deadline, infinite without one."""
         return math.inf if self.options.deadline is None else self.options.deadline - self.clock()
 
-    def reserve(self, llm: LLM, messages: Sequence[Message], fields: Mapping[str, Any] | None = None) -> Reservation | None:
-        """A call with the request's own fields and further `fields`, None where the budget has no room for it."""
-        call = Call(llm, messages, {**self.fields, **(fields or {})}, self.options.deadline, silent_after_s=self._silent_after_s)
-        return self.ledger.reserve(replace(call, may_retry=partial(self._may_retry, call)))
+    def reserve(
+        self, llm: LLM, messages: Sequence[Message], fields: Mapping[str, Any] | None = None, *, alone: bool = False
+    ) -> Reservation | None:
+        """A call with the request's own fields and further `fields`, None where the budget has no room for it.
+
+        alone: nobody else can answer, so the client may try again by itself.
+        """
+        optional = frozenset(LOGPROBS.keys() - self.fields.keys())  # what the caller asked for is not ours to leave out
+        sent = {**self.fields, **(fields or {})}
+        call = Call(llm, messages, sent, self.options.deadline, silent_after_s=self._silent_after_s, optional=optional)
+        return self.ledger.reserve(replace(call, may_retry=partial(self._may_retry, call) if alone else _never))
 
     def late_after_s(self, candidate: Candidate) -> float:
         """How long a call that starts now may take before it is late."""
@@ -103,6 +112,21 @@ class Calls:
         """Writes down a call that brought no answer."""
         self.account.failed.append(FailedCall(layer, error, self.elapsed_s))
 
+    def next_retry(self, layer: int) -> FailedCall | None:
+        """The call of `layer` that is worth another attempt now that nobody else is left to ask: each LLM once, the shortest wait first."""
+        retried = self.account.retried
+        if len(retried) >= MOST_RETRIES:
+            return None
+        before = {each.error.llm for each in retried}
+        worth_it = [each for each in self.failed if each.layer == layer and each.error.llm not in before and _may_pass(each.error)]
+        return min((each for each in worth_it if self._wait_s(each) < self.remaining_s), key=self._wait_s, default=None)
+
+    def retry(self, failed: FailedCall) -> float:
+        """Writes down that another attempt follows a failed call; the seconds after which it may."""
+        self.account.failed.remove(failed)
+        self.account.retried.append(failed)
+        return self._wait_s(failed)
+
     def no_answer(self, why: Why) -> NoAnswer:
         """The error of a request to which nobody answered, though somebody might have."""
         what, next_step = _NO_ANSWER[why]
@@ -127,10 +151,15 @@ class Calls:
 
     def _may_retry(self, call: Call, failed: LLMFailed) -> bool:
         """Whether an attempt that failed may be followed by another."""
-        if len(self.account.retried) >= MOST_RETRIES or not self.ledger.reserve_retry(call, failed):
+        if len(self.account.retried) >= MOST_RETRIES or not _may_pass(failed) or not self.ledger.reserve_retry(call, failed):
             return False
+        self._note_paid(failed, 0.0)
         self.account.retried.append(FailedCall(0, failed, self.elapsed_s))
         return True
+
+    def _wait_s(self, failed: FailedCall) -> float:
+        """Seconds until a failed call should be tried again."""
+        return max(0.0, failed.at_s + (_retry_after_s(failed.error) or RETRY_AFTER_S) - self.elapsed_s)
 
     def _in_time(self, limit_s: float) -> asyncio.Timeout:
         limit_s = min(limit_s, self.remaining_s)
@@ -156,9 +185,16 @@ class Calls:
                 failed.waited_s = self.clock() - started
             failed.billable = failed.billable or began
             self.ledger.fail(reserved, failed)
+            self._note_paid(failed, self.clock() - started)
             raise
         except TimeoutError as exc:
             raise self._given_up(reserved.call.llm, self.clock() - started, late_s) from exc
+
+    def _note_paid(self, failed: LLMFailed, waited_s: float) -> None:
+        """A reply that was of no use and whose tokens the endpoint counted was one all the same."""
+        cost_usd, input_tokens, output_tokens = failed.paid
+        if any(failed.paid):
+            self.account.replies.append(Reply(failed.llm, "", "error", input_tokens, output_tokens, cost_usd, waited_s))
 
     def _given_up(self, llm: LLM, waited_s: float, late_s: float) -> LLMTimedOut:
         """The error of a call that the request ended: at its deadline, or because it was later than it may be."""
@@ -175,6 +211,19 @@ class Calls:
         if self.options.own_deadline or self.options.deadline is None:
             return math.inf
         return max(LEAST_SILENCE_S, SHARE_OF_TIME * (self.options.deadline - self.started_at))
+
+
+def _never(_: LLMFailed) -> bool:
+    return False
+
+
+def _may_pass(failed: LLMFailed) -> bool:
+    """Whether the error may pass, and soon enough for whoever waits for the answer."""
+    return failed.retryable and (_retry_after_s(failed) or 0.0) <= MOST_RETRY_AFTER_S
+
+
+def _retry_after_s(failed: LLMFailed) -> float | None:
+    return failed.retry_after_s if isinstance(failed, LLMOverloaded) else None
 
 
 @asynccontextmanager

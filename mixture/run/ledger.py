@@ -29,7 +29,7 @@ class Ledger:
 
     @property
     def spent_usd(self) -> float:
-        """Cost of the calls that were answered."""
+        """Cost of the replies that came, of use or not."""
         return math.fsum(self._costs_usd)
 
     @property
@@ -51,6 +51,9 @@ class Ledger:
 
     def reserve_retry(self, call: Call, failed: LLMFailed) -> bool:
         """Whether there is money for another attempt; it needs its own where the failed one may be charged."""
+        if any(failed.paid):
+            self._costs_usd.append(failed.paid[0])
+            return self._fits(0.0)
         return not failed.billable or self.reserve(call) is not None
 
     def settle(self, reservation: Reservation, cost_usd: float) -> None:
@@ -59,8 +62,10 @@ class Ledger:
         self._costs_usd.append(cost_usd)
 
     def fail(self, reservation: Reservation, failed: LLMFailed) -> None:
-        """The call brought no answer."""
-        if not failed.billable:
+        """The call brought no answer; what it cost is settled where the endpoint said it."""
+        if any(failed.paid):
+            self.settle(reservation, failed.paid[0])
+        elif not failed.billable:
             self._reserved.remove(reservation)
 
     def _fits(self, most_usd: float) -> bool:

@@ -61,14 +61,13 @@ class ParallelCalls:
         async with asyncio.TaskGroup() as group:
 
             def start_next() -> bool:
-                while waiting and self.calls.remaining_s > 0:
-                    ranked = waiting.popleft()
-                    reserved = self.reserve(ranked.candidate.llm)
-                    if reserved is not None:
-                        late_s, now = self.calls.late_after_s(ranked.candidate), self.calls.clock()
-                        running[group.create_task(self._attempt(reserved, late_s))] = _Running(ranked, now, now + late_s)
-                        return True
-                return False
+                upcoming = self._next(waiting)
+                if upcoming is None:
+                    return False
+                ranked, reserved, wait_s = upcoming
+                late_s, begins_at = self.calls.late_after_s(ranked.candidate), self.calls.clock() + wait_s
+                running[group.create_task(self._attempt(reserved, late_s, wait_s))] = _Running(ranked, begins_at, begins_at + late_s)
+                return True
 
             while len(running) < places and start_next():
                 pass
@@ -84,12 +83,27 @@ class ParallelCalls:
                 while len(self.runs) + self._expected(running.values()) < quorum and start_next():
                     pass
 
-    async def _attempt(self, reserved: Reservation, late_s: float) -> Run | LLMFailed:
+    def _next(self, waiting: deque[Ranked]) -> tuple[Ranked, Reservation, float] | None:
+        """Who is asked next, and in how many seconds: somebody new; once nobody is left, one whose failure may pass. None for nobody."""
+        while waiting and self.calls.remaining_s > 0:
+            ranked = waiting.popleft()
+            if (reserved := self.reserve(ranked.candidate.llm)) is not None:
+                return ranked, reserved, 0.0
+        if (failed := self.calls.next_retry(self.number)) is None:
+            return None
+        ranked = next(each for each in self.ranking if each.id == failed.error.llm)
+        if (reserved := self.reserve(ranked.candidate.llm)) is None:
+            return None
+        return ranked, reserved, self.calls.retry(failed)
+
+    async def _attempt(self, reserved: Reservation, late_s: float, wait_s: float) -> Run | LLMFailed:
+        await asyncio.sleep(wait_s)
         try:
-            run = self.read(reserved.call.llm, await self.calls.ask(reserved, late_s))
+            reply = await self.calls.ask(reserved, late_s)
         except LLMFailed as failed:
             return failed
-        return run if run.text.strip() else empty(run)
+        run = self.read(reserved.call.llm, reply)
+        return run if run.text.strip() else empty(reply)
 
     def _take(self, llm: str, outcome: Run | LLMFailed) -> None:
         if isinstance(outcome, LLMFailed):

@@ -1,5 +1,6 @@
 """One LLM's answer unchanged: of those that are ranked, or of the one that the caller named."""
 
+import asyncio
 import math
 from itertools import zip_longest
 
@@ -10,29 +11,44 @@ from mixture.errors import LLMFailed
 from mixture.run.calls import Calls, Emit
 from mixture.run.decided import decided
 from mixture.run.first_word import ask_from_first_word
+from mixture.run.ledger import Reservation
 from mixture.run.request import Request
 
 
 async def answer_alone(calls: Calls, request: Request, emit: Emit | None) -> Decision:
-    """The first LLM's answer; the next one's where one fails, is late or says nothing before its first word."""
+    """The first LLM's answer; the next one's where one fails, is late or says nothing before its first word.
+
+    Once all have failed, those whose failure may pass are asked again.
+    """
     ranking = request.first_ranking()[: 1 + request.options.spares]
     for ranked, successor in zip_longest(ranking, [each.candidate for each in ranking[1:]]):
-        reserved = calls.reserve(ranked.candidate.llm, request.messages)
-        if reserved is None:
-            continue
+        reserved = calls.reserve(ranked.candidate.llm, request.messages, alone=len(ranking) == 1)
         replace_after_s = calls.replace_after_s(ranked.candidate, successor, request.messages)
-        late_s = calls.late_after_s(ranked.candidate)
-        reply = await ask_from_first_word(calls, reserved, late_s, replace_after_s, emit, layer=1, is_empty=_brings_nothing)
-        if reply is not None:
+        if reserved is not None and (reply := await _asked(calls, ranked, reserved, replace_after_s, emit)) is not None:
             return _chosen(calls, request, ranked, reply)
-        if calls.remaining_s <= 0:
-            raise calls.no_answer("deadline")
+    by_id = {each.id: each for each in ranking}
+    while (failed := calls.next_retry(layer=1)) is not None:
+        ranked = by_id[failed.error.llm]
+        if (reserved := calls.reserve(ranked.candidate.llm, request.messages)) is None:
+            break
+        await asyncio.sleep(calls.retry(failed))
+        if (reply := await _asked(calls, ranked, reserved, math.inf, emit)) is not None:
+            return _chosen(calls, request, ranked, reply)
     raise calls.no_answer("failed" if calls.failed else "budget")
+
+
+async def _asked(calls: Calls, ranked: Ranked, reserved: Reservation, replace_after_s: float, emit: Emit | None) -> Reply | None:
+    """The reply, None where the call failed. Raises NoAnswer once there is no time left for another."""
+    late_s = calls.late_after_s(ranked.candidate)
+    reply = await ask_from_first_word(calls, reserved, late_s, replace_after_s, emit, layer=1, is_empty=_brings_nothing)
+    if reply is None and calls.remaining_s <= 0:
+        raise calls.no_answer("deadline")
+    return reply
 
 
 async def pass_through(calls: Calls, candidate: Candidate, request: Request, emit: Emit | None) -> Decision:
     """The answer of one LLM, whatever it says: nobody chose it, and nobody stands in for it. Raises LLMFailed where it fails."""
-    if (reserved := calls.reserve(candidate.llm, request.messages)) is None:
+    if (reserved := calls.reserve(candidate.llm, request.messages, alone=True)) is None:
         raise calls.no_answer("budget")
     try:
         reply = await calls.ask(reserved, calls.late_after_s(candidate), emit=emit)

@@ -33,7 +33,14 @@ def _graded(case: Mapping[str, Any]) -> str:
     return "" if graded.score == case["expected"] else f"{graded.score} instead of {case['expected']} {graded.failure}".rstrip()
 
 
-KINDS: Mapping[str, Callable[[Path], Iterator[Case]]] = {"graders": graders}
+def _wire(folder: Path) -> Iterator[Case]:
+    from tests.cases.wire import wire
+
+    for name, check in wire(folder):
+        yield Case(name, check)
+
+
+KINDS: Mapping[str, Callable[[Path], Iterator[Case]]] = {"graders": graders, "wire": _wire}
 
 
 def cases(folder: Path = FOLDER) -> Iterator[Case]:

@@ -10,7 +10,7 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixture.llm import LLM, Endpoint, Price
+from mixture.llm import LLM, Endpoint, Price, RequestFields
 from registry import pool
 from registry.entry import PoolEntry, check_id
 from registry.errors import LLMUnknown, PoolRefused
@@ -75,6 +75,9 @@ def test_an_unknown_llm_is_answered_with_near_ids() -> None:
         ({"status": "live"}, r"llms.x.status: .*\(found 'live'\)"),
         ({"capabilities": ["telepathy"]}, r"llms.x.capabilities.0: .*\(found 'telepathy'\)"),
         ({"context_window": 0}, r"llms.x.context_window: .*\(found 0\)"),
+        ({"request_fields": {"omit": ["model"]}}, "llms.x.request_fields.omit.0: .*model is what every request needs"),
+        ({"request_fields": {"rename": {"max_tokens": "stream"}}}, "llms.x.request_fields.rename.*stream is what every request needs"),
+        ({"request_fields": {"rename": {"seed": "s"}, "omit": ["seed"]}}, "llms.x.request_fields: .*seed is both renamed and left out"),
         ({"limits": {"total_s": 0}}, r"llms.x.limits.total_s: .*\(found 0\)"),
         ({"endpoint": {**ENDPOINT, "base_url": "127.0.0.1:8000"}}, r"base_url: is not an http\(s\) address"),
         ({"endpoint": {**ENDPOINT, "base_url": "file:///etc/passwd"}}, r"base_url: is not an http\(s\) address"),
@@ -235,6 +238,14 @@ def test_training_whole_takes_the_mark_from_every_entry(file: Path) -> None:
     assert pool.load(file).by_id("new").max_training_queries == 300
     assert file.read_text().startswith(before)
     assert pool.train_jointly(file) == ()
+
+
+def test_an_entry_says_how_fields_of_a_request_are_sent(file: Path) -> None:
+    """And reads the same again from the file that it was added to."""
+    fields = {"rename": {"max_tokens": "max_completion_tokens"}, "omit": ["seed", "logprobs"]}
+    added = pool.append(file, "new", {**ENTRY, "request_fields": fields})
+    assert added.request_fields == RequestFields({"max_tokens": "max_completion_tokens"}, frozenset({"seed", "logprobs"}))
+    assert pool.load(file).by_id("new") == added
 
 
 def test_an_entry_means_what_the_llm_dataclass_says() -> None:

@@ -1,6 +1,7 @@
 """The OpenAI client against real HTTP that behaves, misbehaves and hangs."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -14,8 +15,9 @@ from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Candidate
 from mixture.client.httpx_errors import TRANSLATED, translate
 from mixture.client.openai import OpenAIClient
-from mixture.client.protocol import Call, Chunk, Reply
+from mixture.client.protocol import LOGPROBS, Call, Chunk, Reply
 from mixture.errors import LLMFailed, LLMGarbled, LLMOverloaded, LLMRefused, LLMSetAside, LLMTimedOut, LLMUnreachable
+from mixture.llm import RequestFields
 from mixture.run.engine import Mixture
 from mixture.run.request import Request
 from tests.mixture.client.misbehaving import STREAM, Asked, Handler, completion, delta, event, llm, response, serving, usage
@@ -118,6 +120,67 @@ def test_key_is_sent_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     with_server(sends(response({"error": {"message": "Incorrect API key: sk-very-secret"}}, status=401)), scenario)
 
 
+KEY = "sk-0123456789abcdefghijklmnopqrstuvwxyz"
+REQUEST = f"POST /v1/chat/completions\r\nAuthorization: Bearer {KEY}\r\n\r\nmy prompt"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response(REQUEST.encode()),
+        response({"choices": REQUEST}),
+        response({"choices": [], REQUEST: REQUEST}),
+        response(REQUEST.encode(), kind="text/event-stream"),
+        response(b"no JSON", kind=f"text/{KEY}"),
+        STREAM + event(REQUEST.replace("\r\n", " ")),
+        STREAM + event({"error": {"message": "x" * 280 + KEY, "code": KEY, "param": KEY}}),
+        response({"error": {"message": "x" * 280 + KEY}}, status=401),
+        response(REQUEST.encode(), status=500),
+        REQUEST.encode(),
+        b"HTTP/1.1 200 OK\r\n" + KEY.encode() + b"\r\n\r\n",
+    ],
+)
+def test_no_answer_brings_our_key_or_a_prompt_to_the_caller(monkeypatch: pytest.MonkeyPatch, answer: bytes, stream: bool) -> None:
+    """Whatever an endpoint repeats, in whatever status and form; what it says with a 200 is never quoted."""
+    monkeypatch.setenv("TESTED_KEY", KEY)
+
+    async def scenario(asked: Asked, client: OpenAIClient) -> None:
+        call = Call(llm(asked.url, api_key_env="TESTED_KEY"), QUESTION)
+        with pytest.raises(LLMFailed, match=r".") as caught:
+            _ = [chunk async for chunk in client.stream(call)] if stream else await client.ask(call)
+        said = f"{caught.value} {caught.value.code} {caught.value.param}"
+        assert not any(KEY[at : at + 8] in said for at in range(len(KEY) - 7))
+        assert "my prompt" not in said or caught.value.status == 500
+
+    async def close_after(writer: asyncio.StreamWriter, _: int) -> None:
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    with_server(close_after, scenario)
+
+
+def test_a_key_with_a_line_break_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not be sent, and the HTTP client's own complaint would repeat it."""
+    monkeypatch.setenv("TESTED_KEY", f"{KEY}\n")
+
+    async def scenario(asked: Asked, client: OpenAIClient) -> None:
+        with pytest.raises(LLMRefused, match="TESTED_KEY holds a line break") as caught:
+            await client.ask(Call(llm(asked.url, api_key_env="TESTED_KEY"), QUESTION))
+        assert KEY not in str(caught.value)
+
+    with_server(hangs, scenario)
+
+
+def test_retries_log_nothing(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    """An endpoint's words may be the prompt; what was tried again is in the decision."""
+    busy = response({"error": {"message": f"cannot parse: {QUESTION[0]['content']}"}}, status=503)
+    caplog.set_level(0)
+    assert ask_once(sends(busy, response(completion("Rome")))).text == "Rome"
+    assert "capital" not in caplog.text + "".join(capfd.readouterr())
+
+
 def test_unset_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its key variable an LLM is refused before anything is sent, and the message names the variable."""
     monkeypatch.delenv("TESTED_KEY", raising=False)
@@ -138,12 +201,11 @@ def test_unset_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         (response({"error": {"message": "context too long"}}, status=400), LLMRefused, "context too long", 1),
         (response({"error": {"message": "no such model"}}, status=404), LLMRefused, "no such model", 1),
         (response(b"", status=302, Location="http://elsewhere/"), LLMRefused, "redirects are not followed", 1),
-        (response(b"<html>hello</html>"), LLMGarbled, "no JSON: '<html>", 1),
+        (response(b"<html>hello</html>"), LLMGarbled, "no JSON: 18 bytes of application/json", 1),
         (response(b"[]"), LLMGarbled, "no JSON object", 1),
         (response(b""), LLMGarbled, "an empty body", 1),
         (response({"choices": []}), LLMGarbled, "no chat completion", 1),
         (response({"choices": [{"index": 0, "finish_reason": "stop"}]}), LLMGarbled, "no chat completion", 1),
-        (response(completion(usage={"prompt_tokens": "many"})), LLMGarbled, "no chat completion", 1),
         (response({"error": {"message": "quota", "code": 429}}), LLMOverloaded, "quota", 3),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", LLMUnreachable, "before the reply was complete", 3),
         (b"", LLMUnreachable, "before the reply was complete", 3),
@@ -223,6 +285,89 @@ def test_a_straggler_that_is_cut_off_is_hung_up_on() -> None:
         assert (late.running, late.hung_up) == (0, 1)
 
     with_server(drips, scenario)
+
+
+def refusing(*refused: str, say: str = "Unsupported parameter: '{name}' is not supported with this model.") -> Callable[[Asked], Handler]:
+    """A handler that takes no request with one of these fields, and says so."""
+
+    def watching(asked: Asked) -> Handler:
+        async def handler(writer: asyncio.StreamWriter, number: int) -> None:
+            names = [name for name in refused if name in asked.bodies[number]]
+            error = {"error": {"message": say.format(name=names[0]), "type": "invalid_request_error"}} if names else None
+            writer.write(response(completion()) if error is None else response(error, status=400))
+
+        return handler
+
+    return watching
+
+
+def asked_of(refusing: Callable[[Asked], Handler], *calls: Callable[[str], Call]) -> tuple[list[Reply | LLMFailed], Asked]:
+    """What calls in a row come to, by the URL each gets."""
+    outcomes: list[Reply | LLMFailed] = []
+
+    async def run() -> Asked:
+        async def handler(writer: asyncio.StreamWriter, number: int) -> None:
+            await refusing(asked)(writer, number)
+
+        async with serving(handler) as asked, OpenAIClient() as client:
+            for call in calls:
+                try:
+                    outcomes.append(await client.ask(call(asked.url)))
+                except LLMFailed as failed:
+                    outcomes.append(failed)
+        return asked
+
+    return outcomes, asyncio.run(run())
+
+
+def plain(url: str) -> Call:
+    return Call(llm(url), QUESTION, LOGPROBS)
+
+
+def test_a_field_that_an_endpoint_refuses_by_name_is_left_out_from_then_on() -> None:
+    """Of those that only we send: the next call does not send them again; logprobs takes its alternatives along."""
+    outcomes, asked = asked_of(refusing("seed", "logprobs", "temperature"), plain, plain)
+    assert [outcome.text for outcome in outcomes if isinstance(outcome, Reply)] == ["Paris", "Paris"]
+    assert len(asked.bodies) == 3 + 1 + 1
+    assert asked.bodies[-1].keys() == {"max_tokens", "model", "messages", "stream"}
+
+
+def test_a_limit_is_sent_under_its_other_name_and_never_left_out() -> None:
+    """Budgets rest on it: an endpoint that takes neither has to be described in its pool entry."""
+    say = "Unsupported parameter: '{name}'. Use 'max_completion_tokens' instead."
+    outcomes, asked = asked_of(refusing("max_tokens", say=say), plain, plain)
+    assert isinstance(outcomes[1], Reply)
+    assert [("max_tokens" in body, body.get("max_completion_tokens")) for body in asked.bodies] == [(True, None), (False, 7), (False, 7)]
+    outcomes, asked = asked_of(refusing("max_tokens", "max_completion_tokens"), plain)
+    assert isinstance(outcomes[0], LLMRefused)
+    assert len(asked.bodies) == 2
+
+
+@pytest.mark.parametrize("field", ["logprobs", "tools", "temperature"])
+def test_what_the_caller_asked_for_is_not_left_out(field: str) -> None:
+    """He hears that the endpoint refuses it."""
+    options = {"logprobs": True, "tools": [{"type": "function"}], "temperature": 1.0}
+    outcomes, asked = asked_of(refusing(field), lambda url: Call(llm(url), QUESTION, options, optional=frozenset()))
+    assert isinstance(outcomes[0], LLMRefused)
+    assert len(asked.bodies) == 1
+
+
+def test_a_refusal_of_the_text_is_no_refusal_of_a_field() -> None:
+    """A context that is too long names max_tokens too; an LLM may be called like a field."""
+    too_long = {"error": {"message": "at most 4096 tokens, in max_tokens and seed", "code": "context_length_exceeded"}}
+    for answer in (response(too_long, status=400), response({"error": {"message": "no model seed-oss"}}, status=400)):
+        outcomes, asked = asked_of(lambda _, answer=answer: sends(answer), plain)
+        assert isinstance(outcomes[0], LLMRefused)
+        assert len(asked.bodies) == 1
+
+
+def test_a_pool_entry_says_how_fields_are_sent() -> None:
+    """Renamed or left out, whoever set them, without asking twice."""
+    fields = RequestFields({"max_tokens": "max_output"}, frozenset({"seed", "logprobs", "top_logprobs"}))
+    outcomes, asked = asked_of(refusing("max_tokens"), lambda url: replace(plain(url), llm=replace(llm(url), request_fields=fields)))
+    assert isinstance(outcomes[0], Reply)
+    assert asked.bodies[0].keys() == {"temperature", "max_output", "model", "messages", "stream"}
+    assert asked.bodies[0]["max_output"] == 7
 
 
 def test_missing_usage_is_estimated() -> None:
@@ -421,6 +566,58 @@ def test_stream_gives_pieces_and_a_whole_reply() -> None:
     assert reply.raw["usage"]["total_tokens"] == 11
 
 
+@pytest.mark.parametrize(
+    "nothing", [b"id: 7\n\n", b"retry: 3000\n\n", b"event: ping\n\n", b"data:\n\n", b"data: \n\n", b": wait\n\n", b"\n\n"]
+)
+def test_lines_without_data_are_no_events(nothing: bytes) -> None:
+    """As the standard says, before, between and after those that have some."""
+    parts = nothing + delta("Pa") + nothing + delta("ris", "stop") + nothing + event("[DONE]")
+    assert [chunk.text for chunk in stream_once(sends(STREAM + parts))] == ["Pa", "ris", ""]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        delta("Paris", "stop").replace(b"\n", b"\r\n"),
+        delta("Pa") + delta("ris") + event("[done]"),
+        delta("Paris", "") + event("[DONE]"),
+        event(
+            json.dumps({"choices": [{"delta": {"content": "Pa"}}]}) + "\ndata: " + json.dumps({"choices": [{"delta": {"content": "ris"}}]})
+        )
+        + event("[DONE]"),
+    ],
+)
+def test_ends_and_lines_of_streams_as_endpoints_write_them(parts: bytes) -> None:
+    """Other line ends, no finish reason but the mark of the end, two objects in one event."""
+    reply = stream_once(sends(STREAM + parts))[-1].reply
+    assert reply is not None
+    assert (reply.text, reply.finish_reason) == ("Paris", "stop")
+
+
+def test_a_whole_reply_to_a_streamed_call_is_one_chunk() -> None:
+    """An endpoint that knows no streams can still be asked for one."""
+    chunks = stream_once(sends(response(completion())))
+    assert [chunk.text for chunk in chunks] == ["Paris", ""]
+    assert chunks[-1].reply is not None
+    assert chunks[-1].reply.output_tokens == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_reply_of_too_many_bytes_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch, stream: bool) -> None:
+    """Twenty megabytes cost the caller seconds and the server its memory."""
+    monkeypatch.setattr("mixture.client.http_bodies.MOST_BYTES", 10_000)
+    answer = STREAM + delta("x" * 100_000, "stop") + event("[DONE]") if stream else response(completion("x" * 100_000))
+    with pytest.raises(LLMGarbled, match="SSEError" if stream else "longer than 10,000 bytes"):
+        (stream_once if stream else ask_once)(sends(answer))
+
+
+def test_what_nobody_foresaw_is_a_failure_of_that_llm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault in our own reading costs one LLM's answer, not the request."""
+    monkeypatch.setattr("mixture.client.stream_assembly.Completion.of", lambda *_, **__: 1 / 0)
+    with pytest.raises(LLMGarbled, match=r"made the client fail \(ZeroDivisionError\)"):
+        ask_once(sends(response(completion())))
+
+
 def test_streamed_tool_calls_are_put_together() -> None:
     """Arguments that come in pieces are one tool call in the finished reply."""
     first = {"index": 0, "id": "call-1", "type": "function", "function": {"name": "weather", "arguments": '{"ci'}}
@@ -436,10 +633,10 @@ def test_streamed_tool_calls_are_put_together() -> None:
     ("sent", "error", "says"),
     [
         (delta("Pa"), LLMUnreachable, "ended before the reply did"),
-        (delta("Pa") + event("[DONE]"), LLMUnreachable, "ended before the reply did"),
+        (delta("") + event("[DONE]"), LLMUnreachable, "ended before the reply did"),
         (delta("Pa") + event({"error": {"message": "out of memory", "code": 500}}), LLMOverloaded, "out of memory"),
         (delta("Pa") + event("{broken"), LLMGarbled, "no JSON"),
-        (delta("Pa") + event({"choices": "none"}), LLMGarbled, "no completion chunk"),
+        (delta("Pa") + event({"choices": "none"}), LLMGarbled, "no chat completion: its choices are a text"),
         (b"", LLMGarbled, "without an event"),
     ],
 )

@@ -1,5 +1,6 @@
 """What a request demands: abilities, room, and a worst case that holds."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixture.client.protocol import Call
+from mixture.client.request_body import body
 from mixture.client.request_size import expected_input_tokens, worst_case_usd
 from mixture.client.requirements import abilities, one_llm_only
-from mixture.client.wire import body
-from mixture.llm import Decoding, Prompt
+from mixture.llm import Decoding, Prompt, RequestFields
 from tests.mixture.makers import llm, user
 
 IMAGE = [{"role": "user", "content": [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "data:" + "x" * 9000}}]}]
@@ -56,6 +57,8 @@ def test_the_reply_limit_is_the_requests_else_the_llms() -> None:
     assert most(max_tokens=None) - base == 1000
     assert most(max_completion_tokens=60, max_tokens=90) - base == 90
     assert most(max_completion_tokens=60, max_tokens=None) - base == 1000
+    omitting = replace(asked, request_fields=RequestFields(omit=frozenset({"max_tokens"})))
+    assert worst_case_usd(Call(omitting, user(""), {"max_tokens": 50})) - base == 1000
 
 
 def test_one_reply_limit_is_sent() -> None:

@@ -63,6 +63,11 @@ def test_a_message_says_its_text(content: object) -> None:
     assert text_of(content) == "7"
 
 
+def test_a_part_of_a_type_that_is_no_word_is_said() -> None:
+    """Whatever an endpoint writes there."""
+    assert text_of([{"type": ["thinking"], "text": "4"}]) == "4"
+
+
 @pytest.mark.parametrize("content", [None, {}, [], {"content": None, "reasoning_content": "5"}, 7, [{"type": "image_url"}]])
 def test_a_message_without_text_says_nothing(content: object) -> None:
     """Only thinking, no content, another kind of content: nothing is said."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +15,15 @@ from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Candidate
 from mixture.choose.strategy import Strategy
-from mixture.client.protocol import Call
+from mixture.client.protocol import Call, Reply
 from mixture.client.scripted import Script, ScriptedClient
 from mixture.decision import Decision, Failure
-from mixture.errors import LLMOverloaded, LLMRefused, LLMTimedOut, NoAnswer
+from mixture.errors import LLMGarbled, LLMOverloaded, LLMRefused, LLMTimedOut, NoAnswer
+from mixture.replay.replay import differences
 from mixture.replay.virtual_time import clock, drive
 from mixture.run import parallel_calls
 from mixture.run.account import Account
+from mixture.run.calls import MOST_RETRIES
 from mixture.run.engine import Mixture
 from mixture.run.request import Request
 from tests.mixture.makers import broken, candidate, last_words, user
@@ -35,6 +39,16 @@ def pool(names: str = "abcde", **more: Any) -> list[Candidate]:
 
 def settings_for(**changed: Any) -> Options:
     return Options(**{"weights": FREE, "max_layers": 1, **changed})
+
+
+def single(**changed: Any) -> Options:
+    return settings_for(**changed).as_single()
+
+
+def overloaded(name: str, retry_after_s: float | None = None) -> Script:
+    failure = LLMOverloaded(name, "HTTP 429: slow down")
+    failure.retry_after_s = retry_after_s
+    return Script(fails=failure, takes=0.1)
 
 
 def client(**scripts: Script) -> ScriptedClient:
@@ -184,6 +198,24 @@ def test_an_empty_answer_is_no_answer() -> None:
     assert decision.cost_usd == pytest.approx(4 * 110 / 1e6)  # what was paid for is counted
 
 
+@pytest.mark.parametrize(
+    ("finish_reason", "message", "says"),
+    [
+        ("length", {"reasoning_content": "Let me see"}, "its 9 tokens went into thinking .* Raise max_tokens"),
+        ("stop", {"reasoning": "Let me see"}, "it only thinks"),
+        ("content_filter", {}, "filter took it"),
+        ("tool_calls", {"tool_calls": [{"id": "c"}]}, "calls tools only"),
+        ("stop", {}, "nothing was said"),
+    ],
+)
+def test_an_empty_answer_says_why(finish_reason: str, message: dict[str, Any], says: str) -> None:
+    """Somebody has to pay for it, and wants to know what to change."""
+    reply = Reply("a", "", finish_reason, 7, 9, 0.1, 1.0, raw={"choices": [{"message": message}]})
+    with pytest.raises(NoAnswer) as caught:
+        run(client(a=Script(reply)), settings_for(), pool("a"))
+    assert re.search(says, str(caught.value.failures[0]))
+
+
 def test_an_llm_that_failed_is_not_asked_again_in_later_layers() -> None:
     """The second layer ranks those who are left."""
     asked = client(a=broken("a"))
@@ -193,9 +225,11 @@ def test_an_llm_that_failed_is_not_asked_again_in_later_layers() -> None:
 
 def test_when_all_fail_the_error_names_each() -> None:
     """NoAnswer only when there is nothing at all, with every failure and why."""
-    with pytest.raises(NoAnswer, match=r"Every LLM asked failed.*a: LLMUnreachable.*e: LLMUnreachable") as caught:
-        run(client(**{name: broken(name) for name in PRIORS}), settings_for())
-    assert (caught.value.why, len(caught.value.failures)) == ("failed", 5)
+    account = Account()
+    with pytest.raises(NoAnswer, match=r"Every LLM asked failed.*a: LLMUnreachable") as caught:
+        drive(Mixture(client(**{name: broken(name) for name in PRIORS}), clock).answer(request(settings_for()), account=account))
+    assert (caught.value.why, {each.llm for each in caught.value.failures}) == ("failed", set(PRIORS))
+    assert (len(account.failed), len(account.retried)) == (5, MOST_RETRIES)
 
 
 def test_when_nobody_may_answer_nobody_is_asked() -> None:
@@ -456,10 +490,6 @@ def test_where_every_llm_is_late_one_more_is_asked_and_not_all() -> None:
     assert asked.asked() == ["a", "b", "c"]
 
 
-def single(**changed: Any) -> Options:
-    return settings_for(**changed).as_single()
-
-
 def test_a_late_single_llm_is_replaced_where_another_has_the_time_and_the_money() -> None:
     """After its patience the next answers; with no time or money left for that, the first is waited for."""
     late = Script("late", takes=5.0)
@@ -480,24 +510,62 @@ def test_retries_are_under_the_requests_one_budget(charged: bool, budget_usd: fl
     """An attempt that may be charged needs money of its own (here up to 0.00036 each); free ones are limited by number."""
     failure = LLMOverloaded("a", "HTTP 503")
     failure.billable = charged
-    asked = ScriptedClient({"a": Script(fails=failure, retried=True), "b": Script("42")})
-    candidates = [candidate("a", 0.6), candidate("b", 0.5)]
-    if charged and budget_usd is not None:
-        with pytest.raises(NoAnswer):
-            run(asked, single(budget_usd=budget_usd), candidates)
-    else:
-        decision = run(asked, single(budget_usd=budget_usd), candidates)
-        assert (decision.text, len(decision.retried)) == ("42", attempts - 1)
-        assert (decision.unsettled_usd > 0) == charged
-    assert asked.asked().count("a") == attempts
+    asked = ScriptedClient({"a": Script(fails=failure, retried=True)})
+    options = single(budget_usd=budget_usd)
+    account = Account.of(options)
+    with pytest.raises(NoAnswer):
+        drive(Mixture(asked, clock).answer(request(options, [candidate("a", 0.6)]), account=account))
+    assert len(asked.calls) == len(account.failed) + len(account.retried) == attempts
+    assert (account.ledger.unsettled_usd > 0) == charged
 
 
 def test_the_number_of_retries_is_shared_by_all_calls_of_a_request() -> None:
-    """Three broken LLMs at once get four retries together, not four each."""
-    failing = {name: Script(fails=LLMOverloaded(name, "HTTP 503"), retried=True) for name in "abc"}
-    asked = ScriptedClient(failing | {"d": Script("42")})
-    run(asked, settings_for(), [candidate(name, PRIORS[name]) for name in "abcd"])
-    assert len(asked.calls) == 3 + 4 + 1
+    """Five broken LLMs get four retries together."""
+    asked = ScriptedClient({name: overloaded(name) for name in PRIORS})
+    with pytest.raises(NoAnswer):
+        run(asked, settings_for(), pool())
+    assert len(asked.calls) == 5 + MOST_RETRIES
+
+
+@pytest.mark.parametrize("how", [single(), settings_for(k=1)])
+def test_others_are_asked_before_anybody_is_asked_again(how: Options) -> None:
+    """A wait that one endpoint asks for holds nobody up while another can answer."""
+    asked = ScriptedClient({"a": overloaded("a", 60.0), "b": Script("42")})
+    decision = run(asked, how, pool("ab"))
+    assert (decision.text, decision.latency_s, asked.asked()) == ("42", pytest.approx(1.1), ["a", "b"])
+
+
+@pytest.mark.parametrize("how", [single(), settings_for(k=1)])
+def test_once_nobody_is_left_those_are_asked_again_whose_failure_may_pass(how: Options) -> None:
+    """After the wait that the endpoint asked for, and once; what was refused stays refused."""
+    recovers = deque([overloaded("a", 2.0), Script("42")])
+    asked = ScriptedClient({"a": recovers, "b": Script(fails=LLMRefused("b", "HTTP 400"), takes=0.1)})
+    decision = run(asked, how, pool("ab"))
+    assert (decision.text, decision.latency_s, asked.asked()) == ("42", pytest.approx(0.1 + 2.0 + 1.0), ["a", "b", "a"])
+    assert [(each.llm, each.error) for each in decision.retried] == [("a", "LLMOverloaded")]
+    assert [each.llm for each in decision.failures] == ["b"]
+    assert differences(decision) == []
+
+
+@pytest.mark.parametrize("how", [single(), settings_for(k=1)])
+@pytest.mark.parametrize(("wait_s", "deadline"), [(60.0, None), (2.0, 1.5)])
+def test_a_wait_that_is_too_long_is_told_instead(how: Options, wait_s: float, deadline: float | None) -> None:
+    """Too long for anybody, or past the deadline: the caller hears at once what is wrong, and not that time ran out."""
+    asked = ScriptedClient({name: overloaded(name, wait_s) for name in "ab"})
+    with pytest.raises(NoAnswer) as caught:
+        run(asked, replace(how, deadline=deadline), pool("ab"))
+    assert (caught.value.why, asked.asked()) == ("failed", ["a", "b"])
+
+
+def test_a_failure_that_the_endpoint_charged_is_settled() -> None:
+    """What a garbled reply cost is in the decision, and nothing more is held against the budget."""
+    failure = LLMGarbled("a", "the reply is no chat completion.")
+    failure.paid = (0.5, 7, 8)
+    decision = run(ScriptedClient({"a": Script(fails=failure), "b": Script("42")}), single(), pool("ab"))
+    assert (decision.cost_usd, decision.unsettled_usd) == (pytest.approx(0.5 + 110 / 1e6), 0.0)
+    assert (decision.input_tokens, decision.output_tokens) == (107, 18)
+    assert (decision.failures[0].cost_usd, decision.failures[0].input_tokens) == (0.5, 7)
+    assert differences(decision) == []
 
 
 def test_calls_that_end_at_once_have_one_order() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import mixture_limits
-from mixture.run.calls import Calls
+from mixture.run import calls
 from mixture.run.ledger import Ledger
 
 QUERIES = range(400)
@@ -27,7 +27,7 @@ def test_the_simulation_notices_a_budget_that_is_not_kept(monkeypatch: pytest.Mo
 
 def test_the_simulation_notices_retries_that_nobody_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that tries again without asking spends more than the record says."""
-    monkeypatch.setattr(Calls, "_may_retry", lambda _calls, _call, _failed: True)
+    monkeypatch.setattr(calls, "_never", lambda _failed: True)
     found = mixture_limits.limits(mixture_limits.simulate(1, range(200)))
     assert found["violations"]["the record says less than was spent"] > 0
 
