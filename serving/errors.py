@@ -1,5 +1,7 @@
 """What can go wrong between HTTP and an answer, and the one table that gives every error its HTTP status and OpenAI code."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +88,7 @@ class ErrorRow:
 
 CALLER, SERVER = "invalid_request_error", "server_error"
 UNEXPECTED = ErrorRow(500, SERVER, "internal_error")
+OVERLOADED = ErrorRow(503, "rate_limit_error", "llm_overloaded", retry_after_s=2)
 
 # The first row whose class matches decides, so children stand before their parents.
 TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
@@ -105,7 +108,7 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (KeysRefused, ErrorRow(500, SERVER, "keys_refused")),
     (FileUnreadable, ErrorRow(500, SERVER, "file_unreadable")),
     (mixture.LLMTimedOut, ErrorRow(504, SERVER, "llm_timed_out")),
-    (mixture.LLMOverloaded, ErrorRow(503, "rate_limit_error", "llm_overloaded", retry_after_s=2)),
+    (mixture.LLMOverloaded, OVERLOADED),
     (mixture.LLMSetAside, ErrorRow(503, SERVER, "llm_set_aside", retry_after_s=5)),
     (mixture.LLMUnreachable, ErrorRow(502, SERVER, "llm_unreachable")),
     (mixture.LLMRefused, ErrorRow(502, SERVER, "llm_refused")),
@@ -134,35 +137,55 @@ NO_ANSWER = {
 }
 CALLERS_FAULT = frozenset({400, 413, 422})  # statuses by which an endpoint says that the request itself is wrong
 REQUEST_REFUSED = ErrorRow(400, CALLER, "request_refused_by_llm")
+RATE_LIMITED = ErrorRow(429, "rate_limit_error", "rate_limit_exceeded", retry_after_s=2)
 
 
 def row_of(error: Exception) -> ErrorRow:
-    """How `error` leaves the server."""
-    if isinstance(error, mixture.NoAnswer):
-        if error.why in NO_ANSWER:
-            return NO_ANSWER[error.why]
-        if error.failures and all(_callers_fault(failure) for failure in error.failures):
+    """How `error` leaves the server; one that LLMs ran into, as they all say."""
+    if isinstance(error, mixture.NoAnswer) and error.why in NO_ANSWER:
+        return NO_ANSWER[error.why]
+    if failures := _failures(error):
+        if all(_callers_fault(failure) for failure in failures):
             return REQUEST_REFUSED
-    if _callers_fault(error):
-        return REQUEST_REFUSED
+        if all(isinstance(failure, mixture.LLMOverloaded) for failure in failures):
+            return RATE_LIMITED if all(failure.status == RATE_LIMITED.status for failure in failures) else OVERLOADED
     return next((row for kind, row in TABLE if isinstance(error, kind)), UNEXPECTED)
 
 
 def body_of(error: Exception) -> dict[str, Any]:
-    """`error` in OpenAI's schema; what is unexpected says nothing of the server's inside."""
+    """`error` in OpenAI's schema; what is unexpected says nothing of the server's inside.
+
+    Where the fault is the caller's, `code` and `param` are the endpoint's, which clients know (context_length_exceeded).
+    """
     row = row_of(error)
     ours = isinstance(error, RouteMoAError)
     message = str(error) if ours else "The server failed in a way nobody foresaw; its log says how."
-    return {"error": {"message": message, "type": row.type, "param": getattr(error, "param", None), "code": row.code}}
+    told = _failures(error)[0] if row in {REQUEST_REFUSED, RATE_LIMITED} else None
+    code = row.code if told is None else told.code or row.code
+    param = getattr(error, "param", None) if told is None else told.param
+    return {"error": {"message": message, "type": row.type, "param": param, "code": code}}
 
 
 def headers_of(error: Exception) -> dict[str, str]:
     """Further headers of the answer."""
     row = row_of(error)
-    headers = {} if row.retry_after_s is None else {"Retry-After": str(row.retry_after_s)}
+    headers = {} if row.retry_after_s is None else {"Retry-After": str(_retry_after_s(error) or row.retry_after_s)}
     if row.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return headers
+
+
+def _failures(error: Exception) -> Sequence[mixture.LLMFailed]:
+    """The failures of LLMs that `error` comes from."""
+    if isinstance(error, mixture.LLMFailed):
+        return (error,)
+    return error.failures if isinstance(error, mixture.NoAnswer) and error.why == "failed" else ()
+
+
+def _retry_after_s(error: Exception) -> int | None:
+    """Whole seconds until the first of the overloaded LLMs wants to be asked again, None where none says so."""
+    waits_s = [each.retry_after_s for each in _failures(error) if isinstance(each, mixture.LLMOverloaded) and each.retry_after_s]
+    return math.ceil(min(waits_s)) if waits_s else None
 
 
 def _callers_fault(error: Exception) -> bool:

@@ -7,7 +7,7 @@ import monitoring.errors
 import registry.errors
 import scorer.errors
 import serving.errors
-from mixture.errors import LLMGarbled, LLMRefused, NoAnswer
+from mixture.errors import LLMGarbled, LLMOverloaded, LLMRefused, NoAnswer
 from mixture.run.account import Account, FailedCall
 from scorer.errors import RouteMoAError, ScorerError
 from serving.errors import TABLE, UNEXPECTED, body_of, headers_of, row_of
@@ -57,6 +57,38 @@ def test_an_endpoints_4xx_is_the_callers_only_where_it_is_about_the_request() ->
     assert row_of(about_key).status == 502
     assert row_of(NoAnswer("x", failures=[about_request, about_request])).status == 400
     assert row_of(NoAnswer("x", failures=[about_request, about_key])).status == 502
+
+
+def overloaded(status: int, retry_after_s: float | None = None, code: str | None = None) -> LLMOverloaded:
+    failure = LLMOverloaded("a", f"HTTP {status}: slow down")
+    failure.status, failure.retry_after_s, failure.code = status, retry_after_s, code
+    return failure
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "retry_after"),
+    [
+        (overloaded(429, 59.2), 429, "rate_limit_exceeded", "60"),
+        (overloaded(429, code="insufficient_quota"), 429, "insufficient_quota", "2"),
+        (overloaded(503, 7.0), 503, "llm_overloaded", "7"),
+        (NoAnswer("x", failures=[overloaded(429, 60.0), overloaded(429, 9.0)]), 429, "rate_limit_exceeded", "9"),
+        (NoAnswer("x", failures=[overloaded(429, 60.0), overloaded(503)]), 503, "llm_overloaded", "60"),
+        (NoAnswer("x", failures=[overloaded(429), LLMGarbled("b", "?")]), 502, "no_answer", None),
+    ],
+)
+def test_a_rate_limit_stays_one_with_its_wait(error: Exception, status: int, code: str, retry_after: str | None) -> None:
+    """Clients wait on 429 for as long as they are told; where several LLMs are overloaded, until the first can be asked."""
+    told = (row_of(error).status, body_of(error)["error"]["code"], headers_of(error).get("Retry-After"))
+    assert told == (status, code, retry_after)
+
+
+def test_an_endpoints_code_and_field_reach_the_caller() -> None:
+    """Clients act on context_length_exceeded; our own codes stay what metrics count."""
+    too_long = LLMRefused("a", "HTTP 400: too long")
+    too_long.status, too_long.code, too_long.param = 400, "context_length_exceeded", "messages"
+    for error in (too_long, NoAnswer("x", failures=[too_long])):
+        assert (row_of(error).code, body_of(error)["error"]["code"]) == ("request_refused_by_llm", "context_length_exceeded")
+        assert body_of(error)["error"]["param"] == "messages"
 
 
 def test_an_unexpected_error_is_500_in_the_schema(shared, monkeypatch) -> None:
