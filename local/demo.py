@@ -155,7 +155,7 @@ def first_scorer(stage: Stage) -> None:
     with stage.act("train", "1. A scorer is trained") as act:
         _run(stage.home, "dvc", "repro")
         act.say(build_results.registered(stage.home))
-        _keep_version(stage)
+        act.facts["version"] = _keep_version(stage)
         act.means = f"The first scorer of {_roster(stage.home)}; {build_results.beside_best(stage.home)}."
         act.look = f"{stage.platform.addresses.mlflow} (Models), {Project(stage.home).validation}"
 

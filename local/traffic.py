@@ -80,9 +80,8 @@ class Visitor:
         answer = response["choices"][0]["message"]["content"] or ""
         graded = kinds.grade(Task(Query.of(query), answer, GRADING_S))
         if graded.score is not None:
-            truth = {name: query[name] for name in ("reference", "grader", "choices") if query[name]}
             outcome = {"decision_id": decision["decision_id"], "score": graded.score}
-            self.request("POST", "/v1/feedback", {**outcome, "source": "audit", **truth} if audit else outcome)
+            self.request("POST", "/v1/feedback", outcome | (truth(query) if audit else {}))
         return Served(query["query_id"], decision["decision_id"], decision["llm"], graded.score, decision["cost_usd"])
 
     def ask_all(
@@ -116,6 +115,12 @@ class Visitor:
         headers = {"Authorization": f"Bearer {self.api_key}"}
         with httpx2.Client(trust_env=False, timeout=ANSWER_S * self.patience, headers=headers) as client:
             return client.request(method, self.url + path, json=body)
+
+
+def truth(query: dict[str, Any]) -> dict[str, Any]:
+    """What an audit reports beside the score: the right answer, and what reads it."""
+    choices = {"choices": list(query["choices"])} if len(query["choices"]) else {}
+    return {"source": "audit", "reference": query["reference"], "grader": query["grader"], **choices}
 
 
 def read(kept: Path) -> list[Served]:
