@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchmarks.set_file import Reading, prices_of, read_prices
+from benchmarks.set_file import Reading, prices_of
 from mixture.llm import Price
-from pipelines import dataset, embeddings, params
+from pipelines import dataset, embeddings, params, price_list
 from pipelines.dataset import Dataset, RosterLLM
 from pipelines.errors import TableRefused
 from pipelines.project import Project
@@ -51,7 +51,7 @@ def read(folder: Path, reading: Reading | None = None) -> Dataset:
     queries = _queries(folder, reading)
     outcomes = _table(folder, "outcomes").astype({"query_id": str, "llm": str})
     llms = _llms(folder, reading, outcomes)
-    listed = prices_of(llms, read_prices(reading.prices)) if reading.prices else None
+    listed = prices_of(llms, price_list.read(reading.prices)) if reading.prices else None
     grids = {
         name: outcomes.pivot_table(index="query_id", columns="llm", values=name, dropna=False)
         .reindex(index=queries["query_id"], columns=list(llms))

@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from benchmarks.report import BUILT
 from mixture.llm import Price
 from pipelines.errors import TableRefused
+from pipelines.price_list import ListedPrice
 from registry.errors import PriceUnknown
 from registry.validation_errors import explain
 from scorer.near_matches import near_matches
@@ -44,24 +45,6 @@ class Reading(BaseModel):
     output_tokens: float | None = Field(default=None, ge=0)
 
 
-class ListedPrice(BaseModel):
-    """USD per million tokens, and where that stands."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    input: float = Field(ge=0, allow_inf_nan=False)
-    output: float = Field(ge=0, allow_inf_nan=False)
-    source: str = Field(min_length=1)
-
-
-class PriceList(BaseModel):
-    """A whole file of prices."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    llms: dict[str, ListedPrice]
-
-
 def parser(description: str | None, out: str) -> argparse.ArgumentParser:
     """A command line that names recorded outcomes and where figures go: `build/benchmarks/OUT` unless `--out` says otherwise."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -79,11 +62,6 @@ def named(arguments: argparse.Namespace) -> Reading:
 def read_reading(path: Path) -> Reading:
     """A set's YAML file. Raises TableRefused, naming the key and its value."""
     return _parsed(path, Reading, f"Its keys are {', '.join(Reading.model_fields)}.")
-
-
-def read_prices(path: Path) -> dict[str, ListedPrice]:
-    """LLM -> its price. Raises TableRefused, naming the entry, its field and value."""
-    return _parsed(path, PriceList, "It must read `llms: {NAME: {input: USD, output: USD, source: WHERE}}`, USD per million tokens.").llms
 
 
 def _parsed(path: Path, kind: type[Parsed], shape: str) -> Parsed:

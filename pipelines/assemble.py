@@ -11,7 +11,7 @@ from rich.progress import track
 from mixture.choose.final_answers import short_answer
 from mixture.llm import LLM
 from pipelines import params, splits, tables
-from pipelines.dataset import ANSWERS_META, WEIGHTED, RosterLLM, write_roster
+from pipelines.dataset import ANSWERS_META, OWN_IDS_FILE, WEIGHTED, RosterLLM, write_roster
 from pipelines.errors import PipelineError
 from pipelines.project import Project, stage_settings
 from pipelines.training_labels import one_label_each, weighted, without_suspects
@@ -98,6 +98,27 @@ def write(assembled: Assembled, folder: Path) -> None:
     write_roster(folder / "roster.json", assembled.roster)
 
 
+def read_own_ids(recorded: Path, queries: pd.DataFrame) -> pd.DataFrame:
+    """What the owners of imported queries call those of `queries` (NAME.ids.parquet in `recorded`). Raises TableRefused."""
+    parts = [tables.read(path, tables.OWN_IDS) for path in sorted(recorded.glob("*.ids.parquet"))]
+    own_ids = pd.concat(parts, ignore_index=True) if parts else tables.OWN_IDS.empty_table().to_pandas()
+    return own_ids[own_ids["query_id"].isin(list(queries["query_id"]))].drop_duplicates()
+
+
+def require_splits(assembled: Assembled) -> None:
+    """Raises PipelineError where a split that training or judging needs has no labelled query: before anything is embedded for it."""
+    labels_of = assembled.labels.groupby("query_id")["llm"].nunique()
+    split_of = assembled.splits.set_index("query_id")["split"].reindex(labels_of.index)
+    to_choose = min(2, len(assembled.roster))  # labels without which there is no choice to judge
+    for split, fewest in (("train", 1), ("validation", to_choose), ("test", to_choose)):
+        if not ((split_of == split) & (labels_of >= fewest)).any():
+            raise PipelineError(
+                f"no query of the {split} split is labelled for {fewest} LLM{'s' if fewest > 1 else ''}.",
+                next_step=f"Answer and label more of them, or import queries again with more marked {split} or with an empty split: "
+                "these are cut by assemble.shares.",
+            )
+
+
 def main() -> None:
     """Reads the pool's tables; prints what the dataset holds."""
     settings = stage_settings()
@@ -113,16 +134,20 @@ def main() -> None:
         if parsed.validate_.leave_out_suspect:
             suspects = tables.read(project.suspects, tables.SUSPECTS)
             labels = _without_suspects(labels, queries, suspects)
+        predefined = splits.read_predefined(project.recorded)
         assembled = assemble(
             queries,
             labels,
             answers,
             llms,
             parsed.assemble,
-            predefined=splits.read_predefined(project.recorded),
+            predefined=predefined,
             reliability=parsed.label.reliability,
         )
+        if predefined:
+            require_splits(assembled)
         write(assembled, project.dataset)
+        tables.write(project.dataset / OWN_IDS_FILE, read_own_ids(project.recorded, queries), tables.OWN_IDS)
     except RouteMoAError as exc:
         sys.exit(str(exc))
     counts = ", ".join(f"{count} {split}" for split, count in assembled.splits["split"].value_counts().items())

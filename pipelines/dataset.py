@@ -15,6 +15,7 @@ from pipelines import tables
 from pipelines.errors import TableRefused
 
 WEIGHTED = tables.LABELS.append(pa.field("weight", pa.float64()))  # in (0, 1]: how much a label counts in training
+OWN_IDS_FILE = "own_ids.parquet"
 ANSWERS_META = pa.schema(
     [
         ("query_id", pa.string()),
@@ -137,6 +138,14 @@ def load(folder: Path) -> Dataset:
         splits_Q=splits.set_index("query_id")["split"].reindex(rows).to_numpy(dtype=np.str_),
         weights_QL=np.nan_to_num(_grid(labels, "weight", rows, columns), nan=1.0),
     )
+
+
+def own_ids(folder: Path) -> dict[str, list[str]]:
+    """query_id -> what its owners call it, for queries that were imported with an id. Raises TableRefused."""
+    called: dict[str, list[str]] = {}
+    for row in tables.read_if_there(folder / OWN_IDS_FILE, tables.OWN_IDS).to_dict("records"):
+        called.setdefault(row["query_id"], []).append(row["own_id"])
+    return called
 
 
 def final_answers(folder: Path) -> dict[tuple[str, str], tuple[str | None, float | None]]:

@@ -7,6 +7,7 @@ chosen on validation queries; test and out-of-domain queries only report.
 import csv
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def run(project: Project) -> dict[str, float]:
     }
     report = {**figures(judged, settings.evaluate), **agreement(project, judged["test"].data, ours)}
     _write(project.evaluation, judged, report, comparison.expected_cost(splits["train"]), settings.evaluate)
-    write_decisions(project.evaluation / "decisions.csv", labelled, ours, embed)
+    write_decisions(project.evaluation / "decisions.csv", labelled, dataset.own_ids(project.dataset), ours, embed)
     json_files.write(project.metrics, report)
     return report
 
@@ -136,15 +137,19 @@ def agreement(project: Project, test: Dataset, ours: RuntimeScorer) -> dict[str,
     return {"int8.same_choice": float(same.mean()), "int8.largest_difference": float(np.abs(full_QL - int8_QL).max())}
 
 
-def write_decisions(path: Path, data: Dataset, ours: RuntimeScorer, embed: Embed) -> None:
-    """decisions.csv: the best-scored LLM of every query of `data`, whichever LLMs are labelled for it."""
+def write_decisions(path: Path, data: Dataset, own_ids: Mapping[str, list[str]], ours: RuntimeScorer, embed: Embed) -> None:
+    """decisions.csv: the best-scored LLM of every query of `data`, whichever LLMs are labelled for it.
+
+    own_ids: what their owners call imported queries; a query that was imported under two ids has a line for each.
+    """
     scores_QL = ours.score_embedded(embed(data.queries["text"].tolist()))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["query_id", "split", "llm", "score"])
+        writer.writerow(["query_id", "own_id", "split", "llm", "score"])
         for query_id, split, scores_L in zip(data.queries["query_id"], data.splits_Q, scores_QL, strict=True):
             best = int(scores_L.argmax())
-            writer.writerow([query_id, split, ours.roster[best], f"{scores_L[best]:.4f}"])
+            for own_id in own_ids.get(query_id, [""]):
+                writer.writerow([query_id, own_id, split, ours.roster[best], f"{scores_L[best]:.4f}"])
 
 
 def _write(folder: Path, judged: dict[str, Judged], report: dict[str, float], cost_L: NDArray[np.float64], settings: Evaluate) -> None:

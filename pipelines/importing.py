@@ -1,8 +1,10 @@
 """Brings a user's queries and recorded answers into data/: `routemoa import --queries F --answers F --name N`.
 
-CSV, JSONL or Parquet. Queries need a text; answers need a query (its id in the queries file or the pool, or its text), an LLM, and a score
-in [0, 1] or the answer's text. New queries go to data/imported/N.parquet and into data/queries.parquet, answers to
-data/recorded/LLM.parquet, scores to data/recorded/LLM.labels.parquet. Everything is checked before anything is written.
+Files of tables (CSV, JSON, Parquet, also compressed by gzip) and exports of LiteLLM, Langfuse, ShareGPT and OpenAI's Batch API, told by
+what they hold (`pipelines.user_files`). Queries need a text; answers need a query (its id in the queries file or the pool, or its text), an
+LLM, and a score in [0, 1] or the answer's text. New queries go to data/imported/N.parquet and into data/queries.parquet, answers to
+data/recorded/LLM.parquet, scores to data/recorded/LLM.labels.parquet, the queries' own ids and splits to data/recorded/N.ids.parquet and
+N.splits.parquet. Everything is checked before anything is written.
 """
 
 import argparse
@@ -11,18 +13,21 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from pipelines import recorded_llms, tables
+from pipelines import llm_names, price_list, recorded_llms, tables
 from pipelines.errors import ImportRefused
-from pipelines.import_checks import Defaults, Staged, beside, slug, stage_answers, stage_queries
+from pipelines.import_checks import Defaults, Scored, Staged, beside, stage_queries
+from pipelines.import_outcomes import stage_answers
 from pipelines.project import Project
 from pipelines.queries import WRITING, merged
-from pipelines.user_tables import read_answers, read_queries
+from pipelines.user_files import values
+from pipelines.user_files.tables import read_answers, read_queries
 from registry import pool
 from registry.settings import Settings
 from scorer.atomic_write import replacing
@@ -33,10 +38,11 @@ SHOWN = 5  # rows named of those left out
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many queries, answers and labels an import brought.
+    """How many queries, answers and labels an import brought, and which rows were left out of it.
 
-    contradicted: rows of the queries file left out, with the text of an earlier row and another reference.
-    repeated: rows of the answers file left out, with the LLM and query of an earlier row.
+    contradicted: rows of the queries file, with the text of another query and another reference.
+    unasked: rows of the answers file that answer those; repeated: with the LLM and query of an earlier row; unanswered: with neither a
+    score nor an answer. notes: sentences on how the files were read.
     """
 
     new_queries: int
@@ -45,49 +51,68 @@ class Imported:
     labels: int
     llms: Mapping[str, str]
     contradicted: Sequence[int] = ()
+    unasked: Sequence[int] = ()
     repeated: Sequence[int] = ()
+    unanswered: Sequence[int] = ()
+    notes: Sequence[str] = ()
 
 
-def import_files(project: Project, queries: Path | None, answers: Path | None, defaults: Defaults) -> Imported:
+def import_files(
+    project: Project, queries: Path | None, answers: Path | None, defaults: Defaults, llms: Mapping[str, str] = MappingProxyType({})
+) -> Imported:
     """Checks both files, then writes their content into data/; an import of the same name replaces the former one's queries.
 
-    Raises ImportRefused naming file, row and field; nothing has been written then.
+    llms: names of LLMs in the pool -> their ids. Raises ImportRefused naming file, row and field; nothing has been written then.
     """
     if queries is None and answers is None:
         raise ImportRefused("Nothing to import.", next_step="Give --queries, --answers or both.")
-    if slug(defaults.name) != defaults.name:
-        raise ImportRefused(f"The name {defaults.name!r} is not a slug.", next_step=f"Use {slug(defaults.name) or 'letters and digits'!r}.")
+    defaults.check()
     project.build.mkdir(parents=True, exist_ok=True)
     with FileLock(project.import_lock):
         others = pq.read_table(project.queries, schema=tables.QUERIES).to_pylist() if project.queries.exists() else []
         if queries is not None:
             others = [row for row in others if row["source"] != defaults.source]
-        staged = beside(others)
-        outcomes = read_answers(answers) if answers is not None else []
-        if queries is not None:
-            scored = {row.query_id for row in outcomes if row.score is not None}
-            stage_queries(staged, queries, read_queries(queries), defaults, scored)
-        if answers is not None:
-            stage_answers(staged, answers, outcomes)
-        return _write(project, staged, others, defaults, replace=queries is not None)
+        staged = beside(others, _own_ids(project, defaults.name) if queries is None else {})
+        outcomes = read_answers(answers) if answers is not None else None
+        asked = read_queries(queries) if queries is not None else None
+        if asked is not None:
+            stage_queries(staged, asked, defaults, Scored.by(outcomes.rows if outcomes else []))
+        if outcomes is not None:
+            stage_answers(staged, outcomes, llms)
+        notes = [note for table in (asked, outcomes) if table is not None for note in table.notes]
+        return _write(project, staged, others, defaults, notes, replace=queries is not None)
 
 
-def _write(project: Project, staged: Staged, others: list[dict[str, Any]], defaults: Defaults, *, replace: bool) -> Imported:
+def _own_ids(project: Project, name: str) -> dict[str, str]:
+    """What the owner of the import `name` calls its queries -> their ids."""
+    path = project.recorded_ids(name)
+    rows = pq.read_table(path, schema=tables.OWN_IDS).to_pylist() if path.exists() else []
+    return {row["own_id"]: row["query_id"] for row in rows}
+
+
+def _write(
+    project: Project, staged: Staged, others: list[dict[str, Any]], defaults: Defaults, notes: Sequence[str], *, replace: bool
+) -> Imported:
     """Writes every file beside its place first, then renames all: a full disk leaves what was there."""
     written: dict[Path, pa.Table] = {}
     if replace:
-        written[project.imports / f"{defaults.name}.parquet"] = _table(merged(staged.rows), tables.QUERIES)
+        written[project.imports / f"{defaults.name}.parquet"] = _table(merged(staged.rows.values()), tables.QUERIES)
     for llm, rows in staged.labels.items():
         target = project.recorded_labels(llm)
         written[target] = _joined(target, rows, tables.LABELS)
     for llm, rows in staged.answers.items():
         target = project.recorded_answers(llm)
         written[target] = _joined(target, rows, tables.ANSWERS)
-    if staged.splits:
-        pairs = [{"query_id": query_id, "split": split} for query_id, split in sorted(staged.splits.items())]
-        written[project.recorded_splits(defaults.name)] = _table(pairs, tables.SPLITS)
     if replace:
-        written[project.queries] = _table(merged([*others, *staged.rows]), tables.QUERIES)
+        own_ids = [{"query_id": query_id, "own_id": own_id} for own_id, query_id in sorted(staged.own_ids.items())]
+        splits = [{"query_id": query_id, "split": split} for query_id, split in sorted(staged.splits.items())]
+        for path, rows, schema in (
+            (project.recorded_ids(defaults.name), own_ids, tables.OWN_IDS),
+            (project.recorded_splits(defaults.name), splits, tables.SPLITS),
+        ):
+            if rows or path.exists():  # of an earlier import of this name
+                written[path] = _table(rows, schema)
+        written[project.queries] = _table(merged([*others, *staged.rows.values()]), tables.QUERIES)
     _commit(written)
     return Imported(
         new_queries=len(staged.rows),
@@ -96,7 +121,10 @@ def _write(project: Project, staged: Staged, others: list[dict[str, Any]], defau
         labels=sum(map(len, staged.labels.values())),
         llms=staged.names,
         contradicted=tuple(staged.contradicted),
+        unasked=tuple(staged.unasked),
         repeated=tuple(staged.repeated),
+        unanswered=tuple(staged.unanswered),
+        notes=tuple(notes),
     )
 
 
@@ -126,11 +154,14 @@ def report(imported: Imported, pool_file: Path) -> str:
     """What was imported and what to do next, for a person."""
     missing = recorded_llms.missing(imported.llms, pool_file)
     outcomes = f"{imported.labels} labels and {imported.answers} answers of {len(imported.llms)} LLMs"
-    lines = [f"{imported.new_queries} new queries ({imported.known_queries} had a text already there); {outcomes}."]
-    if imported.contradicted:
-        lines.append(f"Left out: {_rows(imported.contradicted)} of the queries, with the text of an earlier row and another reference.")
-    if imported.repeated:
-        lines.append(f"Left out: {_rows(imported.repeated)} of the answers, with an LLM and a query that an earlier row has.")
+    lines = [*imported.notes, f"{imported.new_queries} new queries ({imported.known_queries} had a text already there); {outcomes}."]
+    left_out = (
+        (imported.contradicted, "queries, with the text of another query and another reference"),
+        (imported.unasked, "answers, to queries that are left out"),
+        (imported.repeated, "answers, with an LLM and a query that an earlier row has"),
+        (imported.unanswered, "answers, with neither a score nor an answer"),
+    )
+    lines += [f"Left out: {_rows(numbers)} of the {which}." for numbers, which in left_out if numbers]
     if missing:
         lines.append(f"Not in {pool_file.name} yet: {', '.join(sorted(missing))}. Add them with --add-llms (and --prices FILE).")
     called = [llm.id for llm in pool.load(pool_file).active if llm.endpoint]
@@ -151,23 +182,25 @@ def _rows(numbers: Sequence[int]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Reads the command line; prints what was imported and what to do next."""
     parser = argparse.ArgumentParser(prog="routemoa import", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=Path, help="CSV, JSONL or Parquet with a text (query, prompt, question) a row")
-    parser.add_argument("--answers", type=Path, help="CSV, JSONL or Parquet with a query, an LLM and a score or an answer a row")
+    parser.add_argument("--queries", type=Path, help="CSV, JSON, Parquet or an export, with a text (query, prompt, question) a row")
+    parser.add_argument("--answers", type=Path, help="CSV, JSON, Parquet or an export, with a query, an LLM and a score or an answer a row")
     parser.add_argument("--name", required=True, help="a slug for this import; the same name again replaces it")
     parser.add_argument("--grader", help="of queries that have a reference and name no grader")
     parser.add_argument("--domain", help="of queries that name none")
     parser.add_argument("--licence", default="unknown", help="of queries that name none")
     parser.add_argument("--add-llms", action="store_true", help="add the LLMs to the pool as recorded ones: replayed, never called")
-    parser.add_argument("--prices", type=Path, help="YAML or JSON: NAME: {input: USD, output: USD}, per million tokens")
+    parser.add_argument("--prices", type=Path, help="YAML or JSON: NAME: {input: USD, output: USD}, per million tokens, also under llms:")
     command_line = parser.parse_args(arguments)
     settings = Settings()
     pool_file = settings.pool_file
-    defaults = Defaults(command_line.name, command_line.grader, command_line.domain, command_line.licence)
+    grader = str(values.grader(command_line.grader)) if command_line.grader else None
+    defaults = Defaults(command_line.name, grader, command_line.domain, command_line.licence)
     try:
-        prices = recorded_llms.read_prices(command_line.prices) if command_line.prices else {}
-        imported = import_files(Project(settings.home), command_line.queries, command_line.answers, defaults)
+        prices = price_list.read(command_line.prices) if command_line.prices else {}
+        known = llm_names.known_to(pool.load(pool_file))
+        imported = import_files(Project(settings.home), command_line.queries, command_line.answers, defaults, known)
         if command_line.add_llms:
-            print("\n".join(recorded_llms.add(imported.llms, prices, pool_file)))
+            print("\n".join(recorded_llms.add(imported.llms, recorded_llms.by_id(prices, known), pool_file)))
         print(report(imported, pool_file))
     except RouteMoAError as exc:
         sys.exit(str(exc))

@@ -65,7 +65,7 @@ class Project:
 
     @property
     def recorded(self) -> Path:
-        """A folder with answers, labels and splits that were not made here."""
+        """A folder with answers, labels, splits and ids that were not made here."""
         return self.data / "recorded"
 
     def recorded_answers(self, llm: str) -> Path:
@@ -79,6 +79,10 @@ class Project:
     def recorded_splits(self, name: str) -> Path:
         """The splits that the queries of the import `name` came with."""
         return self.recorded / f"{name}.splits.parquet"
+
+    def recorded_ids(self, name: str) -> Path:
+        """The ids that the queries of the import `name` came with."""
+        return self.recorded / f"{name}.ids.parquet"
 
     @property
     def build(self) -> Path:

@@ -29,6 +29,7 @@ from scorer.errors import RouteMoAError
 
 LONGEST = 900  # characters; longer prompts cost the small LLMs of the default pool more than they teach
 
+Identity = tuple[str, tuple[str, ...]]
 WRITING: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "row_group_size": 1 << 20, "version": "2.6"}
 
 
@@ -56,11 +57,14 @@ def imported_and_harvested(project: Project) -> list[dict[str, Any]]:
 
 
 def merged(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`rows` in the order of their ids, the first of equal texts."""
-    kept: dict[str, dict[str, Any]] = {}
+    """`rows` in the order of their ids, the first of equal queries and of equal ids."""
+    kept: dict[Identity, dict[str, Any]] = {}
     for row in rows:
-        kept.setdefault(normal(row["text"]), row)
-    return sorted(kept.values(), key=lambda row: str(row["query_id"]))
+        kept.setdefault(identity(row["text"], row["choices"]), row)
+    by_id: dict[str, dict[str, Any]] = {}
+    for row in kept.values():
+        by_id.setdefault(row["query_id"], row)
+    return [by_id[query_id] for query_id in sorted(by_id)]
 
 
 def build(project: Project) -> list[dict[str, Any]]:
@@ -113,8 +117,17 @@ def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
+def identity(text: str, choices: Iterable[str] | None = ()) -> Identity:
+    """What makes a query the one it is: its text, but for the spaces around it and how line ends and accents are coded, and its options.
+
+    Case and inner spacing count: what `'ab'.upper()` prints is not what `'AB'.upper()` prints.
+    """
+    coded = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    return coded, tuple(choices) if choices is not None else ()
+
+
 def normal(text: str) -> str:
-    """Text up to case, spacing and Unicode form: what counts as the same query."""
+    """Text up to case, spacing and Unicode form: how people may write the same text, not what makes two queries one."""
     return " ".join(unicodedata.normalize("NFKC", text).lower().split())
 
 

@@ -3,31 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from pipelines.errors import ImportRefused
-from pipelines.import_checks import slug
+from pipelines import llm_names
+from pipelines.price_list import Prices
 from registry import pool
 from registry.entry import PriceEntry
-from registry.validation_errors import explain
-
-Prices = Mapping[str, PriceEntry]
 
 
-def read_prices(path: Path) -> Prices:
-    """Prices by LLM id from a YAML or JSON file that names LLMs as the answers file does."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        loaded = TypeAdapter(dict[str, PriceEntry]).validate_python(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
-    except OSError as exc:
-        raise ImportRefused(f"{path}: cannot be read ({exc.strerror}).", next_step="Check the path.") from exc
-    except YAMLError as exc:
-        raise ImportRefused(f"{path}: neither YAML nor JSON ({exc}).", next_step="Write NAME: {input: USD, output: USD}.") from exc
-    except ValidationError as exc:
-        raise ImportRefused(f"{path}: {explain(exc, PriceEntry)}", next_step="Write NAME: {input: USD, output: USD}.") from exc
-    return {slug(name): price for name, price in loaded.items()}
+def by_id(prices: Prices, llms: Mapping[str, str]) -> Prices:
+    """`prices` by LLM id. llms: names of known LLMs -> their ids."""
+    return {llms.get(name) or llm_names.id_of(name): price for name, price in prices.items()}
 
 
 def missing(names: Mapping[str, str], pool_file: Path) -> set[str]:
@@ -49,7 +33,12 @@ def add(names: Mapping[str, str], prices: Prices, pool_file: Path) -> list[str]:
             lines.append(f"{llm} stays in {pool_file.name} at {price} USD per million tokens; `routemoa set-llm {llm}` changes that.")
     for llm in sorted(set(names) - set(pool_prices)):
         listed = prices.get(llm)
-        entry = {"name": names[llm], "status": "active", "endpoint": None, "price": (listed or PriceEntry(input=0, output=0)).model_dump()}
+        entry = {
+            "name": names[llm],
+            "status": "active",
+            "endpoint": None,
+            "price": (listed or PriceEntry(input=0, output=0)).model_dump(include={"input", "output"}),
+        }
         pool.append(pool_file, llm, entry)
         note = "" if listed else "; price unknown, written as 0: correct it, or cost counts for nothing"
         lines.append(f"Added {llm} ({names[llm]}) to {pool_file.name} as a recorded LLM{note}.")

@@ -43,6 +43,7 @@ ANSWERS = pa.schema(
     ]
 )
 SPLITS = pa.schema([("query_id", pa.string()), ("split", pa.string())])
+OWN_IDS = pa.schema([("query_id", pa.string()), ("own_id", pa.string())])  # what the owner of imported queries calls them
 SUSPECTS = pa.schema([("llm", pa.string()), ("dataset", pa.string()), ("evidence", pa.string())])  # pairs whose answers look unread
 LABELS = pa.schema(
     [

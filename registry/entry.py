@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from mixture.llm import LLM, Decoding, Endpoint, Limits, Price, Prompt, RequestFields, SelfAssessment, Status, Trained
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]*")
+LONGEST_ID = 64
 RESERVED = frozenset({"routemoa", "routemoa-layers", "routemoa-single"})  # virtual models of the HTTP interface
 SECRET_FIELDS = frozenset({"api_key_env", "base_url"})  # a pasted key or password must not reach a log
 NEEDED = frozenset({"model", "messages", "stream"})  # fields of a request
@@ -18,13 +19,23 @@ DEFAULTS = LLM(id="defaults", name="defaults", price=Price(0, 0))  # what a fiel
 
 def check_id(llm_id: object) -> str:
     """`llm_id` itself where it is a slug (DVC cannot address ids with a dot) that no virtual model has; ValueError otherwise."""
-    if not isinstance(llm_id, str) or not ID.fullmatch(llm_id) or len(llm_id) > 64:
-        raise ValueError(f"the id {llm_id!r} is not a slug of at most 64 of a-z, 0-9 and '-', starting with a letter or digit (no dots).")
+    if not isinstance(llm_id, str) or not ID.fullmatch(llm_id) or len(llm_id) > LONGEST_ID:
+        raise ValueError(
+            f"the id {llm_id!r} is not a slug of at most {LONGEST_ID} of a-z, 0-9 and '-', starting with a letter or digit (no dots)."
+            + _suggestion(llm_id)
+        )
     if llm_id.isdigit():
         raise ValueError(f"the id {llm_id!r} is a number to YAML: add a letter.")
     if llm_id in RESERVED:
         raise ValueError(f"the id {llm_id!r} is the name of a virtual model of the server.")
     return llm_id
+
+
+def _suggestion(name: object) -> str:
+    """An id for what a vendor calls an LLM, as the end of a sentence; empty where there is none."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") if isinstance(name, str) and name.isascii() else ""
+    fits = slug and len(slug) <= LONGEST_ID and not slug.isdigit()
+    return f" Its id may be {slug}; a vendor's own name is the served name (served_name)." if fits else ""
 
 
 def _number(value: object) -> object:

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.sources.row import LETTERS, SourceQuery, any_of, either_or, lettered, packed, sampled
+from mixture.reading.picks import LETTERS
+from pipelines.sources.row import SourceQuery, any_of, either_or, lettered, packed, sampled
 
 SOURCE = "evals 3.0.1.post1"
 OPTION = re.compile(r"^\s*\(?([A-Ha-h])\s*[.):]\s*(.*\S)\s*$")

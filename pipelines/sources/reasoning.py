@@ -4,7 +4,8 @@ import itertools
 import random
 from collections.abc import Callable, Iterator
 
-from pipelines.sources.row import LETTERS, SourceQuery, any_of, either_or
+from mixture.reading.picks import LETTERS
+from pipelines.sources.row import SourceQuery, any_of, either_or
 
 SEED = 20260103
 NAMES = ("Amy", "Bob", "Carla", "Dan", "Eva", "Finn", "Gina", "Hans", "Iris", "Jack")

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from benchmarks import recorded_set, set_file
+from benchmarks import recorded_set
 from benchmarks.set_file import Reading
+from pipelines import price_list
 from pipelines.errors import TableRefused
 from registry.errors import PriceUnknown
 from registry.prices import published
@@ -28,8 +29,8 @@ def price_file(folder: Path, *llms: str) -> Path:
 
 def test_every_price_is_where_its_source_says() -> None:
     """Each entry equals what the package lists under the name in its source."""
-    for llm, price in set_file.read_prices(LISTED).items():
-        place = re.match(r"genai-prices: (\S+)( \(.+\))?$", price.source)
+    for llm, price in price_list.read(LISTED).items():
+        place = re.match(r"genai-prices: (\S+)( \(.+\))?$", price.source or "")
         assert place, llm
         there = published(place[1])
         assert (price.input, price.output) == (there.input, there.output), llm
@@ -69,15 +70,29 @@ def test_an_unlisted_llm_is_named(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (None, "cannot be read"),
-        ("llms: {a: {input: 1, output: 2}}", r"llms.a.source is missing"),
-        ("llms: {a: {input: -1, output: 2, source: x}}", r"llms.a.input: .*found -1"),
-        ("llms: {a: {input: 1, output: 2, source: x, ouput: 3}}", r"llms.a.ouput"),
-        ("- 1", "Input should be a valid dict"),
+        ("llms: {a: {input: -1, output: 2, source: x}}", r"a.input: .*found -1.*Write NAME"),
+        ("llms: {a: {input: 1, output: 2, source: x, ouput: 3}}", r"a.ouput.*Write NAME"),
+        ("- 1", "Input should be a valid dict.*Write NAME"),
     ],
 )
 def test_a_malformed_list_is_refused(tmp_path: Path, content: str | None, said: str) -> None:
     """The entry, its field and value, and the shape the file must have."""
     if content is not None:
         (tmp_path / "prices.yaml").write_text(content)
-    with pytest.raises(TableRefused, match=f"{said}.*It must read"):
-        set_file.read_prices(tmp_path / "prices.yaml")
+    with pytest.raises(TableRefused, match=said):
+        price_list.read(tmp_path / "prices.yaml")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "m: {input: 1, output: 2}",
+        "llms: {m: {input: 1, output: 2, source: a page}}",
+        "llms:\n  m: {name: M, endpoint: null, price: {input: 1, output: 2}}",
+    ],
+)
+def test_prices_are_read_in_every_shape_they_come_in(tmp_path: Path, content: str) -> None:
+    """One reader serves import and benchmarks: a plain list, one with sources, a pool file."""
+    (tmp_path / "prices.yaml").write_text(content)
+    read = price_list.read(tmp_path / "prices.yaml")["m"]
+    assert (read.input, read.output) == (1, 2)

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import recorded_set, set_file
 from benchmarks.set_file import Reading
+from pipelines import price_list
 from pipelines.errors import TableRefused
 
 SETS = sorted((Path(__file__).parents[2] / "benchmarks" / "sets").glob("*.yaml"))
@@ -67,7 +68,7 @@ def test_the_sets_that_ship_can_be_read(path: Path) -> None:
     """Each names what `Reading` knows, LLMs that have a price, and a price file that is there."""
     reading = set_file.read_reading(path)
     if reading.prices:
-        listed = set_file.read_prices(Path(__file__).parents[2] / reading.prices)
+        listed = price_list.read(Path(__file__).parents[2] / reading.prices)
         assert len(set_file.prices_of(reading.llms, listed)) == len(reading.llms)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.cases.importing import imported
+
 FOLDER = Path(__file__).parents[2].parent / "shared" / "cases"
 
 
@@ -40,7 +42,13 @@ def _wire(folder: Path) -> Iterator[Case]:
         yield Case(name, check)
 
 
-KINDS: Mapping[str, Callable[[Path], Iterator[Case]]] = {"graders": graders, "wire": _wire}
+def imports(folder: Path) -> Iterator[Case]:
+    """`NAME/`: queries.* and answers.* as users' tools write them, with the options of the import in opts.json."""
+    for path in sorted(each for each in folder.iterdir() if each.is_dir()):
+        yield Case(f"import/{path.name}", lambda path=path: imported(path))
+
+
+KINDS: Mapping[str, Callable[[Path], Iterator[Case]]] = {"graders": graders, "wire": _wire, "import": imports}
 
 
 def cases(folder: Path = FOLDER) -> Iterator[Case]:

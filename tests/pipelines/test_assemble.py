@@ -171,3 +171,22 @@ def test_what_each_llm_says_can_be_compared(tmp_path: Path) -> None:
     """The first sample's final answer in normal form stands beside its log-probability."""
     assemble.write(assembled(), tmp_path)
     assert dataset.final_answers(tmp_path) == {("q0000", "b-llm"): ("1", -0.2), ("q0001", "b-llm"): ("1", -0.2)}
+
+
+def test_splits_that_leave_nothing_to_judge_by_are_refused_before_training() -> None:
+    """Where queries came with splits and no labelled one is left to test on, that is said before any text is embedded."""
+    shared = {f"q{n:04d}": 1.0 for n in range(60)}
+    made = assembled(
+        labels={"b-llm": labels("b-llm", shared), "a-llm": labels("a-llm", shared)}, predefined={f"q{n:04d}": "train" for n in range(200)}
+    )
+    with pytest.raises(
+        PipelineError, match=r"no query of the test split is labelled for 2 LLMs.*import queries again with more marked test"
+    ):
+        assemble.require_splits(made)
+
+
+def test_what_owners_call_their_queries_goes_along(tmp_path: Path) -> None:
+    """The ids of every import, of queries that are in the pool."""
+    brought = pd.DataFrame({"query_id": ["q0001", "gone"], "own_id": ["7", "8"]})
+    tables.write(tmp_path / "mine.ids.parquet", brought, tables.OWN_IDS)
+    assert assemble.read_own_ids(tmp_path, queries()).to_numpy().tolist() == [["q0001", "7"]]

@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from pipelines import evaluate
+from pipelines import dataset, evaluate, tables
 from pipelines.errors import PipelineError
 from pipelines.project import Project
 from scorer.errors import ArtifactRefused
@@ -21,6 +22,9 @@ ROWS = ("ours", "random", "cheapest", "best_single", "best_per_dataset", "kNN", 
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after evaluation; nobody changes it."""
     home = homes.trained_home(tmp_path_factory.mktemp("judged") / "home")
+    first = homes.loaded(home).labelled().queries["query_id"][0]
+    own_ids = pd.DataFrame({"query_id": [first], "own_id": ["row 7"]})
+    tables.write(Project(home).dataset / dataset.OWN_IDS_FILE, own_ids, tables.OWN_IDS)
     evaluate.run(Project(home))
     return home
 
@@ -61,13 +65,15 @@ def test_tables_and_pictures_are_written(judged: Path) -> None:
 
 
 def test_decisions_name_an_llm_for_every_labelled_query(judged: Path) -> None:
-    """One line per query of the dataset with a label, its split, an LLM of the roster and its score."""
+    """One line per query of the dataset with a label, its owner's id, its split, an LLM of the roster and its score."""
     whole = homes.loaded(judged)
     data = whole.where(~np.isnan(whole.labels_QL).all(axis=1))
     assert len(data.queries) < len(whole.queries)
     with (Project(judged).evaluation / "decisions.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [line["query_id"] for line in lines] == data.queries["query_id"].tolist()
+    assert lines[0]["own_id"] == "row 7"
+    assert not any(line["own_id"] for line in lines[1:])
     assert {line["split"] for line in lines} == set(data.splits_Q)
     assert all(line["llm"] in data.roster and 0 <= float(line["score"]) <= 1 for line in lines)
 

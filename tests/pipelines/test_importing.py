@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import importing, recorded_llms, tables
-from pipelines.errors import ImportRefused
-from pipelines.import_checks import Defaults, slug
+from pipelines import importing, llm_names, price_list, recorded_llms, tables
+from pipelines.errors import ImportRefused, TableRefused
+from pipelines.import_checks import Defaults
 from pipelines.importing import import_files, report
+from pipelines.llm_names import slug
 from pipelines.project import Project
 from registry import pool
+from registry.entry import RESERVED, check_id
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "llmrouter_dc"
 QUERIES = [
@@ -57,7 +59,7 @@ def test_every_format_brings_the_same_tables(tmp_path, suffix):
     assert dict(done.llms) == {"acme-chat-2-5": "Acme-Chat 2.5", "other": "other"}
     queries = tables.read(data / "queries.parquet", tables.QUERIES).set_index("text")
     assert queries.loc["What is 6 * 7?", "reference"] == "42"
-    assert list(queries.loc["Is fire hot?", "choices"]) == ["yes", "no"]
+    assert list(queries.loc["Is fire hot?\nA. yes\nB. no", "choices"]) == ["yes", "no"]
     assert queries.loc["Tell me about Graz.", "grader"] == "judge"
     assert set(queries["domain"]) == {"home"}
     labels = tables.read(data / "recorded/acme-chat-2-5.labels.parquet", tables.LABELS)
@@ -74,14 +76,15 @@ def test_every_format_brings_the_same_tables(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"question": " "}, r"q\.csv: row 2, field 'question': .*pattern"),
+        ({"question": " "}, r"q\.csv: row 2, field 'question': is empty"),
+        ({"split": "held-out"}, r"row 2, field 'split': is no split; known are train, calibration, validation, test, ood"),
         ({"question": ""}, r"q\.csv: row 2, field 'question': is empty"),
-        ({"choices": "yes, no"}, r"row 2, field 'choices': is not a JSON list"),
+        ({"choices": "yes, no"}, r"row 2, field 'choices': is not a list of options"),
         ({"choices": ""}, r"row 2, field 'choices': is empty; grader 'choice' needs the options"),
         ({"grader": "choise"}, r"row 2, field 'grader': 'choise' is not known; did you mean choice"),
         ({"grader": ""}, r"row 2, field 'grader': is empty while there is a reference"),
         ({"answer": ""}, r"row 2, field 'reference': is empty; grader 'choice' needs one"),
-        ({"answer": "Z"}, r"row 2, field 'reference': grader choice: reference 'Z' is none of the letters"),
+        ({"answer": "Z"}, r"row 2, field 'reference': 'Z' is none of the letters A to B"),
         ({"answer": "many", "grader": "number"}, r"row 2, field 'reference': grader number: reference 'many' is not one number"),
         ({"id": "q1"}, r"row 2, field 'query_id': 'q1' is already that of row 1"),
     ],
@@ -101,12 +104,10 @@ def test_a_bad_query_is_named_by_file_row_and_field(tmp_path, change, said):
     ("change", "said"),
     [
         ({"score": 1.5}, r"a\.jsonl: row 1, field 'score': .*less than or equal to 1 \(found '1\.5'\)"),
-        ({"score": "good"}, r"row 1, field 'score': .*valid number"),
-        ({"score": None, "response": None}, r"row 1, field 'score': is empty, and so is the answer's text"),
+        ({"score": "good"}, r"row 1, field 'score': is no score"),
         ({"id": "q9"}, r"row 1, field 'query_id': 'q9' is no query of the queries file or the pool"),
         ({"model": "Other"}, r"row 3, field 'llm': 'other' gives the id 'other', as 'Other' does; rename one"),
         ({"model": "routemoa"}, r"row 1, field 'llm': .*virtual model"),
-        ({"model": "日本"}, r"row 1, field 'llm': .*not a slug"),
         ({"output_tokens": -1}, r"row 1, field 'output_tokens': .*greater than or equal to 0"),
     ],
 )
@@ -129,9 +130,12 @@ def test_a_bad_answer_is_named_and_leaves_everything_as_it_was(tmp_path, change,
         ("q.csv", b"text,grader\nx,y,z\n", r"row 1, field '\*': has more cells"),
         ("q.csv", b"text\n\xff\n", r"is not UTF-8"),
         ("q.jsonl", b'{"text": "a"}\n{"text"\n', r"row 2 is not JSON"),
-        ("q.jsonl", b"[1]\n", r"row 1 is a list"),
+        ("q.jsonl", b"[1]\n", r"row 1 is a int"),
         ("q.parquet", b"PAR1 no", r"not a Parquet file"),
-        ("q.xlsx", b"", r"\.xlsx is not known.*\.csv"),
+        ("q.xlsx", b"PK\x03\x04", r"is an Excel workbook.*[Ss]ave the sheet as CSV"),
+        ("q.json.gz", b"\x1f\x8b\x08\x00", r"is compressed by gzip and damaged or cut off"),
+        ("q.csv", b"text,answer,Answer\na,b,c\n", r"has the column 'answer' twice"),
+        ("q.csv", b'text\n"He" said\n', r"line 2: not CSV"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(tmp_path, name, text, said):
@@ -180,13 +184,13 @@ def test_answers_alone_find_queries_by_id_and_by_text(tmp_path):
     import_files(Project(tmp_path), saved(tmp_path / "q.csv", QUERIES), None, NAMED)
     ids = tables.read(data / "queries.parquet", tables.QUERIES).set_index("text")["query_id"]
     rows = [
-        {"query_id": ids["Is fire hot?"], "llm": "x", "score": 1},
+        {"query_id": ids["Is fire hot?\nA. yes\nB. no"], "llm": "x", "score": 1},
         {"query": "what is  6 * 7?", "llm": "x", "score": 0.5},
     ]
     before = (data / "queries.parquet").read_bytes()
     import_files(Project(tmp_path), None, saved(tmp_path / "a.jsonl", rows), Defaults("more"))
     labels = tables.read(data / "recorded/x.labels.parquet", tables.LABELS).set_index("query_id")["score"]
-    assert labels.to_dict() == {ids["Is fire hot?"]: 1.0, ids["What is 6 * 7?"]: 0.5}
+    assert labels.to_dict() == {ids["Is fire hot?\nA. yes\nB. no"]: 1.0, ids["What is 6 * 7?"]: 0.5}
     assert (data / "queries.parquet").read_bytes() == before
 
 
@@ -207,7 +211,7 @@ def test_a_text_already_in_the_pool_is_not_a_new_query(tmp_path):
     import_files(Project(tmp_path), saved(tmp_path / "q.csv", QUERIES), None, NAMED)
     done = import_files(
         Project(tmp_path),
-        saved(tmp_path / "o.jsonl", [{"id": "z", "text": "WHAT is 6 * 7?"}]),
+        saved(tmp_path / "o.jsonl", [{"id": "z", "text": "What is 6 * 7? "}]),
         saved(tmp_path / "a.jsonl", [{"id": "z", "llm": "x", "score": 1}]),
         Defaults("others"),
     )
@@ -215,20 +219,232 @@ def test_a_text_already_in_the_pool_is_not_a_new_query(tmp_path):
     assert len(tables.read(data / "queries.parquet", tables.QUERIES)) == 3
 
 
-def test_what_is_left_out_is_named(tmp_path):
-    """A text with two references keeps the first, an LLM with two outcomes for a query too; the report names the rows."""
+def test_nothing_of_a_left_out_row_stays(tmp_path):
+    """A text with two references keeps the first; the other row's answers, split, id and LLM are left out with it, and named."""
     rows = [
-        {"id": "p", "text": "Capital of France?", "reference": "Paris"},
-        {"id": "q", "text": "capital of  france?", "reference": "Lyon"},
+        {"id": "p", "text": "Capital of France?", "reference": "Paris", "split": "train"},
+        {"id": "q", "text": "Capital of France? ", "reference": "Lyon", "split": "test"},
     ]
-    given = [{"id": "p", "llm": "x", "answer": "Paris"}, {"id": "q", "llm": "x", "answer": "Lyon"}]
-    files = saved(tmp_path / "q.jsonl", rows), saved(tmp_path / "a.jsonl", given)
+    answered = [
+        {"id": "p", "llm": "x", "answer": "Paris"},
+        {"id": "q", "llm": "x", "answer": "Lyon"},
+        {"id": "q", "llm": "y", "answer": "Lyon"},
+        {"id": "p", "llm": "x", "answer": "Rome"},
+        {"id": "p", "llm": "z"},
+    ]
+    files = saved(tmp_path / "q.jsonl", rows), saved(tmp_path / "a.jsonl", answered)
     done = import_files(Project(tmp_path), *files, Defaults("twice", grader="exact"))
-    assert (done.contradicted, done.repeated) == ((2,), (2,))
+    assert (done.contradicted, done.unasked, done.repeated, done.unanswered) == ((2,), (2, 3), (4,), (5,))
+    assert set(done.llms) == {"x"}
+    assert tables.read(tmp_path / "data/recorded/x.parquet", tables.ANSWERS)["text"].to_list() == ["Paris"]
+    assert tables.read(tmp_path / "data/recorded/twice.splits.parquet", tables.SPLITS)["split"].to_list() == ["train"]
+    assert tables.read(tmp_path / "data/recorded/twice.ids.parquet", tables.OWN_IDS)["own_id"].to_list() == ["p"]
     (tmp_path / "pool.yaml").write_text("llms: {}\n")
-    said = report(done, tmp_path / "pool.yaml")
-    assert "Left out: row 2 of the queries, with the text of an earlier row and another reference." in said
-    assert "Left out: row 2 of the answers, with an LLM and a query that an earlier row has." in said
+    lines = report(done, tmp_path / "pool.yaml").splitlines()
+    assert lines[1:5] == [
+        "Left out: row 2 of the queries, with the text of another query and another reference.",
+        "Left out: rows 2, 3 of the answers, to queries that are left out.",
+        "Left out: row 4 of the answers, with an LLM and a query that an earlier row has.",
+        "Left out: row 5 of the answers, with neither a score nor an answer.",
+    ]
+
+
+def pool_of(home: Path) -> pd.DataFrame:
+    return tables.read(home / "data/queries.parquet", tables.QUERIES)
+
+
+def test_case_and_options_make_another_query(tmp_path):
+    """What is asked is the text with its options: texts that differ in case, options or their order are different queries, graded apart."""
+    rows = [
+        {"id": 1, "question": "What does print('AB'.swapcase()) show?", "answer": "ab", "grader": "exact"},
+        {"id": 2, "question": "What does print('ab'.swapcase()) show?", "answer": "AB", "grader": "exact"},
+        {"id": 3, "question": "Which is a fruit?", "answer": "A", "choices": ["apple", "car"], "grader": "choice"},
+        {"id": 4, "question": "Which is a fruit?", "answer": "A", "choices": ["pear", "bus"], "grader": "choice"},
+        {"id": 5, "question": "Which is a fruit?", "answer": "car", "choices": ["car", "apple"], "grader": "choice"},
+    ]
+    answered = [{"id": row["id"], "model": "m", "response": "x"} for row in rows]
+    done = import_files(Project(tmp_path), saved(tmp_path / "q.jsonl", rows), saved(tmp_path / "a.jsonl", answered), Defaults("mine"))
+    assert (done.new_queries, done.answers, done.repeated) == (5, 5, ())
+    queries = pool_of(tmp_path).set_index("text")["reference"]
+    assert queries["Which is a fruit?\nA. apple\nB. car"] == queries["Which is a fruit?\nA. pear\nB. bus"] == "A"
+    assert queries["Which is a fruit?\nA. car\nB. apple"] == "A"
+
+
+@pytest.mark.parametrize(
+    ("row", "asked"),
+    [
+        ({"text": "Fruit?", "choices": ["car", "pear"], "reference": "B", "grader": "choice"}, "Fruit?\nA. car\nB. pear"),
+        ({"text": "Fruit? A) car  B) pear", "choices": ["car", "pear"], "reference": "B", "grader": "choice"}, "Fruit? A) car  B) pear"),
+        ({"text": "Is it car or pear?", "choices": ["car", "pear"], "reference": "B", "grader": "choice"}, "Is it car or pear?"),
+        ({"text": "No pear?", "choices": ["no", "pear tree"], "reference": "A", "grader": "choice"}, "No pear?\nA. no\nB. pear tree"),
+        ({"text": "Hot?", "choices": ["yes", "no"], "reference": "yes", "grader": "exact"}, "Hot?\nAnswer with one of: yes / no"),
+        ({"text": "Hot?", "choices": ["yes", "no"]}, "Hot?\nA. yes\nB. no"),
+    ],
+)
+def test_options_of_their_own_column_are_put_to_the_llm(tmp_path, row, asked):
+    """An LLM that is asked sees the options, once: by letter, or to be repeated where the reference is one of them."""
+    import_files(Project(tmp_path), saved(tmp_path / "q.jsonl", [row]), None, Defaults("mine"))
+    assert pool_of(tmp_path)["text"].to_list() == [asked]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["What?", "what?", "Why?"]), st.permutations(["x", "y"]), st.booleans()), max_size=6))
+def test_a_query_is_its_text_and_options(tmp_path_factory, rows):
+    """Each row's own id leads to the query with its text and options, whatever else is in the file; no two queries share an id."""
+    home = tmp_path_factory.mktemp("home")
+    table = [{"id": n, "text": text, "choices": list(options) if some else []} for n, (text, options, some) in enumerate(rows)]
+    if not table:
+        return
+    import_files(Project(home), saved(home / "q.jsonl", table), None, Defaults("mine"))
+    queries = pool_of(home)
+    assert queries["query_id"].is_unique
+    asked = queries.set_index("query_id")
+    own_ids = tables.read(home / "data/recorded/mine.ids.parquet", tables.OWN_IDS).set_index("own_id")["query_id"]
+    assert len(own_ids) == len(table)
+    for row in table:
+        query = asked.loc[own_ids[str(row["id"])]]
+        assert (query["text"].splitlines()[0], list(query["choices"])) == (row["text"], row["choices"])
+
+
+def test_own_ids_survive(tmp_path):
+    """Later answers name queries by the ids their owner gave them, under the import's name; another import's ids are its own."""
+    import_files(Project(tmp_path), saved(tmp_path / "q.csv", QUERIES), None, NAMED)
+    late = saved(tmp_path / "a.jsonl", [{"id": "q1", "model": "late", "score": 1}])
+    assert import_files(Project(tmp_path), None, late, Defaults("mine")).labels == 1
+    with pytest.raises(ImportRefused, match=r"'q1' is no query of the queries file or the pool"):
+        import_files(Project(tmp_path), None, late, Defaults("others"))
+
+
+@pytest.mark.parametrize(
+    ("queries", "answers"),
+    [
+        (["1", "2"], ["1.0", "2.0"]),
+        (["q1", "q2"], ["q1 ", " q2"]),
+        (["007", "7"], ["007", "7"]),
+        ([2**60 + 1, 2**60 + 2], [2**60 + 1, 2**60 + 2]),
+    ],
+)
+def test_ids_are_the_same_however_they_are_written(tmp_path, queries, answers):
+    """Spaces around an id and a data frame's `.0` are form; leading zeros and every digit are the id's own."""
+    asked = [{"id": own_id, "text": f"Question {n}?"} for n, own_id in enumerate(queries)]
+    scored = [{"id": own_id, "model": "m", "score": n} for n, own_id in enumerate(answers)]
+    import_files(Project(tmp_path), saved(tmp_path / "q.csv", asked), saved(tmp_path / "a.csv", scored), Defaults("mine"))
+    texts = pool_of(tmp_path).set_index("query_id")["text"]
+    labels = tables.read(tmp_path / "data/recorded/m.labels.parquet", tables.LABELS)
+    assert {texts[row["query_id"]]: row["score"] for row in labels.to_dict("records")} == {"Question 0?": 0.0, "Question 1?": 1.0}
+
+
+def test_an_id_and_a_text_of_two_queries_are_refused(tmp_path):
+    """Where an answers file numbers its answers, its ids fit queries by accident, and its texts say so; a text of two needs an id."""
+    asked = [
+        {"id": 1, "text": "A?"},
+        {"id": 2, "text": "B?"},
+        {"text": "Of?", "choices": ["x", "y"]},
+        {"text": "Of?", "choices": ["y", "x"]},
+    ]
+    queries = saved(tmp_path / "q.jsonl", asked)
+    crossed = saved(tmp_path / "a.jsonl", [{"id": 1, "query": "B?", "llm": "m", "score": 1}, {"query": "Of?", "llm": "m", "score": 1}])
+    with pytest.raises(
+        ImportRefused, match=r"row 1, field 'query_id': '1' is another query.*row 2, field 'query': 'Of\?' is the text of 2 queries"
+    ):
+        import_files(Project(tmp_path), queries, crossed, Defaults("mine"))
+
+
+def test_the_grader_option_is_for_rows_with_a_reference(tmp_path):
+    """Questions without a reference stay open, beside those that `--grader` grades."""
+    rows = [{"text": "Capital of Norway?", "reference": "Oslo"}, {"text": "Write a poem."}]
+    import_files(Project(tmp_path), saved(tmp_path / "q.csv", rows), None, Defaults("mine", grader="exact"))
+    assert pool_of(tmp_path).set_index("text")["grader"].to_dict() == {"Capital of Norway?": "exact", "Write a poem.": "judge"}
+    with pytest.raises(ImportRefused, match=r"--grader: 'exakt' is not known; did you mean exact"):
+        import_files(Project(tmp_path), tmp_path / "q.csv", None, Defaults("mine", grader="exakt"))
+
+
+def test_scores_of_queries_named_by_text_are_grades(tmp_path):
+    """A query whose scores come with it needs no grader, whether they name it by id or by text."""
+    queries = saved(tmp_path / "q.csv", [{"text": "Capital of Norway?", "reference": "Oslo"}])
+    answers = saved(tmp_path / "a.csv", [{"query": "capital of  Norway?", "llm": "m", "score": 1}])
+    import_files(Project(tmp_path), queries, answers, Defaults("mine"))
+    assert pool_of(tmp_path)["grader"].to_list() == ["recorded"]
+
+
+def test_importing_again_forgets_splits_and_ids(tmp_path):
+    """A corrected file leaves no split or id of the former one; of a text in two splits the one farther from training counts."""
+    rows = [
+        {"id": "a", "text": "One?", "split": "Train"},
+        {"id": "b", "text": "One? ", "split": "TEST"},
+        {"id": "c", "text": "Two?", "split": "dev"},
+    ]
+    import_files(Project(tmp_path), saved(tmp_path / "q.csv", rows), None, Defaults("mine"))
+    splits = tables.read(tmp_path / "data/recorded/mine.splits.parquet", tables.SPLITS)
+    assert sorted(splits["split"]) == ["test", "validation"]
+    import_files(Project(tmp_path), saved(tmp_path / "q.csv", [{"text": "One?"}]), None, Defaults("mine"))
+    assert tables.read(tmp_path / "data/recorded/mine.splits.parquet", tables.SPLITS).empty
+    assert tables.read(tmp_path / "data/recorded/mine.ids.parquet", tables.OWN_IDS).empty
+
+
+def test_a_query_of_the_pool_with_another_reference_is_left_alone(tmp_path):
+    """Answers to a text that the pool knows with another reference are not graded by that one."""
+    import_files(Project(tmp_path), saved(tmp_path / "q.csv", [{"text": "Capital?", "reference": "Oslo"}]), None, Defaults("one", "exact"))
+    files = (
+        saved(tmp_path / "r.csv", [{"id": 1, "text": "Capital?", "reference": "Rome"}, {"id": 2, "text": "New?"}]),
+        saved(tmp_path / "a.csv", [{"id": 1, "llm": "m", "answer": "Rome"}, {"id": 2, "llm": "m", "answer": "yes"}]),
+    )
+    done = import_files(Project(tmp_path), *files, Defaults("two", "exact"))
+    assert (done.contradicted, done.unasked, done.answers) == ((1,), (1,), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "llm_id"),
+    [
+        ("openai/gpt-4o", "openai-gpt-4o"),
+        ("meta-llama/Llama-3.1-8B:free", "meta-llama-llama-3-1-8b-free"),
+        ("anthropic.claude-v2:1", "anthropic-claude-v2-1"),
+        ("405", "llm-405"),
+        ("通义千问", "llm-800ee680"),
+    ],
+)
+def test_vendors_names_are_kept_as_they_are(tmp_path, name, llm_id):
+    """The entry is called as the vendor calls it; its id is a slug, with a hash where letters or length do not fit into one."""
+    done = import_files(
+        Project(tmp_path),
+        saved(tmp_path / "q.jsonl", [{"id": 1, "text": "A?"}]),
+        saved(tmp_path / "a.jsonl", [{"id": 1, "llm": name, "score": 1}]),
+        NAMED,
+    )
+    assert dict(done.llms) == {llm_id: name}
+
+
+@given(st.text(min_size=1, max_size=90).filter(str.strip))
+def test_every_name_has_an_id(name):
+    """Whatever an LLM is called, it can enter the pool under some id, unless that is a virtual model's."""
+    llm_id = llm_names.id_of(name)
+    assert llm_id in RESERVED or check_id(llm_id) == llm_id
+
+
+def test_an_llm_of_the_pool_is_known_by_its_served_name(tmp_path):
+    """Answers of `openai/gpt-4o` are those of the entry that is served under this name, if it is one."""
+    endpoint = {"base_url": "http://127.0.0.1:1/v1", "served_name": "openai/gpt-4o"}
+    entry = {"name": "GPT-4o", "endpoint": endpoint, "price": {"input": 1, "output": 1}}
+    (tmp_path / "pool.yaml").write_text(
+        json.dumps(
+            {
+                "llms": {
+                    "gpt": entry,
+                    "gpt-steps": entry | {"name": "In steps"},
+                    "mini": entry | {"endpoint": endpoint | {"served_name": "m"}, "name": "Mini"},
+                }
+            }
+        )
+    )
+    known = llm_names.known_to(pool.load(tmp_path / "pool.yaml"))
+    assert known == {
+        "gpt": "gpt",
+        "GPT-4o": "gpt",
+        "gpt-steps": "gpt-steps",
+        "In steps": "gpt-steps",
+        "mini": "mini",
+        "Mini": "mini",
+        "m": "mini",
+    }
 
 
 def test_who_will_be_asked_is_said(tmp_path):
@@ -276,14 +492,14 @@ def test_recorded_llms_join_the_pool_without_an_endpoint(tmp_path):
     prices = tmp_path / "prices.yaml"
     prices.write_text("Acme-Chat 2.5: {input: 0.5, output: 1.5}\n")
     names = {"acme-chat-2-5": "Acme-Chat 2.5", "other": "other"}
-    said = recorded_llms.add(names, recorded_llms.read_prices(prices), pool_file)
+    said = recorded_llms.add(names, recorded_llms.by_id(price_list.read(prices), {}), pool_file)
     entry = pool.load(pool_file).by_id("acme-chat-2-5")
     assert (entry.name, entry.endpoint, entry.price.input, entry.price.output) == ("Acme-Chat 2.5", None, 0.5, 1.5)
     assert "price unknown" not in said[0]
     assert "price unknown, written as 0" in said[1]
     assert recorded_llms.add(names, {}, pool_file) == []
     prices.write_text("acme-chat-2-5: {input: 0.7, output: 1.5}\nAcmeChat: {input: 1, output: 1}\n")
-    stranger, stays = recorded_llms.add(names, recorded_llms.read_prices(prices), pool_file)
+    stranger, stays = recorded_llms.add(names, recorded_llms.by_id(price_list.read(prices), {}), pool_file)
     assert stranger == "The price of acmechat is of no LLM in these answers; they are of acme-chat-2-5, other."
     assert stays == "acme-chat-2-5 stays in pool.yaml at 0.5 and 1.5 USD per million tokens; `routemoa set-llm acme-chat-2-5` changes that."
 
@@ -291,13 +507,13 @@ def test_recorded_llms_join_the_pool_without_an_endpoint(tmp_path):
 def test_a_bad_price_names_llm_and_field(tmp_path):
     """A negative price is refused with its place."""
     (tmp_path / "prices.yaml").write_text("x: {input: -1, output: 1}\n")
-    with pytest.raises(ImportRefused, match=r"prices\.yaml: x\.input: .*greater than or equal to 0"):
-        recorded_llms.read_prices(tmp_path / "prices.yaml")
+    with pytest.raises(TableRefused, match=r"prices\.yaml: x\.input: .*greater than or equal to 0"):
+        price_list.read(tmp_path / "prices.yaml")
 
 
 @given(st.text(max_size=80))
 def test_a_slug_is_an_id_or_nothing(name):
-    """Whatever an LLM is called, its id has only a-z, 0-9 and inner dashes, and slugging it again changes nothing."""
+    """Whatever a thing is called, its slug has only a-z, 0-9 and inner dashes, and slugging it again changes nothing."""
     made = slug(name)
     assert made == "" or (made[0].isalnum() and set(made) <= set("abcdefghijklmnopqrstuvwxyz0123456789-"))
     assert slug(made) == made

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import splits, tables
+from pipelines.errors import TableRefused
 from tests.pipelines.test_assemble import SETTINGS, queries, text_of
 
 SHARES = SETTINGS.shares.by_split
@@ -59,18 +60,40 @@ def test_out_of_domain_stays_apart_with_its_twins() -> None:
 
 def test_splits_that_queries_came_with_are_kept() -> None:
     """A published test split stays the test split; a published training query is trained or calibrated on; twins go where nobody trains."""
-    brought = {f"q{n:04d}": "train" if n < 100 else "test" for n in range(200)}
+    brought = {f"q{n:04d}": "train" if n < 100 else "test" if n < 199 else "validation" for n in range(200)}
     split = splits.assign(queries(), SETTINGS, brought)
     assert set(split.iloc[:100]) == {"train", "calibration"}
-    assert set(split.iloc[100:]) == {"test"}
+    assert set(split.iloc[100:199]) == {"test"}
     twins = queries(text=[text_of(n % 199) for n in range(200)])
-    assert splits.assign(twins, SETTINGS, brought).iloc[0] == "test"
+    assert splits.assign(twins, SETTINGS, brought | {"q0199": "test"}).iloc[0] == "test"
+
+
+def test_queries_that_came_as_out_of_domain_are_apart() -> None:
+    """`ood` is a split as others are: nothing of it is trained on, whatever its domain."""
+    brought = {f"q{n:04d}": "ood" if n < 50 else "train" for n in range(200)}
+    split = splits.assign(queries(), SETTINGS, brought)
+    assert (split == "ood").tolist() == [n < 50 for n in range(200)]
+
+
+def test_where_none_came_for_validation_training_queries_choose() -> None:
+    """A set with train and test alone leaves something to choose epochs and versions by; its test queries stay test."""
+    brought = {f"q{n:04d}": "train" if n < 150 else "test" for n in range(200)}
+    split = splits.assign(queries(), SETTINGS, brought)
+    assert set(split.iloc[:150]) == {"train", "calibration", "validation"}
+    assert set(split.iloc[150:]) == {"test"}
+
+
+def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
+    """A split of a name that is none is never cut by hash: its test queries would be trained on."""
+    tables.write(tmp_path / "old.splits.parquet", pd.DataFrame({"query_id": ["q"], "split": ["held-out"]}), tables.SPLITS)
+    with pytest.raises(TableRefused, match=r"q has the split 'held-out'; known are train.*import it again: --name old"):
+        splits.read_predefined(tmp_path)
 
 
 def test_predefined_splits_are_read_from_every_import(tmp_path: Path) -> None:
-    """Each import's splits count, a later file by name wins for the same query, and a project without imports has none."""
+    """Each import's splits count, the one farther from training for the same query, and a project without imports has none."""
     assert splits.read_predefined(tmp_path) == {}
-    for name, split in (("a", "train"), ("b", "test")):
+    for name, split in (("a", "test"), ("b", "train")):
         table = pd.DataFrame({"query_id": ["both", name], "split": split})
         tables.write(tmp_path / f"{name}.splits.parquet", table, tables.SPLITS)
-    assert splits.read_predefined(tmp_path) == {"both": "test", "a": "train", "b": "test"}
+    assert splits.read_predefined(tmp_path) == {"both": "test", "a": "test", "b": "train"}
