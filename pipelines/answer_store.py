@@ -1,7 +1,8 @@
 """Every answer of one LLM there is, however it came, and which of them count now.
 
 Answers lie in four places: brought from elsewhere (data/recorded), of earlier runs (build/answers), of a run that has not ended (its
-journal), and superseded ones, which were asked of another prompt, decoding or text.
+journal), and all that were ever bought, also of another prompt, decoding or text. Those are no output of DVC's: it takes what it can make
+again for worth nothing, and an answer that was paid for cannot be made again for nothing.
 """
 
 import dataclasses
@@ -42,10 +43,10 @@ class AnswerStore:
     def every(self) -> pd.DataFrame:
         """All of them, earlier ones first.
 
-        Without the superseded ones where the LLM has no endpoint: without it nobody can say which of them are wanted again.
+        Without those that were bought once where the LLM has no endpoint: without it nobody can say which of them are wanted again.
         """
-        superseded = [self.project.superseded(self.llm.id)] if self.llm.endpoint else []
-        paths = (self.project.recorded_answers(self.llm.id), *superseded, self.project.answers(self.llm.id))
+        bought = [self.project.superseded(self.llm.id), self.project.bought(self.llm.id)] if self.llm.endpoint else []
+        paths = (self.project.recorded_answers(self.llm.id), *bought, self.project.answers(self.llm.id))
         under_way = _frame(journal.rows(self.project.journal(self.llm.id)))
         return _joined(*(tables.read_if_there(path, tables.ANSWERS) for path in paths), under_way)
 
@@ -67,10 +68,10 @@ class AnswerStore:
         return one_each.reset_index(drop=True)
 
     def write(self, queries: Mapping[str, str]) -> pd.DataFrame:
-        """Writes and returns the current answers, keeps the superseded ones beside them, and only then removes the journal."""
+        """Writes and returns the current answers, keeps all that were bought beside them, and only then removes the journal."""
         current = self.current(queries)
         if self.llm.endpoint:
-            self._keep_superseded(current)
+            self._keep_bought()
         tables.write(self.project.answers(self.llm.id), current, tables.ANSWERS)
         self.project.journal(self.llm.id).unlink(missing_ok=True)
         return current
@@ -84,16 +85,15 @@ class AnswerStore:
                 next_step="Import its answers or labels, or give it an endpoint in pool.yaml.",
             )
 
-    def _keep_superseded(self, current: pd.DataFrame) -> None:
-        """Adds the answers that `current` leaves out; takes none away, so that being killed between the two files loses nothing."""
+    def _keep_bought(self) -> None:
+        """Keeps every answer that was paid for where neither `dvc checkout` nor `dvc gc` reaches it; takes none away."""
         every = self.every()
-        answered = every[every["error"].isna()]
-        left_out = answered[~pd.MultiIndex.from_frame(answered[KEY]).isin(pd.MultiIndex.from_frame(current[KEY]))]
-        if left_out.empty:
+        bought = every[every["error"].isna() & (every["asked_with"] != tables.ELSEWHERE)]
+        if bought.empty:
             return
-        path = self.project.superseded(self.llm.id)
-        kept = _joined(tables.read_if_there(path, tables.ANSWERS), left_out)
-        tables.write(path, kept.sort_values("asked_at", kind="stable").drop_duplicates(KEY, keep="last").sort_values(KEY), tables.ANSWERS)
+        one_each = bought.sort_values("asked_at", kind="stable").drop_duplicates(KEY, keep="last").sort_values(KEY)
+        tables.write(self.project.bought(self.llm.id), one_each, tables.ANSWERS)
+        self.project.superseded(self.llm.id).unlink(missing_ok=True)
 
 
 def _joined(*parts: pd.DataFrame) -> pd.DataFrame:

@@ -107,8 +107,12 @@ class Project:
         """Answers of a run that has not ended."""
         return self.asking / f"{llm}.jsonl"
 
+    def bought(self, llm: str) -> Path:
+        """Every answer that `llm` was ever asked for: also to another prompt, decoding or text, or to queries that left the pool."""
+        return self.asking / f"{llm}.bought.parquet"
+
     def superseded(self, llm: str) -> Path:
-        """Answers to another prompt, decoding or text, or to queries that left the pool: bought once, wanted again after a revert."""
+        """What earlier versions kept of `bought`: the answers that were not wanted at the time."""
         return self.asking / f"{llm}.superseded.parquet"
 
     def asking_lock(self, llm: str) -> Path:

@@ -56,7 +56,9 @@ def load(path: Path) -> Pool:
 
 
 def append(path: Path, llm_id: str, entry: Mapping[str, Any]) -> LLM:
-    """Adds `entry` under `llm_id` at the end of the pool file; comments and layout stay, readers see the old file or the new one.
+    """Adds `entry` under `llm_id` as the last line of the pool file; comments and layout stay, readers see the old file or the new one.
+
+    One line, so that a merge of two branches that each add an LLM holds both entries whole: lines that are alike cannot be shared.
 
     Raises PoolRefused where the entry is malformed, the id is taken, the file itself is refused, or another process keeps it locked.
     """
@@ -70,6 +72,7 @@ def append(path: Path, llm_id: str, entry: Mapping[str, Any]) -> LLM:
         for other_id, other in entries.items():
             _validate(path, other_id, other)
         entries[llm_id] = _laid_out(PoolEntry.model_validate(entry).spelled_out())
+        entries[llm_id].fa.set_flow_style()
         document["llms"] = entries
         _replace(path, document)
     return llm
@@ -125,7 +128,7 @@ def _locked(path: Path) -> Iterator[None]:
 def _yaml() -> YAML:
     yaml = YAML(typ="rt")
     yaml.preserve_quotes = True
-    yaml.width = 4096  # a line is never folded: an append must not touch the lines above it
+    yaml.width = 1 << 24  # a line is never folded: an append must not touch the lines above it, and a new entry is one line
     yaml.representer.add_representer(type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null"))
     return yaml
 

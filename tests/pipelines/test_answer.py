@@ -260,6 +260,29 @@ def test_a_reverted_change_buys_nothing(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.usefixtures("project")
+def test_what_was_bought_outlives_its_table(endpoint: Endpoint) -> None:
+    """`dvc gc` may take the table of answers: it is made again from what is kept beside, and nobody is asked."""
+    answer.main(["echo"])
+    first = answers()
+    HERE.answers("echo").unlink()
+    answer.main(["echo"])
+    pd.testing.assert_frame_equal(answers(), first)
+    assert sum(endpoint.asked.values()) == COUNT
+
+
+@pytest.mark.usefixtures("project")
+def test_answers_that_an_earlier_version_kept_aside_are_not_bought_again(endpoint: Endpoint) -> None:
+    """What lay under the name that versions before used is read, and kept under the present one."""
+    answer.main(["echo"])
+    HERE.answers("echo").unlink()
+    HERE.bought("echo").rename(HERE.superseded("echo"))
+    answer.main(["echo"])
+    assert sum(endpoint.asked.values()) == COUNT
+    assert HERE.bought("echo").exists()
+    assert not HERE.superseded("echo").exists()
+
+
+@pytest.mark.usefixtures("project")
 def test_a_capped_run_takes_the_same_sample(endpoint: Endpoint) -> None:
     """--limit, answer.max_queries and max_training_queries all take the first queries by hash, so that partial recordings overlap."""
     answer.main(["echo", "--limit", "7"])

@@ -1,6 +1,7 @@
 """The pool file: what is read, what is refused and how, and how it grows."""
 
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from mixture.llm import LLM, Endpoint, Price, RequestFields
 from registry import pool
@@ -165,7 +167,32 @@ def test_an_append_adds_lines_and_changes_none(file: Path) -> None:
     assert after.startswith(before)
     assert pool.load(file).by_id("new") == llm
     assert llm.price == Price(1, 2)
-    assert {"prompt", "decoding", "max_training_queries"} <= {line.strip().split(":")[0] for line in after[len(before) :].splitlines()}
+    (line,) = after[len(before) :].splitlines()
+    assert set(YAML(typ="safe").load(line)["new"]) == set(PoolEntry.model_fields)  # every field is spelled out
+
+
+def test_two_branches_that_each_add_an_llm_merge_whole(tmp_path: Path) -> None:
+    """Git puts both entries in, none loses a field to the other, and whoever had to keep both by hand would do the same."""
+    (tmp_path / ".gitattributes").write_text((OWN.parents[1] / ".gitattributes").read_text())
+    (tmp_path / "registry").mkdir()
+    file = Path(shutil.copy(OWN, tmp_path / "registry" / "pool.yaml"))
+
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=someone", "-c", "user.email=someone@example.org")
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init", "-q", "-b", "main")
+    git("add", "-A")
+    git("commit", "-qm", "start")
+    long = {**ENTRY, "prompt": {"system": "Line one.\nLine two. " + "Be brief. " * 900, "suffix": ""}}
+    for branch, entry in (("anna", ENTRY), ("ben", {**long, "price": {"input": 3, "output": 4}})):
+        git("checkout", "-q", "-b", branch, "main")
+        pool.append(file, f"{branch}-llm", entry)
+        git("commit", "-qam", branch)
+    git("merge", "-q", "anna", "-m", "both")
+    merged = {llm.id: llm for llm in pool.load(file).llms}
+    assert merged["anna-llm"] == PoolEntry.model_validate(ENTRY).llm("anna-llm")
+    assert (merged["ben-llm"].price, merged["ben-llm"].prompt.system) == (Price(3, 4), long["prompt"]["system"])
 
 
 def test_an_append_to_an_empty_pool(tmp_path: Path) -> None:
@@ -179,12 +206,13 @@ def test_an_append_to_an_empty_pool(tmp_path: Path) -> None:
 def test_a_change_touches_its_fields_alone(file: Path) -> None:
     """The diff of a retired LLM is one line; a new endpoint and price replace the old ones whole."""
     pool.append(file, "new", ENTRY)
-    before = file.read_text().splitlines()
+    before = file.read_text()
     assert pool.change(file, "new", {"status": "retired"}).status == "retired"
-    after = file.read_text().splitlines()
-    assert [(old.strip(), now.strip()) for old, now in zip(before, after, strict=True) if old != now] == [
-        ("status: active", "status: retired")
-    ]
+    *others, last = before.splitlines()
+    assert file.read_text().splitlines() == [*others, last.replace("status: active", "status: retired")]
+    assert pool.change(file, "smollm2-135m", {"status": "retired"}).status == "retired"
+    changed_lines = [now.strip() for old, now in zip(others, file.read_text().splitlines(), strict=False) if old != now]
+    assert changed_lines == ["status: retired"]
     endpoint = {"base_url": "http://127.0.0.1:9/v1", "served_name": "m", "api_key_env": None}
     changed = pool.change(file, "new", {"endpoint": endpoint, "price": {"input": 3, "output": 4}})
     assert (changed.price, changed.status) == (Price(3, 4), "retired")
@@ -256,3 +284,10 @@ def test_an_entry_means_what_the_llm_dataclass_says() -> None:
     assert PoolEntry.model_validate(entry.spelled_out()).llm("x") == plain
     optional = {field for field, info in PoolEntry.model_fields.items() if not info.is_required()}
     assert optional <= set(entry.spelled_out())
+
+
+def test_entries_may_share_what_yaml_lets_them_share(tmp_path: Path) -> None:
+    """A hand-written entry may take another's fields by YAML's own means, and leave out all that has a default."""
+    text = "llms:\n  a: &a {name: A, endpoint: null, price: {input: 1, output: 2}, prompt: {system: 'Use ${x}'}}\n  b: {<<: *a, name: B}\n"
+    llms = pool.load(written(tmp_path, text)).llms
+    assert [(llm.name, llm.price, llm.prompt.system) for llm in llms] == [("A", Price(1, 2), "Use ${x}"), ("B", Price(1, 2), "Use ${x}")]
