@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 
 from local.errors import StepFailed
-from pipelines import queries, tables
+from pipelines import queries, query_pool, tables
 from pipelines.dataset import Dataset, RosterLLM
 from pipelines.graders.kinds import Task
 from pipelines.graders.query import Query, answered
@@ -46,7 +46,7 @@ class HeldBack:
         ours = [row for row in rows if row["domain"] in domains]
         if ours:
             queries.write(ours, self.folder / "queries.parquet")
-            queries.write([row for row in rows if row["domain"] not in domains], project.queries)
+            query_pool.replace(project, [row for row in rows if row["domain"] not in domains])
         return len(self.queries())
 
     def queries(self) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mixture.llm import LLM
 from mixture.run.ledger import Ledger
-from pipelines import params, query_selection, second_round, tables
+from pipelines import params, query_pool, query_selection, second_round
 from pipelines.answer_store import AnswerStore
 from pipelines.missing_answers import Missing, ask, one_run
 from pipelines.params import Params
@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         llm = pool.load(settings.pool_file).by_id(command_line.llm)
         parsed = params.load(project.params)
-        table = tables.read(project.queries, tables.QUERIES)
+        table = query_pool.read(project)
         seconds = None if command_line.deadline_minutes is None else 60 * command_line.deadline_minutes
         limits = RunLimits(command_line.limit, parsed.answer.budget_usd, parsed.answer.retries + 1, seconds)
         started = time.monotonic()

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mixture.llm import LLM
 from mixture.run.ledger import Ledger
-from pipelines import params, query_selection, second_round, tables
+from pipelines import params, query_pool, query_selection, second_round
 from pipelines.answer_store import AnswerStore
 from pipelines.missing_answers import Missing, ask, one_run
 from pipelines.params import Params
@@ -48,7 +48,7 @@ def main() -> None:
     project = Project(settings.home)
     try:
         llms = pool.load(settings.pool_file).llms
-        ask_all(project, llms, tables.read(project.queries, tables.QUERIES), params.load(project.params))
+        ask_all(project, llms, query_pool.read(project), params.load(project.params))
     except RouteMoAError as exc:
         sys.exit(str(exc))
 

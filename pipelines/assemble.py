@@ -10,7 +10,7 @@ from rich.progress import track
 
 from mixture.choose.final_answers import short_answer
 from mixture.llm import LLM
-from pipelines import params, splits, tables
+from pipelines import params, query_pool, splits, tables
 from pipelines.dataset import ANSWERS_META, OWN_IDS_FILE, WEIGHTED, RosterLLM, write_roster
 from pipelines.errors import PipelineError
 from pipelines.project import Project, stage_settings
@@ -126,7 +126,7 @@ def main() -> None:
     try:
         llms = pool.load(settings.pool_file).active
         parsed = params.load(project.params)
-        queries = tables.read(project.queries, tables.QUERIES)
+        queries = query_pool.read(project)
         labels, answers = {}, {}
         for llm in track(llms, "assemble", disable=not sys.stdout.isatty()):
             labels[llm.id] = tables.read(project.labels(llm.id), tables.LABELS)

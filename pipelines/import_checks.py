@@ -14,8 +14,8 @@ from pipelines.graders import unit_tests
 from pipelines.graders.kinds import GRADERS
 from pipelines.graders.names import JUDGE, OPEN, RECORDED
 from pipelines.llm_names import slug
-from pipelines.queries import Identity, identity, normal
 from pipelines.query_links import QueryLinks
+from pipelines.query_pool import IMPORTED, Identity, identity, normal
 from pipelines.sources.row import SourceQuery, either_or, lettered, shows
 from pipelines.user_files import references
 from pipelines.user_files.refusals import Complaint, refuse
@@ -39,7 +39,7 @@ class Defaults:
     @property
     def source(self) -> str:
         """How the query pool names this import."""
-        return f"import:{self.name}"
+        return f"{IMPORTED}{self.name}"
 
     def check(self) -> None:
         """Raises ImportRefused where the name is no slug or there is no such grader."""

@@ -20,12 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from pipelines import llm_names, price_list, recorded_llms, tables
+from pipelines import llm_names, price_list, query_pool, recorded_llms, tables
+from pipelines.data_pin import let_push
 from pipelines.errors import ImportRefused
 from pipelines.import_checks import Defaults, Scored, Staged, beside, stage_queries
 from pipelines.import_outcomes import stage_answers
 from pipelines.project import Project
-from pipelines.queries import WRITING, merged
+from pipelines.query_pool import WRITING, merged
 from pipelines.user_files import values
 from pipelines.user_files.tables import read_answers, read_queries
 from registry import pool
@@ -69,7 +70,7 @@ def import_files(
     defaults.check()
     project.build.mkdir(parents=True, exist_ok=True)
     with FileLock(project.import_lock):
-        others = pq.read_table(project.queries, schema=tables.QUERIES).to_pylist() if project.queries.exists() else []
+        others = query_pool.rows(project)
         if queries is not None:
             others = [row for row in others if row["source"] != defaults.source]
         staged = beside(others, _own_ids(project, defaults.name) if queries is None else {})
@@ -114,6 +115,9 @@ def _write(
                 written[path] = _table(rows, schema)
         written[project.queries] = _table(merged([*others, *staged.rows.values()]), tables.QUERIES)
     _commit(written)
+    if packaged := query_pool.of_packages(others):
+        query_pool.write_pin(project, packaged)
+    let_push(project)
     return Imported(
         new_queries=len(staged.rows),
         known_queries=staged.merged,

@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from mixture.client.openai import OpenAIClient
 from mixture.llm import LLM
-from pipelines import params, tables
+from pipelines import params, query_pool, tables
 from pipelines.graders import judge, kinds, names, reward_model
 from pipelines.graders.kinds import Graded, Task
 from pipelines.graders.query import Query, answered
@@ -129,7 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
         llm = entries.by_id(command_line.llm)
         judging = entries.by_id(parsed.judge) if parsed.judge else None
         rewarding = reward_model.load(parsed.reward_model) if parsed.reward_model else None
-        queries = tables.read(project.queries, tables.QUERIES)
+        queries = query_pool.read(project)
         labels = label(project, llm, queries, timeout_s=parsed.timeout_s, judging=judging, rewarding=rewarding)
         tables.write(project.labels(llm.id), labels, tables.LABELS)
     except RouteMoAError as exc:

@@ -49,9 +49,19 @@ class Project:
         return self.home / "data.dvc"
 
     @property
+    def dvcignore(self) -> Path:
+        """What DVC does not see: in `data`, the query pool, which is put together from the other files and from packages."""
+        return self.home / ".dvcignore"
+
+    @property
     def queries(self) -> Path:
-        """The query pool."""
+        """The query pool (`pipelines.query_pool`)."""
         return self.data / "queries.parquet"
+
+    @property
+    def packaged(self) -> Path:
+        """Which queries of the pool come from packages, by count and hash."""
+        return self.data / "packaged.json"
 
     @property
     def harvested(self) -> Path:

@@ -1,36 +1,30 @@
 """Builds the query pool, data/queries.parquet, from pinned packages and seeded generators: `python -m pipelines.queries`.
 
-Queries imported by the user (data/imported) and harvested from traffic (data/harvested.parquet) stay in it.
-`python -m pipelines.queries --check` builds it elsewhere and compares it with what data.dvc pins.
+Queries imported by the user (data/imported) and harvested from traffic (data/harvested.parquet) stay in it. data/packaged.json then says
+which the others are. `python -m pipelines.queries --check` builds them elsewhere and compares them with what data.dvc pins.
 """
 
 import hashlib
 import json
 import sys
 import tempfile
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from pipelines import data_pin
 from pipelines.errors import TableRefused
 from pipelines.packages import fetch, package
 from pipelines.project import Project
+from pipelines.query_pool import imported_and_harvested, merged, normal, pin, replace, write
 from pipelines.sources import code, evals, facts, human_eval, instructions, mathematics, passages, reasoning, sql
 from pipelines.sources.row import SourceQuery
-from pipelines.tables import QUERIES
 from registry.settings import Settings
-from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
 
+__all__ = ["build", "check", "chosen", "collect", "folder_md5", "imported_and_harvested", "merged", "normal", "write"]
 LONGEST = 900  # characters; longer prompts cost the small LLMs of the default pool more than they teach
-
-Identity = tuple[str, tuple[str, ...]]
-WRITING: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "row_group_size": 1 << 20, "version": "2.6"}
 
 
 def collect() -> list[SourceQuery]:
@@ -50,55 +44,36 @@ def chosen(queries: Iterable[SourceQuery]) -> list[SourceQuery]:
     return sorted(kept.values(), key=lambda query: query.query_id)
 
 
-def imported_and_harvested(project: Project) -> list[dict[str, Any]]:
-    """Rows that came from elsewhere: imports in the order of their names, then served traffic."""
-    paths = [*sorted(project.imports.glob("*.parquet")), project.harvested]
-    return [row for path in paths if path.exists() for row in pq.read_table(path, schema=QUERIES).to_pylist()]
-
-
-def merged(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`rows` in the order of their ids, the first of equal queries and of equal ids."""
-    kept: dict[Identity, dict[str, Any]] = {}
-    for row in rows:
-        kept.setdefault(identity(row["text"], row["choices"]), row)
-    by_id: dict[str, dict[str, Any]] = {}
-    for row in kept.values():
-        by_id.setdefault(row["query_id"], row)
-    return [by_id[query_id] for query_id in sorted(by_id)]
-
-
 def build(project: Project) -> list[dict[str, Any]]:
     """All rows of the project's query pool."""
-    return merged([*(query.as_row() for query in collect()), *imported_and_harvested(project)])
+    return merged([*packaged(), *imported_and_harvested(project)])
 
 
-def write(rows: Iterable[dict[str, Any]], path: Path) -> None:
-    """Writes rows of QUERIES so that the same rows give the same bytes: no time, no pandas version, a fixed compression."""
-    table = pa.Table.from_pylist(list(rows), schema=QUERIES)
-    with replacing(path) as partial:
-        pq.write_table(table, partial, **WRITING)
+def packaged() -> list[dict[str, Any]]:
+    """The rows that come from packages and generators."""
+    return [query.as_row() for query in collect()]
 
 
 def is_pinned(project: Project) -> bool:
     """Whether data.dvc pins data/ as it is."""
-    files = {path: path.relative_to(project.data).as_posix() for path in project.data.rglob("*") if path.is_file()}
+    files = {path: path.relative_to(project.data).as_posix() for path in data_pin.tracked(project)}
     return project.data_pin.exists() and _pinned(project) == folder_md5(files)
 
 
 def check(project: Project) -> str:
-    """Builds the pool in a temporary folder and compares; returns its md5. Raises TableRefused where it is not the pinned one."""
+    """Builds the packaged queries in a temporary folder and compares; returns their hash. Raises TableRefused where they are others."""
     pinned = _pinned(project)
     with tempfile.TemporaryDirectory() as folder:
-        built = Path(folder) / project.queries.name
-        write(build(project), built)
-        others = [path for path in sorted(project.data.rglob("*")) if path.is_file() and path != project.queries]
+        built = Path(folder) / project.packaged.name
+        built.write_text(pin(packaged()), encoding="utf-8")
+        others = [path for path in data_pin.tracked(project) if path not in {project.queries, project.packaged}]
         listed = folder_md5({built: built.name} | {path: path.relative_to(project.data).as_posix() for path in others})
         if listed != pinned:
             raise TableRefused(
                 f"The rebuilt query pool gives {listed}, {project.name_of(project.data_pin)} pins {pinned}.",
                 next_step="Install the locked dependencies; if the sources were changed on purpose, run `dvc add data`.",
             )
-        return _md5(built)
+        return str(json.loads(built.read_text(encoding="utf-8"))["sha256"])
 
 
 def folder_md5(files: dict[Path, str]) -> str:
@@ -117,32 +92,19 @@ def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
-def identity(text: str, choices: Iterable[str] | None = ()) -> Identity:
-    """What makes a query the one it is: its text, but for the spaces around it and how line ends and accents are coded, and its options.
-
-    Case and inner spacing count: what `'ab'.upper()` prints is not what `'AB'.upper()` prints.
-    """
-    coded = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    return coded, tuple(choices) if choices is not None else ()
-
-
-def normal(text: str) -> str:
-    """Text up to case, spacing and Unicode form: how people may write the same text, not what makes two queries one."""
-    return " ".join(unicodedata.normalize("NFKC", text).lower().split())
-
-
 def main(arguments: list[str]) -> None:
     """Builds, or with --check only compares."""
     project = Project(Settings().home)
     try:
-        print(f"The rebuilt query pool is the pinned one (md5 {check(project)})." if "--check" in arguments else _built(project))
+        print(f"The rebuilt query pool is the pinned one (sha256 {check(project)})." if "--check" in arguments else _built(project))
     except RouteMoAError as exc:
         sys.exit(str(exc))
 
 
 def _built(project: Project) -> str:
     rows = build(project)
-    write(rows, project.queries)
+    replace(project, rows)
+    data_pin.let_push(project)
     counts = {column: Counter(row[column] for row in rows) for column in ("domain", "grader")}
     lines = [f"{column}: {', '.join(f'{key} {n}' for key, n in sorted(by_key.items()))}" for column, by_key in counts.items()]
     name = project.name_of(project.queries)

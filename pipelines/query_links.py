@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from pipelines.queries import identity, normal
+from pipelines.query_pool import identity, normal
 
 _WHOLE_FLOAT = re.compile(r"(\d+)\.0+")  # 7.0 is how a data frame writes the id 7 in a column that lacks some
 

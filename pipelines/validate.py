@@ -15,7 +15,7 @@ import pandas as pd
 from rich.progress import track
 
 from mixture.llm import LLM
-from pipelines import params, splits, tables
+from pipelines import params, query_pool, splits, tables
 from pipelines.project import Project, stage_settings
 from pipelines.training_labels import one_label_each
 from pipelines.validation import derived, report, suspects
@@ -130,7 +130,7 @@ def main() -> None:
     try:
         llms = pool.load(settings.pool_file).active
         parsed = params.load(project.params)
-        queries = tables.read(project.queries, tables.QUERIES)
+        queries = query_pool.read(project)
         answers = _all_of((project.answers(llm.id) for llm in llms), tables.ANSWERS)
         labels = _all_of((project.labels(llm.id) for llm in llms), tables.LABELS)
         predefined = splits.read_predefined(project.recorded)

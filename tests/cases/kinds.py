@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.cases.dvc import operated
 from tests.cases.importing import imported
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "cases"
@@ -48,7 +49,13 @@ def imports(folder: Path) -> Iterator[Case]:
         yield Case(f"import/{path.name}", lambda path=path: imported(path))
 
 
-KINDS: Mapping[str, Callable[[Path], Iterator[Case]]] = {"graders": graders, "wire": _wire, "import": imports}
+def dvc(folder: Path) -> Iterator[Case]:
+    """`*.sh`: operations in a project."""
+    for path in sorted(folder.glob("*.sh")):
+        yield Case(f"dvc/{path.stem}", lambda path=path: operated(path))
+
+
+KINDS: Mapping[str, Callable[[Path], Iterator[Case]]] = {"graders": graders, "wire": _wire, "import": imports, "dvc": dvc}
 
 
 def cases(folder: Path = FOLDER) -> Iterator[Case]:

@@ -174,7 +174,7 @@ def test_the_default_pool_is_the_pinned_one(tmp_path):
     if committed.returncode != 0:
         pytest.skip("not a git checkout")
     (tmp_path / "data.dvc").write_text(committed.stdout)
-    assert re.fullmatch(r"[0-9a-f]{32}", queries.check(Project(tmp_path)))
+    assert re.fullmatch(r"[0-9a-f]{64}", queries.check(Project(tmp_path)))
 
 
 @pytest.mark.usefixtures("pool")
