@@ -156,7 +156,7 @@ def _contradict(there: Mapping[str, Any], made: SourceQuery) -> bool:
     if not there["reference"] or not made.reference:
         return False
     graders = {there["grader"], made.grader} - {RECORDED}
-    return there["reference"] != made.reference or len(graders) > 1
+    return there["reference"].strip() != made.reference.strip() or len(graders) > 1
 
 
 def _free_id(staged: Staged, made: SourceQuery) -> str:

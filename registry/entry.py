@@ -69,6 +69,13 @@ class EndpointEntry(StrictMapping):
     served_name: str = Field(min_length=1)
     api_key_env: str | None = None
 
+    @field_validator("served_name")
+    @classmethod
+    def _as_the_vendor_writes_it(cls, value: str) -> str:
+        if value != value.strip() or not value.isprintable():
+            raise ValueError("has spaces around it or characters that do not print: write it as the vendor does, such as openai/gpt-4o")
+        return value
+
     @field_validator("base_url")
     @classmethod
     def _plain_http(cls, value: str) -> str:

@@ -71,7 +71,9 @@ def reply(value: object) -> object:
 
 
 def reference(value: object) -> object:
-    """A reference as it stands: a text, a number as text, or a list or mapping for a grader that takes one."""
+    """A reference as it stands: a text, a number or truth as text, or a list or mapping for a grader that takes one."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return value if isinstance(value, list | dict) else plain(value)
 
 

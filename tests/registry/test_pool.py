@@ -1,5 +1,6 @@
 """The pool file: what is read, what is refused and how, and how it grows."""
 
+import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -85,6 +86,7 @@ def test_an_unknown_llm_is_answered_with_near_ids() -> None:
         ({"endpoint": {**ENDPOINT, "base_url": "file:///etc/passwd"}}, r"base_url: is not an http\(s\) address"),
         ({"endpoint": {**ENDPOINT, "base_url": "http://h/v1?key=1"}}, "base_url: has a query"),
         ({"endpoint": {**ENDPOINT, "served_name": ""}}, "served_name: "),
+        ({"endpoint": {**ENDPOINT, "served_name": "gpt-4o\n"}}, "served_name: has spaces around it"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_value(file: Path, changed: dict[str, Any], complaint: str) -> None:
@@ -115,6 +117,15 @@ def test_an_id_that_is_no_slug_is_refused(file: Path, llm_id: Any) -> None:
     """Ids go into file names, URLs and DVC keys; virtual models keep their names."""
     with pytest.raises(PoolRefused, match="the id"):
         pool.append(file, llm_id, ENTRY)
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-4o", "meta-llama/Llama-3.1-8B:free", "anthropic.claude-v2:1"])
+def test_vendors_names_are_served_names(file: Path, name: str) -> None:
+    """A vendor's own name is what an LLM is served under, as it is; as an id it is refused with one that may be."""
+    assert pool.append(file, "x", {**ENTRY, "endpoint": {**ENDPOINT, "served_name": name}}).endpoint == Endpoint(ENDPOINT["base_url"], name)
+    slug = "-".join(re.findall("[a-z0-9]+", name.lower()))
+    with pytest.raises(PoolRefused, match=rf"Its id may be {slug}; a vendor's own name is the served name"):
+        pool.append(file, name, ENTRY)
 
 
 @given(st.from_regex(r"[a-z0-9][a-z0-9-]{0,63}", fullmatch=True))
