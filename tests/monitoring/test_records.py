@@ -144,15 +144,15 @@ def test_an_outcome_keeps_its_reference(tmp_path: Path, make_record) -> None:
         store = RecordStore(tmp_path / "records.db", clock=lambda: 77.0)
         await store.append(make_record("r-1"))
         choice = Reference("choice", "B", ("Bergen", "Oslo"))
-        assert await store.report_outcome("r-1", 1.0, "audit", choice)
-        assert store.scan(0, 2000)[0].outcome == Outcome(1.0, "audit", 77.0, choice)
+        assert await store.report_outcome("r-1", 1.0, "grader:x", choice)
+        assert store.scan(0, 2000)[0].outcome == Outcome(1.0, "grader:x", 77.0, choice)
         seen = await store.get("r-1")
         assert seen is not None
         assert seen["outcome"]["reference"] == {"grader": "choice", "text": "B", "choices": ("Bergen", "Oslo")}
-        assert await store.report_outcome("r-1", 0.5, "audit", Reference("exact", "Oslo"))
-        assert store.scan(0, 2000)[0].outcome == Outcome(0.5, "audit", 77.0, Reference("exact", "Oslo"))
+        assert await store.report_outcome("r-1", 0.5, "grader:x", Reference("exact", "Oslo"))
+        assert store.scan(0, 2000)[0].outcome == Outcome(0.5, "grader:x", 77.0, Reference("exact", "Oslo"))
         with pytest.raises(ReferenceRefused, match="not one number"):
-            await store.report_outcome("r-1", 1.0, "audit", Reference("number", "Oslo"))
+            await store.report_outcome("r-1", 1.0, "grader:x", Reference("number", "Oslo"))
         assert await store.report_outcome("r-1", 0.0, "user")
         assert store.scan(0, 2000)[0].outcome == Outcome(0.0, "user", 77.0)
         await store.close()
@@ -176,8 +176,8 @@ def test_a_file_of_the_first_version_is_upgraded_in_place(tmp_path: Path, make_r
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(first)
         for name in ("old", "older"):
-            row = to_row(make_record(name))
-            connection.execute(f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(row))})", row)
+            row, columns = to_row(make_record(name))[:-1], COLUMNS[:-1]  # nobody said then who asked
+            connection.execute(f"INSERT INTO records ({', '.join(columns)}) VALUES ({', '.join('?' * len(row))})", row)
         connection.execute("INSERT INTO outcomes VALUES ('old', 0.25, 'audit', 7.0)")
         connection.commit()
 
@@ -191,7 +191,7 @@ def test_a_file_of_the_first_version_is_upgraded_in_place(tmp_path: Path, make_r
     asyncio.run(scenario())
     RecordStore(path)
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
 
 
 def test_many_appends_share_a_commit(tmp_path: Path, make_record) -> None:
@@ -363,7 +363,7 @@ def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
         assert all(store.scan(0, 10) == [] for store in stores)
 
 
-def test_records_of_the_first_version_are_kept_and_belong_to_nobody(tmp_path: Path, make_record) -> None:
+def test_records_of_the_second_version_are_kept_and_belong_to_nobody(tmp_path: Path, make_record) -> None:
     """A file made before records said who asked is read and written on; its outcomes have no reporter."""
     path = tmp_path / "records.db"
 
@@ -374,11 +374,12 @@ def test_records_of_the_first_version_are_kept_and_belong_to_nobody(tmp_path: Pa
         await before.close()
         with sqlite3.connect(path) as connection:
             connection.executescript(
-                "ALTER TABLE records DROP COLUMN asked_by; ALTER TABLE outcomes DROP COLUMN reported_by; PRAGMA user_version = 1;"
+                "ALTER TABLE records DROP COLUMN asked_by; ALTER TABLE outcomes DROP COLUMN reported_by; DROP TABLE forgotten;"
+                "PRAGMA user_version = 2;"
             )
         store = RecordStore(path)
         await store.append(make_record("new", asked_by="alice"))
-        assert await store.report_outcome("new", 1.0, "user", "alice")
+        assert await store.report_outcome("new", 1.0, "user", reported_by="alice")
         old, new = store.scan(0, 2e12)
         assert (old.asked_by, old.outcome.score, old.outcome.reported_by) == (None, 0.5, None)
         assert (new.asked_by, new.outcome.reported_by) == ("alice", "alice")
