@@ -18,6 +18,7 @@ SHOWN = 3  # answers that an aggregator gets to see, at least
 AGGREGATORS = 2  # asked one after the other, before the best answer is returned as it is
 _WORDS = re.compile(r"\S*\s*", re.ASCII)
 _WORDS_PER_PIECE = 6
+_MOST_PIECES = 500  # of an answer that is there already: a longer one comes in longer pieces
 
 
 async def final_answer(loop: LayerLoop, emit: Emit | None) -> tuple[Way, Run]:
@@ -40,7 +41,8 @@ async def final_answer(loop: LayerLoop, emit: Emit | None) -> tuple[Way, Run]:
 def in_pieces(text: str) -> list[str]:
     """`text` cut between words; joined, the pieces are `text` again."""
     words = _WORDS.findall(text)
-    pieces = ["".join(words[at : at + _WORDS_PER_PIECE]) for at in range(0, len(words), _WORDS_PER_PIECE)]
+    size = max(_WORDS_PER_PIECE, math.ceil(len(words) / _MOST_PIECES))
+    pieces = ["".join(words[at : at + size]) for at in range(0, len(words), size)]
     return [piece for piece in pieces if piece]
 
 

@@ -153,6 +153,14 @@ def test_pieces_join_to_the_text(text: str) -> None:
     assert "".join(in_pieces(text)) == text
 
 
+def test_a_long_answer_comes_in_longer_pieces() -> None:
+    """A megabyte in six-word pieces would take longer to send than it took to write."""
+    text = "word " * 200_000
+    pieces = in_pieces(text)
+    assert "".join(pieces) == text
+    assert 400 < len(pieces) <= 500
+
+
 def test_streaming_and_not_decide_alike() -> None:
     """The same request gives the same answer, layers and costs either way; only the words' pace adds to the latency."""
     asked = {"a": Script(tale), "b": Script("b.\nSo."), "c": Script("c.\nSo.")}

@@ -1,0 +1,265 @@
+"""An endpoint that goes wrong in every way we know, behind a real server: `python -m benchmarks.upstream_faults [FAULT ...]`.
+
+Each fault of `benchmarks.upstream_world` is met by a request passed through, by `routemoa-single` and by `routemoa`, whole and streamed:
+once where all four LLMs have it, and once (for the two that route) where only the first in the ranking has it. Every request has three
+seconds. Counted, and every one a reason to exit 1: requests that end more than half a second late, answers that look complete though the
+LLM failed, requests that end as our own fault (500), requests without a record, records that cost less than nothing. Beside them: routed
+requests that found no answer though three LLMs stood by. `--out FOLDER` gets table.md and results.json.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import json
+import logging
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import yaml
+
+from benchmarks.report import print_json
+from benchmarks.upstream_world import FAULTS, Fault, running
+from monitoring.records import RecordStore
+from serving import keys
+from serving.app import create_app
+from serving.observed_latency import Experience
+from serving.settings import ServingSettings
+from serving.silence import Silences
+from serving.state import State
+
+LLMS = ("one", "two", "three", "four")  # "one" costs least, and ranks first
+DEADLINE_S, LATE_S = 3.0, 0.5
+LIMITS = {"concurrency": 64, "connect_s": 1, "first_token_s": 2, "between_chunks_s": 1.5, "total_s": 4}
+ROUTED = product(("routemoa-single", "routemoa"), ("all", "first"), (False, True))
+LANES = [(LLMS[0], "all", False), (LLMS[0], "all", True), *ROUTED]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One request. ended: `complete`, `error` (an HTTP error or an error event) or `broken`. llm: whose answer it was, if it says."""
+
+    fault: str
+    model: str
+    bad: str
+    stream: bool
+    status: int
+    ended: str
+    code: str | None
+    llm: str | None
+    took_s: float
+    recorded: bool
+    cost_usd: float | None
+
+    def wrongs(self, fault: Fault) -> Iterator[str]:
+        """What is wrong with it."""
+        if self.took_s > DEADLINE_S + LATE_S:
+            yield "late"
+        by_bad = self.bad == "all" or self.llm == LLMS[0]
+        named = self.model == LLMS[0]
+        if fault.fails and by_bad and self.ended == "complete" and not (named and fault.empty):
+            yield "looks complete though the LLM failed"
+        if self.code == "internal_error":
+            yield "our own fault"
+        if not self.recorded:
+            yield "without a record"
+        if self.cost_usd is not None and self.cost_usd < 0:
+            yield "costs less than nothing"
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether three LLMs stood by and nobody answered."""
+        return self.bad == "first" and self.ended != "complete"
+
+
+@dataclass
+class Lane:
+    """A server of its own, whose memory of LLMs is emptied before each request."""
+
+    model: str
+    bad: str
+    stream: bool
+    port: int
+    state: State
+    key: str
+
+    async def meet(self, fault: str) -> Cell:
+        """Sends one request at this fault."""
+        self.state.client._breakers.clear()
+        self.state.silences, self.state.experience = Silences(), Experience()
+        prompt = f"fault: {fault} bad: {self.bad}"
+        body = {
+            "model": self.model,
+            "stream": self.stream,
+            "messages": [{"role": "user", "content": prompt}],
+            "routemoa": {"deadline_s": DEADLINE_S},
+        }
+        started = time.monotonic()
+        status, headers, content, whole = await _exchange(self.port, self.key, json.dumps(body).encode())
+        took_s = time.monotonic() - started
+        ended, code, llm = _read(status, content, whole=whole, stream=self.stream)
+        record = await self.state.records.get(headers.get("x-routemoa-decision", ""))
+        cost = None if record is None else record["cost_usd"]
+        return Cell(fault, self.model, self.bad, self.stream, status, ended, code, llm, round(took_s, 2), record is not None, cost)
+
+
+async def _exchange(port: int, key: str, body: bytes) -> tuple[int, dict[str, str], bytes, bool]:
+    """Status, headers and content of one answer, and whether all of it came."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n"
+    writer.write(f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+    lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)}
+    content, whole = bytearray(), False
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        if "content-length" in headers:
+            content += await reader.readexactly(int(headers["content-length"]))
+            whole = True
+        while not whole:
+            size = int(await reader.readline() or b"-1", 16)
+            content += (await reader.readexactly(size + 2))[:-2]
+            whole = size == 0
+    writer.close()
+    return int(lines[0].split()[1]), headers, bytes(content), whole
+
+
+def _read(status: int, content: bytes, *, whole: bool, stream: bool) -> tuple[str, str | None, str | None]:
+    """How an answer ended, with which error code, and whose it is."""
+    if status != 200:
+        return "error", json.loads(content)["error"]["code"], None
+    if not stream:
+        answer = json.loads(content) if whole else {}
+        return ("complete" if "choices" in answer else "broken"), None, answer.get("routemoa", {}).get("llm")
+    events = [line.removeprefix("data: ") for line in content.decode().split("\n\n") if line]
+    parsed = [json.loads(event) for event in events if event != "[DONE]"]
+    error = next((event["error"]["code"] for event in parsed if "error" in event), None)
+    llm = next((event["routemoa"]["llm"] for event in parsed if "routemoa" in event), None)
+    if error is not None:
+        return "error", error, llm
+    return ("complete" if whole and events[-1:] == ["[DONE]"] else "broken"), None, llm
+
+
+@contextlib.contextmanager
+def lane(home: Path, key: str, model: str, bad: str, *, stream: bool) -> Iterator[Lane]:
+    """A server on the project in `home`, once it routes."""
+    app = create_app(ServingSettings(_env_file=None, home=home))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        state: State = app.state.serving
+        while not (server.started and state.scorer.value):
+            time.sleep(0.05)
+        yield Lane(model, bad, stream, listening.getsockname()[1], state, key)
+        server.should_exit = True
+        thread.join(10)
+
+
+def project(home: Path, base_url: str) -> str:
+    """A project of four LLMs and a scorer that knows them; the key of its server."""
+    tiny = importlib.import_module("tests.scorer.tiny")
+    (home / "registry").mkdir()
+    entries = {
+        llm: {
+            "name": llm,
+            "endpoint": {"base_url": f"{base_url}/{llm}/v1", "served_name": llm, "api_key_env": None},
+            "price": {"input": 1.0, "output": 1.0} if llm == LLMS[0] else {"input": 500.0, "output": 500.0},
+            "limits": LIMITS,
+        }
+        for llm in LLMS
+    }
+    (home / "registry" / "pool.yaml").write_text(yaml.safe_dump({"llms": entries}))
+    tiny.tiny_artifact(home / "var" / "scorers" / "1", roster=LLMS)
+    published = {"version": "1", "folder": "1", "published_at": "2026-01-01T00:00:00Z"}
+    (home / "var" / "scorers" / "current.json").write_text(json.dumps(published))
+    return keys.create(home / "var" / "keys.json", "benchmark", ("chat",))
+
+
+async def _all(lanes: Sequence[Lane], names: Sequence[str], at_once: int) -> list[Cell]:
+    """Every lane meets the faults one after the other, so many lanes beside each other."""
+    places = asyncio.Semaphore(at_once)
+
+    async def cells(each: Lane) -> list[Cell]:
+        async with places:
+            return [await each.meet(name) for name in names]
+
+    return [cell for lane_cells in await asyncio.gather(*map(cells, lanes)) for cell in lane_cells]
+
+
+def measure(names: Sequence[str], at_once: int = len(LANES)) -> list[Cell]:
+    """All cells of these faults. at_once: lanes beside each other; they share this process, which many make late."""
+    with tempfile.TemporaryDirectory() as folder, running() as base_url, contextlib.ExitStack() as servers:
+        home = Path(folder)
+        key = project(home, base_url)
+        RecordStore(home / "var" / "records.db")
+        lanes = [servers.enter_context(lane(home, key, model, bad, stream=stream)) for model, bad, stream in LANES]
+        return asyncio.run(_all(lanes, names, at_once))
+
+
+def counts(cells: Sequence[Cell]) -> dict[str, Any]:
+    """How often what is wrong, and where."""
+    wrong = [(wrong, cell) for cell in cells for wrong in cell.wrongs(FAULTS[cell.fault])]
+    unanswered = [cell for cell in cells if cell.unanswered and FAULTS[cell.fault].fails]
+    return {
+        "faults": len({cell.fault for cell in cells}),
+        "requests": len(cells),
+        "wrong": dict(Counter(each for each, _ in wrong)),
+        "where": [f"{each}: {_named(cell)}" for each, cell in wrong],
+        "unanswered though others stood by": [_named(cell) for cell in unanswered],
+        "slowest_s": max(cell.took_s for cell in cells),
+    }
+
+
+def table(cells: Sequence[Cell]) -> str:
+    """A row for each fault, a column for each lane."""
+    by_place = {(cell.fault, cell.model, cell.bad, cell.stream): cell for cell in cells}
+    names = {LLMS[0]: "pass", "routemoa-single": "single", "routemoa": "mixture"}
+    heads = [f"{names[model]}, {bad}{', stream' * stream}" for model, bad, stream in LANES]
+    lines = ["| fault | " + " | ".join(heads) + " |", "|" + "---|" * (len(LANES) + 1)]
+    faults = dict.fromkeys(cell.fault for cell in cells)
+    lines += [f"| {name} | " + " | ".join(_short(by_place[name, *place]) for place in LANES) + " |" for name in faults]
+    return "\n".join(lines) + "\n"
+
+
+def _short(cell: Cell) -> str:
+    what = "ok" if cell.ended == "complete" else f"{cell.status} {cell.code or cell.ended}"
+    took = f" {cell.took_s:.1f} s" if cell.took_s > 0.9 else ""
+    return f"**{what}**{took}" if any(cell.wrongs(FAULTS[cell.fault])) else what + took
+
+
+def _named(cell: Cell) -> str:
+    return f"{cell.fault}, {cell.model}, {cell.bad}{', stream' * cell.stream}: {_short(cell)}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 1 where anything is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.upstream_faults", description=__doc__)
+    parser.add_argument("faults", nargs="*", choices=[[], *FAULTS], help="all where none is named")
+    parser.add_argument("--at-once", type=int, default=len(LANES), help="requests at once: fewer where the machine is busy")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args(arguments)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    cells = measure(given.faults or list(FAULTS), given.at_once)
+    found = counts(cells)
+    if given.out is not None:
+        given.out.mkdir(parents=True, exist_ok=True)
+        (given.out / "table.md").write_text(table(cells), encoding="utf-8")
+        (given.out / "results.json").write_text(json.dumps([asdict(cell) for cell in cells], indent=1) + "\n", encoding="utf-8")
+    print_json(found)
+    return int(bool(found["wrong"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
