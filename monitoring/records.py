@@ -1,13 +1,11 @@
-"""Keeps records: an append returns only when its record would survive `kill -9` and a power cut. Concurrent appends share one fsync."""
+"""Keeps records: an append returns only when its record would survive `kill -9` and a power cut."""
 
 import asyncio
-import queue
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,12 @@ import orjson
 from filelock import FileLock
 
 from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused
+from monitoring.open_file import OpenFile, make_private
 from monitoring.record import AUDIT, COLUMNS, Outcome, Record, from_row, to_row
+from monitoring.record_writer import Noticed, Writer
 from monitoring.reference import Reference, check
 
-__all__ = ["Outcome", "Record", "RecordStore"]
+__all__ = ["Noticed", "Outcome", "Record", "RecordStore"]
 
 SCHEMA_VERSION = 3
 SCHEMA = """
@@ -48,48 +48,35 @@ REPORT = f"""INSERT INTO outcomes (record_id, {", ".join(OUTCOME)}) SELECT id, ?
     WHERE outcomes.source <> '{AUDIT}' OR excluded.source = '{AUDIT}'"""  # noqa: S608
 SELECT = f"SELECT {', '.join((*COLUMNS, *OUTCOME))} FROM records LEFT JOIN outcomes ON record_id = id"  # noqa: S608
 SCORED = "scorer_version = ? AND length(embedding) > 0"
+WITHIN_S = 30.0
 BUSY_S = 10.0  # another process may hold the file's write lock for the length of its own commit
 MOST_AT_ONCE = 500  # records removed in one transaction: appends wait for it
-MOST_PER_COMMIT = 512  # bounds how long the first of a batch waits for the last
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    """One statement for the next commit. waiting: a future of `loop` whose result is whether a row was written."""
-
-    statement: str
-    values: tuple[Any, ...]
-    loop: asyncio.AbstractEventLoop
-    waiting: asyncio.Future[bool]
 
 
 class RecordStore:
     """The records of this host in one SQLite file (WAL, synchronous=FULL), written by one thread and read from any process.
 
-    Raises RecordsRefused where `path` cannot hold records. `clock` stamps outcomes.
+    Raises RecordsRefused where `path` cannot hold records. `clock` stamps outcomes. noticed: called by the writer's thread, with words.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, *, clock: Callable[[], float] = time.time, noticed: Callable[[Noticed, str], None] = lambda *_: None
+    ) -> None:
         self.path = path
         self._clock = clock
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._closed = False
-        self._writer: threading.Thread | None = None
+        self._writer = Writer(self._open, path, noticed)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # SQLite refuses a switch to WAL at once, whatever the timeout, where another process is at the new file.
-            with FileLock(path.with_name(f".{path.name}.lock"), timeout=BUSY_S), closing(self._connect()) as connection:
-                _lay_out(connection, path)
+            self._open().leave()
         except (OSError, sqlite3.Error) as exc:
             raise RecordsRefused(f"{path}: cannot hold records ({exc}).", next_step="Move the file away or free the disk.") from exc
 
-    async def append(self, record: Record) -> None:
+    async def append(self, record: Record, *, within_s: float = WITHIN_S) -> None:
         """Keeps `record`; returns only when it is on disk. A second append of the same id changes nothing.
 
-        Raises RecordNotKept: the record may not be acknowledged.
+        Raises RecordNotKept, at the latest after `within_s`: the record may not be acknowledged. While `refusal` says why commits
+        fail, nothing should be begun whose record matters.
         """
-        await self._write(INSERT, to_row(record))
+        await self._writer.write(INSERT, to_row(record), within_s)
 
     async def report_outcome(
         self,
@@ -109,7 +96,7 @@ class RecordStore:
         if reference is not None:
             check(reference)
             grading = (reference.grader, reference.text, orjson.dumps(reference.choices).decode())
-        return await self._write(REPORT, (float(score), source, self._clock(), *grading, reported_by, id))
+        return await self._writer.write(REPORT, (float(score), source, self._clock(), *grading, reported_by, id), WITHIN_S)
 
     async def get(self, id: str) -> dict[str, Any] | None:  # noqa: A002
         """Record `id` as JSON-ready values with `scores` by LLM, without embedding and text; None where there is none."""
@@ -156,16 +143,30 @@ class RecordStore:
 
     async def close(self) -> None:
         """Waits until everything accepted is on disk, then refuses more."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._queue.put(None)
-            writer = self._writer
-        if writer is not None:
-            await asyncio.to_thread(writer.join)
+        await self._writer.close()
+
+    @property
+    def refusal(self) -> RecordNotKept | None:
+        """Why commits fail at present, None where they succeed."""
+        return self._writer.refusal
+
+    def _open(self) -> OpenFile:
+        """The file at `path`, made where there is none. Raises RecordsRefused, OSError, sqlite3.Error."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # SQLite refuses a switch to WAL at once, whatever the timeout, where another process is at the new file.
+        with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=BUSY_S):
+            make_private(self.path)
+            connection = self._connect()
+            try:
+                _lay_out(connection, self.path)
+                return OpenFile.of(connection, self.path)
+            except BaseException:
+                connection.close()
+                raise
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        where = f"{self.path.absolute().as_uri()}?mode=rw"  # a reader must not make an empty file where one was removed
+        connection = sqlite3.connect(where, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
@@ -178,60 +179,6 @@ class RecordStore:
                 return connection.execute(statement, values).fetchall()
         except sqlite3.Error as exc:
             raise RecordsRefused(f"{self.path}: cannot be read ({exc}).", next_step="Restore the file or move it away.") from exc
-
-    async def _write(self, statement: str, values: tuple[Any, ...]) -> bool:
-        loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[bool] = loop.create_future()
-        with self._lock:
-            if self._closed:
-                raise RecordNotKept("The record store is closed.", next_step="The server is stopping; ask again.")
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._run, name="records", daemon=True)
-                self._writer.start()
-            self._queue.put(_Write(statement, values, loop, waiting))
-        return await waiting
-
-    def _run(self) -> None:
-        """The writer thread: everything that waits goes into one commit, until the store closes."""
-        connection: sqlite3.Connection | None = None
-        closing_down = False
-        while not closing_down:
-            batch = [self._queue.get()]
-            while len(batch) < MOST_PER_COMMIT and not self._queue.empty():
-                batch.append(self._queue.get())
-            closing_down = None in batch
-            writes = [write for write in batch if write is not None]
-            try:
-                connection = connection or self._connect()
-                self._commit(connection, writes)
-            except sqlite3.Error as exc:
-                _answer(writes, self._not_kept(exc))
-        if connection is not None:
-            connection.close()
-
-    def _commit(self, connection: sqlite3.Connection, writes: list[_Write]) -> None:
-        """One transaction, one fsync. A value SQLite refuses fails its own write only; a file that refuses fails all."""
-        if not writes:
-            return
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            written = [connection.execute(write.statement, write.values).rowcount > 0 for write in writes]
-            connection.execute("COMMIT")
-        except (sqlite3.Error, OverflowError, ValueError) as exc:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            if isinstance(exc, sqlite3.OperationalError) or len(writes) == 1:
-                _answer(writes, self._not_kept(exc))
-                return
-            for write in writes:
-                self._commit(connection, [write])
-            return
-        _answer(writes, written)
-
-    def _not_kept(self, exc: Exception) -> RecordNotKept:
-        error = RecordNotKept(f"{self.path}: record not kept ({exc}).", next_step="Free the disk or release the file's lock.")
-        error.__cause__ = exc
-        return error
 
 
 def _forget_some(connection: sqlite3.Connection, before: float) -> int:
@@ -266,25 +213,6 @@ def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         upgrade = "".join(UPGRADES[each] for each in range(version, SCHEMA_VERSION)) if version else SCHEMA
         connection.executescript(f"BEGIN IMMEDIATE; {upgrade} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-
-
-def _answer(writes: Iterable[_Write], result: list[bool] | RecordNotKept) -> None:
-    """Resolves each write's future on its own event loop; a loop that has ended has none waiting."""
-    for index, write in enumerate(writes):
-        value = result[index] if isinstance(result, list) else result
-        with suppress(RuntimeError):
-            write.loop.call_soon_threadsafe(_settle, write.waiting, value)
-
-
-def _settle(waiting: asyncio.Future[bool], value: bool | RecordNotKept) -> None:
-    if waiting.done():  # the caller was cancelled while we wrote
-        return
-    if isinstance(value, RecordNotKept):
-        own = RecordNotKept(value.what, next_step=value.next_step)  # each waiter raises its own: a traceback belongs to one of them
-        own.__cause__ = value.__cause__
-        waiting.set_exception(own)
-    else:
-        waiting.set_result(value)
 
 
 def _as_dict(record: Record) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What takes long, done one at a time: jobs in a table that anybody writes and the worker (registry.worker) reads."""
 
 import json
+import os
 import sqlite3
 import time
 import uuid
@@ -56,9 +57,11 @@ class Jobs:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite refuses a second switch to WAL at once instead of waiting: whoever starts beside another on a new file would fail
-            with FileLock(path.with_name(f".{path.name}.lock"), timeout=BUSY_S), self._connection() as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute(SCHEMA)
+            with FileLock(path.with_name(f".{path.name}.lock"), timeout=BUSY_S):
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # for its owner alone, and so what SQLite puts beside it
+                with self._connection() as connection:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.execute(SCHEMA)
         except OSError as exc:
             raise JobRefused(f"{path}: cannot hold jobs ({exc}).", next_step="Move the file away or free the disk.") from exc
 

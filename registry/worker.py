@@ -107,7 +107,8 @@ class Worker:
                 log.info("job_output", job=job.id, line=line.rstrip())
             else:
                 step = progress.step
-                self.jobs.advance(job.id, step, progress.share)
+                with self._unless_locked():
+                    self.jobs.advance(job.id, step, progress.share)
 
         self._child = Child(tied=True, stop_within_s=STOP_WITHIN_S)
         if self.stopping.is_set():
@@ -120,6 +121,14 @@ class Worker:
         finally:
             self._child = None
         return step
+
+    @contextlib.contextmanager
+    def _unless_locked(self) -> Iterator[None]:
+        """Progress is for people to watch: a table that somebody else holds does not end hours of work."""
+        try:
+            yield
+        except JobRefused as exc:
+            log.warning("progress_not_written", error=str(exc))
 
     def _failed(self, job: Job, error: str) -> None:
         if self.stopping.is_set():

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from monitoring import record_writer
 from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused, ReferenceRefused
 from monitoring.record import COLUMNS, to_row
-from monitoring.records import Outcome, RecordStore
+from monitoring.records import Noticed, Outcome, RecordStore
 from monitoring.reference import Reference
 
 UNDER_LOAD = """
@@ -444,5 +445,79 @@ def test_a_record_behind_a_kept_one_is_kept(tmp_path: Path, make_record) -> None
         assert store.forget(before=10.0) == 1
         assert {record.id for record in store.scan(0, 100)} == {"r-50.0", "r-2.0"}
         await store.close()
+
+    asyncio.run(scenario())
+
+
+class Log(list):
+    """What a store noticed."""
+
+    def __call__(self, what: Noticed, why: str) -> None:
+        self.append(what)
+
+
+@pytest.mark.parametrize("how", ["removed", "moved", "removed with its log", "another put in its place"])
+def test_what_is_acknowledged_is_in_the_file_that_is_there(tmp_path: Path, make_record, how: str) -> None:
+    """Whatever happens to the file under open stores, each acknowledged record is found, once, in the old or in the new one."""
+    path, elsewhere = tmp_path / "records.db", tmp_path / "elsewhere.db"
+
+    async def scenario() -> tuple[Log, Log]:
+        first, second = Log(), Log()
+        stores = [RecordStore(path, noticed=first), RecordStore(path, noticed=second)]
+        for number in range(10):
+            await stores[number % 2].append(make_record(f"before-{number}"))
+        if how == "moved":
+            path.rename(elsewhere)
+        elif how == "another put in its place":
+            other = RecordStore(elsewhere)
+            await other.append(make_record("other"))
+            await other.close()
+            elsewhere.replace(path)
+        else:
+            path.unlink()
+        if how == "removed with its log":
+            for side in ("-wal", "-shm"):
+                path.with_name(path.name + side).unlink()
+        for number in range(20):
+            await stores[number % 2].append(make_record(f"after-{number}"))
+        assert len(RecordStore(path).scan(0, 2000)) >= 20
+        for store in stores:
+            await store.close()
+        return first, second
+
+    noticed = asyncio.run(scenario())
+    after = {f"after-{number}" for number in range(20)}
+    assert {record.id for record in RecordStore(path).scan(0, 2000)} == after | ({"other"} if how == "another put in its place" else set())
+    if how == "moved":
+        assert {f"before-{number}" for number in range(10)} <= {record.id for record in RecordStore(elsewhere).scan(0, 2000)}
+    assert noticed == ([Noticed.REPLACED], [Noticed.REPLACED])
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_locked_file_is_waited_for_as_long_as_the_caller_may(tmp_path: Path, make_record, monkeypatch) -> None:
+    """One caller's time ends before the lock's, another's after: the first is told, the second is kept once the lock is gone."""
+    monkeypatch.setattr(record_writer, "WRITER_BUSY_S", 0.1)
+
+    async def scenario() -> None:
+        log = Log()
+        store = RecordStore(tmp_path / "records.db", noticed=log)
+        lock = sqlite3.connect(tmp_path / "records.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        patient = asyncio.create_task(store.append(make_record("patient")))
+        began = time.monotonic()
+        with pytest.raises(RecordNotKept, match=r"not kept within 0\.5 s"):
+            await store.append(make_record("hurried"), within_s=0.5)
+        assert time.monotonic() - began < 5
+        assert store.refusal is not None
+        assert not patient.done()
+        lock.execute("ROLLBACK")
+        await patient
+        while store.refusal is not None:  # noqa: ASYNC110  the writer's thread clears it
+            await asyncio.sleep(0.05)
+        assert log == [Noticed.INTERRUPTED, Noticed.RESUMED]
+        await store.append(make_record("later"))
+        assert {"patient", "later"} <= {record.id for record in store.scan(0, 2000)}
+        await store.close()
+        lock.close()
 
     asyncio.run(scenario())
