@@ -1,12 +1,14 @@
 """The active scorer: the version that `var/scorers/current.json` names, verified and loaded beside the one that answers."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mixture.choose.posterior import AgreementPosterior
 from registry import current_version
+from registry.current_version import CurrentVersion
 from scorer.errors import ArtifactRefused
 from scorer.runtime import Precision, RuntimeScorer, load
 
@@ -41,8 +43,25 @@ class Active:
 
 def read(current: Path, *, precision: Precision = "int8") -> Active:
     """The version that `current` names. Executes nothing from its files. Raises ArtifactRefused."""
-    published = current_version.read(current)
-    scorer = load(current.parent / published.folder, precision=precision)
+    return _load(current.parent, current_version.read(current), precision)
+
+
+def newest_sound(current: Path, *, precision: Precision = "int8") -> Active:
+    """The version published last whose files are sound, called by its folder, where the one that `current` names cannot be loaded.
+
+    Raises ArtifactRefused where there is none, or where nothing was ever published.
+    """
+    if not current.exists():
+        raise ArtifactRefused(f"{current}: no scorer is published on this host.", next_step=current_version.PUBLISH)
+    folders = [path for path in current.parent.iterdir() if path.is_dir() and current_version.PLAIN_NAME.fullmatch(path.name)]
+    for folder in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
+        with suppress(ArtifactRefused):
+            return _load(current.parent, CurrentVersion(version=folder.name, folder=folder.name), precision)
+    raise ArtifactRefused(f"{current.parent}: no folder holds a sound scorer.", next_step=current_version.PUBLISH)
+
+
+def _load(scorers: Path, published: CurrentVersion, precision: Precision) -> Active:
+    scorer = load(scorers / published.folder, precision=precision)
     try:
         posterior = AgreementPosterior(**scorer.answers)
     except TypeError as exc:

@@ -122,7 +122,7 @@ async def scorer(request: Request) -> Response:
     state = state_of(request)
     active = {"version": None, "roster": []} if state.scorer.value is None else state.scorer.value.as_dict()
     refusal = None if state.scorer.refusal is None else str(state.scorer.refusal)
-    return json_response({**active, "refused": refusal, "in_flight": state.in_flight, "events": state.events.recent()})
+    return json_response({**active, "refused": refusal, "in_flight": state.in_flight.taken, "events": state.events.recent()})
 
 
 @router.get("/verdict")

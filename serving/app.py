@@ -4,7 +4,7 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -14,11 +14,27 @@ from starlette.routing import Route
 
 from mixture.client.openai import OpenAIClient
 from mixture.run.engine import Mixture
-from monitoring.records import RecordStore
+from monitoring.records import Noticed, RecordStore
 from registry import pool as pools
 from registry.jobs import Jobs
 from scorer.errors import RouteMoAError
-from serving import active_scorer, admin, chat, console, decisions, feedback, health, keys, logs, models, retention, route_endpoint, scopes
+from serving import (
+    active_scorer,
+    admin,
+    chat,
+    connection,
+    console,
+    decisions,
+    feedback,
+    health,
+    keys,
+    logs,
+    models,
+    retention,
+    route_endpoint,
+    scopes,
+    supervisor,
+)
 from serving.errors import MethodRefused, NotFound, RequestRefused
 from serving.events import (
     Events,
@@ -26,9 +42,13 @@ from serving.events import (
     KeysReloaded,
     PoolFileRefused,
     PoolReloaded,
+    RecordFileReplaced,
+    RecordsInterrupted,
+    RecordsResumed,
     ScorerRefused,
     ScorerServedInFp32,
     ScorerSwapped,
+    SupervisorLost,
 )
 from serving.metrics import Metrics
 from serving.middleware import RequestGuard
@@ -37,6 +57,8 @@ from serving.settings import ServingSettings
 from serving.state import State
 from serving.watched_file import Watched
 
+ENDING_S = 5.0
+NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResumed, Noticed.REPLACED: RecordFileReplaced}
 ROUTERS = (chat, route_endpoint, feedback, decisions, models, admin, health, console)
 
 
@@ -45,9 +67,9 @@ def create_app(settings: ServingSettings) -> FastAPI:
     state = _state(settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+    async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         async with _running(state):
-            yield
+            yield {connection.SETTINGS: settings.connections}
 
     app = FastAPI(title="RouteMoA", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.serving = state
@@ -64,7 +86,9 @@ def create_app(settings: ServingSettings) -> FastAPI:
 def from_environment() -> FastAPI:
     """For uvicorn's worker processes."""
     logs.configure()
-    return create_app(ServingSettings())
+    app = create_app(ServingSettings())
+    supervisor.end_with_supervisor(lambda pid: app.state.serving.events.emit(SupervisorLost(pid)))
+    return app
 
 
 def _state(settings: ServingSettings) -> State:
@@ -82,6 +106,7 @@ def _state(settings: ServingSettings) -> State:
         functools.partial(active_scorer.read, precision=settings.precision),
         swapped=swapped,
         refused=lambda error: events.emit(ScorerRefused(str(error), scorer.value.version if scorer.value else None)),
+        last_good=functools.partial(active_scorer.newest_sound, precision=settings.precision),
     )
     return State(
         settings=settings,
@@ -102,7 +127,7 @@ def _state(settings: ServingSettings) -> State:
         ),
         client=client,
         mixture=Mixture(client),
-        records=RecordStore(settings.var / "records.db"),
+        records=RecordStore(settings.var / "records.db", noticed=lambda what, words: events.emit(NOTICED[what](words))),
         jobs=Jobs(settings.var / "jobs.db"),
         scoring=ThreadPoolExecutor(settings.scoring_threads, thread_name_prefix="scoring"),
     )
@@ -110,7 +135,7 @@ def _state(settings: ServingSettings) -> State:
 
 @asynccontextmanager
 async def _running(state: State) -> AsyncGenerator[None]:
-    """Everything a worker follows is followed; keys and pool are read before the first request, the scorer beside it.
+    """Everything a worker follows is read before the first request, then followed.
 
     Raises PoolRefused or KeysRefused where those files are broken at the start: there is no good copy to keep.
     """
@@ -118,6 +143,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
         await needed.refresh()
         if needed.refusal is not None:
             raise needed.refusal
+    await state.scorer.refresh()
     followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer)
     following = [asyncio.create_task(watched.follow(state.settings.poll_s)) for watched in followed]
     if state.settings.keep_records_days is not None:
@@ -127,10 +153,19 @@ async def _running(state: State) -> AsyncGenerator[None]:
     finally:
         for task in following:
             task.cancel()
-        await asyncio.gather(*following, *state.background, return_exceptions=True)
+        await asyncio.gather(*following, return_exceptions=True)
+        await _ended(state)
         await state.client.aclose()
         await state.records.close()
         state.scoring.shutdown(wait=False, cancel_futures=True)
+
+
+async def _ended(state: State) -> None:
+    """Waits a little for requests that were cut off when the drain was over: they say so, and are recorded."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ENDING_S):
+            while state.in_flight.taken or state.background:  # noqa: ASYNC110  both change in many places
+                await asyncio.sleep(0.02)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

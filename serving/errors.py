@@ -10,6 +10,7 @@ from mixture.choose.options import OptionsRefused
 from monitoring import errors as monitoring
 from registry import errors as registry
 from scorer.errors import RouteMoAError, ScorerError
+from serving.public_message import public_message
 
 
 class ServingError(RouteMoAError):
@@ -26,6 +27,14 @@ class RequestRefused(ServingError):
 
 class RequestTooLarge(ServingError):
     """A body of more bytes than the operator allows."""
+
+
+class HeadersTooLarge(ServingError):
+    """Headers of more bytes than the operator allows."""
+
+
+class RequestTooSlow(ServingError):
+    """Headers or a body that did not arrive in time."""
 
 
 class KeyRefused(ServingError):
@@ -68,6 +77,10 @@ class Overloaded(ServingError):
     """More requests in flight than the operator allows."""
 
 
+class Stopping(ServingError):
+    """The server stops, and the time that requests in flight had to end is over."""
+
+
 class KeysRefused(ServingError):
     """The file of API keys is not one, or the key asked for exists already."""
 
@@ -93,6 +106,8 @@ OVERLOADED = ErrorRow(503, "rate_limit_error", "llm_overloaded", retry_after_s=2
 # The first row whose class matches decides, so children stand before their parents.
 TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (RequestTooLarge, ErrorRow(413, CALLER, "request_too_large")),
+    (HeadersTooLarge, ErrorRow(431, CALLER, "headers_too_large")),
+    (RequestTooSlow, ErrorRow(408, CALLER, "request_too_slow")),
     (RequestRefused, ErrorRow(400, CALLER, "invalid_request")),
     (OptionsRefused, ErrorRow(400, CALLER, "invalid_options")),
     (KeyRefused, ErrorRow(401, "authentication_error", "invalid_api_key")),
@@ -105,6 +120,7 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (MethodRefused, ErrorRow(405, CALLER, "method_not_allowed")),
     (NotReady, ErrorRow(503, SERVER, "not_ready", retry_after_s=2)),
     (Overloaded, ErrorRow(503, "rate_limit_error", "overloaded", retry_after_s=1)),
+    (Stopping, ErrorRow(503, SERVER, "server_stopping", retry_after_s=1)),
     (KeysRefused, ErrorRow(500, SERVER, "keys_refused")),
     (FileUnreadable, ErrorRow(500, SERVER, "file_unreadable")),
     (mixture.LLMTimedOut, ErrorRow(504, SERVER, "llm_timed_out")),
@@ -158,12 +174,10 @@ def body_of(error: Exception) -> dict[str, Any]:
     Where the fault is the caller's, `code` and `param` are the endpoint's, which clients know (context_length_exceeded).
     """
     row = row_of(error)
-    ours = isinstance(error, RouteMoAError)
-    message = str(error) if ours else "The server failed in a way nobody foresaw; its log says how."
-    told = _failures(error)[0] if row in {REQUEST_REFUSED, RATE_LIMITED} else None
-    code = row.code if told is None else told.code or row.code
-    param = getattr(error, "param", None) if told is None else told.param
-    return {"error": {"message": message, "type": row.type, "param": param, "code": code}}
+    told_by = _failures(error)[0] if row in {REQUEST_REFUSED, RATE_LIMITED} else None
+    code = row.code if told_by is None else told_by.code or row.code
+    param = getattr(error, "param", None) if told_by is None else told_by.param
+    return {"error": {"message": public_message(error), "type": row.type, "param": param, "code": code}}
 
 
 def headers_of(error: Exception) -> dict[str, str]:

@@ -97,6 +97,42 @@ class AdminCalled(Event):
     about: Mapping[str, str | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class RecordsInterrupted(Event):
+    """A commit failed or waits: requests that would be recorded are refused before they cost anything."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsResumed(Event):
+    """Records are kept again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFileReplaced(Event):
+    """Somebody moved, removed or replaced the file of records; they go on in the one that is there now."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied(Event):
+    """A worker process ended or hung, and another one takes its place. exit_code: negative for the signal that ended it."""
+
+    pid: int
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorLost(Event):
+    """The process that started the workers is gone; this one answers what it has begun and ends."""
+
+    pid: int
+
+
 Handler = Callable[[Event], None]
 
 

@@ -18,16 +18,16 @@ async def livez() -> Response:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """A scorer and a pool are loaded, with LLMs to call: queries are routed. NotReady (503) until then."""
+    """A scorer and a pool are loaded, with LLMs to call, and records can be kept: queries are routed. NotReady (503) until then."""
     state = state_of(request)
+    if state.records.refusal is not None:
+        raise NotReady("No record can be kept, so nothing is answered.", next_step="The log says why; GET /admin/scorer lists the events.")
     active = state.active
-    uncallable = cannot_be_called(active.scorer.roster, {llm.id: llm for llm in state.llms.llms})
-    able = len(active.scorer.roster) - len(uncallable)
+    able = len(active.scorer.roster) - len(cannot_be_called(active.scorer.roster, {llm.id: llm for llm in state.llms.llms}))
     if not able:
-        reasons = "; ".join(f"{llm}: {why}" for llm, why in uncallable.items())
         raise NotReady(
-            f"No LLM of scorer version {active.version} can be called ({reasons}).",
-            next_step="Give one of them an endpoint in the pool, or add an LLM that has one.",
+            f"No LLM of scorer version {active.version} can be called.",
+            next_step="GET /admin/llms lists them: give one an endpoint in the pool, or add an LLM that has one.",
         )
     return json_response({"status": "ready", "scorer_version": active.version, "llms": able})
 

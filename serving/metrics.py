@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from serving.events import Event, ScorerSwapped
+from serving.settings import MULTIPROCESS_DIR
 
-MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's; set by `python -m serving` where there are several workers
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
@@ -29,14 +29,19 @@ class Metrics:
         self.events = Counter("routemoa_events", "What happened to the server", ["event"], registry=registry)
         self.in_flight = Gauge("routemoa_in_flight", "Chat and route requests now", registry=registry, multiprocess_mode="livesum")
         self.version = Gauge(
-            "routemoa_scorer_version", "1 for the active version", ["version"], registry=registry, multiprocess_mode="livemax"
+            "routemoa_scorer_version",
+            "1 for the active version, 0 for earlier ones",
+            ["version"],
+            registry=registry,
+            multiprocess_mode="livemax",
         )
 
     def note(self, event: Event) -> None:
         """Counts an event; handler of `serving.events.Events`."""
         self.events.labels(type(event).__name__).inc()
         if isinstance(event, ScorerSwapped):
-            self.version.clear()
+            if event.previous is not None:
+                self.version.labels(event.previous).set(0)
             self.version.labels(event.version).set(1)
 
     def text(self) -> bytes:

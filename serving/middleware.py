@@ -1,18 +1,25 @@
 """What stands before every route: the key, the load limit, and a count of how it went."""
 
+import asyncio
 import time
+from contextlib import nullcontext
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from monitoring.errors import RecordNotKept
 from scorer.errors import RouteMoAError
 from serving import scopes
-from serving.errors import Overloaded
+from serving.body import read
+from serving.connection import WHOLE
+from serving.errors import Stopping, row_of
 from serving.keys import KeyEntry
-from serving.responses import error_response
+from serving.responses import error_body, error_response
 from serving.state import State
+from serving.streaming import event
 
 SHED = frozenset({"/v1/chat/completions", "/v1/route"})  # what takes long enough to pile up
+RECORDED = "/v1/chat/completions"
 
 
 class RequestGuard:
@@ -29,40 +36,55 @@ class RequestGuard:
         started, sent = time.perf_counter(), _Counted(send)
         try:
             await self._pass(scope, receive, sent)
+        except asyncio.CancelledError:  # uvicorn's, when the time to drain is over; nothing else cancels a request
+            await self._say_stopping(scope, receive, sent)
         finally:
             self._count(scope, sent, time.perf_counter() - started)
 
     async def _pass(self, scope: Scope, receive: Receive, send: "_Counted") -> None:
+        """A place in flight is taken once the body is here: one that never ends holds none."""
         path, state = scope["path"], self._state
-        if path not in scopes.PUBLIC:
-            try:
-                holder = self._holder(scope)
-                scope.setdefault("state", {})["holder"] = holder  # `request.state.holder`, for what one key may do and another not
-                scopes.check(holder, path)
-            except RouteMoAError as exc:
-                await error_response(exc)(scope, receive, send)
-                return
-        if path not in SHED:
+        if path in scopes.PUBLIC:
             await self._app(scope, receive, send)
             return
-        if state.in_flight >= state.settings.max_in_flight:
-            full = Overloaded(f"{state.in_flight} requests are in flight, as many as this server takes.", next_step="Try again shortly.")
-            await error_response(full)(scope, receive, send)
-            return
-        self._add_in_flight(1)
         try:
-            await self._app(scope, receive, send)
-        finally:
-            self._add_in_flight(-1)
+            holder = self._holder(scope)
+            scope.setdefault("state", {})["holder"] = holder  # `request.state.holder`, for what one key may do and another not
+            scopes.check(holder, path)
+            refusal = state.records.refusal
+            if path == RECORDED and refusal is not None:  # before an LLM is paid for an answer that may not leave
+                raise RecordNotKept(refusal.what, next_step=refusal.next_step)
+            body = await self._body(scope, receive, holder)
+            with state.in_flight.one(holder.name) if path in SHED else nullcontext():
+                await self._app(scope, _after(body, receive), send)
+        except ClientDisconnect:
+            return
+        except RouteMoAError as exc:
+            await error_response(exc)(scope, receive, send)
+
+    async def _say_stopping(self, scope: Scope, receive: Receive, sent: "_Counted") -> None:
+        """As a status where there is none yet, else as the event that ends a stream. Raises CancelledError where neither can be said."""
+        error = Stopping("The server stops, and this answer was not complete in time.", next_step="Ask again.")
+        if not sent.started:
+            await error_response(error)(scope, receive, sent)
+        elif sent.streams:
+            self._state.metrics.errors.labels(row_of(error).code).inc()
+            await sent({"type": "http.response.body", "body": event(error_body(error)), "more_body": False})
+        elif not sent.complete:
+            raise asyncio.CancelledError
+
+    async def _body(self, scope: Scope, receive: Receive, holder: KeyEntry) -> Message:
+        """All of the body as one message. Raises RequestTooLarge, Overloaded, ClientDisconnect."""
+        if scope.get("state", {}).get(WHOLE):
+            return await receive()
+        with self._state.arriving.one(holder.name):
+            whole = await read(Request(scope, receive), self._state.settings.max_request_bytes)
+        return {"type": "http.request", "body": whole, "more_body": False}
 
     def _holder(self, scope: Scope) -> KeyEntry:
         keys = self._state.keys.value
         header = Request(scope).headers.get("authorization")
         return scopes.NOBODY.holder(header) if keys is None else keys.holder(header)
-
-    def _add_in_flight(self, change: int) -> None:
-        self._state.in_flight += change
-        self._state.metrics.in_flight.set(self._state.in_flight)
 
     def _count(self, scope: Scope, sent: "_Counted", seconds: float) -> None:
         metrics = self._state.metrics
@@ -74,17 +96,31 @@ class RequestGuard:
             metrics.errors.labels(sent.error).inc()
 
 
+def _after(first: Message, receive: Receive) -> Receive:
+    """`receive` with `first` before it."""
+    waiting = [first]
+
+    async def receive_in_order() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return receive_in_order
+
+
 class _Counted:
-    """`send`, remembering the status (499 where nothing was sent) and our error's code."""
+    """`send`, remembering the status (499 where nothing was sent), our error's code, and how far the answer is."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.status = 499
         self.error: str | None = None
+        self.started = self.complete = self.streams = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status, self.started = message["status"], True
             headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+            self.streams = any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)
             self.error = next((value.decode() for name, value in headers if name == b"x-routemoa-error"), None)
+        elif not message.get("more_body"):
+            self.complete, self.streams = True, False
         await self._send(message)

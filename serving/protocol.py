@@ -16,6 +16,8 @@ from serving.errors import RequestRefused
 
 Positive = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 OURS = frozenset({"model", "messages", "stream", "stream_options", "routemoa"})  # not passed on to LLMs
+MOST_PIECES = 2000  # messages, their parts and their tool calls; a long conversation of an agent has hundreds
+MOST_VALUES, MOST_KEYS = 50_000, 2000  # of JSON; a body of 4 MB could hold a million, and each wrong one costs 10 us
 DEEPEST = 200  # levels of JSON; an LLM's endpoint gets them inside further ones
 T = TypeVar("T", bound=BaseModel)
 
@@ -90,9 +92,9 @@ class ChatRequest(BaseModel):
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    tools: list[Tool] | None = None
+    tools: Annotated[list[Tool], Field(max_length=MOST_PIECES, fail_fast=True)] | None = None
     tool_choice: str | dict[str, Any] | None = None
-    functions: list[dict[str, Any]] | None = None
+    functions: Annotated[list[dict[str, Any]], Field(max_length=MOST_PIECES, fail_fast=True)] | None = None
     response_format: dict[str, Any] | None = None
     user: str | None = None
 
@@ -100,6 +102,14 @@ class ChatRequest(BaseModel):
     @classmethod
     def _none_is_default(cls, value: Any) -> Any:
         return RequestOptions() if value is None else value
+
+    @field_validator("messages", mode="before")
+    @classmethod
+    def _are_not_too_many(cls, value: Any) -> Any:
+        """Counted before each is checked, which takes longer."""
+        if isinstance(value, list) and (pieces := len(value) + sum(map(_pieces, value))) > MOST_PIECES:
+            raise ValueError(f"{pieces} messages, parts and tool calls, of at most {MOST_PIECES}")
+        return value
 
     @model_validator(mode="after")
     def _has_no_stray_field(self) -> "ChatRequest":
@@ -126,17 +136,37 @@ def parse(kind: type[T], content: bytes) -> tuple[T, dict[str, Any]]:
         written = orjson.loads(content)
     except orjson.JSONDecodeError as exc:
         raise RequestRefused(f"The body is not JSON ({exc}).", next_step="Send a JSON object.") from exc
-    if content.count(b"[") + content.count(b"{") > DEEPEST:
-        try:
-            orjson.dumps(written)
-        except orjson.JSONEncodeError as exc:  # it reads deeper JSON than it writes
-            raise RequestRefused(f"The body is nested too deeply ({exc}).", next_step=f"Nest at most {DEEPEST} levels.") from exc
     if not isinstance(written, dict):
         raise RequestRefused(f"The body is a JSON {type(written).__name__}, not an object.", next_step="Send a JSON object.")
+    _check_size(written)
     try:
         return kind.model_validate(written), written
     except ValidationError as exc:
         raise refusal(kind, exc) from exc
+
+
+def _check_size(written: dict[str, Any]) -> None:
+    """Raises RequestRefused for JSON that takes long to check, or that nests more deeply than an LLM's endpoint reads it."""
+    level: list[dict[str, Any] | list[Any]] = [written]
+    values = depth = 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise RequestRefused("The body is nested too deeply.", next_step=f"Nest at most {DEEPEST} levels.")
+        inner: list[dict[str, Any] | list[Any]] = []
+        for each in level:
+            values += len(each)
+            if values > MOST_VALUES or (isinstance(each, dict) and len(each) > MOST_KEYS):
+                what = f"more than {MOST_VALUES} values, or an object of more than {MOST_KEYS} keys"
+                raise RequestRefused(f"The body holds {what}.", next_step="Send less.")
+            inner.extend(value for value in (each.values() if isinstance(each, dict) else each) if isinstance(value, dict | list))
+        level = inner
+
+
+def _pieces(message: Any) -> int:
+    """Parts and tool calls of what may be a message."""
+    lists = (message.get("content"), message.get("tool_calls")) if isinstance(message, dict) else ()
+    return sum(len(each) for each in lists if isinstance(each, list))
 
 
 def passed_on(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from serving.state import State
 
 NO_QUERY = np.zeros(0, dtype=np.float32)
 WORDS = frozenset({"text", "what", "stopped_because"})  # of a decision: what may hold an answer's or an endpoint's words
+LEAST_WAIT_S = 0.5  # for the disk, where the deadline has passed: a commit takes milliseconds
+MOST_WAIT_S = 30.0
 MOST_TEXT_TOKENS = 4096  # of a passed-through conversation, where texts are stored
 
 
@@ -104,10 +106,14 @@ class ServedRequest:
             **what,
         )
         try:
-            await state.records.append(record)
+            await state.records.append(record, within_s=self._time_left())
         except RecordNotKept as exc:
             state.events.emit(RecordLost(self.decision_id, str(exc)))
             raise
+
+    def _time_left(self) -> float:
+        deadline = self.request.options.deadline
+        return MOST_WAIT_S if deadline is None else max(deadline - time.monotonic(), LEAST_WAIT_S)
 
     def _text(self) -> str:
         return query_text(self.request.messages, MOST_TEXT_TOKENS) if self.scored is None else self.scored.text

@@ -1,6 +1,7 @@
 """How this server runs: `ROUTEMOA_*` variables, parsed once.
 
-`ROUTEMOA_MIXTURE__*` are the mixture's (`ROUTEMOA_MIXTURE__K=2`), `ROUTEMOA_LAYERS__*` those of the published layers.
+`ROUTEMOA_MIXTURE__*` are the mixture's (`ROUTEMOA_MIXTURE__K=2`), `ROUTEMOA_LAYERS__*` those of the published layers,
+`ROUTEMOA_CONNECTIONS__*` the limits of a connection.
 """
 
 import time
@@ -20,6 +21,8 @@ from mixture.choose.strategy import Strategy
 from registry import validation_errors
 from registry.settings import Settings as HostSettings
 from scorer.runtime import Precision
+
+MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's; `python -m serving` sets it where there are several workers
 
 
 class MixtureSettings(BaseModel):
@@ -93,6 +96,21 @@ def _words(value: object) -> object:
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]  # written with commas between them
 
 
+class ConnectionSettings(BaseModel):
+    """What one connection may cost, whoever is behind it (`ROUTEMOA_CONNECTIONS__*`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    most: int = Field(default=2048, ge=1, description="connections, per worker; beyond them the one that is silent longest is closed")
+    header_bytes: int = Field(default=64 * 1024, ge=1024, description="of one request's headers")
+    headers_s: float = Field(
+        default=10.0, gt=0, description="until a request's headers are here, from the connection on or their first byte"
+    )
+    body_s: float = Field(default=60.0, gt=0, description="until its body is here")
+    idle_s: int = Field(default=75, ge=1, description="between two requests")
+    unread_s: float = Field(default=60.0, gt=0, description="that a caller may leave his answer unread")
+
+
 def in_words(refused: ValidationError) -> str:
     """What is wrong with the variables that `ServingSettings` refused, and where to correct it."""
     return (
@@ -119,8 +137,10 @@ class ServingSettings(HostSettings):
     )
     max_request_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     max_in_flight: int = Field(default=256, ge=1, description="chat and route requests at once, per worker; more get 503")
+    key_share: float = Field(default=0.75, gt=0, le=1, description="of those places, what one key may take")
     poll_s: float = Field(default=0.5, gt=0, description="between looks at the published scorer, the pool and the keys")
     drain_s: int = Field(default=60, ge=0, description="what requests in flight get to end after SIGTERM")
+    connections: ConnectionSettings = ConnectionSettings()
     mixture: MixtureSettings = MixtureSettings()
     layers: LayersSettings = LayersSettings()
     evidently_url: str = "http://127.0.0.1:8001"

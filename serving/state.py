@@ -1,6 +1,7 @@
 """What every request of one worker reaches: settings, the files it follows, LLMs, records, jobs, events."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,9 +20,12 @@ from serving.events import Events
 from serving.keys import KeyEntry, Keys
 from serving.metrics import Metrics
 from serving.observed_latency import Experience
+from serving.places import Places
 from serving.settings import ServingSettings
 from serving.silence import Silences
 from serving.watched_file import Watched
+
+ARRIVING = 0.25  # of the places in flight: requests whose bodies are here in part, each of up to `max_request_bytes`
 
 
 @dataclass
@@ -42,14 +46,20 @@ class State:
     experience: Experience = field(default_factory=Experience)
     silences: Silences = field(default_factory=Silences)
     background: set[asyncio.Task[None]] = field(default_factory=set)
-    in_flight: int = 0
+    in_flight: Places = field(init=False)
+    arriving: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Makes the places."""
+        settings = self.settings
+        self.in_flight = Places("in flight", settings.max_in_flight, key_share=settings.key_share, changed=self.metrics.in_flight.set)
+        self.arriving = Places("being sent", math.ceil(settings.max_in_flight * ARRIVING), key_share=settings.key_share)
 
     @property
     def active(self) -> Active:
         """The scorer version in force. Raises NotReady: nothing is ever routed at random."""
         if self.scorer.value is None:
-            why = f" {self.scorer.refusal}" if self.scorer.refusal else ""
-            raise NotReady(f"No scorer is loaded.{why}")
+            raise NotReady("No scorer is loaded.", next_step="The server's log and GET /admin/scorer say why.")
         return self.scorer.value
 
     @property

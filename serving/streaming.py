@@ -15,8 +15,9 @@ from scorer.errors import RouteMoAError
 from serving.answer_stream import AnswerStream
 from serving.body import unless_disconnected
 from serving.completion import Completion
-from serving.errors import body_of, row_of
+from serving.errors import row_of
 from serving.recording import ServedRequest
+from serving.responses import error_body
 from serving.state import State
 
 DONE = b"data: [DONE]\n\n"
@@ -79,7 +80,7 @@ async def _events(first: Chunk | None, answer: AnswerStream, served: ServedReque
         state.metrics.errors.labels(row_of(exc).code).inc()
         if not settled:
             await served.keep_failure(exc)
-        yield event(body_of(exc))
+        yield event(error_body(exc))
 
 
 async def _chunks(first: Chunk | None, answer: AnswerStream, completion: Completion) -> AsyncGenerator[dict[str, Any], None]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -18,16 +19,24 @@ class Watched(Generic[T]):
     """What `read(path)` last returned. `read` runs in a thread, `swapped` and `refused` in the event loop.
 
     swapped: called with the new value and the one before. refused: called once for each new reason.
+    last_good: what is read beside a file that is refused while nothing is in force yet.
     """
 
     def __init__(
-        self, path: Path, read: Callable[[Path], T], *, swapped: Callable[[T, T | None], None], refused: Callable[[RouteMoAError], None]
+        self,
+        path: Path,
+        read: Callable[[Path], T],
+        *,
+        swapped: Callable[[T, T | None], None],
+        refused: Callable[[RouteMoAError], None],
+        last_good: Callable[[Path], T] | None = None,
     ) -> None:
         self.path = path
         self.value: T | None = None
         self.refusal: RouteMoAError | None = None
         self._read = read
         self._swapped, self._refused = swapped, refused
+        self._last_good = last_good
         self._seen: Signature | str = "never"
         self._retry_at = 0.0
 
@@ -45,7 +54,15 @@ class Watched(Generic[T]):
         else:
             before, self.value, self.refusal = self.value, value, None
             self._swapped(value, before)
+        if self.value is None and self._last_good is not None:
+            await self._fall_back(self._last_good)
         self._seen = signature
+
+    async def _fall_back(self, last_good: Callable[[Path], T]) -> None:
+        """`refusal` stays, and the file is tried again."""
+        with suppress(RouteMoAError, OSError):
+            self.value = await asyncio.to_thread(last_good, self.path)
+            self._swapped(self.value, None)
 
     def _refuse(self, error: RouteMoAError) -> None:
         seen_before = self.refusal is not None and str(self.refusal) == str(error)

@@ -1,11 +1,15 @@
 """However malformed a request is, the answer is a 4xx in OpenAI's schema, never a 5xx."""
 
 import json
+import time
 
 import faulty_upstream
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from serving.errors import RequestRefused
+from serving.protocol import ChatRequest, parse
 
 MESSAGE = {"role": "user", "content": "what is 1 + 2 ?"}
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
@@ -150,4 +154,39 @@ def test_null_means_not_given(client) -> None:
     """Clients send null for what they leave out."""
     fields = ("temperature", "max_tokens", "tools", "stop", "stream", "stream_options", "routemoa", "response_format", "n", "seed")
     response = client.post("/v1/chat/completions", json={"model": "echo", "messages": [MESSAGE], **dict.fromkeys(fields)})
+    assert response.status_code == 200
+
+
+PART, WORD = {"type": "text", "text": "x"}, {"role": "user", "content": "x"}
+MANY = {
+    "messages": {"messages": [WORD] * 2001},
+    "parts": {"messages": [{"role": "user", "content": [PART] * 1001}, {"role": "user", "content": [PART] * 1001}]},
+    "tool calls": {"messages": [{"role": "assistant", "tool_calls": [{}] * 2001}, WORD]},
+    "values": {"metadata": [[]] * 500_000},
+    "keys": {"routemoa": {f"k{number}": 1 for number in range(100_000)}},
+    "wrong values": {"functions": [1] * 500_000},
+    "wrong values nested": {"metadata": {"a": [{"b": [1] * 60_000}]}},
+}
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_many_small_things_are_refused_before_they_take_long(client, what) -> None:
+    """One request may not keep the others waiting while its fields are checked."""
+    content = json.dumps({"model": "echo", "messages": [MESSAGE], **MANY[what]}).encode()
+    began = time.process_time()
+    with pytest.raises(RequestRefused, match=r"at most|holds more than"):
+        parse(ChatRequest, content)
+    assert time.process_time() - began < 1.5
+    check(client.post("/v1/chat/completions", content=content))
+
+
+def test_a_long_conversation_is_read(client) -> None:
+    """Many turns with tool calls, and a long text, are what agents send."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turns = [
+        MESSAGE,
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "x" * 1000},
+    ]
+    response = client.post("/v1/chat/completions", json={"model": "echo", "messages": turns * 450 + [MESSAGE]})
     assert response.status_code == 200

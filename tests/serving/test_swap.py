@@ -1,6 +1,7 @@
 """A scorer version is swapped as one reference: no request fails, none sees two versions, a bad one changes nothing."""
 
 import json
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -65,8 +66,8 @@ def test_swaps_under_load_fail_nobody_and_mix_nothing(world: World) -> None:
         assert all(scores == pytest.approx(expected[version]) for _, version, scores in seen)
 
 
-def _corrupt_byte(world: World) -> None:
-    file = world.home / "var" / "scorers" / "2" / "encoder.int8.onnx"
+def _corrupt_byte(world: World, version: str = "2") -> None:
+    file = world.home / "var" / "scorers" / version / "encoder.int8.onnx"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
@@ -137,32 +138,52 @@ def test_a_version_whose_int8_is_wrong_here_is_served_in_fp32(world: World) -> N
 
 
 def test_without_a_sound_scorer_nothing_is_routed(world: World) -> None:
-    """A start on a corrupted artifact is alive and not ready: routed requests get 503, pass-through goes on."""
-    world.artifact("2", seed=1)
-    _corrupt_byte(world)
+    """A start on nothing but corrupted artifacts is alive and not ready: routed requests get 503, pass-through goes on."""
+    for version in ("1", "2"):
+        world.artifact(version, seed=1)
+        _corrupt_byte(world, version)
     world.publish("2")
     with TestClient(create_app(world.settings()), headers={"Authorization": f"Bearer {world.key}"}) as client:
-        until(client, lambda told: told["refused"] is not None)
+        assert "sha256" in scorer(client)["refused"]
         assert client.get("/livez").status_code == 200
         for response in (client.get("/readyz"), client.post("/v1/chat/completions", json=ASK), client.post("/v1/route", json=ASK)):
             assert response.status_code == 503
             assert response.json()["error"]["code"] == "not_ready"
-            assert "sha256" in response.json()["error"]["message"]
+            assert str(world.home) not in response.text  # where the server's files lie is not told to callers
             assert int(response.headers["retry-after"]) > 0
         assert client.post("/v1/chat/completions", json={**ASK, "model": "echo"}).status_code == 200
-        world.publish("1")
-        until(client, lambda told: told["version"] == "1")
+        world.publish("3", seed=2)
+        until(client, lambda told: told["version"] == "3")
         assert client.get("/readyz").status_code == 200
 
 
+@pytest.mark.parametrize("how", ["half a file", "a changed byte", "no folder"])
+def test_a_start_falls_back_to_the_newest_sound_version(world: World, how: str) -> None:
+    """What current.json names cannot be loaded: the sound version published last answers at once, and the refusal shows."""
+    damage, says = BROKEN[how]
+    world.artifact("0", seed=3)
+    os.utime(world.home / "var/scorers/0", (1, 1))
+    world.artifact("2", seed=1)
+    world.publish("2")
+    damage(world)
+    if how != "a changed byte":
+        _corrupt_byte(world)
+    with TestClient(create_app(world.settings()), headers={"Authorization": f"Bearer {world.key}"}) as client:
+        assert client.get("/readyz").json()["scorer_version"] == "1"
+        assert client.post("/v1/chat/completions", json=ASK).json()["routemoa"]["scorer_version"] == "1"
+        assert says in scorer(client)["refused"]
+        world.publish("3", seed=2)
+        until(client, lambda told: told["version"] == "3" and told["refused"] is None)
+
+
 def test_a_scorer_of_nobody_who_can_be_called_is_not_ready(world: World) -> None:
-    """Of recorded and retired LLMs alone: not ready, and a question is refused with each one's reason."""
+    """Of recorded and retired LLMs alone: not ready, which tells strangers no names, and a question is refused with each one's reason."""
     world.publish("2", roster=("recorded-one", "retired-one"))
     with TestClient(create_app(world.settings()), headers={"Authorization": f"Bearer {world.key}"}) as client:
-        until(client, lambda told: told["version"] == "2")
         unready = client.get("/readyz")
         assert unready.status_code == 503
-        assert "recorded-one: recorded, not served; retired-one: retired" in unready.json()["error"]["message"]
+        assert "No LLM of scorer version 2 can be called" in unready.json()["error"]["message"]
+        assert "retired-one" not in unready.text
         refused = client.post("/v1/chat/completions", json=ASK)
         assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_capable_llm")
         world.publish("1")

@@ -143,7 +143,7 @@ class Running:
         """Keeps connections open."""
         return httpx2.Client(base_url=self.url, headers=self.headers, trust_env=False, timeout=30)
 
-    def wait_for(self, path: str, status: int = 200, seconds: float = 60) -> None:
+    def wait_for(self, path: str, status: int = 200, seconds: float = 150) -> None:
         """Returns when `path` answers `status`."""
         give_up = time.monotonic() + seconds
         with self.client() as client:
