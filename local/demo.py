@@ -23,7 +23,7 @@ from local.story import Act, Story
 from local.traffic import Visitor, read
 from pipelines import dataset, params, query_selection, tables
 from pipelines.project import Project
-from registry import child_process, versions
+from registry import child_process, promotion, versions
 from registry import pool as pools
 from registry.entry import PoolEntry
 from registry.errors import ChildFailed
@@ -274,7 +274,7 @@ def follow(stage: Stage, job_id: str) -> str:
 def promote(stage: Stage, *, reason: str) -> str:
     """Makes the registered version champion; where its gate failed, says so and overrides it with `reason`, which the registry records."""
     version, passed = build_results.version(stage.home), build_results.gate_passed(stage.home)
-    versions.promote(version, override=None if passed else f"demo: {reason}", settings=stage.platform.settings)
+    promotion.promote(version, override=None if passed else f"demo: {reason}", settings=stage.platform.settings)
     return f"version {version} promoted (" + ("gate passed" if passed else f"gate overridden: {reason}") + ")"
 
 

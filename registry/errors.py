@@ -22,7 +22,11 @@ class RegistryUnreachable(RegistryError):
 
 
 class RegistryFailed(RegistryError):
-    """MLflow answered, and refused or could not do what was asked."""
+    """MLflow answered, and refused or could not do what was asked. code: MLflow's word for it, such as RESOURCE_DOES_NOT_EXIST."""
+
+    def __init__(self, what: str, *, next_step: str = "", code: str = "") -> None:
+        super().__init__(what, next_step=next_step)
+        self.code = code
 
 
 class VersionUnknown(RegistryError):
@@ -56,6 +60,14 @@ class ProbeFailed(JoiningRefused):
 
 class JobRefused(RegistryError):
     """A job that cannot be taken: an unknown kind, a file that cannot hold it, a second worker."""
+
+
+class JobUnknown(RegistryError):
+    """An id that no job has; names the near ones."""
+
+
+class JobEnded(RegistryError):
+    """A job that cannot be cancelled any more: it ended, or it is about to."""
 
 
 class JobFailed(RegistryError):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from registry.mlflow_door import MetricValue
+from registry.mlflow_runs import MetricValue
 
 
 def scalars(written: Mapping[str, Any], prefix: str = "") -> list[MetricValue]:

@@ -13,14 +13,14 @@ from typing import Any
 import structlog
 from filelock import FileLock, Timeout
 
-from registry import local_store, versions
+from registry import local_store, promotion, versions
 from registry.errors import RegistryError, RegistryUnreachable
 from registry.settings import Settings
-from registry.version import Version
+from registry.version import Version, misspelt
 from scorer.errors import ArtifactRefused, RouteMoAError
 
 POLL_S = 1.0  # servers follow within 5 s: 1 s to notice, 4 s to download, check and load
-RETRY_S = 30.0  # after a refusal or a full disk
+RETRY_S = 30.0  # after a refusal, a full disk, or a registry that could not be written
 log = structlog.get_logger("sync")
 
 
@@ -34,11 +34,17 @@ class Refusal:
 
 @dataclass
 class Sync:
-    """What this host follows, and the versions it could not load."""
+    """What this host follows, and the versions it could not load.
+
+    settled: the champion that the registry's other marks agree with. settle_at: monotonic seconds, before which it is not tried again.
+    """
 
     settings: Settings
     refused: dict[str, Refusal] = field(default_factory=dict)
     reachable: bool = True
+    champion_missing: bool = False
+    settled: str | None = None
+    settle_at: float = 0.0
 
     def step(self, now: float) -> None:
         """Looks up the champion, and publishes it if it is another version than the published one.
@@ -56,13 +62,22 @@ class Sync:
             log.info("registry_back", url=self.settings.mlflow_url)
             self.reachable = True
         published = local_store.current(self.settings.var)
+        self._note_missing(champion, published.version if published else None)
         if champion is None:
             return
         if published is not None and (champion.version, champion.content_hash) == (published.version, published.content_hash):
+            self._settle(champion, None, now)
             return
         refusal = self.refused.get(champion.version)
         if refusal is None or refusal.until <= now:
             self._follow(champion, published.version if published else None, now)
+
+    def _note_missing(self, champion: Version | None, serving: str | None) -> None:
+        """Says once that nothing is champion any more (alias or version deleted in MLflow): servers stay with what they have."""
+        missing = champion is None and serving is not None
+        if missing and not self.champion_missing:
+            self._report("champion_missing", still_serving=serving)
+        self.champion_missing = missing
 
     def _follow(self, champion: Version, before: str | None, now: float) -> None:
         try:
@@ -73,8 +88,18 @@ class Sync:
             self._refuse(champion, before, exc, now)
             return
         self.refused.clear()
-        self._report("scorer_published", version=champion.version, folder=str(folder), before=before, roster=champion.roster)
-        self._in_registry(lambda: self._update_aliases(champion, before))
+        fields = {"gate": champion.gate, "roster": champion.roster}
+        self._report("scorer_published", version=champion.version, folder=str(folder), before=before, **fields)
+        self.settled, self.settle_at = None, now
+        self._settle(champion, before, now)
+
+    def _settle(self, champion: Version, before: str | None, now: float) -> None:
+        """Makes the registry agree with a champion that somebody set by hand; where it cannot be written now, it is tried again."""
+        if now < self.settle_at or (self.settled == champion.version and not any(map(misspelt, champion.aliases))):
+            return
+        self.settle_at = now + RETRY_S
+        if self._in_registry(lambda: promotion.settle(champion.version, served=before, settings=self.settings)):
+            self.settled, self.settle_at = champion.version, now
 
     def _refuse(self, champion: Version, before: str | None, why: Exception, now: float) -> None:
         reason = str(why)
@@ -84,22 +109,20 @@ class Sync:
             return
         self._report("scorer_refused", version=champion.version, kind=type(why).__name__, reason=reason, still_serving=before)
         if isinstance(why, ArtifactRefused):  # the files themselves: no host should load them
-            self._in_registry(lambda: versions.refuse(champion.version, reason, serving=before, settings=self.settings))
+            self._in_registry(lambda: promotion.refuse(champion.version, reason, served=before, settings=self.settings))
 
-    def _update_aliases(self, champion: Version, before: str | None) -> None:
-        earlier = versions.find(before, settings=self.settings) if before else None
-        versions.update_aliases(champion, earlier, settings=self.settings)
-
-    def _in_registry(self, update: Callable[[], None]) -> None:
-        """Writes to MLflow what this host did; it may be down, and the host goes on."""
+    def _in_registry(self, update: Callable[[], object]) -> bool:
+        """Writes to MLflow what this host did; whether it could: it may be down, and the host goes on."""
         try:
             update()
         except RegistryError as exc:
             log.warning("registry_not_updated", error=str(exc))
+            return False
+        return True
 
     def _report(self, event: str, **fields: Any) -> None:
         """To the log, and to `var/events.jsonl`, which operators read; nothing here does."""
-        (log.warning if "refused" in event else log.info)(event, **fields)
+        (log.info if event == "scorer_published" else log.warning)(event, **fields)
         line = json.dumps({"at": time.time(), "event": event, **fields}) + "\n"
         try:
             with (self.settings.var / "events.jsonl").open("a", encoding="utf-8") as file:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
 
 CONTENT_HASH = "content_hash"  # sha256 over the artifact's files: the version's identity
 ROSTER = "roster"  # LLM ids, comma-separated, in column order
 GATE, GATE_REASONS = "gate", "gate_reasons"
 OVERRIDE = "override"  # why a person promoted it although its gate had not passed
+CHAMPION_SINCE = "champion_since"  # when it became champion last (ISO 8601, UTC): the history that rollbacks go back in
 ROLLED_BACK = "rolled_back"  # a rollback left it; cleared when it is promoted again
 REFUSED = "refused"  # why a host did not load it
 
@@ -51,3 +53,17 @@ class Version:
     def reasons(self) -> tuple[str, ...]:
         """Why the gate said so."""
         return tuple(filter(None, self.tags.get(GATE_REASONS, "").split("\n")))
+
+
+def misspelt(alias: str) -> str | None:
+    """The alias of ours that somebody wrote in another case (`Champion`), None for ours as we write them and for anybody's own."""
+    return alias.casefold() if alias not in ALIASES and alias.casefold() in ALIASES else None
+
+
+def resolve(alias: str, aliases: Mapping[str, str]) -> str | None:
+    """The number that `alias` points to, None where nothing does.
+
+    In another case it counts too, and before the proper one: a person typed it, for the proper one did not move.
+    """
+    by_hand = [number for written, number in aliases.items() if misspelt(written) == alias]
+    return max(by_hand, key=int) if by_hand else aliases.get(alias)

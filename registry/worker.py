@@ -84,13 +84,13 @@ class Worker:
 
     def _do(self, job: Job) -> str:
         """What came of the job, in words."""
-        from registry import versions
+        from registry import promotion
 
         if job.kind == "promote":
-            promoted = versions.promote(str(job.arguments["version"]), override=job.arguments.get("override"), settings=self.settings)
+            promoted = promotion.promote(str(job.arguments["version"]), override=job.arguments.get("override"), settings=self.settings)
             return f"scorer version {promoted.version} is champion"
         if job.kind == "rollback":
-            return f"scorer version {versions.rollback(settings=self.settings).version} is champion again"
+            return f"scorer version {promotion.rollback(settings=self.settings).version} is champion again"
         return self._retrain(job)
 
     def _retrain(self, job: Job) -> str:

@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from registry import versions
 from registry.errors import PromotionRefused, RegistryUnreachable, VersionUnknown
@@ -36,22 +37,41 @@ def test_the_life_of_a_version_by_command_line(settings: Settings, tmp_path: Pat
     """None yet; two registered; promoted by number and by alias with a reason; rolled back; each step printed and true in MLflow."""
     assert "No scorer version yet" in output("list")
     first, second = register(settings, tmp_path, 1), register(settings, tmp_path, 2)
-    listed = [line for line in output("list").splitlines() if "not run" in line]
-    assert [line.split("│")[1].strip() for line in listed] == [second, first]
-    assert "challenger" in listed[0]
-    assert "a, b, c" in listed[0]
+    listed = output("list", width=80)
+    rows = [line.split() for line in listed.splitlines() if "not run" in line]
+    assert [row[0] for row in rows] == [second, first]
+    assert rows[0][1:5] == ["challenger", "not", "run", "3"]
+    assert "3: a, b, c" in listed
+    assert "No version is champion: servers stay with what they last had." in listed
+    assert max(map(len, listed.splitlines()[1:-1])) <= 80
 
     assert f"Scorer version {first} is champion." in output("promote", first, "--override", "the first one")
     assert f"Scorer version {second} is champion." in output("promote", "challenger", "--override", "a test")
     assert versions.find("champion", settings=settings).version == second
     assert versions.find("previous", settings=settings).version == first
-    assert f"Scorer version {first} is champion again." in output("rollback")
+    listed = output("list", width=80)
+    assert [line.split()[1] for line in listed.splitlines() if "not run" in line] == ["champion", "previous"]
+    assert "No version is champion" not in listed
+    assert f"Scorer version {first} is champion again. No champion was before it." in output("rollback")
     assert versions.find("champion", settings=settings).version == first
 
     shown = output("show")
     assert f"Scorer version {first} champion" in shown
     assert "the first one" in shown
     assert f"{settings.mlflow_url}/#/models/{settings.scorer_name}/versions/{first}" in shown
+
+
+def test_odd_aliases_are_explained(settings: Settings, tmp_path: Path) -> None:
+    """One in another case counts, one that only resembles ours does nothing, anybody's own is nobody's business."""
+    number = register(settings, tmp_path, 1)
+    client = MlflowClient(tracking_uri=settings.mlflow_url)
+    for alias in ("Champion", "champoin", "blue"):
+        client.set_registered_model_alias(settings.scorer_name, alias, number)
+    remarks = output("list").splitlines()[-2:]
+    assert remarks == [
+        f"`Champion` on version {number} counts as `champion`; `registry.sync` writes it so.",
+        f"`champoin` on version {number} does nothing. Did you mean `champion`?",
+    ]
 
 
 def test_what_cannot_be_promoted_says_why_and_how(settings: Settings, tmp_path: Path) -> None:

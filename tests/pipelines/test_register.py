@@ -15,7 +15,7 @@ import pytest
 from pipelines import assemble, dataset, gate, register
 from pipelines.dataset import RosterLLM
 from pipelines.errors import PipelineError
-from registry import versions
+from registry import promotion, versions
 from registry.settings import Settings
 from registry.version import Version
 from tests.mlflow_server import MLflow, running
@@ -125,7 +125,7 @@ def test_the_first_scorer_meets_the_gate(project: Settings) -> None:
 def test_a_challenger_is_compared_with_the_champions_own_files(project: Settings, tiny: ModuleType) -> None:
     """The champion is downloaded and scores the same validation queries; the paired difference is in the reasons."""
     register.register(project)
-    versions.promote("1", override="the first", settings=project)
+    promotion.promote("1", override="the first", settings=project)
     train_again(project, tiny)
     assert register.register(project).version == "2"
     result, _, champion = gate.decide(project)
@@ -139,7 +139,7 @@ def test_a_challenger_is_compared_with_the_champions_own_files(project: Settings
 def test_a_champion_of_another_schema_does_not_stop_the_gate(project: Settings, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an upgrade that no longer reads the champion, a new version is judged against the best single LLM, and the reasons say so."""
     register.register(project)
-    versions.promote("1", override="the first", settings=project)
+    promotion.promote("1", override="the first", settings=project)
     train_again(project, tiny)
     register.register(project)
 
@@ -160,7 +160,7 @@ def test_a_champion_of_another_schema_does_not_stop_the_gate(project: Settings, 
 def test_the_champion_itself_passes(project: Settings) -> None:
     """Nothing new was trained: the gate says that the version serves already."""
     register.register(project)
-    versions.promote("1", override="the first", settings=project)
+    promotion.promote("1", override="the first", settings=project)
     result, _, _ = gate.decide(project)
     assert result.passed
     assert "is the champion already" in result.reasons[0]

@@ -189,7 +189,7 @@ def worker_of(jobs: Jobs) -> workers.Worker:
 def test_what_goes_wrong_in_a_job_is_written_into_its_row(jobs: Jobs, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither an error of ours nor one nobody thought of ends the worker: the job failed, and says why."""
     submitted = [jobs.submit("rollback", {}), jobs.submit("promote", {})]  # the second has no version: a KeyError
-    monkeypatch.setattr("registry.versions.rollback", lambda **_: (_ for _ in ()).throw(JobRefused("No MLflow.", next_step="Start it.")))
+    monkeypatch.setattr("registry.promotion.rollback", lambda **_: (_ for _ in ()).throw(JobRefused("No MLflow.", next_step="Start it.")))
     for _ in submitted:
         job = jobs.claim_next()
         assert job is not None
@@ -225,7 +225,7 @@ def test_a_worker_outlives_a_table_that_cannot_be_used(jobs: Jobs, worker_of: wo
             holder.execute("BEGIN IMMEDIATE")  # the first time, its end cannot be written
         return SimpleNamespace(version=version)
 
-    monkeypatch.setattr("registry.versions.promote", promoted)
+    monkeypatch.setattr("registry.promotion.promote", promoted)
     submitted = jobs.submit("promote", {"version": "3"})
     thread = threading.Thread(target=worker_of.run)
     with structlog.testing.capture_logs() as logged:

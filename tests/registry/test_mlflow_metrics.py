@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import mlflow_metrics
-from registry.mlflow_door import MetricValue
+from registry.mlflow_runs import MetricValue
 
 CONTENT = {
     "test": {"hit": 0.9, "count": 3},

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from registry import local_store, versions
+from registry import local_store, promotion, versions
 from registry.errors import RegistryError
+from registry.gate_rules import GateResult
+from registry.mlflow_door import Door
 from registry.settings import Settings
 from registry.sync import RETRY_S, Sync
 from registry.version import Version
@@ -106,7 +108,7 @@ def test_a_corrupted_artifact_is_never_published(settings: Settings, register: R
     refused = [event for event in events(settings) if event["event"] == "scorer_refused"]
     assert [(event["version"], event["kind"], event["still_serving"]) for event in refused] == [("2", "ArtifactRefused", "1")]
     assert versions.find("2", settings=settings).tags["refused"].startswith("version 2/scorer.safetensors: its sha256 is not")
-    assert versions.rollback(settings=settings).version == "1"
+    assert promotion.rollback(settings=settings).version == "1"
 
 
 def test_sound_files_that_were_not_registered_are_refused(settings: Settings, register: Register, mlflow: MLflow, tiny: ModuleType) -> None:
@@ -142,15 +144,72 @@ def test_a_rollback_is_served_from_the_kept_folder(settings: Settings, register:
     """Going back needs no download: the folder is still here, and is checked again."""
     sync = Sync(settings)
     for seed in (0, 1):
-        versions.promote(register(seed).version, override="test", settings=settings)
+        promotion.promote(register(seed).version, override="test", settings=settings)
         sync.step(0.0)
     shutil.rmtree(stored(mlflow, versions.find("1", settings=settings)))
-    versions.rollback(settings=settings)
+    promotion.rollback(settings=settings)
     sync.step(1.0)
     assert serving(settings) == "1"
     assert versions.find("champion", settings=settings).version == "1"
     with pytest.raises(RegistryError, match="no previous champion"):
-        versions.rollback(settings=settings)
+        promotion.rollback(settings=settings)
+
+
+def test_a_champion_deleted_while_it_serves_goes_on_serving(settings: Settings, register: Register) -> None:
+    """Its alias, then the version itself, deleted in MLflow: one event each time says so, and this host serves what it has.
+
+    That the version before is gone stops nothing else after another is set: `challenger` goes, `previous` is the champion before that one.
+    """
+    sync = Sync(settings)
+    client = MlflowClient(tracking_uri=settings.mlflow_url)
+    for seed in (0, 1):
+        champion(settings, register(seed))
+        sync.step(0.0)
+    client.delete_registered_model_alias(settings.scorer_name, "champion")
+    for now in (1.0, 2.0):
+        sync.step(now)
+    champion(settings, versions.find("2", settings=settings))
+    sync.step(3.0)
+    client.delete_model_version(settings.scorer_name, "2")
+    for now in (4.0, 5.0):
+        sync.step(now)
+    assert serving(settings) == "2"
+    assert [each["still_serving"] for each in events(settings) if each["event"] == "champion_missing"] == ["2", "2"]
+    champion(settings, register(2))
+    sync.step(6.0)
+    assert Door.of(settings).aliases() == {"champion": "3", "previous": "1"}
+
+
+def test_champion_in_another_case_and_on_a_failed_gate_is_followed(settings: Settings, register: Register) -> None:
+    """What a person set in MLflow is served, written properly afterwards, and its event and tag say that no gate was asked."""
+    sync = Sync(settings)
+    champion(settings, register(0))
+    sync.step(0.0)
+    failed = register(1)
+    versions.record_gate(failed.version, GateResult(False, ("Overall: worse.",), {}), settings=settings)
+    MlflowClient(tracking_uri=settings.mlflow_url).set_registered_model_alias(settings.scorer_name, "Champion", failed.version)
+    sync.step(1.0)
+    assert serving(settings) == "2"
+    assert Door.of(settings).aliases() == {"champion": "2", "previous": "1"}
+    assert (events(settings)[-1]["event"], events(settings)[-1]["gate"]) == ("scorer_published", "failed")
+    assert "asks no gate" in versions.find("2", settings=settings).tags["override"]
+
+
+def test_what_could_not_be_written_is_written_later(settings: Settings, register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow refuses while a champion is settled: it serves, and RETRY_S later the registry agrees."""
+    sync = Sync(settings)
+    for seed in (0, 1):
+        champion(settings, register(seed))
+        sync.step(0.0)
+    champion(settings, register(2))
+    with monkeypatch.context() as broken:
+        broken.setattr(promotion, "settle", lambda *_, **__: (_ for _ in ()).throw(RegistryError("No space left.")))
+        sync.step(1.0)
+    sync.step(2.0)
+    assert serving(settings) == "3"
+    assert Door.of(settings).aliases() == {"champion": "3", "previous": "1", "challenger": "3"}
+    sync.step(1.0 + RETRY_S)
+    assert Door.of(settings).aliases() == {"champion": "3", "previous": "2"}
 
 
 def test_a_damaged_folder_is_fetched_again(settings: Settings, register: Register) -> None:

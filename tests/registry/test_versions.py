@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException, RestException
 
-from registry import versions
-from registry.errors import PromotionRefused, RegistryFailed, RegistryUnreachable, VersionUnknown
+from registry import promotion, versions
+from registry.errors import PromotionRefused, RegistryUnreachable, VersionUnknown
 from registry.gate_rules import GateResult
-from registry.mlflow_door import Door
 from registry.settings import Settings
 from registry.version import Version
 from scorer import artifact, manifest
@@ -33,7 +31,7 @@ def test_a_registered_version_is_the_challenger(settings: Settings, register: Re
     """`challenger` follows the newest registration, and never lands on the champion."""
     first = register(0)
     assert first.aliases == ("challenger",)
-    versions.promote(first.version, override="the first", settings=settings)
+    promotion.promote(first.version, override="the first", settings=settings)
     assert register(0).aliases == ("champion",)
     assert register(1).aliases == ("challenger",)
 
@@ -77,69 +75,12 @@ def test_the_gate_is_written_into_the_version(settings: Settings, register: Regi
     assert register(0).description == passed.description
 
 
-def test_promotion_needs_a_passed_gate(settings: Settings, register: Register) -> None:
-    """A version whose gate failed or was not run is not promoted; overriding is possible, and recorded."""
-    number = register(0).version
-    with pytest.raises(PromotionRefused, match="its gate was not run"):
-        versions.promote(number, settings=settings)
-    versions.record_gate(number, FAILED, settings=settings)
-    with pytest.raises(PromotionRefused, match="Overall: worse"):
-        versions.promote(number, settings=settings)
-    assert versions.champion(settings=settings) is None
-    assert versions.promote(number, override="nothing else is there", settings=settings).tags["override"] == "nothing else is there"
-
-
-def test_promotion_keeps_the_previous_champion(settings: Settings, register: Register) -> None:
-    """`champion` moves, the one before becomes `previous`, the spent `challenger` goes."""
-    for seed in (0, 1):
-        number = register(seed).version
-        versions.record_gate(number, PASSED, settings=settings)
-        versions.promote(number, settings=settings)
-    assert {one.version: one.aliases for one in versions.list_versions(settings=settings)} == {"2": ("champion",), "1": ("previous",)}
-
-
-def test_promoting_the_champion_again_ends_a_promotion_that_stopped_half_way(settings: Settings, register: Register) -> None:
-    """Where only the alias was moved, doing it again clears the spent `challenger`."""
-    number = register(0).version
-    Door(settings.mlflow_url, settings.scorer_name).set_alias("champion", number)
-    assert versions.find("challenger", settings=settings).version == number
-    assert versions.promote(number, override="again", settings=settings).aliases == ("champion",)
-
-
-def test_a_champion_whose_gate_failed_stays_champion(settings: Settings, register: Register) -> None:
-    """A rollback may bring back a version that was promoted over its gate; asking for the champion again changes nothing."""
-    number = register(0).version
-    versions.record_gate(number, FAILED, settings=settings)
-    versions.promote(number, override="nothing else is there", settings=settings)
-    assert versions.promote(number, settings=settings).aliases == ("champion",)
-
-
-def test_rollback_returns_to_the_previous_champion_once(settings: Settings, register: Register) -> None:
-    """Rolling back restores the champion before; a version that was left is never what a further rollback returns to."""
-    for seed in (0, 1):
-        versions.promote(register(seed).version, override="test", settings=settings)
-    assert versions.rollback(settings=settings).version == "1"
-    versions.update_aliases(versions.find("champion", settings=settings), versions.find("2", settings=settings), settings=settings)
-    with pytest.raises(VersionUnknown, match="no previous champion"):
-        versions.rollback(settings=settings)
-    assert versions.find("champion", settings=settings).version == "1"
-
-
-def test_a_version_rolled_back_can_be_promoted_again(settings: Settings, register: Register) -> None:
-    """The mark a rollback leaves goes with the next promotion."""
-    for seed in (0, 1):
-        versions.promote(register(seed).version, override="test", settings=settings)
-    versions.rollback(settings=settings)
-    assert "rolled_back" not in versions.promote("2", override="mended", settings=settings).tags
-    assert versions.rollback(settings=settings).version == "1"
-
-
 def test_a_refused_version_is_not_promoted_and_registers_anew(settings: Settings, register: Register) -> None:
     """Files that a host refused are no champion, whoever asks; the same content can be registered afresh."""
     number = register(0).version
-    versions.refuse(number, "encoder.onnx: its sha256 is not the one in manifest.json.", settings=settings)
+    promotion.refuse(number, "encoder.onnx: its sha256 is not the one in manifest.json.", settings=settings)
     with pytest.raises(PromotionRefused, match="refused by a host"):
-        versions.promote(number, override="please", settings=settings)
+        promotion.promote(number, override="please", settings=settings)
     assert register(0).version == "2"
 
 
@@ -163,7 +104,7 @@ def test_an_unknown_version_is_named(settings: Settings, register: Register) -> 
     """Asking for a version nobody registered says which, and where to look."""
     register(0)
     with pytest.raises(VersionUnknown, match=r"Scorer version '77' is not in MLflow at .*routemoa list"):
-        versions.promote("77", settings=settings)
+        promotion.promote("77", settings=settings)
     with pytest.raises(VersionUnknown, match="No scorer version is previous"):
         versions.find("previous", settings=settings)
 
@@ -179,12 +120,3 @@ def test_a_server_that_is_down_is_named(settings: Settings) -> None:
     nowhere = settings.model_copy(update={"mlflow_url": "http://127.0.0.1:9"})
     with pytest.raises(RegistryUnreachable, match=r"http://127.0.0.1:9 does not answer.*routemoa up"):
         versions.champion(settings=nowhere)
-
-
-@pytest.mark.parametrize("code", ["INTERNAL_ERROR", "PERMISSION_DENIED", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS"])
-def test_every_exception_of_mlflow_is_translated(code: str) -> None:
-    """No exception of MLflow's passes its door."""
-    with pytest.raises(RegistryFailed, match="of its own"), Door("http://127.0.0.1:9", "x")._translated():
-        raise RestException({"error_code": code, "message": "of its own"})
-    with pytest.raises(RegistryFailed), Door("http://127.0.0.1:9", "x")._translated():
-        raise MlflowException("anything else")
