@@ -1,34 +1,51 @@
-"""`routemoa jobs` and `routemoa retrain`: what the worker has done, does and will do, and one more thing for it to do."""
+"""`routemoa jobs`, `cancel` and `retrain`: what the worker has done, does and will do; one thing less and one more for it to do."""
 
+import sys
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from cli import project
 
+if TYPE_CHECKING:
+    from registry.jobs import Job, Jobs
+
 commands = typer.Typer()
+MOST_SHOWN = 160  # characters of an error or a reason in the list; `routemoa jobs JOB` shows all
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `routemoa jobs` has it.")]
 
 
 @commands.command()
-def jobs() -> None:
-    """List retraining, promotion and rollback jobs with their progress, newest first."""
-    from registry.jobs import Jobs
+def jobs(
+    job_id: Annotated[str | None, typer.Argument(metavar="JOB", help="Show this one only.", show_default=False)] = None,
+    *,
+    log: Annotated[bool, typer.Option("--log", help="Print what the processes of JOB printed.")] = False,
+) -> None:
+    """List retraining, promotion and rollback jobs with their progress, newest first; or show one, or its log."""
+    console, kept = Console(), _jobs()
+    if job_id is None:
+        if log:
+            raise typer.BadParameter("--log is for one job: `routemoa jobs JOB --log`")
+        _list(kept.list(), console)
+    elif log:
+        _print_log(kept.require(job_id))
+    else:
+        _show(kept.require(job_id), console)
 
-    newest_first = sorted(Jobs(project.existing().var / "jobs.db").list(), key=lambda job: job.created_at, reverse=True)
-    if not newest_first:
-        Console().print("No job yet. `routemoa retrain` starts one.", highlight=False)
-        return
-    table = Table(Column("job", no_wrap=True), "kind", "state", "step", "progress", "created", "why")
-    for job in newest_first:
-        created = datetime.fromtimestamp(job.created_at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        reasons = job.arguments.get("reasons") or [job.arguments.get("reason", "")]
-        why = job.error or str(reasons[0])
-        table.add_row(job.id, job.kind, job.state, escape(job.step or ""), f"{job.progress:.0%}", created, escape(why))
-    Console().print(table)
+
+@commands.command()
+def cancel(job_id: JobId) -> None:
+    """Cancel a job: one that waits is not begun, a retraining that runs is ended; what was answered and labelled is kept."""
+    job = _jobs().cancel(job_id)
+    ending = "" if job.ended_at else " Its processes end within half a minute; what was answered and labelled is kept."
+    Console(soft_wrap=True).print(f"Job {job.id} is cancelled.{ending}", highlight=False)
 
 
 @commands.command()
@@ -40,11 +57,64 @@ def retrain(
 ) -> None:
     """Start the job that asks and labels what is missing and trains the scorer; asks no LLM more queries than its entry says."""
     from registry import pool
-    from registry.jobs import Jobs
 
     settings, console = project.existing(), Console(soft_wrap=True)
     if full:
         changed = ", ".join(pool.train_jointly(settings.pool_file)) or "none was joined by its row"
         console.print(f"Trained with all others from now on: {changed}.", highlight=False, markup=False)
-    job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": reason, "harvest": harvest})
+    job = _jobs().submit("retrain", {"reason": reason, "harvest": harvest})
     console.print(f"Job {job.id} retrains the scorer, once a worker runs (`routemoa up`); follow it with `routemoa jobs`.", highlight=False)
+
+
+def _jobs() -> "Jobs":
+    from registry.jobs import Jobs
+
+    return Jobs(project.existing().var / "jobs.db")
+
+
+def _list(kept: "list[Job]", console: Console) -> None:
+    if not kept:
+        console.print("No job yet. `routemoa retrain` starts one.", highlight=False)
+        return
+    table = Table(
+        Column("job", no_wrap=True), "state", Column("what it does, and why", ratio=1), "created", box=SIMPLE_HEAD, pad_edge=False
+    )
+    for job in sorted(kept, key=lambda job: job.created_at, reverse=True):
+        doing = f"{job.step} ({job.progress:.0%})" if job.state == "running" else job.error or job.step
+        lines = [shorten(each, MOST_SHOWN, placeholder=" ...") for each in (doing, _why(job))]
+        table.add_row(job.id, job.state, escape("\n".join(filter(None, lines))), _when(job.created_at))
+    console.print(table)
+    console.print("One of them: `routemoa jobs JOB`; what it printed: `routemoa jobs JOB --log`.", highlight=False, soft_wrap=True)
+
+
+def _show(job: "Job", console: Console) -> None:
+    times = {"created": job.created_at, "started": job.started_at, "ended": job.ended_at}
+    fields = {
+        "state": job.state,
+        "step": f"{job.step} ({job.progress:.0%})",
+        "why": _why(job),
+        **{name: _when(at) for name, at in times.items() if at is not None},
+        "error": job.error,
+        "log": job.log if Path(job.log).exists() else None,
+    }
+    console.print(job.id, highlight=False, markup=False)
+    for name, value in fields.items():
+        if value:
+            console.print(f"  {name:8} {value}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_log(job: "Job") -> None:
+    try:
+        sys.stdout.write(Path(job.log).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        Console(soft_wrap=True).print(
+            f"Job {job.id} ({job.state}) has printed nothing: {job.log} is not there.", highlight=False, markup=False
+        )
+
+
+def _why(job: "Job") -> str:
+    return "; ".join(job.arguments.get("reasons") or [job.arguments.get("reason") or ""])
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%m-%d %H:%M")

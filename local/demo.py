@@ -267,7 +267,7 @@ def follow(stage: Stage, job_id: str) -> str:
                 said = job["step"]
                 stage.story.console.print(f"job {job_id}: {said or job['state']}  {job['progress']:.0%}", highlight=False)
     if job["state"] != "done":
-        raise StepFailed(f"The retraining job {job_id} failed: {job['error']}", next_step=f"Read {platform.processes.log('worker')}.")
+        raise StepFailed(f"The retraining job {job_id} failed: {job['error']}", next_step=f"Read {job['log']}.")
     return str(job["step"])
 
 

@@ -204,7 +204,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         print(Progress(retrain(settings, steps, harvesting=command_line.harvest), 1.0).line(), flush=True)
     except RouteMoAError as exc:
-        sys.exit(str(exc))
+        sys.exit(" ".join(str(exc).split()))  # one line: the last one is what the worker writes into the job
 
 
 if __name__ == "__main__":

@@ -13,23 +13,36 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from registry.errors import JobRefused
+from registry.errors import JobEnded, JobRefused, JobUnknown
+from scorer.near_matches import near_matches
 
 Kind = Literal["retrain", "promote", "rollback"]
-State = Literal["queued", "running", "done", "failed"]
+State = Literal["queued", "running", "done", "failed", "cancelled"]
 KINDS = ("retrain", "promote", "rollback")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, key TEXT UNIQUE, kind TEXT NOT NULL, arguments TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed')), step TEXT NOT NULL, progress REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')), step TEXT NOT NULL, progress REAL NOT NULL,
     created_at REAL NOT NULL, started_at REAL, ended_at REAL, error TEXT)"""
+MOVE = (  # a table made before jobs could be cancelled: SQLite cannot change a CHECK
+    "BEGIN IMMEDIATE",
+    "ALTER TABLE jobs RENAME TO jobs_before",
+    SCHEMA,
+    "INSERT INTO jobs SELECT * FROM jobs_before",
+    "DROP TABLE jobs_before",
+    "COMMIT",
+)
 COLUMNS = "id, kind, arguments, state, step, progress, created_at, started_at, ended_at, error"
 BUSY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. Times are seconds since the epoch; `progress` is in [0, 1]; `step` says in words what it is doing or what came of it."""
+    """One job.
+
+    Times are seconds since the epoch; `progress` is in [0, 1]; `step` says in words what it is doing or what came of it. A cancelled job
+    without `ended_at` has processes that are ending. `log` is the file with what it printed; there is none before it printed anything.
+    """
 
     id: str
     kind: Kind
@@ -41,6 +54,7 @@ class Job:
     started_at: float | None
     ended_at: float | None
     error: str | None
+    log: str
 
 
 JobList = list[Job]  # inside `Jobs`, `list` is its method
@@ -62,6 +76,9 @@ class Jobs:
                 with self._connection() as connection:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.execute(SCHEMA)
+                    ((table,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'jobs'").fetchall()
+                    for statement in MOVE if "'cancelled'" not in table else ():
+                        connection.execute(statement)
         except OSError as exc:
             raise JobRefused(f"{path}: cannot hold jobs ({exc}).", next_step="Move the file away or free the disk.") from exc
 
@@ -87,6 +104,19 @@ class Jobs:
         """The job called `job_id`, None where there is none."""
         jobs = self._select("WHERE id = ?", (job_id,))
         return jobs[0] if jobs else None
+
+    def require(self, job_id: str) -> Job:
+        """The job called `job_id`. Raises JobUnknown, naming near ids."""
+        job = self.get(job_id)
+        if job is None:
+            near = near_matches(job_id, [each.id for each in self.list()])
+            next_step = f"Did you mean {' or '.join(near)}?" if near else "`routemoa jobs` and GET /admin/jobs list all."
+            raise JobUnknown(f"No job is called {job_id!r}.", next_step=next_step)
+        return job
+
+    def log(self, job_id: str) -> Path:
+        """The file with what the processes of the job `job_id` printed."""
+        return self.path.parent / "logs" / "jobs" / f"{job_id}.log"
 
     def list(self) -> JobList:
         """All jobs, in the order they were submitted."""
@@ -116,8 +146,29 @@ class Jobs:
         """The job failed."""
         self._change("state = 'failed', error = ?, ended_at = ?", "id = ? AND state = 'running'", (error, time.time(), job_id))
 
+    def cancel(self, job_id: str) -> Job:
+        """The job, cancelled: one that waits is never begun, a running retraining's processes are ended by its worker.
+
+        Cancelling twice is as once. Raises JobUnknown, JobEnded where it ended by itself or is a promotion under way.
+        """
+        now = time.time()
+        self._change("state = 'cancelled', step = 'cancelled before it began', ended_at = ?", "id = ? AND state = 'queued'", (now, job_id))
+        what = "state = 'cancelled', step = 'cancelled; its processes are ending'"
+        self._change(what, "id = ? AND state = 'running' AND kind = 'retrain'", (job_id,))
+        job = self.require(job_id)
+        if job.state == "running":
+            raise JobEnded(f"Job {job_id} is a {job.kind} under way: it takes a second.", next_step="Undo what comes of it.")
+        if job.state != "cancelled":
+            raise JobEnded(f"Job {job_id} has ended already: {job.state}.", next_step="See `routemoa jobs`.")
+        return job
+
+    def end_cancelled(self, job_id: str, step: str) -> None:
+        """The processes of a cancelled job have ended; `step` says what is left of it."""
+        self._change("step = ?, ended_at = ?", "id = ? AND state = 'cancelled' AND ended_at IS NULL", (step, time.time(), job_id))
+
     def requeue_running(self) -> int:
-        """Puts every running job back to wait, for its worker is gone. Returns how many."""
+        """Puts every running job back to wait, for its worker is gone, and ends those that were being cancelled. Returns how many wait."""
+        self._change("step = 'cancelled', ended_at = ?", "state = 'cancelled' AND ended_at IS NULL", (time.time(),))
         return self._change("state = 'queued', step = 'waiting (its worker was stopped)', started_at = NULL", "state = 'running'", ())
 
     def _change(self, what: str, where: str, values: tuple[Any, ...]) -> int:
@@ -127,7 +178,8 @@ class Jobs:
     def _select(self, where: str, values: tuple[Any, ...]) -> JobList:
         with self._connection() as connection:
             rows = connection.execute(f"SELECT {COLUMNS} FROM jobs {where}", values).fetchall()  # noqa: S608  all text is ours
-        return [Job(row[0], row[1], json.loads(row[2]), *row[3:]) for row in rows]
+        named = (dict(zip(COLUMNS.split(", "), row, strict=True)) for row in rows)
+        return [Job(**{**each, "arguments": json.loads(each["arguments"]), "log": str(self.log(each["id"]))}) for each in named]
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -6,11 +6,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from types import FrameType
 
 import structlog
 from filelock import FileLock, Timeout
 
+from registry import job_log
 from registry.child_process import Child
 from registry.errors import ChildFailed, JobFailed, JobRefused
 from registry.jobs import Job, Jobs
@@ -70,7 +73,7 @@ class Worker:
 
         Raises JobRefused where its row cannot be written.
         """
-        log.info("job_started", job=job.id, kind=job.kind, arguments=job.arguments)
+        log.info("job_started", job=job.id, kind=job.kind, arguments=job.arguments, log=job.log)
         try:
             result = self._do(job)
         except RouteMoAError as exc:
@@ -80,6 +83,7 @@ class Worker:
             self._failed(job, f"{type(exc).__name__}: {exc}")
         else:
             self.jobs.finish(job.id, result)
+            self.jobs.end_cancelled(job.id, f"cancelled, but it was done by then: {result}")
             log.info("job_done", job=job.id, result=result)
 
     def _do(self, job: Job) -> str:
@@ -94,44 +98,57 @@ class Worker:
         return self._retrain(job)
 
     def _retrain(self, job: Job) -> str:
-        """Runs the stages in a process of their own, which ends when we do, and follows their progress."""
+        """Runs the stages in a process of their own, which ends when we do or when the job is cancelled, and follows their progress."""
         reason = job.arguments.get("reason") or "; ".join(job.arguments.get("reasons", [])) or "a person asked for it"
         command = [sys.executable, "-m", "pipelines.retrain", "--job", job.id, "--reason", str(reason), "--with-parent"]
         command += ["--harvest"] if job.arguments.get("harvest") else []
-        step = ""
-
-        def read(line: str) -> None:
-            nonlocal step
-            progress = Progress.parse(line)
-            if progress is None:
-                log.info("job_output", job=job.id, line=line.rstrip())
-            else:
-                step = progress.step
-                with self._unless_locked():
-                    self.jobs.advance(job.id, step, progress.share)
-
-        self._child = Child(tied=True, stop_within_s=STOP_WITHIN_S)
+        child = self._child = Child(tied=True, stop_within_s=STOP_WITHIN_S)
         if self.stopping.is_set():
-            self._child.stop()
+            child.stop()
         try:
-            self._child.run(command, read, cwd=self.settings.home, ROUTEMOA_HOME=str(self.settings.home))
+            with job_log.writing(Path(job.log), partial(self._advance, job.id)) as printed, self._stopped_if_cancelled(job, child):
+                child.run(command, printed.read, cwd=self.settings.home, ROUTEMOA_HOME=str(self.settings.home))
         except ChildFailed as exc:
             last = [line.strip() for line in exc.lines if line.strip() and Progress.parse(line) is None]
-            raise JobFailed(" ".join(last[-5:]) or exc.what) from exc
+            raise JobFailed(last[-1] if last else exc.what) from exc
         finally:
             self._child = None
-        return step
+        return printed.step
 
     @contextlib.contextmanager
-    def _unless_locked(self) -> Iterator[None]:
-        """Progress is for people to watch: a table that somebody else holds does not end hours of work."""
+    def _stopped_if_cancelled(self, job: Job, child: Child) -> Iterator[None]:
+        """Looks meanwhile whether somebody cancels the job, and stops its process then."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(POLL_S):
+                with contextlib.suppress(JobRefused):  # the table is out of reach: the next look tells
+                    now = self.jobs.get(job.id)
+                    if now is not None and now.state == "cancelled":
+                        child.stop()
+                        return
+
+        watching = threading.Thread(target=watch, daemon=True)
+        watching.start()
         try:
             yield
+        finally:
+            ended.set()
+            watching.join()
+
+    def _advance(self, job_id: str, step: str, share: float) -> None:
+        """Progress is for people to watch: a table that somebody else holds does not end hours of work."""
+        try:
+            self.jobs.advance(job_id, step, share)
         except JobRefused as exc:
             log.warning("progress_not_written", error=str(exc))
 
     def _failed(self, job: Job, error: str) -> None:
-        if self.stopping.is_set():
+        now = self.jobs.get(job.id)
+        if now is not None and now.state == "cancelled":
+            self.jobs.end_cancelled(job.id, "cancelled; what was answered and labelled is kept")
+            log.info("job_cancelled", job=job.id)
+        elif self.stopping.is_set():
             self.jobs.requeue_running()
             log.info("job_interrupted", job=job.id)
         else:

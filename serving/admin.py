@@ -14,7 +14,6 @@ from registry.joining import join, parsed, with_joining_defaults
 from registry.pool import train_jointly
 from serving import allowed_endpoints, audit
 from serving.body import read
-from serving.errors import JobUnknown
 from serving.protocol import parse
 from serving.responses import json_response
 from serving.routing import why_not
@@ -110,10 +109,13 @@ async def retrain(request: Request) -> Response:
 @router.get("/jobs/{job_id}")
 async def job(request: Request, job_id: str) -> Response:
     """One job with its progress."""
-    queued = await asyncio.to_thread(state_of(request).jobs.get, job_id)
-    if queued is None:
-        raise JobUnknown(f"No job is called {job_id!r}.", next_step="GET /admin/jobs lists all.")
-    return json_response(asdict(queued))
+    return json_response(asdict(await asyncio.to_thread(state_of(request).jobs.require, job_id)))
+
+
+@router.delete("/jobs/{job_id}")
+async def cancel(request: Request, job_id: str) -> Response:
+    """Cancels a job: its processes end within half a minute, what was answered and labelled is kept."""
+    return json_response(asdict(await asyncio.to_thread(state_of(request).jobs.cancel, job_id)))
 
 
 @router.get("/scorer")

@@ -57,10 +57,6 @@ class OutcomeAudited(ServingError):
     """A report of an answer that an audit has graded already."""
 
 
-class JobUnknown(ServingError):
-    """A job id that the queue does not hold."""
-
-
 class NotFound(ServingError):
     """No such address."""
 
@@ -115,7 +111,6 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (ModelUnknown, ErrorRow(404, CALLER, "model_not_found")),
     (DecisionUnknown, ErrorRow(404, CALLER, "decision_not_found")),
     (OutcomeAudited, ErrorRow(409, CALLER, "already_audited")),
-    (JobUnknown, ErrorRow(404, CALLER, "job_not_found")),
     (NotFound, ErrorRow(404, CALLER, "not_found")),
     (MethodRefused, ErrorRow(405, CALLER, "method_not_allowed")),
     (NotReady, ErrorRow(503, SERVER, "not_ready", retry_after_s=2)),
@@ -135,6 +130,8 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (registry.LLMUnknown, ErrorRow(404, CALLER, "model_not_found")),
     (registry.PoolRefused, ErrorRow(400, CALLER, "llm_refused")),
     (registry.JoiningRefused, ErrorRow(400, CALLER, "llm_refused")),
+    (registry.JobUnknown, ErrorRow(404, CALLER, "job_not_found")),
+    (registry.JobEnded, ErrorRow(409, CALLER, "job_ended")),
     (registry.JobRefused, ErrorRow(503, SERVER, "jobs_unavailable", retry_after_s=5)),
     (registry.PromotionRefused, ErrorRow(409, CALLER, "promotion_refused")),
     (registry.VersionUnknown, ErrorRow(404, CALLER, "version_not_found")),

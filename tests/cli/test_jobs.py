@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
+from registry.errors import JobEnded, JobUnknown
 from registry.jobs import Jobs
-from tests.cli.command_line import output
+from tests.cli.command_line import output, refusal, usage_error
 
 
 def test_without_jobs_it_says_how_one_starts(home: Path) -> None:
@@ -11,21 +14,56 @@ def test_without_jobs_it_says_how_one_starts(home: Path) -> None:
     assert "No job yet. `routemoa retrain` starts one." in output("jobs")
 
 
-def test_jobs_are_listed_newest_first_with_what_came_of_them(home: Path) -> None:
-    """State, step, progress and reason of each; the error of a failed one; square brackets are text."""
+@pytest.fixture
+def jobs(home: Path) -> Jobs:
+    """Three of them: a failed one, one under way, one that waits."""
     jobs = Jobs(home / "var" / "jobs.db")
     failed = jobs.submit("retrain", {"reasons": ["73% of queries are novel", "and more"]})
-    running = jobs.submit("promote", {"version": "7", "reason": "a person [asked]"})
-    waiting = jobs.submit("retrain", {})
+    running = jobs.submit("retrain", {"reason": "a person [asked]"})
+    jobs.submit("retrain", {})
     jobs.claim(failed.id)
     jobs.fail(failed.id, "no space [on] disk")
     jobs.claim(running.id)
-    jobs.advance(running.id, "answer (2 of 3)", 0.4)
-    rows = [line for line in output("jobs").splitlines() if "retrain-" in line or "promote-" in line]
-    assert [row.split("│")[1].strip() for row in rows] == [waiting.id, running.id, failed.id]
-    assert "queued" in rows[0]
-    assert all(part in rows[1] for part in ("running", "answer (2 of 3)", "40%", "a person [asked]"))
+    jobs.advance(running.id, "answer lingua (180 of 400)", 0.4)
+    return jobs
+
+
+def test_jobs_are_listed_newest_first_with_what_came_of_them(jobs: Jobs) -> None:
+    """State, step, progress and reason of each; the error of a failed one; square brackets are text; 80 columns are enough."""
+    failed, running, waiting = jobs.list()
+    printed = output("jobs", width=80)
+    rows = [line for line in printed.splitlines() if "retrain-" in line]
+    assert [row.split()[:2] for row in rows] == [[waiting.id, "queued"], [running.id, "running"], [failed.id, "failed"]]
+    assert "answer lingua (180 of 400) (40%)" in rows[1]
     assert "no space [on] disk" in rows[2]
+    assert "a person [asked]" in printed
+    assert "73% of queries are novel; and more" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    assert len(printed.splitlines()) == 3 + len(rows) + 2 + 2  # heading, a line each, two reasons, what next
+
+
+def test_one_job_is_shown_with_its_log(jobs: Jobs) -> None:
+    """All that is known of it, each on a line that is not broken; `--log` prints what its processes printed, and nothing else."""
+    running, waiting = jobs.list()[1:]
+    jobs.log(running.id).parent.mkdir(parents=True)
+    jobs.log(running.id).write_text("lingua: 0 answered, [400] missing\n")
+    shown = output("jobs", running.id, width=80)
+    assert "  step     answer lingua (180 of 400) (40%)" in shown
+    assert f"  log      {running.log}" in shown
+    assert output("jobs", running.id, "--log") == "lingua: 0 answered, [400] missing\n"
+    assert "log " not in output("jobs", waiting.id)
+    assert "has printed nothing" in output("jobs", waiting.id, "--log")
+    assert f"Did you mean {waiting.id}" in str(refusal(JobUnknown, "jobs", waiting.id[:-1], "--log"))
+    assert "routemoa jobs JOB --log" in usage_error("jobs", "--log")
+
+
+def test_a_job_is_cancelled_by_its_id(jobs: Jobs) -> None:
+    """One that waits has ended; one that runs is told to; one that ended is refused."""
+    failed, running, waiting = jobs.list()
+    assert output("cancel", waiting.id) == f"Job {waiting.id} is cancelled.\n"
+    assert "processes end within half a minute; what was answered and labelled is kept" in output("cancel", running.id)
+    assert f"Job {failed.id} has ended already: failed." in str(refusal(JobEnded, "cancel", failed.id))
+    assert [job.state for job in jobs.list()] == ["failed", "cancelled", "cancelled"]
 
 
 def test_a_job_is_promised_only_once_a_worker_runs(home: Path) -> None:

@@ -1,5 +1,6 @@
 """Jobs: submitted from any process, done one at a time, never lost."""
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -9,16 +10,16 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import structlog
 
 from registry import worker as workers
 from registry.child_process import Child
-from registry.errors import JobRefused
+from registry.errors import JobEnded, JobRefused, JobUnknown
 from registry.jobs import Job, Jobs
 from registry.settings import Settings
 from tests.pipelines import dvc_project
@@ -106,6 +107,65 @@ def test_the_job_that_waits_longest_is_next(jobs: Jobs) -> None:
     assert [claim and claim.id for claim in claims] == [first.id, second.id, None]
 
 
+def test_a_job_that_waits_is_cancelled_before_it_begins(jobs: Jobs) -> None:
+    """It ends at once, nobody claims it any more, and cancelling it again changes nothing."""
+    job = jobs.submit("promote", {"version": "1"})
+    cancelled = jobs.cancel(job.id)
+    assert (cancelled.state, cancelled.step, cancelled.error) == ("cancelled", "cancelled before it began", None)
+    assert cancelled.ended_at is not None
+    assert jobs.claim(job.id) is None
+    assert jobs.cancel(job.id) == cancelled
+
+
+def test_a_job_that_ended_or_is_none_is_not_cancelled(jobs: Jobs) -> None:
+    """What is done, or about to be, is named; so is an id that is nearly one."""
+    done, promoting = jobs.submit("retrain", {}), jobs.submit("promote", {"version": "1"})
+    for job in (done, promoting):
+        jobs.claim(job.id)
+    jobs.finish(done.id, "version 4 registered")
+    with pytest.raises(JobEnded, match=f"Job {done.id} has ended already: done."):
+        jobs.cancel(done.id)
+    with pytest.raises(JobEnded, match=f"Job {promoting.id} is a promote under way"):
+        jobs.cancel(promoting.id)
+    with pytest.raises(JobUnknown, match=f"No job is called '{done.id[:-1]}'. Did you mean {done.id}"):
+        jobs.cancel(done.id[:-1])
+    with pytest.raises(JobUnknown, match="`routemoa jobs`"):
+        jobs.require("x")
+    assert [job.state for job in jobs.list()] == ["done", "running"]
+
+
+def test_a_running_job_is_cancelled_and_then_ended(jobs: Jobs) -> None:
+    """It is cancelled at once and has an end when its processes have; its worker's death is such an end too."""
+    first, second = jobs.submit("retrain", {}), jobs.submit("retrain", {})
+    for job in (first, second):
+        jobs.claim(job.id)
+        assert (jobs.cancel(job.id).state, jobs.cancel(job.id).ended_at) == ("cancelled", None)
+        jobs.advance(job.id, "too late", 0.9)
+        jobs.fail(job.id, "stopped")
+    jobs.end_cancelled(first.id, "cancelled; all is kept")
+    assert jobs.requeue_running() == 0
+    assert [(job.state, job.step, job.error, job.ended_at is None) for job in jobs.list()] == [
+        ("cancelled", "cancelled; all is kept", None, False),
+        ("cancelled", "cancelled", None, False),
+    ]
+
+
+def test_a_file_from_before_jobs_could_be_cancelled_goes_on(jobs: Jobs) -> None:
+    """Its jobs, their order and their keys are kept, and the next one can be cancelled."""
+    kept = [jobs.submit("retrain", {}, key="verdict-1"), jobs.submit("promote", {"version": "3"})]
+    with sqlite3.connect(jobs.path) as connection:
+        ((table,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'jobs'").fetchall()
+        connection.execute("ALTER TABLE jobs RENAME TO now")
+        connection.execute(table.replace(", 'cancelled'", ""))
+        connection.execute("INSERT INTO jobs SELECT * FROM now")
+        connection.execute("DROP TABLE now")
+    before = Jobs(jobs.path)
+    assert before.list() == kept
+    assert before.submit("retrain", {}, key="verdict-1") == kept[0]
+    assert before.cancel(kept[0].id).state == "cancelled"
+    assert [job.id for job in Jobs(jobs.path).list()] == [job.id for job in kept]
+
+
 def test_the_file_holds_no_pickles(jobs: Jobs) -> None:
     """One table of texts and numbers, arguments as JSON: reading the file runs nobody's code."""
     jobs.submit("retrain", {"reason": "drift"})
@@ -116,7 +176,7 @@ def test_the_file_holds_no_pickles(jobs: Jobs) -> None:
     assert '{"reason": "drift"}' in row
 
 
-@contextmanager
+@contextlib.contextmanager
 def worker(home: Path) -> Iterator[subprocess.Popen[str]]:
     """A real worker process of this project, ended at the end."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": str(home), "ROUTEMOA_MLFLOW_URL": "http://127.0.0.1:9"}
@@ -178,6 +238,42 @@ def test_a_worker_retrains_survives_kill_9_and_stops_cleanly(tmp_path: Path) -> 
         promote = jobs.submit("promote", {"version": "7"})
         failed = wait_for(jobs, promote, "failed")
         assert "http://127.0.0.1:9" in (failed.error or "")
+
+
+@pytest.mark.long
+def test_a_job_is_cancelled_and_a_failed_one_says_why_once(tmp_path: Path) -> None:
+    """A cancelled retraining leaves no process and no lock, so the next one runs; what each printed is in its own log."""
+    home = dvc_project.make(tmp_path / "home")
+    jobs = Jobs(home / "var" / "jobs.db")
+    (home / "stage-waits").touch()
+    cancelled, failing = jobs.submit("retrain", {"reason": "the first"}), jobs.submit("retrain", {"reason": "the second"})
+    with worker(home):
+        wait_for(jobs, cancelled, "running", step="2 of 3")
+        assert stages(home)
+        jobs.cancel(cancelled.id)
+        wait_for(jobs, cancelled, "cancelled", step="is kept")
+        assert not stages(home)
+        (home / "stage-waits").unlink()
+        (home / "stage-fails").touch()
+        failed = wait_for(jobs, failing, "failed")
+    assert failed.error is not None
+    assert failed.error.count("The endpoint at http://127.0.0.1:9/v1 does not answer.") == 1
+    assert "failed to reproduce 'answer@" in failed.error
+    first, second = Path(cancelled.log).read_text(), Path(failing.log).read_text()
+    assert "because: the first" in first
+    assert "(2 of 3)\n" in first
+    assert "does not answer" not in first
+    assert "does not answer" in second
+
+
+def stages(home: Path) -> list[int]:
+    """Processes that run a stage of this project."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if "stage.py" in process.cmdline() and process.cwd() == str(home):
+                found.append(process.pid)
+    return found
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import json
 from world import World, entry
 
 from monitoring.records import RecordStore
+from registry.jobs import Jobs
 
 ASK = {"model": "routemoa-single", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]}
 
@@ -102,6 +103,22 @@ def test_promotion_rollback_and_retraining_are_jobs(client) -> None:
     assert {llm["trained"] for llm in client.get("/admin/llms").json()["llms"]} == {"jointly"}
     assert client.post("/admin/scorer/promote", json={"version": "latest"}).json()["error"]["param"] == "version"
     assert client.get("/admin/jobs/nobody").json()["error"]["code"] == "job_not_found"
+
+
+def test_a_job_is_cancelled_over_http(client, shared: World) -> None:
+    """DELETE ends one that waits, twice as once; one that ended is a conflict, one that is none is not found."""
+    job = client.post("/admin/jobs", json={"kind": "retrain"}).json()
+    cancelled = client.delete(f"/admin/jobs/{job['id']}")
+    assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
+    assert cancelled.json()["log"].endswith(f"var/logs/jobs/{job['id']}.log")
+    assert client.delete(f"/admin/jobs/{job['id']}").json() == cancelled.json() == client.get(f"/admin/jobs/{job['id']}").json()
+    jobs = Jobs(shared.home / "var" / "jobs.db")
+    jobs.claim(jobs.submit("retrain", {}, key="done").id)
+    done = jobs.submit("retrain", {}, key="done")
+    jobs.finish(done.id, "version 2 registered")
+    refused = client.delete(f"/admin/jobs/{done.id}")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "job_ended")
+    assert client.delete("/admin/jobs/nobody").json()["error"]["code"] == "job_not_found"
 
 
 def test_the_monitors_last_word_is_told(client, shared: World) -> None:

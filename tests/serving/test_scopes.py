@@ -23,6 +23,7 @@ ADDRESSES = [
     ("GET", "/admin/llms", "admin"),
     ("POST", "/admin/llms", "admin"),
     ("GET", "/admin/jobs", "admin"),
+    ("DELETE", "/admin/jobs/x", "admin"),
     ("GET", "/admin/scorer", "admin"),
     ("GET", "/admin/verdict", "admin"),
     ("POST", "/admin/scorer/promote", "admin"),
