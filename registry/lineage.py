@@ -17,7 +17,7 @@ class Lineage:
     """What a scorer version is traced to; None where the project does not know (no DVC file yet, not under git).
 
     query_pool_md5: DVC's hash of data/. dataset_md5: DVC's hash of build/dataset. pool_hash: sha256 of pool.yaml.
-    git_dirty: tracked files differed from the commit.
+    git_dirty: tracked files differed from the commit, other than those that have a hash here.
     """
 
     query_pool_md5: str | None
@@ -47,8 +47,9 @@ def trace(home: Path, pool_file: Path) -> Lineage:
         pool_hash = hashlib.sha256(pool_file.read_bytes()).hexdigest()
     except OSError as exc:
         raise LineageMissing(f"{pool_file}: cannot be read ({exc.strerror}).", next_step="Run from the project's root.") from exc
-    # dvc.lock changes while the pipeline runs: it says what was made, not what it was made with
-    changed = _git(home, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
+    # these have hashes of their own here, and every join and harvest changes them: they say nothing about the code
+    hashed = [path.relative_to(home) for path in (home / "dvc.lock", home / "data.dvc", pool_file) if path.is_relative_to(home)]
+    changed = _git(home, "status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!{path.as_posix()}" for path in hashed))
     return Lineage(
         query_pool_md5=_hash(home / "data.dvc", "outs", 0, "md5"),
         dataset_md5=_hash(home / "dvc.lock", "stages", "assemble", "outs", 0, "md5"),

@@ -58,12 +58,14 @@ def test_what_is_not_there_yet_has_no_tag(home: Path) -> None:
     assert set(lineage.tags()) == {"pool_hash", "git_dirty"}
 
 
-def test_changed_code_is_dirty_and_a_changed_lock_is_not(home: Path) -> None:
-    """dvc.lock is written by the pipeline that is being traced; files that git does not track say nothing."""
+def test_changed_code_is_dirty_and_what_has_a_hash_is_not(home: Path) -> None:
+    """A join writes the pool, a harvest data.dvc, the pipeline dvc.lock: each has its own hash. What git does not track says nothing."""
     (home / "code.py").write_text("x = 1\n")
     (home / "dvc.lock").write_text(LOCK)
+    (home / "data.dvc").write_text(DATA)
     commit(home)
-    (home / "dvc.lock").write_text(LOCK + "# again\n")
+    for name in ("dvc.lock", "data.dvc", "pool.yaml"):
+        (home / name).write_text((home / name).read_text() + "# again\n")
     (home / "untracked.txt").write_text("x")
     assert not trace(home, home / "pool.yaml").git_dirty
     (home / "code.py").write_text("x = 2\n")
