@@ -1,7 +1,11 @@
-"""What can go wrong before a command begins."""
+"""What keeps a command from beginning, or from going on."""
 
 from scorer.errors import RouteMoAError
 
 
 class ProjectMissing(RouteMoAError):
     """A folder that holds no project; names one that does, if there is one near."""
+
+
+class Unconfirmed(RouteMoAError):
+    """Something that costs money, which nobody agreed to."""

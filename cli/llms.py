@@ -1,8 +1,9 @@
 """`routemoa llms`, `add-llm` and `set-llm`: who is in the pool."""
 
 import asyncio
-from pathlib import Path
-from typing import Annotated, Any, Literal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -11,8 +12,12 @@ from rich.table import Column, Table
 
 from cli import project
 from cli.entry_options import default, entry
+from cli.errors import Unconfirmed
 from mixture.llm import LLM
 from registry.settings import Settings
+
+if TYPE_CHECKING:
+    from registry.asking_cost import AskingCost
 
 commands = typer.Typer()
 
@@ -70,23 +75,28 @@ def add_llm(
     max_training_queries: Annotated[int | None, typer.Option(help="Asked of the query pool.", show_default="400; with --full: all")] = None,
     full: Annotated[bool, typer.Option("--full", help="Train the whole scorer anew, instead of fitting this LLM's row alone.")] = False,
     retrain: Annotated[bool, typer.Option(help="Start the job that asks it, labels it and retrains the scorer.")] = True,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether the price of asking it is all right.")] = False,
 ) -> None:
     """Add an LLM to the pool: checked, probed with one call, and (unless --no-retrain) asked some queries and fitted into the scorer."""
     named = entry(locals())
     settings = project.existing()
     price = _price(input_price, output_price, price_from)
-    new_entry = {"name": llm_id, **named, "price": price, "trained": "jointly" if full else "row"}
-    llm = asyncio.run(_join(llm_id, new_entry, settings))
+    new_entry = {**named, "price": price, "trained": "jointly" if full else "row"}
     console = Console(soft_wrap=True)
-    console.print(f"{llm.id} answered its probe and is in {settings.pool_file}.", highlight=False, markup=False)
+    llm = asyncio.run(_join(llm_id, new_entry, settings, lambda llm: _accept(llm, settings, console, ask=retrain and not yes)))
+    console.print(f"{llm.id} is in {settings.pool_file}.", highlight=False, markup=False)
     trained = "the whole scorer is trained anew" if full else "its row of the scorer is fitted, the other LLMs' scores stay as they are"
-    queries = _training_queries(llm, settings.home)
-    console.print(f"It is to be asked {queries} queries of the pool; then {trained}.", highlight=False, markup=False)
     if retrain:
         from registry.jobs import Jobs
 
-        job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": f"{llm.id} joined"})
-        console.print(f"Job {job.id} does it, once a worker runs (`routemoa up`); follow it with `routemoa jobs`.", highlight=False)
+        job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": f"{llm.id} joined", "llm": llm.id})
+        console.print(
+            f"Job {job.id} asks it, once a worker runs (`routemoa up`); then {trained}. Follow it with `routemoa jobs`, "
+            "end it with `routemoa cancel`.",
+            highlight=False,
+        )
+    else:
+        console.print(f"`routemoa retrain` asks it; then {trained}.", highlight=False)
 
 
 @commands.command("set-llm")
@@ -120,33 +130,58 @@ def set_llm(
         raise typer.BadParameter("name something to change: --status, --base-url with --served-name, a price, or --self-assessment")
     llm = pool.change(settings.pool_file, llm_id, changed)
     console = Console(soft_wrap=True)
-    named = " and ".join(NAMES.get(name, name) for name in changed)
-    console.print(f"{llm.id} has another {named} in {settings.pool_file}.", highlight=False, markup=False)
+    facts = [f"is {changed['status']}"] if "status" in changed else []
+    others = " and ".join(NAMES.get(name, name) for name in changed if name != "status")
+    facts += [f"has another {others}"] if others else []
+    console.print(f"{llm.id} {' and '.join(facts)} in {settings.pool_file}.", highlight=False, markup=False)
     trained = "" if set(changed) == {"self_assessment"} else "; `routemoa retrain` makes a scorer version of it"
     console.print(f"Servers follow at once{trained}.", highlight=False, markup=False)
 
 
-def _training_queries(llm: LLM, home: Path) -> str:
-    """How many queries `pipelines.answer` will ask it: all, or as many as a cap allows."""
-    from pyarrow import parquet
+def _accept(llm: LLM, settings: Settings, console: Console, *, ask: bool) -> None:
+    """Says what asking `llm` will cost, and has a person agree to it where `ask`.
 
-    from pipelines import params
+    Raises Unconfirmed where nobody can be asked, typer.Exit where the person does not agree.
+    """
+    cost = _asking_cost(llm, settings)
+    console.print(
+        f"{llm.id} answered its probe. {cost or 'There are no queries in this project to ask it yet.'}", highlight=False, markup=False
+    )
+    if not ask or cost is None:
+        return
+    if not sys.stdin.isatty():
+        raise Unconfirmed(
+            f"Nobody is here to agree to that price; {llm.id} was not added.", next_step="Add --yes, or --no-retrain to ask it later."
+        )
+    if not typer.confirm("Go on?"):
+        console.print(f"{llm.id} was not added.", highlight=False, markup=False)
+        raise typer.Exit(1)
+
+
+def _asking_cost(llm: LLM, settings: Settings) -> "AskingCost | None":
+    """What asking it will cost; None where the project has no queries."""
+    from pipelines import asking_cost, params
     from pipelines.project import Project
+    from registry import pool
 
-    where = Project(home)
-    caps = [cap for cap in (llm.max_training_queries, params.load(where.params).answer.max_queries) if cap is not None]
+    where = Project(settings.home)
     if not where.queries.is_file():
-        return f"at most {min(caps)}" if caps else "all"
-    count = parquet.read_metadata(where.queries).num_rows
-    return f"{min([*caps, count])} of {count}"
+        return None
+    return asking_cost.estimate(where, llm, pool.load(settings.pool_file), params.load(where.params))
 
 
-async def _join(llm_id: str, new_entry: dict[str, Any], settings: Settings) -> LLM:
+async def _join(llm_id: str, new_entry: dict[str, Any], settings: Settings, accept: Callable[[LLM], None]) -> LLM:
+    """The LLM, in the pool after it answered its probe and `accept` did not raise."""
+    import stamina.instrumentation
+
     from mixture.client.openai import OpenAIClient
     from registry import joining
 
+    stamina.instrumentation.set_on_retry_hooks([])  # what comes of the retries is said once, in the error
+    whole = joining.with_joining_defaults(new_entry)
     async with OpenAIClient() as client:
-        return await joining.join(llm_id, joining.with_joining_defaults(new_entry), pool_file=settings.pool_file, client=client)
+        accept(await joining.probe(llm_id, whole, pool_file=settings.pool_file, client=client))
+    return joining.add(llm_id, whole, pool_file=settings.pool_file)
 
 
 def _price(input_price: float | None, output_price: float | None, price_from: str | None) -> dict[str, float]:

@@ -42,7 +42,7 @@ def bills(project: Project, pool: Pool, settings: Params, harvest: Harvest) -> l
         if asked:
             answering.append(_bill(llm, "answers", len(asked), sum(inputs), len(asked) * output_tokens))
         judged += [(query, output_tokens) for query in asked if query.grader in OPEN]
-    return [*answering, *_judging(pool, settings, judged)]
+    return [*answering, *judging(pool, settings, judged)]
 
 
 def table(every: Sequence[Bill]) -> Table:
@@ -69,7 +69,7 @@ def _mean_output(project: Project, llm: LLM) -> float:
     return float(tokens.mean()) if len(tokens) else float(llm.decoding.max_tokens)
 
 
-def _judging(pool: Pool, settings: Params, answers: Sequence[tuple[Query, float]]) -> list[Bill]:
+def judging(pool: Pool, settings: Params, answers: Sequence[tuple[Query, float]]) -> list[Bill]:
     """Two verdicts an answer; `answers`: the query, and how many tokens the answer has."""
     if settings.label.judge is None or not answers:
         return []

@@ -24,18 +24,39 @@ PROBE_TOKENS = 8
 PROBE_S = 30.0
 ROW_QUERIES = 400  # about 260 of them to train and calibrate on; what few labels are worth: docs/results/joining.md
 
+LEAST = (
+    'The least that is needed, prices in USD per million tokens: {"id": "mine", '
+    '"endpoint": {"base_url": "http://127.0.0.1:8000/v1", "served_name": "m"}, "price": {"input": 0.1, "output": 0.2}}'
+)
+
 
 async def join(id: str, entry: Mapping[str, Any], *, pool_file: Path, client: Client) -> LLM:  # noqa: A002
-    """The LLM called `id`, now in the pool file.
+    """The LLM called `id`, now in the pool file. Raises as `probe`; the pool file is then as it was."""
+    await probe(id, entry, pool_file=pool_file, client=client)
+    return await asyncio.to_thread(add, id, entry, pool_file=pool_file)  # it may wait for the file's lock
+
+
+async def probe(id: str, entry: Mapping[str, Any], *, pool_file: Path, client: Client) -> LLM:  # noqa: A002
+    """The LLM that would join as `id`; it answered a short question, and nothing is written.
 
     Raises PoolRefused for a malformed entry or a taken id, JoiningRefused where the key's variable is not set, where the same LLM is asked
-    in the same way under another id, or where it does not answer its probe; the pool file is then as it was.
+    in the same way under another id, or where it does not answer.
     """
     llm = parsed(id, entry)
     _refuse_twins(llm, await asyncio.to_thread(pool.load, pool_file))
     _require_key(llm)
-    await _probe(llm, client)
-    return await asyncio.to_thread(pool.append, pool_file, id, entry)  # it may wait for the file's lock
+    await _ask(llm, client)
+    return llm
+
+
+def add(id: str, entry: Mapping[str, Any], *, pool_file: Path) -> LLM:  # noqa: A002
+    """The LLM called `id`, now in the pool file. Raises PoolRefused for a malformed entry or a taken id."""
+    return pool.append(pool_file, id, named(id, entry))
+
+
+def named(id: str, entry: Mapping[str, Any]) -> dict[str, Any]:  # noqa: A002
+    """`entry` with its id as the name, where it has none."""
+    return {"name": id, **entry}
 
 
 def with_joining_defaults(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,14 +68,20 @@ def with_joining_defaults(entry: Mapping[str, Any]) -> dict[str, Any]:
 def parsed(id: str, entry: Mapping[str, Any]) -> LLM:  # noqa: A002
     """The LLM of this entry, not asked and in no pool yet. Raises PoolRefused where it is malformed, JoiningRefused without an endpoint."""
     try:
-        llm = PoolEntry.model_validate(dict(entry)).llm(check_id(id))
+        llm = PoolEntry.model_validate(named(id, entry)).llm(check_id(id))
     except ValidationError as exc:
-        raise PoolRefused(explain(exc, PoolEntry, where=id, secret=SECRET_FIELDS), next_step="Correct the entry.") from exc
+        raise PoolRefused(explain(exc, PoolEntry, where=id, secret=SECRET_FIELDS), next_step=_correct(exc)) from exc
     except ValueError as exc:
         raise PoolRefused(str(exc), next_step="Choose another id.") from exc
     if llm.endpoint is None:
         raise JoiningRefused(f"{id} has no endpoint to ask.", next_step="Give it one; recorded LLMs come in with their answers (import).")
     return llm
+
+
+def _correct(refused: ValidationError) -> str:
+    """What to do about an entry: where its shape is wrong, the shape."""
+    shapeless = any(each["type"] in {"missing", "extra_forbidden"} for each in refused.errors())
+    return f"Correct the entry. {LEAST}" if shapeless else "Correct the entry."
 
 
 def _refuse_twins(llm: LLM, existing: pool.Pool) -> None:
@@ -76,7 +103,7 @@ def _require_key(llm: LLM) -> None:
         raise JoiningRefused(exc.what, next_step="Set it where the server and the worker start, then restart them.") from exc
 
 
-async def _probe(llm: LLM, client: Client) -> None:
+async def _ask(llm: LLM, client: Client) -> None:
     """One short question: address, key and served name are right, and the reply is a chat completion."""
     options = {"max_tokens": min(PROBE_TOKENS, llm.decoding.max_tokens)}
     probed = replace(llm, limits=replace(llm.limits, total_s=min(PROBE_S, llm.limits.total_s)))

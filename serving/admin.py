@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from registry import asking_cost
 from registry.errors import JoiningRefused, ProbeFailed
 from registry.jobs import Job, Kind
 from registry.joining import join, parsed, with_joining_defaults
@@ -65,7 +66,7 @@ async def llms(request: Request) -> Response:
 
 @router.post("/llms")
 async def add_llm(request: Request) -> Response:
-    """Probes an LLM, adds it to the pool and starts the job that asks it, labels its answers and retrains."""
+    """Probes an LLM, adds it to the pool and starts the job that asks it, labels its answers and retrains; says what asking will cost."""
     state = state_of(request)
     _, written = parse(Joining, await read(request, state.settings.max_request_bytes))
     entry = with_joining_defaults({name: value for name, value in written.items() if name != "id"})
@@ -83,8 +84,9 @@ async def add_llm(request: Request) -> Response:
         said = exc.error if exc.status is None else f"{exc.error}, HTTP {exc.status}"
         raise JoiningRefused(f"{wanted.id} does not answer its probe ({said}).", next_step="Check address, served name and key.") from exc
     await state.pool.refresh()
+    cost = await asyncio.to_thread(asking_cost.told, state.settings.home, llm.id)
     job = await _submit(state, "retrain", {"reason": f"{llm.id} joined", "llm": llm.id})
-    return json_response({"llm": _llm(llm), "job": asdict(job)}, status=ACCEPTED)
+    return json_response({"llm": _llm(llm), "job": asdict(job), "asking": cost and asdict(cost)}, status=ACCEPTED)
 
 
 @router.get("/jobs")

@@ -5,15 +5,19 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from cli.errors import Unconfirmed
+from cli.main import commands
 from pipelines import tables
 from registry import pool
 from registry.errors import JoiningRefused, LLMUnknown, PriceUnknown
 from registry.jobs import Jobs
-from tests.cli.command_line import output, refusal, usage_error
+from tests.cli.command_line import WIDE, output, refusal, usage_error
 from tests.mixture.client.misbehaving import completion
 
 CLOSED = "http://127.0.0.1:9/v1"  # nothing listens there
@@ -62,29 +66,59 @@ def add(endpoint: str, *options: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("options", "trained", "max_training_queries", "says"),
     [
-        ((), "row", 400, "It is to be asked 400 of 1000 queries of the pool; then its row of the scorer is fitted"),
-        (("--max-training-queries", "2000"), "row", 2000, "It is to be asked 1000 of 1000"),
-        (("--full",), "jointly", None, "It is to be asked 1000 of 1000 queries of the pool; then the whole scorer is trained anew"),
+        ((), "row", 400, ("Asking it 400 of 1000 queries costs", "then its row of the scorer is fitted")),
+        (("--max-training-queries", "2000"), "row", 2000, ("Asking it 1000 of 1000 queries costs",)),
+        (("--full",), "jointly", None, ("Asking it 1000 of 1000 queries costs", "then the whole scorer is trained anew")),
     ],
 )
 def test_adding_an_llm_says_how_many_queries_it_will_be_asked(
-    home: Path, endpoint: str, options: tuple[str, ...], trained: str, max_training_queries: int | None, says: str
+    home: Path, endpoint: str, options: tuple[str, ...], trained: str, max_training_queries: int | None, says: tuple[str, ...]
 ) -> None:
     """By default few and by its row; `--full` all and the whole scorer; the entry has it in writing, a job waits."""
-    printed = output(*add(endpoint, *PRICE, *options))
-    assert says in printed
+    printed = output(*add(endpoint, *PRICE, "--yes", *options))
+    assert all(part in printed for part in says)
     llm = pool.load(home / "registry" / "pool.yaml").by_id("new")
     assert (llm.trained, llm.max_training_queries) == (trained, max_training_queries)
     (job,) = Jobs(home / "var" / "jobs.db").list()
     assert job.id in printed
 
 
+def test_an_llm_joins_only_for_a_price_that_somebody_agreed_to(home: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The price is printed before anything is written; where nobody can be asked it takes --yes, where a person says no nothing changes."""
+    file, arguments = home / "registry" / "pool.yaml", add(endpoint, *PRICE, "--max-tokens", "100")
+    before = file.read_text()
+    unconfirmed = refusal(Unconfirmed, *arguments)
+    assert unconfirmed.what == "Nobody is here to agree to that price; new was not added."
+    assert "--yes" in unconfirmed.next_step
+    assert file.read_text() == before
+
+    monkeypatch.setattr("cli.llms.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    declined = CliRunner().invoke(commands, list(arguments), input="n\n", env=WIDE)
+    # 400 queries of one character: 5 tokens each at $0.1 a million; 100 tokens an answer, as nothing is recorded, at $0.2
+    price = "Asking it 400 of 1000 queries costs about $0.0082 (2,000 tokens in, 40,000 out, if all answers are that long), at most $0.0082"
+    assert price in declined.output
+    assert (declined.exit_code, file.read_text()) == (1, before)
+    assert not Jobs(home / "var" / "jobs.db").list()
+    agreed = CliRunner().invoke(commands, list(arguments), input="y\n", env=WIDE)
+    assert agreed.exit_code == 0, agreed.output
+    assert pool.load(file).by_id("new").name == "new"
+    assert [job.arguments["llm"] for job in Jobs(home / "var" / "jobs.db").list()] == ["new"]
+
+
+def test_a_closed_port_is_one_error(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its retries print nothing: the error says what came of them."""
+    assert "does not take connections" in str(refusal(JoiningRefused, *add(CLOSED, *PRICE, "--yes")))
+    printed = capfd.readouterr()
+    assert "retry" not in printed.out + printed.err
+
+
 def test_an_llm_is_retired_repriced_and_moved_by_one_command(home: Path) -> None:
     """What is named changes, half an endpoint and nothing at all are refused, and no job is started."""
     file = home / "registry" / "pool.yaml"
-    assert "has another status in" in output("set-llm", "smollm2-135m", "--status", "retired")
+    assert output("set-llm", "smollm2-135m", "--status", "retired").startswith(f"smollm2-135m is retired in {file}.\n")
     assert pool.load(file).by_id("smollm2-135m").status == "retired"
-    output("set-llm", "smollm2-135m", "--status", "active", *PRICE, "--base-url", "http://127.0.0.1:9/v1", "--served-name", "other")
+    changes = ("--status", "active", *PRICE, "--base-url", "http://127.0.0.1:9/v1", "--served-name", "other")
+    assert f"smollm2-135m is active and has another endpoint and price in {file}." in output("set-llm", "smollm2-135m", *changes)
     llm = pool.load(file).by_id("smollm2-135m")
     assert (llm.status, llm.price.output, llm.endpoint and llm.endpoint.served_name) == ("active", 0.2, "other")
     before = file.read_text()

@@ -14,6 +14,7 @@ NEEDS_A_PROJECT = (
     ("add-llm", "new", *NEW),
     ("set-llm", "smollm2-135m", "--status", "retired"),
     ("jobs",),
+    ("cancel", "x"),
     ("retrain",),
     ("retrain", "--full"),
     ("verdict",),

@@ -1,10 +1,12 @@
 """Feedback, decisions, jobs and the pool over HTTP."""
 
 import json
+from dataclasses import asdict
 
 from world import World, entry
 
 from monitoring.records import RecordStore
+from registry.asking_cost import AskingCost
 from registry.jobs import Jobs
 
 ASK = {"model": "routemoa-single", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]}
@@ -52,11 +54,13 @@ def test_feedback_brings_the_right_answer(client) -> None:
 def test_an_llm_joins_over_http(client, shared: World) -> None:
     """POST /admin/llms probes it, writes it into pool.yaml, starts a retrain job, and it can be called at once."""
     added = {"id": "newcomer", **entry(shared.base_url, "echo", prompt={"system": "Be brief.", "suffix": ""})}
+    del added["name"]
     response = client.post("/admin/llms", json=added)
     assert response.status_code == 202, response.text
     job = response.json()["job"]
     assert (job["kind"], job["state"]) == ("retrain", "queued")
     assert job["arguments"] == {"reason": "newcomer joined", "llm": "newcomer"}  # it harvests nothing: nobody else is asked
+    assert (response.json()["llm"]["name"], response.json()["asking"]) == ("newcomer", None)  # there are no queries in this project
     assert client.get(f"/admin/jobs/{job['id']}").json() == job
     assert job["id"] in {each["id"] for each in client.get("/admin/jobs").json()["jobs"]}
     assert "newcomer:" in (shared.home / "registry" / "pool.yaml").read_text()
@@ -66,6 +70,25 @@ def test_an_llm_joins_over_http(client, shared: World) -> None:
     assert listed["newcomer"]["in_roster"] is False
     assert listed["retired-one"]["uncallable"] == "retired"
     assert client.post("/admin/llms", json=added).json()["error"]["code"] == "llm_refused"
+
+
+def test_adding_an_llm_says_what_asking_it_will_cost(client, shared: World, monkeypatch) -> None:
+    """The reply has the figures that `routemoa add-llm` prints; the job in it can be cancelled."""
+    cost = AskingCost(
+        400, of=2111, input_tokens=52_000, output_tokens=91_000, usd=0.03, most_usd=0.1, judging_usd=0, llms=5, stops_at_usd=5
+    )
+    monkeypatch.setattr("registry.asking_cost.told", lambda home, llm: cost if (home, llm) == (shared.home, "priced") else None)
+    added = {"id": "priced", **entry(shared.base_url, "echo", prompt={"system": "Be dear.", "suffix": ""})}
+    assert client.post("/admin/llms", json=added).json()["asking"] == asdict(cost)
+
+
+def test_the_shape_of_an_entry_is_told_at_once(client) -> None:
+    """Whoever guesses reads everything that is missing, and an entry that would do; one that only has a wrong value reads that."""
+    message = client.post("/admin/llms", json={"id": "new", "base_url": "http://127.0.0.1:9/v1"}).json()["error"]["message"]
+    for part in ("new.endpoint is missing", "new.price is missing", "new.base_url is not a known key"):
+        assert part in message
+    assert '{"id": "mine", "endpoint": {"base_url": ' in message
+    assert "name is missing" not in message
 
 
 def test_an_llm_that_may_not_join_changes_nothing(client, shared: World) -> None:
