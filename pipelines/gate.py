@@ -11,7 +11,7 @@ import numpy as np
 from pipelines import comparison, dataset, embeddings, json_files, params
 from pipelines.dataset import Dataset
 from pipelines.project import Project, stage_settings
-from registry import gate_rules, join_rules, versions
+from registry import gate_rules, join_rules, promotion, versions
 from registry.gate_rules import GateResult, ValidationLabels, ValidationScores
 from registry.settings import Settings
 from registry.version import Version
@@ -27,7 +27,8 @@ def decide(settings: Settings) -> tuple[GateResult, Version, Version | None]:
     """The gate's result for the registered version, with that version and the champion; written to gate.json and to MLflow."""
     project = Project(settings.home)
     number = str(json_files.read(project.registered, "register")["version"])
-    challenger, champion = versions.find(number, settings=settings), versions.champion(settings=settings)
+    challenger = versions.find(number, settings=settings)
+    champion = promotion.in_force(versions.list_versions(settings=settings))
     if champion is not None and champion.version == challenger.version:
         result = gate_rules.same_version(number)
     else:
