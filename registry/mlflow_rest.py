@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from registry.errors import RegistryFailed, RegistryUnreachable
 
 API = "/api/2.0/mlflow/"
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0  # a server on a busy machine takes its time; one that is not there refuses at once
 BEHIND_A_PROXY = {502, 503, 504}  # a proxy answers in place of a server that is down
 CREDENTIALS = Path.home() / ".mlflow" / "credentials"
 LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
