@@ -23,7 +23,7 @@ from serving.state import State
 
 NO_QUERY = np.zeros(0, dtype=np.float32)
 WORDS = frozenset({"text", "what", "stopped_because"})  # of a decision: what may hold an answer's or an endpoint's words
-LEAST_WAIT_S = 0.5  # for the disk, where the deadline has passed: a commit takes milliseconds
+LEAST_WAIT_S = 2.0  # for the disk, where the deadline has passed: a commit takes milliseconds, on a very busy machine a second
 MOST_WAIT_S = 30.0
 MOST_TEXT_TOKENS = 4096  # of a passed-through conversation, where texts are stored
 
