@@ -65,6 +65,7 @@ def test_a_round_runs_what_changed_and_reports(home: Path) -> None:
     assert (home / "data.dvc").read_text() == pinned
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_served_queries_are_taken_in_only_where_it_is_told_to(home: Path) -> None:
     """Without --harvest the data and their pin stay; with it they come in and stages run; data changed otherwise are pinned either way."""
