@@ -42,6 +42,7 @@ from serving.completion import Completion
 from serving.errors import UNEXPECTED, body_of, row_of
 
 AT_ONCE = 32
+SAY_EVERY = 500  # cases
 PATIENT_S = 600.0  # nothing here hangs on purpose, and a busy machine is no fault
 KEY_VARIABLE = "ROUTEMOA_FUZZ_KEY"
 WAYS = ("passed through", "passed through, streamed", "routed", "routed, streamed")
@@ -242,6 +243,8 @@ async def run(seed: int, cases: int) -> tuple[Counter[str], Counter[str], dict[s
                 for wrong in case.violations():
                     violations.setdefault(wrong, []).append(number)
                 ended[f"{case.way}: {_end(case.outcome)}"] += 1
+                if ended.total() % SAY_EVERY == 0:
+                    print(f"{ended.total()} of {cases}: {violations or 'nothing wrong'}", file=sys.stderr, flush=True)
                 failures.update(type(each.error).__name__ for each in case.account.failed)
 
         async with asyncio.TaskGroup() as group:

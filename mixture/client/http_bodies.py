@@ -41,6 +41,7 @@ async def events(llm: LLM, response: httpx2.Response) -> AsyncGenerator[Event | 
         yield Event("", await whole(llm, response))
         yield None
         return
+    response.headers["content-type"] = "text/event-stream"  # and so UTF-8, whatever the endpoint calls it
     async for event in httpx2.EventSource(response, max_event_size=MOST_BYTES):
         data = event.data.strip()
         if data.lower() == DONE:

@@ -120,6 +120,7 @@ def test_key_is_sent_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     with_server(sends(response({"error": {"message": "Incorrect API key: sk-very-secret"}}, status=401)), scenario)
 
 
+PARIS_EN_FRANCE = '{"choices": [{"delta": {"content": "Paris, évidemment"}, "finish_reason": "stop"}]}\n\n'.encode()
 KEY = "sk-0123456789abcdefghijklmnopqrstuvwxyz"
 REQUEST = f"POST /v1/chat/completions\r\nAuthorization: Bearer {KEY}\r\n\r\nmy prompt"
 
@@ -592,6 +593,14 @@ def test_ends_and_lines_of_streams_as_endpoints_write_them(parts: bytes) -> None
     reply = stream_once(sends(STREAM + parts))[-1].reply
     assert reply is not None
     assert (reply.text, reply.finish_reason) == ("Paris", "stop")
+
+
+@pytest.mark.parametrize("kind", [b"text/plain", b"text/event-stream; charset=latin-1", b""])
+def test_a_stream_is_one_whatever_it_is_called(kind: bytes) -> None:
+    """Its events are; they are UTF-8 by the standard."""
+    reply = stream_once(sends(STREAM.replace(b"text/event-stream", kind) + b"data: " + PARIS_EN_FRANCE + event("[DONE]")))[-1].reply
+    assert reply is not None
+    assert reply.text == "Paris, évidemment"
 
 
 def test_a_whole_reply_to_a_streamed_call_is_one_chunk() -> None:
