@@ -15,6 +15,7 @@ from registry.gate_rules import Check, GateResult, ValidationLabels, ValidationS
 from scorer.metrics import Interval, Values, at_choice
 
 Z = 1.959964  # of a two-sided 95 % interval
+TOLD = 0.1  # of quality: a domain that changes by less is not told by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +86,24 @@ def paired(differences_N: Values) -> Interval:
 
 def summary(new: Sequence[str], changed: Changed, domains_Q: NDArray[np.str_], dearer: float | None) -> str:
     """In which domains the choice is another one, and what it was and would be worth there; what a query costs more."""
-    parts = []
-    for domain, before, after, count in _by_domain(changed, domains_Q):
-        word = "better" if after > before else "worse" if after < before else "level"
-        parts.append(f"{word} in {domain} ({before:.2f} -> {after:.2f}, {count} queries)")
     cost = "" if dearer is None else f", {dearer:+.0%} cost"
     if not changed.changed_Q.any():
         return f"{', '.join(new)} is put first nowhere: every choice is as before{cost}"
-    if not parts:
+    if not changed.measured_Q.any():
         return f"{', '.join(new)} is put first on {changed.changed_Q.sum()} queries, none of them labelled: elsewhere as before{cost}"
-    return f"{', '.join(parts)}, elsewhere as before{cost}"
+    found = _by_domain(changed, domains_Q)
+    told = [row for row in found if abs(row[2] - row[1]) >= TOLD]
+    parts = [f"{'better' if row[2] > row[1] else 'worse'} in {_before_and_after([row], row[0])}" for row in told]
+    rest = [row for row in found if abs(row[2] - row[1]) < TOLD]
+    elsewhere = f"elsewhere about as before {_before_and_after(rest)}" if rest else "elsewhere as before"
+    return f"{', '.join([*parts, elsewhere])}{cost}"
+
+
+def _before_and_after(rows: Sequence[tuple[str, float, float, int]], name: str = "") -> str:
+    """Mean labels of both choices over the queries of some domains."""
+    count = sum(row[3] for row in rows)
+    before, after = (sum(row[place] * row[3] for row in rows) / count for place in (1, 2))
+    return f"{name} ({before:.2f} -> {after:.2f}, {count} queries)".lstrip()
 
 
 def dearer_by(challenger: ValidationScores, champion: ValidationScores, labels: ValidationLabels) -> float | None:

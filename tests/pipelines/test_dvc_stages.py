@@ -19,7 +19,7 @@ STAGES: dict[str, dict[str, Any]] = {
     name: stage.get("do", stage) for name, stage in YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"].items()
 }
 # what decides nothing that a stage writes: errors, where files lie, how they are read, how a download is made (not what: packages.yaml)
-PLUMBING = {"errors", "project", "params", "json_files", "journal", "packages", "asking_progress"}
+PLUMBING = {"errors", "project", "params", "json_files", "journal", "packages", "hub", "asking_progress"}
 TRAIN = "import json, yaml; json.dump({'loss': 1 / yaml.safe_load(open('params.yaml'))['train']['groups']}, open('build/train.json', 'w'))"
 
 

@@ -179,9 +179,11 @@ def test_a_broken_llm_sinks_nothing(client) -> None:
 
 
 def test_options_narrow_and_never_widen(client) -> None:
-    """What a request asks beyond the operator's setting has no effect; unknown keys of the namespace are refused by name."""
-    wide = client.post("/v1/route", json={"messages": ASK, "routemoa": {"k": 99, "max_layers": 99, "weights": {"usd": 0}}}).json()
-    assert (wide["options"]["k"], wide["options"]["max_layers"], wide["options"]["weights"]["usd"]) == (1, 5, 10.0)
+    """What a request asks beyond the operator's setting has no effect or is refused, unknown keys of the namespace are refused by name."""
+    wide = client.post("/v1/route", json={"messages": ASK, "routemoa": {"k": 99, "max_layers": 99}}).json()
+    assert (wide["options"]["k"], wide["options"]["max_layers"]) == (1, 5)
+    lighter = client.post("/v1/route", json={"messages": ASK, "routemoa": {"weights": {"usd": 0}}})
+    assert (lighter.status_code, lighter.json()["error"]["param"]) == (400, "routemoa.weights.usd")
     narrow = client.post("/v1/route", json={"messages": ASK, "routemoa": {"max_layers": 2, "weights": {"usd": 99}}}).json()
     assert (narrow["options"]["max_layers"], narrow["options"]["weights"]["usd"]) == (2, 99)
     refused = ask(client, "routemoa", routemoa={"budget": 1})
