@@ -46,20 +46,20 @@ class Plan:
 
 FULL = Plan(
     joiner="qwen-coder-1-5b-steps",
-    unusual=("law", "spanish", "sql"),
+    unusual=("spanish",),
     usual=24,
-    strange=36,
-    audited=36,
+    strange=24,
+    audited=24,
     again=16,
-    mixed=1,
+    mixed=4,
     max_tokens=160,
 )
 SMALL = Plan(
     joiner="smollm2-135m-sentence-2",
-    unusual=("law", "spanish", "sql"),
+    unusual=("spanish",),
     usual=24,
-    strange=36,
-    audited=36,
+    strange=24,
+    audited=24,
     again=16,
     mixed=1,
     max_tokens=16,

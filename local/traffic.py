@@ -11,6 +11,7 @@ import httpx2
 from rich.progress import Progress
 
 from local.errors import StepFailed
+from monitoring import reference
 from pipelines.graders import kinds
 from pipelines.graders.kinds import Task
 from pipelines.graders.query import Query
@@ -118,7 +119,9 @@ class Visitor:
 
 
 def truth(query: dict[str, Any]) -> dict[str, Any]:
-    """What an audit reports beside the score: the right answer, and what reads it."""
+    """What an audit reports beside the score: the right answer and what reads it, where a reference alone is enough to grade by."""
+    if query["grader"] not in reference.GRADERS:
+        return {"source": "audit"}
     choices = {"choices": list(query["choices"])} if len(query["choices"]) else {}
     return {"source": "audit", "reference": query["reference"], "grader": query["grader"], **choices}
 

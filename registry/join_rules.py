@@ -92,17 +92,18 @@ def summary(new: Sequence[str], changed: Changed, domains_Q: NDArray[np.str_], d
     if not changed.measured_Q.any():
         return f"{', '.join(new)} is put first on {changed.changed_Q.sum()} queries, none of them labelled: elsewhere as before{cost}"
     found = _by_domain(changed, domains_Q)
-    told = [row for row in found if abs(row[2] - row[1]) >= TOLD]
-    parts = [f"{'better' if row[2] > row[1] else 'worse'} in {_before_and_after([row], row[0])}" for row in told]
-    rest = [row for row in found if abs(row[2] - row[1]) < TOLD]
+    told = [row for row in found if abs(row.after - row.before) >= TOLD]
+    parts = [f"{'better' if row.after > row.before else 'worse'} in {_before_and_after([row], row.domain)}" for row in told]
+    rest = [row for row in found if row not in told]
     elsewhere = f"elsewhere about as before {_before_and_after(rest)}" if rest else "elsewhere as before"
     return f"{', '.join([*parts, elsewhere])}{cost}"
 
 
-def _before_and_after(rows: Sequence[tuple[str, float, float, int]], name: str = "") -> str:
+def _before_and_after(rows: Sequence["_InDomain"], name: str = "") -> str:
     """Mean labels of both choices over the queries of some domains."""
-    count = sum(row[3] for row in rows)
-    before, after = (sum(row[place] * row[3] for row in rows) / count for place in (1, 2))
+    count = sum(row.queries for row in rows)
+    before = sum(row.before * row.queries for row in rows) / count
+    after = sum(row.after * row.queries for row in rows) / count
     return f"{name} ({before:.2f} -> {after:.2f}, {count} queries)".lstrip()
 
 
@@ -123,13 +124,24 @@ def _at(values_QL: NDArray[np.float64], roster: Sequence[str], chosen_Q: NDArray
     return at_choice(values_QL, np.array([column.get(str(llm), -1) for llm in chosen_Q], dtype=np.int64))
 
 
-def _by_domain(changed: Changed, domains_Q: NDArray[np.str_]) -> list[tuple[str, float, float, int]]:
-    """Domain, mean label of the champion's choices and of the challenger's, count; of measured queries, most of them first."""
+@dataclass(frozen=True, slots=True)
+class _InDomain:
+    """Mean labels of the champion's and the challenger's choices on the measured queries of a domain."""
+
+    domain: str
+    before: float
+    after: float
+    queries: int
+
+
+def _by_domain(changed: Changed, domains_Q: NDArray[np.str_]) -> list[_InDomain]:
+    """The domains with measured queries, those with most of them first."""
     found = []
     for domain in sorted(set(domains_Q[changed.measured_Q].tolist())):
         inside_Q = changed.measured_Q & (domains_Q == domain)
-        found.append((domain, float(changed.before_Q[inside_Q].mean()), float(changed.after_Q[inside_Q].mean()), int(inside_Q.sum())))
-    return sorted(found, key=lambda row: -row[3])
+        before, after = float(changed.before_Q[inside_Q].mean()), float(changed.after_Q[inside_Q].mean())
+        found.append(_InDomain(domain, before, after, int(inside_Q.sum())))
+    return sorted(found, key=lambda row: -row.queries)
 
 
 def _chosen(new: Sequence[str], chosen: Interval, changed: Changed, domains_Q: NDArray[np.str_]) -> Check:
@@ -175,11 +187,11 @@ def _what_would_decide(chosen: Interval, changed: Changed, share: float, margin:
 def _domains(changed: Changed, domains_Q: NDArray[np.str_]) -> list[Check]:
     """A domain that is surely worse fails, whatever is gained elsewhere."""
     checks = []
-    for domain, before, after, count in _by_domain(changed, domains_Q):
-        inside_Q = changed.measured_Q & (domains_Q == domain)
+    for row in _by_domain(changed, domains_Q):
+        inside_Q = changed.measured_Q & (domains_Q == row.domain)
         interval = paired((changed.after_Q - changed.before_Q)[inside_Q])
-        figures = {f"{domain}.difference": interval.mean, f"{domain}.low": interval.low, f"{domain}.high": interval.high}
-        text = f"{domain}: {before:.2f} -> {after:.2f} [{interval.low:+.2f}, {interval.high:+.2f}] on {count} queries"
+        figures = {f"{row.domain}.{name}": getattr(interval, at) for name, at in (("difference", "mean"), ("low", "low"), ("high", "high"))}
+        text = f"{row.domain}: {row.before:.2f} -> {row.after:.2f} [{interval.low:+.2f}, {interval.high:+.2f}] on {row.queries} queries"
         verdict = "better" if interval.low > 0 else "worse" if interval.high < 0 else "not surely worse"
         checks.append(Check(interval.high >= 0, f"{text}: {verdict}.", figures))
     return checks
