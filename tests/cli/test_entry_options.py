@@ -9,7 +9,13 @@ from cli import llms
 from cli.entry_options import FIELDS, default, entry
 from registry.entry import PoolEntry
 
-NO_OPTION = {"status", "trained", "input", "output", "seed", "concurrency", "connect_s", "first_token_s", "between_chunks_s", "total_s"}
+NO_OPTION = {"status", "trained", "input", "output", "seed", "rename", "omit"} | {
+    "concurrency",
+    "connect_s",
+    "first_token_s",
+    "between_chunks_s",
+    "total_s",
+}
 ENTRY: dict[str, Any] = {
     "name": "N",
     "endpoint": {"base_url": "http://127.0.0.1:9/v1", "served_name": "m"},

@@ -19,6 +19,7 @@ from local.story import Act, Story
 from pipelines.project import Project
 from registry import versions
 from registry.jobs import Job, Jobs
+from registry.mlflow_door import Door
 from registry.settings import Settings
 from tests.mlflow_server import MLflow
 from tests.registry.conftest import LINEAGE, METRICS, POOL, TRAIN
@@ -56,7 +57,7 @@ def test_a_failed_job_ends_the_step_with_its_reason_and_log(platform: Stack, sta
     """What the worker wrote, and where more stands."""
     jobs, running = job
     jobs.fail(running.id, "no labels for smollm2-135m")
-    with pytest.raises(StepFailed, match=rf"job {running.id} failed: no labels for smollm2-135m Read .*worker\.log\.$"):
+    with pytest.raises(StepFailed, match=rf"job {running.id} failed: no labels for smollm2-135m Read .*{running.id}\.log\.$"):
         demo.follow(stage, running.id)
 
 
@@ -93,7 +94,7 @@ def test_the_registered_version_is_promoted_whatever_the_gate_says_and_that_is_t
     settings = Settings(_env_file=None, home=home, mlflow_url=mlflow.url, scorer_name=f"demo-{passed}")
     version = versions.register(tiny_artifact(tmp_path / "scorer"), home / "build", METRICS, TRAIN, LINEAGE, settings=settings).version
     if passed:
-        versions._door(settings).annotate(version, tags={"gate": "passed"})
+        Door.of(settings).annotate(version, tags={"gate": "passed"})
     (home / "build" / "registered.json").write_text(json.dumps({"version": version}))
     (home / "build" / "gate.json").write_text(json.dumps({"passed": passed}))
     ours = Stage(Story(), replace(platform, settings=settings), SMALL)
