@@ -191,12 +191,11 @@ def one_more_llm(stage: Stage) -> None:
     home, visitor = stage.home, stage.visitor
     with stage.act("join", "3. An LLM joins") as act:
         before, entry = stage.story.acts["train"].facts["version"], stage.held_back.joiner()
-        if entry["id"] not in {llm.id for llm in pools.load(stage.platform.settings.pool_file).llms}:
+        job = _joining_job(visitor, entry["id"])
+        if job is None:
             given = stage.held_back.give_answers(entry["id"], _first_round(home, entry))
             act.say(f"{entry['id']} ({entry['name']}): {given} recorded answers travel with the checkout, the rest is asked now")
             job = visitor.request("POST", "/admin/llms", entry)["job"]["id"]
-        else:  # an earlier try registered it
-            job = visitor.request("POST", "/admin/jobs/retrain", {"reason": f"{entry['id']} joined"})["job"]["id"]
         act.say(follow(stage, job))
         after = _promoted(stage, act, reason=f"{entry['id']} joined")
         compared = figures.compare(home, stage.version_folder(before), stage.version_folder(after), figures.test_split(home))
@@ -247,6 +246,12 @@ def lesson(stage: Stage) -> None:
             f"{figures.signed(compared.closer)} smaller; the same traffic is now “{latest['verdict']['kind']}”."
         )
         act.look = f"{stage.platform.addresses.mlflow} (version {after}), {stage.platform.addresses.evidently}"
+
+
+def _joining_job(visitor: Visitor, llm: str) -> str | None:
+    """The job that an earlier try of the demo started when it registered `llm`; None where there is none to wait for."""
+    jobs = visitor.request("GET", "/admin/jobs")["jobs"]
+    return next((job["id"] for job in jobs if job["arguments"].get("llm") == llm and job["state"] in {"queued", "running", "done"}), None)
 
 
 def follow(stage: Stage, job_id: str) -> str:

@@ -161,4 +161,10 @@ async def _submit(state: State, kind: Kind, arguments: dict[str, Any]) -> Job:
 
 def _llm(llm: Any) -> dict[str, Any]:
     """JSON-ready; sets are sorted lists."""
-    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(llm).items()}
+    return {name: _plain(value) for name, value in asdict(llm).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return sorted(value) if isinstance(value, frozenset) else value

@@ -232,7 +232,7 @@ def test_a_worker_retrains_survives_kill_9_and_stops_cleanly(tmp_path: Path) -> 
     (home / "stage-waits").unlink()
     with worker(home):
         done = wait_for(jobs, job, "done", "failed")
-        assert (done.state, done.step) == ("done", "scorer version 7 registered, gate passed")
+        assert (done.state, done.step) == ("done", "scorer version 7 registered, gate passed. Promote: routemoa promote 7")
         assert done.started_at is not None
         assert done.ended_at is not None
         promote = jobs.submit("promote", {"version": "7"})

@@ -118,7 +118,7 @@ def test_a_stream_whose_record_is_lost_does_not_end_cleanly(client, monkeypatch)
     state = client.app.state.serving
     lost = []
     monkeypatch.setattr(state.events, "emit", lost.append)
-    monkeypatch.setattr(state.records, "_closed", True)
+    monkeypatch.setattr(state.records._writer, "_closed", True)
     _, got = events(client, "echo")
     assert "[DONE]" not in got
     assert got[-1]["error"]["code"] == "record_not_kept"
