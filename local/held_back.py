@@ -22,10 +22,10 @@ from pipelines.graders.query import Query, answered
 from pipelines.graders.workers import grade_all
 from pipelines.project import Project
 from pipelines.query_selection import in_hash_order
-from registry import joining
 from registry import pool as pools
 
 GRADING_S = 10.0
+JOINING = 240  # queries that the LLM which joins is asked, of them 36 in its second round, which no recorded answer can know before
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class HeldBack:
         entry = content["llms"].pop(llm, None)
         if entry is None:
             raise StepFailed(f"The pool has no {llm!r}, which joins in the demo.", next_step="git restore registry/pool.yaml")
-        entry["trained"], entry["max_training_queries"] = "row", joining.ROW_QUERIES
+        entry["trained"], entry["max_training_queries"] = "row", JOINING
         self.folder.mkdir(parents=True, exist_ok=True)
         yaml.dump({"id": llm, **entry}, self.folder / "joiner.yaml")
         project.answers(llm).unlink(missing_ok=True)

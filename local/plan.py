@@ -47,11 +47,11 @@ class Plan:
 FULL = Plan(
     joiner="qwen-coder-1-5b-steps",
     unusual=("spanish",),
-    usual=24,
-    strange=24,
-    audited=24,
-    again=16,
-    mixed=4,
+    usual=16,
+    strange=18,
+    audited=18,
+    again=15,
+    mixed=2,
     max_tokens=160,
 )
 SMALL = Plan(
