@@ -21,11 +21,10 @@ from local.plan import FULL, SMALL, Plan
 from local.stack import Stack, stack, stay, where
 from local.story import Act, Story
 from local.traffic import Visitor, read
-from pipelines import dataset, params, query_selection, tables
+from pipelines import dataset
 from pipelines.project import Project
 from registry import child_process, promotion, versions
 from registry import pool as pools
-from registry.entry import PoolEntry
 from registry.errors import ChildFailed
 
 SWAP_S = 30.0  # servers look for another champion every few seconds
@@ -193,8 +192,9 @@ def one_more_llm(stage: Stage) -> None:
         before, entry = stage.story.acts["train"].facts["version"], stage.held_back.joiner()
         job = _joining_job(visitor, entry["id"])
         if job is None:
-            given = stage.held_back.give_answers(entry["id"], _first_round(home, entry))
-            act.say(f"{entry['id']} ({entry['name']}): {given} recorded answers travel with the checkout, the rest is asked now")
+            given = stage.held_back.give_answers(entry["id"])
+            recorded = f"{given} of its answers travel with the checkout: asking them takes an hour here" if given else "it is asked now"
+            act.say(f"{entry['id']} ({entry['name']}): {recorded}")
             job = visitor.request("POST", "/admin/llms", entry)["job"]["id"]
         act.say(follow(stage, job))
         after = _promoted(stage, act, reason=f"{entry['id']} joined")
@@ -305,17 +305,6 @@ def _keep_version(stage: Stage) -> str:
     version = build_results.version(stage.home)
     shutil.copytree(Project(stage.home).scorer, stage.version_folder(version), dirs_exist_ok=True)
     return version
-
-
-def _first_round(home: Path, entry: dict[str, Any]) -> list[str]:
-    """The queries that the first round of the joining LLM asks."""
-    from pipelines import second_round
-
-    project = Project(home)
-    settings = params.load(project.params)
-    llm = PoolEntry.model_validate({key: value for key, value in entry.items() if key != "id"}).llm(entry["id"])
-    queries = tables.read(project.queries, tables.QUERIES)
-    return query_selection.missing(project, second_round.first_round(llm, project, settings), queries, settings, ())
 
 
 def _send(stage: Stage, act: Act, key: str, queries: list[dict[str, Any]], *, audited: int = 0) -> str:

@@ -25,7 +25,6 @@ from pipelines.query_selection import in_hash_order
 from registry import pool as pools
 
 GRADING_S = 10.0
-JOINING = 240  # queries that the LLM which joins is asked, of them 36 in its second round, which no recorded answer can know before
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +69,16 @@ class HeldBack:
         entry = content["llms"].pop(llm, None)
         if entry is None:
             raise StepFailed(f"The pool has no {llm!r}, which joins in the demo.", next_step="git restore registry/pool.yaml")
-        entry["trained"], entry["max_training_queries"] = "row", JOINING
+        entry["trained"] = "row"
+        pool = set(pq.read_table(project.queries, columns=["query_id"])["query_id"].to_pylist())
+        for other, settings in [*content["llms"].items(), (llm, entry)]:
+            answers = tables.read_if_there(project.answers(other), tables.ANSWERS)
+            if recorded := set(answers["query_id"][answers["error"].isna()]) & pool:
+                settings["max_training_queries"] = len(recorded)
         self.folder.mkdir(parents=True, exist_ok=True)
         yaml.dump({"id": llm, **entry}, self.folder / "joiner.yaml")
-        project.answers(llm).unlink(missing_ok=True)
-        pool = set(pq.read_table(project.queries, columns=["query_id"])["query_id"].to_pylist())
-        for other, settings in content["llms"].items():
-            answers = tables.read_if_there(project.answers(other), tables.ANSWERS)
-            recorded = set(answers["query_id"][answers["error"].isna()]) & pool
-            if recorded:
-                settings["max_training_queries"] = len(recorded)
         yaml.dump(content, pool_file)
+        project.answers(llm).unlink(missing_ok=True)
 
     def joiner(self) -> dict[str, Any]:
         """The entry of the LLM that joins, on the address that its server has now (another LLM of the pool is served there too)."""
@@ -92,14 +90,12 @@ class HeldBack:
             raise StepFailed(f"No LLM of the pool runs on {served_name}.", next_step="git restore registry/pool.yaml")
         return {**entry, "endpoint": {**entry["endpoint"], "base_url": base_url}}
 
-    def give_answers(self, llm: str, query_ids: Sequence[str]) -> int:
-        """Puts the recorded answers of `llm` to `query_ids` where its answer stage finds them; returns how many there are."""
-        path = self.folder / "answers" / f"{llm}.parquet"
-        recorded = tables.read_if_there(path, tables.ANSWERS)
-        given = recorded[recorded["query_id"].isin(list(query_ids))]
-        if len(given) and not Project(self.home).answers(llm).exists():
-            tables.write(Project(self.home).answers(llm), given, tables.ANSWERS)
-        return len(given)
+    def give_answers(self, llm: str) -> int:
+        """Puts the recorded answers of `llm` where its answer stage finds them; returns how many there are."""
+        path, target = self.folder / "answers" / f"{llm}.parquet", Project(self.home).answers(llm)
+        if path.exists() and not target.exists():
+            shutil.copyfile(path, target)
+        return len(tables.read_if_there(target, tables.ANSWERS))
 
     def unseen(self, served: Collection[str], roster: Sequence[RosterLLM]) -> Dataset:
         """The queries kept back but for those `served`, with labels of the recorded answers of `roster`: nobody was trained on them."""

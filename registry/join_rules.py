@@ -7,6 +7,7 @@ labelled are measured, and the rest of the validation split contributes a differ
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from registry.gate_rules import Check, GateResult, ValidationLabels, ValidationScores, sound
 from scorer.metrics import Interval, Values, at_choice
 
-Z = 1.959964  # of a two-sided 95 % interval
+Z = 1.96  # of a two-sided 95 % interval
 TOLD = 0.1  # of quality: a domain that changes by less is not told by itself
 
 
@@ -72,13 +73,14 @@ def changes(challenger: ValidationScores, champion: ValidationScores, labels: Va
     return Changed(first[0] != first[1], before_Q, after_Q)
 
 
-def paired(differences_N: Values) -> Interval:
+def paired(differences_N: Values, *, among: int = 1) -> Interval:
     """Mean of paired differences in [-1, 1] and its 95 % interval, wide where they are few.
 
-    One pair better and one worse are added (Bonett and Price 2012), so that three wins of three are no certainty.
+    One pair better and one worse are added (Bonett and Price 2012), so that three wins of three are no certainty. among: how many such
+    intervals are looked at; all of them hold together with 95 % (Bonferroni).
     """
     padded_N = np.concatenate([differences_N, [1.0, -1.0]])
-    half = Z * float(padded_N.std()) / math.sqrt(len(padded_N))
+    half = NormalDist().inv_cdf(1 - 0.025 / among) * float(padded_N.std()) / math.sqrt(len(padded_N))
     centre = float(padded_N.mean())
     mean = float(differences_N.mean()) if len(differences_N) else 0.0
     return Interval(mean, max(centre - half, -1.0), min(centre + half, 1.0))
@@ -185,11 +187,11 @@ def _what_would_decide(chosen: Interval, changed: Changed, share: float, margin:
 
 
 def _domains(changed: Changed, domains_Q: NDArray[np.str_]) -> list[Check]:
-    """A domain that is surely worse fails, whatever is gained elsewhere."""
-    checks = []
-    for row in _by_domain(changed, domains_Q):
+    """A domain that is surely worse fails, whatever is gained elsewhere; the more domains, the surer it has to be."""
+    checks, rows = [], _by_domain(changed, domains_Q)
+    for row in rows:
         inside_Q = changed.measured_Q & (domains_Q == row.domain)
-        interval = paired((changed.after_Q - changed.before_Q)[inside_Q])
+        interval = paired((changed.after_Q - changed.before_Q)[inside_Q], among=len(rows))
         figures = {f"{row.domain}.{name}": getattr(interval, at) for name, at in (("difference", "mean"), ("low", "low"), ("high", "high"))}
         text = f"{row.domain}: {row.before:.2f} -> {row.after:.2f} [{interval.low:+.2f}, {interval.high:+.2f}] on {row.queries} queries"
         verdict = "better" if interval.low > 0 else "worse" if interval.high < 0 else "not surely worse"
