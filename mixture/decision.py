@@ -54,10 +54,14 @@ class Run:
         )
 
 
+FINISH_REASONS = frozenset({"stop", "length", "content_filter", "tool_calls", "function_call"})  # others are an endpoint's own words
+
+
 def empty(reply: Reply) -> LLMGarbled:
     """The error that a reply without words is, which says why there are none; what it cost has been paid."""
     what, next_step = _why_empty(reply)
-    failed = LLMGarbled(reply.llm, f"the answer is empty: {what} (finish reason {reply.finish_reason!r}).", next_step=next_step)
+    reason = reply.finish_reason if reply.finish_reason in FINISH_REASONS else "one that no protocol knows"
+    failed = LLMGarbled(reply.llm, f"the answer is empty: {what} (finish reason: {reason}).", next_step=next_step)
     failed.paid = (reply.cost_usd, reply.input_tokens, reply.output_tokens)
     return failed
 

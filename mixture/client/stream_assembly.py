@@ -25,6 +25,7 @@ class _Message:
     rest: dict[str, Any] = field(default_factory=dict)
     finish_reason: str | None = None
     is_there: bool = False
+    said: list[str] = field(default_factory=list)  # as it was passed on: content, or a refusal where a step brings no content
 
     def add(self, choice: Choice) -> dict[str, Any]:
         """The choice as the step of a stream that it is."""
@@ -33,6 +34,7 @@ class _Message:
             self.pieces.setdefault(name, []).append(piece)
         if choice.tool_calls:
             delta["tool_calls"] = self.tool_calls.add(choice.tool_calls)
+        self.said.append(_says(delta))
         _grow(self.further, choice.further)
         _grow(self.rest, choice.rest)
         self.finish_reason = choice.finish_reason or self.finish_reason
@@ -105,7 +107,7 @@ class Assembly:
         choices = [{"index": index, **self._messages[index].whole()} for index in sorted(self._messages)]
         return Reply(
             llm=llm.id,
-            text=first.text("content") or first.text("refusal"),  # a refusal is an answer
+            text="".join(first.said),
             finish_reason=first.finish_reason or "stop",
             input_tokens=usage.input_tokens or 0,
             output_tokens=usage.output_tokens or 0,
@@ -134,6 +136,7 @@ class Assembly:
 
 
 def _says(delta: Mapping[str, Any]) -> str:
+    """A refusal is an answer."""
     return delta.get("content") or delta.get("refusal") or ""
 
 
