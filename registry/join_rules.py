@@ -16,7 +16,7 @@ from registry.gate_rules import Check, GateResult, ValidationLabels, ValidationS
 from scorer.metrics import Interval, Values, at_choice
 
 Z = 1.96  # of a two-sided 95 % interval
-TOLD = 0.1  # of quality: a domain that changes by less is not told by itself
+TOLD, LEAST_TOLD = 0.1, 5  # of quality, and queries: a domain that changes by less, or is known from fewer, is not told by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def summary(new: Sequence[str], changed: Changed, domains_Q: NDArray[np.str_], d
     if not changed.measured_Q.any():
         return f"{', '.join(new)} is put first on {changed.changed_Q.sum()} queries, none of them labelled: elsewhere as before{cost}"
     found = _by_domain(changed, domains_Q)
-    told = [row for row in found if abs(row.after - row.before) >= TOLD]
+    told = [row for row in found if abs(row.after - row.before) >= TOLD and row.queries >= LEAST_TOLD]
     parts = [f"{'better' if row.after > row.before else 'worse'} in {_before_and_after([row], row.domain)}" for row in told]
     rest = [row for row in found if row not in told]
     elsewhere = f"elsewhere about as before {_before_and_after(rest)}" if rest else "elsewhere as before"
