@@ -201,7 +201,7 @@ def one_more_llm(stage: Stage) -> None:
         compared = figures.compare(home, stage.version_folder(before), stage.version_folder(after), figures.test_split(home))
         act.say(f"version {before} -> {after} on the test split: {compared.quality()}")
         more = build_results.sample(home, 2 * stage.plan.usual, "test")[stage.plan.usual :]
-        act.say(_send(stage, act, "after-join", more))
+        _send(stage, act, "after-join", more)
         act.means = f"{entry['id']} is used where it is better: {compared.quality()}; {build_results.beside_best(home)}."
         act.look = f"{stage.platform.addresses.mlflow} (version {after}), `routemoa jobs`"
 
@@ -307,12 +307,9 @@ def _keep_version(stage: Stage) -> str:
     return version
 
 
-def _send(stage: Stage, act: Act, key: str, queries: list[dict[str, Any]], *, audited: int = 0) -> str:
-    """Sends `queries` through one LLM each; says what came of them."""
-    served = _ask(stage, key, queries, audited=audited)
-    line = figures.traffic(stage.home, served)
-    act.say(line)
-    return line
+def _send(stage: Stage, act: Act, key: str, queries: list[dict[str, Any]], *, audited: int = 0) -> None:
+    """Sends `queries` through one LLM each; the act says what came of them."""
+    act.say(figures.traffic(stage.home, _ask(stage, key, queries, audited=audited)))
 
 
 def _ask(stage: Stage, key: str, queries: list[dict[str, Any]], *, virtual_model: str = "routemoa-single", audited: int = 0) -> list[Any]:
