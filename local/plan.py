@@ -8,7 +8,7 @@ import httpx2
 from local.errors import StepFailed
 
 USUAL_PACE_S = 2.5  # of `measure` on two idle cores of 2024, by the 1.5B LLM
-LEAST = 15  # queries: the monitor gives no verdict on fewer (monitor.first_look)
+LEAST = {"usual": 15, "strange": 20, "again": 15}  # the monitor looks at 15 records, and at 35 (monitoring/policy.py)
 PROBE = "List the first ten even numbers, then the first ten odd ones."
 PROBE_TOKENS = 24
 
@@ -36,7 +36,7 @@ class Plan:
         """The plan for a machine `slower` times slower than usual, and a sentence that says what it leaves out; "" where nothing."""
         if slower <= 1.5:
             return self, ""
-        counts = {name: max(LEAST, round(getattr(self, name) / slower)) for name in ("usual", "strange", "again")}
+        counts = {name: max(least, round(getattr(self, name) / slower)) for name, least in LEAST.items()}
         shrunk = replace(self, **counts, audited=min(self.audited, counts["strange"]), patience=slower)
         return shrunk, (
             f"An answer takes {slower:.1f} times as long as usual here, so everything may take as much longer, and less is sent: "
@@ -47,9 +47,9 @@ class Plan:
 FULL = Plan(
     joiner="qwen-coder-1-5b-steps",
     unusual=("spanish",),
-    usual=16,
-    strange=18,
-    audited=18,
+    usual=18,
+    strange=24,
+    audited=24,
     again=15,
     mixed=2,
     max_tokens=160,
@@ -57,10 +57,10 @@ FULL = Plan(
 SMALL = Plan(
     joiner="smollm2-135m-sentence-2",
     unusual=("spanish",),
-    usual=24,
-    strange=24,
-    audited=24,
-    again=16,
+    usual=16,
+    strange=20,
+    audited=20,
+    again=15,
     mixed=1,
     max_tokens=16,
 )

@@ -44,8 +44,8 @@ def test_a_usual_machine_gets_the_whole_plan() -> None:
 def test_a_slow_machine_gets_less_and_is_told() -> None:
     """Four times slower: fewer queries, never fewer than the monitor needs, and four times the patience; the sentence has the figures."""
     slower, sentence = FULL.at_pace(4.0)
-    assert LEAST <= slower.usual < FULL.usual
-    assert LEAST <= slower.strange < FULL.strange
+    assert LEAST["usual"] <= slower.usual < FULL.usual
+    assert LEAST["strange"] <= slower.strange < FULL.strange
     assert slower.audited <= slower.strange
     assert slower.patience == 4.0
     assert f"{slower.usual} usual and {slower.strange} unusual queries instead of {FULL.usual} and {FULL.strange}" in sentence

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,26 +12,35 @@ from local import demo
 from local.demo import Stage
 from local.plan import SMALL
 from local.stack import Stack, stack
+from tests.pipelines.endpoint import Endpoint, running
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def endpoint() -> Iterator[Endpoint]:
+    """Where an LLM of the test's own answers; the operator of the platform allows that it is registered over HTTP."""
+    with running() as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def stage(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A project on the smallest weights: pipeline run, first scorer promoted, everything up."""
     at = tmp_path_factory.mktemp("stories") / "project"
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     home, story = demo.make_project(ROOT, at, SMALL, small=True)
-    with stack(home, demo.PREFERENCES) as running:
+    allowed = {"ROUTEMOA_ADMIN_HOSTS": urlsplit(endpoint.url).netloc}
+    with stack(home, demo.PREFERENCES | allowed) as platform:
         try:
-            made = Stage(story, running, SMALL)
+            made = Stage(story, platform, SMALL)
             demo.start(made)
             demo.first_scorer(made)
             demo.serve(made)
             yield made
         finally:
             if kept := os.environ.get("CI_LOGS"):
-                shutil.copytree(running.settings.var / "logs", Path(kept), dirs_exist_ok=True)
+                shutil.copytree(platform.settings.var / "logs", Path(kept), dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")

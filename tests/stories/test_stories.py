@@ -19,7 +19,7 @@ from pipelines import dataset, tables
 from pipelines.project import Project
 from registry import pool as pools
 from registry import versions
-from tests.pipelines.endpoint import running
+from tests.pipelines.endpoint import Endpoint
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -70,26 +70,25 @@ def test_registering_an_llm_retrains_the_scorer(stage: Stage, platform: Stack) -
         pd.testing.assert_frame_equal(after[llm], asked)  # the time each was asked included
 
 
-def test_a_specialist_joins_passes_its_gate_and_is_used(stage: Stage, platform: Stack, visitor: Visitor) -> None:
+def test_a_specialist_joins_passes_its_gate_and_is_used(stage: Stage, endpoint: Endpoint, visitor: Visitor) -> None:
     """An LLM that is right on mathematics and on nothing else: asked 60 queries or so, let in by its merits, and chosen for mathematics."""
     queries = tables.read(Project(stage.home).queries, tables.QUERIES)
     sums = queries[queries["domain"] == "mathematics"]
-    with running() as endpoint:
-        endpoint.knows.update(zip(sums["text"], sums["reference"], strict=True))
-        entry = {
-            "id": "specialist",
-            "name": "Right on mathematics",
-            "endpoint": {"base_url": endpoint.url, "served_name": "specialist", "api_key_env": None},
-            "price": {"input": 0.01, "output": 0.02},
-        }
-        demo.follow(stage, visitor.request("POST", "/admin/llms", entry)["job"]["id"])
-        gate = json.loads(Project(stage.home).gate.read_text())
-        assert gate["passed"], gate["reasons"]
-        assert "better in mathematics" in gate["summary"]
-        demo._promoted(stage, Act("specialist", ""), reason="")
-        test = build_results.sample(stage.home, 100, "test")
-        asked = [query for query in test if query["domain"] == "mathematics"][:8]
-        served = visitor.ask_all(asked, virtual_model="routemoa-single", max_tokens=16, title="mathematics")
+    endpoint.knows.update(zip(sums["text"], sums["reference"], strict=True))
+    entry = {
+        "id": "specialist",
+        "name": "Right on mathematics",
+        "endpoint": {"base_url": endpoint.url, "served_name": "specialist", "api_key_env": None},
+        "price": {"input": 0.01, "output": 0.02},
+    }
+    demo.follow(stage, visitor.request("POST", "/admin/llms", entry)["job"]["id"])
+    gate = json.loads(Project(stage.home).gate.read_text())
+    assert gate["passed"], gate["reasons"]
+    assert "better in mathematics" in gate["summary"]
+    demo._promoted(stage, Act("specialist", ""), reason="")
+    test = build_results.sample(stage.home, 100, "test")
+    asked = [query for query in test if query["domain"] == "mathematics"][:8]
+    served = visitor.ask_all(asked, virtual_model="routemoa-single", max_tokens=16, title="mathematics")
     assert np.mean([one.llm == "specialist" for one in served]) > 0.5
     assert np.mean([one.score == 1.0 for one in served if one.llm == "specialist"]) == 1.0
 
