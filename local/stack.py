@@ -68,6 +68,7 @@ class Stack:
 
     def start_registry(self) -> None:
         """Starts MLflow and waits for it (its first start makes its database)."""
+        self._move_off_taken_ports("mlflow")
         port = urlsplit(self.addresses.mlflow).port or PORTS["mlflow"]
         command, environment = mlflow_server.command(self.settings, port), mlflow_server.environment(self.settings)
         self.processes.start("mlflow", command, environment=environment)
@@ -77,7 +78,7 @@ class Stack:
         """Starts sync, the job worker, the server and Evidently's pages; waits until each that has an address answers."""
         from monitoring import evidently_report
 
-        self._move_off_taken_ports()
+        self._move_off_taken_ports("server", "evidently")
         self.processes.start("sync", [sys.executable, "-m", "registry.sync"])
         self.processes.start("worker", [sys.executable, "-m", "registry.worker"])
         self.processes.start("server", [sys.executable, "-m", "serving"])
@@ -86,11 +87,11 @@ class Stack:
         )
         self.processes.wait_until_ready("server", f"{self.addresses.server}/livez", seconds=60)
 
-    def _move_off_taken_ports(self) -> None:
-        """Chooses again where something took a port in the meantime: the pipeline may have run for minutes since."""
-        free = {name: _free(getattr(self.addresses, name)) for name in ("server", "evidently")}
-        self.addresses = replace(self.addresses, **free)
+    def _move_off_taken_ports(self, *parts: str) -> None:
+        """Chooses again where something took a port in the meantime: LLMs may have loaded, the pipeline may have run for minutes since."""
+        self.addresses = replace(self.addresses, **{part: _free(getattr(self.addresses, part)) for part in parts})
         _write_env(self.settings.home, self.addresses.as_environment())
+        self.settings = Settings(_env_file=self.settings.home / ".env", home=self.settings.home)
 
     def be_patient(self, times: float) -> None:
         """Lets every answer of an LLM here take `times` as long as usual; to be called before the server is started."""
