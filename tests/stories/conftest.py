@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,26 +11,17 @@ from local import demo
 from local.demo import Stage
 from local.plan import SMALL
 from local.stack import Stack, stack
-from tests.pipelines.endpoint import Endpoint, running
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def endpoint() -> Iterator[Endpoint]:
-    """Where an LLM of the test's own answers; the operator of the platform allows that it is registered over HTTP."""
-    with running() as served:
-        yield served
-
-
-@pytest.fixture(scope="session")
-def stage(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A project on the smallest weights: pipeline run, first scorer promoted, everything up."""
     at = tmp_path_factory.mktemp("stories") / "project"
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     home, story = demo.make_project(ROOT, at, SMALL, small=True)
-    allowed = {"ROUTEMOA_ADMIN_HOSTS": urlsplit(endpoint.url).netloc}
-    with stack(home, demo.PREFERENCES | allowed) as platform:
+    with stack(home, demo.PREFERENCES) as platform:
         try:
             made = Stage(story, platform, SMALL)
             demo.start(made)
