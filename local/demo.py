@@ -18,7 +18,7 @@ from local import build_results, figures, plan, workspace
 from local.errors import StepFailed
 from local.held_back import HeldBack
 from local.plan import FULL, SMALL, Plan
-from local.stack import Stack, stack, stay, where
+from local.stack import USUAL_LIMITS_S, Stack, stack, stay, where
 from local.story import Act, Story
 from local.traffic import Visitor, read
 from pipelines import dataset
@@ -32,7 +32,7 @@ STORY = "story.json"
 
 PREFERENCES = {
     "ROUTEMOA_MIXTURE__VALUE_PER_USD": "1000",  # local answers cost millionths of a dollar: weigh them all the same
-    "ROUTEMOA_MIXTURE__DEADLINE_S": "120",
+    "ROUTEMOA_MIXTURE__DEADLINE_S": f"{USUAL_LIMITS_S['total_s']:.0f}",  # where an earlier demo was more patient
     "ROUTEMOA_STORE_TEXT": "true",  # queries on one's own machine are kept, so that they can be harvested
 }
 
@@ -136,7 +136,7 @@ def forget(at: Path) -> None:
 def start(stage: Stage) -> None:
     """Starts the LLMs and MLflow, and fits the plan to how fast an LLM answers here."""
     platform, console = stage.platform, stage.story.console
-    with console.status("Starting the LLMs (the first time their weights are fetched, about 1.6 GB) and MLflow"):
+    with console.status("Starting the LLMs (the first time their weights are fetched, about 1.7 GB) and MLflow"):
         platform.start_llms()
         platform.start_registry()
     endpoints = [llm.endpoint for llm in pools.load(platform.settings.pool_file).active if llm.endpoint is not None]
@@ -193,11 +193,11 @@ def one_more_llm(stage: Stage) -> None:
         job = _joining_job(visitor, entry["id"])
         if job is None:
             given = stage.held_back.give_answers(entry["id"])
-            recorded = f"{given} of its answers travel with the checkout: asking them takes an hour here" if given else "it is asked now"
+            recorded = f"{given} of its answers travel with the checkout" if given else "it is asked now"
             act.say(f"{entry['id']} ({entry['name']}): {recorded}")
             job = visitor.request("POST", "/admin/llms", entry)["job"]["id"]
         act.say(follow(stage, job))
-        after = _promoted(stage, act, reason=f"{entry['id']} joined")
+        act.facts["version"] = after = _promoted(stage, act, reason=f"{entry['id']} joined")
         compared = figures.compare(home, stage.version_folder(before), stage.version_folder(after), figures.test_split(home))
         act.say(f"version {before} -> {after} on the test split: {compared.quality()}")
         more = build_results.sample(home, 2 * stage.plan.usual, "test")[stage.plan.usual :]
@@ -228,14 +228,13 @@ def lesson(stage: Stage) -> None:
         return
     home = stage.home
     with stage.act("lesson", "5. It learns them") as act:
-        before = versions.champion(settings=stage.platform.settings)
+        before = stage.story.acts["join"].facts["version"]
         act.say(follow(stage, stage.story.acts["unusual"].facts["job"]))
         after = _promoted(stage, act, reason="it learned the unknown domains")
         served = {one.query_id for one in read(stage.served_file("unusual"))}
         unseen = stage.held_back.unseen(served, dataset.load(Project(home).dataset).llms)
-        old = before.version if before else "1"
-        compared = figures.compare(home, stage.version_folder(old), stage.version_folder(after), unseen)
-        act.say(f"version {old} -> {after} on queries of these domains: {compared.quality()}")
+        compared = figures.compare(home, stage.version_folder(before), stage.version_folder(after), unseen)
+        act.say(f"version {before} -> {after} on queries of these domains: {compared.quality()}")
         act.say(f"squared error of the promises there: smaller by {figures.signed(compared.closer)}")
         again = stage.held_back.queries()[stage.plan.strange : stage.plan.strange + stage.plan.again]
         _send(stage, act, "again", again)

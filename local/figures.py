@@ -66,9 +66,9 @@ def test_split(home: Path) -> Dataset:
     return dataset.load(Project(home).dataset).take("test").labelled(2)
 
 
-def best_single(home: Path) -> str:
+def best_single(data: Dataset) -> str:
     """The LLM with the best mean label in training, of those asked about half of the queries or more."""
-    train = dataset.load(Project(home).dataset).take("train")
+    train = data.take("train")
     share_L = (~np.isnan(train.labels_QL)).mean(axis=0)
     means_L = np.where(share_L >= 0.5, np.nanmean(train.labels_QL, axis=0), -np.inf)
     return train.roster[int(means_L.argmax())]
@@ -85,8 +85,8 @@ def traffic(home: Path, served: Sequence[Served]) -> str:
         return f"{len(served)} queries answered by {who}{missed}; none graded"
     right, cost = np.mean([one.score for one in graded]), np.mean([one.cost_usd for one in graded])
     text = f"{len(served)} queries answered by {who}{missed}: {right:.0%} right, {1e6 * cost:.1f} USD a million"
-    best = best_single(home)
     data = dataset.load(Project(home).dataset)
+    best = best_single(data)
     at = {query_id: place for place, query_id in enumerate(data.queries["query_id"])}
     known = [at[one.query_id] for one in graded if one.query_id in at]
     labels_N, costs_N = (values[known, data.roster.index(best)] for values in (data.labels_QL, data.cost_QL))

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 
 from local.errors import StepFailed
-from pipelines import queries, query_pool, tables
+from pipelines import query_pool, tables
 from pipelines.dataset import Dataset, RosterLLM
 from pipelines.graders.kinds import Task
 from pipelines.graders.query import Query, answered
@@ -44,7 +44,7 @@ class HeldBack:
         rows = pq.read_table(project.queries, schema=tables.QUERIES).to_pylist()
         ours = [row for row in rows if row["domain"] in domains]
         if ours:
-            queries.write(ours, self.folder / "queries.parquet")
+            query_pool.write(ours, self.folder / "queries.parquet")
             query_pool.replace(project, [row for row in rows if row["domain"] not in domains])
         return len(self.queries())
 

@@ -47,10 +47,7 @@ class Visitor:
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One JSON request. Raises StepFailed on any answer but 2xx."""
-        answer = self._send(method, path, body)
-        if answer.status_code >= 300:
-            raise StepFailed(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
-        return dict(answer.json())
+        return _taken(self._send(method, path, body))
 
     def ask(self, query: dict[str, Any], *, virtual_model: str, max_tokens: int) -> dict[str, Any] | None:
         """The server's whole response to one query of the pool's table; None where no answer came in time."""
@@ -64,11 +61,7 @@ class Visitor:
             answer = self._send("POST", "/v1/chat/completions", body)
         except httpx2.TimeoutException:
             return None
-        if answer.status_code in LATE:
-            return None
-        if answer.status_code >= 300:
-            raise StepFailed(f"POST /v1/chat/completions answered {answer.status_code}: {answer.text[:300]}")
-        return dict(answer.json())
+        return None if answer.status_code in LATE else _taken(answer)
 
     def report(self, query: dict[str, Any], response: dict[str, Any] | None, *, audit: bool = False) -> Served:
         """Grades a response and reports its outcome, as an audit with the right answer beside it.
@@ -116,6 +109,14 @@ class Visitor:
         headers = {"Authorization": f"Bearer {self.api_key}"}
         with httpx2.Client(trust_env=False, timeout=ANSWER_S * self.patience, headers=headers) as client:
             return client.request(method, self.url + path, json=body)
+
+
+def _taken(answer: httpx2.Response) -> dict[str, Any]:
+    """The JSON of an answer. Raises StepFailed on any but 2xx."""
+    if answer.status_code >= 300:
+        asked = answer.request
+        raise StepFailed(f"{asked.method} {asked.url.path} answered {answer.status_code}: {answer.text[:300]}")
+    return dict(answer.json())
 
 
 def truth(query: dict[str, Any]) -> dict[str, Any]:

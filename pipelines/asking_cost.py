@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from mixture.client.request_size import expected_input_tokens
 from mixture.llm import LLM
 from pipelines import harvest_cost, params, query_selection, tables
 from pipelines.answer_store import AnswerStore
@@ -44,7 +43,7 @@ def estimate(project: Project, llm: LLM, pool: Pool, settings: Params) -> Asking
     texts = dict(zip(table["query_id"], table["text"], strict=True))
     asked = _asked(project, llm, table, settings)
     recorded = list(_recorded(project, [other for other in pool.llms if other.id != llm.id], texts))
-    mean_input = np.mean([_expected(llm, texts[query_id]) for query_id in asked]) if asked else 0.0
+    mean_input = np.mean([harvest_cost.prompt_tokens(llm, texts[query_id]) for query_id in asked]) if asked else 0.0
     counted = np.mean([one.counted for one in recorded]) if recorded else 1.0
     longest = llm.decoding.max_tokens
     mean_output = float(np.mean([np.minimum(one.output_tokens, longest).mean() for one in recorded])) if recorded else float(longest)
@@ -80,14 +79,10 @@ def _recorded(project: Project, llms: list[LLM], texts: dict[str, str]) -> Itera
             usable = answers[answers["error"].isna() & answers["query_id"].isin(list(texts)) & (answers["output_tokens"] > 0)]
             if usable.empty:
                 continue
-            expected = sum(_expected(llm, texts[query_id]) for query_id in usable["query_id"])
+            expected = sum(harvest_cost.prompt_tokens(llm, texts[query_id]) for query_id in usable["query_id"])
             counted = float(usable["input_tokens"].sum()) / expected
             yield Lengths(counted if counted > 0 else 1.0, usable["output_tokens"].to_numpy(dtype=np.int64))
             break
-
-
-def _expected(llm: LLM, text: str) -> int:
-    return expected_input_tokens(llm.prompt.apply([{"role": "user", "content": text}]), {})
 
 
 def main(arguments: list[str] | None = None) -> None:

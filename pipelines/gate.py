@@ -15,7 +15,7 @@ from registry import gate_rules, join_rules, promotion, versions
 from registry.gate_rules import GateResult, ValidationLabels, ValidationScores
 from registry.settings import Settings
 from registry.version import Version
-from scorer import artifact, runtime
+from scorer import artifact_files, runtime
 from scorer.errors import ArtifactRefused, RouteMoAError
 from scorer.machine import this_machine
 from scorer.types import Floats
@@ -84,7 +84,7 @@ def scored(folder: Path, data: Dataset, cache: Path, *, full: bool = False) -> V
         decision_ms=float(np.median(times_ms)),
         machine=str(this_machine()),
         precision_note=served.precision_note,
-        domains=frozenset(artifact.open(folder).reference["domains_R"].tolist()),
+        domains=frozenset(artifact_files.read_reference(folder, served.manifest)["domains_R"].tolist()),
     )
 
 

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from monitoring.records import Record, RecordStore
 from monitoring.redaction import redact
 from monitoring.reference import Reference
-from pipelines import queries, query_selection, tables
+from pipelines import query_pool, query_selection, tables
 from pipelines.graders import kinds
 from pipelines.graders.kinds import Task
 from pipelines.graders.names import JUDGE, OPEN
@@ -83,8 +83,8 @@ def look(project: Project, settings: Label, limit: int | None = None) -> Harvest
     by_text: dict[str, list[Record]] = {}
     for record in records:
         if record.text and record.status == "ok" and (text := redact(record.text).strip()):
-            by_text.setdefault(queries.normal(text), []).append(record)
-    pool = {queries.normal(row["text"]) for row in _read(project.queries)}
+            by_text.setdefault(query_pool.normal(text), []).append(record)
+    pool = {query_pool.normal(row["text"]) for row in _read(project.queries)}
     harvested = {row["query_id"]: row for row in _read(project.harvested)}
     rows = {text: _row(asked, settings) for text, asked in by_text.items()}
     unknown = {row["query_id"]: row for text, row in rows.items() if text not in pool}
@@ -109,7 +109,7 @@ def take(project: Project, harvest: Harvest) -> None:
         better = {row["query_id"]: row for row in harvest.regraded}
         for path in (project.harvested, project.queries):
             kept = [dict(better.get(row["query_id"], row)) for row in _read(path)]
-            queries.write(queries.merged([*kept, *map(dict, harvest.new)]), path)
+            query_pool.write(query_pool.merged([*kept, *map(dict, harvest.new)]), path)
     for llm, rows in harvest.labels.items():
         path = project.recorded_labels(llm)
         every = _recorded(path) | {(row["query_id"], row["grader"]): row for row in rows}
@@ -120,7 +120,7 @@ def _row(asked: Sequence[Record], settings: Label) -> dict[str, Any]:
     """A row of QUERIES for records of the same text: redacted, it is the same query whoever asked it."""
     text = redact(asked[0].text or "").strip()
     row: dict[str, Any] = {
-        "query_id": f"{DATASET}-{hashlib.sha256(queries.normal(text).encode()).hexdigest()[:12]}",
+        "query_id": f"{DATASET}-{hashlib.sha256(query_pool.normal(text).encode()).hexdigest()[:12]}",
         "dataset": DATASET,
         "domain": asked[0].domain or "unknown",
         "language": "und",  # undetermined, as BCP 47 says it

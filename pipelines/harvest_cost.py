@@ -38,7 +38,7 @@ def bills(project: Project, pool: Pool, settings: Params, harvest: Harvest) -> l
             continue
         asked = _to_ask(project, llm, rows)
         output_tokens = _mean_output(project, llm)
-        inputs = [expected_input_tokens(llm.prompt.apply([{"role": "user", "content": query.text}]), {}) for query in asked]
+        inputs = [prompt_tokens(llm, query.text) for query in asked]
         if asked:
             answering.append(_bill(llm, "answers", len(asked), sum(inputs), len(asked) * output_tokens))
         judged += [(query, output_tokens) for query in asked if query.grader in OPEN]
@@ -76,6 +76,11 @@ def judging(pool: Pool, settings: Params, answers: Sequence[tuple[Query, float]]
     llm = pool.by_id(settings.label.judge)
     inputs = [tokens + expected_input_tokens(rubric.messages(rubric.ANSWERS, query, "", swapped=False), {}) for query, tokens in answers]
     return [_bill(llm, "judges", 2 * len(answers), 2 * sum(inputs), 2 * len(answers) * judge.VERDICT_TOKENS)]
+
+
+def prompt_tokens(llm: LLM, text: str) -> int:
+    """What a query of this text comes to as `llm` is asked it, as far as characters tell."""
+    return expected_input_tokens(llm.prompt.apply([{"role": "user", "content": text}]), {})
 
 
 def _bill(llm: LLM, role: str, calls: int, input_tokens: float, output_tokens: float) -> Bill:

@@ -4,7 +4,6 @@ Queries imported by the user (data/imported) and harvested from traffic (data/ha
 which the others are. `python -m pipelines.queries --check` builds them elsewhere and compares them with what data.dvc pins.
 """
 
-import hashlib
 import json
 import sys
 import tempfile
@@ -17,13 +16,12 @@ from pipelines import data_pin
 from pipelines.errors import TableRefused
 from pipelines.packages import fetch, package
 from pipelines.project import Project
-from pipelines.query_pool import imported_and_harvested, merged, normal, pin, replace, write
+from pipelines.query_pool import imported_and_harvested, merged, normal, pin, replace
 from pipelines.sources import code, evals, facts, human_eval, instructions, mathematics, passages, reasoning, sql
 from pipelines.sources.row import SourceQuery
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
-__all__ = ["build", "check", "chosen", "collect", "folder_md5", "imported_and_harvested", "merged", "normal", "write"]
 LONGEST = 900  # characters; longer prompts cost the small LLMs of the default pool more than they teach
 
 
@@ -54,42 +52,20 @@ def packaged() -> list[dict[str, Any]]:
     return [query.as_row() for query in collect()]
 
 
-def is_pinned(project: Project) -> bool:
-    """Whether data.dvc pins data/ as it is."""
-    files = {path: path.relative_to(project.data).as_posix() for path in data_pin.tracked(project)}
-    return project.data_pin.exists() and _pinned(project) == folder_md5(files)
-
-
 def check(project: Project) -> str:
     """Builds the packaged queries in a temporary folder and compares; returns their hash. Raises TableRefused where they are others."""
-    pinned = _pinned(project)
+    pinned = data_pin.pinned(project)
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / project.packaged.name
         built.write_text(pin(packaged()), encoding="utf-8")
         others = [path for path in data_pin.tracked(project) if path not in {project.queries, project.packaged}]
-        listed = folder_md5({built: built.name} | {path: path.relative_to(project.data).as_posix() for path in others})
+        listed = data_pin.folder_md5({built: built.name} | {path: path.relative_to(project.data).as_posix() for path in others})
         if listed != pinned:
             raise TableRefused(
                 f"The rebuilt query pool gives {listed}, {project.name_of(project.data_pin)} pins {pinned}.",
                 next_step="Install the locked dependencies; if the sources were changed on purpose, run `dvc add data`.",
             )
         return str(json.loads(built.read_text(encoding="utf-8"))["sha256"])
-
-
-def folder_md5(files: dict[Path, str]) -> str:
-    """The hash DVC gives a folder holding `files` (path -> name in the folder)."""
-    entries = sorted(({"md5": _md5(path), "relpath": name} for path, name in files.items()), key=lambda entry: entry["relpath"])
-    return hashlib.md5(json.dumps(entries, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def _pinned(project: Project) -> str:
-    from ruamel.yaml import YAML
-
-    return str(YAML(typ="safe").load(project.data_pin)["outs"][0]["md5"])
-
-
-def _md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def main(arguments: list[str]) -> None:
@@ -108,7 +84,7 @@ def _built(project: Project) -> str:
     counts = {column: Counter(row[column] for row in rows) for column in ("domain", "grader")}
     lines = [f"{column}: {', '.join(f'{key} {n}' for key, n in sorted(by_key.items()))}" for column, by_key in counts.items()]
     name = project.name_of(project.queries)
-    return "\n".join([*lines, f"{len(rows)} queries in {name} (md5 {_md5(project.queries)}). Pin them: dvc add data"])
+    return "\n".join([*lines, f"{len(rows)} queries in {name} (md5 {data_pin.md5(project.queries)}). Pin them: dvc add data"])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipelines import harvest, json_files, params, queries
+from pipelines import data_pin, harvest, json_files, params
 from pipelines.errors import PipelineError, RetrainRefused
 from pipelines.project import Project
 from pipelines.project_lock import alone
@@ -152,7 +152,7 @@ def _round(project: Project, pool_file: Path, steps: Steps, *, harvesting: bool)
         harvest.take(project, harvested)
         said = str(harvested)
     print(Progress("asking", SHARE_OF_ASKING[0]).line(), flush=True)
-    if not queries.is_pinned(project):
+    if not data_pin.is_pinned(project):
         steps.dvc("add", "data")
     steps.ask_all()
     steps.dvc("repro", progress=ReproProgress(_count_stages(project, llms)))

@@ -47,10 +47,11 @@ def wanted(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, 
     first = first_round(llm, project, settings)
     if first is llm or not (project.dataset / "roster.json").exists():
         return []
-    known = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
-    standing = Standing.of(project)
-    if standing.in_use.manifest.encoder["name"] != settings.train.encoder or llm.id in standing.in_use.manifest.roster:
+    in_use = artifact.open(project.scorer)
+    if in_use.manifest.encoder["name"] != settings.train.encoder or llm.id in in_use.manifest.roster:
         return []  # another encoder is trained next, or the newcomer is in already
+    standing = Standing.of(project, in_use)
+    known = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
     displaced_Q = standing.displaced_by(llm.id, _labels(answers, known, settings.label.timeout_s))
     asked = set(answers["query_id"])
     candidates = set(standing.data.queries["query_id"][displaced_Q]) & set(known)
@@ -69,9 +70,9 @@ class Standing:
     queries_QD: Floats
 
     @classmethod
-    def of(cls, project: Project) -> "Standing":
-        """What build/scorer and build/dataset hold; embeddings as a server makes them, from the cache where they are there."""
-        data, in_use = dataset.load(project.dataset).take("train", "calibration", "validation"), artifact.open(project.scorer)
+    def of(cls, project: Project, in_use: Artifact) -> "Standing":
+        """`in_use`, and what build/dataset holds; embeddings as a server makes them, from the cache where they are there."""
+        data = dataset.load(project.dataset).take("train", "calibration", "validation")
         embed = embeddings.as_served(project.scorer, in_use.manifest, "int8", project.embeddings)
         return cls(data, in_use, embed(data.queries["text"].tolist()))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from ruamel.yaml import YAML
 
-from pipelines import queries, tables
+from pipelines import query_pool, tables
 
 STAGE = """
 import json, pathlib, sys, time
@@ -46,7 +46,7 @@ def make(home: Path) -> Path:
     stages = {"answer": {"foreach": "${llms}", "do": answer}, "gate": gate}
     YAML().dump({"vars": ["registry/pool.yaml"], "stages": stages}, home / "dvc.yaml")
     row = dict.fromkeys(tables.QUERIES.names, "x") | {"query_id": "q-1", "text": "What is one and one?", "choices": []}
-    queries.write(pd.DataFrame([row]).to_dict("records"), home / "data" / "queries.parquet")
+    query_pool.write(pd.DataFrame([row]).to_dict("records"), home / "data" / "queries.parquet")
     for command in (["init", "--no-scm", "-q"], ["config", "core.analytics", "false"], ["add", "-q", "data"]):
         subprocess.run([sys.executable, "-m", "dvc", *command], cwd=home, check=True, env={**os.environ, "DVC_NO_ANALYTICS": "1"})
     return home

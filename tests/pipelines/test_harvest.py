@@ -8,7 +8,7 @@ import pytest
 from mixture.llm import LLM, Decoding, Endpoint, Price, Prompt
 from monitoring.redaction import redact
 from monitoring.reference import Reference
-from pipelines import harvest_cost, params, queries, query_selection, tables
+from pipelines import harvest_cost, params, query_pool, query_selection, tables
 from pipelines.graders.query import Query
 from pipelines.harvest import Harvest, look, take
 from pipelines.harvest_cost import Bill
@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Project:
     """A query pool of one query."""
     made = Project(tmp_path)
     row = dict.fromkeys(tables.QUERIES.names, "x") | {"query_id": "q-1", "text": "What is one and one?", "choices": []}
-    queries.write([row], made.queries)
+    query_pool.write([row], made.queries)
     return made
 
 
@@ -167,7 +167,7 @@ def test_rebuilding_the_pool_keeps_the_harvest(project: Project) -> None:
     """pipelines.queries reads data/harvested.parquet: what traffic brought survives a rebuild."""
     serve(project.records, "Name a river.")
     harvest(project)
-    assert [row["text"] for row in queries.imported_and_harvested(project)] == ["Name a river."]
+    assert [row["text"] for row in query_pool.imported_and_harvested(project)] == ["Name a river."]
 
 
 def test_outcomes_become_labels_of_the_llm_that_answered(project: Project) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import params, queries
+from pipelines import data_pin, params, queries, query_pool
 from pipelines.errors import PackageUnreachable, TableRefused
 from pipelines.graders import kinds
 from pipelines.graders.query import Query as Graded
@@ -65,7 +65,7 @@ def test_ids_follow_from_the_text(pool):
 
 def test_no_text_comes_twice_and_none_is_long(pool):
     """What the small LLMs are asked is short, and asked once."""
-    texts = [queries.normal(query.text) for query in pool]
+    texts = [query_pool.normal(query.text) for query in pool]
     assert len(set(texts)) == len(texts)
     assert sorted(map(len, texts))[len(texts) // 2] < 320  # characters, about 80 tokens
     assert max(len(query.text) for query in pool) <= queries.LONGEST
@@ -162,8 +162,8 @@ def test_canonical_solutions_pass(pool):
 def test_a_rebuild_gives_the_same_bytes(pool, tmp_path):
     """The same queries are the same file, whatever their order on the way in."""
     rows = [query.as_row() for query in pool]
-    queries.write(queries.merged(rows), tmp_path / "one.parquet")
-    queries.write(queries.merged(reversed(rows)), tmp_path / "two.parquet")
+    query_pool.write(query_pool.merged(rows), tmp_path / "one.parquet")
+    query_pool.write(query_pool.merged(reversed(rows)), tmp_path / "two.parquet")
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
 
 
@@ -195,7 +195,7 @@ def test_our_folder_hash_is_dvcs(tmp_path):
             [sys.executable, "-m", "dvc", *command], cwd=tmp_path, check=True, env={"DVC_NO_ANALYTICS": "1", "HOME": str(tmp_path)}
         )
     files = {path: path.relative_to(tmp_path / "data").as_posix() for path in (tmp_path / "data").rglob("*") if path.is_file()}
-    assert queries.folder_md5(files) in (tmp_path / "data.dvc").read_text()
+    assert data_pin.folder_md5(files) in (tmp_path / "data.dvc").read_text()
 
 
 def test_a_sample_does_not_depend_on_order():
