@@ -112,8 +112,8 @@ def make_project(source: Path, at: Path, script: Plan, *, small: bool) -> tuple[
         stages = build_results.stages_to_pull(home)
         if stages:
             _run(home, "dvc", "pull", "--quiet", *stages)
-        kept = held_back.keep_queries(script.unusual)
         held_back.keep_answers()
+        kept = held_back.keep_queries(script.unusual)
         held_back.keep_llm(script.joiner)
         _run(home, "dvc", "add", "--quiet", "data")
         count = build_results.query_count(home)

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from local.errors import StepFailed
 from pipelines import query_pool, tables
+from pipelines.answer_store import AnswerStore
 from pipelines.dataset import Dataset, RosterLLM
 from pipelines.graders.kinds import Task
 from pipelines.graders.query import Query, answered
@@ -55,10 +56,15 @@ class HeldBack:
         return [rows[query_id] for query_id in in_hash_order(rows)]
 
     def keep_answers(self) -> None:
-        """Copies the recorded answers that were fetched: a stage keeps only those to the project's own query pool."""
-        (self.folder / "answers").mkdir(parents=True, exist_ok=True)
-        for path in sorted((Project(self.home).build / "answers").glob("*.parquet")):
-            shutil.copyfile(path, self.folder / "answers" / path.name)
+        """Copies what the pool's LLMs answered to the whole query pool: a stage keeps only the answers to the queries that it finds there.
+
+        To be called before `keep_queries`. Answers that stages of an earlier demo put aside count.
+        """
+        project = Project(self.home)
+        queries = tables.read(project.queries, tables.QUERIES)
+        texts = dict(zip(queries["query_id"], queries["text"], strict=True))
+        for llm in pools.load(self.home / "registry" / "pool.yaml").active:
+            tables.write(self.folder / "answers" / f"{llm.id}.parquet", AnswerStore(project, llm).current(texts), tables.ANSWERS)
 
     def keep_llm(self, llm: str) -> None:
         """Takes `llm` out of the project's pool file, and its recorded answers with it; the others are asked what is recorded of them."""
