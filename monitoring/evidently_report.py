@@ -17,8 +17,8 @@ import pandas as pd
 from filelock import FileLock
 
 from monitoring import report_tables
-from monitoring.drift_tests import Novelty
 from monitoring.errors import ReportFailed
+from monitoring.novelty import Novelty
 from monitoring.profile import ReferenceProfile
 from monitoring.verdict import Verdict
 from monitoring.window import Window

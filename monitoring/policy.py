@@ -24,8 +24,7 @@ class Policy(BaseModel):
     novel_quantile: float = Field(gt=0.5, lt=1)
     novel_share_watch: float = Field(ge=0, le=1)
     novel_share_retrain: float = Field(ge=0, le=1)
-    min_outcomes: int = Field(ge=5)
-    quality_drop_watch: float = Field(ge=0, le=1)
+    promise_tolerance: float = Field(ge=0, le=0.5)
     quality_drop_retrain: float = Field(ge=0, le=1)
     interval_s: float = Field(gt=0)
     cool_down_s: float = Field(ge=0)
@@ -35,7 +34,7 @@ class Policy(BaseModel):
         for low, high in (
             ("first_look", "window"),
             ("novel_share_watch", "novel_share_retrain"),
-            ("quality_drop_watch", "quality_drop_retrain"),
+            ("promise_tolerance", "quality_drop_retrain"),
         ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} ({getattr(self, low)}) is above {high} ({getattr(self, high)})")

@@ -122,6 +122,10 @@ class RecordStore:
         where = f"WHERE {SCORED} ORDER BY number LIMIT ? OFFSET ?"
         return self._select(where, (scorer_version, max(0, end - first_left), first_left - forgotten))
 
+    def audited(self, scorer_version: str) -> list[Record]:
+        """Records of this version that an audit judged, in the order they were appended. Blocks: for reports."""
+        return self._select(f"WHERE {SCORED} AND source = '{AUDIT}' ORDER BY number", (scorer_version,))
+
     def forget(self, before: float) -> int:
         """Removes the records that were appended ahead of the first one made at `before` or later; returns how many. Blocks.
 

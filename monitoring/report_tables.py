@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from monitoring.drift_tests import Novelty
 from monitoring.misprediction import ADEQUATE
+from monitoring.novelty import Novelty
 from monitoring.profile import ReferenceProfile
 from monitoring.verdict import Verdict
-from monitoring.window import Window, WindowStats
+from monitoring.window import Window, WindowStats, is_audited
 
 NOVELTY, NOVEL, DOMAIN = "novelty", "novel", "domain"
 PROMISED, OUTCOME, AUDITED, WRONG = "promised", "outcome", "audited", "mispredicted"
@@ -31,7 +31,7 @@ def recent(window: Window, novelty: Novelty, verdict: Verdict) -> pd.DataFrame:
     table[NOVEL] = novelty.novel_N.astype(float)
     table[DOMAIN] = list(window.domains)
     table[PROMISED] = [record.predicted for record in records]
-    table[OUTCOME] = [np.nan if record.outcome is None else record.outcome.score for record in records]
+    table[OUTCOME] = [record.outcome.score if is_audited(record) and record.outcome else np.nan for record in records]
     table[AUDITED] = table[OUTCOME].notna().astype(float)
     wrong = ((table[PROMISED] >= ADEQUATE) != (table[OUTCOME] >= ADEQUATE)).astype(float)
     table[WRONG] = wrong.where(table[OUTCOME].notna())

@@ -32,11 +32,13 @@ class Verdict:
 def decide(stats: WindowStats, policy: Policy) -> Verdict:
     """The strongest of the findings, with the reasons of every finding.
 
-    A finding that is significant and large means retrain; one that is only significant means watch.
+    A finding that is significant and large means retrain; one that is only significant means watch. Too few queries to compare hide no
+    broken promise.
     """
-    findings = _too_little(stats, policy) or [*_novelty(stats, policy), *_drift(stats), *_quality(stats, policy)]
+    too_little = _too_little(stats, policy)
+    findings = [*(too_little or [*_novelty(stats, policy), *_drift(stats)]), *_quality(stats, policy)]
     kind: Kind = "keep"
-    for strength in ("watch", "retrain", "too-little-data"):
+    for strength in ("too-little-data", "watch", "retrain"):
         if any(implied == strength for implied, _ in findings):
             kind = strength
     reasons = tuple(reason for _, reason in findings) or (_why_keep(stats),)
@@ -73,33 +75,38 @@ def _novelty(stats: WindowStats, policy: Policy) -> list[Finding]:
 
 
 def _drift(stats: WindowStats) -> list[Finding]:
-    """The other tests that reject: queries or scores are not distributed as those the scorer was validated on."""
+    """The other tests that reject: within the known domains, queries or scores are not distributed as when the scorer was validated."""
     if stats.shift is None:
         return []
     adjusted = stats.shift.adjusted
     moved = [name.removeprefix("score ") for name, p in adjusted.items() if name.startswith("score ") and p <= stats.alpha]
     findings: list[Finding] = []
     if adjusted["queries"] <= stats.alpha:
-        findings.append(("watch", f"Queries differ from the held-out ones (MMD, adjusted p = {adjusted['queries']:.2g})."))
+        findings.append(("watch", f"Queries differ from the held-out ones of their domains (MMD, adjusted p = {adjusted['queries']:.2g})."))
     if moved:
         findings.append(("watch", f"Scores moved for {', '.join(moved)} (Cramér-von Mises, adjusted p <= {stats.alpha:.2g})."))
     return findings
 
 
 def _quality(stats: WindowStats, policy: Policy) -> list[Finding]:
-    """Outcomes below what was promised by more than a margin, by the bound of their confidence interval."""
-    audited = stats.mispredictions
-    if audited is None or audited.n < policy.min_outcomes or audited.bias.high is None:
+    """Outcomes below what was promised, beyond doubt, on all audits of this version; where they fall shortest if not everywhere."""
+    promises = stats.promises
+    if promises.wealth < 1 / policy.alpha:
         return []
-    reason = f"Outcomes are {-audited.bias.value:.2f} below promises on {audited.n} audited answers (surely over {-audited.bias.high:.2f})."
-    if audited.bias.high < -policy.quality_drop_retrain:
-        return [("retrain", reason)]
-    return [("watch", reason)] if audited.bias.high < -policy.quality_drop_watch else []
+    worst = max(promises.groups, key=lambda group: group.wealth)
+    where = "" if worst is promises.groups[0] else f" in {worst.group}"
+    odds = f"{min(promises.wealth, 1e6):.0f} to 1 against promises kept within {policy.promise_tolerance:g}"
+    reason = f"Outcomes are {worst.gap:.2f} below promises on {worst.audits} audited answers{where} ({odds})."
+    return [("retrain" if worst.gap >= policy.quality_drop_retrain else "watch", reason)]
 
 
 def _why_keep(stats: WindowStats) -> str:
     lowest = min(stats.shift.adjusted.values()) if stats.shift else 1.0
-    return (
+    like = (
         f"{stats.distinct} queries look like the held-out ones: {stats.novel_share:.0%} novel "
         f"(expected {stats.novel_expected:.0%}), smallest adjusted p = {lowest:.2g} (alarm at {stats.alpha:.2g})."
     )
+    if stats.mix is None or stats.mix.p_value > stats.alpha:
+        return like
+    changed = ", ".join(f"{name} {before:.0%} -> {now:.0%}" for name, before, now in stats.mix.changed[:3])
+    return f"Known domains are mixed otherwise (p = {stats.mix.p_value:.2g}): {changed}. Within them {like}"

@@ -27,7 +27,7 @@ from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
 from monitoring.records import RecordStore
 from monitoring.verdict import Verdict, decide
-from monitoring.window import Window, measure, window_to_judge
+from monitoring.window import Window, looks_after, measure, window_to_judge
 from registry import local_store
 from registry.settings import Settings
 from scorer.atomic_write import replacing
@@ -58,20 +58,42 @@ class Due:
 
 def due(settings: Settings, rules: Policy) -> Due:
     """The look to take now; the same until enough records came for the next one. Raises NothingActive, RecordsRefused."""
+    version, folder = _active(settings)
+    return Due(version, folder, *window_to_judge(_scored(settings, version), rules))
+
+
+def looks_due(settings: Settings, rules: Policy, last: Due | None) -> list[Due]:
+    """Every look of the active version since `last`, or the one to take now where there is none of this version before it.
+
+    Empty while there are too few records for the first. Raises NothingActive, RecordsRefused.
+    """
+    version, folder = _active(settings)
+    if last is None or last.scorer_version != version:
+        now_due = due(settings, rules)
+        return [now_due] if now_due.size >= rules.first_look else []
+    looks = looks_after((last.index, last.size), _scored(settings, version), rules)
+    return [Due(version, folder, index, size) for index, size in looks]
+
+
+def judge(settings: Settings, rules: Policy, look: Due | None = None) -> JudgedWindow:
+    """The verdict of `look`, without one of what is recorded now; changes nothing. Raises NothingActive, ProfileRefused, RecordsRefused."""
+    look = due(settings, rules) if look is None else look
+    reference, store = profile.read(look.folder), RecordStore(settings.var / "records.db")
+    records = store.scored(look.scorer_version, look.index * rules.window, look.size)
+    audited = store.audited(look.scorer_version)
+    window = measure(records, reference, rules, scorer_version=look.scorer_version, index=look.index, audited=audited)
+    return JudgedWindow(window, decide(window.stats, rules), reference)
+
+
+def _active(settings: Settings) -> tuple[str, Path]:
     active = local_store.current(settings.var)
     if active is None:
         raise NothingActive(f"No scorer is published in {settings.var / 'scorers'}.", next_step="Promote a version and run registry.sync.")
-    scored = RecordStore(settings.var / "records.db").count_scored(active.version)
-    return Due(active.version, settings.var / "scorers" / active.folder, *window_to_judge(scored, rules))
+    return active.version, settings.var / "scorers" / active.folder
 
 
-def judge(settings: Settings, rules: Policy) -> JudgedWindow:
-    """The verdict on the active scorer from what is recorded now; changes nothing. Raises NothingActive, ProfileRefused, RecordsRefused."""
-    now_due = due(settings, rules)
-    reference = profile.read(now_due.folder)
-    records = RecordStore(settings.var / "records.db").scored(now_due.scorer_version, now_due.index * rules.window, now_due.size)
-    window = measure(records, reference, rules, scorer_version=now_due.scorer_version, index=now_due.index)
-    return JudgedWindow(window, decide(window.stats, rules), reference)
+def _scored(settings: Settings, version: str) -> int:
+    return RecordStore(settings.var / "records.db").count_scored(version)
 
 
 def report(judged: JudgedWindow, settings: Settings, *, now: datetime, job: str | None = None) -> evidently_report.Report | None:
@@ -122,36 +144,50 @@ def show(judged: JudgedWindow, console: Console) -> None:
             figures = (str(domain.n), f"{domain.novel_share:.0%}", f"{domain.promised:.2f}", str(domain.audited), wrong)
             table.add_row(escape(domain.name), *figures)
         console.print(table)
+    if stats.complaints is not None:
+        console.print("  users reported {} answers, {:.2f} on average; they decide nothing".format(*stats.complaints), highlight=False)
     quality = stats.quality
     if quality is not None and quality.low is not None and quality.high is not None:
         console.print(f"  estimated quality {quality.value:.3f} ({quality.low:.3f} to {quality.high:.3f})", highlight=False)
 
 
-def step(settings: Settings, rules: Policy, console: Console) -> JudgedWindow:
-    """One look, printed, reported, and acted on."""
-    judged, now = judge(settings, rules), datetime.now(UTC)
+def step(settings: Settings, rules: Policy, console: Console, look: Due | None = None, *, draw: bool = True) -> JudgedWindow:
+    """One look, printed and acted on; and reported, unless it says `keep` and `draw` is off."""
+    judged, now = judge(settings, rules, look), datetime.now(UTC)
     show(judged, console)
     job = submit_retraining(judged.verdict, settings, rules, now=now)
     if job is not None:
         console.print(f"  retrain job {job}", highlight=False)
-    drawn = report(judged, settings, now=now, job=job)
-    if drawn is not None:
-        console.print(f"  report {escape(str(drawn.html))}", highlight=False, soft_wrap=True)
+    if draw or judged.verdict.kind != "keep":
+        drawn = report(judged, settings, now=now, job=job)
+        if drawn is not None:
+            console.print(f"  report {escape(str(drawn.html))}", highlight=False, soft_wrap=True)
     return judged
 
 
 def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
-    """Checks every `interval_s` whether a look is due that was not taken yet, until `stop` is set."""
-    last: Due | None = None
-    console = Console()
+    """Takes every look that came due, in order, every `interval_s`, until `stop` is set. Goes on after the last look that was reported."""
+    console, last = Console(), _last_look(settings)
     while not stop.is_set():
         try:
-            if (now_due := due(settings, rules)) != last and now_due.size >= rules.first_look:
-                step(settings, rules, console)
-                last = now_due
+            looks = looks_due(settings, rules, last)
+            for look in looks:
+                step(settings, rules, console, look, draw=look == looks[-1])
+                last = look
+                if stop.is_set():
+                    return
         except RouteMoAError as exc:  # it may pass: a scorer is published, the disk has room again
             log.warning("no_look", kind=type(exc).__name__, error=str(exc))
         stop.wait(rules.interval_s)
+
+
+def _last_look(settings: Settings) -> Due | None:
+    """The look that `latest.json` is of, None where there is none or it is an earlier release's."""
+    try:
+        stats = json.loads((settings.var / "reports" / "latest.json").read_text(encoding="utf-8"))["verdict"]["stats"]
+        return Due(str(stats["scorer_version"]), Path(), int(stats["index"]), int(stats["size"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _write_latest(path: Path, verdict: Verdict, drawn: evidently_report.Report | None, *, now: datetime, job: str | None) -> None:

@@ -6,7 +6,8 @@ is judged at fixed sizes only, its looks (`policy.looks`), and each look may spe
     alpha_per_look = alpha / number of looks
 
 Holm's correction divides that among the tests of one look. So a window without shift raises a false alarm with a probability of at most
-`alpha`, however often somebody asks.
+`alpha`, however often somebody asks. Whether promises are kept is judged on all audits of the version, whichever window they are of
+(`monitoring.promises`).
 """
 
 from collections.abc import Sequence
@@ -17,19 +18,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring import drift_tests, misprediction
-from monitoring.drift_tests import Novelty
-from monitoring.misprediction import Estimate, Mispredictions
+from monitoring import drift_tests, misprediction, promises
+from monitoring.misprediction import Doubles, Estimate, Mispredictions
+from monitoring.novelty import Novelty, novelty
 from monitoring.policy import Policy
-from monitoring.profile import ReferenceProfile
-from monitoring.record import Record
+from monitoring.profile import Floats, ReferenceProfile
+from monitoring.promises import Promises
+from monitoring.record import AUDIT, Record
 
+UNKNOWN = "unlike any known domain"
 LEAST_HELD_OUT = 5  # held-out queries; the tests are exact at any size, but against fewer no shift could be significant
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The records of one domain: `name` is the request's tag, or `near X` after the domain X of the nearest training query.
+    """The records of one domain: `name` is the request's tag; without one it is `near X`, after the nearest training query's domain X,
+    or `UNKNOWN` where the query is novel.
 
     n: distinct queries. novel: how many of them are novel. novel_low: lower confidence bound of the novel share. promised: mean promise.
     mispredicted: share of its audited records, None without any.
@@ -54,23 +58,27 @@ class WindowStats:
     """The figures of a window at one look; what a verdict is decided on.
 
     index: which window of the scorer version, from 0. since, until: seconds since the epoch.
-    foreign: records left out because their roster or embedding is not this scorer's (a version number used twice).
+    size: records at this look, those left out included. foreign: how many those are, because their roster or embedding is not this
+    scorer's (a version number used twice).
     distinct: queries without exact repetitions; a repeated query says nothing new about drift. held_out: held-out queries of the reference.
-    alpha: what this look may spend. shift: None where there are too few distinct queries to test.
+    alpha: what this look may spend. shift, mix: None where there are too few distinct queries to test.
     novel_low: lower confidence bound of the novel share at `alpha`. promised: mean promise of the answers served.
-    quality: estimated mean outcome of every answer served.
+    mispredictions, quality: on the audits of this window; estimated mean outcome of every answer served. promises: what all audits of this
+    version say. complaints: reports by users, and the mean of their scores; who reports is no sample, so they decide nothing.
     """
 
     scorer_version: str
     index: int
     since: float
     until: float
+    size: int
     n: int
     foreign: int
     distinct: int
     held_out: int
     alpha: float
     shift: drift_tests.Shift | None
+    mix: drift_tests.Mix | None
     novel_share: float
     novel_low: float
     novel_expected: float
@@ -78,6 +86,8 @@ class WindowStats:
     mispredictions: Mispredictions | None
     promised: float | None
     quality: Estimate | None
+    promises: Promises
+    complaints: tuple[int, float] | None
     failed: int
     cost_usd: float
     latency_p50_s: float
@@ -105,12 +115,29 @@ def window_to_judge(scored: int, policy: Policy) -> tuple[int, int]:
     return (index - 1, policy.window) if index else (0, rest)
 
 
-def measure(records: Sequence[Record], profile: ReferenceProfile, policy: Policy, *, scorer_version: str, index: int) -> Window:
-    """The window number `index` of `scorer_version`, which scored all of `records`, compared with its reference `profile`."""
-    comparable = [record for record in records if record.roster == profile.roster and len(record.embedding) == profile.queries_RD.shape[1]]
-    queries_ND = np.array([record.embedding for record in comparable], dtype=np.float32).reshape(
-        len(comparable), profile.queries_RD.shape[1]
-    )
+def looks_after(last: tuple[int, int] | None, scored: int, policy: Policy) -> list[tuple[int, int]]:
+    """Index and size of every look due after `scored` records, in order, those up to `last` left out; none is skipped."""
+    index, rest = divmod(scored, policy.window)
+    start = (0, 0) if last is None else last
+    looks = [(at, size) for at in range(start[0], index + 1) for size in policy.looks if at < index or size <= rest]
+    return [look for look in looks if look > start]
+
+
+def measure(
+    records: Sequence[Record],
+    profile: ReferenceProfile,
+    policy: Policy,
+    *,
+    scorer_version: str,
+    index: int,
+    audited: Sequence[Record] | None = None,
+) -> Window:
+    """The window number `index` of `scorer_version`, which scored all of `records`, compared with its reference `profile`.
+
+    audited: the audited records of this version's whole life, where they are not all in `records`.
+    """
+    comparable = _comparable(records, profile)
+    queries_ND = _queries(comparable, profile)
     scores_NL = np.array([record.scores for record in comparable], dtype=np.float32).reshape(len(comparable), len(profile.roster))
     distinct_M = _first_occurrences(queries_ND)
     novelty = _novelty(queries_ND, profile, policy) if comparable else None
@@ -120,6 +147,7 @@ def measure(records: Sequence[Record], profile: ReferenceProfile, policy: Policy
         index=index,
         since=min((record.created_at for record in comparable), default=0.0),
         until=max((record.created_at for record in comparable), default=0.0),
+        size=len(records),
         n=len(comparable),
         foreign=len(records) - len(comparable),
         distinct=len(distinct_M),
@@ -127,8 +155,9 @@ def measure(records: Sequence[Record], profile: ReferenceProfile, policy: Policy
         alpha=policy.alpha_per_look,
         novel_expected=1 - policy.novel_quantile,
         domains=_by_domain(comparable, domains, novelty, distinct_M, policy),
-        **_drift(queries_ND[distinct_M], scores_NL[distinct_M], profile, policy),
+        **_drift(queries_ND[distinct_M], scores_NL[distinct_M], profile, novelty and novelty.of(distinct_M), policy),
         **_outcomes(comparable, policy),
+        promises=_promises(comparable if audited is None else _comparable(audited, profile), profile, policy),
         **_service(comparable),
     )
     return Window(tuple(comparable), domains, novelty, stats)
@@ -141,27 +170,37 @@ def lower_bound(count: int, n: int, alpha: float) -> float:
     return float(binomtest(count, n, alternative="greater").proportion_ci(1 - alpha, method="exact").low) if n else 0.0
 
 
-def _first_occurrences(queries_ND: drift_tests.Floats) -> NDArray[np.intp]:
+def _first_occurrences(queries_ND: Floats) -> NDArray[np.intp]:
     """Indices of the M distinct queries, in their order."""
     if not len(queries_ND):
         return np.zeros(0, dtype=np.intp)
     return np.sort(np.unique(queries_ND, axis=0, return_index=True)[1])
 
 
-def _drift(queries_MD: drift_tests.Floats, scores_ML: drift_tests.Floats, profile: ReferenceProfile, policy: Policy) -> dict[str, Any]:
-    """The novel share of distinct queries, and the tests where there are enough of them."""
-    if not len(queries_MD):
-        return {"shift": None, "novel_share": 0.0, "novel_low": 0.0}
-    novelty, shift = _novelty(queries_MD, profile, policy), None
+def _comparable(records: Sequence[Record], profile: ReferenceProfile) -> list[Record]:
+    return [record for record in records if record.roster == profile.roster and len(record.embedding) == profile.queries_RD.shape[1]]
+
+
+def _queries(records: Sequence[Record], profile: ReferenceProfile) -> Floats:
+    return np.array([record.embedding for record in records], dtype=np.float32).reshape(len(records), profile.queries_RD.shape[1])
+
+
+def _drift(queries_MD: Floats, scores_ML: Floats, profile: ReferenceProfile, novelty: Novelty | None, policy: Policy) -> dict[str, Any]:
+    """The novel share of distinct queries, and the tests where there are enough of them. novelty: of these queries."""
+    if novelty is None:
+        return {"shift": None, "mix": None, "novel_share": 0.0, "novel_low": 0.0}
+    shift, mix = None, None
     if len(queries_MD) >= policy.first_look and len(profile.held_queries_HD) >= LEAST_HELD_OUT:
         count = _permutations(profile, policy)
         shift = drift_tests.compare(queries_MD, scores_ML, profile, novelty, count=count, seed=policy.seed)
+        held_out = profile.domains_R[novelty.held_out_nearest_H]
+        mix = drift_tests.mix(novelty.domains_N(profile), held_out, count=count, seed=policy.seed)
     novel_low = lower_bound(int(novelty.novel_N.sum()), len(queries_MD), policy.alpha_per_look)
-    return {"shift": shift, "novel_share": novelty.share, "novel_low": novel_low}
+    return {"shift": shift, "mix": mix, "novel_share": novelty.share, "novel_low": novel_low}
 
 
-def _novelty(queries_ND: drift_tests.Floats, profile: ReferenceProfile, policy: Policy) -> Novelty:
-    return drift_tests.novelty(queries_ND, profile, k=policy.neighbours, quantile=policy.novel_quantile)
+def _novelty(queries_ND: Floats, profile: ReferenceProfile, policy: Policy) -> Novelty:
+    return novelty(queries_ND, profile, k=policy.neighbours, quantile=policy.novel_quantile)
 
 
 def _permutations(profile: ReferenceProfile, policy: Policy) -> int:
@@ -172,7 +211,8 @@ def _permutations(profile: ReferenceProfile, policy: Policy) -> int:
 def _domain_names(records: Sequence[Record], profile: ReferenceProfile, novelty: Novelty | None) -> tuple[str, ...]:
     if novelty is None:
         return ()
-    return tuple(record.domain or f"near {profile.domains_R[nearest]}" for record, nearest in zip(records, novelty.nearest_N, strict=True))
+    named = zip(records, novelty.domains_N(profile), novelty.novel_N, strict=True)
+    return tuple(record.domain or (UNKNOWN if novel else f"near {nearest}") for record, nearest, novel in named)
 
 
 def _by_domain(
@@ -201,21 +241,37 @@ def _by_domain(
     return tuple(sorted(measured, key=lambda domain: (-domain.novel, domain.name)))
 
 
-def _audited(records: Sequence[Record]) -> tuple[misprediction.Doubles, misprediction.Doubles]:
-    """Promise and outcome of every audited record."""
-    pairs = [(record.predicted, record.outcome.score) for record in records if record.outcome is not None and record.predicted is not None]
-    table: NDArray[np.float64] = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+def _audited(records: Sequence[Record]) -> tuple[Doubles, Doubles]:
+    """Promise and outcome of every audited answer. A failed request has no answer whose quality was promised."""
+    pairs = [(record.predicted, record.outcome.score) for record in records if is_audited(record) and record.outcome is not None]
+    table: Doubles = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     return table[:, 0], table[:, 1]
+
+
+def is_audited(record: Record) -> bool:
+    """Whether its outcome says something of the promise: an answer was served, and an audit judged it, not whoever cared to complain."""
+    return record.status == "ok" and record.predicted is not None and record.outcome is not None and record.outcome.source == AUDIT
 
 
 def _outcomes(records: Sequence[Record], policy: Policy) -> dict[str, Any]:
     promised_M, outcome_M = _audited(records)
     promised_N = np.array([record.predicted for record in records if record.status == "ok" and record.predicted is not None])
+    reported = [record.outcome.score for record in records if record.outcome is not None and record.outcome.source != AUDIT]
     return {
         "mispredictions": misprediction.mispredictions(promised_M, outcome_M, confidence=1 - policy.alpha_per_look),
         "promised": float(promised_N.mean()) if len(promised_N) else None,
         "quality": misprediction.estimated_quality(promised_N, promised_M, outcome_M, confidence=1 - policy.alpha),
+        "complaints": (len(reported), float(np.mean(reported))) if reported else None,
     }
+
+
+def _promises(records: Sequence[Record], profile: ReferenceProfile, policy: Policy) -> Promises:
+    """What the audits among `records` say of the promises, by tag or, without one, by the domain of the nearest training query."""
+    audits = [record for record in records if is_audited(record)]
+    nearest = _novelty(_queries(audits, profile), profile, policy).domains_N(profile) if audits else ()
+    domains = [record.domain or str(name) for record, name in zip(audits, nearest, strict=True)]
+    known = frozenset(map(str, profile.domains_R))
+    return promises.bet(*_audited(audits), domains, known, tolerance=policy.promise_tolerance)
 
 
 def _service(records: Sequence[Record]) -> dict[str, Any]:

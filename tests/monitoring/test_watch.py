@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,34 +139,51 @@ def test_without_a_published_scorer_it_says_what_to_do(tmp_path: Path, rules) ->
         watch.judge(Settings(home=tmp_path), rules)
 
 
-def test_the_loop_takes_each_look_once_and_survives_errors(home: Path, world, rules, monkeypatch) -> None:
-    """Between looks nothing is drawn; a missing scorer is waited for; a new look is taken when enough records came."""
+class Rounds(threading.Event):
+    """Stops after so many rounds, and changes the world between them."""
+
+    def __init__(self, *changes: Callable[[], None]) -> None:
+        super().__init__()
+        self.changes = list(changes)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self.changes:
+            self.changes.pop(0)()
+        else:
+            self.set()
+        return self.is_set()
+
+
+def test_the_loop_takes_every_look_once_and_survives_errors(home: Path, world, rules, monkeypatch) -> None:
+    """A missing scorer is waited for; however many records came between two rounds, no look is skipped and none is taken twice."""
     settings = Settings(home=home)
     current = home / "var" / "scorers" / "current.json"
     published = current.read_text(encoding="utf-8")
     current.unlink()
-    taken: list[int] = []
-    monkeypatch.setattr(watch, "step", lambda settings, rules, console: taken.append(watch.due(settings, rules).size))
+    taken: list[tuple[int, bool]] = []
+    monkeypatch.setattr(watch, "step", lambda settings, rules, console, look, draw: taken.append((look.size, draw)))
+    watch.run(
+        settings,
+        rules,
+        Rounds(
+            lambda: current.write_text(published, encoding="utf-8") and None,
+            lambda: keep(home, world.records(20)),
+            lambda: None,
+            lambda: keep(home, world.records(40, prefix="more")),
+        ),
+    )
+    assert taken == [(15, True), (23, False), (35, False), (53, True)]
 
-    class Rounds(threading.Event):
-        """Stops after five rounds, changing the world between them."""
 
-        rounds = 0
-
-        def wait(self, timeout: float | None = None) -> bool:
-            self.rounds += 1
-            if self.rounds == 1:
-                current.write_text(published, encoding="utf-8")
-            if self.rounds == 2:
-                keep(home, world.records(20))
-            if self.rounds == 4:
-                keep(home, world.records(20, prefix="more"))
-            if self.rounds == 6:
-                self.set()
-            return self.is_set()
-
+def test_a_restarted_monitor_goes_on_after_the_last_look(home: Path, world, rules) -> None:
+    """What came while it was down is looked at in order, and an audit reported after its window was judged counts."""
+    settings = Settings(home=home)
+    keep(home, world.records(15))
     watch.run(settings, rules, Rounds())
-    assert taken == [15, 35]
+    keep(home, world.records(40, prefix="later", audited=1.0, error=1.0))
+    assert [look.size for look in watch.looks_due(settings, rules, watch._last_look(settings))] == [23, 35, 53]
+    look = watch.looks_due(settings, rules, None)[0]
+    assert watch.judge(settings, rules, replace(look, size=15)).verdict.kind == "retrain"
 
 
 def test_one_verdict_starts_one_job_and_then_it_cools_down(home: Path, world, rules) -> None:
