@@ -97,6 +97,11 @@ class Record:
         return self.scores[self.roster.index(self.llm)] if self.llm in self.roster else max(self.scores)
 
 
+def is_audited(record: Record) -> bool:
+    """Whether its outcome says something of the promise: an answer was served, and an audit judged it, not whoever cared to complain."""
+    return record.status == "ok" and record.predicted is not None and record.outcome is not None and record.outcome.source == AUDIT
+
+
 def to_row(record: Record) -> tuple[Any, ...]:
     """`record` as the values of COLUMNS."""
     return (

@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from monitoring import groups
 from monitoring.misprediction import ADEQUATE
 from monitoring.novelty import Novelty
 from monitoring.profile import ReferenceProfile
+from monitoring.record import is_audited
 from monitoring.verdict import Verdict
-from monitoring.window import Window, WindowStats, is_audited
+from monitoring.window import Window, WindowStats
 
 NOVELTY, NOVEL, DOMAIN = "novelty", "novel", "domain"
 PROMISED, OUTCOME, AUDITED, WRONG = "promised", "outcome", "audited", "mispredicted"
@@ -40,7 +42,8 @@ def recent(window: Window, novelty: Novelty, verdict: Verdict) -> pd.DataFrame:
     table[TOKENS] = [float(record.output_tokens) for record in records]
     if all(record.text is not None for record in records):
         table["text"] = [record.text for record in records]
-    return table.assign(**figures(window.stats), **{VERDICT: verdict.kind, REASONS: "\n\n".join(verdict.reasons)})
+    unknown = ["\n\n".join(groups.lines(group)) for group in window.groups]
+    return table.assign(**figures(window.stats), **{VERDICT: verdict.kind, REASONS: "\n\n".join([*verdict.reasons, *unknown])})
 
 
 def held_out(profile: ReferenceProfile, novelty: Novelty) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring import evidently_report, policy, profile
+from monitoring import evidently_report, groups, policy, profile
 from monitoring.errors import NothingActive
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
@@ -103,7 +103,7 @@ def report(judged: JudgedWindow, settings: Settings, *, now: datetime, job: str 
         if judged.window.novelty is not None
         else None
     )
-    _write_latest(settings.var / "reports" / "latest.json", judged.verdict, drawn, now=now, job=job)
+    _write_latest(settings.var / "reports" / "latest.json", judged, drawn, now=now, job=job)
     return drawn
 
 
@@ -144,6 +144,9 @@ def show(judged: JudgedWindow, console: Console) -> None:
             figures = (str(domain.n), f"{domain.novel_share:.0%}", f"{domain.promised:.2f}", str(domain.audited), wrong)
             table.add_row(escape(domain.name), *figures)
         console.print(table)
+    for group in judged.window.groups:
+        for line in groups.lines(group):
+            console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
     if stats.complaints is not None:
         console.print("  users reported {} answers, {:.2f} on average; they decide nothing".format(*stats.complaints), highlight=False)
     quality = stats.quality
@@ -190,10 +193,11 @@ def _last_look(settings: Settings) -> Due | None:
         return None
 
 
-def _write_latest(path: Path, verdict: Verdict, drawn: evidently_report.Report | None, *, now: datetime, job: str | None) -> None:
+def _write_latest(path: Path, judged: JudgedWindow, drawn: evidently_report.Report | None, *, now: datetime, job: str | None) -> None:
     content: dict[str, Any] = {
         "at": now.isoformat(timespec="seconds"),
-        "verdict": verdict.as_dict(),
+        "verdict": judged.verdict.as_dict(),
+        "groups": [asdict(group) for group in judged.window.groups],
         "report": None if drawn is None else asdict(drawn),
         "job": job,
     }

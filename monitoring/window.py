@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring import drift_tests, misprediction, promises
+from monitoring.groups import Group, group
 from monitoring.misprediction import Doubles, Estimate, Mispredictions
 from monitoring.novelty import Novelty, novelty
 from monitoring.policy import Policy
 from monitoring.profile import Floats, ReferenceProfile
 from monitoring.promises import Promises
-from monitoring.record import AUDIT, Record
+from monitoring.record import AUDIT, Record, is_audited
 
 UNKNOWN = "unlike any known domain"
 LEAST_HELD_OUT = 5  # held-out queries; the tests are exact at any size, but against fewer no shift could be significant
@@ -96,11 +97,12 @@ class WindowStats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """The N records of a window at one look, the domain of each, their novelty (None without records), and their figures."""
+    """The N records of a window at one look, their domains and novelty (None without records), what the novel ones are, and the figures."""
 
     records: tuple[Record, ...]
     domains: tuple[str, ...]
     novelty: Novelty | None
+    groups: tuple[Group, ...]
     stats: WindowStats
 
 
@@ -160,7 +162,8 @@ def measure(
         promises=_promises(comparable if audited is None else _comparable(audited, profile), profile, policy),
         **_service(comparable),
     )
-    return Window(tuple(comparable), domains, novelty, stats)
+    groups = group([comparable[at] for at in distinct_M], queries_ND[distinct_M], novelty.of(distinct_M), profile) if novelty else ()
+    return Window(tuple(comparable), domains, novelty, groups, stats)
 
 
 def lower_bound(count: int, n: int, alpha: float) -> float:
@@ -246,11 +249,6 @@ def _audited(records: Sequence[Record]) -> tuple[Doubles, Doubles]:
     pairs = [(record.predicted, record.outcome.score) for record in records if is_audited(record) and record.outcome is not None]
     table: Doubles = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     return table[:, 0], table[:, 1]
-
-
-def is_audited(record: Record) -> bool:
-    """Whether its outcome says something of the promise: an answer was served, and an audit judged it, not whoever cared to complain."""
-    return record.status == "ok" and record.predicted is not None and record.outcome is not None and record.outcome.source == AUDIT
 
 
 def _outcomes(records: Sequence[Record], policy: Policy) -> dict[str, Any]:
