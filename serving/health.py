@@ -1,7 +1,10 @@
 """GET /livez, /readyz and /metrics: for whoever runs the server."""
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 
+from serving import monitor_gauges
 from serving.errors import NotReady
 from serving.responses import json_response
 from serving.routing import cannot_be_called
@@ -34,5 +37,7 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """Prometheus' text format."""
-    return Response(state_of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    """Prometheus' text format: this server's figures, and what the monitor last found."""
+    state = state_of(request)
+    found = await asyncio.to_thread(monitor_gauges.text, state.settings.var / "reports" / "latest.json")
+    return Response(state.metrics.text() + found, media_type="text/plain; version=0.0.4; charset=utf-8")

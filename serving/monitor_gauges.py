@@ -1,0 +1,42 @@
+"""What the monitor last found, as Prometheus gauges: read from `var/reports/latest.json`, so no worker counts anything itself."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+KINDS = ("too-little-data", "keep", "watch", "retrain")
+
+
+def text(latest: Path) -> bytes:
+    """The gauges in Prometheus' text format; nothing before the monitor's first look, or where the file is an earlier release's."""
+    try:
+        look = orjson.loads(latest.read_bytes())
+        return generate_latest(_gauges(look))
+    except (OSError, ValueError, KeyError, TypeError):
+        return b""
+
+
+def _gauges(look: dict[str, Any]) -> CollectorRegistry:
+    registry, verdict = CollectorRegistry(), look["verdict"]
+    stats = verdict["stats"]
+    kind = Gauge("routemoa_verdict", "1 for what the monitor last said of the active scorer", ["kind"], registry=registry)
+    for each in KINDS:
+        kind.labels(each).set(each == verdict["kind"])
+    values = {
+        "routemoa_verdict_timestamp_seconds": ("When it said so", datetime.fromisoformat(look["at"]).timestamp()),
+        "routemoa_novel_share": ("Share of queries unlike any training query", stats["novel_share"]),
+        "routemoa_unknown_groups": ("Groups of such queries that are alike", len(look["groups"])),
+        "routemoa_audited": ("Audits of the active scorer version", stats["promises"]["audits"]),
+        "routemoa_promise_odds": ("Odds against promises being kept; 1 / monitor.alpha is beyond doubt", stats["promises"]["wealth"]),
+    }
+    if (quality := stats["quality"]) is not None:
+        values["routemoa_estimated_quality"] = ("Mean quality of served answers, estimated", quality["value"])
+        if quality["low"] is not None:
+            values["routemoa_estimated_quality_low"] = ("Its interval, from", quality["low"])
+            values["routemoa_estimated_quality_high"] = ("Its interval, to", quality["high"])
+    for name, (meaning, value) in values.items():
+        Gauge(name, meaning, registry=registry).set(value)
+    return registry
