@@ -4,6 +4,8 @@ Estimated quality: the mean promise over all N records, corrected by the mean er
 sampling; prediction-powered inference, Angelopoulos et al. 2023):
 
     quality = mean_N(promise) + mean_M(outcome - promise)
+
+Where audits were drawn with unequal probabilities, each of the M counts 1 / (N probability) (Horvitz & Thompson 1952).
 """
 
 from dataclasses import dataclass
@@ -58,13 +60,16 @@ def mispredictions(promised_N: Doubles, outcome_N: Doubles, *, confidence: float
     )
 
 
-def estimated_quality(promised_all_N: Doubles, promised_M: Doubles, outcome_M: Doubles, *, confidence: float) -> Estimate | None:
-    """Mean outcome of all N records, of which M (a random part of the N) were audited; None where nothing was promised.
+def estimated_quality(
+    promised_all_N: Doubles, promised_M: Doubles, outcome_M: Doubles, *, confidence: float, drawn_with_M: Doubles | None = None
+) -> Estimate | None:
+    """Mean outcome of all N records, of which M were audited; None where nothing was promised.
 
-    Without an audit it is the mean promise, with no interval: nothing then says how far it is off. The variance of the difference
-    estimator in two-phase sampling (Särndal et al. 1992, §9) is
+    drawn_with_M: the probability of each audit; without it they are a random part of the N. Without an audit it is the mean promise, with
+    no interval: nothing then says how far it is off. With weights w = 1 / (N probability) the variance in two-phase sampling
+    (Särndal et al. 1992, §9) is
 
-        var(outcome) / N + (1 - M / N) var(outcome - promise) / M
+        var(outcome) / N + sum_M (1 - probability) (w error)²,  error = outcome - promise, less its mean where all w are equal
     """
     if not len(promised_all_N):
         return None
@@ -72,14 +77,20 @@ def estimated_quality(promised_all_N: Doubles, promised_M: Doubles, outcome_M: D
     audited, records = len(outcome_M), len(promised_all_N)
     if not audited:
         return Estimate(value)
+    probability_M = np.full(audited, min(1.0, audited / records)) if drawn_with_M is None else drawn_with_M
+    weight_M = 1 / (records * probability_M)
     error_M = outcome_M - promised_M
-    unbiased = audited / max(1, audited - 1)
-    variance = unbiased * (outcome_M.var() / records + max(0.0, 1 - audited / records) * error_M.var() / audited)
-    estimate = _student(value + float(error_M.mean()), float(variance), audited, confidence)
+    mean_error, mean_outcome = float(weight_M @ error_M), float(weight_M @ outcome_M / weight_M.sum())
+    around_M = error_M - mean_error if drawn_with_M is None else error_M
+    spread = float(weight_M @ np.square(outcome_M - mean_outcome) / weight_M.sum()) / records
+    drawn = float((1 - probability_M) @ np.square(weight_M * around_M))
+    effective = float(weight_M.sum() ** 2 / np.square(weight_M).sum())  # audits that an equal draw would need (Kish 1965)
+    variance = audited / max(1, audited - 1) * (spread + drawn)
+    estimate = _student(value + mean_error, variance, effective, confidence)
     return Estimate(*(None if bound is None else float(np.clip(bound, 0, 1)) for bound in (estimate.value, estimate.low, estimate.high)))  # type: ignore[arg-type]
 
 
-def _student(value: float, variance: float, n: int, confidence: float) -> Estimate:
+def _student(value: float, variance: float, n: float, confidence: float) -> Estimate:
     """Student's interval around a mean that has this variance; none below five records, too few for a mean to be normal."""
     from scipy.stats import t
 

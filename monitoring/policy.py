@@ -24,6 +24,7 @@ class Policy(BaseModel):
     novel_quantile: float = Field(gt=0.5, lt=1)
     novel_share_watch: float = Field(ge=0, le=1)
     novel_share_retrain: float = Field(ge=0, le=1)
+    audit_share: float = Field(ge=0, le=1)
     promise_tolerance: float = Field(ge=0, le=0.5)
     quality_drop_retrain: float = Field(ge=0, le=1)
     interval_s: float = Field(gt=0)

@@ -49,6 +49,15 @@ class Outcome:
     reported_by: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Whether record `record_id` is to be audited, decided before anybody graded it, with the probability with which it might have been."""
+
+    record_id: str
+    probability: float
+    drawn: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """One served request.
@@ -57,7 +66,8 @@ class Record:
     embedding: the query's unit-norm embedding of D floats (D = 0 where no scorer was asked), kept as float16.
     decision: `mixture.decision.Decision.as_dict()`, less what the operator does not store.
     llm: the LLM whose answer was served; None for a synthesis of several and for a failure.
-    text: the query, only where the operator turned that on. asked_by: the name of the key that asked.
+    text: the query, only where the operator turned that on. asked_by: the name of the key that asked. drawn_with: the probability with
+    which it was drawn for an audit, None where it was not drawn.
     """
 
     id: str
@@ -78,6 +88,7 @@ class Record:
     text: str | None = None
     outcome: Outcome | None = None
     asked_by: str | None = None
+    drawn_with: float | None = None
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -126,9 +137,11 @@ def to_row(record: Record) -> tuple[Any, ...]:
 
 
 def from_row(row: tuple[Any, ...]) -> Record:
-    """The record of one row: COLUMNS, then the outcome's score, source, time, grader, reference, choices and reporter (None for none)."""
+    """The record of one row: COLUMNS, the outcome's score, source, time, grader, reference, choices and reporter (None for none), and the
+    probability with which it was drawn.
+    """
     values = dict(zip(COLUMNS, row, strict=False))
-    score, source, reported_at, grader, text, choices, reported_by = row[len(COLUMNS) :]
+    score, source, reported_at, grader, text, choices, reported_by, drawn_with = row[len(COLUMNS) :]
     reference = None if grader is None else Reference(grader, text, tuple(orjson.loads(choices)))
     return Record(
         **values
@@ -138,5 +151,6 @@ def from_row(row: tuple[Any, ...]) -> Record:
             "embedding": np.frombuffer(values["embedding"], dtype="<f2").astype(np.float32),
             "decision": orjson.loads(values["decision"]),
             "outcome": None if score is None else Outcome(score, source, reported_at, reference, reported_by),
+            "drawn_with": drawn_with,
         }
     )

@@ -14,14 +14,18 @@ from filelock import FileLock
 
 from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused
 from monitoring.open_file import OpenFile, make_private
-from monitoring.record import AUDIT, COLUMNS, Outcome, Record, from_row, to_row
+from monitoring.record import AUDIT, COLUMNS, Draw, Outcome, Record, from_row, to_row
 from monitoring.record_writer import Noticed, Writer
 from monitoring.reference import Reference, check
 
 __all__ = ["Noticed", "Outcome", "Record", "RecordStore"]
 
-SCHEMA_VERSION = 3
-SCHEMA = """
+SCHEMA_VERSION = 4
+DRAWS = """
+CREATE TABLE IF NOT EXISTS draws (number INTEGER PRIMARY KEY, probability REAL NOT NULL, drawn INTEGER NOT NULL, drawn_at REAL NOT NULL);
+"""
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS records (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created_at REAL NOT NULL,
     virtual_model TEXT NOT NULL, scorer_version TEXT NOT NULL,
@@ -35,18 +39,22 @@ CREATE TABLE IF NOT EXISTS outcomes (
     grader TEXT, reference TEXT, choices TEXT, reported_by TEXT);
 CREATE TABLE IF NOT EXISTS forgotten (scorer_version TEXT PRIMARY KEY, records INTEGER NOT NULL);
 """
+    + DRAWS
+)
 UPGRADES = {  # from each earlier version to the next
     1: "ALTER TABLE outcomes ADD COLUMN grader TEXT; ALTER TABLE outcomes ADD COLUMN reference TEXT;"
     " ALTER TABLE outcomes ADD COLUMN choices TEXT;",
     2: "ALTER TABLE records ADD COLUMN asked_by TEXT; ALTER TABLE outcomes ADD COLUMN reported_by TEXT;"
     " CREATE TABLE forgotten (scorer_version TEXT PRIMARY KEY, records INTEGER NOT NULL);",
+    3: DRAWS,
 }
 INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
 OUTCOME = ("score", "source", "reported_at", "grader", "reference", "choices", "reported_by")
 REPORT = f"""INSERT INTO outcomes (record_id, {", ".join(OUTCOME)}) SELECT id, ?, ?, ?, ?, ?, ?, ? FROM records WHERE id = ?
     ON CONFLICT (record_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in OUTCOME)}
     WHERE outcomes.source <> '{AUDIT}' OR excluded.source = '{AUDIT}'"""  # noqa: S608
-SELECT = f"SELECT {', '.join((*COLUMNS, *OUTCOME))} FROM records LEFT JOIN outcomes ON record_id = id"  # noqa: S608
+SELECT = f"""SELECT {", ".join((*COLUMNS, *OUTCOME))}, probability FROM records LEFT JOIN outcomes ON record_id = id
+    LEFT JOIN draws ON draws.number = records.number AND drawn = 1"""  # noqa: S608
 SCORED = "scorer_version = ? AND length(embedding) > 0"
 WITHIN_S = 30.0
 BUSY_S = 10.0  # another process may hold the file's write lock for the length of its own commit
@@ -105,7 +113,7 @@ class RecordStore:
 
     def scan(self, since: float, until: float) -> list[Record]:
         """Records with `since <= created_at < until` in order of time, each with its outcome. Blocks: for reports."""
-        return self._select("WHERE created_at >= ? AND created_at < ? ORDER BY created_at, number", (since, until))
+        return self._select("WHERE created_at >= ? AND created_at < ? ORDER BY created_at, records.number", (since, until))
 
     def count_scored(self, scorer_version: str) -> int:
         """How many records this scorer version made a prediction for, forgotten ones included. Blocks: for reports."""
@@ -119,12 +127,37 @@ class RecordStore:
         """
         forgotten = self._forgotten(scorer_version)
         first_left, end = max(first, forgotten), first + most
-        where = f"WHERE {SCORED} ORDER BY number LIMIT ? OFFSET ?"
+        where = f"WHERE {SCORED} ORDER BY records.number LIMIT ? OFFSET ?"
         return self._select(where, (scorer_version, max(0, end - first_left), first_left - forgotten))
 
     def audited(self, scorer_version: str) -> list[Record]:
         """Records of this version that an audit judged, in the order they were appended. Blocks: for reports."""
-        return self._select(f"WHERE {SCORED} AND source = '{AUDIT}' ORDER BY number", (scorer_version,))
+        return self._select(f"WHERE {SCORED} AND source = '{AUDIT}' ORDER BY records.number", (scorer_version,))
+
+    def undecided(self, most: int) -> list[Record]:
+        """The first records that were scored since the last ones that a draw for an audit was decided on. Blocks: for the monitor."""
+        where = """WHERE length(embedding) > 0 AND records.number > (SELECT coalesce(max(number), 0) FROM draws)
+            ORDER BY records.number LIMIT ?"""
+        return self._select(where, (most,))
+
+    def decide_draws(self, draws: list[Draw]) -> None:
+        """Keeps whether each record is to be audited, and with which probability it might have been; what is decided stays. Blocks."""
+        insert = "INSERT OR IGNORE INTO draws SELECT number, ?, ?, ? FROM records WHERE id = ?"
+        rows = [(draw.probability, draw.drawn, self._clock(), draw.record_id) for draw in draws]
+        try:
+            with closing(self._connect()) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(insert, rows)
+                connection.execute("COMMIT")
+        except sqlite3.Error as exc:
+            raise RecordsRefused(
+                f"{self.path}: draws cannot be kept ({exc}).", next_step="Free the disk or release the file's lock."
+            ) from exc
+
+    def to_audit(self, most: int) -> list[Record]:
+        """Records that were drawn for an audit and have none yet, the newest first. Blocks: for people."""
+        where = f"WHERE drawn = 1 AND coalesce(source, '') <> '{AUDIT}' ORDER BY records.number DESC LIMIT ?"
+        return self._select(where, (most,))
 
     def forget(self, before: float) -> int:
         """Removes the records that were appended ahead of the first one made at `before` or later; returns how many. Blocks.
@@ -200,6 +233,7 @@ def _forget_some(connection: sqlite3.Connection, before: float) -> int:
                 until,
             )
             connection.execute("DELETE FROM outcomes WHERE record_id IN (SELECT id FROM records WHERE number <= ?)", until)
+            connection.execute("DELETE FROM draws WHERE number <= ? AND number < (SELECT max(number) FROM draws)", until)  # it says how far
             connection.execute("DELETE FROM records WHERE number <= ?", until)
         connection.execute("COMMIT")
     except BaseException:

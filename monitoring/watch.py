@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring import evidently_report, groups, policy, profile
+from monitoring import audits, evidently_report, groups, policy, profile
 from monitoring.errors import NothingActive
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
@@ -73,6 +73,12 @@ def looks_due(settings: Settings, rules: Policy, last: Due | None) -> list[Due]:
         return [now_due] if now_due.size >= rules.first_look else []
     looks = looks_after((last.index, last.size), _scored(settings, version), rules)
     return [Due(version, folder, index, size) for index, size in looks]
+
+
+def draw_audits(settings: Settings, rules: Policy) -> int:
+    """Draws answers for audits among the records that came since; how many. Raises NothingActive, ProfileRefused, RecordsRefused."""
+    version, folder = _active(settings)
+    return audits.draw(RecordStore(settings.var / "records.db"), version, profile.read(folder), rules)
 
 
 def judge(settings: Settings, rules: Policy, look: Due | None = None) -> JudgedWindow:
@@ -173,6 +179,7 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
     console, last = Console(), _last_look(settings)
     while not stop.is_set():
         try:
+            draw_audits(settings, rules)
             looks = looks_due(settings, rules, last)
             for look in looks:
                 step(settings, rules, console, look, draw=look == looks[-1])

@@ -28,6 +28,7 @@ from monitoring.promises import Promises
 from monitoring.record import AUDIT, Record, is_audited
 
 UNKNOWN = "unlike any known domain"
+LEAST_DRAWN = 10  # audits by a draw of ours, from which alone quality is then estimated
 LEAST_HELD_OUT = 5  # held-out queries; the tests are exact at any size, but against fewer no shift could be significant
 
 
@@ -138,32 +139,32 @@ def measure(
 
     audited: the audited records of this version's whole life, where they are not all in `records`.
     """
-    comparable = _comparable(records, profile)
-    queries_ND = _queries(comparable, profile)
-    scores_NL = np.array([record.scores for record in comparable], dtype=np.float32).reshape(len(comparable), len(profile.roster))
+    ours = comparable(records, profile)
+    queries_ND = embeddings(ours, profile)
+    scores_NL = np.array([record.scores for record in ours], dtype=np.float32).reshape(len(ours), len(profile.roster))
     distinct_M = _first_occurrences(queries_ND)
-    novelty = _novelty(queries_ND, profile, policy) if comparable else None
-    domains = _domain_names(comparable, profile, novelty)
+    novelty = _novelty(queries_ND, profile, policy) if ours else None
+    domains = domain_names(ours, profile, novelty)
     stats = WindowStats(
         scorer_version=scorer_version,
         index=index,
-        since=min((record.created_at for record in comparable), default=0.0),
-        until=max((record.created_at for record in comparable), default=0.0),
+        since=min((record.created_at for record in ours), default=0.0),
+        until=max((record.created_at for record in ours), default=0.0),
         size=len(records),
-        n=len(comparable),
-        foreign=len(records) - len(comparable),
+        n=len(ours),
+        foreign=len(records) - len(ours),
         distinct=len(distinct_M),
         held_out=len(profile.held_queries_HD),
         alpha=policy.alpha_per_look,
         novel_expected=1 - policy.novel_quantile,
-        domains=_by_domain(comparable, domains, novelty, distinct_M, policy),
+        domains=_by_domain(ours, domains, novelty, distinct_M, policy),
         **_drift(queries_ND[distinct_M], scores_NL[distinct_M], profile, novelty and novelty.of(distinct_M), policy),
-        **_outcomes(comparable, policy),
-        promises=_promises(comparable if audited is None else _comparable(audited, profile), profile, policy),
-        **_service(comparable),
+        **_outcomes(ours, policy),
+        promises=_promises(ours if audited is None else comparable(audited, profile), profile, policy),
+        **_service(ours),
     )
-    groups = group([comparable[at] for at in distinct_M], queries_ND[distinct_M], novelty.of(distinct_M), profile) if novelty else ()
-    return Window(tuple(comparable), domains, novelty, groups, stats)
+    groups = group([ours[at] for at in distinct_M], queries_ND[distinct_M], novelty.of(distinct_M), profile) if novelty else ()
+    return Window(tuple(ours), domains, novelty, groups, stats)
 
 
 def lower_bound(count: int, n: int, alpha: float) -> float:
@@ -180,11 +181,13 @@ def _first_occurrences(queries_ND: Floats) -> NDArray[np.intp]:
     return np.sort(np.unique(queries_ND, axis=0, return_index=True)[1])
 
 
-def _comparable(records: Sequence[Record], profile: ReferenceProfile) -> list[Record]:
+def comparable(records: Sequence[Record], profile: ReferenceProfile) -> list[Record]:
+    """Those whose roster and embedding are this scorer's."""
     return [record for record in records if record.roster == profile.roster and len(record.embedding) == profile.queries_RD.shape[1]]
 
 
-def _queries(records: Sequence[Record], profile: ReferenceProfile) -> Floats:
+def embeddings(records: Sequence[Record], profile: ReferenceProfile) -> Floats:
+    """Their queries' embeddings, N x D."""
     return np.array([record.embedding for record in records], dtype=np.float32).reshape(len(records), profile.queries_RD.shape[1])
 
 
@@ -211,7 +214,8 @@ def _permutations(profile: ReferenceProfile, policy: Policy) -> int:
     return max(policy.permutations, ceil(2 * (len(profile.roster) + 2) / policy.alpha_per_look))
 
 
-def _domain_names(records: Sequence[Record], profile: ReferenceProfile, novelty: Novelty | None) -> tuple[str, ...]:
+def domain_names(records: Sequence[Record], profile: ReferenceProfile, novelty: Novelty | None) -> tuple[str, ...]:
+    """What each record's domain is called (`Domain.name`)."""
     if novelty is None:
         return ()
     named = zip(records, novelty.domains_N(profile), novelty.novel_N, strict=True)
@@ -258,15 +262,26 @@ def _outcomes(records: Sequence[Record], policy: Policy) -> dict[str, Any]:
     return {
         "mispredictions": misprediction.mispredictions(promised_M, outcome_M, confidence=1 - policy.alpha_per_look),
         "promised": float(promised_N.mean()) if len(promised_N) else None,
-        "quality": misprediction.estimated_quality(promised_N, promised_M, outcome_M, confidence=1 - policy.alpha),
+        "quality": _quality(records, promised_N, policy),
         "complaints": (len(reported), float(np.mean(reported))) if reported else None,
     }
+
+
+def _quality(records: Sequence[Record], promised_N: Doubles, policy: Policy) -> Estimate | None:
+    """From the audits that were drawn, where there are enough of them; else from all audits, as if they had been drawn at random."""
+    drawn = [record for record in records if record.drawn_with is not None]
+    graded = [record for record in drawn if is_audited(record)]
+    if len(graded) < LEAST_DRAWN:
+        return misprediction.estimated_quality(promised_N, *_audited(records), confidence=1 - policy.alpha)
+    so_far = len(graded) / len(drawn)  # those that still wait for a grade are taken for a random part
+    drawn_with_M = np.array([(record.drawn_with or 1.0) * so_far for record in graded], dtype=np.float64)
+    return misprediction.estimated_quality(promised_N, *_audited(graded), confidence=1 - policy.alpha, drawn_with_M=drawn_with_M)
 
 
 def _promises(records: Sequence[Record], profile: ReferenceProfile, policy: Policy) -> Promises:
     """What the audits among `records` say of the promises, by tag or, without one, by the domain of the nearest training query."""
     audits = [record for record in records if is_audited(record)]
-    nearest = _novelty(_queries(audits, profile), profile, policy).domains_N(profile) if audits else ()
+    nearest = _novelty(embeddings(audits, profile), profile, policy).domains_N(profile) if audits else ()
     domains = [record.domain or str(name) for record, name in zip(audits, nearest, strict=True)]
     known = frozenset(map(str, profile.domains_R))
     return promises.bet(*_audited(audits), domains, known, tolerance=policy.promise_tolerance)

@@ -2,15 +2,16 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from monitoring.errors import NothingActive, ReportFailed
+from monitoring.errors import NothingActive, RecordRefused, ReportFailed
 from monitoring.records import Record, RecordStore
 from registry.jobs import Jobs
-from tests.cli.command_line import output, refusal
+from tests.cli.command_line import output, refusal, usage_error
 from tests.monitoring.conftest import World
 
 
@@ -63,3 +64,17 @@ def test_a_report_names_the_pages_it_drew(serving: Path) -> None:
     assert pages
     assert all("Verdict" in page.read_text() for page in pages[:1])
     assert not Jobs(serving / "var" / "jobs.db").list()
+
+
+def test_drawn_answers_are_listed_and_graded(serving: Path) -> None:
+    """What was drawn waits with its query until it is graded; a grade needs a score, and a decision that exists."""
+    assert "No drawn answer waits" in output("audits")
+    records = [replace(record, text=f"What is a [clause] in case {record.id}?") for record in World().records(300)]
+    keep(serving, records)
+    waiting = [line.split()[1] for line in output("audits").splitlines() if "r-" in line]
+    assert 1 <= len(waiting) <= 20
+    assert "What is a [clause] in case" in output("audits")
+    assert "a score from 0" in usage_error("audits", waiting[0])
+    assert f"{waiting[0]}: 1, kept as an audit." in output("audits", waiting[0], "1")
+    assert waiting[0] not in output("audits")
+    assert "`routemoa audits` lists" in refusal(RecordRefused, "audits", "nobody", "0.5").next_step
