@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from monitoring.policy import Policy
-from monitoring.window import LEAST_HELD_OUT, WindowStats
+from monitoring.window import LEAST_HELD_OUT, UNKNOWN, WindowStats
 
 Kind = Literal["too-little-data", "keep", "watch", "retrain"]
 Finding = tuple[Kind, str]
@@ -69,7 +69,7 @@ def _novelty(stats: WindowStats, policy: Policy) -> list[Finding]:
     findings += [
         ("watch", f"Out of domain: {domain.novel} of {domain.n} queries of domain {domain.name} are novel.")
         for domain in stats.domains
-        if domain.novel_low >= MOSTLY_NOVEL
+        if domain.novel_low >= MOSTLY_NOVEL and domain.name != UNKNOWN  # which is novel by definition
     ]
     return findings
 
