@@ -31,6 +31,7 @@ from pipelines.graders.names import JUDGE, OPEN
 from pipelines.graders.query import Query
 from pipelines.params import Label
 from pipelines.project import Project
+from pipelines.query_pool import Identity
 
 DATASET = query_selection.HARVESTED
 GRADER = "outcome"
@@ -80,26 +81,29 @@ class Harvest:
 def look(project: Project, settings: Label, limit: int | None = None) -> Harvest:
     """What the project's records would bring, at most `limit` new queries: those with a reference, then a sample by hash of the rest."""
     records = RecordStore(project.records).scan(0, EVER) if project.records.exists() else []
-    by_text: dict[str, list[Record]] = {}
-    for record in records:
-        if record.text and record.status == "ok" and (text := redact(record.text).strip()):
-            by_text.setdefault(query_pool.normal(text), []).append(record)
-    pool = {query_pool.normal(row["text"]) for row in _read(project.queries)}
-    harvested = {row["query_id"]: row for row in _read(project.harvested)}
-    rows = {text: _row(asked, settings) for text, asked in by_text.items()}
-    unknown = {row["query_id"]: row for text, row in rows.items() if text not in pool}
+    asked_as = _by_query([record for record in records if record.status == "ok" and record.text and redact(record.text).strip()])
+    pool = query_pool.rows(project)
+    harvested = {row["query_id"]: row for row in pool if row["source"] == SOURCE}
+    there = _There.of(pool)
+    rows, unknown = {}, {}
+    for query, asked in asked_as.items():
+        row = _row(query, asked, settings)
+        known = there.find(query)
+        rows[query] = row | {"query_id": known} if known is not None else row
+        if known is None:
+            unknown[row["query_id"]] = row
     by_hash = [unknown[query_id] for query_id in query_selection.in_hash_order(unknown)]
     wanted = [row for row in by_hash if row["grader"] not in query_selection.without_label(settings)]
     new = sorted(wanted, key=lambda row: row["grader"] in OPEN)[:limit]
     ours = {*harvested, *(row["query_id"] for row in new)}  # a query that was in the pool before has its own grader
     return Harvest(
         seen=len(records),
-        with_text=sum(map(len, by_text.values())),
+        with_text=sum(map(len, asked_as.values())),
         new=new,
         regraded=[row for row in rows.values() if row["grader"] not in OPEN and _differs(row, harvested.get(row["query_id"]))],
         ungradable=len(unknown) - len(wanted),
         beyond_limit=len(wanted) - len(new),
-        labels=_labels(project, {rows[text]["query_id"]: asked for text, asked in by_text.items() if rows[text]["query_id"] in ours}),
+        labels=_labels(project, [(rows[query]["query_id"], asked) for query, asked in asked_as.items() if rows[query]["query_id"] in ours]),
     )
 
 
@@ -107,25 +111,72 @@ def take(project: Project, harvest: Harvest) -> None:
     """Writes `harvest` into data/harvested.parquet, data/queries.parquet and data/recorded/LLM.labels.parquet."""
     if harvest.new or harvest.regraded:
         better = {row["query_id"]: row for row in harvest.regraded}
-        for path in (project.harvested, project.queries):
-            kept = [dict(better.get(row["query_id"], row)) for row in _read(path)]
-            query_pool.write(query_pool.merged([*kept, *map(dict, harvest.new)]), path)
+        kept = [dict(better.get(row["query_id"], row)) for row in _read(project.harvested)]
+        query_pool.write(query_pool.merged([*kept, *map(dict, harvest.new)]), project.harvested)
+        query_pool.write(query_pool.rows(project), project.queries)
     for llm, rows in harvest.labels.items():
         path = project.recorded_labels(llm)
         every = _recorded(path) | {(row["query_id"], row["grader"]): row for row in rows}
         tables.write(path, pd.DataFrame([every[key] for key in sorted(every)]), tables.LABELS)
 
 
-def _row(asked: Sequence[Record], settings: Label) -> dict[str, Any]:
-    """A row of QUERIES for records of the same text: redacted, it is the same query whoever asked it."""
-    text = redact(asked[0].text or "").strip()
+def _by_query(records: Iterable[Record]) -> dict[Identity, list[Record]]:
+    """The records by the query that they are of: redacted text, and the options that a reported reference names.
+
+    Where no reference came with options the text is the query; where all that came name the same ones, the text is of these.
+    """
+    by_text: dict[str, dict[tuple[str, ...], list[Record]]] = {}
+    for record in records:
+        text, _ = query_pool.identity(redact(record.text or ""))
+        reference = record.outcome.reference if record.outcome is not None else None
+        options = reference.choices if reference is not None and all(redact(each) == each for each in reference.choices) else ()
+        by_text.setdefault(text, {}).setdefault(options, []).append(record)
+    asked: dict[Identity, list[Record]] = {}
+    for text, by_options in by_text.items():
+        if len(by_options) == 2 and () in by_options:
+            asked[text, max(by_options)] = [record for each in by_options.values() for record in each]
+        else:
+            asked |= {(text, options): each for options, each in by_options.items()}
+    return asked
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """The queries of the pool by identity, those of a text, and the harvested ones that came without options."""
+
+    by_identity: Mapping[Identity, str]
+    by_text: Mapping[str, str]
+    open_by_text: Mapping[str, str]
+
+    @classmethod
+    def of(cls, pool: Iterable[Row]) -> "_There":
+        """Those of these rows."""
+        by_identity = {query_pool.identity(row["text"], row["choices"]): row for row in pool}
+        return cls(
+            {query: row["query_id"] for query, row in by_identity.items()},
+            {text: row["query_id"] for (text, _), row in by_identity.items()},
+            {text: row["query_id"] for (text, options), row in by_identity.items() if not options and row["source"] == SOURCE},
+        )
+
+    def find(self, query: Identity) -> str | None:
+        """The id of the pool's query that `query` is.
+
+        A text whose options nobody has named is the pool's of that text; options that come later are those of a harvested text.
+        """
+        text, options = query
+        return self.by_identity.get(query) or (self.open_by_text if options else self.by_text).get(text)
+
+
+def _row(query: Identity, asked: Sequence[Record], settings: Label) -> dict[str, Any]:
+    """A row of QUERIES for records of the same query, whoever asked it."""
+    text, options = query
     row: dict[str, Any] = {
-        "query_id": f"{DATASET}-{hashlib.sha256(query_pool.normal(text).encode()).hexdigest()[:12]}",
+        "query_id": f"{DATASET}-{hashlib.sha256(repr(query).encode() if options else text.encode()).hexdigest()[:12]}",
         "dataset": DATASET,
         "domain": asked[0].domain or "unknown",
         "language": "und",  # undetermined, as BCP 47 says it
         "text": text,
-        "choices": [],
+        "choices": list(options),
         "reference": None,
         "grader": JUDGE,
         "source": SOURCE,
@@ -156,10 +207,10 @@ def _differs(row: Row, before: Row | None) -> bool:
     return before is not None and any(row[name] != before[name] for name in ("grader", "reference", "choices"))
 
 
-def _labels(project: Project, served: Mapping[str, Iterable[Record]]) -> dict[str, list[Row]]:
-    """The mean outcome of each LLM on each query, by LLM, where it is new or another than before. `served`: records by query id."""
+def _labels(project: Project, served: Iterable[tuple[str, Iterable[Record]]]) -> dict[str, list[Row]]:
+    """The mean outcome of each LLM on each query, by LLM, where it is new or another than before. `served`: query ids with records."""
     scores: dict[str, dict[str, list[float]]] = {}
-    for query_id, records in served.items():
+    for query_id, records in served:
         for record in records:
             if record.llm is not None and record.outcome is not None:
                 scores.setdefault(record.llm, {}).setdefault(query_id, []).append(record.outcome.score)

@@ -9,6 +9,7 @@ from mixture.llm import LLM, Decoding, Endpoint, Price, Prompt
 from monitoring.redaction import redact
 from monitoring.reference import Reference
 from pipelines import harvest_cost, params, query_pool, query_selection, tables
+from pipelines.errors import TableRefused
 from pipelines.graders.query import Query
 from pipelines.harvest import Harvest, look, take
 from pipelines.harvest_cost import Bill
@@ -44,8 +45,8 @@ def pool_of(project: Project) -> pd.DataFrame:
 
 
 def test_new_texts_come_in_once(project: Project) -> None:
-    """A text already in the pool, or served twice up to case and spacing, is no new query; a second harvest brings nothing."""
-    serve(project.records, "What is one and one?", "Name a river.", "name  a RIVER.", "Name a lake.")
+    """A text already in the pool, or served twice but for spaces around it, is no new query; a second harvest brings nothing."""
+    serve(project.records, "What is one and one?", "Name a river.", " Name a river.\n", "Name a lake.")
     found = harvest(project)
     assert (found.seen, found.with_text, len(found.new)) == (4, 4, 2)
     pool = tables.read(project.queries, tables.QUERIES)
@@ -54,9 +55,49 @@ def test_new_texts_come_in_once(project: Project) -> None:
     assert set(taken["grader"]) == {"judge"}
     assert set(taken["domain"]) == {"mathematics"}
     assert len(tables.read(project.harvested, tables.QUERIES)) == 2
+    assert taken["query_id"].is_unique
     before = (project.queries).read_bytes()
     assert not harvest(project).brings_something
     assert (project.queries).read_bytes() == before
+
+
+def test_case_and_options_make_another_query(project: Project) -> None:
+    """What `'ab'.upper()` prints is not what `'AB'.upper()` prints; a text asked with two lists of options is two queries."""
+    serve(project.records, "Print 'ab'.", "Print 'AB'.")
+    here, there = (Reference("choice", "B", options) for options in (("Rome", "Oslo"), ("Rome", "Bergen")))
+    serve(project.records, "Which is in Norway?", outcome=1.0, reference=here)
+    serve(project.records, "Which is in Norway?", outcome=0.0, reference=there, llm="second")
+    assert len(harvest(project).new) == 4
+    rows = tables.read(project.harvested, tables.QUERIES)
+    assert rows["query_id"].is_unique
+    assert sorted(tuple(each) for each in rows["choices"]) == [(), (), ("Rome", "Bergen"), ("Rome", "Oslo")]
+    first, second = (tables.read(project.recorded_labels(llm), tables.LABELS) for llm in ("first", "second"))
+    assert set(first["query_id"]).isdisjoint(second["query_id"])
+    assert not harvest(project).brings_something
+
+
+def test_a_text_with_options_is_the_pools_however_it_is_asked(project: Project) -> None:
+    """A served text that the pool has with its options is that query; options that come later are those of a harvested text."""
+    made = dict.fromkeys(tables.QUERIES.names, "x") | {"query_id": "q-2", "text": "Hot?\nA. yes\nB. no", "choices": ["yes", "no"]}
+    query_pool.write([made], project.queries)
+    serve(project.records, "Hot?\nA. yes\nB. no", "Cold?\nA. yes\nB. no")
+    assert [row["text"] for row in harvest(project).new] == ["Cold?\nA. yes\nB. no"]
+    (before,) = harvested_ids(project)
+    serve(project.records, "Cold?\nA. yes\nB. no", outcome=1.0, reference=Reference("choice", "A", ("yes", "no")))
+    assert (len(harvest(project).new), harvested_ids(project)) == (0, [before])
+    assert list(pool_of(project).loc["Cold?\nA. yes\nB. no", "choices"]) == ["yes", "no"]
+
+
+def test_the_pool_is_put_together_not_read_from_a_stale_file(project: Project) -> None:
+    """What `dvc pull` brought is known though data/queries.parquet was written before; packaged queries that are missing are asked for."""
+    imported = dict.fromkeys(tables.QUERIES.names, "x") | {"query_id": "q-3", "text": "Name a river.", "choices": [], "source": "import:a"}
+    query_pool.write([imported], project.imports / "a.parquet")
+    serve(project.records, "Name a river.", "Name a lake.")
+    assert [row["text"] for row in harvest(project).new] == ["Name a lake."]
+    assert sorted(pool_of(project).index) == ["Name a lake.", "Name a river.", "What is one and one?"]
+    query_pool.write_pin(project, [imported, imported])
+    with pytest.raises(TableRefused, match=r"Run `python -m pipelines\.queries`"):
+        look(project, JUDGED)
 
 
 def test_looking_changes_nothing(project: Project) -> None:
@@ -122,7 +163,7 @@ def test_a_reference_that_comes_later_grades_what_was_harvested(project: Project
     serve(project.records, "What is the capital of Norway?")
     harvest(project)
     (before,) = harvested_ids(project)
-    serve(project.records, "what is the capital of Norway? ", "What is one and one?", outcome=1.0, reference=Reference("exact", "Bergen"))
+    serve(project.records, "What is the capital of Norway? ", "What is one and one?", outcome=1.0, reference=Reference("exact", "Bergen"))
     found = harvest(project, NOBODY)
     assert (len(found.new), len(found.regraded)) == (0, 1)
     serve(project.records, "What is the capital of Norway?", outcome=1.0, reference=OSLO)
