@@ -119,6 +119,13 @@ def require_splits(assembled: Assembled) -> None:
             )
 
 
+def left_training(assembled: Assembled, predefined: Mapping[str, str]) -> int:
+    """How many queries that came for training are kept from it: another import or a near-duplicate has them farther from it."""
+    split_of = assembled.splits.set_index("query_id")["split"]
+    came = [query_id for query_id in split_of.index if predefined.get(query_id) == "train"]
+    return int(split_of.loc[came].isin(["test", splits.OUT_OF_DOMAIN]).sum())
+
+
 def main() -> None:
     """Reads the pool's tables; prints what the dataset holds."""
     settings = stage_settings()
@@ -144,13 +151,14 @@ def main() -> None:
             predefined=predefined,
             reliability=parsed.label.reliability,
         )
-        if predefined:
-            require_splits(assembled)
+        require_splits(assembled)
         write(assembled, project.dataset)
         tables.write(project.dataset / OWN_IDS_FILE, read_own_ids(project.recorded, queries), tables.OWN_IDS)
     except RouteMoAError as exc:
         sys.exit(str(exc))
     counts = ", ".join(f"{count} {split}" for split, count in assembled.splits["split"].value_counts().items())
+    if moved := left_training(assembled, predefined):
+        print(f"{moved} queries that came for training stand, or almost, in a split farther from it too, and are kept there.")
     unlabelled = f"; no label yet, so left out: {', '.join(assembled.unlabelled)}" if assembled.unlabelled else ""
     print(
         f"{len(assembled.labels)} labels of {len(assembled.roster)} LLMs on {len(queries)} queries ({counts}){unlabelled}"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines import comparison, dataset, embeddings, json_files, params, plots
+from pipelines import comparison, dataset, embeddings, json_files, params, plots, qualities
 from pipelines.comparison import OURS, Row
 from pipelines.dataset import Dataset
 from pipelines.errors import PipelineError
@@ -172,6 +172,7 @@ def _write(folder: Path, judged: dict[str, Judged], report: dict[str, float], co
         "reliability": [asdict(bin_) for bin_ in reliability],
     }
     json_files.write(folder / "results.json", results)
+    qualities.write(folder, [qualities.rows_of(split, one.data, one.scores_QL, one.rows) for split, one in judged.items()])
     if all(np.isfinite(point.cost) for point in frontier):
         plots.quality_cost(folder / "plots" / "quality-cost.png", frontier, test.rows)
     plots.calibration(folder / "plots" / "calibration.png", reliability, report[f"test.{OURS}.ece"])

@@ -80,6 +80,7 @@ class Staged:
     links: QueryLinks = field(default_factory=QueryLinks)
     own_ids: dict[str, str] = field(default_factory=dict)  # the user's -> the pool's
     splits: dict[str, str] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)  # queries with rows in several splits
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by LLM id
     labels: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # LLM id -> the name in the user's file
@@ -147,8 +148,10 @@ def _stage(staged: Staged, row: QueryRow, made: SourceQuery) -> None:
     if row.query_id is not None:
         staged.own_ids[row.query_id] = query_id
     if row.split is not None:
-        farthest = max(row.split, staged.splits.get(query_id, row.split), key=list(SPLITS).index)  # from training
-        staged.splits[query_id] = farthest
+        earlier = staged.splits.get(query_id, row.split)
+        if earlier != row.split:
+            staged.moved.add(query_id)
+        staged.splits[query_id] = max(row.split, earlier, key=list(SPLITS).index)  # the one farthest from training
 
 
 def _contradict(there: Mapping[str, Any], made: SourceQuery) -> bool:

@@ -9,9 +9,10 @@ N.splits.parquet. Everything is checked before anything is written.
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -43,7 +44,8 @@ class Imported:
 
     contradicted: rows of the queries file, with the text of another query and another reference.
     unasked: rows of the answers file that answer those; repeated: with the LLM and query of an earlier row; unanswered: with neither a
-    score nor an answer. notes: sentences on how the files were read.
+    score nor an answer. splits: how many queries came with each; unsplit: how many new ones with none; moved: how many
+    stood in several, and stay in the one farthest from training. notes: sentences on how the files were read.
     """
 
     new_queries: int
@@ -55,6 +57,9 @@ class Imported:
     unasked: Sequence[int] = ()
     repeated: Sequence[int] = ()
     unanswered: Sequence[int] = ()
+    splits: Mapping[str, int] = field(default_factory=dict)
+    unsplit: int = 0
+    moved: int = 0
     notes: Sequence[str] = ()
 
 
@@ -128,6 +133,9 @@ def _write(
         unasked=tuple(staged.unasked),
         repeated=tuple(staged.repeated),
         unanswered=tuple(staged.unanswered),
+        splits=Counter(staged.splits.values()),
+        unsplit=len(staged.rows.keys() - staged.splits.keys()),
+        moved=len(staged.moved),
         notes=tuple(notes),
     )
 
@@ -166,6 +174,7 @@ def report(imported: Imported, pool_file: Path) -> str:
         (imported.unanswered, "answers, with neither a score nor an answer"),
     )
     lines += [f"Left out: {_rows(numbers)} of the {which}." for numbers, which in left_out if numbers]
+    lines += _splits(imported)
     if missing:
         lines.append(f"Not in {pool_file.name} yet: {', '.join(sorted(missing))}. Add them with --add-llms (and --prices FILE).")
     called = [llm.id for llm in pool.load(pool_file).active if llm.endpoint]
@@ -175,6 +184,22 @@ def report(imported: Imported, pool_file: Path) -> str:
             "One that should not be asked: routemoa set-llm ID --status retired."
         )
     return "\n".join([*lines, "Next: routemoa up (MLflow, where versions go), then in another terminal: dvc add data && dvc repro"])
+
+
+def _splits(imported: Imported) -> Iterator[str]:
+    """How the queries are split, as far as they came with a split, and what that leaves to others."""
+    if not imported.splits:
+        return
+    counts = [f"{imported.splits[split]} {split}" for split in values.SPLITS if split in imported.splits]
+    rest = imported.unsplit
+    yield f"Splits as they came: {', '.join(counts)}{f'; {rest} without one, cut by hash' if rest else ''}."
+    if imported.moved:
+        yield f"{imported.moved} texts stand in several splits, and stay in the one farthest from training only (test before train)."
+    if not rest and "validation" not in imported.splits and "train" in imported.splits:
+        yield "None came for validation: some of train is used for it (assemble.shares)."
+    for split in ("train", "test"):
+        if not rest and split not in imported.splits:
+            yield f"None came for {split}: other queries of the pool must be it, or `dvc repro` stops before it embeds anything."
 
 
 def _rows(numbers: Sequence[int]) -> str:

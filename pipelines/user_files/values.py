@@ -13,17 +13,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.user_files import chats
+from scorer.near_matches import near_matches
 
 RIGHT = frozenset({"true", "yes", "correct", "right", "pass", "passed"})
 WRONG = frozenset({"false", "no", "incorrect", "wrong", "fail", "failed"})
 SPLITS = {
-    "train": ("train", "training"),
+    "train": ("train", "training", "fit"),
     "calibration": ("calibration", "calib"),
     "validation": ("validation", "valid", "val", "dev", "development"),
     "test": ("test", "testing"),
-    "ood": ("ood", "out of domain"),
+    "ood": ("ood", "out of domain", "out of distribution", "outofdomain", "outofdistribution"),
 }
 _SPLIT_OF = {name: split for split, names in SPLITS.items() for name in names}
+_EITHER = frozenset({"eval", "evaluation", "held out", "heldout", "hold out", "holdout"})  # some choose by these, some only report
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")  # 1,234 and 1,234,567.8
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _DIGITS_OF_A_FLOAT = 2**53  # whole numbers from here on have lost digits once they were floats
@@ -110,10 +112,15 @@ def count(value: object) -> object:
 
 
 def split(value: object) -> object:
-    """A split by its name here; case and the usual short forms are folded."""
+    """A split by its name here; case, the usual short forms, and `set` or `split` after them are folded."""
     word = re.sub(r"[\s_-]+", " ", value.strip().casefold()) if isinstance(value, str) else ""
+    word = word if word in _SPLIT_OF else word.removesuffix(" split").removesuffix(" set")
+    if word in _EITHER:
+        raise ValueError("may be validation, which chooses, or test, which only reports; write one of them")
     if word not in _SPLIT_OF:
-        raise ValueError(f"is no split; known are {', '.join(SPLITS)}")
+        near = dict.fromkeys(_SPLIT_OF[each] for each in near_matches(word, _SPLIT_OF))
+        meant = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(SPLITS)}"
+        raise ValueError(f"is no split; {meant}")
     return _SPLIT_OF[word]
 
 

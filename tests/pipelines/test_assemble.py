@@ -134,17 +134,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_stage_reads_the_pool_not_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
     """A removed LLM's labels lie in the folder still, and stay out of the dataset."""
     for llm in ("a-llm", "b-llm", "removed"):
-        tables.write(PROJECT.labels(llm), labels(llm, {"q0000": 1}), tables.LABELS)
+        tables.write(PROJECT.labels(llm), labels(llm, dict.fromkeys(queries()["query_id"], 1)), tables.LABELS)
     assemble.main()
     assert dataset.load(PROJECT.dataset).roster == ("b-llm", "a-llm")
-    assert "2 labels of 2 LLMs on 200 queries" in capsys.readouterr().out
+    assert "400 labels of 2 LLMs on 200 queries" in capsys.readouterr().out
 
 
 def test_labels_of_suspect_pairs_are_left_out_where_params_say_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With validate.leave_out_suspect the pair's labels are not in the dataset, its LLM's and its queries' others are."""
     tables.write(PROJECT.queries, queries().assign(dataset=["d", "other"] * 100), tables.QUERIES)
     for llm in ("a-llm", "b-llm"):
-        tables.write(PROJECT.labels(llm), labels(llm, {"q0000": 1, "q0001": 0}), tables.LABELS)
+        scores = {query_id: 1 - place % 2 for place, query_id in enumerate(queries()["query_id"])}
+        tables.write(PROJECT.labels(llm), labels(llm, scores), tables.LABELS)
     suspects = pd.DataFrame([("a-llm", "d", "nothing right")], columns=tables.SUSPECTS.names)
     tables.write(PROJECT.suspects, suspects, tables.SUSPECTS)
     assemble.main()
@@ -155,7 +156,7 @@ def test_labels_of_suspect_pairs_are_left_out_where_params_say_so(project: Path,
     loaded = dataset.load(PROJECT.dataset)
     assert loaded.roster == ("b-llm", "a-llm")
     np.testing.assert_array_equal(loaded.labels_QL[:2], [[1, np.nan], [0, 0]])
-    assert "1 labels of 1 suspect LLM x dataset pairs are left out" in capsys.readouterr().out
+    assert "100 labels of 1 suspect LLM x dataset pairs are left out" in capsys.readouterr().out
 
 
 def test_who_joins_by_row_comes_last_and_is_marked(tmp_path: Path) -> None:
@@ -190,3 +191,19 @@ def test_what_owners_call_their_queries_goes_along(tmp_path: Path) -> None:
     brought = pd.DataFrame({"query_id": ["q0001", "gone"], "own_id": ["7", "8"]})
     tables.write(tmp_path / "mine.ids.parquet", brought, tables.OWN_IDS)
     assert assemble.read_own_ids(tmp_path, queries()).to_numpy().tolist() == [["q0001", "7"]]
+
+
+@pytest.mark.usefixtures("project")
+def test_training_queries_that_stand_in_test_too_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """A near-duplicate of a test query is kept from training, and the stage says how many are."""
+    twins = [text_of(n % 150) + ("" if n < 150 else " Please explain.") for n in range(200)]
+    tables.write(PROJECT.queries, queries(text=twins), tables.QUERIES)
+    for llm in ("a-llm", "b-llm"):
+        tables.write(PROJECT.labels(llm), labels(llm, dict.fromkeys(queries()["query_id"], 1)), tables.LABELS)
+    brought = pd.DataFrame({"query_id": queries()["query_id"], "split": ["train"] * 150 + ["test"] * 50})
+    tables.write(PROJECT.recorded_splits("mine"), brought, tables.SPLITS)
+    assemble.main()
+    assert "50 queries that came for training stand, or almost, in a split farther from it too" in capsys.readouterr().out
+    data = dataset.load(PROJECT.dataset)
+    assert set(data.splits_Q[:50]) == {"test"}
+    assert set(data.splits_Q[50:150]) == {"train", "calibration", "validation"}

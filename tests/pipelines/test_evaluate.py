@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines import dataset, evaluate, tables
-from pipelines.errors import PipelineError
+from pipelines import dataset, evaluate, qualities, tables
+from pipelines.errors import PipelineError, TableRefused
 from pipelines.project import Project
 from scorer.errors import ArtifactRefused
 from tests.pipelines import trained_home as homes
@@ -76,6 +76,23 @@ def test_decisions_name_an_llm_for_every_labelled_query(judged: Path) -> None:
     assert not any(line["own_id"] for line in lines[1:])
     assert {line["split"] for line in lines} == set(data.splits_Q)
     assert all(line["llm"] in data.roster and 0 <= float(line["score"]) <= 1 for line in lines)
+
+
+def test_test_and_out_of_domain_queries_of_a_set_stand_side_by_side(judged: Path) -> None:
+    """Of all queries the figures are the report's; of one dataset they are its own; a misspelt set is refused with near ones."""
+    project = Project(judged)
+    report = json.loads(project.metrics.read_text())
+    reached = qualities.side_by_side(qualities.read(project.evaluation), resamples=50)
+    for split in ("test", "ood"):
+        assert reached["ours"][split].quality.mean == pytest.approx(report[f"{split}.ours.quality"])
+        assert reached["best single"][split].gain.mean == pytest.approx(report[f"{split}.gain_over_best_single"])
+        assert reached["ours"][split].queries == report[f"{split}.queries"]
+    assert next(iter(reached)) == "ours"
+    assert qualities.read(project.evaluation, "synthetic").equals(qualities.read(project.evaluation))
+    apart = qualities.side_by_side(qualities.read(project.evaluation, "biomedicine"), resamples=50)
+    assert set(apart["ours"]) == {"ood"}
+    with pytest.raises(TableRefused, match=r"set or dataset 'biomedicin'\. Did you mean biomedicine"):
+        qualities.read(project.evaluation, "biomedicin")
 
 
 def test_test_labels_decide_nothing(judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

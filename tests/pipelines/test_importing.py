@@ -77,7 +77,7 @@ def test_every_format_brings_the_same_tables(tmp_path, suffix):
     ("change", "said"),
     [
         ({"question": " "}, r"q\.csv: row 2, field 'question': is empty"),
-        ({"split": "held-out"}, r"row 2, field 'split': is no split; known are train, calibration, validation, test, ood"),
+        ({"split": "vaildation"}, r"row 2, field 'split': is no split; did you mean validation.*\(found 'vaildation'\)"),
         ({"question": ""}, r"q\.csv: row 2, field 'question': is empty"),
         ({"choices": "yes, no"}, r"row 2, field 'choices': is not a list of options"),
         ({"choices": ""}, r"row 2, field 'choices': is empty; grader 'choice' needs the options"),
@@ -380,6 +380,25 @@ def test_importing_again_forgets_splits_and_ids(tmp_path):
     import_files(Project(tmp_path), saved(tmp_path / "q.csv", [{"text": "One?"}]), None, Defaults("mine"))
     assert tables.read(tmp_path / "data/recorded/mine.splits.parquet", tables.SPLITS).empty
     assert tables.read(tmp_path / "data/recorded/mine.ids.parquet", tables.OWN_IDS).empty
+
+
+def test_how_queries_are_split_is_said(tmp_path):
+    """A text in train and test is kept from training, counted; what the file leaves open, and what it lacks, is said at once."""
+    (tmp_path / "pool.yaml").write_text("llms: {}\n")
+    both = [{"text": "One?", "split": "train"}, {"text": "One?", "split": "Test set"}, {"text": "Two?", "split": "train"}]
+    done = import_files(Project(tmp_path), saved(tmp_path / "q.csv", both), None, Defaults("mine"))
+    assert (dict(done.splits), done.moved, done.unsplit) == ({"test": 1, "train": 1}, 1, 0)
+    said = report(done, tmp_path / "pool.yaml")
+    assert "Splits as they came: 1 train, 1 test.\n1 texts stand in several splits, and stay in the one farthest from training" in said
+    assert "None came for validation: some of train is used for it" in said
+    rows = [{"text": "One?", "split": "train"}, {"text": "Two?", "split": "out-of-distribution"}]
+    done = import_files(Project(tmp_path), saved(tmp_path / "q.csv", rows), None, Defaults("mine"))
+    assert "None came for test: other queries of the pool must be it" in report(done, tmp_path / "pool.yaml")
+    rows += [{"text": "Three?", "split": None}]
+    done = import_files(Project(tmp_path), saved(tmp_path / "q.csv", rows), None, Defaults("mine"))
+    said = report(done, tmp_path / "pool.yaml")
+    assert "Splits as they came: 1 train, 1 ood; 1 without one, cut by hash." in said
+    assert "None came" not in said
 
 
 def test_a_query_of_the_pool_with_another_reference_is_left_alone(tmp_path):

@@ -145,8 +145,11 @@ def test_values_as_people_write_them(read, cell: object, meant: object) -> None:
     [
         (values.score, "B", "is no score"),
         (values.usd, "1,234", "may be thousands or a decimal comma"),
-        (values.split, "held-out", "known are train, calibration, validation, test, ood"),
-        (values.split, "eval", "is no split"),
+        (values.split, "held-out", "may be validation, which chooses, or test, which only reports"),
+        (values.split, "Eval", "may be validation"),
+        (values.split, "tset", "is no split; did you mean test"),
+        (values.split, "trian", "is no split; did you mean train"),
+        (values.split, "xyz", "known are train, calibration, validation, test, ood"),
         (values.query, "\u200b", "is empty"),
         (values.query, "\u00a0 ", "is empty"),
         (values.query, "A \ud83d?", "half a character"),
