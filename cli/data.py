@@ -13,7 +13,7 @@ commands = typer.Typer()
 @commands.command("import", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def import_(context: typer.Context) -> None:
     """Bring in your own queries and recorded answers from tables or exports of other tools (`routemoa import --help`)."""
-    from pipelines.importing import main
+    from pipelines.import_command import main
 
     if not {"-h", "--help"} & set(context.args):
         project.existing()

@@ -120,6 +120,15 @@ def stage_queries(staged: Staged, table: Table[QueryRow], defaults: Defaults, sc
     refuse(table.path, complaints)
 
 
+def refusal(row: QueryRow, defaults: Defaults) -> str | None:
+    """Why a query whose grader is named cannot be taken; None where it can."""
+    try:
+        _query(row, row.grader, defaults)
+    except _Refused as exc:
+        return str(exc)
+    return None
+
+
 class _Refused(ValueError):
     """A row that cannot be taken, with the field that is at fault."""
 

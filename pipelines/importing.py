@@ -1,4 +1,4 @@
-"""Brings a user's queries and recorded answers into data/: `routemoa import --queries F --answers F --name N`.
+"""Brings a user's queries and recorded answers into data/ (`pipelines.import_command` is the command).
 
 Files of tables (CSV, JSON, Parquet, also compressed by gzip) and exports of LiteLLM, Langfuse, ShareGPT and OpenAI's Batch API, told by
 what they hold (`pipelines.user_files`). Queries need a text; answers need a query (its id in the queries file or the pool, or its text), an
@@ -7,10 +7,8 @@ data/recorded/LLM.parquet, scores to data/recorded/LLM.labels.parquet, the queri
 N.splits.parquet. Everything is checked before anything is written.
 """
 
-import argparse
-import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,21 +19,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from pipelines import llm_names, price_list, query_pool, recorded_llms, tables
+from pipelines import query_pool, tables
 from pipelines.data_pin import let_push
 from pipelines.errors import ImportRefused
 from pipelines.import_checks import Defaults, Scored, Staged, beside, stage_queries
 from pipelines.import_outcomes import stage_answers
 from pipelines.project import Project
 from pipelines.query_pool import WRITING, merged
-from pipelines.user_files import values
-from pipelines.user_files.tables import read_answers, read_queries
-from registry import pool
-from registry.settings import Settings
+from pipelines.user_files.tables import AnswerRow, QueryRow, Table, read_answers, read_queries
 from scorer.atomic_write import replacing
-from scorer.errors import RouteMoAError
-
-SHOWN = 5  # rows named of those left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +65,28 @@ def import_files(
     if queries is None and answers is None:
         raise ImportRefused("Nothing to import.", next_step="Give --queries, --answers or both.")
     defaults.check()
+    outcomes = read_answers(answers) if answers is not None else None
+    asked = read_queries(queries) if queries is not None else None
+    return import_rows(project, asked, outcomes, defaults, llms)
+
+
+def import_rows(
+    project: Project, asked: Table[QueryRow] | None, outcomes: Table[AnswerRow] | None, defaults: Defaults, llms: Mapping[str, str]
+) -> Imported:
+    """The same for rows that were read already."""
+    defaults.check()
     project.build.mkdir(parents=True, exist_ok=True)
     with FileLock(project.import_lock):
         others = query_pool.rows(project)
-        if queries is not None:
+        if asked is not None:
             others = [row for row in others if row["source"] != defaults.source]
-        staged = beside(others, _own_ids(project, defaults.name) if queries is None else {})
-        outcomes = read_answers(answers) if answers is not None else None
-        asked = read_queries(queries) if queries is not None else None
+        staged = beside(others, _own_ids(project, defaults.name) if asked is None else {})
         if asked is not None:
             stage_queries(staged, asked, defaults, Scored.by(outcomes.rows if outcomes else []))
         if outcomes is not None:
             stage_answers(staged, outcomes, llms)
         notes = [note for table in (asked, outcomes) if table is not None for note in table.notes]
-        return _write(project, staged, others, defaults, notes, replace=queries is not None)
+        return _write(project, staged, others, defaults, notes, replace=asked is not None)
 
 
 def _own_ids(project: Project, name: str) -> dict[str, str]:
@@ -160,80 +160,3 @@ def _commit(written: dict[Path, pa.Table]) -> None:
         raise ImportRefused(
             f"Cannot write {exc.filename or 'the data folder'} ({exc.strerror}).", next_step="Free space and repeat."
         ) from exc
-
-
-def report(imported: Imported, pool_file: Path) -> str:
-    """What was imported and what to do next, for a person."""
-    missing = recorded_llms.missing(imported.llms, pool_file)
-    outcomes = f"{imported.labels} labels and {imported.answers} answers of {len(imported.llms)} LLMs"
-    lines = [*imported.notes, f"{imported.new_queries} new queries ({imported.known_queries} had a text already there); {outcomes}."]
-    left_out = (
-        (imported.contradicted, "queries, with the text of another query and another reference"),
-        (imported.unasked, "answers, to queries that are left out"),
-        (imported.repeated, "answers, with an LLM and a query that an earlier row has"),
-        (imported.unanswered, "answers, with neither a score nor an answer"),
-    )
-    lines += [f"Left out: {_rows(numbers)} of the {which}." for numbers, which in left_out if numbers]
-    lines += _splits(imported)
-    if missing:
-        lines.append(f"Not in {pool_file.name} yet: {', '.join(sorted(missing))}. Add them with --add-llms (and --prices FILE).")
-    called = [llm.id for llm in pool.load(pool_file).active if llm.endpoint]
-    if called:
-        lines.append(
-            f"`dvc repro` asks the LLMs with an endpoint what they have no answer to: {', '.join(called)}. "
-            "One that should not be asked: routemoa set-llm ID --status retired."
-        )
-    return "\n".join([*lines, "Next: routemoa up (MLflow, where versions go), then in another terminal: dvc add data && dvc repro"])
-
-
-def _splits(imported: Imported) -> Iterator[str]:
-    """How the queries are split, as far as they came with a split, and what that leaves to others."""
-    if not imported.splits:
-        return
-    counts = [f"{imported.splits[split]} {split}" for split in values.SPLITS if split in imported.splits]
-    rest = imported.unsplit
-    yield f"Splits as they came: {', '.join(counts)}{f'; {rest} without one, cut by hash' if rest else ''}."
-    if imported.moved:
-        yield f"{imported.moved} texts stand in several splits, and stay in the one farthest from training only (test before train)."
-    if not rest and "validation" not in imported.splits and "train" in imported.splits:
-        yield "None came for validation: some of train is used for it (assemble.shares)."
-    for split in ("train", "test"):
-        if not rest and split not in imported.splits:
-            yield f"None came for {split}: other queries of the pool must be it, or `dvc repro` stops before it embeds anything."
-
-
-def _rows(numbers: Sequence[int]) -> str:
-    """The first few rows by number, and how many more."""
-    first, more = ", ".join(map(str, numbers[:SHOWN])), len(numbers) - SHOWN
-    return f"row{'s' if len(numbers) > 1 else ''} {first}{f' and {more} more' if more > 0 else ''}"
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Reads the command line; prints what was imported and what to do next."""
-    parser = argparse.ArgumentParser(prog="routemoa import", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=Path, help="CSV, JSON, Parquet or an export, with a text (query, prompt, question) a row")
-    parser.add_argument("--answers", type=Path, help="CSV, JSON, Parquet or an export, with a query, an LLM and a score or an answer a row")
-    parser.add_argument("--name", required=True, help="a slug for this import; the same name again replaces it")
-    parser.add_argument("--grader", help="of queries that have a reference and name no grader")
-    parser.add_argument("--domain", help="of queries that name none")
-    parser.add_argument("--licence", default="unknown", help="of queries that name none")
-    parser.add_argument("--add-llms", action="store_true", help="add the LLMs to the pool as recorded ones: replayed, never called")
-    parser.add_argument("--prices", type=Path, help="YAML or JSON: NAME: {input: USD, output: USD}, per million tokens, also under llms:")
-    command_line = parser.parse_args(arguments)
-    settings = Settings()
-    pool_file = settings.pool_file
-    grader = str(values.grader(command_line.grader)) if command_line.grader else None
-    defaults = Defaults(command_line.name, grader, command_line.domain, command_line.licence)
-    try:
-        prices = price_list.read(command_line.prices) if command_line.prices else {}
-        known = llm_names.known_to(pool.load(pool_file))
-        imported = import_files(Project(settings.home), command_line.queries, command_line.answers, defaults, known)
-        if command_line.add_llms:
-            print("\n".join(recorded_llms.add(imported.llms, recorded_llms.by_id(prices, known), pool_file)))
-        print(report(imported, pool_file))
-    except RouteMoAError as exc:
-        sys.exit(str(exc))
-
-
-if __name__ == "__main__":
-    main()

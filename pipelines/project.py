@@ -192,6 +192,14 @@ class Project:
         """State of this host."""
         return self.home / "var"
 
+    def imported_log(self, name: str) -> Path:
+        """The calls of the log that was imported as `name` (`pipelines.logs.store`): this host's, for users' texts are pushed nowhere."""
+        return self.var / "imported" / f"{name}.parquet"
+
+    def imported_pool(self, name: str) -> Path:
+        """The pool proposed from that log."""
+        return self.var / "imported" / f"{name}.pool.yaml"
+
     @property
     def records(self) -> Path:
         """Served decisions."""

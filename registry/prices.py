@@ -33,6 +33,17 @@ def published(name: str) -> Price:
     return Price(*(round(float(part) * 1e6 / SAMPLE_TOKENS, 6) for part in (cost.input_price, cost.output_price)))
 
 
+def provider_of(model: str) -> str | None:
+    """The provider whose own naming `model` follows; None where it is nobody's."""
+    from genai_prices import data_snapshot
+
+    try:
+        provider, _ = data_snapshot.get_snapshot().find_provider_model(model, None, None, None)
+    except LookupError:
+        return None
+    return str(provider.id)
+
+
 def _near(name: str, published_names: list[str], kind: str) -> str:
     near = near_matches(name, published_names)
     return (

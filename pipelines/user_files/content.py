@@ -55,6 +55,15 @@ def read(path: Path) -> Content:
     return _numbered(csv_text.rows(path, text))
 
 
+def documents(path: Path) -> list[Any]:
+    """The JSON values in the file at `path`, whole. Raises ImportRefused."""
+    try:
+        raw = _unpacked(path, path.read_bytes())
+    except OSError as exc:
+        raise ImportRefused(f"{path}: cannot be read ({exc.strerror or exc}).", next_step="Check the path.") from exc
+    return list(json_text.values(path, _decoded(path, raw)))
+
+
 def _numbered(rows: Iterable[Cells]) -> Content:
     return Content([Row(number, cells) for number, cells in enumerate(rows, start=1)])
 

@@ -23,17 +23,17 @@ def begins(text: str) -> bool:
 def rows(path: Path, text: str) -> Iterator[Mapping[str, Any]]:
     """The objects in `text`, in order. Raises ImportRefused naming the row that is none."""
     number = 0
-    values = list(_values(path, text))
-    for value in values:
-        for row in _unwrapped(value, alone=len(values) == 1):
+    every = list(values(path, text))
+    for value in every:
+        for row in _unwrapped(value, alone=len(every) == 1):
             number += 1
             if not isinstance(row, dict):
                 raise ImportRefused(f"{path}: row {number} is a {type(row).__name__}.", next_step="Write an object for each row.")
             yield row
 
 
-def _values(path: Path, text: str) -> Iterator[Any]:
-    """The JSON values that stand after each other in `text`."""
+def values(path: Path, text: str) -> Iterator[Any]:
+    """The JSON values that stand after each other in `text`. Raises ImportRefused naming the row that is none."""
     at, count = 0, 0
     while at < len(text):
         if text[at] in " \t\r\n":
@@ -47,6 +47,8 @@ def _values(path: Path, text: str) -> Iterator[Any]:
                 f"{path}: row {count} is not JSON ({exc.msg}, line {exc.lineno}).",
                 next_step="Write an object a line, or a list of objects.",
             ) from exc
+        except ValueError as exc:  # a whole number of thousands of digits
+            raise ImportRefused(f"{path}: row {count} has a number that is too long.", next_step="Write such numbers as text.") from exc
         except RecursionError as exc:
             raise ImportRefused(f"{path}: row {count} is nested too deeply.", next_step="Write an object a line.") from exc
         yield value

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pipelines import importing, llm_names, price_list, recorded_llms, tables
 from pipelines.errors import ImportRefused, TableRefused
 from pipelines.import_checks import Defaults
-from pipelines.importing import import_files, report
+from pipelines.import_report import report
+from pipelines.importing import import_files
 from pipelines.llm_names import slug
 from pipelines.project import Project
 from registry import pool
