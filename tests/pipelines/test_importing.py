@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import importing, llm_names, price_list, recorded_llms, tables
+from pipelines import import_command, llm_names, price_list, recorded_llms, tables
 from pipelines.errors import ImportRefused, TableRefused
 from pipelines.import_checks import Defaults
 from pipelines.import_report import report
@@ -550,7 +550,7 @@ def test_the_shared_outcomes_come_in_by_the_same_command(tmp_path, monkeypatch, 
     (tmp_path / "registry/pool.yaml").write_text("llms: {}\n")
     monkeypatch.chdir(tmp_path)
     files = ["--queries", str(SHARED / "queries.parquet"), "--answers", str(SHARED / "outcomes.parquet")]
-    importing.main([*files, "--name", "llmrouter", "--add-llms"])
+    import_command.main([*files, "--name", "llmrouter", "--add-llms"])
     assert "53901 labels and 0 answers of 9 LLMs" in capsys.readouterr().out
     given_queries, outcomes = (pd.read_parquet(SHARED / name) for name in ("queries.parquet", "outcomes.parquet"))
     queries = tables.read(Path("data/queries.parquet"), tables.QUERIES)
