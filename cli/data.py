@@ -1,4 +1,4 @@
-"""`routemoa import`: your own queries and recorded answers into the query pool; `routemoa harvest`: served queries into it."""
+"""`routemoa import`: your own queries, recorded answers and logs into the project; `routemoa harvest`: served queries too."""
 
 import sys
 from typing import Annotated
@@ -12,7 +12,7 @@ commands = typer.Typer()
 
 @commands.command("import", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def import_(context: typer.Context) -> None:
-    """Bring in your own queries and recorded answers from tables or exports of other tools (`routemoa import --help`)."""
+    """Bring in your own queries and recorded answers, or other tools' logs and result files (`routemoa import --help`)."""
     from pipelines.import_command import main
 
     if not {"-h", "--help"} & set(context.args):

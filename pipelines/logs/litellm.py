@@ -51,10 +51,10 @@ def _call(reading: Reading, path: Path, row: Fields) -> None:
             answer=chat.replied(row.raw("response")),
             usage=LoggedUsage(
                 row.count("prompt_tokens"),
-                told.mapping("prompt_tokens_details").count("cached_tokens") if told else None,
+                _either(told.mapping("prompt_tokens_details").count("cached_tokens"), told.count("cache_read_input_tokens")),
                 told.count("cache_creation_input_tokens"),
                 row.count("completion_tokens"),
-                told.mapping("completion_tokens_details").count("reasoning_tokens") if told else None,
+                told.mapping("completion_tokens_details").count("reasoning_tokens"),
             ),
             cost_usd=row.usd("spend", "response_cost"),
             latency_s=chat.seconds_between(started, ended),
@@ -62,3 +62,8 @@ def _call(reading: Reading, path: Path, row: Fields) -> None:
             rest=row.rest(),
         )
     )
+
+
+def _either(first: int | None, second: int | None) -> int | None:
+    """Providers say it in one of two places."""
+    return second if first is None else first
