@@ -1,122 +1,138 @@
-"""A scorer version's description in MLflow: what it is good for, what it was made from, what the gate says, how to promote it."""
+"""A scorer version's description in MLflow: why it was made, what it is good for, what the gate says, how to promote and restore it."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from mixture.llm import LLM
 from registry.lineage import Lineage
 from registry.version import GateState
 
 LIMIT = 5_000  # characters; the width of the column in MLflow
-MOST_COLUMNS = 6
-BOUNDS = (("low", "high"), ("lower", "upper"))
+SPLITS = {"test": "On test queries", "ood": "On queries of domains it was not trained on", "validation": "On validation queries"}
+ROWS = {  # a row of the evaluation -> what a reviewer calls it
+    "ours": "**this scorer**",
+    "best_single": "always the best single LLM",
+    "best_per_dataset": "the best LLM of each dataset",
+    "cheapest": "always the cheapest LLM",
+    "random": "an LLM at random",
+    "kNN": "nearest neighbours",
+    "ridge": "linear fit",
+    "matrix_factorisation": "matrix factorisation",
+    "cluster_lookup": "cluster lookup",
+    "oracle": "oracle (knows the labels)",
+}
+PICTURES = {  # artifact of the run -> its title
+    "evaluation/plots/quality-cost.png": "Quality against cost, beside the baselines",
+    "evaluation/plots/calibration.png": "Are its scores probabilities?",
+    "evaluation/plots/domains.png": "Quality by domain",
+}
+DOMAINS = "gate/domains.png"  # per domain against the champion; the gate draws it
 PROMOTE = """## Promote
-Set the alias `champion` on this version (the pencil beside *Aliases*), or run `routemoa promote {number}`.
-Servers follow within 5 seconds; `routemoa rollback` returns to the champion before."""
+Set the alias `champion` on this version (the pencil beside *Aliases*), or run `routemoa promote {number}`. Servers follow within
+5 seconds; `routemoa rollback` returns to the champion before. (*Promote model* copies the version into another registered model:
+servers follow that one only where `ROUTEMOA_SCORER_NAME` names it.)"""
 
 
-def write(
-    *, number: str, metrics: Mapping[str, Any], roster: Sequence[LLM], lineage: Lineage, gate: GateState, reasons: Sequence[str]
-) -> str:
-    """The card of version `number` as Markdown of at most LIMIT characters; tables that do not fit are left out, the test split's last."""
-    head = [f"Scores a query for {len(roster)} LLMs, without asking any of them."]
-    tail = [
-        section_of_gate(gate, reasons),
-        _roster(roster),
-        _lineage(lineage),
-        PROMOTE.format(number=number),
-    ]
-    room = LIMIT - sum(len(part) + 2 for part in [*head, *tail])
-    figures = ""
-    for table in sorted(tables(metrics), key=lambda table: not table.startswith("## test")):  # what a reader asks for first
-        if len(figures) + len(table) + 2 > room:
-            break
-        figures += f"{table}\n\n"
-    return "\n\n".join([*head, *filter(None, [figures.strip()]), *tail])[:LIMIT]
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is told of version `number`.
 
-
-def with_gate(card: str, gate: GateState, reasons: Sequence[str]) -> str:
-    """`card` with its gate section replaced."""
-    section = section_of_gate(gate, reasons)
-    replaced, count = re.subn(r"## Gate\n.*?(?=\n\n## |\Z)", lambda _: section, card, count=1, flags=re.DOTALL)
-    return (replaced if count else f"{card}\n\n{section}".strip())[:LIMIT]
-
-
-def section_of_gate(gate: GateState, reasons: Sequence[str]) -> str:
-    """The gate's state, and its reasons as a list."""
-    return "\n".join(["## Gate", f"**{gate.capitalize()}**", "", *(f"- {reason}" for reason in reasons)]).rstrip()
-
-
-def tables(metrics: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
-    """A Markdown table for each group of rows in `metrics`, and one for the figures beside them; groups within groups have their own.
-
-    A figure is a number, or a mapping with `value` (or `mean`) and its interval (`low`/`high` or `lower`/`upper`). A row is a mapping of
-    figures only. Flat names with dots (`test.ours.quality`, `test.ours.quality.low`) are the same thing nested.
+    why: what it was made for. metrics: as in metrics.json. run_id: the run whose `pictures` (artifacts) are shown.
+    validation: how many expectations of the tables were broken, by severity.
     """
-    title, metrics = " / ".join(path) or "Figures", nested(metrics)
-    groups, figures = _groups(metrics), _figures(metrics)
-    rows = {name: _figures(group) for name, group in groups.items() if _figures(group) and not _groups(group)}
-    if path and len(rows) < 2:  # a row that stands alone reads better as a list
-        rows = {}
-    if rows:
-        yield _table_of_rows(title, rows)
-    if figures:
-        yield _table_of_figures(f"{title}, overall" if rows else title, figures)
-    for name, group in groups.items():
-        if name not in rows:
-            yield from tables(group, (*path, name))
+
+    number: str
+    metrics: Mapping[str, Any]
+    roster: Sequence[LLM]
+    lineage: Lineage
+    gate: GateState = "not run"
+    reasons: Sequence[str] = ()
+    why: str = ""
+    run_id: str = ""
+    pictures: Sequence[str] = ()
+    gate_pictured: bool = False
+    validation: Mapping[str, int] = field(default_factory=dict)
+
+    def write(self) -> str:
+        """The card as Markdown of at most LIMIT characters. What does not fit is left out whole: a table, the end of the roster."""
+        about = f"Scores a query for {len(self.roster)} LLMs, without asking any of them."
+        first = [f"{about} Made because: {self.why}." if self.why else about]
+        first += [section_of_gate(self.gate, self.reasons, gate_picture(self.run_id) if self.gate_pictured else "")]
+        last = [_made_from(self.lineage, self.validation), PROMOTE.format(number=self.number)]
+        room = LIMIT - sum(len(part) + 2 for part in [*first, *last])
+        middle: list[str] = []
+        for part in [*_pictures(self.run_id, self.pictures), *_tables(self.metrics), _roster(self.roster)]:
+            if len(part) + 2 <= room:
+                middle.append(part)
+                room -= len(part) + 2
+        return "\n\n".join([*first, *middle, *last])[:LIMIT]
 
 
-def _table_of_rows(title: str, rows: Mapping[str, Mapping[str, str]]) -> str:
-    """A line a row, a column a figure: at most MOST_COLUMNS, empty where a row lacks it."""
-    columns = list(dict.fromkeys(column for row in rows.values() for column in row))[:MOST_COLUMNS]
-    head = [f"## {title}", f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    return "\n".join([*head, *(f"| {name} | {' | '.join(row.get(column, '') for column in columns)} |" for name, row in rows.items())])
+def gate_picture(run_id: str) -> str:
+    """The gate's picture, as a card shows it."""
+    return _picture(run_id, DOMAINS, "By domain, against the champion")
 
 
-def _table_of_figures(title: str, figures: Mapping[str, str]) -> str:
-    """A line a figure."""
-    return "\n".join([f"## {title}", "| | |", "|---|---|", *(f"| {name} | {figure} |" for name, figure in figures.items())])
+def with_gate(card: str, gate: GateState, reasons: Sequence[str], picture: str = "") -> str:
+    """`card` with its gate section replaced; reasons that do not fit are counted."""
+    before, _, rest = card.partition("## Gate\n")
+    _, following, after = rest.partition("\n\n## ")
+    others = [before.strip(), f"## {after}" if following else ""]
+    room = LIMIT - sum(len(part) + 2 for part in others if part)
+    section = section_of_gate(gate, reasons, picture)
+    kept = len(reasons)
+    while len(section) > room and kept > 1:
+        kept -= 1
+        section = section_of_gate(gate, [*reasons[:kept], f"and {len(reasons) - kept} more reasons: `routemoa show`"], picture)
+    return "\n\n".join(filter(None, [others[0], section, others[1]]))[:LIMIT]
 
 
-def nested(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"a.b": 1, "a.b.low": 0}` as `{"a": {"b": {"value": 1, "low": 0}}}`."""
-    tree: dict[str, Any] = {}
-    for name, value in metrics.items():
-        *path, last = name.split(".")
-        branch = tree
-        for step in path:
-            if not isinstance(branch.get(step), dict):
-                branch[step] = {"value": branch[step]} if step in branch else {}
-            branch = branch[step]
-        if isinstance(branch.get(last), dict) and not isinstance(value, Mapping):
-            branch[last]["value"] = value
-        else:
-            branch[last] = nested(value) if isinstance(value, Mapping) else value
-    return tree
+def section_of_gate(gate: GateState, reasons: Sequence[str], picture: str = "") -> str:
+    """The gate's state, its reasons as a list, and the picture that shows them where it was run."""
+    lines = ["## Gate", f"**{gate.capitalize()}**", "", *(f"- {reason}" for reason in reasons)]
+    return "\n".join([*lines, *(["", picture] if picture else [])]).rstrip()
 
 
-def _groups(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {name: value for name, value in metrics.items() if isinstance(value, Mapping) and _figure(value) is None}
+def _picture(run_id: str, artifact: str, title: str) -> str:
+    """An image that MLflow's own page loads from the run."""
+    return f"![{title}](get-artifact?{urlencode({'path': artifact, 'run_uuid': run_id})})" if run_id else ""
 
 
-def _figures(row: Mapping[str, Any]) -> dict[str, str]:
-    return {name: text for name, value in row.items() if (text := _figure(value)) is not None}
+def _pictures(run_id: str, shown: Sequence[str]) -> list[str]:
+    links = [_picture(run_id, artifact, title) for artifact, title in PICTURES.items() if artifact in shown]
+    return ["## Pictures\n" + "\n".join(links)] if any(links) else []
 
 
-def _figure(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return f"{value:.4g}"
-    if not isinstance(value, Mapping):
-        return None
-    middle = value.get("value", value.get("mean"))
-    for low, high in BOUNDS:
-        if isinstance(middle, int | float) and low in value and high in value:
-            return f"{middle:.3g} [{value[low]:.3g}, {value[high]:.3g}]"
-    return None
+def _tables(metrics: Mapping[str, Any]) -> list[str]:
+    """A table for each split that was judged."""
+    found = ((title, split, [row for row in ROWS if f"{split}.{row}.quality" in metrics]) for split, title in SPLITS.items())
+    return [_table(title, split, rows, metrics) for title, split, rows in found if rows]
+
+
+def _table(title: str, split: str, rows: Sequence[str], metrics: Mapping[str, Any]) -> str:
+    queries = metrics.get(f"{split}.queries")
+    lines = [f"## {title}{f' ({queries:.0f})' if queries else ''}", "Mean label of the LLM that is put first, with its 95 % interval.", ""]
+    lines += ["| choice by | quality | gain of this scorer | USD per 1,000 queries |", "|---|---|---|---|"]
+    for row in rows:
+        name = f"{split}.{row}"
+        cost = metrics.get(f"{name}.cost_usd")
+        cells = [_interval(metrics, f"{name}.quality"), _interval(metrics, f"{split}.gain_over_{row}", "+"), _money(cost)]
+        lines.append(f"| {ROWS[row]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _interval(metrics: Mapping[str, Any], name: str, sign: str = "") -> str:
+    if name not in metrics:
+        return ""
+    bounds = [metrics.get(f"{name}.{end}") for end in ("low", "high")]
+    text = f"{metrics[name]:{sign}.3f}"
+    return text if None in bounds else f"{text} [{bounds[0]:{sign}.3f}, {bounds[1]:{sign}.3f}]"
+
+
+def _money(per_query: float | None) -> str:
+    return "unknown" if per_query is None else f"{1000 * per_query:.3g}"
 
 
 def _roster(roster: Sequence[LLM]) -> str:
@@ -125,16 +141,20 @@ def _roster(roster: Sequence[LLM]) -> str:
     return "\n".join([*lines, *([f"and {len(roster) - 20} more"] if len(roster) > 20 else [])])
 
 
-def _lineage(lineage: Lineage) -> str:
+def _made_from(lineage: Lineage, validation: Mapping[str, int]) -> str:
     commit = (
         f"`{lineage.git_commit[:12]}`{' with uncommitted changes' if lineage.git_dirty else ''}" if lineage.git_commit else "not under git"
     )
-    return "\n".join(
-        [
-            "## Made from",
-            f"- data `{lineage.query_pool_md5 or 'not under DVC'}` (data.dvc)",
-            f"- dataset `{lineage.dataset_md5 or 'not under DVC'}` (dvc.lock, assemble)",
-            f"- code {commit}",
-            f"- pool `{lineage.pool_hash[:12]}`",
-        ]
-    )
+    lines = [
+        "## Made from",
+        f"- data `{lineage.query_pool_md5 or 'not under DVC'}` (data.dvc)",
+        f"- dataset `{lineage.dataset_md5 or 'not under DVC'}` (dvc.lock, assemble)",
+        f"- code {commit}",
+        f"- pool `{lineage.pool_hash[:12]}`",
+        "- pool.yaml, params.yaml, dvc.lock and data.dvc are the run's artifacts `project/`; the tag `dvc_exp` names the DVC experiment",
+    ]
+    if validation:
+        lines.append(
+            f"- tables with {', '.join(f'{count} {name}' for name, count in validation.items())} (validation/report.html of the run)"
+        )
+    return "\n".join(lines)

@@ -68,17 +68,18 @@ class Door:
         except VersionUnknown:
             return None  # deleted since
 
-    def create_version(self, *, source: str, run_id: str, tags: Mapping[str, str], description: str) -> Version:
-        """A new version whose files are at `source`."""
+    def create_version(
+        self, *, source: str, run_id: str, tags: Mapping[str, str], description: str, model_id: str | None = None
+    ) -> Version:
+        """A new version whose files are at `source`. model_id: the logged model that they are, which MLflow shows with it."""
         try:
             self._rest("POST", "registered-models/create", name=self.name, description=ABOUT)
         except RegistryFailed as exc:
             if exc.code != "RESOURCE_ALREADY_EXISTS":
                 raise
         listed = [{"key": key, "value": value} for key, value in tags.items()]
-        created = self._rest(
-            "POST", "model-versions/create", name=self.name, source=source, run_id=run_id, tags=listed, description=description
-        )
+        fields = {"name": self.name, "source": source, "run_id": run_id, "tags": listed, "description": description}
+        created = self._rest("POST", "model-versions/create", **fields, **({"model_id": model_id} if model_id else {}))
         return _version(created["model_version"])
 
     def set_alias(self, alias: str, number: str) -> None:
@@ -101,8 +102,8 @@ class Door:
         self._about(number, "DELETE", "model-versions/delete-tag", key=tag)
 
     def download(self, version: Version, target: Path) -> Path:
-        """The artifact's files of `version`, copied into `target`."""
-        return mlflow_runs.download(self.url, version.source, target)
+        """The scorer artifact of `version`, copied into `target`: nothing else of what MLflow keeps with it."""
+        return mlflow_runs.download(self.url, version.artifact_source, target)
 
     def _rest(self, method: str, path: str, **fields: Any) -> dict[str, Any]:
         return Rest(self.url).call(method, path, **fields)

@@ -10,10 +10,14 @@ ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
 CONTENT_HASH = "content_hash"  # sha256 over the artifact's files: the version's identity
 ROSTER = "roster"  # LLM ids, comma-separated, in column order
 GATE, GATE_REASONS = "gate", "gate_reasons"
+REASON = "reason"  # why it was made, in a few words
 OVERRIDE = "override"  # why a person promoted it although its gate had not passed
 CHAMPION_SINCE = "champion_since"  # when it became champion last (ISO 8601, UTC): the history that rollbacks go back in
 ROLLED_BACK = "rolled_back"  # a rollback left it; cleared when it is promoted again
 REFUSED = "refused"  # why a host did not load it
+ARTIFACT = "artifact"  # where the scorer artifact lies within the version's files; versions without it are the artifact itself
+DVC_EXPERIMENT = "dvc_exp"  # the DVC experiment that has pool, parameters, data and stages as they were
+VALIDATION = "validation"  # prefix: how many expectations of the tables were broken (Great Expectations)
 
 GateState = Literal["passed", "failed", "not run"]
 
@@ -37,6 +41,12 @@ class Version:
     def content_hash(self) -> str:
         """sha256 over the artifact's files."""
         return self.tags.get(CONTENT_HASH, "")
+
+    @property
+    def artifact_source(self) -> str:
+        """Where MLflow keeps the scorer artifact: all that a server needs of the version."""
+        inside = self.tags.get(ARTIFACT, "")
+        return f"{self.source.rstrip('/')}/{inside}" if inside else self.source
 
     @property
     def roster(self) -> tuple[str, ...]:

@@ -9,8 +9,10 @@ import pytest
 
 from registry import versions
 from registry.lineage import Lineage
+from registry.mlflow_runs import RunContent, RunInput
 from registry.settings import Settings
 from registry.version import Version
+from registry.versions import Record
 from tests.mlflow_server import MLflow
 from tests.scorer import tiny as tiny_scorers
 
@@ -43,13 +45,20 @@ def tiny() -> ModuleType:
 def register(settings: Settings, tiny: ModuleType, tmp_path: Path) -> Callable[..., Version]:
     """Registers a tiny scorer: another seed, another version."""
 
-    def make(seed: int = 0, roster: tuple[str, ...] = ROSTER) -> Version:
+    def make(seed: int = 0, roster: tuple[str, ...] = ROSTER, *, run_id: str | None = None, reason: str = "") -> Version:
         folder = tmp_path / f"scorer-{seed}-{'-'.join(roster)}"
         if not folder.exists():
             tiny.tiny_artifact(folder, seed=seed, roster=roster)
         evaluation = tmp_path / "evaluation"
         evaluation.mkdir(exist_ok=True)
         (evaluation / "baselines.csv").write_text("policy,quality\nours,0.71\n")
-        return versions.register(folder, evaluation, METRICS, TRAIN, LINEAGE, params={"train": {"seed": seed}}, settings=settings)
+        content = RunContent(
+            inputs=[RunInput("queries-train", "build/dataset", "d" * 8, columns={"text": "string"}, profile={"queries": 3})],
+            tables={"answers": {"question": ["2 + 2?"], "answer": ["4"]}},
+            files={"project": [settings.pool_file]},
+        )
+        record = Record(run_id=run_id, reason=reason, content=content, validation={"warnings": 2, "failures": 0})
+        params = {"train": {"seed": seed}}
+        return versions.register(folder, evaluation, METRICS, TRAIN, LINEAGE, params=params, record=record, settings=settings)
 
     return make

@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 from mlflow import MlflowClient
 
-from registry import mlflow_runs, promotion, versions
+from registry import promotion, versions
 from registry.errors import PromotionRefused, VersionUnknown
 from registry.gate_rules import GateResult
 from registry.mlflow_door import Door
+from registry.run_state import Runs
 from registry.settings import Settings
 from registry.version import Version
 from tests.mlflow_server import MLflow
@@ -42,7 +43,8 @@ def hand(settings: Settings) -> ByHand:
 @pytest.fixture(scope="module")
 def run(mlflow: MLflow) -> tuple[str, str]:
     """One run, whose files all versions here are said to be."""
-    return mlflow_runs.record(mlflow.url, params={}, metrics=[], tags={}, inputs=[], folders={})
+    run_id = Runs(mlflow.url).begin("a run", {})
+    return run_id, str(MlflowClient(tracking_uri=mlflow.url).get_run(run_id).info.artifact_uri)
 
 
 @pytest.fixture
