@@ -1,7 +1,7 @@
 """Judges the scorer artifact as it will be served, beside its baselines: `python -m pipelines.evaluate`.
 
-Writes build/evaluation and build/metrics.json. Baselines are fitted on training queries and their settings
-chosen on validation queries; test and out-of-domain queries only report.
+Writes build/evaluation, build/metrics.json and the ten figures of build/headline.json. Baselines are fitted on
+training queries and their settings chosen on validation queries; test and out-of-domain queries only report.
 """
 
 import csv
@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines import comparison, dataset, embeddings, json_files, params, plots, qualities
+from pipelines import comparison, dataset, embeddings, json_files, params, plots, qualities, scorer_run
 from pipelines.comparison import OURS, Row
 from pipelines.dataset import Dataset
 from pipelines.errors import PipelineError
 from pipelines.params import Evaluate
 from pipelines.project import Project, stage_settings
+from registry import headline
 from scorer import metrics, runtime
 from scorer.baselines import Baseline, Embed
 from scorer.errors import RouteMoAError
@@ -41,7 +42,7 @@ class Judged:
 
 
 def run(project: Project) -> dict[str, float]:
-    """Writes build/evaluation and build/metrics.json; returns the figures.
+    """Writes build/evaluation, build/metrics.json and build/headline.json; returns the figures.
 
     Raises PipelineError where there is no labelled validation or test query, ArtifactRefused where the scorer is not sound.
     """
@@ -76,6 +77,7 @@ def run(project: Project) -> dict[str, float]:
     _write(project.evaluation, judged, report, comparison.expected_cost(splits["train"]), settings.evaluate)
     write_decisions(project.evaluation / "decisions.csv", labelled, dataset.own_ids(project.dataset), ours, embed)
     json_files.write(project.metrics, report)
+    json_files.write(project.headline, headline.ten(report))
     return report
 
 
@@ -185,9 +187,11 @@ def _as_json(row: Row) -> dict[str, Any]:
 
 def main() -> None:
     """Judges and prints the test table."""
-    project = Project(stage_settings().home)
+    settings = stage_settings()
+    project = Project(settings.home)
     try:
-        report = run(project)
+        with scorer_run.noting_failure(settings, "evaluate"):
+            report = run(project)
     except RouteMoAError as exc:
         sys.exit(str(exc))
     print((project.evaluation / "table.md").read_text(encoding="utf-8"))

@@ -34,10 +34,10 @@ def calibration(path: Path, reliability: Sequence[Reliability], ece: float) -> N
     _save(figure, path)
 
 
-def domains(path: Path, quality: Mapping[str, Mapping[str, Interval]]) -> None:
-    """Bars per domain: our quality, best single and oracle, with intervals."""
+def domains(path: Path, quality: Mapping[str, Mapping[str, Interval]], shown: Sequence[str] = (OURS, "best single", "oracle")) -> None:
+    """Bars per domain with intervals, one for each of `shown`."""
     names = list(quality)
-    bars = [(OURS, INK), ("best single", GREY), ("oracle", "#d9b44a")]
+    bars = list(zip(shown, (INK, GREY, "#d9b44a"), strict=False))
     figure, axes = _axes("", "mean label of the chosen LLM", width=max(6.0, 1.1 * len(names)))
     for offset, (name, colour) in enumerate(bars):
         qualities = [quality[domain][name] for domain in names]

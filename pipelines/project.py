@@ -39,6 +39,11 @@ class Project:
         return self.home / "dvc.yaml"
 
     @property
+    def lock(self) -> Path:
+        """DVC's hashes of what the stages took and made."""
+        return self.home / "dvc.lock"
+
+    @property
     def data(self) -> Path:
         """The query pool and what came from elsewhere; versioned by DVC."""
         return self.home / "data"
@@ -168,6 +173,11 @@ class Project:
         return self.build / "train.json"
 
     @property
+    def scorer_run(self) -> Path:
+        """Which MLflow run the training began; of this machine, so not an output of DVC's."""
+        return self.build / "run.json"
+
+    @property
     def evaluation(self) -> Path:
         """Tables, plots and decisions of the stage `evaluate`."""
         return self.build / "evaluation"
@@ -176,6 +186,11 @@ class Project:
     def metrics(self) -> Path:
         """Figures of the evaluation."""
         return self.build / "metrics.json"
+
+    @property
+    def headline(self) -> Path:
+        """Ten of them, for `dvc metrics show`."""
+        return self.build / "headline.json"
 
     @property
     def registered(self) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixture.choose.posterior import AgreementPosterior
-from pipelines import dataset, embeddings, fit_posterior, json_files, params, scorer_artifact, training_parts
+from pipelines import dataset, embeddings, fit_posterior, json_files, params, scorer_artifact, scorer_run, training_parts
 from pipelines.dataset import Dataset
 from pipelines.params import Train
 from pipelines.project import Project, stage_settings
@@ -134,7 +134,10 @@ def plan_of(settings: Train) -> "Plan":
 def main() -> None:
     """Trains, and prints the figures of the training."""
     try:
-        report = run(Project(stage_settings().home))
+        settings = stage_settings()
+        with scorer_run.training(settings) as made:
+            report = run(Project(settings.home))
+            made(report["content_hash"])
     except RouteMoAError as exc:
         sys.exit(str(exc))
     rows = "".join(f", {llm} by its row on {count}" for llm, count in report["joined_by_row"].items())

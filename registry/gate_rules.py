@@ -188,11 +188,16 @@ def _by_domain(difference_Q: Values, domains_Q: NDArray[np.str_], margin: float)
     return checks
 
 
-def _against_best_single(quality_Q: Values, labels: ValidationLabels, margin: float) -> Check:
+def best_single(labels: ValidationLabels) -> int:
+    """The column of the LLM with the best mean label, in hindsight."""
     labelled_QL = np.isfinite(labels.labels_QL)
     counts_L = labelled_QL.sum(axis=0)
     means_L = np.where(counts_L > 0, np.where(labelled_QL, labels.labels_QL, 0).sum(axis=0) / np.maximum(counts_L, 1), -np.inf)
-    best = int(means_L.argmax())
+    return int(means_L.argmax())
+
+
+def _against_best_single(quality_Q: Values, labels: ValidationLabels, margin: float) -> Check:
+    best = best_single(labels)
     mean, low, high = astuple(metrics.difference(quality_Q, labels.labels_QL[:, best], resamples=RESAMPLES))
     figures = {"best_single.difference": mean, "best_single.low": low, "best_single.high": high}
     text = (

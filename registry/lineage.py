@@ -1,6 +1,7 @@
 """Where a scorer comes from: DVC's hashes of its data, the code's git commit, the pool it was made for."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,16 @@ def _hash(path: Path, *keys: str | int) -> str | None:
 def git_commit(home: Path) -> str | None:
     """The commit that the code at `home` is at, None outside a git repository."""
     return _git(home, "rev-parse", "HEAD")
+
+
+def source(home: Path) -> dict[str, str]:
+    """The code at `home` as MLflow's own tags for a run: commit, branch and repository, without whatever login its address holds."""
+    found = {
+        "mlflow.source.git.commit": git_commit(home),
+        "mlflow.source.git.branch": _git(home, "branch", "--show-current"),
+        "mlflow.source.git.repoURL": re.sub(r"//[^/@]*@", "//", _git(home, "remote", "get-url", "origin") or ""),
+    }
+    return {"mlflow.source.name": "pipelines.train", "mlflow.source.type": "LOCAL", **{key: value for key, value in found.items() if value}}
 
 
 def _git(home: Path, *arguments: str) -> str | None:

@@ -1,7 +1,7 @@
 """Scorer versions: registered as challenger, judged, listed, fetched (promoted and rolled back: registry.promotion)."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,17 +58,18 @@ def register(
     lineage: Lineage,
     *,
     params: Mapping[str, Any] | None = None,
-    record: Record | None = None,
+    record: Callable[[Sequence[Version], Sequence[str]], Record] | None = None,
     settings: Settings | None = None,
 ) -> Version:
     """Registers the artifact as a scorer version and points `challenger` to it; the same content gives the same version.
 
-    metrics, train: contents of metrics.json and train.json. params: what the scorer was trained with.
+    metrics, train: contents of metrics.json and train.json. params: what the scorer was trained with. record: called for a new version,
+    with those that exist (the newest first) and its roster.
     Raises ArtifactRefused where the folder is not a sound artifact, LLMUnknown where the pool lacks an LLM of its roster.
     """
     from scorer import artifact  # numpy with it, and `routemoa list` would wait for that
 
-    settings, record = settings or Settings(), record or Record()
+    settings = settings or Settings()
     door = Door.of(settings)
     manifest = artifact.verify(scorer_folder)
     llms = pool.load(settings.pool_file)
@@ -76,21 +77,21 @@ def register(
     existing = door.versions()
     version = _registered(existing, manifest.content_hash)
     if version is None:
-        why = reason_of(manifest.roster, lineage, existing, record.reason)
+        kept = record(existing, manifest.roster) if record else Record()
         tags = {
             CONTENT_HASH: manifest.content_hash,
             ROSTER: ",".join(manifest.roster),
-            REASON: why,
-            **{f"{VALIDATION}.{name}": str(count) for name, count in record.validation.items()},
+            REASON: reason_of(manifest.roster, lineage, existing, kept.reason),
+            **{f"{VALIDATION}.{name}": str(count) for name, count in kept.validation.items()},
             **lineage.tags(),
         }
         content = replace(
-            record.content,
+            kept.content,
             params={**mlflow_metrics.texts(train), **mlflow_metrics.params(params or {})},
             metrics=[*_headline(metrics, train), *mlflow_metrics.history(_losses(train), "train/")],
-            folders={**record.content.folders, **({"evaluation": evaluation_folder} if evaluation_folder.is_dir() else {})},
+            folders={**kept.content.folders, **({"evaluation": evaluation_folder} if evaluation_folder.is_dir() else {})},
         )
-        version = _new_version(door, scorer_folder, content, tags=tags, of_run={**tags, **record.tags}, run_id=record.run_id)
+        version = _new_version(door, scorer_folder, content, tags=tags, of_run={**tags, **kept.tags}, run_id=kept.run_id)
     pictures = [name for name in card.PICTURES if (evaluation_folder.parent / name).is_file()]
     description = card.Card(
         version.version,
@@ -103,7 +104,7 @@ def register(
         run_id=version.run_id,
         pictures=pictures,
         gate_pictured=card.gate_picture(version.run_id) in version.description,
-        validation=record.validation,
+        validation=_broken_expectations(version),
     ).write()
     if description != version.description:
         door.annotate(version.version, tags={}, description=description)
@@ -227,6 +228,12 @@ def _end_run(door: Door, run_id: str, figures: Mapping[str, float], tags: Mappin
     if any(content.files.values()) or content.tables:
         mlflow_runs.fill(door.url, run_id, content)
     runs.end(run_id, "FINISHED")
+
+
+def _broken_expectations(version: Version) -> dict[str, int]:
+    """By severity, as its tags have them."""
+    prefix = f"{VALIDATION}."
+    return {name.removeprefix(prefix): int(count) for name, count in version.tags.items() if name.startswith(prefix)}
 
 
 def _headline(metrics: Mapping[str, Any], train: Mapping[str, Any]) -> list[MetricValue]:

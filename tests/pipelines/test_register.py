@@ -11,12 +11,15 @@ from types import ModuleType
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
-from pipelines import assemble, dataset, gate, register
+from pipelines import assemble, dataset, gate, register, scorer_run, tables
 from pipelines.dataset import RosterLLM
 from pipelines.errors import PipelineError
-from registry import promotion, versions
+from pipelines.project import Project
+from registry import mlflow_runs, promotion, versions
 from registry.mlflow_door import Door
+from registry.run_state import Runs
 from registry.settings import Settings
 from registry.version import Version
 from tests.mlflow_server import MLflow, running
@@ -93,7 +96,102 @@ def test_register_traces_the_version(project: Settings) -> None:
     assert written["version"] == version.version == "1"
     assert written["roster"] == list(LLMS)
     assert register.register(project).version == "1"
-    assert "| ours | 0.7 |" in version.description
+    assert "| **this scorer** | 0.700 |" in version.description
+
+
+def test_a_run_is_begun_by_train_and_ended_by_gate(project: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run: of the job that asked for it, with what restores its state, its datasets and what the newcomers answered, and the gate."""
+    parent = Runs(project.mlflow_url).begin("retrain", {})
+    monkeypatch.setenv(scorer_run.PARENT, parent)
+    with scorer_run.training(project) as made:
+        made("x")
+    write_answers(project)
+    (project.home / "build" / "train.json").write_text('{"loss": 0.4, "content_hash": "x"}')
+    (project.home / "build" / "validation").mkdir()
+    (project.home / "build" / "validation" / "report.json").write_text('{"warnings": 2, "critical": 0}')
+    version = register.register(project)
+    gate.decide(project)
+    client = MlflowClient(tracking_uri=project.mlflow_url)
+    run = client.get_run(version.run_id)
+    assert run.data.tags["mlflow.parentRunId"] == parent
+    assert (run.info.run_name, run.info.status) == ("scorer 1: the first scorer", "FINISHED")
+    assert run.data.metrics["gate/queries"] == 90
+    assert len(run.data.metrics) <= 40
+    assert {file.path for file in client.list_artifacts(version.run_id, "project")} == {
+        f"project/{name}" for name in ("pool.yaml", "params.yaml", "dvc.lock", "data.dvc")
+    }
+    contexts = {one.dataset.name: {tag.key: tag.value for tag in one.tags}["mlflow.data.context"] for one in run.inputs.dataset_inputs}
+    assert contexts == {"queries-train": "training", "queries-validation": "validation", "queries-test": "test"}
+    (validation,) = (one.dataset for one in run.inputs.dataset_inputs if one.dataset.name == "queries-validation")
+    assert json.loads(validation.profile)["queries by domain"] == {"maths": 90}
+    assert {"name": "b", "type": "double", "required": False} in json.loads(validation.schema)["mlflow_colspec"]
+    answers = table(project, version, "newcomers_answers")
+    assert set(answers["LLM"]) == set(LLMS)
+    assert {(row["answer"], row["score"]) for row in answers.to_dict("records") if row["LLM"] == "b"} == {("It is 4.", 1.0)}
+    domains = table(project, version, "gate/domains")
+    assert domains["domain (queries)"].tolist() == ["maths (90)"]
+    version = versions.find("1", settings=project)
+    assert version.tags["validation.warnings"] == "2"
+    assert "2 warnings, 0 failures" in version.description
+    assert f"get-artifact?path=gate%2Fdomains.png&run_uuid={version.run_id}" in version.description
+
+
+def write_answers(project: Settings) -> None:
+    """What b answered, in the table of its answers."""
+    columns = dict.fromkeys(tables.ANSWERS.names) | {"llm": "b", "sample": 0, "text": "It is 4.", "output_tokens": 5}
+    for llm in LLMS:
+        rows = [columns | {"llm": llm, "query_id": f"q{i:03}"} for i in range(120)]
+        path = Project(project.home).answers(llm)
+        path.parent.mkdir(exist_ok=True)
+        tables.write(path, pd.DataFrame(rows).astype({"input_tokens": "Int64"}), tables.ANSWERS)
+
+
+def table(project: Settings, version: Version, name: str) -> pd.DataFrame:
+    """A table of the version's run."""
+    into = project.var / "tables" / name
+    kept = json.loads(mlflow_runs.download(project.mlflow_url, f"runs:/{version.run_id}/{name}.json", into).read_text())
+    return pd.DataFrame(kept["data"], columns=kept["columns"])
+
+
+@pytest.mark.parametrize(("raised", "status"), [(PipelineError("too few labels"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
+def test_a_training_that_fails_leaves_a_run(project: Settings, raised: BaseException, status: str) -> None:
+    """With its reason, and no scorer's run to go on with."""
+
+    def fail() -> None:
+        with scorer_run.training(project):
+            raise raised
+
+    with pytest.raises(type(raised)):
+        fail()
+    client = MlflowClient(tracking_uri=project.mlflow_url)
+    experiment = client.get_experiment_by_name("routemoa")
+    assert experiment is not None
+    (run, *_) = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])
+    assert (run.info.run_name, run.info.status) == ("training: by hand", status)
+    assert run.data.tags["mlflow.note.content"] == ("train: too few labels" if status == "FAILED" else "train: stopped")
+    assert scorer_run.begun(project) is None
+
+
+def test_a_gate_that_fails_is_told_in_its_run(project: Settings) -> None:
+    """A gate that cannot judge ends its version's run as failed; one that says no is a finding, and ends it well."""
+    version = register.register(project)
+    with pytest.raises(PipelineError), scorer_run.noting_failure(project, "gate"):
+        raise PipelineError("no validation query")
+    client = MlflowClient(tracking_uri=project.mlflow_url)
+    assert client.get_run(version.run_id).info.status == "FAILED"
+    assert client.get_run(version.run_id).data.tags["mlflow.note.content"] == "gate: no validation query"
+    result, _, _ = gate.decide(project)
+    run = client.get_run(version.run_id)
+    assert (run.info.status, run.data.tags["gate"]) == ("FINISHED", "passed" if result.passed else "failed")
+
+
+def test_a_scorer_is_trained_where_mlflow_is_not(project: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is no run of it then, and that is said."""
+    nowhere = project.model_copy(update={"mlflow_url": "http://127.0.0.1:9"})
+    with scorer_run.training(nowhere) as made:
+        made("x")
+    assert "No run is kept of this training: MLflow at http://127.0.0.1:9 does not answer." in capsys.readouterr().out
+    assert not Project(project.home).scorer_run.exists()
 
 
 def test_uncommitted_code_is_said(project: Settings, tiny: ModuleType) -> None:

@@ -59,6 +59,6 @@ def register(settings: Settings, tiny: ModuleType, tmp_path: Path) -> Callable[.
         )
         record = Record(run_id=run_id, reason=reason, content=content, validation={"warnings": 2, "failures": 0})
         params = {"train": {"seed": seed}}
-        return versions.register(folder, evaluation, METRICS, TRAIN, LINEAGE, params=params, record=record, settings=settings)
+        return versions.register(folder, evaluation, METRICS, TRAIN, LINEAGE, params=params, record=lambda *_: record, settings=settings)
 
     return make
