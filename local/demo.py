@@ -77,7 +77,7 @@ def run(*, source: Path, at: Path, small: bool, stay_up: bool) -> None:
     """Plays the demo in a project of its own at `at`; leaves what was built there, so that the next run redoes only what changed."""
     script = SMALL if small else FULL
     home, story = make_project(source, at, script, small=small)
-    with stack(home, PREFERENCES) as platform:
+    with stack(home, PREFERENCES, own_registry=True) as platform:  # what it registers is nobody else's business
         stage = Stage(story, platform, script)
         start(stage)
         first_scorer(stage)

@@ -1,6 +1,7 @@
 """The whole platform on this machine: local LLM servers, MLflow, sync, worker, server, Evidently; `routemoa up` runs it."""
 
 import json
+import os
 import re
 import secrets
 import signal
@@ -22,12 +23,15 @@ from local.processes import Processes, free_ports
 from pipelines.project import Project
 from registry import pool as pools
 from registry import server as mlflow_server
+from registry.mlflow_door import Door
 from registry.settings import Settings
 
 # Written by demos of before: the server refuses the renamed ones (CHANGELOG.md), and a copied project would write into the old folder.
 STALE = ("ROUTEMOA_HOME", *(f"ROUTEMOA_MIXTURE__{name}" for name in ("USD", "SECOND", "DEEPEN", "RANKING", "HEADROOM")))
 USUAL_LIMITS_S = {"first_token_s": 60.0, "between_chunks_s": 30.0, "total_s": 120.0}  # of the local pool's LLMs
 PORTS = {"mlflow": 5001, "server": 8080, "evidently": 8001}
+MLFLOW_URL = "ROUTEMOA_MLFLOW_URL"
+OWN_ADDRESS = Path("var") / "mlflow" / "address"  # of the server we started: another one in `.env` is somebody's
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Stack:
     processes: Processes
     addresses: Addresses
     api_key: str
+    own_registry: bool = True  # False: MLflow is somebody's server, named by ROUTEMOA_MLFLOW_URL
 
     def start_llms(self) -> list[str]:
         """Starts a llama.cpp server for each local LLM the pool names; returns the servers' names."""
@@ -67,7 +72,13 @@ class Stack:
         return [name for name, _ in started]
 
     def start_registry(self) -> None:
-        """Starts MLflow and waits for it (its first start makes its database)."""
+        """Starts MLflow and waits for it (its first start makes its database); one that is named has to answer.
+
+        Raises RegistryUnreachable where it does not, RegistryFailed where it refuses us.
+        """
+        if not self.own_registry:
+            Door.of(self.settings).aliases()
+            return
         self._move_off_taken_ports("mlflow")
         port = urlsplit(self.addresses.mlflow).port or PORTS["mlflow"]
         command, environment = mlflow_server.command(self.settings, port), mlflow_server.environment(self.settings)
@@ -90,8 +101,7 @@ class Stack:
     def _move_off_taken_ports(self, *parts: str) -> None:
         """Chooses again where something took a port in the meantime: LLMs may have loaded, the pipeline may have run for minutes since."""
         self.addresses = replace(self.addresses, **{part: _free(getattr(self.addresses, part)) for part in parts})
-        _write_env(self.settings.home, self.addresses.as_environment())
-        self.settings = Settings(_env_file=self.settings.home / ".env", home=self.settings.home)
+        self.settings = _settings(self.settings.home, self.addresses, own_registry=self.own_registry)
 
     def be_patient(self, times: float) -> None:
         """Lets every answer of an LLM here take `times` as long as usual; to be called before the server is started."""
@@ -114,18 +124,22 @@ class Stack:
 
 
 @contextmanager
-def stack(home: Path, preferences: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def stack(home: Path, preferences: Mapping[str, str] | None = None, *, own_registry: bool = False) -> Iterator[Stack]:
     """The platform's processes for the project in `home`; whatever was started is stopped on leaving, Ctrl-C and SIGTERM included.
 
     Addresses and `preferences` (ROUTEMOA_* variables) are written into the project's `.env`, for every command run in it.
+    own_registry: MLflow is this project's own, whatever ROUTEMOA_MLFLOW_URL names.
     """
-    home, addresses = home.absolute(), _choose_addresses()
+    home = home.absolute()
+    named = None if own_registry else _named_registry(home)
+    addresses = _choose_addresses(named)
     _avoid_taken_ports(home / "registry" / "pool.yaml")
-    _write_env(home, {**addresses.as_environment(), **(preferences or {})})
-    settings = Settings(_env_file=home / ".env", home=home)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with Processes(logs=settings.var / "logs", home=home, environment={"ROUTEMOA_HOME": str(home)}) as processes:
-        yield Stack(settings, processes, addresses, _api_key(settings))
+    with _exported_as(addresses):
+        settings = _settings(home, addresses, own_registry=named is None)
+        _write_env(home, preferences or {})
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        with Processes(logs=settings.var / "logs", home=home, environment={"ROUTEMOA_HOME": str(home)}) as processes:
+            yield Stack(settings, processes, addresses, _api_key(settings), own_registry=named is None)
 
 
 def up(home: Path) -> None:
@@ -172,8 +186,46 @@ def where(platform: Stack) -> Table:
     return table
 
 
-def _choose_addresses() -> Addresses:
-    return Addresses(**{name: _free(f"http://127.0.0.1:{port}") for name, port in PORTS.items()})
+def _choose_addresses(registry: str | None) -> Addresses:
+    chosen = {name: _free(f"http://127.0.0.1:{port}") for name, port in PORTS.items()}
+    return Addresses(**(chosen | ({"mlflow": registry} if registry else {})))
+
+
+def _named_registry(home: Path) -> str | None:
+    """The MLflow server that ROUTEMOA_MLFLOW_URL names, exported or in `.env`; None where there is none but what we wrote there."""
+    written, exported = dotenv.dotenv_values(home / ".env").get(MLFLOW_URL), os.environ.get(MLFLOW_URL)
+    own, ours = home / OWN_ADDRESS, None
+    if own.exists():
+        ours = own.read_text(encoding="utf-8").strip()
+    elif (home / "var" / "mlflow" / "mlflow.db").exists() and urlsplit(written or "").hostname == "127.0.0.1":
+        ours = written  # an earlier release wrote it, and no address beside its database
+    named = exported or (written if written != ours else None)
+    if exported and written not in {None, ours, exported}:
+        Console().print(f"{MLFLOW_URL} is exported as {exported}; .env said {written}, and now says the same.", highlight=False)
+    return named.rstrip("/") if named and named != ours else None
+
+
+def _settings(home: Path, addresses: Addresses, *, own_registry: bool) -> Settings:
+    """The project's settings, once its `.env` says where the parts listen."""
+    if own_registry:
+        (home / OWN_ADDRESS).parent.mkdir(parents=True, exist_ok=True)
+        (home / OWN_ADDRESS).write_text(addresses.mlflow, encoding="utf-8")
+    _write_env(home, addresses.as_environment())
+    return Settings(_env_file=home / ".env", home=home, mlflow_url=addresses.mlflow)
+
+
+@contextmanager
+def _exported_as(addresses: Addresses) -> Iterator[None]:
+    """Has exported addresses agree with those chosen, here and in every process started from here: exported ones count before `.env`."""
+    before = {name: os.environ[name] for name in addresses.as_environment() if name in os.environ}
+    for name, value in addresses.as_environment().items():
+        if before.get(name, value).rstrip("/") != value:
+            Console().print(f"{name} is exported as {before[name]}; this project uses {value}. Unset it in other shells.", highlight=False)
+    os.environ.update({name: value for name, value in addresses.as_environment().items() if name in before})
+    try:
+        yield
+    finally:
+        os.environ.update(before)
 
 
 def _free(address: str) -> str:

@@ -28,7 +28,7 @@ from monitoring.profile import ReferenceProfile
 from monitoring.records import RecordStore
 from monitoring.verdict import Verdict, decide
 from monitoring.window import Window, looks_after, measure, window_to_judge
-from registry import local_store
+from registry import local_store, notices
 from registry.settings import Settings
 from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
@@ -167,6 +167,9 @@ def step(settings: Settings, rules: Policy, console: Console, look: Due | None =
     job = submit_retraining(judged.verdict, settings, rules, now=now)
     if job is not None:
         console.print(f"  retrain job {job}", highlight=False)
+    if judged.verdict.kind == "retrain" and judged.verdict.id != _last_verdict(settings.var / "reports" / "latest.json"):
+        reasons = [*judged.verdict.reasons, *([f"Job {job} retrains."] if job else [])]
+        notices.send(settings, f"verdict {judged.verdict.id} says retrain", "\n".join(reasons))
     if draw or judged.verdict.kind != "keep":
         drawn = report(judged, settings, now=now, job=job)
         if drawn is not None:
@@ -196,6 +199,14 @@ def _last_look(settings: Settings) -> Due | None:
     try:
         stats = json.loads((settings.var / "reports" / "latest.json").read_text(encoding="utf-8"))["verdict"]["stats"]
         return Due(str(stats["scorer_version"]), Path(), int(stats["index"]), int(stats["size"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _last_verdict(path: Path) -> str | None:
+    """The id of the verdict that the last look wrote down; people were told of it."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["verdict"]["id"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

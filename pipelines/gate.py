@@ -13,7 +13,7 @@ import numpy as np
 from pipelines import comparison, dataset, embeddings, json_files, params, plots, scorer_run
 from pipelines.dataset import Dataset
 from pipelines.project import Project, stage_settings
-from registry import gate_rules, join_rules, promotion, versions
+from registry import gate_rules, join_rules, notices, promotion, versions
 from registry.gate_rules import GateResult, ValidationLabels, ValidationScores
 from registry.settings import Settings
 from registry.version import Version
@@ -42,6 +42,7 @@ def decide(settings: Settings) -> tuple[GateResult, Version, Version | None]:
     number = str(json_files.read(project.registered, "register")["version"])
     challenger = versions.find(number, settings=settings)
     champion = promotion.in_force(versions.list_versions(settings=settings))
+    judged_before = challenger.gate != "not run"
     if champion is not None and champion.version == challenger.version:
         result = gate_rules.same_version(number)
     else:
@@ -55,7 +56,17 @@ def decide(settings: Settings) -> tuple[GateResult, Version, Version | None]:
                 number, result, files=[picture] if compared.domains else [], tables=domains_table(compared), settings=settings
             )
     json_files.write(project.gate, {**asdict(result), "version": number, "champion": champion.version if champion else None})
+    if not judged_before and (champion is None or champion.version != number):
+        notices.send(settings, f"scorer version {number} waits", _notice(result, challenger, settings))
     return result, challenger, champion
+
+
+def _notice(result: GateResult, challenger: Version, settings: Settings) -> str:
+    """What somebody who may promote the challenger is told of it."""
+    page = f"{settings.mlflow_url}/#/models/{settings.scorer_name}/versions/{challenger.version}"
+    said = result.summary or (result.reasons[0] if result.reasons else "")
+    made = f"Made because: {challenger.tags.get('reason', 'somebody trained it')}."
+    return f"{made} Its gate {'passed' if result.passed else 'failed'}: {said}\n{page}\nPromote: routemoa promote {challenger.version}"
 
 
 def compare(settings: Settings, champion: Version | None) -> Compared:

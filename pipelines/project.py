@@ -216,6 +216,11 @@ class Project:
         return self.var / "imported" / f"{name}.pool.yaml"
 
     @property
+    def validations(self) -> Path:
+        """Past validations (`pipelines.validation.history`)."""
+        return self.var / "validations"
+
+    @property
     def records(self) -> Path:
         """Served decisions."""
         return self.var / "records.db"

@@ -1,7 +1,7 @@
 """Goes once round the loop: `python -m pipelines.retrain [--harvest] [--reason WHY]`.
 
 Takes served queries in where it is told to (`--harvest`), pins the data, asks all LLMs at once what they lack, has `dvc repro` do the
-rest, and says what was registered.
+rest, says what was registered, and saves it as a DVC experiment, which `dvc exp apply scorer-N && dvc checkout` restores.
 
 Progress is a line a step (`registry.progress`) on standard output; every other line is DVC's or a stage's.
 Nothing is promoted: the new scorer version is a challenger.
@@ -19,11 +19,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipelines import data_pin, harvest, json_files, params
+from pipelines import data_pin, harvest, json_files, params, scorer_run
 from pipelines.errors import PipelineError, RetrainRefused
 from pipelines.project import Project
 from pipelines.project_lock import alone
-from registry import pool
+from registry import lineage, pool, versions
 from registry.child_process import Child, end_with_parent
 from registry.errors import ChildFailed
 from registry.progress import Progress
@@ -31,6 +31,7 @@ from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
 STARTED = re.compile(r"Running stage '([^']+)'|Stage '([^']+)' (?:didn't change, skipping|is cached)")
+BY_HAND = "a person asked for it"
 SHARE_OF_ASKING = (0.05, 0.4)  # of the whole progress; before it lies the harvest
 SHARE_OF_REPRO = (0.4, 1.0)
 
@@ -74,6 +75,7 @@ class Steps:
     """What a round runs, in a process group of its own, so that stopping reaches the stage that DVC runs."""
 
     home: Path
+    environment: dict[str, str] = field(default_factory=dict)  # of the stages: what they are run for (`pipelines.scorer_run`)
     _child: Child = field(default_factory=lambda: Child(own_group=True))
 
     def dvc(self, *arguments: str, progress: ReproProgress | None = None) -> None:
@@ -108,7 +110,7 @@ class Steps:
             if whole:
                 print(whole.line(), flush=True)
 
-        self._child.run([sys.executable, "-m", module, *arguments], echo, cwd=self.home, DVC_NO_ANALYTICS="1")
+        self._child.run([sys.executable, "-m", module, *arguments], echo, cwd=self.home, DVC_NO_ANALYTICS="1", **self.environment)
 
 
 def _said(failure: ChildFailed) -> list[str]:
@@ -130,18 +132,28 @@ def _explained(arguments: tuple[str, ...], failure: ChildFailed) -> PipelineErro
     return PipelineError(f"{command} ended with code {failure.code}. {reason} {stage}".strip(), next_step="Correct it and run `dvc repro`.")
 
 
-def retrain(settings: Settings, steps: Steps, *, harvesting: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a round is for. job: its id, empty where a person started it; reason: empty where nothing but that is known."""
+
+    job: str = ""
+    reason: str = ""
+    harvesting: bool = False
+
+
+def retrain(settings: Settings, steps: Steps, order: Order) -> str:
     """One round; returns what came of it, in words.
 
     Raises RetrainRefused where another one runs, PipelineError where an LLM cannot be asked or a stage fails.
     """
     project = Project(settings.home)
-    with alone(project):
-        return _round(project, settings.pool_file, steps, harvesting=harvesting)
+    with alone(project), scorer_run.of_a_job(settings, order.job, order.reason) as environment:
+        steps.environment.update(environment)
+        return _round(project, settings, steps, harvesting=order.harvesting)
 
 
-def _round(project: Project, pool_file: Path, steps: Steps, *, harvesting: bool) -> str:
-    llms = len(pool.load(pool_file).llms)  # malformed files are refused before anything is changed
+def _round(project: Project, settings: Settings, steps: Steps, *, harvesting: bool) -> str:
+    llms = len(pool.load(settings.pool_file).llms)  # malformed files are refused before anything is changed
     parsed = params.load(project.params)
     before = _version(project)
     said = "nothing was harvested (`routemoa harvest` says what served queries would bring)."
@@ -159,7 +171,25 @@ def _round(project: Project, pool_file: Path, steps: Steps, *, harvesting: bool)
     version = _version(project)
     if version == before:
         return f"no new scorer version, {before} stays: {said}"
+    save_experiment(project, settings, steps, str(version))
     return f"scorer version {version} registered, {_judged(json_files.read(project.gate, 'gate'), version)}"
+
+
+def save_experiment(project: Project, settings: Settings, steps: Steps, version: str) -> None:
+    """Saves pool, parameters, data and stages as the DVC experiment `scorer-N`, and notes its name on the version.
+
+    Where that cannot be done the version stands all the same, and a line says why.
+    """
+    if lineage.git_commit(project.home) is None:
+        print("Not saved as a DVC experiment: the project is not under git, or has no commit.", flush=True)
+        return
+    name = f"scorer-{version}"
+    new = lineage.untracked(project.home, (project.lock, project.data_pin, settings.pool_file, project.params))
+    try:
+        steps.dvc("exp", "save", "--force", "--name", name, *(each for path in new for each in ("--include-untracked", path)))
+        versions.note_experiment(version, name, settings=settings)
+    except RouteMoAError as exc:
+        print(f"Version {version} is not saved as a DVC experiment: {' '.join(str(exc).split())}", flush=True)
 
 
 def _judged(gate: Mapping[str, Any], version: object) -> str:
@@ -186,7 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", default="", help="the job this is done for")
     parser.add_argument("--harvest", action="store_true", help="first take in the served queries that can be graded")
-    parser.add_argument("--reason", default="a person asked for it", help="why, for the log")
+    parser.add_argument("--reason", default=BY_HAND, help="why: for the log, and the name of the run in MLflow")
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes")
     command_line = parser.parse_args(arguments)
     settings = Settings()
@@ -202,7 +232,8 @@ def main(arguments: list[str] | None = None) -> None:
         end_with_parent(lambda: steps.stop(signal.SIGKILL))
     print(f"Retraining {f'for job {command_line.job} ' if command_line.job else ''}because: {command_line.reason}", flush=True)
     try:
-        print(Progress(retrain(settings, steps, harvesting=command_line.harvest), 1.0).line(), flush=True)
+        order = Order(command_line.job, "" if command_line.reason == BY_HAND else command_line.reason, command_line.harvest)
+        print(Progress(retrain(settings, steps, order), 1.0).line(), flush=True)
     except RouteMoAError as exc:
         sys.exit(" ".join(str(exc).split()))  # one line: the last one is what the worker writes into the job
 

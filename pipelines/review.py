@@ -27,15 +27,15 @@ def content(project: Project, lineage: Lineage, newcomers: Sequence[str]) -> Run
 
     Raises TableRefused where build/dataset or an answers table is not what its schema says.
     """
-    data = dataset.load(project.dataset)
+    data = dataset.load(project.dataset) if project.dataset.exists() else None  # a clone that restored a scorer lacks it
     restoring = [
         path for path in (project.home / "registry" / "pool.yaml", project.params, project.lock, project.data_pin) if path.exists()
     ]
     validation = [path for path in (project.validation / "report.html", project.validation / "report.json") if path.exists()]
     return RunContent(
-        inputs=[_input(project, data, split, context, lineage) for split, context in CONTEXTS.items()],
+        inputs=[_input(project, data, split, context, lineage) for split, context in CONTEXTS.items()] if data else [],
         files={"project": _there(*restoring), "validation": _there(*validation), "": _there(project.metrics, project.training)},
-        tables={**comparison(project), **answers(project, data, newcomers)},
+        tables={**comparison(project), **(answers(project, data, newcomers) if data else {})},
     )
 
 

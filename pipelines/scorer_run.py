@@ -24,6 +24,21 @@ def reason() -> str:
 
 
 @contextlib.contextmanager
+def of_a_job(settings: Settings, job: str, asked: str) -> Iterator[dict[str, str]]:
+    """A run for a whole retraining, of which the scorer's is a part, ended with it; what it yields tells the stages of it."""
+    runs, run_id = Runs(settings.mlflow_url), None
+    try:
+        tags = lineage.source(settings.home) | ({"job": job} if job else {}) | {"mlflow.source.name": "pipelines.retrain"}
+        run_id = runs.begin(f"retraining: {asked or 'by hand'}"[:120], tags)
+    except RegistryError as exc:
+        print(f"No run is kept of this retraining: {exc}", flush=True)
+    with _ending(runs, run_id, "retrain"):
+        yield ({REASON: asked} if asked else {}) | ({PARENT: run_id} if run_id else {})
+    if run_id is not None:
+        _end(runs, run_id, "FINISHED")
+
+
+@contextlib.contextmanager
 def training(settings: Settings) -> Iterator[Callable[[str], None]]:
     """A run for a training, ended with it; what it yields is called with the content hash of the artifact that came of it."""
     project, runs, run_id = Project(settings.home), Runs(settings.mlflow_url), None

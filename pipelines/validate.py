@@ -8,6 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from mixture.llm import LLM
 from pipelines import params, query_pool, splits, tables
 from pipelines.project import Project, stage_settings
 from pipelines.training_labels import one_label_each
-from pipelines.validation import derived, report, suspects
+from pipelines.validation import derived, history, report, suspects
 from pipelines.validation.report import SHOWN, Finding
 from pipelines.validation.rules import IDS, Rule, rules
 from registry import pool
@@ -138,6 +139,7 @@ def main() -> None:
         by_name = frames(queries, answers, labels, llms, split_of)
         findings = check(by_name, rules([llm.id for llm in llms], parsed.validate_.min_coverage), project.validation / "data_docs")
         report.write(project.validation, findings, {name: len(frame) for name, frame in by_name.items()})
+        history.keep(project.validation, project.validations, datetime.now(UTC))
         pairs = by_name["suspects"]
         tables.write(project.suspects, pairs[pairs["suspect"] == 1], tables.SUSPECTS)
         for finding in findings:

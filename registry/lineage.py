@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,12 @@ def source(home: Path) -> dict[str, str]:
         "mlflow.source.git.repoURL": re.sub(r"//[^/@]*@", "//", _git(home, "remote", "get-url", "origin") or ""),
     }
     return {"mlflow.source.name": "pipelines.train", "mlflow.source.type": "LOCAL", **{key: value for key, value in found.items() if value}}
+
+
+def untracked(home: Path, files: Sequence[Path]) -> list[str]:
+    """Those of `files`, as named from `home`, that are new to git there."""
+    names = [path.relative_to(home).as_posix() for path in files if path.exists() and path.is_relative_to(home)]
+    return [name for name in names if (_git(home, "status", "--porcelain", "--", name) or "").startswith("??")]
 
 
 def _git(home: Path, *arguments: str) -> str | None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     cache: Path = Path.home() / ".cache" / "routemoa"
     mlflow_url: str = "http://127.0.0.1:5001"
     scorer_name: str = "routemoa-scorer"
+    notify: SecretStr = SecretStr("")  # whom `registry.notices` tells
 
     @property
     def var(self) -> Path:

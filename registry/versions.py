@@ -18,6 +18,7 @@ from registry.version import (
     CHALLENGER,
     CHAMPION,
     CONTENT_HASH,
+    DVC_EXPERIMENT,
     GATE,
     GATE_REASONS,
     PREVIOUS,
@@ -154,6 +155,11 @@ def record_gate(
         description=card.with_gate(target.description, state, result.reasons, card.gate_picture(target.run_id) if files else ""),
     )
     return door.version(version)
+
+
+def note_experiment(version: str, name: str, *, settings: Settings | None = None) -> None:
+    """Has the version carry the name of the DVC experiment that restores its state."""
+    Door.of(settings).annotate(version, tags={DVC_EXPERIMENT: name})
 
 
 def champion(*, settings: Settings | None = None) -> Version | None:

@@ -13,7 +13,7 @@ from types import FrameType
 import structlog
 from filelock import FileLock, Timeout
 
-from registry import job_log
+from registry import job_log, notices
 from registry.child_process import Child
 from registry.errors import ChildFailed, JobFailed, JobRefused
 from registry.jobs import Job, Jobs
@@ -85,6 +85,7 @@ class Worker:
             self.jobs.finish(job.id, result)
             self.jobs.end_cancelled(job.id, f"cancelled, but it was done by then: {result}")
             log.info("job_done", job=job.id, result=result)
+            notices.send(self.settings, f"job {job.id} is done", result)
 
     def _do(self, job: Job) -> str:
         """What came of the job, in words."""
@@ -154,6 +155,7 @@ class Worker:
         else:
             self.jobs.fail(job.id, error)
             log.warning("job_failed", job=job.id, error=error)
+            notices.send(self.settings, f"job {job.id} failed", f"{error}\nIts log: {job.log}")
 
 
 @contextlib.contextmanager

@@ -23,17 +23,19 @@ from local.errors import ProcessFailed
 from local.processes import free_ports
 from local.stack import PORTS, Stack, stack, stay, where
 from registry import pool as pools
-from registry.errors import PoolRefused
+from registry.errors import PoolRefused, RegistryUnreachable
 from serving.settings import ServingSettings
 from tests import mlflow_server
+from tests.mlflow_server import MLflow
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def _termination() -> Iterator[None]:
-    """`stack` takes SIGTERM over; the tests give it back."""
+def _surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`stack` takes SIGTERM over; the tests give it back. Nobody's MLflow is named."""
     before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.delenv("ROUTEMOA_MLFLOW_URL", raising=False)
     yield
     signal.signal(signal.SIGTERM, before)
 
@@ -91,6 +93,55 @@ def test_every_process_is_of_this_project(home: Path, tmp_path_factory: pytest.T
         platform.processes.running["says"].wait(20)
         assert platform.processes.log("says").read_text().split() == [str(home), str(home)]
         assert platform.settings.home == home
+
+
+def test_mlflow_is_started_only_where_none_is_named(home: Path, mlflow: MLflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A team's server, exported or in `.env`, is used and written down; the address of one's own counts as none; without one, one's own."""
+    with stack(home) as own:
+        assert own.own_registry
+        assert own.addresses.mlflow != mlflow.url
+    with stack(home) as again:
+        assert again.own_registry
+    dotenv.set_key(home / ".env", "ROUTEMOA_MLFLOW_URL", f"{mlflow.url}/")
+    with stack(home) as written:
+        written.start_registry()
+        assert "mlflow" not in written.processes.running
+        assert written.settings.mlflow_url == mlflow.url == dotenv.dotenv_values(home / ".env")["ROUTEMOA_MLFLOW_URL"]
+    dotenv.set_key(home / ".env", "ROUTEMOA_MLFLOW_URL", own.addresses.mlflow)
+    monkeypatch.setenv("ROUTEMOA_MLFLOW_URL", mlflow.url)
+    with stack(home) as exported:
+        assert (exported.own_registry, exported.settings.mlflow_url) == (False, mlflow.url)
+
+
+def test_a_named_mlflow_has_to_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is started in its place."""
+    monkeypatch.setenv("ROUTEMOA_MLFLOW_URL", "http://127.0.0.1:9")
+    with stack(home) as platform, pytest.raises(RegistryUnreachable, match=r"http://127.0.0.1:9 does not answer"):
+        platform.start_registry()
+
+
+def test_a_project_of_an_earlier_release_keeps_its_own_mlflow(home: Path) -> None:
+    """Its `.env` names the server that it started, and its database is there."""
+    (home / ".env").write_text("ROUTEMOA_MLFLOW_URL=http://127.0.0.1:5001\n")
+    (home / "var" / "mlflow").mkdir(parents=True)
+    (home / "var" / "mlflow" / "mlflow.db").touch()
+    with stack(home) as platform:
+        assert platform.own_registry
+
+
+def test_what_is_exported_fights_nothing_in_silence(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The demo has its own MLflow and port whatever is exported: it says so, its processes have them, and nothing is left of that."""
+    monkeypatch.setenv("ROUTEMOA_MLFLOW_URL", "https://mlflow.team.example")
+    monkeypatch.setenv("ROUTEMOA_PORT", "1")
+    with stack(home, own_registry=True) as platform:
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"ROUTEMOA_MLFLOW_URL is exported as https://mlflow.team.example; this project uses {platform.addresses.mlflow}." in said
+        assert "ROUTEMOA_PORT is exported as 1;" in said
+        assert platform.settings.mlflow_url == platform.addresses.mlflow == os.environ["ROUTEMOA_MLFLOW_URL"]
+        assert platform.addresses.server.endswith(os.environ["ROUTEMOA_PORT"])
+    assert os.environ["ROUTEMOA_PORT"] == "1"
 
 
 def test_names_of_before_leave_the_projects_variables(home: Path) -> None:
