@@ -1,0 +1,77 @@
+"""Takes the guide's pictures of MLflow's pages: `python -m benchmarks.screenshots [--version N] [--chromium PATH]`.
+
+In a project whose MLflow runs (`routemoa up`); writes docs/guide/mlflow-version.png, mlflow-run.png and mlflow-gate.png into this checkout.
+"""
+
+import argparse
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+from registry import versions
+from registry.settings import Settings
+
+FOLDER = Path(__file__).parents[1] / "docs" / "guide"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+COLOURS = 48  # of a palette: text stays sharp, a page stays below 150 kB
+SETTLE_MS = 4_000  # pictures and tables come after the page
+
+
+def take(settings: Settings, number: str, chromium: str) -> list[Path]:
+    """The version's page, its run's page, and the version's gate and pictures further down."""
+    from playwright.sync_api import sync_playwright
+
+    version = versions.find(number, settings=settings)
+    page_of_version = f"{settings.mlflow_url}/#/models/{settings.scorer_name}/versions/{version.version}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(120_000)
+        page.goto(page_of_version)
+        page.get_by_text("Made because").first.wait_for()
+        page.wait_for_timeout(SETTLE_MS)
+        written = [_save(page, "mlflow-version.png")]
+        page.get_by_role("heading", name="Gate", exact=True).first.scroll_into_view_if_needed()
+        page.get_by_role("heading", name="Pictures", exact=True).first.scroll_into_view_if_needed()
+        page.wait_for_timeout(SETTLE_MS)
+        written.append(_save(page, "mlflow-gate.png"))
+        page.goto(f"{settings.mlflow_url}/#/experiments/{_experiment(settings)}/runs/{version.run_id}")
+        page.get_by_text(f"scorer {version.version}:").first.wait_for()
+        page.wait_for_timeout(SETTLE_MS)
+        written.append(_save(page, "mlflow-run.png"))
+        browser.close()
+    return written
+
+
+def _experiment(settings: Settings) -> str:
+    from registry.mlflow_rest import Rest
+    from registry.run_state import EXPERIMENT
+
+    found = Rest(settings.mlflow_url).call("GET", "experiments/get-by-name", experiment_name=EXPERIMENT)
+    return str(found["experiment"]["experiment_id"])
+
+
+def _save(page: Any, name: str) -> Path:
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.quantize(COLOURS).save(FOLDER / name, optimize=True)
+    return FOLDER / name
+
+
+def main() -> None:
+    """Takes them and says how large they are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--version", default="challenger", help="the version to show: a number or an alias")
+    parser.add_argument("--chromium", default=next(filter(None, map(shutil.which, CHROMIUM)), None), help="the browser")
+    options = parser.parse_args()
+    if options.chromium is None:
+        parser.error("no Chromium is on PATH: name one with --chromium.")
+    for path in take(Settings(), options.version, options.chromium):
+        print(f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
