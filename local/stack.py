@@ -1,7 +1,6 @@
 """The whole platform on this machine: local LLM servers, MLflow, sync, worker, server, Evidently; `routemoa up` runs it."""
 
 import json
-import os
 import re
 import secrets
 import signal
@@ -13,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import dotenv
 from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from local import llama
+from local import addresses, llama
+from local.addresses import PORTS, Addresses
 from local.processes import Processes, free_ports
 from pipelines.project import Project
 from registry import pool as pools
@@ -26,29 +25,7 @@ from registry import server as mlflow_server
 from registry.mlflow_door import Door
 from registry.settings import Settings
 
-# Written by demos of before: the server refuses the renamed ones (CHANGELOG.md), and a copied project would write into the old folder.
-STALE = ("ROUTEMOA_HOME", *(f"ROUTEMOA_MIXTURE__{name}" for name in ("USD", "SECOND", "DEEPEN", "RANKING", "HEADROOM")))
 USUAL_LIMITS_S = {"first_token_s": 60.0, "between_chunks_s": 30.0, "total_s": 120.0}  # of the local pool's LLMs
-PORTS = {"mlflow": 5001, "server": 8080, "evidently": 8001}
-MLFLOW_URL = "ROUTEMOA_MLFLOW_URL"
-OWN_ADDRESS = Path("var") / "mlflow" / "address"  # of the server we started: another one in `.env` is somebody's
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the platform's parts listen."""
-
-    mlflow: str
-    server: str
-    evidently: str
-
-    def as_environment(self) -> dict[str, str]:
-        """The variables by which every command run in the project finds them."""
-        return {
-            "ROUTEMOA_MLFLOW_URL": self.mlflow,
-            "ROUTEMOA_PORT": str(urlsplit(self.server).port),
-            "ROUTEMOA_EVIDENTLY_URL": self.evidently,
-        }
 
 
 @dataclass
@@ -100,8 +77,8 @@ class Stack:
 
     def _move_off_taken_ports(self, *parts: str) -> None:
         """Chooses again where something took a port in the meantime: LLMs may have loaded, the pipeline may have run for minutes since."""
-        self.addresses = replace(self.addresses, **{part: _free(getattr(self.addresses, part)) for part in parts})
-        self.settings = _settings(self.settings.home, self.addresses, own_registry=self.own_registry)
+        self.addresses = replace(self.addresses, **{part: addresses.free(getattr(self.addresses, part)) for part in parts})
+        self.settings = addresses.settings(self.settings.home, self.addresses, own_registry=self.own_registry)
 
     def be_patient(self, times: float) -> None:
         """Lets every answer of an LLM here take `times` as long as usual; to be called before the server is started."""
@@ -111,7 +88,7 @@ class Stack:
             limits = content["llms"][llm.id].setdefault("limits", {})
             limits.update({name: round(times * seconds, 1) for name, seconds in USUAL_LIMITS_S.items()})
         yaml.dump(content, self.settings.pool_file)
-        _write_env(self.settings.home, {"ROUTEMOA_MIXTURE__DEADLINE_S": f"{times * USUAL_LIMITS_S['total_s']:.0f}"})
+        addresses.write_env(self.settings.home, {"ROUTEMOA_MIXTURE__DEADLINE_S": f"{times * USUAL_LIMITS_S['total_s']:.0f}"})
 
     def start_monitor(self) -> None:
         """Starts the monitor, which looks at the traffic by itself and submits a job on the verdict `retrain`."""
@@ -131,15 +108,15 @@ def stack(home: Path, preferences: Mapping[str, str] | None = None, *, own_regis
     own_registry: MLflow is this project's own, whatever ROUTEMOA_MLFLOW_URL names.
     """
     home = home.absolute()
-    named = None if own_registry else _named_registry(home)
-    addresses = _choose_addresses(named)
+    named = None if own_registry else addresses.named_registry(home)
+    chosen = addresses.choose(named)
     _avoid_taken_ports(home / "registry" / "pool.yaml")
-    with _exported_as(addresses):
-        settings = _settings(home, addresses, own_registry=named is None)
-        _write_env(home, preferences or {})
+    with addresses.exported_as(chosen):
+        settings = addresses.settings(home, chosen, own_registry=named is None)
+        addresses.write_env(home, preferences or {})
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         with Processes(logs=settings.var / "logs", home=home, environment={"ROUTEMOA_HOME": str(home)}) as processes:
-            yield Stack(settings, processes, addresses, _api_key(settings), own_registry=named is None)
+            yield Stack(settings, processes, chosen, _api_key(settings), own_registry=named is None)
 
 
 def up(home: Path) -> None:
@@ -184,61 +161,6 @@ def where(platform: Stack) -> Table:
     }.items():
         table.add_row(name, place)
     return table
-
-
-def _choose_addresses(registry: str | None) -> Addresses:
-    chosen = {name: _free(f"http://127.0.0.1:{port}") for name, port in PORTS.items()}
-    return Addresses(**(chosen | ({"mlflow": registry} if registry else {})))
-
-
-def _named_registry(home: Path) -> str | None:
-    """The MLflow server that ROUTEMOA_MLFLOW_URL names, exported or in `.env`; None where there is none but what we wrote there."""
-    written, exported = dotenv.dotenv_values(home / ".env").get(MLFLOW_URL), os.environ.get(MLFLOW_URL)
-    own, ours = home / OWN_ADDRESS, None
-    if own.exists():
-        ours = own.read_text(encoding="utf-8").strip()
-    elif (home / "var" / "mlflow" / "mlflow.db").exists() and urlsplit(written or "").hostname == "127.0.0.1":
-        ours = written  # an earlier release wrote it, and no address beside its database
-    named = exported or (written if written != ours else None)
-    if exported and written not in {None, ours, exported}:
-        Console().print(f"{MLFLOW_URL} is exported as {exported}; .env said {written}, and now says the same.", highlight=False)
-    return named.rstrip("/") if named and named != ours else None
-
-
-def _settings(home: Path, addresses: Addresses, *, own_registry: bool) -> Settings:
-    """The project's settings, once its `.env` says where the parts listen."""
-    if own_registry:
-        (home / OWN_ADDRESS).parent.mkdir(parents=True, exist_ok=True)
-        (home / OWN_ADDRESS).write_text(addresses.mlflow, encoding="utf-8")
-    _write_env(home, addresses.as_environment())
-    return Settings(_env_file=home / ".env", home=home, mlflow_url=addresses.mlflow)
-
-
-@contextmanager
-def _exported_as(addresses: Addresses) -> Iterator[None]:
-    """Has exported addresses agree with those chosen, here and in every process started from here: exported ones count before `.env`."""
-    before = {name: os.environ[name] for name in addresses.as_environment() if name in os.environ}
-    for name, value in addresses.as_environment().items():
-        if before.get(name, value).rstrip("/") != value:
-            Console().print(f"{name} is exported as {before[name]}; this project uses {value}. Unset it in other shells.", highlight=False)
-    os.environ.update({name: value for name, value in addresses.as_environment().items() if name in before})
-    try:
-        yield
-    finally:
-        os.environ.update(before)
-
-
-def _free(address: str) -> str:
-    """`address`, or the same with the next port that nothing listens on."""
-    return f"http://127.0.0.1:{next(free_ports(urlsplit(address).port or PORTS['server']))}"
-
-
-def _write_env(home: Path, variables: Mapping[str, str]) -> None:
-    """Writes `variables` into the project's `.env`; every other line stays but those of STALE names."""
-    for name in dotenv.dotenv_values(home / ".env").keys() & set(STALE):
-        dotenv.unset_key(home / ".env", name)
-    for name, value in variables.items():
-        dotenv.set_key(home / ".env", name, value, quote_mode="auto")
 
 
 def _local_servers(pool_file: Path) -> dict[str, int]:

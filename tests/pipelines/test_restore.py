@@ -51,6 +51,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.mark.long
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # DVC starts a dozen times
 def test_a_colleague_restores_a_version_by_its_name(project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Pool, parameters, data and scorer are there as they were, without the files that packages ship; what is in work is not touched."""
     home, clone = project.home, tmp_path / "theirs"
