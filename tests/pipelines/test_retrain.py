@@ -32,7 +32,7 @@ def home(template: Path, tmp_path: Path) -> Path:
 
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "pipelines.retrain", "--job", "retrain-1", "--reason", "a test", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": str(home)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": str(home), "ROUTEMOA_MLFLOW_URL": "http://127.0.0.1:9"}
     return subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -58,6 +58,8 @@ def test_a_round_runs_what_changed_and_reports(home: Path) -> None:
     assert ("answer first (2 of 3)") in [step for step, _ in told]
     assert [progress for _, progress in told] == sorted(progress for _, progress in told)
     assert "because: a test" in said
+    assert "No run is kept of this retraining: MLflow at http://127.0.0.1:9 does not answer." in said
+    assert "Not saved as a DVC experiment: the project is not under git" in said
     pinned = (home / "data.dvc").read_text()
     code, said = retrain(home)
     assert (code, len(dvc_project.ran(home))) == (0, 3)
