@@ -22,6 +22,7 @@ from monitoring.records import RecordStore
 from monitoring.verdict import decide
 from registry.jobs import Jobs
 from registry.settings import Settings
+from tests.registry.test_notices import receiving
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -270,3 +271,22 @@ def test_the_door_opens_only_when_a_report_is_drawn() -> None:
     for program in (light, watching):
         said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
         assert said.stdout.strip() == ""
+
+
+def test_a_verdict_is_told_once(home: Path, world, rules, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever ROUTEMOA_NOTIFY names hears that a verdict says retrain, with its reasons and its job; the next look at it tells nobody."""
+
+    def undrawn(judged: watch.JudgedWindow, settings: Settings, *, now: datetime, job: str | None) -> None:
+        watch._write_latest(settings.var / "reports" / "latest.json", judged, None, now=now, job=job)
+
+    (home / "var" / "reports").mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(watch, "report", undrawn)
+    keep(home, world.records(60, audited=0.5))
+    keep(home, world.records(60, novel=1.0, prefix="law", audited=0.5))
+    with receiving() as (address, told):
+        settings = Settings(_env_file=None, home=home, notify=address)
+        judged = watch.step(settings, rules, Console())
+        watch.step(settings, rules, Console())
+    (notice,) = told
+    assert notice["title"] == f"RouteMoA: verdict {judged.verdict.id} says retrain"
+    assert judged.verdict.reasons[0] in notice["message"]
