@@ -27,7 +27,6 @@ from typing import Any
 
 import structlog
 import uvicorn
-import yaml
 
 from benchmarks.report import print_json
 from benchmarks.upstream_world import FAULTS, Fault, running
@@ -180,7 +179,7 @@ def project(home: Path, base_url: str) -> str:
         }
         for llm in LLMS
     }
-    (home / "registry" / "pool.yaml").write_text(yaml.safe_dump({"llms": entries}))
+    (home / "registry" / "pool.yaml").write_text(json.dumps({"llms": entries}))
     tiny.tiny_artifact(home / "var" / "scorers" / "1", roster=LLMS)
     published = {"version": "1", "folder": "1", "published_at": "2026-01-01T00:00:00Z"}
     (home / "var" / "scorers" / "current.json").write_text(json.dumps(published))

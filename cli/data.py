@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import project
+from registry import extras
 
 commands = typer.Typer()
 
@@ -13,6 +14,7 @@ commands = typer.Typer()
 @commands.command("import", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def import_(context: typer.Context) -> None:
     """Bring in your own queries and recorded answers, or other tools' logs and result files (`routemoa import --help`)."""
+    extras.need("train")
     from pipelines.import_command import main
 
     if not {"-h", "--help"} & set(context.args):
@@ -27,6 +29,7 @@ def harvest(
     limit: Annotated[int | None, typer.Option(min=0, help="At most this many new queries; those with a reference come first.")] = None,
 ) -> None:
     """Say which served queries can be graded and what asking the pool about them would cost; take them into the query pool."""
+    extras.need("train")
     from rich.console import Console
 
     from pipelines import harvest, harvest_cost, params

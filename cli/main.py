@@ -6,13 +6,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli import data, jobs, llms, monitor, results, stack, versions
+from cli import data, installed, jobs, llms, monitor, results, stack, versions
 from scorer.errors import RouteMoAError
 
 commands = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Route among many LLMs, as a platform."
 )
-for group in (stack.commands, llms.commands, versions.commands, results.commands, monitor.commands, data.commands, jobs.commands):
+for group in (stack.commands, llms.commands, versions.commands, results.commands, monitor.commands, data.commands, jobs.commands, installed.commands):
     commands.registered_commands.extend(group.registered_commands)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import project
+from registry import extras
 
 if TYPE_CHECKING:
     from monitoring.records import Record, RecordStore
@@ -18,6 +19,7 @@ commands = typer.Typer()
 @commands.command()
 def verdict() -> None:
     """Keep, watch or retrain the active scorer, with the reasons; changes nothing."""
+    extras.need("monitor")
     from rich.console import Console
 
     from monitoring import policy, watch
@@ -29,6 +31,7 @@ def verdict() -> None:
 @commands.command()
 def report() -> None:
     """Draw the Evidently report of the traffic so far into var/reports and into the Evidently workspace; starts no job."""
+    extras.need("monitor")
     from rich.console import Console
 
     from monitoring import policy, watch

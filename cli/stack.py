@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import project
+from registry import extras
 
 commands = typer.Typer()
 
@@ -18,6 +19,7 @@ def demo(
 ) -> None:
     """Run the whole loop on real LLMs, in a project of its own, and say what happened."""
     project.check(Path.cwd())
+    extras.need("demo")
     from local.demo import run
 
     run(source=Path.cwd(), at=at or Path(".demo") / ("small" if small else "full"), small=small, stay_up=stay)
@@ -27,6 +29,7 @@ def demo(
 def up() -> None:
     """Start the platform for the project in this folder and stay up until Ctrl-C."""
     project.check(Path.cwd())
+    extras.need("train", "monitor")
     from local.stack import up as start
 
     start(Path.cwd())

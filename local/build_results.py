@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 
 from pipelines import dataset, json_files
 from pipelines.project import Project
@@ -53,6 +53,6 @@ def query_count(home: Path) -> int:
 
 def stages_to_pull(home: Path) -> list[str]:
     """The answer stages whose output travels with the checkout and is not here yet; a pull would remove newer answers that are."""
-    locked = yaml.safe_load((home / "dvc.lock").read_text())["stages"] if (home / "dvc.lock").exists() else {}
+    locked = YAML(typ="safe").load(lock)["stages"] if (lock := home / "dvc.lock").exists() else {}
     ids = [llm.id for llm in pools.load(home / "registry" / "pool.yaml").active if not Project(home).answers(llm.id).exists()]
     return [f"answer@{llm}" for llm in ids if f"answer@{llm}" in locked]

@@ -12,16 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from local.errors import ProcessFailed, ServerFailed
 from local.processes import Processes
+from registry import extras
 from registry.child_process import end_with_parent
 from registry.settings import Settings
+from scorer.errors import RouteMoAError
 from scorer.near_matches import did_you_mean
 
-CHECKOUT = Path(__file__).parents[1]
 SERVERS_FILE = Path(__file__).with_name("servers.yaml")
 
 
@@ -65,8 +67,11 @@ def settings(name: str, file: Path = SERVERS_FILE) -> ServerSettings:
 
 def _entries(file: Path) -> dict[str, ServerSettings]:
     try:
-        return {name: ServerSettings.model_validate(entry) for name, entry in yaml.safe_load(file.read_text())["servers"].items()}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, ValidationError) as exc:
+        return {
+            name: ServerSettings.model_validate(entry)
+            for name, entry in YAML(typ="safe").load(file.read_text(encoding="utf-8"))["servers"].items()
+        }
+    except (OSError, YAMLError, KeyError, TypeError, AttributeError, ValidationError) as exc:
         raise ServerFailed(f"{file}: {exc}", next_step="Write it as the entries of the packaged servers.yaml are.") from exc
 
 
@@ -81,7 +86,7 @@ def start(name: str, port: int | None = None, *, weights: Path | None = None, wa
     port = port or entry.port
     _refuse_busy(name, port)
     file = _weights_file(entry.weights) if weights is None else weights
-    with Processes(logs=Settings().var / "logs", home=CHECKOUT) as processes:
+    with Processes(logs=Settings().var / "logs", home=Path.cwd()) as processes:
         processes.start(server := f"llama-{name}", [*command(name, port), "--weights", str(file)])
         try:
             processes.wait_until_ready(server, f"http://127.0.0.1:{port}/health", seconds=wait_s)
@@ -152,8 +157,9 @@ def main() -> None:
     if arguments.with_parent:
         end_with_parent()
     try:
+        extras.need("demo")
         serve(arguments.name, arguments.port, arguments.weights)
-    except ServerFailed as exc:
+    except RouteMoAError as exc:
         sys.exit(str(exc))
 
 

@@ -1,9 +1,10 @@
 """A project of its own, made from a checkout: the same code and files in another folder, with its own git and DVC state."""
 
+import io
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 
 from local.errors import LocalError
 from registry import child_process
@@ -27,7 +28,7 @@ def make(source: Path, target: Path, *, overlay: str | None = None) -> Path:
         folder = OVERLAYS / overlay
         layer = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         if SETTINGS in layer:
-            layer[SETTINGS] = yaml.safe_dump(_merged(yaml.safe_load(contents[SETTINGS]), yaml.safe_load(layer[SETTINGS]))).encode()
+            layer[SETTINGS] = _laid_over(contents[SETTINGS], layer[SETTINGS])
         contents |= layer
     _claim(target)
     for stale in set(_files_in_git(target)) - set(contents) - {MARKER}:
@@ -60,6 +61,14 @@ def _write_if_changed(target: Path, content: bytes, mode: int) -> None:
     target.unlink(missing_ok=True)
     target.write_bytes(content)
     target.chmod(mode)
+
+
+def _laid_over(below: bytes, above: bytes) -> bytes:
+    """The parameters of `below` with those of `above` in their place, as YAML."""
+    yaml, merged = YAML(typ="safe"), io.BytesIO()
+    yaml.default_flow_style = False
+    yaml.dump(_merged(yaml.load(below), yaml.load(above)), merged)
+    return merged.getvalue()
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

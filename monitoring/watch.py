@@ -14,24 +14,27 @@ import threading
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring import audits, evidently_report, groups, policy, profile
+from monitoring import audits, groups, policy, profile
 from monitoring.errors import NothingActive
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
 from monitoring.records import RecordStore
 from monitoring.verdict import Verdict, decide
 from monitoring.window import Window, looks_after, measure, window_to_judge
-from registry import local_store, notices
+from registry import extras, local_store, notices
 from registry.settings import Settings
 from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
+
+if TYPE_CHECKING:
+    from monitoring.evidently_report import Report  # it brings pandas
 
 log = structlog.get_logger("watch")
 COLOURS = {"keep": "green", "watch": "yellow", "retrain": "red", "too-little-data": "blue"}
@@ -102,8 +105,10 @@ def _scored(settings: Settings, version: str) -> int:
     return RecordStore(settings.var / "records.db").count_scored(version)
 
 
-def report(judged: JudgedWindow, settings: Settings, *, now: datetime, job: str | None = None) -> evidently_report.Report | None:
+def report(judged: JudgedWindow, settings: Settings, *, now: datetime, job: str | None = None) -> "Report | None":
     """Draws the report of `judged` (none without records) and writes `latest.json`, which points to it."""
+    from monitoring import evidently_report
+
     drawn = (
         evidently_report.write(judged.window, judged.verdict, judged.profile, settings, now=now)
         if judged.window.novelty is not None
@@ -211,7 +216,7 @@ def _last_verdict(path: Path) -> str | None:
         return None
 
 
-def _write_latest(path: Path, judged: JudgedWindow, drawn: evidently_report.Report | None, *, now: datetime, job: str | None) -> None:
+def _write_latest(path: Path, judged: JudgedWindow, drawn: "Report | None", *, now: datetime, job: str | None) -> None:
     content: dict[str, Any] = {
         "at": now.isoformat(timespec="seconds"),
         "verdict": judged.verdict.as_dict(),
@@ -231,6 +236,7 @@ def main(arguments: list[str] | None = None) -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     settings = Settings()
     try:
+        extras.need("monitor")
         rules = policy.load(settings.home / "params.yaml")
         if once:
             step(settings, rules, Console())

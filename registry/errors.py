@@ -84,3 +84,7 @@ class ChildFailed(RegistryError):
         super().__init__(what, next_step=next_step)
         self.code = code
         self.lines = tuple(lines)
+
+
+class ExtraMissing(RegistryError):
+    """A command that needs more than the core, where only the core is installed; names what lacks and the extra that brings it."""

@@ -6,6 +6,8 @@ import secrets
 import sys
 from urllib.parse import urlsplit
 
+from registry import extras
+from registry.errors import ExtraMissing
 from registry.settings import Settings
 from scorer.atomic_write import replacing
 
@@ -52,6 +54,10 @@ def _webhook_key(settings: Settings) -> str:
 def main() -> None:
     """Becomes the MLflow server of this project."""
     settings = Settings()
+    try:
+        extras.need("train")
+    except ExtraMissing as exc:
+        sys.exit(str(exc))
     line = command(settings, urlsplit(settings.mlflow_url).port or 5001)
     os.execve(line[0], line, {**os.environ, **environment(settings)})  # noqa: S606 - a list of our own making
 

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from filelock import FileLock, Timeout
 
-from registry import local_store, promotion, versions
+from registry import extras, local_store, promotion, versions
 from registry.errors import RegistryError, RegistryUnreachable
 from registry.settings import Settings
 from registry.version import Version, misspelt
@@ -167,6 +167,7 @@ def main() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     try:
+        extras.need("sync")
         run(Settings(), stop)
     except RouteMoAError as exc:
         sys.exit(str(exc))

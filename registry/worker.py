@@ -13,7 +13,7 @@ from types import FrameType
 import structlog
 from filelock import FileLock, Timeout
 
-from registry import job_log, notices
+from registry import extras, job_log, notices
 from registry.child_process import Child
 from registry.errors import ChildFailed, JobFailed, JobRefused
 from registry.jobs import Job, Jobs
@@ -180,6 +180,7 @@ def main() -> None:
     """Works until SIGTERM or SIGINT."""
     settings = Settings()
     try:
+        extras.need("train")
         with only_one(settings):
             Worker(settings, Jobs(settings.var / "jobs.db")).run()
     except RouteMoAError as exc:

@@ -211,9 +211,7 @@ def test_a_server_that_does_not_answer_in_time_is_given_up(tmp_path: Path, monke
 
 def test_the_command_says_what_is_wrong_without_a_traceback(tmp_path: Path) -> None:
     """Exit code 1 and one line."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "local.llama", "smollm2"], capture_output=True, text=True, check=False, cwd=llama.CHECKOUT
-    )
+    ended = subprocess.run([sys.executable, "-m", "local.llama", "smollm2"], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ended.returncode == 1
     assert "No server is called 'smollm2'" in ended.stderr
     assert "Traceback" not in ended.stderr

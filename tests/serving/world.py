@@ -99,8 +99,8 @@ class World:
         return ServingSettings(_env_file=None, **{"home": self.home, "poll_s": 0.02, **changed})
 
     @contextlib.contextmanager
-    def served(self, *, wait: str = "/readyz", **environment: str) -> Iterator["Running"]:
-        """A real `python -m serving` on this project."""
+    def served(self, *, wait: str = "/readyz", python: Path | None = None, **environment: str) -> Iterator["Running"]:
+        """A real `python -m serving` on this project; `python`: of an environment that holds the product, in place of ours."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -111,10 +111,14 @@ class World:
             "OMP_NUM_THREADS": "1",
             **environment,
         }
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        path = "" if python else os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         with (self.home / "server.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "serving"], cwd=self.home, env={**os.environ, "PYTHONPATH": path, **given}, stdout=log, stderr=log
+                [str(python or sys.executable), "-m", "serving"],
+                cwd=self.home,
+                env={**os.environ, "PYTHONPATH": path, **given},
+                stdout=log,
+                stderr=log,
             )
         running = Running(process, f"http://127.0.0.1:{port}", self.key, self.home / "server.log")
         try:
