@@ -36,9 +36,10 @@ def load_encoder(settings: Train) -> "Encoder":
     from pipelines import packages
     from scorer import encoder
 
-    name = settings.encoder
+    choice = settings.encoder
+    name, prompt = (choice, None) if isinstance(choice, str) else (choice.name, choice.prompt)
     place = packages.encoder_folder(name.removeprefix(PACKAGED)) if name.startswith(PACKAGED) else name
-    return encoder.load(place, max_tokens=settings.max_tokens, text_features=settings.text_features)
+    return encoder.load(place, max_tokens=settings.max_tokens, text_features=settings.text_features, prompt=prompt, device=settings.device)
 
 
 def trained_on(encoder: "Encoder", texts: Sequence[str], cache: Path) -> Floats:

@@ -80,10 +80,18 @@ class Assemble(Section):
     out_of_domain: list[str]
 
 
+class EncoderChoice(Section):
+    """An encoder and the prompt that stands before each query, in place of what the encoder's own settings say."""
+
+    name: str
+    prompt: str
+
+
 class Train(Section):
     """How the scorer is trained (docs/method.md, section 1; `scorer.training.Plan`, `scorer.initialisation.Shrinkage`)."""
 
-    encoder: str
+    encoder: str | EncoderChoice
+    device: str
     max_tokens: int = Field(ge=8)
     seed: int
     min_labels: int = Field(ge=1)
@@ -105,6 +113,11 @@ class Train(Section):
     ridge: float = Field(gt=0)
     fallback_share: float = Field(ge=0, lt=1)
     text_features: bool
+
+    @property
+    def encoder_name(self) -> str:
+        """What a scorer's manifest calls its encoder: its name, and the prompt where one is set here."""
+        return self.encoder if isinstance(self.encoder, str) else f"{self.encoder.name} with {self.encoder.prompt!r}"
 
 
 class Evaluate(Section):

@@ -48,7 +48,7 @@ def wanted(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, 
     if first is llm or not (project.dataset / "roster.json").exists():
         return []
     in_use = artifact.open(project.scorer)
-    if in_use.manifest.encoder["name"] != settings.train.encoder or llm.id in in_use.manifest.roster:
+    if in_use.manifest.encoder["name"] != settings.train.encoder_name or llm.id in in_use.manifest.roster:
         return []  # another encoder is trained next, or the newcomer is in already
     standing = Standing.of(project, in_use)
     known = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}

@@ -69,7 +69,7 @@ def run(project: Project) -> dict[str, Any]:
         project,
         parts,
         encoder,
-        encoder_name=settings.encoder,
+        encoder_name=settings.encoder_name,
         weights=weights,
         calibration=calibrated,
         posterior=answer_posterior(project.dataset, held_out, scores_HL),

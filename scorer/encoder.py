@@ -1,14 +1,15 @@
-"""Query texts to vectors in training: any transformers encoder by name or folder, pooled to unit norm, followed by features of the text."""
+"""Query texts to vectors in training: any encoder that sentence-transformers reads, at unit norm, followed by features of the text."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from logging import ERROR, getLogger
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 from torch import Tensor, nn
 
 from scorer import text_features
@@ -16,39 +17,52 @@ from scorer.errors import EncoderUnknown
 from scorer.texts import tail
 from scorer.types import Floats
 
-Pooling = Literal["mean", "first"]
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+AFTER_THE_TOKENS = {"Pooling", "Dense", "LayerNorm", "Dropout", "Normalize"}  # the library's modules that go into the graph
+POOLING_WORDS = {"mean": "mean", "cls": "first"}  # what these two are called in the fingerprints of embeddings that are cached
 
 
 class Encoder(nn.Module):
     """Token ids in, unit-norm embeddings out; texts in, their vectors out.
 
-    text_features: whether features of the text (`scorer.text_features`) follow its embedding in its vector.
-    pooling: `mean` over real tokens (sentence-transformers) or the `first` token's state (RouteMoA's mDeBERTa).
+    after: the library's modules that make one embedding of the tokens' states: a Pooling, perhaps a projection.
     tokenizer: truncates from the left to `max_tokens`: the end of a prompt says what is asked.
+    prompt: stands before every text, as a part of the tokenizer. A text that leaves it no room is read without it.
+    text_features: whether features of the text (`scorer.text_features`) follow its embedding in its vector.
     """
 
     def __init__(
-        self, backbone: nn.Module, tokenizer: Tokenizer, *, max_tokens: int, pooling: Pooling, text_features: bool = False
+        self,
+        backbone: nn.Module,
+        tokenizer: Tokenizer,
+        after: Iterable[nn.Module],
+        *,
+        max_tokens: int,
+        prompt: str = "",
+        text_features: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.after = nn.ModuleList(after)
         self.tokenizer = Tokenizer.from_str(tokenizer.to_str())
+        if prompt:
+            before = [normalizers.Prepend(prompt), *filter(None, [self.tokenizer.normalizer])]
+            self.tokenizer.normalizer = normalizers.Sequence(before)
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_tokens, direction="left")
         self.max_tokens = max_tokens
-        self.pooling: Pooling = pooling
         self.text_features = text_features
         self.eval()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Embeddings (Q, D) of token ids (Q, T) under their mask (Q, T)."""
         states_QTD = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        if self.pooling == "first":
-            pooled_QD = states_QTD[:, 0]
-        else:
-            mask_QT1 = attention_mask.unsqueeze(-1).to(states_QTD.dtype)
-            pooled_QD = (states_QTD * mask_QT1).sum(1) / mask_QT1.sum(1).clamp(min=1.0)
-        return nn.functional.normalize(pooled_QD, dim=-1)
+        features = {"token_embeddings": states_QTD, "attention_mask": attention_mask}
+        for module in self.after:
+            features = module(features)
+        return nn.functional.normalize(features["sentence_embedding"], dim=-1)
 
     def batch(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and mask (Q, T), padded on the right."""
@@ -80,46 +94,87 @@ class Encoder(nn.Module):
     @property
     def dims(self) -> int:
         """The length of an embedding, without the features of the text."""
-        return int(cast("int", self.backbone.config.hidden_size))  # type: ignore[union-attr]
+        sized = [module for module in self.after if hasattr(module, "get_embedding_dimension")]
+        return int(cast("Any", sized[-1]).get_embedding_dimension())
+
+    @property
+    def pooling(self) -> str:
+        """How the tokens' states become one embedding: `mean`, `first`, or the library's settings as JSON."""
+        kinds = [{"kind": type(module).__name__, **cast("Any", module).get_config_dict()} for module in self.after]
+        alone = kinds[0]["pooling_mode"] if len(kinds) == 1 else None
+        return POOLING_WORDS.get(str(alone)) or json.dumps(kinds, sort_keys=True)
 
     def fingerprint(self) -> str:
-        """sha256 of everything a vector depends on: weights, tokenizer, truncation, pooling, features of the text."""
+        """sha256 of everything a vector depends on: weights, tokenizer with its prompt, truncation, pooling, features of the text."""
         beside = [text_features.identity()] if self.text_features else []
         digest = hashlib.sha256(json.dumps([self.tokenizer.to_str(), self.max_tokens, self.pooling, *beside]).encode())
-        for name, weight in sorted(self.backbone.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(weight.detach().contiguous().to(torch.float32).numpy().tobytes())
+        for part in (self.backbone, self.after):
+            for name, weight in sorted(part.state_dict().items()):
+                digest.update(name.encode())
+                digest.update(weight.detach().contiguous().to("cpu", torch.float32).numpy().tobytes())
         return digest.hexdigest()
 
 
-def load(name: str | Path, *, max_tokens: int, text_features: bool = False) -> Encoder:
-    """The encoder `name`: a local folder or a Hugging Face name. text_features: see `Encoder`.
+def load(name: str | Path, *, max_tokens: int, text_features: bool = False, prompt: str | None = None, device: str = "cpu") -> Encoder:
+    """The encoder `name`: a local folder or a Hugging Face name, of sentence-transformers or of transformers alone.
 
-    Raises EncoderUnknown where transformers cannot load it, or it has no fast tokenizer.
+    Without settings of sentence-transformers a DeBERTa is pooled by its first token (as in the paper), any other by the mean.
+    prompt: what stands before each query; None takes what the encoder's own settings say for queries. device: torch's name, or `auto`.
+    Raises EncoderUnknown where the library cannot load it, it has no fast tokenizer, or its modules cannot be served.
     """
-    from transformers import AutoModel, AutoTokenizer
+    loaded, written = _loaded(name, _device(device))
+    transformer, *after = loaded
+    backbone, tokenizer = getattr(transformer, "auto_model", None), getattr(transformer, "tokenizer", None)
+    if backbone is None or tokenizer is None:
+        raise EncoderUnknown(f"encoder {name}: it begins with a {type(transformer).__name__}.", next_step="Choose a transformer of text.")
+    if not getattr(tokenizer, "is_fast", False):
+        raise EncoderUnknown(f"encoder {name}: it has no fast tokenizer.", next_step="Choose one that comes with a tokenizer.json.")
+    unknown = [kind for module in after if (kind := type(module).__name__) not in AFTER_THE_TOKENS]
+    if unknown or not after:
+        what = f"its {unknown[0]} cannot be served" if unknown else "it has no pooling"
+        raise EncoderUnknown(f"encoder {name}: {what}.", next_step=f"Served are {', '.join(sorted(AFTER_THE_TOKENS))}.")
+    if type(after[-1]).__name__ == "Normalize":
+        after.pop()  # the embedding is brought to unit norm here, whatever the encoder does
+    if not written and backbone.config.model_type.startswith("deberta"):
+        after = [type(after[0])(backbone.config.hidden_size, "cls")]
+    if getattr(backbone, "pooler", None) is not None:
+        backbone.pooler = None  # unused, and where a checkpoint lacks its weights they are drawn anew, which changes the fingerprint
+    if prompt is None:
+        prompt = loaded.prompts.get("query") or loaded.prompts.get(loaded.default_prompt_name or "") or ""
+    if prompt and not getattr(after[0], "include_prompt", True):
+        raise EncoderUnknown(f"encoder {name}: it pools without its prompt.", next_step="Choose another, or set its prompt to ''.")
+    limit = loaded.max_seq_length or max_tokens
+    return Encoder(
+        backbone, tokenizer.backend_tokenizer, after, max_tokens=min(max_tokens, limit), prompt=prompt, text_features=text_features
+    )
+
+
+def _loaded(name: str | Path, device: str) -> tuple["SentenceTransformer", bool]:
+    """What the library reads, and whether it found settings of its own beside the weights."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.util import is_sentence_transformer_model
     from transformers.utils import logging
 
+    getLogger("sentence_transformers").setLevel(ERROR)  # it warns that it takes the mean where nothing is written, which is documented
     logging.disable_progress_bar()  # a tenth of a second of work, a line of noise in every log
     logging.set_verbosity_error()  # it warns of the pooling layer's missing weights, which we never use
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(name), use_fast=True)
-        backbone = AutoModel.from_pretrained(str(name), attn_implementation="eager", dtype=torch.float32)
-    except (OSError, ValueError, ImportError) as exc:
-        reason = str(exc).strip().splitlines()[0]
+        written = is_sentence_transformer_model(str(name))
+        loaded = SentenceTransformer(str(name), device=device, model_kwargs={"attn_implementation": "eager", "dtype": torch.float32})
+    except (OSError, ValueError, ImportError, KeyError, TypeError, RuntimeError) as exc:
+        reason = (str(exc).strip() or type(exc).__name__).splitlines()[0]
         raise EncoderUnknown(f"encoder {name}: {reason}", next_step="Set train.encoder to a Hugging Face name or a local folder.") from exc
-    if not getattr(tokenizer, "is_fast", False):
-        raise EncoderUnknown(f"encoder {name}: it has no fast tokenizer.", next_step="Choose one that comes with a tokenizer.json.")
-    if getattr(backbone, "pooler", None) is not None:
-        backbone.pooler = None  # unused, and where a checkpoint lacks its weights they are drawn anew, which changes the fingerprint
-    limit = getattr(backbone.config, "max_position_embeddings", max_tokens) or max_tokens
-    pooling = pooling_of(Path(name), backbone.config.model_type)
-    return Encoder(backbone, tokenizer.backend_tokenizer, max_tokens=min(max_tokens, limit), pooling=pooling, text_features=text_features)
+    return loaded, written
 
 
-def pooling_of(folder: Path, architecture: str) -> Pooling:
-    """What sentence-transformers wrote beside the weights; else the first token for DeBERTa (as in the paper), the mean for others."""
-    written = folder / "1_Pooling" / "config.json"
-    if written.is_file():
-        return "first" if json.loads(written.read_text())["pooling_mode_cls_token"] else "mean"
-    return "first" if architecture.startswith("deberta") else "mean"
+def _device(name: str) -> str:
+    """Torch's name of the device: for `auto` the accelerator that is here, else the CPU."""
+    if name == "auto":
+        found = torch.accelerator.current_accelerator(check_available=True)
+        return "cpu" if found is None else found.type
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as exc:
+        reason = str(exc).strip().splitlines()[0]
+        raise EncoderUnknown(f"device {name!r}: {reason}", next_step="Set train.device to auto, cpu, cuda or cuda:0.") from exc
+    return name

@@ -1,5 +1,6 @@
 """Writing a trained scorer as an artifact: the encoder as ONNX (fp32, int8), the rest as safetensors, JSON and plain arrays."""
 
+import copy
 import hashlib
 import json
 import logging
@@ -157,6 +158,8 @@ def _export_graph(encoder: "Encoder", path: Path) -> None:
     from scorer.trim_deberta import without_unused
 
     encoder = without_unused(encoder)
+    if next(encoder.parameters()).device.type != "cpu":
+        encoder = copy.deepcopy(encoder).to("cpu")
     ids, mask = encoder.batch(["an example of some length for tracing", "a shorter one"])
     shapes = {0: torch.export.Dim("queries", min=1, max=4096), 1: torch.export.Dim("tokens", min=2, max=encoder.max_tokens)}
     with warnings.catch_warnings():

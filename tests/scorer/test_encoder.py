@@ -1,5 +1,6 @@
 """Encoders by transformers: pooling, truncation, DeBERTa, and the way to ONNX."""
 
+import json
 import logging
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 from tokenizers import Tokenizer
 from transformers import BertModel, DebertaV2Config, DebertaV2Model, PreTrainedTokenizerFast
 
@@ -49,7 +52,7 @@ def deberta_of(tiny: ModuleType, max_tokens: int, **changes: Any) -> encoder.Enc
         "initializer_range": 0.3,
     }
     backbone = DebertaV2Model(DebertaV2Config(**shape | changes))
-    return encoder.Encoder(backbone, tokenizer, max_tokens=max_tokens, pooling="first")
+    return encoder.Encoder(backbone, tokenizer, [Pooling(32, "cls")], max_tokens=max_tokens)
 
 
 @pytest.fixture(scope="module")
@@ -153,16 +156,89 @@ def test_padding_changes_nothing(tiny: ModuleType) -> None:
     np.testing.assert_allclose(together, np.concatenate([tiny_encoder.embed([text]) for text in TEXTS]), atol=1e-5)
 
 
-def test_pooling_written_beside_the_weights_is_followed(tiny: ModuleType, tmp_path: Path) -> None:
-    """sentence-transformers' 1_Pooling/config.json decides; without it a BERT is averaged."""
+def as_the_library_saves(folder: Path, plain: Path, *after: torch.nn.Module, **settings: Any) -> SentenceTransformer:
+    """An encoder of sentence-transformers around the one in `plain`, saved in `folder` by the library itself."""
+    made = SentenceTransformer(modules=[Transformer(str(plain)), *after], device="cpu", **settings)
+    made.save(str(folder))
+    return made
+
+
+@pytest.fixture(scope="module")
+def plain(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT without settings of sentence-transformers."""
     made = tiny.tiny_encoder()
     assert isinstance(made.backbone, BertModel)
-    folder = saved(tmp_path / "bert", made.backbone, made.tokenizer)
-    assert encoder.load(folder, max_tokens=16).pooling == "mean"
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
-    assert encoder.load(folder, max_tokens=16).pooling == "first"
-    assert encoder.load(folder, max_tokens=9_999).max_tokens == 64  # no more than the encoder has positions for
+    return saved(tmp_path_factory.mktemp("bert") / "plain", made.backbone, made.tokenizer)
+
+
+POOLINGS = ["mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", ("cls", "mean")]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS, ids=str)
+@pytest.mark.parametrize("normalised", [True, False])
+def test_every_pooling_agrees_with_the_library(plain: Path, pooling: Any, normalised: bool, tmp_path: Path) -> None:
+    """Read back by its folder, our embeddings are the library's at unit norm to 1e-4, padded or not."""
+    wide = 32 * (1 if isinstance(pooling, str) else len(pooling))
+    library = as_the_library_saves(tmp_path / "saved", plain, Pooling(32, pooling), *([Normalize()] if normalised else []))
+    ours = encoder.load(tmp_path / "saved", max_tokens=64)
+    expected = library.encode(TEXTS[:3], normalize_embeddings=True)
+    assert ours.dims == wide == expected.shape[1]
+    np.testing.assert_allclose(ours.embed(TEXTS[:3]), expected, atol=1e-4)
+
+
+def test_a_projection_and_prompts_agree_with_the_library(plain: Path, tmp_path: Path) -> None:
+    """A Dense after the pooling is part of the encoder; `query` is the prompt of queries, and another may be named in its place."""
+    prompts = {"query": "what is ", "document": "story "}
+    library = as_the_library_saves(
+        tmp_path / "saved", plain, Pooling(32, "cls"), Dense(32, 8), Normalize(), prompts=prompts, default_prompt_name="document"
+    )
+    ours = encoder.load(tmp_path / "saved", max_tokens=64)
+    assert ours.dims == 8
+    np.testing.assert_allclose(ours.embed(TEXTS[:3]), library.encode(TEXTS[:3], prompt_name="query"), atol=1e-4)
+    for prompt in ("", "give a list : "):
+        named = encoder.load(tmp_path / "saved", max_tokens=64, prompt=prompt)
+        np.testing.assert_allclose(named.embed(TEXTS[:3]), library.encode(TEXTS[:3], prompt=prompt), atol=1e-4)
+        assert named.fingerprint() != ours.fingerprint()
+
+
+@pytest.mark.slow
+def test_every_pooling_survives_onnx(plain: Path, tmp_path: Path) -> None:
+    """What a server computes, one after the other in one graph, prompt included, is what the library does."""
+    each = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+    prompts = {"query": "what is ", "document": ""}
+    library = as_the_library_saves(tmp_path / "saved", plain, Pooling(32, each), Dense(6 * 32, 6 * 32), prompts=prompts)
+    export.export_encoder(encoder.load(tmp_path / "saved", max_tokens=64), tmp_path / "onnx")
+    graph, tokenizer = ((tmp_path / "onnx" / name).read_bytes() for name in (ENCODERS["fp32"], TOKENIZER))
+    expected = library.encode(TEXTS[:3], prompt_name="query", normalize_embeddings=True)
+    np.testing.assert_allclose(OnnxEncoder(graph, tokenizer, max_tokens=64).embed(TEXTS[:3]), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("written", [{"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, {"pooling_mode": "cls"}], ids=str)
+def test_settings_of_every_version_are_read(plain: Path, written: dict[str, Any], tmp_path: Path) -> None:
+    """`bge-small-en-v1.5` says so in the words of version 2, version 6 in its own: the first token."""
+    as_the_library_saves(tmp_path / "saved", plain, Pooling(32, "mean"), Normalize())
+    (tmp_path / "saved" / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32} | written))
+    assert encoder.load(tmp_path / "saved", max_tokens=16).pooling == "first"
+
+
+def test_without_settings_the_mean_is_taken(plain: Path) -> None:
+    """At most as many tokens as the encoder has positions for."""
+    loaded = encoder.load(plain, max_tokens=9_999)
+    assert (loaded.pooling, loaded.max_tokens) == ("mean", 64)
+    assert encoder.load(plain, max_tokens=16, device="auto").max_tokens == 16
+
+
+def test_a_device_that_is_not_here_is_said_in_a_sentence(plain: Path) -> None:
+    with pytest.raises(EncoderUnknown, match=r"device 'cpuu'.*train\.device"):
+        encoder.load(plain, max_tokens=16, device="cpuu")
+
+
+def test_what_cannot_be_served_is_named(plain: Path, tmp_path: Path) -> None:
+    """An encoder whose pooling leaves its prompt out is refused: a graph does not know how long that was."""
+    as_the_library_saves(tmp_path / "saved", plain, Pooling(32, "mean", include_prompt=False), prompts={"query": "who ", "document": ""})
+    with pytest.raises(EncoderUnknown, match="pools without its prompt"):
+        encoder.load(tmp_path / "saved", max_tokens=16)
+    assert encoder.load(tmp_path / "saved", max_tokens=16, prompt="").pooling == "mean"
 
 
 def test_the_fingerprint_follows_everything_an_embedding_depends_on(tiny: ModuleType) -> None:

@@ -32,6 +32,7 @@ DIMS = 32
 def tiny_encoder(seed: int = 0, max_tokens: int = 32):
     """A random BERT over a few words and all letters; texts that share words get embeddings that are close."""
     import torch
+    from sentence_transformers.sentence_transformer.modules import Pooling
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel
 
@@ -59,7 +60,7 @@ def tiny_encoder(seed: int = 0, max_tokens: int = 32):
             ),
             add_pooling_layer=False,
         )
-    return Encoder(backbone, tokenizer, max_tokens=max_tokens, pooling="mean")
+    return Encoder(backbone, tokenizer, [Pooling(DIMS, "mean")], max_tokens=max_tokens)
 
 
 @functools.cache
