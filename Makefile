@@ -14,7 +14,7 @@ help:
 	@echo "make demo-small  the loop on the smallest weights and a few dozen queries"
 	@echo "make test        install if needed, run the tests"
 	@echo "make test-all    the same and the long ones; CI runs these"
-	@echo "make check       ruff, mypy, import contracts, declared dependencies"
+	@echo "make check       ruff, mypy, import contracts, declared dependencies, Dockerfile"
 
 install: .venv/.installed
 .venv/.installed: pyproject.toml constraints.txt
@@ -46,6 +46,7 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/hadolint deploy/Dockerfile
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,7 @@
 """What the core installs suffices for what the core runs, and an extra that lacks is named."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -110,3 +111,15 @@ def test_an_extra_that_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     extras.need("sync")
     with pytest.raises(ExtraMissing, match=r"^Not installed: scipy\. pip install 'routemoa\[train,monitor\]'$"):
         extras.need("train", "monitor")
+
+
+def test_the_image_is_made_from_the_packages_of_the_wheel() -> None:
+    """The Dockerfile copies each of them, the build context holds each of them, and nothing runs as root."""
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert set(packages) == set(OURS)
+    lines = (ROOT / "deploy" / "Dockerfile").read_text().splitlines()
+    context = (ROOT / ".dockerignore").read_text().splitlines()
+    for name in packages:
+        assert f"COPY {name} {name}" in lines
+        assert f"!{name}" in context
+    assert [line for line in lines if line.startswith("USER ")] == ["USER 10001"]

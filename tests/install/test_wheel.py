@@ -1,6 +1,7 @@
 """The wheel, installed without the checkout: it serves from the core alone, and names the extra that anything else needs."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,10 +37,17 @@ class Core:
 
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Core:
-    """Built from this checkout, with the pinned versions."""
+    """Built from the files that the Dockerfile copies, with the pinned versions."""
     folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    for line in (ROOT / "deploy" / "Dockerfile").read_text().splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            for name in line.split()[1:-1]:
+                copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+                source.mkdir(exist_ok=True)
+                copy(ROOT / name, source / name)
     commands = (
-        (*UV, "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", folder, ROOT),
+        (*UV, "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", folder, source),
         (*UV, "venv", "--quiet", "--python", sys.executable, folder / "core"),
     )
     for command in commands:
