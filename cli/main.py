@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli import data, installed, jobs, llms, monitor, results, stack, versions
+from cli import data, installed, jobs, keys, llms, monitor, results, stack, versions
 from scorer.errors import RouteMoAError
 
 commands = typer.Typer(
@@ -14,6 +14,7 @@ commands = typer.Typer(
 )
 for group in (stack.commands, llms.commands, versions.commands, results.commands, monitor.commands, data.commands, jobs.commands, installed.commands):
     commands.registered_commands.extend(group.registered_commands)
+commands.add_typer(keys.commands, name="keys")
 
 
 def app() -> None:
