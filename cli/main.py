@@ -12,7 +12,16 @@ from scorer.errors import RouteMoAError
 commands = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Route among many LLMs, as a platform."
 )
-for group in (stack.commands, llms.commands, versions.commands, results.commands, monitor.commands, data.commands, jobs.commands, installed.commands):
+for group in (
+    stack.commands,
+    llms.commands,
+    versions.commands,
+    results.commands,
+    monitor.commands,
+    data.commands,
+    jobs.commands,
+    installed.commands,
+):
     commands.registered_commands.extend(group.registered_commands)
 commands.add_typer(keys.commands, name="keys")
 

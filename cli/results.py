@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import project
+from registry import extras
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,7 @@ def results(
     ] = None,
 ) -> None:
     """Show what each scorer reached on the test queries of a set, beside its out-of-domain ones."""
+    extras.need("train")
     from rich.console import Console
 
     from pipelines import params, qualities
