@@ -9,8 +9,9 @@ from typing import Any
 
 ODD: tuple[Any, ...] = (
     None, True, 0, -1, 2**63, -(2**70), 10**400, 1e-320, 1e308, float("nan"), float("inf"), "", " ", "x", "\x00", "\ud83d", "a\u2028b",
-    "é" * 300,     "../../etc/passwd", "http://127.0.0.1:9/", "data:text/plain;base64,eA==", [], {}, [None], [[]], {"": None}, {"type": []}, {"type": {}},
-    [{"type": None}], [{"type": "text"}], [{"type": "image_url", "image_url": {"url": "http://x"}}], {"role": "user"}, [{"role": "user", "content": [{}]}],
+    "é" * 300, "../../etc/passwd", "http://127.0.0.1:9/", "data:text/plain;base64,eA==", [], {}, [None], [[]], {"": None},
+    {"type": []}, {"type": {}}, [{"type": None}], [{"type": "text"}], [{"type": "image_url", "image_url": {"url": "http://x"}}],
+    {"role": "user"}, [{"role": "user", "content": [{}]}],
 )  # fmt: skip
 FIELDS = (
     "model", "messages", "stream", "stream_options", "routemoa", "temperature", "top_p", "max_tokens", "max_completion_tokens",

@@ -87,22 +87,29 @@ async def _stream(writer: asyncio.StreamWriter, request: Mapping[str, Any], seco
     await writer.drain()
 
 
-def project(home: Path, base_url: str, *, limits: Mapping[str, float] = PATIENT, changed: Mapping[str, Any] | None = None) -> str:
-    """Four LLMs at `base_url`/NAME/v1 and a scorer that knows them; a key that opens everything. changed: fields of every entry."""
-    (home / "registry").mkdir(parents=True)
+def project(home: Path, base_url: str, **pool: Any) -> str:
+    """Four LLMs and a scorer that knows them; a key that opens everything. pool: of `write_pool`."""
+    write_pool(home, base_url, **pool)
+    publish(home, "1", LLMS)
+    return keys.create(home / "var" / "keys.json", "benchmark", keys.SCOPES)
+
+
+def write_pool(home: Path, base_url: str, *, limits: Mapping[str, float] = PATIENT, api_key_env: str | None = None, **fields: Any) -> None:
+    """Four LLMs at `base_url`/NAME/v1. fields: further ones of every entry."""
     entries = {
         llm: {
             "name": llm,
-            "endpoint": {"base_url": f"{base_url}/{llm}/v1", "served_name": llm, "api_key_env": None},
+            "endpoint": {"base_url": f"{base_url}/{llm}/v1", "served_name": llm, "api_key_env": api_key_env},
             "price": {"input": 1.0, "output": 1.0} if llm == LLMS[0] else {"input": 500.0, "output": 500.0},
             "limits": dict(limits),
+            **fields,
         }
-        | dict(changed or {})
         for llm in LLMS
     }
-    (home / "registry" / "pool.yaml").write_text(yaml.safe_dump({"llms": entries}), encoding="utf-8")
-    publish(home, "1", LLMS)
-    return keys.create(home / "var" / "keys.json", "benchmark", keys.SCOPES)
+    partial = home / "registry" / "pool.yaml.partial"
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_text(yaml.safe_dump({"llms": entries}), encoding="utf-8")
+    partial.replace(home / "registry" / "pool.yaml")
 
 
 def publish(home: Path, version: str, roster: Sequence[str], seed: int = 0) -> None:
@@ -206,11 +213,11 @@ def serving(home: Path, key: str, **environment: str) -> Generator[Server]:
 
 
 @contextlib.asynccontextmanager
-async def served(*, changed: Mapping[str, Any] | None = None, **environment: str) -> AsyncGenerator[tuple[Server, Upstream]]:
+async def served(**environment: str) -> AsyncGenerator[tuple[Server, Upstream]]:
     """A ready server on a project of its own, and the upstream behind it."""
     with tempfile.TemporaryDirectory() as folder:
         async with upstream() as behind:
-            key = project(Path(folder) / "project", behind.base_url, changed=changed)
+            key = project(Path(folder) / "project", behind.base_url)
             with serving(Path(folder) / "project", key, **environment) as server:
                 await server.ready()
                 yield server, behind

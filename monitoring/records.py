@@ -16,7 +16,7 @@ from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused
 from monitoring.open_file import OpenFile, make_private
 from monitoring.record import AUDIT, COLUMNS, Draw, Outcome, Record, from_row, to_row
 from monitoring.record_writer import Noticed, Writer
-from monitoring.reference import Reference, check
+from monitoring.reference import Reference, redacted
 
 __all__ = ["Noticed", "Outcome", "Record", "RecordStore"]
 
@@ -102,8 +102,8 @@ class RecordStore:
             raise RecordRefused(f"Outcome {score!r} of record {id} is outside [0, 1].", next_step="Report a quality from 0 to 1.")
         grading: tuple[str | None, ...] = (None, None, None)
         if reference is not None:
-            check(reference)
-            grading = (reference.grader, reference.text, orjson.dumps(reference.choices).decode())
+            kept = redacted(reference)
+            grading = (kept.grader, kept.text, orjson.dumps(kept.choices).decode())
         return await self._writer.write(REPORT, (float(score), source, self._clock(), *grading, reported_by, id), WITHIN_S)
 
     async def get(self, id: str) -> dict[str, Any] | None:  # noqa: A002

@@ -9,6 +9,7 @@ from mixture.reading import numeric
 from mixture.reading.picks import LETTERS
 from mixture.reading.text import normalise
 from monitoring.errors import ReferenceRefused
+from monitoring.redaction import redact
 from scorer.near_matches import did_you_mean
 
 LONGEST_NUMBER = 200  # characters: a server checks it between other requests
@@ -37,6 +38,16 @@ def check(reference: Reference) -> None:
     if complaint := GRADERS[name](reference):
         what = f"Grader {name!r} cannot check an answer by a reference that {complaint}."
         raise ReferenceRefused(what, next_step="Correct the reference.", field="reference")
+
+
+def redacted(reference: Reference) -> Reference:
+    """The reference as it is stored. Raises ReferenceRefused, also where its grader could not read what is left of it."""
+    check(reference)
+    kept = Reference(reference.grader, redact(reference.text), tuple(map(redact, reference.choices)))
+    if GRADERS[kept.grader](kept):
+        what = f"The reference is one that is not stored ({kept.text})."
+        raise ReferenceRefused(what, next_step="Report the score alone.", field="reference")
+    return kept
 
 
 def _text(reference: Reference) -> str | None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from monitoring.errors import ReferenceRefused
 from monitoring.record import AUDIT
-from monitoring.reference import GRADERS, Reference
+from monitoring.reference import GRADERS, Reference, redacted
 from scorer.near_matches import did_you_mean
 from serving.body import read
 from serving.errors import DecisionUnknown, OutcomeAudited, RequestRefused, ScopeMissing
@@ -58,7 +58,7 @@ async def feedback(request: Request) -> Response:
     if not kept:
         raise OutcomeAudited(f"The answer {decision_id!r} has been audited.", next_step="Only another audit can say otherwise.")
     outcome = {"decision_id": decision_id, "score": report.score, "source": report.source}
-    return json_response(outcome if reference is None else {**outcome, "reference": asdict(reference)})
+    return json_response(outcome if reference is None else {**outcome, "reference": asdict(redacted(reference))})
 
 
 def _require_scope(holder: KeyEntry, source: str) -> None:

@@ -30,6 +30,22 @@ def test_a_stored_text_is_redacted_when_it_is_stored(world: World) -> None:
     assert any("[email]" in str(record.decision) for record in kept)
 
 
+def test_a_reference_is_redacted_when_it_is_stored(world: World) -> None:
+    """Whatever is stored of texts; what a grader cannot read any more is refused, and nothing of it is kept."""
+    for client in ready(world):
+        decision = client.post("/v1/chat/completions", json={**ASK, "model": "echo"}).json()["routemoa"]["decision_id"]
+        report = {"decision_id": decision, "score": 1.0, "grader": "choice", "reference": "B", "choices": [MAIL, f"the card {CARD}"]}
+        kept = {"grader": "choice", "text": "B", "choices": ["[email]", "the card [card]"]}
+        assert client.post("/v1/feedback", json=report).json()["reference"] == kept
+        assert client.get(f"/v1/decisions/{decision}").json()["outcome"]["reference"] == kept
+        refused = client.post("/v1/feedback", json={"decision_id": decision, "score": 0.5, "grader": "number", "reference": CARD})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "reference")
+        assert client.get(f"/v1/decisions/{decision}").json()["outcome"]["score"] == 1.0
+    for path in (world.home / "var").glob("records.db*"):
+        assert MAIL.encode() not in path.read_bytes()
+        assert CARD.encode() not in path.read_bytes()
+
+
 def test_records_go_after_the_days_the_operator_keeps_them(world: World) -> None:
     """What is older is removed when the server starts, with an event; without the setting nothing is."""
     for client in ready(world):
