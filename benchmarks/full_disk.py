@@ -67,33 +67,30 @@ async def _full(server: Server, behind: Upstream, requests: int) -> dict[str, An
     ballast = server.home / "var" / "ballast"
     free = os.statvfs(ballast.parent)
     ballast.write_bytes(b"x" * (free.f_bavail * free.f_frsize - LEFT_BYTES))
-    found = await _asked(server, behind, requests)
-    found["ready while full"] = (await server.get("/readyz")).status == 200
+    before, answers = behind.asked.total(), await _asked(server, requests)
+    asked, ready = behind.asked.total() - before, (await server.get("/readyz")).status == 200
     ballast.unlink()
-    found["ready again after, s"] = round(await server.ready(), 2)
-    return found
+    return {**_counted(server, answers, asked), "ready while full": ready, "ready again after, s": round(await server.ready(), 2)}
 
 
 async def _read_only(server: Server, behind: Upstream, requests: int) -> dict[str, Any]:
+    before = behind.asked.total()
     with read_only(server.home / "var"):
-        found = await _asked(server, behind, requests)
-        found["ready while read-only"] = (await server.get("/readyz")).status == 200
-    found["ready again after, s"] = round(await server.ready(), 2)
-    return found
+        answers = await _asked(server, requests)
+        asked, ready = behind.asked.total() - before, (await server.get("/readyz")).status == 200
+    return {**_counted(server, answers, asked), "ready while read-only": ready, "ready again after, s": round(await server.ready(), 2)}
 
 
 async def _started(home: Path, key: str) -> dict[str, Any]:
-    with read_only(home / "var"):
-        with serving(home, key) as server:
-            assert server.process is not None
-            code = await asyncio.to_thread(server.process.wait, 120)
-            return {"exit code": code, "its last words": server.log.read_text().strip().splitlines()[-1].replace(str(home), "HOME")}
+    with read_only(home / "var"), serving(home, key) as server:
+        assert server.process is not None
+        code = await asyncio.to_thread(server.process.wait, 120)
+        return {"exit code": code, "its last words": server.log.read_text().strip().splitlines()[-1].replace(str(home), "HOME")}
 
 
-async def _asked(server: Server, behind: Upstream, requests: int) -> dict[str, Any]:
-    """What came of these requests."""
-    before, numbers = behind.asked.total(), iter(range(requests))
+async def _asked(server: Server, requests: int) -> list[Answer]:
     answers: list[Answer] = []
+    numbers = iter(range(requests))
 
     async def some() -> None:
         for number in numbers:
@@ -101,6 +98,11 @@ async def _asked(server: Server, behind: Upstream, requests: int) -> dict[str, A
             answers.append(await server.ask(model=MODELS[number % 3], stream=number % 2 == 1, messages=ask))
 
     await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+    return answers
+
+
+def _counted(server: Server, answers: list[Answer], asked: int) -> dict[str, Any]:
+    """What came of these requests, for which LLMs were asked so often."""
     kept = {record.id for record in server.records()}
     acknowledged = [answer.headers["x-routemoa-decision"] for answer in answers if answer.complete]
     refused = Counter(str((answer.error or {}).get("code")) for answer in answers if not answer.complete)
@@ -108,7 +110,7 @@ async def _asked(server: Server, behind: Upstream, requests: int) -> dict[str, A
         "acknowledged": len(acknowledged),
         "lost": sum(decision not in kept for decision in acknowledged),
         "refused": dict(refused),
-        "LLMs asked for nothing": behind.asked.total() - before - len(acknowledged),
+        "LLMs asked for nothing": asked - len(acknowledged),
     }
 
 

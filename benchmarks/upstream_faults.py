@@ -4,13 +4,13 @@ Each fault of `benchmarks.upstream_world` is met by a request passed through, by
 once where all four LLMs have it, and once (for the two that route) where only the first in the ranking has it. Every request has three
 seconds. Counted, and every one a reason to exit 1: requests that end more than half a second late, answers that look complete though the
 LLM failed, requests that end as our own fault (500), requests without a record, records that cost less than nothing. Beside them: routed
-requests that found no answer though three LLMs stood by. `--out FOLDER` gets table.md and results.json.
+requests that found no answer though three LLMs stood by. Beside each request a control asks the same server for `/livez` at the deadline:
+what the control has to wait is the machine's doing, and is taken off. `--out FOLDER` gets table.md and results.json.
 """
 
 import argparse
 import asyncio
 import contextlib
-import importlib
 import json
 import logging
 import socket
@@ -19,8 +19,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,19 @@ from typing import Any
 import structlog
 import uvicorn
 
+from benchmarks.raw_http import Answer, asked, connected
 from benchmarks.report import print_json
-from benchmarks.upstream_world import FAULTS, Fault, running
+from benchmarks.server_world import LLMS, project
+from benchmarks.upstream_world import FAULTS, Fault, running, unreachable
+from mixture.llm import LLM
 from monitoring.records import RecordStore
-from serving import keys
+from registry.pool import Pool
 from serving.app import create_app
 from serving.observed_latency import Experience
 from serving.settings import ServingSettings
 from serving.silence import Silences
 from serving.state import State
 
-LLMS = ("one", "two", "three", "four")  # "one" costs least, and ranks first
 DEADLINE_S, LATE_S = 3.0, 0.5
 LIMITS = {"concurrency": 64, "connect_s": 1, "first_token_s": 2, "between_chunks_s": 1.5, "total_s": 4}
 ROUTED = product(("routemoa-single", "routemoa"), ("all", "first"), (False, True))
@@ -60,10 +62,11 @@ class Cell:
     took_s: float
     recorded: bool
     cost_usd: float | None
+    control_s: float = 0.0  # how late `/livez` of the same server was, asked at the deadline
 
     def wrongs(self, fault: Fault) -> Iterator[str]:
         """What is wrong with it."""
-        if self.took_s > DEADLINE_S + LATE_S:
+        if self.took_s - self.control_s > DEADLINE_S + LATE_S:
             yield "late"
         by_bad = self.bad == "all" or self.llm == LLMS[0]
         named = self.model == LLMS[0]
@@ -92,65 +95,60 @@ class Lane:
     port: int
     state: State
     key: str
+    addresses: Mapping[str, str]  # that cannot be reached
 
     async def meet(self, fault: str) -> Cell:
         """Sends one request at this fault."""
         self.state.client._breakers.clear()
         self.state.silences, self.state.experience = Silences(), Experience()
-        prompt = f"fault: {fault} bad: {self.bad}"
-        body = {
-            "model": self.model,
-            "stream": self.stream,
-            "messages": [{"role": "user", "content": prompt}],
-            "routemoa": {"deadline_s": DEADLINE_S},
-        }
-        started = time.monotonic()
-        status, headers, content, whole = await _exchange(self.port, self.key, json.dumps(body).encode())
-        took_s = time.monotonic() - started
-        ended, code, llm = _read(status, content, whole=whole, stream=self.stream)
-        record = await self.state.records.get(headers.get("x-routemoa-decision", ""))
-        cost = None if record is None else record["cost_usd"]
-        return Cell(fault, self.model, self.bad, self.stream, status, ended, code, llm, round(took_s, 2), record is not None, cost)
+        before = self.state.pool.value
+        self.state.pool.value = self._moved(self.state.llms, FAULTS[fault].unreachable)
+        prompt = f"fault: {fault} bad: {self.bad}" if FAULTS[fault].unreachable is None else "what is the sum ?"
+        body = {"model": self.model, "stream": self.stream, "messages": [{"role": "user", "content": prompt}]}
+        control = asyncio.create_task(self._control())
+        answer = await asked(self.port, self.key, {**body, "routemoa": {"deadline_s": DEADLINE_S}})
+        control_s = await control if answer.took_s > DEADLINE_S else 0.0
+        control.cancel()
+        self.state.pool.value = before
+        ended, code, llm = _read(answer)
+        record = await self.state.records.get(answer.headers.get("x-routemoa-decision", ""))
+        cost, took_s = None if record is None else record["cost_usd"], round(answer.took_s, 2)
+        told = (answer.status, ended, code, llm, took_s, record is not None, cost, round(control_s, 2))
+        return Cell(fault, self.model, self.bad, self.stream, *told)
+
+    def _moved(self, pool: Pool, how: str | None) -> Pool:
+        """The pool with the endpoints at fault where nobody can be reached."""
+        if how is None:
+            return pool
+        return replace(pool, llms=tuple(self._away(llm, self.addresses[how]) for llm in pool.llms))
+
+    def _away(self, llm: LLM, address: str) -> LLM:
+        if llm.endpoint is None or (self.bad == "first" and llm.id != LLMS[0]):
+            return llm
+        return replace(llm, endpoint=replace(llm.endpoint, base_url=f"{address}/{llm.id}/v1"))
+
+    async def _control(self) -> float:
+        began = time.monotonic()
+        await asyncio.sleep(DEADLINE_S)
+        async with connected(self.port, self.key) as connection:
+            await connection.ask(b"", "/livez", "GET")
+        return time.monotonic() - began - DEADLINE_S
 
 
-async def _exchange(port: int, key: str, body: bytes) -> tuple[int, dict[str, str], bytes, bool]:
-    """Status, headers and content of one answer, and whether all of it came."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n"
-    writer.write(f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
-    lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)}
-    content, whole = bytearray(), False
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-        if "content-length" in headers:
-            content += await reader.readexactly(int(headers["content-length"]))
-            whole = True
-        while not whole:
-            size = int(await reader.readline() or b"-1", 16)
-            content += (await reader.readexactly(size + 2))[:-2]
-            whole = size == 0
-    writer.close()
-    return int(lines[0].split()[1]), headers, bytes(content), whole
-
-
-def _read(status: int, content: bytes, *, whole: bool, stream: bool) -> tuple[str, str | None, str | None]:
+def _read(answer: Answer) -> tuple[str, str | None, str | None]:
     """How an answer ended, with which error code, and whose it is."""
-    if status != 200:
-        return "error", json.loads(content)["error"]["code"], None
-    if not stream:
-        answer = json.loads(content) if whole else {}
-        return ("complete" if "choices" in answer else "broken"), None, answer.get("routemoa", {}).get("llm")
-    events = [line.removeprefix("data: ") for line in content.decode().split("\n\n") if line]
-    parsed = [json.loads(event) for event in events if event != "[DONE]"]
-    error = next((event["error"]["code"] for event in parsed if "error" in event), None)
-    llm = next((event["routemoa"]["llm"] for event in parsed if "routemoa" in event), None)
-    if error is not None:
-        return "error", error, llm
-    return ("complete" if whole and events[-1:] == ["[DONE]"] else "broken"), None, llm
+    if not answer.whole:
+        return "broken", None, None
+    error = answer.error
+    if answer.status != 200 or error is not None:
+        return "error", error["code"], None
+    trees = [json.loads(each) for each in answer.events if each != "[DONE]"] if answer.is_stream else [json.loads(answer.content)]
+    llm = next((tree["routemoa"]["llm"] for tree in trees if "routemoa" in tree), None)
+    return ("complete" if answer.complete and any("choices" in tree for tree in trees) else "broken"), None, llm
 
 
 @contextlib.contextmanager
-def lane(home: Path, key: str, model: str, bad: str, *, stream: bool) -> Iterator[Lane]:
+def lane(home: Path, key: str, addresses: Mapping[str, str], model: str, bad: str, *, stream: bool) -> Iterator[Lane]:
     """A server on the project in `home`, once it routes."""
     app = create_app(ServingSettings(_env_file=None, home=home))
     with socket.socket() as listening:
@@ -161,29 +159,9 @@ def lane(home: Path, key: str, model: str, bad: str, *, stream: bool) -> Iterato
         state: State = app.state.serving
         while not (server.started and state.scorer.value):
             time.sleep(0.05)
-        yield Lane(model, bad, stream, listening.getsockname()[1], state, key)
+        yield Lane(model, bad, stream, listening.getsockname()[1], state, key, addresses)
         server.should_exit = True
         thread.join(10)
-
-
-def project(home: Path, base_url: str) -> str:
-    """A project of four LLMs and a scorer that knows them; the key of its server."""
-    tiny = importlib.import_module("tests.scorer.tiny")
-    (home / "registry").mkdir()
-    entries = {
-        llm: {
-            "name": llm,
-            "endpoint": {"base_url": f"{base_url}/{llm}/v1", "served_name": llm, "api_key_env": None},
-            "price": {"input": 1.0, "output": 1.0} if llm == LLMS[0] else {"input": 500.0, "output": 500.0},
-            "limits": LIMITS,
-        }
-        for llm in LLMS
-    }
-    (home / "registry" / "pool.yaml").write_text(json.dumps({"llms": entries}))
-    tiny.tiny_artifact(home / "var" / "scorers" / "1", roster=LLMS)
-    published = {"version": "1", "folder": "1", "published_at": "2026-01-01T00:00:00Z"}
-    (home / "var" / "scorers" / "current.json").write_text(json.dumps(published))
-    return keys.create(home / "var" / "keys.json", "benchmark", ("chat",))
 
 
 async def _all(lanes: Sequence[Lane], names: Sequence[str], at_once: int) -> list[Cell]:
@@ -199,11 +177,11 @@ async def _all(lanes: Sequence[Lane], names: Sequence[str], at_once: int) -> lis
 
 def measure(names: Sequence[str], at_once: int = len(LANES)) -> list[Cell]:
     """All cells of these faults. at_once: lanes beside each other; they share this process, which many make late."""
-    with tempfile.TemporaryDirectory() as folder, running() as base_url, contextlib.ExitStack() as servers:
+    with tempfile.TemporaryDirectory() as folder, running() as base_url, unreachable() as addresses, contextlib.ExitStack() as servers:
         home = Path(folder)
-        key = project(home, base_url)
+        key = project(home, base_url, limits=LIMITS)
         RecordStore(home / "var" / "records.db")
-        lanes = [servers.enter_context(lane(home, key, model, bad, stream=stream)) for model, bad, stream in LANES]
+        lanes = [servers.enter_context(lane(home, key, addresses, model, bad, stream=stream)) for model, bad, stream in LANES]
         return asyncio.run(_all(lanes, names, at_once))
 
 
@@ -211,6 +189,7 @@ def counts(cells: Sequence[Cell]) -> dict[str, Any]:
     """How often what is wrong, and where."""
     wrong = [(wrong, cell) for cell in cells for wrong in cell.wrongs(FAULTS[cell.fault])]
     unanswered = [cell for cell in cells if cell.unanswered and FAULTS[cell.fault].fails]
+    starved = [cell for cell in cells if cell.control_s > LATE_S]
     return {
         "faults": len({cell.fault for cell in cells}),
         "requests": len(cells),
@@ -218,6 +197,8 @@ def counts(cells: Sequence[Cell]) -> dict[str, Any]:
         "where": [f"{each}: {_named(cell)}" for each, cell in wrong],
         "unanswered though others stood by": [_named(cell) for cell in unanswered],
         "slowest_s": max(cell.took_s for cell in cells),
+        "requests whose control was more than half a second late": len(starved),
+        "latest beyond deadline and control, s": round(max(cell.took_s - DEADLINE_S - cell.control_s for cell in cells), 2),
     }
 
 

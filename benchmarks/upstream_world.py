@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,12 +23,14 @@ class Fault:
     """What is sent for a whole answer and for a stream. fails: whether it is no answer at all, or not all of one.
 
     empty: whether it is one that says nothing, which whoever named the LLM gets as it is.
+    unreachable: how its address fails before anything is sent, a key of `unreachable()`.
     """
 
     whole: Steps
     stream: Steps
     fails: bool = True
     empty: bool = False
+    unreachable: str | None = None
 
 
 def http(content: bytes = b"", status: str = "200 OK", kind: str = "application/json", **headers: str) -> bytes:
@@ -100,6 +103,8 @@ FAULTS: dict[str, Fault] = {
     "usage-string": said(None, usage="many", content="3", fails=False),
     "usage-float": said(None, usage=USAGE | {"prompt_tokens": 10.5}, content="3", fails=False),
     "usage-total-only": said(None, usage={"total_tokens": 15}, content="3", fails=False),
+    "connect-refused": Fault((), (), unreachable="refused"),
+    "connect-hangs": Fault((), (), unreachable="hangs"),
     "hang-before-headers": raw(HANG),
     "hang-after-headers": Fault((b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n", HANG), (SSE, HANG)),
     "hang-mid-answer": Fault((b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{", HANG), (SSE + WORDS, HANG)),
@@ -221,6 +226,20 @@ def running() -> Iterator[str]:
     yield address[0]
     loop.call_soon_threadsafe(loop.stop)
     thread.join(5)
+
+
+@contextlib.contextmanager
+def unreachable() -> Iterator[dict[str, str]]:
+    """Addresses that fail before anything is sent: nobody listens, or a connection is never taken."""
+    with socket.socket() as closed, socket.socket() as full, contextlib.ExitStack() as waiting:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: refused, and nobody else gets the port
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):  # more than it keeps waiting: what comes after them gets no answer
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        yield {name: f"http://127.0.0.1:{each.getsockname()[1]}" for name, each in (("refused", closed), ("hangs", full))}
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -16,6 +16,8 @@ GOOD = Cell("ok", "routemoa", "first", False, 200, "complete", None, "two", 0.1,
     [
         ({}, []),
         ({"took_s": 3.6}, ["late"]),
+        ({"took_s": 3.6, "control_s": 0.2}, []),
+        ({"took_s": 9.0, "control_s": 5.0}, ["late"]),
         ({"fault": "http-503"}, []),
         ({"fault": "http-503", "llm": "one"}, ["looks complete though the LLM failed"]),
         ({"fault": "http-503", "bad": "all"}, ["looks complete though the LLM failed"]),
@@ -26,7 +28,7 @@ GOOD = Cell("ok", "routemoa", "first", False, 200, "complete", None, "two", 0.1,
     ],
 )
 def test_what_is_wrong_is_counted(changed, wrong) -> None:
-    """Each rule by itself; an empty answer of an LLM that was named is its answer."""
+    """Each rule by itself; an empty answer of an LLM that was named is its answer, and what a control has to wait is no lateness."""
     cell = replace(GOOD, **changed)
     assert list(cell.wrongs(FAULTS[cell.fault])) == wrong
     assert counts([cell])["wrong"] == dict.fromkeys(wrong, 1)
@@ -42,8 +44,8 @@ def test_requests_that_nobody_answered_though_others_stood_by_are_named() -> Non
 @pytest.mark.long
 def test_a_few_faults_through_real_servers() -> None:
     """Nothing late, lost or half, and whoever stands by answers."""
-    cells = upstream_faults.measure(["ok", "hang-before-headers", "http-503", "error-event-midway"])
+    cells = upstream_faults.measure(["ok", "connect-refused", "connect-hangs", "hang-before-headers", "http-503", "error-event-midway"])
     found = counts(cells)
-    assert (found["requests"], found["wrong"]) == (40, {})
+    assert (found["requests"], found["wrong"]) == (60, {})
     assert {each.split(",")[0] for each in found["unanswered though others stood by"]} <= {"error-event-midway"}  # after its first words
-    assert table(cells).count("\n") == 6
+    assert table(cells).count("\n") == 8
