@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import sys
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from uvicorn.config import STARTUP_FAILURE
 
 from mixture.client.openai import OpenAIClient
 from mixture.run.engine import Mixture
@@ -84,9 +86,13 @@ def create_app(settings: ServingSettings) -> FastAPI:
 
 
 def from_environment() -> FastAPI:
-    """For uvicorn's worker processes."""
+    """For uvicorn's worker processes. One that cannot work says why in a sentence and ends, as where its lifespan fails."""
     logs.configure()
-    app = create_app(ServingSettings())
+    try:
+        app = create_app(ServingSettings())
+    except RouteMoAError as exc:
+        print(exc, file=sys.stderr)
+        sys.exit(STARTUP_FAILURE)
     supervisor.end_with_supervisor(lambda pid: app.state.serving.events.emit(SupervisorLost(pid)))
     return app
 

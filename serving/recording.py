@@ -1,13 +1,15 @@
 """Writes down what was served, before it is acknowledged."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import structlog
 
 from mixture.decision import Decision
-from mixture.errors import NoAnswer
+from mixture.errors import LLMFailed, NoAnswer
 from mixture.run.account import Account
 from mixture.run.calls import Emit
 from mixture.run.request import Request
@@ -21,6 +23,7 @@ from serving.querytext import query_text
 from serving.routing import ScoredRequest
 from serving.state import State
 
+log = structlog.get_logger("serving")
 NO_QUERY = np.zeros(0, dtype=np.float32)
 WORDS = frozenset({"text", "what", "stopped_because"})  # of a decision: what may hold an answer's or an endpoint's words
 LEAST_WAIT_S = 2.0  # for the disk, where the deadline has passed: a commit takes milliseconds, on a very busy machine a second
@@ -126,11 +129,18 @@ class ServedRequest:
             metrics.cost.labels(reply.llm).inc(reply.cost_usd)
         for failed in account.failed:
             metrics.failures.labels(failed.error.llm, type(failed.error).__name__).inc()
+            self._log(failed.error)
         metrics.unsettled.inc(account.ledger.unsettled_usd)
         metrics.tokens.labels("in").inc(account.input_tokens)
         metrics.tokens.labels("out").inc(account.output_tokens)
         self.state.silences.note(account.replies, [failed.error for failed in account.failed], time.monotonic())
         self.state.experience.note(self.request, account, self.state.recorded_calls)
+
+    def _log(self, error: LLMFailed) -> None:
+        """A call that brought no answer, also where another LLM answered; an endpoint's own words may repeat a prompt."""
+        facts = {"llm": error.llm, "error": type(error).__name__, "status": error.status, "decision": self.decision_id}
+        with suppress(OSError):  # a full disk
+            log.warning("a call brought no answer", **facts)
 
 
 def failure_tree(error: BaseException, account: Account, *, texts: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import resource
 import signal
 import socket
@@ -17,6 +18,7 @@ import faulty_upstream
 import httpx2
 import psutil
 import pytest
+from uvicorn.config import STARTUP_FAILURE
 from world import ROOT, Running, World
 
 from monitoring.records import RecordStore
@@ -315,6 +317,25 @@ def test_a_server_that_cannot_start_says_so_by_its_exit_code(world: World) -> No
     for workers in ("1", "2"):
         with pytest.raises(AssertionError, match="not a file of API keys"), world.served(ROUTEMOA_WORKERS=workers) as server:
             pytest.fail(server.url)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_record_file_that_cannot_be_used_stops_a_start(world: World, workers: str) -> None:
+    """One sentence and code 3, and no worker is started again and again."""
+    (world.home / "var" / "records.db").write_text("no database, but long enough to be told from one " * 20)
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "ROUTEMOA_HOME": str(world.home),
+        "ROUTEMOA_PORT": "18099",
+        "ROUTEMOA_WORKERS": workers,
+    }
+    command = [sys.executable, "-m", "serving"]
+    done = subprocess.run(command, cwd=world.home, env=environment, capture_output=True, text=True, check=False, timeout=150)
+    assert done.returncode == STARTUP_FAILURE
+    assert "cannot hold records" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_after_a_swap_only_one_version_is_active_in_the_metrics(world: World) -> None:
