@@ -332,7 +332,7 @@ def test_a_record_file_that_cannot_be_used_stops_a_start(world: World, workers: 
         "ROUTEMOA_WORKERS": workers,
     }
     command = [sys.executable, "-m", "serving"]
-    done = subprocess.run(command, cwd=world.home, env=environment, capture_output=True, text=True, check=False, timeout=150)
+    done = subprocess.run(command, cwd=world.home, env=environment, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == STARTUP_FAILURE
     assert "cannot hold records" in done.stderr
     assert "Traceback" not in done.stderr
