@@ -57,14 +57,15 @@ class Steps:
 
     def __init__(self) -> None:
         self.longest_s = 0.0
-        run = asyncio.Handle._run  # type: ignore[attr-defined]
+        handles: Any = asyncio.Handle
+        run = handles._run
 
-        def timed(handle: asyncio.Handle) -> None:
+        def timed(handle: Any) -> None:
             began = time.thread_time()
             run(handle)
             self.longest_s = max(self.longest_s, time.thread_time() - began)
 
-        asyncio.Handle._run = timed  # type: ignore[attr-defined]
+        handles._run = timed
 
     def reset(self) -> None:
         """From now on."""

@@ -105,7 +105,7 @@ def _places(tree: Any) -> list[tuple[Any, Any]]:
 def _replace(random_: random.Random, tree: Any) -> Any:
     places = _places(tree)
     if not places:
-        return random_.choice(ODD)
+        return copy.deepcopy(random_.choice(ODD))
     container, key = random_.choice(places)
     container[key] = copy.deepcopy(random_.choice(ODD))
     return tree
