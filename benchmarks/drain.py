@@ -29,7 +29,7 @@ async def drained(streams: int, workers: str, drain_s: str) -> dict[str, Any]:
         calls = [asyncio.create_task(_stream(server, ask)) for _ in range(streams)]
 
         async def all_began() -> bool:
-            return behind.asked["one"] == streams
+            return behind.asked["one"] >= streams  # more where a busy machine let a call be tried again
 
         await until(all_began, 120)
         began = time.monotonic()

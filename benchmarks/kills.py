@@ -78,10 +78,10 @@ async def run(kills: int, workers: int) -> dict[str, Any]:
                 await asyncio.sleep(random_.uniform(*LOADED_S))
                 at = time.monotonic()
                 await _kill(server, workers)
-                await until(partial(_answered_since, load, at), 180)
+                await until(partial(_answered_since, load, at), 600)
                 recovered_s.append(time.monotonic() - at)
                 if workers > 1:
-                    await until(partial(_all_work, server, workers), 180)
+                    await until(partial(_all_work, server, workers), 600)
                 if number % 5 == 4:
                     print(f"{number + 1} kills, {len(load.acknowledged)} acknowledged", file=sys.stderr, flush=True)
             load.stopping = True

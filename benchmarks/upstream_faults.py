@@ -4,8 +4,8 @@ Each fault of `benchmarks.upstream_world` is met by a request passed through, by
 once where all four LLMs have it, and once (for the two that route) where only the first in the ranking has it. Every request has three
 seconds. Counted, and every one a reason to exit 1: requests that end more than half a second late, answers that look complete though the
 LLM failed, requests that end as our own fault (500), requests without a record, records that cost less than nothing. Beside them: routed
-requests that found no answer though three LLMs stood by. Beside each request a control asks the same server for `/livez` at the deadline:
-what the control has to wait is the machine's doing, and is taken off. `--out FOLDER` gets table.md and results.json.
+requests that found no answer though three LLMs stood by. Beside each request a control asks the same server a question that is answered
+well, at the deadline: how long it waits is the machine's doing, and is taken off. `--out FOLDER` gets table.md and results.json.
 """
 
 import argparse
@@ -31,7 +31,7 @@ import uvicorn
 from benchmarks.raw_http import Answer, asked, connected
 from benchmarks.report import print_json
 from benchmarks.server_world import LLMS, project
-from benchmarks.upstream_world import FAULTS, Fault, running, unreachable
+from benchmarks.upstream_world import FAULTS, OK, Fault, running, unreachable
 from mixture.llm import LLM
 from monitoring.records import RecordStore
 from registry.pool import Pool
@@ -62,7 +62,7 @@ class Cell:
     took_s: float
     recorded: bool
     cost_usd: float | None
-    control_s: float = 0.0  # how late `/livez` of the same server was, asked at the deadline
+    control_s: float = 0.0  # that a good answer of the same server took, asked for at the deadline
 
     def wrongs(self, fault: Fault) -> Iterator[str]:
         """What is wrong with it."""
@@ -105,7 +105,7 @@ class Lane:
         self.state.pool.value = self._moved(self.state.llms, FAULTS[fault].unreachable)
         prompt = f"fault: {fault} bad: {self.bad}" if FAULTS[fault].unreachable is None else "what is the sum ?"
         body = {"model": self.model, "stream": self.stream, "messages": [{"role": "user", "content": prompt}]}
-        control = asyncio.create_task(self._control())
+        control = asyncio.create_task(self._control(reachable=FAULTS[fault].unreachable is None))
         answer = await asked(self.port, self.key, {**body, "routemoa": {"deadline_s": DEADLINE_S}})
         control_s = await control if answer.took_s > DEADLINE_S else 0.0
         control.cancel()
@@ -127,12 +127,14 @@ class Lane:
             return llm
         return replace(llm, endpoint=replace(llm.endpoint, base_url=f"{address}/{llm.id}/v1"))
 
-    async def _control(self) -> float:
-        began = time.monotonic()
+    async def _control(self, *, reachable: bool) -> float:
+        """Seconds that a good answer takes at the deadline, through the same server, LLMs and record file; `/livez` where there is none."""
         await asyncio.sleep(DEADLINE_S)
+        if reachable:
+            ask = {"model": LLMS[-1], "messages": [{"role": "user", "content": f"fault: {OK} bad: all"}]}
+            return (await asked(self.port, self.key, ask)).took_s
         async with connected(self.port, self.key) as connection:
-            await connection.ask(b"", "/livez", "GET")
-        return time.monotonic() - began - DEADLINE_S
+            return (await connection.ask(b"", "/livez", "GET")).took_s
 
 
 def _read(answer: Answer) -> tuple[str, str | None, str | None]:
@@ -197,7 +199,7 @@ def counts(cells: Sequence[Cell]) -> dict[str, Any]:
         "where": [f"{each}: {_named(cell)}" for each, cell in wrong],
         "unanswered though others stood by": [_named(cell) for cell in unanswered],
         "slowest_s": max(cell.took_s for cell in cells),
-        "requests whose control was more than half a second late": len(starved),
+        "requests whose control took more than half a second": len(starved),
         "latest beyond deadline and control, s": round(max(cell.took_s - DEADLINE_S - cell.control_s for cell in cells), 2),
     }
 
