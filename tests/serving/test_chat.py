@@ -1,5 +1,8 @@
 """What a chat request gets: the virtual models and pass-through, whole."""
 
+import threading
+import time
+
 import pytest
 from world import World
 
@@ -144,6 +147,19 @@ def test_a_policy_and_a_budget_hold_for_pass_through_too(client) -> None:
     assert ask(client, "tooled", routemoa={"data_policy": ["local"]}).json()["error"]["code"] == "no_capable_llm"
     assert ask(client, "tooled", routemoa={"budget_usd": 0.0}).json()["error"]["code"] == "budget_exceeded"
     assert ask(client, "routemoa", routemoa={"budget_usd": 0.0}).json()["error"]["code"] == "budget_exceeded"
+
+
+def test_waiting_for_the_scorer_counts(client) -> None:
+    """A request that other queries keep from being scored ends at its deadline too, and nobody is asked."""
+    free = threading.Event()
+    for _ in range(8):
+        client.app.state.serving.scoring.submit(free.wait, 60)
+    began = time.monotonic()
+    late = ask(client, "routemoa-single", routemoa={"deadline_s": 0.3})
+    took_s = time.monotonic() - began
+    free.set()
+    assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline_exceeded")
+    assert took_s < 30
 
 
 def test_the_deadline_ends_a_request(client) -> None:
