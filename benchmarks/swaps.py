@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,6 +78,7 @@ async def run(swaps: int) -> dict[str, Any]:
         home = Path(folder) / "project"
         async with upstream() as behind:
             key = project(home, behind.base_url)
+            shutil.rmtree(home / "var" / "scorers")  # here the registry publishes, and its version 1 is another one
             settings = Settings(_env_file=None, home=home, mlflow_url=registry.url)
             for seed, roster in enumerate(ROSTERS.values()):
                 await asyncio.to_thread(_register, settings, Path(folder), roster, seed)
