@@ -13,11 +13,9 @@ from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Candidate
 from mixture.choose.restrict import restrict
 from mixture.choose.strategy import Strategy
-from mixture.errors import NoAnswer
 from mixture.llm import LLM
 from mixture.run.bounded_fields import unbounded
 from mixture.run.request import Request
-from scorer.types import Prediction
 from serving.active_scorer import Active
 from serving.errors import RequestRefused
 from serving.observed_latency import RequestSize
@@ -43,14 +41,16 @@ class ScoredRequest:
 
 
 async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> ScoredRequest:
-    """Scores the request with the version in force; waiting for that counts. Raises NotReady without one, NoAnswer at the deadline."""
+    """Scores the request with the version in force; its deadline counts from before. Raises NotReady without one."""
     active, llms = state.active, state.llms
     messages = written["messages"]
     virtual = VIRTUAL[chat.model]
     strategy = virtual.strategy(state.settings, active.posterior)
     options = restricted(virtual.options(state.settings), chat, written, strategy)
     text = query_text(messages, active.scorer.manifest.max_tokens)
-    prediction = await _scored(state, active, text, options.deadline)
+    started = time.perf_counter()
+    prediction = await asyncio.get_running_loop().run_in_executor(state.scoring, active.scorer.score, [text])
+    state.metrics.scoring.observe(time.perf_counter() - started)
     scores = dict(zip(active.scorer.roster, map(float, prediction.scores_QL[0]), strict=True))
     pool = {llm.id: llm for llm in llms.llms}
     uncallable = cannot_be_called(scores, pool)
@@ -58,18 +58,6 @@ async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, 
     candidates = tuple(_candidate(state, pool[llm], score, size) for llm, score in scores.items() if llm not in uncallable)
     request = Request(messages, candidates, options, strategy, passed_on(written), uncallable)
     return ScoredRequest(active, text, scores, prediction.queries_QD[0], request)
-
-
-async def _scored(state: State, active: Active, text: str, deadline: float | None) -> Prediction:
-    started = time.perf_counter()
-    try:
-        async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
-            prediction = await asyncio.get_running_loop().run_in_executor(state.scoring, active.scorer.score, [text])
-    except TimeoutError as exc:
-        what = "The deadline passed while other queries were scored."
-        raise NoAnswer(what, why="deadline", next_step="Give the request more time, or ask again later.") from exc
-    state.metrics.scoring.observe(time.perf_counter() - started)
-    return prediction
 
 
 def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> Request | None:
