@@ -1,7 +1,6 @@
 """What a chat request gets: the virtual models and pass-through, whole."""
 
 import threading
-import time
 
 import pytest
 from world import World
