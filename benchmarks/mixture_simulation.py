@@ -25,7 +25,8 @@ from benchmarks import report
 from benchmarks.mixture import episodes
 from benchmarks.replay import RecordedAnswer, RecordedQuery, calls, cost, latency, quality
 from benchmarks.rivals.compositions import OURS, RUN_ON, SINGLE, systems
-from mixture.llm import LLM, Decoding, Price
+from mixture.llm import LLM, Decoding
+from mixture.price import Price
 from pipelines.fit_posterior import fit, partly
 from scorer import metrics
 from scorer.weights import sigmoid

@@ -25,7 +25,8 @@ from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Call, Chunk, Reply
 from mixture.client.request_size import worst_case_usd
 from mixture.errors import LLMFailed, LLMGarbled, LLMOverloaded, LLMRefused, LLMTimedOut, LLMUnreachable
-from mixture.llm import LLM, Decoding, Endpoint, Limits, Message, Price
+from mixture.llm import LLM, Decoding, Endpoint, Limits, Message
+from mixture.price import Price
 
 BY_VALUE = Layered(order="value")
 SPREAD = 0.45  # sigma of one LLM's latencies

@@ -27,7 +27,8 @@ import psutil
 from benchmarks.report import print_json
 from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import Call
-from mixture.llm import LLM, Endpoint, Price
+from mixture.llm import LLM, Endpoint
+from mixture.price import Price
 
 ROOT = Path(__file__).parents[1]
 BODY = json.dumps({"model": "upstream", "messages": [{"role": "user", "content": "What is the capital of France? " * 8}], "max_tokens": 64})

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from benchmarks import recorded_set
 from benchmarks.replay import RecordedAnswer, RecordedQuery
 from benchmarks.set_file import Reading
-from mixture.llm import LLM, Decoding, Price
+from mixture.llm import LLM, Decoding
+from mixture.price import Price
 from pipelines.dataset import Dataset
 from pipelines.errors import TableRefused
 from registry import pool

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.set_file import Reading, prices_of
-from mixture.llm import Price
+from mixture.price import Price
 from pipelines import dataset, embeddings, params, price_list
 from pipelines.dataset import Dataset, RosterLLM
 from pipelines.errors import TableRefused

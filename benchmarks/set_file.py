@@ -12,9 +12,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from benchmarks.report import BUILT
-from mixture.llm import Price
+from mixture.price import Price
 from pipelines.errors import TableRefused
-from pipelines.price_list import ListedPrice
+from registry.entry_price import PriceEntry
 from registry.errors import PriceUnknown
 from registry.validation_errors import explain
 from scorer.near_matches import near_matches
@@ -73,7 +73,7 @@ def _parsed(path: Path, kind: type[Parsed], shape: str) -> Parsed:
         raise TableRefused(f"{path}: {explain(exc, kind)}", next_step=shape) from exc
 
 
-def prices_of(llms: Iterable[str], listed: Mapping[str, ListedPrice]) -> list[Price]:
+def prices_of(llms: Iterable[str], listed: Mapping[str, PriceEntry]) -> list[Price]:
     """The prices of these LLMs in their order. Raises PriceUnknown, naming near ones."""
     prices = []
     for llm in llms:

@@ -34,7 +34,8 @@ from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import Chunk
 from mixture.decision import Decision
 from mixture.errors import LLMFailed, NoAnswer
-from mixture.llm import LLM, Endpoint, Limits, Price
+from mixture.llm import LLM, Endpoint, Limits
+from mixture.price import Price
 from mixture.run.account import Account
 from mixture.run.engine import Mixture
 from mixture.run.request import Request

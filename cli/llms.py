@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -24,7 +25,7 @@ commands = typer.Typer()
 NAMES = {"self_assessment": "way to judge"}  # of fields, where `set-llm` speaks of them
 SELF_ASSESSMENT = "How it is asked to judge its own answer and its peers' (by routemoa-layers): in_text, json_schema or none."
 KEY = "The environment variable that holds the key; never the key."
-PUBLISHED = "Take the published price of this one, such as openai/gpt-4o-mini."
+PUBLISHED = "Take the published price of this one, such as openai/gpt-4o-mini; by itself, where the address is a known provider's."
 
 PriceFrom = Annotated[str | None, typer.Option(metavar="PROVIDER/MODEL", help=PUBLISHED)]
 InputPrice = Annotated[float | None, typer.Option(help="USD per million input tokens; with --output-price.")]
@@ -47,7 +48,7 @@ def llms() -> None:
             escape(llm.name),
             llm.status,
             escape(where),
-            f"{llm.price.input:g} / {llm.price.output:g}",
+            f"{llm.price.input:g} / {llm.price.output:g}" if llm.price.known else "unknown",
             ", ".join(sorted(llm.capabilities)),
         )
     Console().print(table)
@@ -80,7 +81,7 @@ def add_llm(
     """Add an LLM to the pool: checked, probed with one call, and (unless --no-retrain) asked some queries and fitted into the scorer."""
     named = entry(locals())
     settings = project.existing()
-    price = _price(input_price, output_price, price_from)
+    price = _price(input_price, output_price, price_from or _published_at(base_url, served_name, input_price, output_price))
     new_entry = {**named, "price": price, "trained": "jointly" if full else "row"}
     console = Console(soft_wrap=True)
     llm = asyncio.run(_join(llm_id, new_entry, settings, lambda llm: _accept(llm, settings, console, ask=retrain and not yes)))
@@ -184,13 +185,22 @@ async def _join(llm_id: str, new_entry: dict[str, Any], settings: Settings, acce
     return joining.add(llm_id, whole, pool_file=settings.pool_file)
 
 
-def _price(input_price: float | None, output_price: float | None, price_from: str | None) -> dict[str, float]:
-    """A pool entry's price: the two numbers, or the published ones. Raises BadParameter where neither or both are there."""
-    from registry import prices
+def _published_at(base_url: str, served_name: str, *prices: float | None) -> str | None:
+    """What the package of published prices calls the LLM at this address, where no other price is named and it knows its provider."""
+    from mixture.llm import Endpoint
+    from registry.prices import genai
 
+    return None if any(each is not None for each in prices) else genai.name_at(Endpoint(base_url, served_name))
+
+
+def _price(input_price: float | None, output_price: float | None, price_from: str | None) -> dict[str, Any]:
+    """A pool entry's price: the two numbers, or the published schedule. Raises BadParameter where neither or both are there."""
     if price_from is not None and input_price is None and output_price is None:
-        price = prices.published(price_from)
-        return {"input": price.input, "output": price.output}
+        from registry.entry_price import entry_of
+        from registry.prices import genai
+
+        listed = entry_of(genai.published(price_from, datetime.now(UTC).date()))
+        return {} if listed is None else listed.spelled_out()
     if price_from is None and input_price is not None and output_price is not None:
         return {"input": input_price, "output": output_price}
     raise typer.BadParameter("give both --input-price and --output-price, or --price-from PROVIDER/MODEL")

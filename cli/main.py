@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli import data, installed, jobs, keys, llms, monitor, results, stack, versions
+from cli import data, installed, jobs, keys, llms, monitor, prices, results, stack, versions
 from scorer.errors import RouteMoAError
 
 commands = typer.Typer(
@@ -24,6 +24,7 @@ for group in (
 ):
     commands.registered_commands.extend(group.registered_commands)
 commands.add_typer(keys.commands, name="keys")
+commands.add_typer(prices.commands, name="prices")
 
 
 def app() -> None:

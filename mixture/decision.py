@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mixture.client.protocol import Reply
 from mixture.errors import LLMFailed, LLMGarbled
 from mixture.snapshot import Snapshot
+from mixture.usage import Usage
 
 _STATUS = re.compile(r"HTTP (\d{3})(?=:)", re.ASCII)
 
@@ -18,6 +19,7 @@ class Run:
 
     self_score: its own assessment, None where it gave none. peer_scores: what it gave to the previous layer's answers, by LLM id.
     at_s: when it was there, in seconds from the request's start. usage_estimated: whether the endpoint left tokens uncounted.
+    usage: the tokens with their parts, None where only the two counts are known. stated_usd: the cost by the endpoint's own words.
     """
 
     llm: str
@@ -32,6 +34,8 @@ class Run:
     peer_scores: Mapping[str, float] = field(default_factory=dict)
     at_s: float = field(default=0.0, compare=False)
     usage_estimated: bool = False
+    usage: Usage | None = None
+    stated_usd: float | None = None
 
     @classmethod
     def of(
@@ -51,6 +55,8 @@ class Run:
             peer_scores=peer_scores or {},
             at_s=at_s,
             usage_estimated=reply.usage_estimated,
+            usage=reply.usage,
+            stated_usd=reply.stated_usd,
         )
 
 
@@ -135,7 +141,8 @@ class Decision:
     """The answer and its whole story.
 
     llm: whose answer `text` is, None for a synthesis. aggregation: single, best, vote or synthesise. score: expected quality of the
-    answer. cost_usd, tokens: of every answered call. unsettled_usd: at most what calls that were cut off or broke may cost on top.
+    answer. cost_usd, tokens: of every answered call. unpriced: LLMs that answered and whose cost nobody knows.
+    unsettled_usd: at most what calls that were cut off or broke may cost on top.
     retried: attempts within a call that failed and were followed by another (their layer is 0).
     excluded: LLM id -> why it could not answer. options, strategy: the effective ones. snapshot: what `mixture.replay.replay` decides again
     from.
@@ -154,6 +161,7 @@ class Decision:
     input_tokens: int
     output_tokens: int
     unsettled_usd: float = 0.0
+    unpriced: tuple[str, ...] = ()
     synthesis: Run | None = None
     failures: tuple[Failure, ...] = ()
     retried: tuple[Failure, ...] = ()
@@ -171,11 +179,16 @@ class Decision:
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "Decision":
         """The decision `as_dict` wrote; fields it does not know are an error (TypeError)."""
-        layers = tuple(Layer(**{**layer, "runs": tuple(Run(**run) for run in layer["runs"])}) for layer in tree["layers"])
+        layers = tuple(Layer(**{**layer, "runs": tuple(map(_run, layer["runs"]))}) for layer in tree["layers"])
         failures, retried = (tuple(Failure(**failure) for failure in tree.get(name, ())) for name in ("failures", "retried"))
-        synthesis = Run(**tree["synthesis"]) if tree.get("synthesis") else None
+        synthesis = _run(tree["synthesis"]) if tree.get("synthesis") else None
         snapshot = Snapshot.from_dict(tree["snapshot"]) if tree.get("snapshot") else None
-        return cls(**{**tree, "layers": layers, "failures": failures, "retried": retried, "synthesis": synthesis, "snapshot": snapshot})
+        read = {"layers": layers, "failures": failures, "retried": retried, "synthesis": synthesis, "snapshot": snapshot}
+        return cls(**{**tree, **read, "unpriced": tuple(tree.get("unpriced", ()))})
+
+
+def _run(tree: Mapping[str, Any]) -> Run:
+    return Run(**{**tree, "usage": Usage(**tree["usage"]) if tree.get("usage") else None})
 
 
 def _plain(value: Any, *, texts: bool) -> Any:
@@ -183,6 +196,8 @@ def _plain(value: Any, *, texts: bool) -> Any:
         value = value.without_words()
     if isinstance(value, Snapshot):
         return value.as_dict()
+    if isinstance(value, Usage):
+        return asdict(value)
     if isinstance(value, Run | Layer | Failure):
         return {
             name: "" if name == "text" and not texts else _plain(getattr(value, name), texts=texts) for name in value.__dataclass_fields__

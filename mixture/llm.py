@@ -1,8 +1,11 @@
 """An LLM of the pool as the decision code sees it: how to reach it, how to ask it, what it costs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
+
+from mixture.price import Price
 
 Status = Literal["candidate", "active", "retired"]
 Trained = Literal["jointly", "row"]
@@ -64,18 +67,6 @@ class RequestFields:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """USD per million tokens."""
-
-    input: float
-    output: float
-
-    def cost(self, input_tokens: int, output_tokens: int) -> float:
-        """USD for one call."""
-        return (input_tokens * self.input + output_tokens * self.output) / 1e6
-
-
-@dataclass(frozen=True, slots=True)
 class Limits:
     """Concurrency towards the endpoint and time-outs in seconds."""
 
@@ -84,6 +75,18 @@ class Limits:
     first_token_s: float = 60.0
     between_chunks_s: float = 30.0
     total_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast others saw it answer, until it is seen here: seconds to the first token, and per token written."""
+
+    first_token_s: float
+    per_token_s: float
+
+    def latency_s(self, output_tokens: float) -> float:
+        """Of an answer of so many tokens."""
+        return self.first_token_s + output_tokens * self.per_token_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +108,15 @@ class LLM:
     max_training_queries: int | None = None  # of the pool's queries, when its answers are bought for training; None: all of them
     # its own answer and its peers': in lines after the answer, by structured output, or not at all
     self_assessment: SelfAssessment = "in_text"
+    pace: Pace | None = None
     trained: Trained = "jointly"  # trained with all others, or "row": its row of the scorer is fitted alone, the others stay as they are
 
     @property
     def family(self) -> str:
         """Which weights answer: LLMs that differ in prompt or decoding only are of one family."""
         return self.id if self.endpoint is None else f"{self.endpoint.base_url} {self.endpoint.served_name}"
+
+    def priced_at(self, when: datetime) -> "LLM":
+        """The same at the price in force at `when` (UTC)."""
+        price = self.price.at(when)
+        return self if price is self.price else replace(self, price=price)

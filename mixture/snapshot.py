@@ -8,6 +8,7 @@ from typing import Any
 from mixture.choose.ranking import Candidate
 from mixture.client.request_size import images, size, size_of_field
 from mixture.llm import Message, SelfAssessment
+from mixture.price import RATES, Override, Price
 
 COUNTED = ("n", "max_tokens", "max_completion_tokens")  # fields of the request on which the cost of a call depends
 
@@ -17,6 +18,7 @@ class CandidateSnapshot:
     """One LLM as the ranking saw it. weights: the first id among LLMs on the same weights. USD per million tokens; sizes in bytes.
 
     output_tokens, latency_s: expected of one call, None where unknown. self_assessment: how it is asked for one.
+    schedule: the price in force, where it is more than those two numbers.
     patience_s: how long an LLM is waited for of which too little was seen. usual_s, silent: as `mixture.choose.ranking.Candidate` has them.
     """
 
@@ -34,6 +36,14 @@ class CandidateSnapshot:
     usual_s: float | None = None
     patience_s: float | None = None
     silent: bool = False
+    schedule: Mapping[str, Any] | None = None
+
+    @property
+    def price(self) -> Price:
+        """What the ranking and the ledger reckoned with."""
+        if self.schedule is None:
+            return Price(self.input_usd, self.output_usd)
+        return Price(**{**self.schedule, "overrides": tuple(Override(**each) for each in self.schedule["overrides"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +123,12 @@ def _candidate(candidate: Candidate, weights: str) -> CandidateSnapshot:
         usual_s=candidate.usual_s,
         patience_s=candidate.late_after_s if candidate.unproven else None,
         silent=candidate.silent,
+        schedule=None if llm.price.flat else _schedule(llm.price),
     )
+
+
+def _schedule(price: Price) -> dict[str, Any]:
+    """JSON-ready; of overrides only their rates and prompt length, which is all that a price in force has."""
+    names = (*RATES, "discount")
+    overrides = [{name: getattr(each, name) for name in (*RATES, "longer_than")} for each in price.overrides if not each.timed]
+    return {name: getattr(price, name) for name in names} | {"overrides": overrides}

@@ -84,4 +84,4 @@ def prompt_tokens(llm: LLM, text: str) -> int:
 
 
 def _bill(llm: LLM, role: str, calls: int, input_tokens: float, output_tokens: float) -> Bill:
-    return Bill(llm.id, role, calls, input_tokens, output_tokens, llm.price.cost(round(input_tokens), round(output_tokens)))
+    return Bill(llm.id, role, calls, input_tokens, output_tokens, llm.price.cost(round(input_tokens), round(output_tokens), calls))

@@ -9,32 +9,26 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipelines.errors import TableRefused
-from registry.entry import PriceEntry
+from registry.entry_price import PriceEntry
 from registry.validation_errors import explain
 
 SHAPE = "Write NAME: {input: USD, output: USD}, USD per million tokens; all of them may stand under llms:."
 
 
-class ListedPrice(PriceEntry):
-    """USD per million tokens, and where that stands."""
-
-    source: str | None = None
+Prices = Mapping[str, PriceEntry]
 
 
-Prices = Mapping[str, ListedPrice]
-
-
-def read(path: Path) -> dict[str, ListedPrice]:
+def read(path: Path) -> dict[str, PriceEntry]:
     """The price of each LLM that the file names. Raises TableRefused, naming the entry, its field and value."""
     try:
         loaded = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-        return TypeAdapter(dict[str, ListedPrice]).validate_python(_entries(loaded))
+        return TypeAdapter(dict[str, PriceEntry]).validate_python(_entries(loaded))
     except OSError as exc:
         raise TableRefused(f"{path}: cannot be read ({exc.strerror}).", next_step="Check the path.") from exc
     except (YAMLError, UnicodeDecodeError) as exc:
         raise TableRefused(f"{path}: neither YAML nor JSON ({exc}).", next_step=SHAPE) from exc
     except ValidationError as exc:
-        raise TableRefused(f"{path}: {explain(exc, ListedPrice)}", next_step=SHAPE) from exc
+        raise TableRefused(f"{path}: {explain(exc, PriceEntry)}", next_step=SHAPE) from exc
 
 
 def _entries(loaded: Any) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipelines import llm_names
 from pipelines.price_list import Prices
 from registry import pool
-from registry.entry import PriceEntry
+from registry.entry_price import PriceEntry
 
 
 def by_id(prices: Prices, llms: Mapping[str, str]) -> Prices:
@@ -37,7 +37,7 @@ def add(names: Mapping[str, str], prices: Prices, pool_file: Path) -> list[str]:
             "name": names[llm],
             "status": "active",
             "endpoint": None,
-            "price": (listed or PriceEntry(input=0, output=0)).model_dump(include={"input", "output"}),
+            "price": (listed or PriceEntry(input=0, output=0)).spelled_out(),
         }
         pool.append(pool_file, llm, entry)
         note = "" if listed else "; price unknown, written as 0: correct it, or cost counts for nothing"

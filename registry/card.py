@@ -137,7 +137,7 @@ def _money(per_query: float | None) -> str:
 
 def _roster(roster: Sequence[LLM]) -> str:
     lines = ["## Roster", "| LLM | name | USD per 1M tokens, in / out |", "|---|---|---|"]
-    lines += [f"| `{llm.id}` | {llm.name} | {llm.price.input:g} / {llm.price.output:g} |" for llm in roster[:20]]
+    lines += [f"| `{llm.id}` | {llm.name} | {_price(llm)} |" for llm in roster[:20]]
     return "\n".join([*lines, *([f"and {len(roster) - 20} more"] if len(roster) > 20 else [])])
 
 
@@ -158,3 +158,8 @@ def _made_from(lineage: Lineage, validation: Mapping[str, int]) -> str:
             f"- tables with {', '.join(f'{count} {name}' for name, count in validation.items())} (validation/report.html of the run)"
         )
     return "\n".join(lines)
+
+
+
+def _price(llm: LLM) -> str:
+    return f"{llm.price.input:g} / {llm.price.output:g}" if llm.price.known else "unknown"

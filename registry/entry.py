@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from mixture.llm import LLM, Decoding, Endpoint, Limits, Price, Prompt, RequestFields, SelfAssessment, Status, Trained
+from mixture.llm import LLM, Decoding, Endpoint, Limits, Pace, Prompt, RequestFields, SelfAssessment, Status, Trained
+from mixture.price import Price
+from registry.entry_price import Amount, PaceEntry, PriceEntry, Seconds, number, price_of
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 LONGEST_ID = 64
@@ -38,22 +40,14 @@ def _suggestion(name: object) -> str:
     return f" Its id may be {slug}; a vendor's own name is the served name (served_name)." if fits else ""
 
 
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("is a truth value, not a number")  # noqa: TRY004 - pydantic collects ValueErrors only
-    return value
-
-
 def _not_needed(name: str) -> str:
     if name in NEEDED:
         raise ValueError(f"{name} is what every request needs: it can neither be renamed nor left out")
     return name
 
 
-Amount = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
-Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
 FieldName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_.-]*$"), AfterValidator(_not_needed)]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1)]
+Count = Annotated[int, BeforeValidator(number), Field(ge=1)]
 
 
 class StrictMapping(BaseModel):
@@ -125,13 +119,6 @@ class RequestFieldsEntry(StrictMapping):
         return self
 
 
-class PriceEntry(StrictMapping):
-    """USD per million tokens."""
-
-    input: Amount
-    output: Amount
-
-
 class LimitsEntry(StrictMapping):
     """Concurrency and time-outs (seconds)."""
 
@@ -150,7 +137,7 @@ class PoolEntry(StrictMapping):
     endpoint: EndpointEntry | None
     prompt: PromptEntry = PromptEntry()
     decoding: DecodingEntry = DecodingEntry()
-    price: PriceEntry
+    price: PriceEntry | None
     context_window: Count = DEFAULTS.context_window
     capabilities: list[Capability] = []
     data_policy: list[str] = []
@@ -159,17 +146,18 @@ class PoolEntry(StrictMapping):
     max_training_queries: Count | None = DEFAULTS.max_training_queries
     trained: Trained = DEFAULTS.trained
     self_assessment: SelfAssessment = DEFAULTS.self_assessment
+    pace: PaceEntry | None = None
 
     def spelled_out(self) -> dict[str, Any]:
         """The entry with every field that DVC depends on spelled out, ready for YAML."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json") | {"price": self.price and self.price.spelled_out()}
 
     def llm(self, llm_id: str) -> LLM:
         """The frozen LLM called `id` that this entry describes."""
         return LLM(
             id=llm_id,
             name=self.name,
-            price=Price(**self.price.model_dump()),
+            price=price_of(self.price),
             endpoint=Endpoint(**self.endpoint.model_dump()) if self.endpoint else None,
             prompt=Prompt(**self.prompt.model_dump()),
             decoding=Decoding(**self.decoding.model_dump()),
@@ -182,4 +170,5 @@ class PoolEntry(StrictMapping):
             max_training_queries=self.max_training_queries,
             trained=self.trained,
             self_assessment=self.self_assessment,
+            pace=Pace(**self.pace.model_dump()) if self.pace else None,
         )

@@ -45,6 +45,10 @@ class PriceUnknown(RegistryError):
     """A provider or model whose price nobody has published; names the near ones."""
 
 
+class PriceListRefused(RegistryError):
+    """A list of prices that cannot be read, or is none."""
+
+
 class JoiningRefused(RegistryError):
     """An LLM that may not join: its key is missing, it is there already under another id, or it does not answer."""
 

@@ -1,10 +1,11 @@
 """Published prices by the names that logs give to LLMs: `gpt-4o-mini`, `azure/gpt-4o`, `anthropic/claude-3.5-haiku`."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from mixture.llm import Price
-from registry import prices
+from mixture.price import Price
 from registry.errors import PriceUnknown
+from registry.prices import genai
 
 AGGREGATOR = "openrouter"  # its names are AUTHOR/LLM, as many logs have them
 FREE = ":free"  # how it ends the names of those that cost nothing; any other price of 0 is one that nobody has published
@@ -39,9 +40,10 @@ class NamedPrice:
 
 def named(name: str, provider: str | None = None) -> NamedPrice | None:
     """The published price of an LLM that a log calls `name`, at `provider` where the log names one; None where nobody publishes one."""
+    today = datetime.now(UTC).date()
     for published in _candidates(name, provider):
         try:
-            price = prices.published(published)
+            price = genai.published(published, today)
         except PriceUnknown:
             continue
         if (price.input or price.output) or name.endswith(FREE):
@@ -58,6 +60,6 @@ def _candidates(name: str, provider: str | None) -> list[str]:
         wanted += [f"{PROVIDERS.get(provider, provider)}/{tail}"] if slash else []
     if slash:
         wanted += [f"{PROVIDERS.get(head, head)}/{tail}", f"{AGGREGATOR}/{name}"]
-    elif not provider and (by_name := prices.provider_of(name)) is not None:
+    elif not provider and (by_name := genai.provider_of(name)) is not None:
         wanted.append(f"{by_name}/{name}")
     return list(dict.fromkeys(wanted))

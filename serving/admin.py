@@ -167,4 +167,6 @@ def _llm(llm: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
     return sorted(value) if isinstance(value, frozenset) else value

@@ -69,7 +69,7 @@ class Completion:
             "layers": len(decision.layers),
             "aggregation": decision.aggregation,
             "stopped_because": decision.stopped_because,
-            "cost_usd": decision.cost_usd,
+            "cost_usd": None if decision.unpriced else decision.cost_usd,
             "unsettled_usd": decision.unsettled_usd,
             "latency_s": decision.latency_s,
         }

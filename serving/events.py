@@ -87,6 +87,15 @@ class RecordsForgotten(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CostDiffers(Event):
+    """An endpoint states another cost for a call than its pool entry's price makes of it; told once in a while for each LLM."""
+
+    llm: str
+    ours_usd: float
+    stated_usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class AdminCalled(Event):
     """Somebody with the admin scope asked for something. key: the key's name. about: what the path does not say; never a secret."""
 

@@ -23,6 +23,8 @@ class Metrics:
         self.calls = Counter("routemoa_llm_calls", "Answered calls to LLMs, judges and aggregators", ["llm"], registry=registry)
         self.failures = Counter("routemoa_llm_failures", "Calls to LLMs that brought no answer", ["llm", "error"], registry=registry)
         self.cost = Counter("routemoa_cost_usd", "Spent on LLMs", ["llm"], registry=registry)
+        self.cost_differs = Counter("routemoa_cost_differs", "Calls whose endpoint states another cost", ["llm"], registry=registry)
+        self.unpriced = Counter("routemoa_unpriced_calls", "Answered calls whose cost nobody knows", ["llm"], registry=registry)
         self.unsettled = Counter("routemoa_unsettled_usd", "At most what calls without a reply may cost on top", registry=registry)
         self.tokens = Counter("routemoa_tokens", "Tokens in and out of LLMs", ["direction"], registry=registry)
         self.errors = Counter("routemoa_errors", "Errors answered", ["code"], registry=registry)

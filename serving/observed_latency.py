@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixture.choose.ranking import PATIENCE, TOKENS_OUT, Candidate
+from mixture.choose.ranking import PATIENCE, TOKENS_IN, TOKENS_OUT, Candidate
 from mixture.choose.work import work
 from mixture.client.request_size import expected_input_tokens, most_output_tokens
 from mixture.errors import LLMTimedOut
@@ -103,11 +103,18 @@ class Experience:
 
     def _expected(self, llm: LLM, size: RequestSize, recorded: RecordedCalls | None) -> Expected:
         seen, answered = (calls.get(llm.id, SeenCalls()).faded(self.clock()) for calls in (self._seen, self._answered))
+        recorded = recorded or _elsewhere(llm)
         usual = seen.before(recorded) or Means(None, 1.0, min(TOKENS_OUT, llm.decoding.max_tokens))
         output_tokens = min(usual.output_tokens, most_output_tokens(llm, size.fields))
         done = work(size.input_tokens, output_tokens)
         latency_s, usual_s = (_latency_s(means, done) for means in (usual, answered.before(recorded)))
         return Expected(usual.output_tokens, output_tokens, done, latency_s, usual_s, _patience_s(latency_s, usual_s, answered.weight))
+
+
+def _elsewhere(llm: LLM) -> RecordedCalls | None:
+    """A usual call as others saw it, where its pool entry has their pace."""
+    output_tokens = min(TOKENS_OUT, llm.decoding.max_tokens)
+    return None if llm.pace is None else RecordedCalls(1, TOKENS_IN, output_tokens, llm.pace.latency_s(output_tokens))
 
 
 def _latency_s(means: Means | None, done: float) -> float | None:

@@ -127,6 +127,9 @@ class ServedRequest:
         for reply in account.replies:
             metrics.calls.labels(reply.llm).inc()
             metrics.cost.labels(reply.llm).inc(reply.cost_usd)
+            if not reply.cost_known:
+                metrics.unpriced.labels(reply.llm).inc()
+            self.state.stated_costs.compare(reply, time.monotonic())
         for failed in account.failed:
             metrics.failures.labels(failed.error.llm, type(failed.error).__name__).inc()
             self._log(failed.error)

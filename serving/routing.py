@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, 
 
 
 def _candidate(state: State, llm: LLM, prior: float, size: RequestSize) -> Candidate:
+    llm = llm.priced_at(datetime.now(UTC))
     return state.silences.applied(state.experience.candidate(llm, prior, size, state.recorded_calls.get(llm.id)), time.monotonic())
 
 

@@ -23,6 +23,7 @@ from serving.observed_latency import Experience
 from serving.places import Places
 from serving.settings import ServingSettings
 from serving.silence import Silences
+from serving.stated_costs import StatedCosts
 from serving.watched_file import Watched
 
 ARRIVING = 0.25  # of the places in flight: requests whose bodies are here in part, each of up to `max_request_bytes`
@@ -45,6 +46,7 @@ class State:
     scoring: ThreadPoolExecutor
     experience: Experience = field(default_factory=Experience)
     silences: Silences = field(default_factory=Silences)
+    stated_costs: StatedCosts = field(init=False)
     background: set[asyncio.Task[None]] = field(default_factory=set)
     in_flight: Places = field(init=False)
     arriving: Places = field(init=False)
@@ -52,6 +54,7 @@ class State:
     def __post_init__(self) -> None:
         """Makes the places."""
         settings = self.settings
+        self.stated_costs = StatedCosts(self.events, self.metrics)
         self.in_flight = Places("in flight", settings.max_in_flight, key_share=settings.key_share, changed=self.metrics.in_flight.set)
         self.arriving = Places("being sent", math.ceil(settings.max_in_flight * ARRIVING), key_share=settings.key_share)
 

@@ -31,7 +31,7 @@ class Weights:
 
     def penalty(self, cost_usd: float, latency_s: float) -> float:
         """What `cost_usd` and `latency_s` are worth."""
-        return self.usd * cost_usd + self.second * latency_s
+        return (self.usd * cost_usd if self.usd else 0.0) + self.second * latency_s  # a price that nobody knows is infinite
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,11 @@ class Options:
             raise OptionsRefused(f"budget_usd must not be negative, got {self.budget_usd}.")
         if self.aggregation not in AGGREGATIONS:
             raise OptionsRefused(f"Unknown aggregation {self.aggregation!r}.", next_step=f"Aggregations: {', '.join(AGGREGATIONS)}.")
+
+    @property
+    def counts_cost(self) -> bool:
+        """Whether the price of an LLM matters; one of unknown price is left out then."""
+        return self.budget_usd is not None or self.weights.usd > 0
 
     @property
     def single(self) -> bool:

@@ -129,6 +129,8 @@ def refusal(candidate: Candidate, options: Options) -> str | None:
         return "retired"
     if not math.isfinite(candidate.prior):
         return f"no score ({candidate.prior})"
+    if options.counts_cost and not llm.price.known:
+        return "its price is unknown, and cost counts here"
     if missing := options.capabilities - llm.capabilities:
         return f"cannot {', '.join(sorted(missing))}"
     if options.data_policy is not None and not options.data_policy & llm.data_policy:

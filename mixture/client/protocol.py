@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from mixture.errors import LLMFailed
 from mixture.llm import LLM, Message
+from mixture.usage import Usage
 
 # Asks for each token's log-probability: their mean says how sure an LLM was. llama.cpp sends none for 0 alternatives.
 LOGPROBS: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 1}
@@ -42,7 +43,9 @@ class Reply:
     """One LLM's complete reply: what it said, what it used, how long it took (seconds).
 
     mean_logprob: mean log-probability of the reply's tokens, None where the endpoint does not return them.
-    raw: the endpoint's own response in the protocol's form, for pass-through. usage_estimated: whether it left tokens uncounted.
+    raw: the endpoint's own response in the protocol's form, for pass-through. usage: the tokens with their parts (cached, thought), None
+    where only the two counts are known. cost_usd: by our price; stated_usd: by the endpoint's own words, None where it states none.
+    cost_known: whether either is there; where not, `cost_usd` is 0 and means nothing.
     """
 
     llm: str
@@ -54,7 +57,14 @@ class Reply:
     latency_s: float
     mean_logprob: float | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
-    usage_estimated: bool = False
+    usage: Usage | None = None
+    stated_usd: float | None = None
+    cost_known: bool = True
+
+    @property
+    def usage_estimated(self) -> bool:
+        """Whether the endpoint left tokens uncounted."""
+        return self.usage is not None and self.usage.estimated
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,14 @@
 """How big a request is, in bytes and tokens, and what a call may cost at most."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from mixture.client.protocol import Call
+from mixture.client.token_estimate import content_tokens
 from mixture.llm import LLM, Message
 
-CHARACTERS_PER_TOKEN = 4  # of English text
 TOKENS_PER_MESSAGE = 16  # role marks and the like, rounded up over the known chat templates
 TEMPLATE_TOKENS = 64  # system text that a chat template adds by itself
 TOKENS_PER_IMAGE = 4096  # more than any vendor counts for one
@@ -19,8 +18,8 @@ UNBOUNDED_MEDIA = frozenset({"input_audio", "file"})  # an hour, a thousand page
 
 def expected_input_tokens(messages: Sequence[Message], request: Mapping[str, Any]) -> int:
     """Tokens of the request as far as its characters tell."""
-    characters = sum(size(message.get("content")) for message in messages) + size(request.get("tools"))
-    return math.ceil(characters / CHARACTERS_PER_TOKEN) + 4 * len(messages) + TOKENS_PER_IMAGE // 4 * images(messages)
+    texts = sum(content_tokens(_without_media(message.get("content"))) for message in messages) + content_tokens(request.get("tools"))
+    return texts + 4 * len(messages) + TOKENS_PER_IMAGE // 4 * images(messages)
 
 
 def worst_case_usd(call: Call) -> float:
@@ -33,7 +32,7 @@ def worst_case_usd(call: Call) -> float:
         of_messages = sum(sum(map(size, message.values())) + TOKENS_PER_MESSAGE for message in messages)
         of_fields = sum(map(size_of_field, call.options.values()))
         input_tokens = min(of_messages + of_fields + TEMPLATE_TOKENS + TOKENS_PER_IMAGE * images(messages), llm.context_window)
-    return llm.price.cost(input_tokens, most_output_tokens(llm, call.options) * (call.options.get("n") or 1))
+    return llm.price.most(input_tokens, most_output_tokens(llm, call.options) * (call.options.get("n") or 1))
 
 
 def most_output_tokens(llm: LLM, request: Mapping[str, Any]) -> int:
@@ -50,13 +49,16 @@ def size(content: Any) -> int:
         return 0
     if isinstance(content, str):
         return len(content.encode(errors="replace"))
-    parts = [part for part in content if not _is_media(part)] if isinstance(content, list) else content
-    return len(orjson.dumps(parts, default=str))
+    return len(orjson.dumps(_without_media(content), default=str))
 
 
 def size_of_field(value: Any) -> int:
     """Bytes of text in a field of the request; a number brings none."""
     return 0 if isinstance(value, int | float) else size(value)
+
+
+def _without_media(content: Any) -> Any:
+    return [part for part in content if not _is_media(part)] if isinstance(content, list) else content
 
 
 def _is_media(part: Any) -> bool:

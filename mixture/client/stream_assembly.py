@@ -7,8 +7,8 @@ from typing import Any
 from mixture.client import failures
 from mixture.client.protocol import Call, Chunk, Reply
 from mixture.client.tool_calls import ToolCalls
-from mixture.client.usage import UNCOUNTED, Usage
-from mixture.client.wire import Choice, Completion, charged
+from mixture.client.usage import UNCOUNTED, UsageReport
+from mixture.client.wire import Choice, Completion, charge, charged
 from mixture.errors import LLMFailed
 
 MOST_CHARACTERS = 1_000_000  # of all that a reply says, thinks and calls; no LLM of today may write half as much
@@ -61,7 +61,7 @@ class Assembly:
     call: Call
     _messages: dict[int, _Message] = field(default_factory=dict)
     _logprobs: list[float] = field(default_factory=list)
-    _usage: Usage = UNCOUNTED
+    _usage: UsageReport = UNCOUNTED
     _head: dict[str, Any] = field(default_factory=dict)
     _size: int = 0
     _only: int | None = None
@@ -100,22 +100,31 @@ class Assembly:
         llm = self.call.llm
         if not any(each.is_there for each in self._messages.values()):
             raise charged(failures.garbled(llm, "the reply is no chat completion: it holds no message."), llm, self._usage)
-        usage = self._usage.completed(self.call, "x" * self._size)
         if any(each.tool_calls.nameless for each in self._messages.values()):
-            raise charged(failures.garbled(llm, "the reply calls a tool without saying which."), llm, usage)
+            raise charged(failures.garbled(llm, "the reply calls a tool without saying which."), llm, self._usage)
+        usage, details = self._usage.completed(self.call, self._written() if self._usage.output_tokens is None else "")
         first = self._messages[min(self._messages)]
         choices = [{"index": index, **self._messages[index].whole()} for index in sorted(self._messages)]
         return Reply(
             llm=llm.id,
             text="".join(first.said),
             finish_reason=first.finish_reason or "stop",
-            input_tokens=usage.input_tokens or 0,
-            output_tokens=usage.output_tokens or 0,
-            cost_usd=llm.price.cost(usage.input_tokens or 0, usage.output_tokens or 0),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_usd=charge(llm, usage, self._usage.stated_usd),
             latency_s=latency_s,
             mean_logprob=sum(self._logprobs) / len(self._logprobs) if self._logprobs else None,
-            raw={**self._head, "object": "chat.completion", "choices": choices, "usage": usage.details},
-            usage_estimated=self._usage.estimated,
+            raw={**self._head, "object": "chat.completion", "choices": choices, "usage": details},
+            usage=usage,
+            stated_usd=self._usage.stated_usd,
+            cost_known=llm.price.known or self._usage.stated_usd is not None,
+        )
+
+    def _written(self) -> str:
+        """All that the reply says, thinks and calls."""
+        return "".join(
+            "".join((*(message.text(name) for name in message.pieces), *(str(each) for each in message.tool_calls.whole())))
+            for message in self._messages.values()
         )
 
     def _wanted(self, choices: list[Choice]) -> list[tuple[int, Choice]]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from mixture.client import failures
 from mixture.client.complaints import Complaint
 from mixture.client.json_values import count, mapping, mappings, number, parsed, text
-from mixture.client.usage import Usage
+from mixture.client.usage import UsageReport
 from mixture.errors import LLMFailed
 from mixture.llm import LLM
 from mixture.reading.thinking import is_thought
+from mixture.usage import Usage
 
 TEXTS = ("content", "refusal", "reasoning_content", "reasoning")  # of a message; endpoints name what they think in two ways
 MOST_CHOICES = 1_000  # an index beyond is an error of whoever counted
@@ -67,7 +69,7 @@ class Completion:
     """A reply, or one event of a stream. head: its other fields, passed on as they are."""
 
     choices: list[Choice]
-    usage: Usage
+    usage: UsageReport
     head: Mapping[str, Any]
 
     @classmethod
@@ -86,7 +88,7 @@ class Completion:
             choices = [replace(choice, index=at) for at, choice in enumerate(choices)]
         completion = cls(
             choices,
-            Usage.of(raw.get("usage")),
+            UsageReport.of(raw.get("usage")),
             {name: value for name, value in raw.items() if name not in {"choices", "usage", "error"}},
         )
         failed = _error(llm, raw, completion, named)
@@ -105,12 +107,20 @@ def tree(llm: LLM, content: bytes, kind: str = "") -> Any:
         raise failures.garbled(llm, f"the reply is no JSON: {what}.") from exc
 
 
-def charged(failed: LLMFailed, llm: LLM, usage: Usage) -> LLMFailed:
+def charged(failed: LLMFailed, llm: LLM, report: UsageReport) -> LLMFailed:
     """`failed` with what it cost, where the endpoint counted it."""
-    if usage.input_tokens is not None and usage.output_tokens is not None:
+    usage = report.counted
+    if usage is not None:
         failed.billable = True
-        failed.paid = (llm.price.cost(usage.input_tokens, usage.output_tokens), usage.input_tokens, usage.output_tokens)
+        failed.paid = (charge(llm, usage, report.stated_usd), usage.input_tokens, usage.output_tokens)
     return failed
+
+
+def charge(llm: LLM, usage: Usage, stated_usd: float | None) -> float:
+    """USD for a call that has ended: at the price in force now; what the endpoint states where no price is known, 0 where neither is."""
+    if llm.price.known:
+        return llm.price.at(datetime.now(UTC)).bill(usage)
+    return stated_usd or 0.0
 
 
 _READ = frozenset({"role", "tool_calls", *TEXTS})

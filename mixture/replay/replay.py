@@ -18,17 +18,20 @@ from mixture.decision import Decision, Failure, Layer, Run
 from mixture.errors import LLMFailed, MixtureError, NoAnswer
 from mixture.judge.assessment import Questions
 from mixture.judge.text_reply import JudgedReply
-from mixture.llm import LLM, Decoding, Endpoint, Message, Price, Prompt
+from mixture.llm import LLM, Decoding, Endpoint, Message, Prompt
 from mixture.replay.virtual_time import clock, drive
 from mixture.run.engine import Mixture
 from mixture.run.layers import shown_after
 from mixture.run.request import Request
 from mixture.snapshot import Snapshot, Turn
+from mixture.usage import Usage
 
 AFTER_S = 1e-6  # a time-out that the engine itself called comes first; only one of the endpoint's own is left to tell
 NOTHING = Questions(self_score=False)
 EVERYTHING = frozenset({"tools", "vision", "audio", "files", "json"})
-NOT_COMPARED = frozenset({"latency_s", "at_s", "what", "billable", "excluded", "options", "strategy", "snapshot", "reply"})
+NOT_COMPARED = frozenset(
+    {"latency_s", "at_s", "what", "billable", "excluded", "options", "strategy", "snapshot", "reply", "usage", "unpriced"}
+)
 
 
 class CannotReplay(MixtureError):
@@ -111,7 +114,8 @@ def _followed(script: Script) -> Script:
 def _reply(run: Run, text: str) -> Reply:
     """The reply of this text that was read as `run`."""
     usage = (run.input_tokens, run.output_tokens, run.cost_usd)
-    return Reply(run.llm, text, run.finish_reason, *usage, run.latency_s, run.mean_logprob, usage_estimated=run.usage_estimated)
+    counted = run.usage or Usage(run.input_tokens, run.output_tokens, estimated=run.usage_estimated)
+    return Reply(run.llm, text, run.finish_reason, *usage, run.latency_s, run.mean_logprob, usage=counted, stated_usd=run.stated_usd)
 
 
 def _error(failure: Failure) -> LLMFailed:
@@ -166,7 +170,7 @@ def _candidates(recorded: Decision, snapshot: Snapshot, options: Options) -> lis
             LLM(
                 each.llm,
                 each.llm,
-                Price(each.input_usd, each.output_usd),
+                each.price,
                 Endpoint("http://recorded/v1", each.weights),
                 Prompt("x" * each.system_bytes, "x" * each.suffix_bytes),
                 Decoding(max_tokens=each.max_tokens),

@@ -47,6 +47,11 @@ class Account:
         """Of every call that was answered."""
         return sum(each.output_tokens for each in self.replies)
 
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """The LLMs that answered and whose cost nobody knows."""
+        return tuple(dict.fromkeys(each.llm for each in self.replies if not each.cost_known))
+
     def failures(self) -> Iterable[Failure]:
         """The calls that brought no answer."""
         return (each.as_failure() for each in self.failed)

@@ -52,7 +52,8 @@ class Mixture:
         Raises NoAnswer where these forbid it, LLMFailed where the LLM fails.
         """
         (candidate,) = request.candidates
-        if (why := refusal(candidate, replace(request.options, capabilities=frozenset()))) is not None:
+        unweighed = replace(request.options, capabilities=frozenset(), weights=replace(request.options.weights, usd=0.0))
+        if (why := refusal(candidate, unweighed)) is not None:
             raise nobody_may_answer({candidate.llm.id: why})
         return await pass_through(self._calls(request, account), candidate, request, emit)
 

@@ -34,8 +34,8 @@ class Ledger:
 
     @property
     def unsettled_usd(self) -> float:
-        """At most what the calls without an answer may cost on top."""
-        return math.fsum(each.most_usd for each in self._reserved)
+        """At most what the calls without an answer may cost on top; those of an unknown price, which no budget has room for, aside."""
+        return math.fsum(each.most_usd for each in self._reserved if math.isfinite(each.most_usd))
 
     def has_room(self, call: Call) -> bool:
         """Whether a call can be made, whatever it and all that is reserved will cost."""
@@ -69,4 +69,6 @@ class Ledger:
             self._reserved.remove(reservation)
 
     def _fits(self, most_usd: float) -> bool:
-        return self.budget_usd is None or self.spent_usd + self.unsettled_usd + most_usd <= self.budget_usd
+        if self.budget_usd is None:
+            return True
+        return math.isfinite(most_usd) and self.spent_usd + self.unsettled_usd + most_usd <= self.budget_usd

@@ -7,7 +7,8 @@ from benchmarks.judging import SystemResult, aggregated, auroc_by_query, stoppin
 from benchmarks.replay import RecordedAnswer, RecordedQuery, calls, cost, latency, quality
 from benchmarks.rivals.compositions import OURS, RUN_ON, System, systems
 from mixture.choose.posterior import AgreementPosterior
-from mixture.llm import LLM, Price
+from mixture.llm import LLM
+from mixture.price import Price
 
 LLMS = [LLM(name, name, Price(0.0, 5.0), context_window=10**6) for name in "abc"]
 

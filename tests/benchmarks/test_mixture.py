@@ -17,7 +17,8 @@ from benchmarks.set_file import Reading
 from mixture.choose.layered import Layered
 from mixture.choose.posterior import AgreementPosterior, PaperScore
 from mixture.choose.ranking import Candidate
-from mixture.llm import LLM, Price
+from mixture.llm import LLM
+from mixture.price import Price
 from pipelines.errors import TableRefused
 from pipelines.fit_posterior import fit, partly
 from tests.benchmarks import test_scorer

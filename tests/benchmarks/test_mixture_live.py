@@ -16,7 +16,8 @@ from mixture.choose.posterior import AgreementPosterior, Observation, PaperScore
 from mixture.client.protocol import Call, Reply
 from mixture.client.scripted import WholeReplies
 from mixture.errors import LLMRefused, LLMTimedOut, LLMUnreachable
-from mixture.llm import LLM, Endpoint, Price
+from mixture.llm import LLM, Endpoint
+from mixture.price import Price
 from mixture.replay.virtual_time import clock, drive
 from pipelines.journal import Journal
 

@@ -21,7 +21,8 @@ from local import llama
 from local.errors import ServerFailed
 from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import Call
-from mixture.llm import LLM, Decoding, Endpoint, Price, Prompt
+from mixture.llm import LLM, Decoding, Endpoint, Prompt
+from mixture.price import Price
 from pipelines import answer, tables
 from pipelines.project import Project
 

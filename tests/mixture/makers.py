@@ -6,7 +6,8 @@ from mixture.choose.ranking import Candidate
 from mixture.client.protocol import Call
 from mixture.client.scripted import Script
 from mixture.errors import LLMUnreachable
-from mixture.llm import LLM, Endpoint, Price
+from mixture.llm import LLM, Endpoint
+from mixture.price import Price
 
 
 def llm(name: str, *, price: float = 1.0, **more: Any) -> LLM:

@@ -14,7 +14,8 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-from mixture.llm import Decoding, Price, Prompt
+from mixture.llm import Decoding, Prompt
+from mixture.price import Price
 from pipelines import answer, journal, params, query_selection, tables
 from pipelines.answer_store import asked_with
 from pipelines.project import Project

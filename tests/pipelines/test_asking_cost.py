@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from mixture.llm import LLM, Decoding, Endpoint, Price, Prompt
+from mixture.llm import LLM, Decoding, Endpoint, Prompt
+from mixture.price import Price
 from pipelines import asking_cost, params, tables
 from pipelines.graders import judge
 from pipelines.project import Project

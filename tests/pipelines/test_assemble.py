@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixture.llm import LLM, Price
+from mixture.llm import LLM
+from mixture.price import Price
 from pipelines import assemble, dataset, params, tables
 from pipelines.errors import PipelineError, TableRefused
 from pipelines.project import Project

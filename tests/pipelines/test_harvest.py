@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mixture.llm import LLM, Decoding, Endpoint, Price, Prompt
+from mixture.llm import LLM, Decoding, Endpoint, Prompt
+from mixture.price import Price
 from monitoring.redaction import redact
 from monitoring.reference import Reference
 from pipelines import harvest_cost, params, query_pool, query_selection, tables

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from mixture.llm import Price
+from mixture.price import Price
 from pipelines import import_command, query_pool, tables
 from pipelines.logs import store
 from pipelines.project import Project

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from mixture.errors import LLMFailed
-from mixture.llm import LLM, Endpoint, Price
+from mixture.llm import LLM, Endpoint
+from mixture.price import Price
 from pipelines import label, tables
 from pipelines.graders import kinds, rubric
 from pipelines.graders.query import Query

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mixture.llm import LLM, Price
+from mixture.llm import LLM
+from mixture.price import Price
 from pipelines import params, query_selection, splits
 from pipelines.project import Project
 from tests.pipelines import trained_home as homes

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixture.llm import LLM, Price
+from mixture.llm import LLM
+from mixture.price import Price
 from pipelines import params, query_selection, second_round, tables
 from pipelines.project import Project
 from tests.pipelines import trained_home as homes

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mixture.llm import LLM, Price
+from mixture.llm import LLM
+from mixture.price import Price
 from pipelines import params, splits, tables, validate
 from pipelines.errors import ValidationFailed
 from pipelines.validation import derived, report

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from mixture.llm import LLM, Price
+from mixture.llm import LLM
+from mixture.price import Price
 from registry import card
 from registry.lineage import Lineage
 

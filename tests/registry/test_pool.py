@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from mixture.llm import LLM, Endpoint, Price, RequestFields
+from mixture.llm import LLM, Endpoint, RequestFields
+from mixture.price import Price
 from registry import pool
 from registry.entry import PoolEntry, check_id
 from registry.errors import LLMUnknown, PoolRefused
@@ -69,11 +70,16 @@ def test_an_unknown_llm_is_answered_with_near_ids() -> None:
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        ({"nmae": "N"}, r"llms.x.nmae is not a known key, did you mean name\?"),
+        ({"nmae": "N"}, r"llms.x.nmae is not a known key, did you mean name or pace\?"),
         ({"price": {"input": -1, "output": 2}}, r"llms.x.price.input: .*greater than or equal to 0 \(found -1\)"),
         ({"price": {"input": float("nan"), "output": 2}}, r"llms.x.price.input: .*\(found nan\)"),
         ({"price": {"input": True, "output": 2}}, "llms.x.price.input: is a truth value"),
         ({"price": {"input": 1}}, "llms.x.price.output is missing"),
+        ({"price": {"input": 1, "output": 2, "discount": 2}}, r"llms.x.price.discount: .*less than or equal to 1"),
+        ({"price": {"input": 1, "output": 2, "overrides": [{"input": 2}]}}, "llms.x.price.overrides.0: has no condition"),
+        ({"price": {"input": 1, "output": 2, "overrides": [{"longer_than": 2}]}}, "overrides.0: changes no rate"),
+        ({"price": {"input": 1, "output": 2, "overrides": [{"utc_start": "22:00", "input": 2}]}}, "a window needs both"),
+        ({"price": {"input": 1, "output": 2, "overrides": [{"utc_start": "25:00", "utc_end": "26:00", "input": 2}]}}, "no time of a day"),
         ({"price": {"inptu": 1, "input": 1, "output": 2}}, r"llms.x.price.inptu is not a known key, did you mean input"),
         ({"status": "live"}, r"llms.x.status: .*\(found 'live'\)"),
         ({"capabilities": ["telepathy"]}, r"llms.x.capabilities.0: .*\(found 'telepathy'\)"),

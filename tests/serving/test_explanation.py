@@ -2,7 +2,8 @@
 
 from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Candidate, rank
-from mixture.llm import LLM, Endpoint, Price
+from mixture.llm import LLM, Endpoint
+from mixture.price import Price
 from serving.explanation import explanation
 
 CHEAP = LLM("cheap", "cheap", Price(0, 0), Endpoint("http://x/v1", "cheap"))

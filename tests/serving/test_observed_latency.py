@@ -8,7 +8,8 @@ from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import rank
 from mixture.client.protocol import Reply
 from mixture.errors import LLMTimedOut
-from mixture.llm import LLM, Decoding, Price
+from mixture.llm import LLM, Decoding
+from mixture.price import Price
 from mixture.run.account import Account, FailedCall
 from mixture.run.request import Request
 from scorer.recorded_calls import RecordedCalls

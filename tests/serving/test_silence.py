@@ -5,7 +5,8 @@ import pytest
 from mixture.choose.ranking import Candidate
 from mixture.client.protocol import Reply
 from mixture.errors import LLMCutOff, LLMTimedOut, LLMUnreachable
-from mixture.llm import LLM, Endpoint, Limits, Price
+from mixture.llm import LLM, Endpoint, Limits
+from mixture.price import Price
 from serving.silence import COOL_DOWN_S, LATE_IN_A_ROW, LONGEST_COOL_DOWN_S, Silences
 
 

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixture.llm import LLM, Decoding, Endpoint, Limits, Price, Prompt
+from mixture.llm import LLM, Decoding, Endpoint, Limits, Prompt
+from mixture.price import Price
 
 
 @dataclass

@@ -16,7 +16,8 @@ from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import Chunk
 from mixture.decision import Decision
 from mixture.errors import NoAnswer
-from mixture.llm import LLM, Decoding, Endpoint, Price, Prompt
+from mixture.llm import LLM, Decoding, Endpoint, Prompt
+from mixture.price import Price
 from mixture.run.engine import Mixture
 from mixture.run.request import Request
 

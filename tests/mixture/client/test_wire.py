@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from mixture.client.complaints import SHORTEST_SHOWN, Complaint, quoted, without
 from mixture.client.json_values import parsed
 from mixture.client.protocol import Call, Reply
+from mixture.client.request_size import expected_input_tokens
 from mixture.client.stream_assembly import MOST_CHARACTERS, Assembly
-from mixture.client.usage import Usage
+from mixture.client.usage import UsageReport
 from mixture.errors import LLMFailed, LLMGarbled, LLMOverloaded, LLMRefused
 from tests.mixture.client.misbehaving import completion, llm
 
@@ -62,10 +63,11 @@ def tools(*steps: dict[str, Any]) -> list[dict[str, Any]]:
 )
 def test_a_count_that_cannot_be_right_was_not_sent(sent: Any, counts: tuple[int | None, int | None]) -> None:
     """Negative, enormous or missing tokens are estimated, and marked so; the reply itself is good."""
-    usage = Usage.of(sent)
+    usage = UsageReport.of(sent)
     assert (usage.input_tokens, usage.output_tokens) == counts
     reply = whole(completion("four") | {"usage": sent})
-    expected = (counts[0] or (40 + len("Be brief.")) // 4 + 1, 2 if counts[1] is None else counts[1])
+    asked = expected_input_tokens(LLM.prompt.apply(CALL.messages), {})
+    expected = (counts[0] or asked, 2 if counts[1] is None else counts[1])
     assert (reply.input_tokens, reply.output_tokens, reply.usage_estimated) == (*expected, None in counts)
     assert reply.cost_usd == pytest.approx((expected[0] + 10 * expected[1]) / 1e6)
     assert reply.raw["usage"]["total_tokens"] == sum(expected)
@@ -74,9 +76,9 @@ def test_a_count_that_cannot_be_right_was_not_sent(sent: Any, counts: tuple[int 
 
 def test_counts_of_a_stream_only_grow() -> None:
     """A zero in the last event takes nothing back, and details survive."""
-    early = Usage.of({"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 8}})
-    later = Usage.of({"prompt_tokens": 10, "completion_tokens": 7})
-    usage = early.fold(later).fold(Usage.of({"prompt_tokens": 0, "completion_tokens": 0}))
+    early = UsageReport.of({"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 8}})
+    later = UsageReport.of({"prompt_tokens": 10, "completion_tokens": 7})
+    usage = early.fold(later).fold(UsageReport.of({"prompt_tokens": 0, "completion_tokens": 0}))
     assert (usage.input_tokens, usage.output_tokens, usage.details["prompt_tokens_details"]) == (10, 7, {"cached_tokens": 8})
 
 
