@@ -1,8 +1,8 @@
-"""What the server adds to a pass-through request: `python -m benchmarks.pass_through [--requests 4000] [--rate 200]` prints JSON.
+"""What the server adds to a pass-through request: `python -m benchmarks.pass_through [--requests 4000] [--limited]` prints JSON.
 
 CPU is what the server process used per request (its threads too: the record's fsync is in it) while four connections were kept busy;
 beside it, what the HTTP client alone uses per call. Latency is at a fixed rate, whatever the answers take, beside that of the same load
-on the upstream itself. The upstream answers from memory, so that nothing but us is measured.
+on the upstream itself. The upstream answers from memory, so that nothing but us is measured. --limited: the key has budgets and rates.
 """
 
 import argparse
@@ -29,8 +29,10 @@ from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import Call
 from mixture.llm import LLM, Endpoint
 from mixture.price import Price
+from serving import keys
 
 ROOT = Path(__file__).parents[1]
+LIMITS = {"usd_per_day": 1e6, "usd_per_month": 1e7, "requests_per_minute": 10**7, "tokens_per_minute": 10**9}
 BODY = json.dumps({"model": "upstream", "messages": [{"role": "user", "content": "What is the capital of France? " * 8}], "max_tokens": 64})
 ANSWER = json.dumps(
     {
@@ -134,15 +136,14 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         raise SystemExit(f"the server answered {head.decode()}{content.decode()}")
 
 
-def measure(requests: int, rate: float) -> dict[str, Any]:
+def measure(requests: int, rate: float, *, limited: bool = False) -> dict[str, Any]:
     """Starts upstream and server, warms both up, loads each in turn."""
     with tempfile.TemporaryDirectory() as folder:
         home, (up, down) = Path(folder), _free_ports(2)
         (home / "registry").mkdir()
         (home / "registry" / "pool.yaml").write_text(POOL.format(port=up))
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": folder, "ROUTEMOA_PORT": str(down)}
-        create = [sys.executable, "-m", "serving.keys", "create", "benchmark", "--scope", "chat"]
-        key = subprocess.run(create, env=environment, cwd=home, capture_output=True, text=True, check=True).stdout.strip()
+        key = keys.create(home / "var" / "keys.json", "benchmark", ("chat",), **(LIMITS if limited else {}))
         answering = multiprocessing.get_context("spawn").Process(target=answer_always, args=(up,), daemon=True)
         answering.start()
         with (home / "server.log").open("wb") as log:
@@ -166,6 +167,7 @@ def measure(requests: int, rate: float) -> dict[str, Any]:
     return {
         "requests": requests,
         "rate_per_s": rate,
+        "limited": limited,
         "cpu_ms_per_request": round(1000 * used / requests, 3),
         "cpu_ms_of_the_http_client_alone": round(1000 * client_s, 3),
         "direct_ms": _quantiles(direct),
@@ -217,8 +219,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=4000)
     parser.add_argument("--rate", type=float, default=200.0)
+    parser.add_argument("--limited", action="store_true")
     arguments = parser.parse_args()
-    print_json(measure(arguments.requests, arguments.rate))
+    print_json(measure(arguments.requests, arguments.rate, limited=arguments.limited))
 
 
 if __name__ == "__main__":

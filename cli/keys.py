@@ -1,52 +1,151 @@
-"""`routemoa keys create`, `list` and `revoke`: who may call the server (`python -m serving.keys` is the same)."""
+"""API keys of the server: create one with what it may do and spend, see what each spent, revoke one."""
 
-from pathlib import Path
-from typing import Annotated
+import re
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
 
 from cli import project
 
-commands = typer.Typer(no_args_is_help=True, help="Create, list and revoke the keys that callers of the server show.")
-SCOPE_HELP = "What it opens: chat, feedback, audit, admin or metrics; once for each."
-Name = Annotated[str, typer.Argument(help="Who the key is for.")]
+if TYPE_CHECKING:
+    from serving.budgets import Spend
+    from serving.keys import KeyEntry
+    from serving.settings import ServingSettings
+
+commands = typer.Typer(no_args_is_help=True, help="API keys: what each may do, and what it spent.")
+UNITS_S = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+SPAN = re.compile(r"(\d+)([mhdw])")
+Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="For people, and in records.", show_default="a made-up one")]
 
 
 @commands.command()
-def create(name: Name, scope: Annotated[list[str], typer.Option(help=SCOPE_HELP)]) -> None:
-    """Print a new key; it is kept as a hash and cannot be read again."""
+def create(
+    name: Name = None,
+    *,
+    scopes: Annotated[list[str] | None, typer.Option("--scope", help="chat, feedback, audit, admin, metrics.", show_default="chat")] = None,
+    usd_per_day: Annotated[float | None, typer.Option(help="Most that it spends in a UTC day.")] = None,
+    usd_per_month: Annotated[float | None, typer.Option(help="Most that it spends in a UTC month.")] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(help="Requests that it sends a minute.")] = None,
+    tokens_per_minute: Annotated[int | None, typer.Option(help="Tokens in and out a minute.")] = None,
+    llms: Annotated[str | None, typer.Option(help="The LLMs that may answer it, with commas between.", show_default="all")] = None,
+    policy: Annotated[str | None, typer.Option(help="Data policies of which an LLM must carry one, such as eu.")] = None,
+    expires: Annotated[str | None, typer.Option(help="In so long (30d, 12h, 4w), or on a day (2027-01-31).", show_default="never")] = None,
+) -> None:
+    """Create a key and print it, this once; servers know it within half a second."""
+    from registry import pool
     from scorer.near_matches import did_you_mean
     from serving import keys
 
-    for unknown in set(scope) - set(keys.SCOPES):
+    for unknown in set(scopes or ()) - set(keys.SCOPES):
         raise typer.BadParameter(f"There is no scope {unknown!r}. {did_you_mean(unknown, keys.SCOPES)}")
-    typer.echo(keys.create(_file(), name, scope))
+    settings = _settings()
+    chosen = _words(llms)
+    everyone = pool.load(settings.pool_file)
+    for llm in chosen or ():
+        everyone.by_id(llm)
+    key = keys.create(
+        settings.keys_file,
+        name or f"key-{secrets.token_hex(3)}",
+        scopes or ["chat"],
+        usd_per_day=usd_per_day,
+        usd_per_month=usd_per_month,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        llms=chosen,
+        data_policy=_words(policy),
+        expires_at=None if expires is None else _instant(expires),
+    )
+    print(key)
 
 
 @commands.command("list")
 def list_keys() -> None:
-    """List names and scopes."""
-    from serving import keys
+    """List the keys: what each may do, what it spent today and this month, when it was last used."""
+    from serving import budgets, keys
 
-    for entry in keys.read(_file()).entries:
-        typer.echo(f"{entry.name}\t{','.join(entry.scopes)}")
+    settings, now = _settings(), datetime.now(UTC)
+    entries = keys.read(settings.keys_file).entries
+    scopes = [(budgets.PLATFORM, "all keys together", None), *((each.id, each.name, each) for each in entries)]
+    places = [place for scope, _, _ in scopes for place in budgets.windows(scope, now)]
+    spends = budgets.read(settings.spend_file, places)
+    table = Table(Column("name", no_wrap=True), title=f"USD of {now:%Y-%m-%d} and {now:%B} (UTC)", title_justify="left")
+    for column in ("scopes", "today", "month", "a minute", "LLMs", "policy", "last used", "expires"):
+        table.add_column(column, overflow="fold")
+    for at, (scope, name, entry) in enumerate(scopes):
+        day, month = spends[2 * at : 2 * at + 2]
+        if entry is not None:
+            table.add_row(escape(name), *_cells(entry, day, month))
+        elif scope == budgets.PLATFORM and (settings.usd_per_day or settings.usd_per_month):
+            table.add_row(name, "", _money(day, settings.usd_per_day), _money(month, settings.usd_per_month), "", "", "", "", "")
+    Console().print(table)
 
 
 @commands.command()
-def revoke(name: Name) -> None:
-    """Remove a key; servers follow within seconds."""
+def revoke(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+    """Revoke a key; servers follow within half a second."""
     from serving import keys
 
-    keys.revoke(_file(), name)
+    keys.revoke(_settings().keys_file, name)
+    Console(soft_wrap=True).print(f"{name} is revoked.", highlight=False, markup=False)
 
 
-def _file() -> Path:
+def _settings() -> "ServingSettings":
     from pydantic import ValidationError
 
     from serving.settings import ServingSettings, in_words
 
     home = project.existing().home
     try:
-        return ServingSettings(_env_file=home / ".env", home=home).keys_file
+        return ServingSettings(_env_file=home / ".env", home=home)
     except ValidationError as exc:
         raise typer.BadParameter(in_words(exc)) from exc
+
+
+def _words(value: str | None) -> list[str] | None:
+    return None if value is None else [each.strip() for each in value.split(",") if each.strip()]
+
+
+def _instant(written: str) -> float:
+    """Epoch seconds of a span from now, or of the end of a UTC day. Raises BadParameter."""
+    span = SPAN.fullmatch(written)
+    if span is not None:
+        return time.time() + int(span[1]) * UNITS_S[span[2]]
+    try:
+        day = datetime.strptime(written, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as exc:
+        raise typer.BadParameter(f"--expires {written!r} is neither a span such as 30d, 12h or 4w nor a day such as 2027-01-31") from exc
+    if (ends := day.timestamp() + UNITS_S["d"]) <= time.time():
+        raise typer.BadParameter(f"--expires {written} is over")
+    return ends
+
+
+def _cells(entry: "KeyEntry", day: "Spend", month: "Spend") -> list[str]:
+    rates = [f"{limit:,} {kind}" for limit, kind in ((entry.requests_per_minute, "requests"), (entry.tokens_per_minute, "tokens")) if limit]
+    used = [each.last_used for each in (day, month) if each.last_used is not None]
+    return [
+        ", ".join(entry.scopes),
+        _money(day, entry.usd_per_day),
+        _money(month, entry.usd_per_month),
+        ", ".join(rates),
+        "all" if entry.llms is None else escape(", ".join(entry.llms)),
+        escape(", ".join(entry.data_policy or ())),
+        _time(max(used)) if used else "not this month",
+        _time(entry.expires_at) if entry.expires_at else "never",
+    ]
+
+
+def _money(spend: "Spend", limit: float | None) -> str:
+    """`1.2 of 5 (0.3 held)`."""
+    of = "" if limit is None else f" of {limit:g}"
+    held = f" ({spend.held_usd:.3g} held)" if spend.held_usd > 1e-9 else ""
+    return f"{spend.spent_usd:.4g}{of}{held}"
+
+
+def _time(epoch_s: float) -> str:
+    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%d %H:%M}"

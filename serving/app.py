@@ -37,6 +37,7 @@ from serving import (
     scopes,
     supervisor,
 )
+from serving.budgets import SqliteBudgets
 from serving.errors import MethodRefused, NotFound, RequestRefused
 from serving.events import (
     Events,
@@ -52,6 +53,7 @@ from serving.events import (
     ScorerSwapped,
     SupervisorLost,
 )
+from serving.gate import Gate
 from serving.metrics import Metrics
 from serving.middleware import RequestGuard
 from serving.responses import error_response
@@ -135,6 +137,7 @@ def _state(settings: ServingSettings) -> State:
         mixture=Mixture(client),
         records=RecordStore(settings.var / "records.db", noticed=lambda what, words: events.emit(NOTICED[what](words))),
         jobs=Jobs(settings.var / "jobs.db"),
+        gate=Gate(settings, SqliteBudgets(settings.spend_file)),
         scoring=ThreadPoolExecutor(settings.scoring_threads, thread_name_prefix="scoring"),
     )
 
@@ -152,6 +155,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
     await state.scorer.refresh()
     followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer)
     following = [asyncio.create_task(watched.follow(state.settings.poll_s)) for watched in followed]
+    following.append(asyncio.create_task(state.gate.follow()))
     if state.settings.keep_records_days is not None:
         following.append(asyncio.create_task(retention.forget_old(state.records, state.settings.keep_records_days, state.events)))
     try:
@@ -162,6 +166,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
         await asyncio.gather(*following, return_exceptions=True)
         await _ended(state)
         await state.client.aclose()
+        await state.gate.close()
         await state.records.close()
         state.scoring.shutdown(wait=False, cancel_futures=True)
 

@@ -18,7 +18,7 @@ from serving.protocol import ChatRequest, parse
 from serving.recording import ServedRequest
 from serving.responses import error_response, json_response
 from serving.routing import why_not
-from serving.state import State, holder_of, state_of
+from serving.state import State, answer_headers_of, holder_of, state_of
 from serving.streaming import streamed
 from serving.virtual_models import VIRTUAL
 
@@ -31,13 +31,16 @@ async def chat_completions(request: Request) -> Response:
     """A chat completion by a virtual model or an LLM of the pool, streamed or whole."""
     state, started = state_of(request), time.perf_counter()
     chat, written = parse(ChatRequest, await read(request, state.settings.max_request_bytes))
-    scored = await routing.scored_request(state, chat, written) if chat.model in VIRTUAL else None
-    to_answer = routing.request_to_named_llm(state, chat, written) if scored is None else scored.request
+    holder = holder_of(request)
+    scored = await routing.scored_request(state, chat, written, holder) if chat.model in VIRTUAL else None
+    to_answer = routing.request_to_named_llm(state, chat, written, holder) if scored is None else scored.request
     if to_answer is None:
         raise model_unknown(state, chat.model)
     decision_id = uuid.uuid4().hex
-    account, asked_by = Account.of(to_answer.options), holder_of(request).name
-    served = ServedRequest(state, decision_id, chat, scored, to_answer, started, account, asked_by)
+    tab = await state.gate.open(holder, to_answer, answer_headers_of(request), named=scored is None)
+    to_answer = tab.within(to_answer)
+    account = Account.of(to_answer.options)
+    served = ServedRequest(state, decision_id, chat, scored, to_answer, started, account, holder.name, tab)
     completion = Completion(decision_id, chat.model, int(time.time()), scored, chat.routemoa.explain)
     try:
         if chat.stream:
@@ -51,9 +54,13 @@ async def chat_completions(request: Request) -> Response:
         raise
     except RouteMoAError as exc:
         if served.is_refused_by(exc):
-            raise
+            await tab.close(account)
+            raise tab.reason(exc) from exc
         await served.keep_failure(exc)
-        return error_response(exc, {"x-routemoa-decision": decision_id})
+        return error_response(tab.reason(exc), {"x-routemoa-decision": decision_id})
+    except Exception:  # a fault of ours is charged, too
+        tab.close_later(account)
+        raise
     await served.keep(decision)
     return json_response(completion.whole(decision), headers={"x-routemoa-decision": decision_id})
 

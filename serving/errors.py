@@ -1,7 +1,7 @@
 """What can go wrong between HTTP and an answer, and the one table that gives every error its HTTP status and OpenAI code."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,36 @@ class Overloaded(ServingError):
     """More requests in flight than the operator allows."""
 
 
+class LLMNotAllowed(ServingError):
+    """An LLM of the pool that this key may not use."""
+
+
+class RateExceeded(ServingError):
+    """More requests or tokens than this key may send a minute. headers: how it stands, as OpenAI's clients know it."""
+
+    def __init__(
+        self, what: str, *, next_step: str = "", kind: str = "requests", retry_after_s: int = 1, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(what, next_step=next_step)
+        self.kind, self.retry_after_s, self.headers = kind, retry_after_s, dict(headers or {})
+
+
+class BudgetSpent(ServingError):
+    """A key's budget, or the platform's, has no room for the worst case of this request."""
+
+    def __init__(self, what: str, *, next_step: str = "", retry_after_s: int = 2) -> None:
+        super().__init__(what, next_step=next_step)
+        self.retry_after_s = retry_after_s
+
+
+class BudgetsUnavailable(ServingError):
+    """Budgets cannot be counted, so nothing under one is spent."""
+
+
+class RatesUnavailable(ServingError):
+    """Requests and tokens cannot be counted where the operator wants them to be."""
+
+
 class Stopping(ServingError):
     """The server stops, and the time that requests in flight had to end is over."""
 
@@ -108,6 +138,11 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (OptionsRefused, ErrorRow(400, CALLER, "invalid_options")),
     (KeyRefused, ErrorRow(401, "authentication_error", "invalid_api_key")),
     (ScopeMissing, ErrorRow(403, "permission_error", "insufficient_scope")),
+    (LLMNotAllowed, ErrorRow(403, "permission_error", "llm_not_allowed")),
+    (RateExceeded, ErrorRow(429, "rate_limit_error", "rate_limit_exceeded", retry_after_s=1)),
+    (BudgetSpent, ErrorRow(429, "insufficient_quota", "insufficient_quota", retry_after_s=2)),
+    (BudgetsUnavailable, ErrorRow(503, SERVER, "budgets_unavailable", retry_after_s=5)),
+    (RatesUnavailable, ErrorRow(503, SERVER, "rates_unavailable", retry_after_s=5)),
     (ModelUnknown, ErrorRow(404, CALLER, "model_not_found")),
     (DecisionUnknown, ErrorRow(404, CALLER, "decision_not_found")),
     (OutcomeAudited, ErrorRow(409, CALLER, "already_audited")),
@@ -148,6 +183,7 @@ NO_ANSWER = {
     "budget": ErrorRow(400, CALLER, "budget_exceeded"),
     "deadline": ErrorRow(504, SERVER, "deadline_exceeded"),
 }
+SOON_S = 60  # a longer wait is nothing that a client should do by itself
 CALLERS_FAULT = frozenset({400, 413, 422})  # statuses by which an endpoint says that the request itself is wrong
 REQUEST_REFUSED = ErrorRow(400, CALLER, "request_refused_by_llm")
 RATE_LIMITED = ErrorRow(429, "rate_limit_error", "rate_limit_exceeded", retry_after_s=2)
@@ -181,6 +217,10 @@ def headers_of(error: Exception) -> dict[str, str]:
     """Further headers of the answer."""
     row = row_of(error)
     headers = {} if row.retry_after_s is None else {"Retry-After": str(_retry_after_s(error) or row.retry_after_s)}
+    if isinstance(error, RateExceeded):
+        headers |= error.headers
+    if isinstance(error, BudgetSpent) and error.retry_after_s > SOON_S:
+        headers["x-should-retry"] = "false"  # OpenAI's clients would ask again at once, and be refused again
     if row.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return headers
@@ -194,7 +234,9 @@ def _failures(error: Exception) -> Sequence[mixture.LLMFailed]:
 
 
 def _retry_after_s(error: Exception) -> int | None:
-    """Whole seconds until the first of the overloaded LLMs wants to be asked again, None where none says so."""
+    """Whole seconds until a limit has room again, or the first of the overloaded LLMs wants to be asked; None where nobody says so."""
+    if isinstance(error, RateExceeded | BudgetSpent):
+        return error.retry_after_s
     waits_s = [each.retry_after_s for each in _failures(error) if isinstance(each, mixture.LLMOverloaded) and each.retry_after_s]
     return math.ceil(min(waits_s)) if waits_s else None
 

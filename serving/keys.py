@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,12 +21,17 @@ from serving.errors import KeyRefused, KeysRefused
 
 Scope = Literal["chat", "feedback", "audit", "admin", "metrics"]
 SCOPES: tuple[str, ...] = get_args(Scope)
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PREFIX = "rm-"  # so that secret scanners and people recognise one
 CREATE = "Create one with `python -m serving.keys create NAME --scope chat`."
 
 
 class KeyEntry(BaseModel):
-    """One key as keys.json holds it; the key itself is kept nowhere."""
+    """One key as keys.json holds it; the key itself is kept nowhere.
+
+    usd_per_day, usd_per_month: of UTC days and months. llms: ids of the pool, None for all.
+    data_policy: tags of which an LLM must carry one. expires_at, created_at: seconds since the epoch.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,6 +39,18 @@ class KeyEntry(BaseModel):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     scopes: tuple[Scope, ...]
     created_at: float
+    usd_per_day: Positive | None = None
+    usd_per_month: Positive | None = None
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
+    llms: tuple[str, ...] | None = None
+    data_policy: tuple[str, ...] | None = None
+    expires_at: float | None = None
+
+    @property
+    def id(self) -> str:
+        """What its spending is booked under: a key that is created anew under the same name begins at nothing."""
+        return self.sha256[:16]
 
     def sees(self, asked_by: str | None) -> bool:
         """Whether it may know of a decision: its own, and with `admin` every one."""
@@ -53,8 +71,8 @@ class Keys:
 
     entries: tuple[KeyEntry, ...] = ()
 
-    def holder(self, authorization: str | None) -> KeyEntry:
-        """Whose key the Authorization header carries; every entry is compared, in constant time. Raises KeyRefused."""
+    def holder(self, authorization: str | None, now: float) -> KeyEntry:
+        """Whose key the Authorization header carries; every entry is compared, in constant time. now: epoch seconds. Raises KeyRefused."""
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise KeyRefused("No API key was sent.", next_step=f"Send `Authorization: Bearer KEY`. {CREATE}")
@@ -65,6 +83,9 @@ class Keys:
                 matching = entry
         if matching is None:
             raise KeyRefused("This API key is not known here.", next_step=CREATE)
+        if matching.expires_at is not None and matching.expires_at <= now:
+            expired = datetime.fromtimestamp(matching.expires_at, UTC)
+            raise KeyRefused(f"This API key expired at {expired:%Y-%m-%d %H:%M} UTC.", next_step=CREATE)
         return matching
 
 
@@ -81,13 +102,17 @@ def read(path: Path) -> Keys:
         ) from exc
 
 
-def create(path: Path, name: str, scopes: Sequence[str]) -> str:
-    """A new key called `name`, returned this once; its hash is added to `path`. Raises KeysRefused."""
+def create(path: Path, name: str, scopes: Sequence[str], **limits: Any) -> str:
+    """A new key called `name`, returned this once; its hash is added to `path`. limits: further fields of KeyEntry. Raises KeysRefused."""
     key = PREFIX + secrets.token_urlsafe(32)
     try:
-        entry = KeyEntry.model_validate({"name": name, "sha256": _digest(key), "scopes": tuple(scopes), "created_at": time.time()})
+        made = {"name": name, "sha256": _digest(key), "scopes": tuple(scopes), "created_at": time.time()}
+        entry = KeyEntry.model_validate(made | {field: value for field, value in limits.items() if value is not None})
     except ValidationError as exc:
-        raise KeysRefused(f"Key {name!r} with scopes {list(scopes)}: {exc.errors()[0]['msg']}.", next_step=f"Scopes: {SCOPES}.") from exc
+        where = ".".join(map(str, exc.errors()[0]["loc"]))
+        raise KeysRefused(
+            f"Key {name!r} with scopes {list(scopes)}: {where}: {exc.errors()[0]['msg']}.", next_step=f"Scopes: {SCOPES}."
+        ) from exc
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         entries = read(path).entries

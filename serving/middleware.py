@@ -50,7 +50,10 @@ class RequestGuard:
         try:
             holder = self._holder(scope)
             scope.setdefault("state", {})["holder"] = holder  # `request.state.holder`, for what one key may do and another not
+            scope["state"]["answer_headers"] = send.headers  # what a route adds to its answer, whatever that will be
             scopes.check(holder, path)
+            if path in SHED:
+                await state.gate.admit(holder, send.headers)
             refusal = state.records.refusal
             if path == RECORDED and refusal is not None:  # before an LLM is paid for an answer that may not leave
                 raise RecordNotKept(refusal.what, next_step=refusal.next_step)
@@ -84,7 +87,7 @@ class RequestGuard:
     def _holder(self, scope: Scope) -> KeyEntry:
         keys = self._state.keys.value
         header = Request(scope).headers.get("authorization")
-        return scopes.NOBODY.holder(header) if keys is None else keys.holder(header)
+        return (scopes.NOBODY if keys is None else keys).holder(header, time.time())
 
     def _count(self, scope: Scope, sent: "_Counted", seconds: float) -> None:
         metrics = self._state.metrics
@@ -113,6 +116,7 @@ class _Counted:
         self._send = send
         self.status = 499
         self.error: str | None = None
+        self.headers: dict[str, str] = {}
         self.started = self.complete = self.streams = False
 
     async def __call__(self, message: Message) -> None:
@@ -120,6 +124,9 @@ class _Counted:
             self.status, self.started = message["status"], True
             headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
             self.streams = any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)
+            known = {name for name, _ in headers}
+            added = [(name.encode(), value.encode()) for name, value in self.headers.items() if name.encode() not in known]
+            message = {**message, "headers": [*headers, *added]} if added else message
             self.error = next((value.decode() for name, value in headers if name == b"x-routemoa-error"), None)
         elif not message.get("more_body"):
             self.complete, self.streams = True, False

@@ -5,9 +5,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from serving.chat import model_unknown
+from serving.keys import KeyEntry
 from serving.responses import json_response
-from serving.routing import why_not
-from serving.state import State, state_of
+from serving.routing import not_allowed, why_not
+from serving.state import State, holder_of, state_of
 from serving.virtual_models import VIRTUAL
 
 router = APIRouter()
@@ -15,23 +16,24 @@ router = APIRouter()
 
 @router.get("/v1/models")
 async def models(request: Request) -> Response:
-    """All of them, in OpenAI's form."""
-    return json_response({"object": "list", "data": list(_models(state_of(request)).values())})
+    """All that this key may name, in OpenAI's form."""
+    return json_response({"object": "list", "data": list(_models(state_of(request), holder_of(request)).values())})
 
 
 @router.get("/v1/models/{name}")
 async def model(request: Request, name: str) -> Response:
     """One of them."""
     state = state_of(request)
-    models_by_name = _models(state)
+    models_by_name = _models(state, holder_of(request))
     if name not in models_by_name:
         raise model_unknown(state, name)
     return json_response(models_by_name[name])
 
 
-def _models(state: State) -> dict[str, dict[str, Any]]:
+def _models(state: State, holder: KeyEntry) -> dict[str, dict[str, Any]]:
     virtual = {name: each.description for name, each in VIRTUAL.items()}
-    callable_llms = {llm.id: llm.name for llm in state.llms.llms if why_not(llm) is None}
+    llms = [llm for llm in state.llms.llms if why_not(llm) is None]
+    callable_llms = {llm.id: llm.name for llm in llms if not not_allowed([llm.id], holder)}
     owners = ((virtual, "routemoa"), (callable_llms, "pool"))
     return {
         name: {"id": name, "object": "model", "created": 0, "owned_by": owner, "description": description}

@@ -18,6 +18,7 @@ from monitoring.records import Record
 from monitoring.redaction import redact, redact_texts
 from scorer.errors import RouteMoAError
 from serving.events import RecordLost
+from serving.gate import Tab
 from serving.protocol import ChatRequest
 from serving.querytext import query_text
 from serving.routing import ScoredRequest
@@ -35,7 +36,7 @@ MOST_TEXT_TOKENS = 4096  # of a passed-through conversation, where texts are sto
 class ServedRequest:
     """One request that is answered. scored: what the scorer made of it, None where it names an LLM. started: `time.perf_counter`.
 
-    account: what it spends, however it ends. asked_by: the name of the key.
+    account: what it spends, however it ends. asked_by: the name of the key. tab: what its key is charged.
     """
 
     state: State
@@ -46,6 +47,7 @@ class ServedRequest:
     started: float
     account: Account
     asked_by: str
+    tab: Tab
 
     async def answer(self, emit: Emit | None = None) -> Decision:
         """By the LLMs that are chosen, or by the one that the request names."""
@@ -113,6 +115,8 @@ class ServedRequest:
         except RecordNotKept as exc:
             state.events.emit(RecordLost(self.decision_id, str(exc)))
             raise
+        finally:
+            await self.tab.close(self.account)
 
     def _time_left(self) -> float:
         deadline = self.request.options.deadline

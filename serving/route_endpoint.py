@@ -12,7 +12,7 @@ from serving.explanation import explanation
 from serving.protocol import RouteRequest, parse
 from serving.responses import json_response
 from serving.routing import ScoredRequest, scored_request
-from serving.state import state_of
+from serving.state import holder_of, state_of
 from serving.virtual_models import VIRTUAL
 
 router = APIRouter()
@@ -25,7 +25,7 @@ async def route(request: requests.Request) -> Response:
     chat, written = parse(RouteRequest, await read(request, state.settings.max_request_bytes))
     if chat.model not in VIRTUAL:
         raise model_unknown(state, chat.model)
-    return json_response(as_dict(await scored_request(state, chat, written), chat.model))
+    return json_response(as_dict(await scored_request(state, chat, written, holder_of(request)), chat.model))
 
 
 def as_dict(scored: ScoredRequest, model: str) -> dict[str, Any]:

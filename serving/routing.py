@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Candidate
-from mixture.choose.restrict import restrict
+from mixture.choose.restrict import Requested, restrict
 from mixture.choose.strategy import Strategy
 from mixture.llm import LLM
 from mixture.run.bounded_fields import unbounded
 from mixture.run.request import Request
 from serving.active_scorer import Active
-from serving.errors import RequestRefused
+from serving.errors import LLMNotAllowed, RequestRefused
+from serving.keys import KeyEntry
 from serving.observed_latency import RequestSize
 from serving.protocol import ChatRequest, passed_on
 from serving.querytext import query_text
@@ -41,32 +42,34 @@ class ScoredRequest:
     request: Request
 
 
-async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> ScoredRequest:
-    """Scores the request with the version in force; its deadline counts from before. Raises NotReady without one."""
+async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, Any], holder: KeyEntry) -> ScoredRequest:
+    """Scores the request of a key with the version in force; its deadline counts from before. Raises NotReady without one."""
     active, llms = state.active, state.llms
     messages = written["messages"]
     virtual = VIRTUAL[chat.model]
     strategy = virtual.strategy(state.settings, active.posterior)
-    options = restricted(virtual.options(state.settings), chat, written, strategy)
+    options = restricted(virtual.options(state.settings), chat, written, holder, strategy, budgeted=bool(state.gate.limits(holder)))
     text = query_text(messages, active.scorer.manifest.max_tokens)
     started = time.perf_counter()
     prediction = await asyncio.get_running_loop().run_in_executor(state.scoring, active.scorer.score, [text])
     state.metrics.scoring.observe(time.perf_counter() - started)
     scores = dict(zip(active.scorer.roster, map(float, prediction.scores_QL[0]), strict=True))
     pool = {llm.id: llm for llm in llms.llms}
-    uncallable = cannot_be_called(scores, pool)
+    uncallable = cannot_be_called(scores, pool) | not_allowed(scores, holder)
     size = RequestSize.of(messages, passed_on(written))
     candidates = tuple(_candidate(state, pool[llm], score, size) for llm, score in scores.items() if llm not in uncallable)
     request = Request(messages, candidates, options, strategy, passed_on(written), uncallable)
     return ScoredRequest(active, text, scores, prediction.queries_QD[0], request)
 
 
-def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, Any]) -> Request | None:
-    """The request to the LLM of the pool that it names, None where there is none that can be called."""
+def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, Any], holder: KeyEntry) -> Request | None:
+    """The request to the LLM of the pool that it names, None where there is none that can be called. Raises LLMNotAllowed."""
     llm = next((llm for llm in state.llms.llms if llm.id == chat.model and why_not(llm) is None), None)
     if llm is None:
         return None
-    options = restricted(state.settings.mixture.options(), chat, written)
+    if holder.llms is not None and llm.id not in holder.llms:
+        raise LLMNotAllowed(f"The key {holder.name!r} may not use {llm.id}.", next_step=f"It may use {', '.join(holder.llms)}.")
+    options = restricted(state.settings.mixture.options(), chat, written, holder, budgeted=bool(state.gate.limits(holder)))
     size = RequestSize.of(written["messages"], passed_on(written))
     unsized = replace(_candidate(state, llm, 0.0, size), input_tokens=None)  # nobody asked whether the request fits
     return Request(written["messages"], (unsized,), options, fields=passed_on(written))
@@ -77,17 +80,29 @@ def _candidate(state: State, llm: LLM, prior: float, size: RequestSize) -> Candi
     return state.silences.applied(state.experience.candidate(llm, prior, size, state.recorded_calls.get(llm.id)), time.monotonic())
 
 
-def restricted(operator: Options, chat: ChatRequest, written: Mapping[str, Any], strategy: Strategy | None = None) -> Options:
-    """The operator's options, narrowed by what this request asks for.
+def restricted(
+    operator: Options,
+    chat: ChatRequest,
+    written: Mapping[str, Any],
+    holder: KeyEntry,
+    strategy: Strategy | None = None,
+    *,
+    budgeted: bool = False,
+) -> Options:
+    """The operator's options, narrowed by what this key may do, and by what this request asks for.
 
+    budgeted: whether the key or the platform has a budget, which this request has to hold, too.
     Raises RequestRefused for a weight that would widen them, and for a field that no budget can hold.
     """
+    if holder.data_policy is not None:
+        operator = restrict(operator, Requested(data_policy=frozenset(holder.data_policy)))
     requested = chat.routemoa.requested(operator, time.monotonic())
     if requested.weights is not None:
         _refuse_wider(operator.weights, requested.weights)
     options = restrict(operator, requested, synthesis=strategy is not None and strategy.synthesis_gain(0.0, operator) > 0)
-    if options.budget_usd is not None and (field := unbounded(passed_on(written))) is not None:
-        what = f"{field}: a call with it may cost more than can be reserved, and this request has a budget of {options.budget_usd:g} USD."
+    if (budgeted or options.budget_usd is not None) and (field := unbounded(passed_on(written))) is not None:
+        whose = "this key has a budget" if options.budget_usd is None else f"this request has a budget of {options.budget_usd:g} USD"
+        what = f"{field}: a call with it may cost more than can be reserved, and {whose}."
         next_step = "Leave the field out, or say max_tokens where it limits the answer."
         raise RequestRefused(what, next_step=next_step, param=field)
     return options
@@ -107,6 +122,11 @@ def _refuse_wider(operator: Weights, requested: Weights) -> None:
                 next_step=f"Give {allowed:g} or {'less' if name == 'quality' else 'more'}, or leave it out.",
                 param=f"routemoa.weights.{name}",
             )
+
+
+def not_allowed(roster: Iterable[str], holder: KeyEntry) -> dict[str, str]:
+    """Roster id -> why this key may not use it."""
+    return {} if holder.llms is None else {llm: "this key may not use it" for llm in roster if llm not in holder.llms}
 
 
 def cannot_be_called(roster: Iterable[str], pool: Mapping[str, LLM]) -> dict[str, str]:

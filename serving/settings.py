@@ -96,6 +96,9 @@ def _words(value: object) -> object:
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]  # written with commas between them
 
 
+Usd = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class ConnectionSettings(BaseModel):
     """What one connection may cost, whoever is behind it (`ROUTEMOA_CONNECTIONS__*`)."""
 
@@ -138,6 +141,9 @@ class ServingSettings(HostSettings):
     max_request_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     max_in_flight: int = Field(default=256, ge=1, description="chat and route requests at once, per worker; more get 503")
     key_share: float = Field(default=0.75, gt=0, le=1, description="of those places, what one key may take")
+    usd_per_day: Usd | None = Field(default=None, description="what all keys together may spend in a UTC day")
+    usd_per_month: Usd | None = Field(default=None, description="the same in a UTC month")
+    limits_url: str = Field(default="memory://", description="where requests and tokens a minute are counted: memory:// or redis://...")
     poll_s: float = Field(default=0.5, gt=0, description="between looks at the published scorer, the pool and the keys")
     drain_s: int = Field(default=60, ge=0, description="what requests in flight get to end after SIGTERM")
     connections: ConnectionSettings = ConnectionSettings()
@@ -149,6 +155,11 @@ class ServingSettings(HostSettings):
     def scorers(self) -> Path:
         """Published scorer versions and `current.json`."""
         return self.var / "scorers"
+
+    @property
+    def spend_file(self) -> Path:
+        """What keys spent, and what is held for requests that run."""
+        return self.var / "spend.db"
 
     @property
     def keys_file(self) -> Path:

@@ -17,6 +17,7 @@ from scorer.recorded_calls import RecordedCalls
 from serving.active_scorer import Active
 from serving.errors import NotReady
 from serving.events import Events
+from serving.gate import Gate
 from serving.keys import KeyEntry, Keys
 from serving.metrics import Metrics
 from serving.observed_latency import Experience
@@ -43,6 +44,7 @@ class State:
     mixture: Mixture
     records: RecordStore
     jobs: Jobs
+    gate: Gate
     scoring: ThreadPoolExecutor
     experience: Experience = field(default_factory=Experience)
     silences: Silences = field(default_factory=Silences)
@@ -82,6 +84,12 @@ def holder_of(request: Request) -> KeyEntry:
     """Whose key `request` carries. Every address but the public ones has one."""
     holder: KeyEntry = request.state.holder
     return holder
+
+
+def answer_headers_of(request: Request) -> dict[str, str]:
+    """Headers that the answer to `request` gets, whatever it will be."""
+    headers: dict[str, str] = request.state.answer_headers
+    return headers
 
 
 def state_of(request: Request) -> State:

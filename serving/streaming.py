@@ -34,15 +34,15 @@ async def streamed(request: Request, served: ServedRequest, completion: Completi
         answer.cancel()
         raise
     headers = {**HEADERS, "x-routemoa-decision": served.decision_id}
-    return AnswerResponse(_events(first, answer, served, completion), answer, headers)
+    return AnswerResponse(_events(first, answer, served, completion), answer, served, headers)
 
 
 class AnswerResponse(StreamingResponse):
     """Server-sent events; the work on the answer ends with it, also where the caller leaves before its first byte."""
 
-    def __init__(self, events: AsyncIterable[bytes], answer: AnswerStream, headers: Mapping[str, str]) -> None:
+    def __init__(self, events: AsyncIterable[bytes], answer: AnswerStream, served: ServedRequest, headers: Mapping[str, str]) -> None:
         super().__init__(events, media_type="text/event-stream", headers=headers)
-        self._answer = answer
+        self._answer, self._served = answer, served
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the events."""
@@ -50,6 +50,7 @@ class AnswerResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._answer.cancel()
+            self._served.tab.close_later(self._served.account)
 
 
 async def _events(first: Chunk | None, answer: AnswerStream, served: ServedRequest, completion: Completion) -> AsyncGenerator[bytes, None]:

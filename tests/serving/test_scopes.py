@@ -79,14 +79,14 @@ def test_keys_are_kept_as_hashes_and_shown_once(world: World) -> None:
     key = keys.create(path, "ci", ("chat",))
     assert key not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
-    assert keys.read(path).holder(f"Bearer {key}").scopes == ("chat",)
+    assert keys.read(path).holder(f"Bearer {key}", 0.0).scopes == ("chat",)
     with pytest.raises(KeysRefused, match="exists already"):
         keys.create(path, "ci", ("chat",))
     with pytest.raises(KeysRefused, match="scopes"):
         keys.create(path, "odd", ("root",))
     keys.revoke(path, "ci")
     with pytest.raises(KeyRefused, match="not known"):
-        keys.read(path).holder(f"Bearer {key}")
+        keys.read(path).holder(f"Bearer {key}", 0.0)
 
 
 def test_the_key_command_prints_a_key_that_works(world: World) -> None:

@@ -1,0 +1,196 @@
+"""How many of many requests at once a budget admits: `python -m benchmarks.budgets [--requests 500] [--calls 100]` prints JSON.
+
+Every request costs just its worst case, so the budget pays for exactly `calls` of them. Half of them are streamed. The server is killed
+(SIGKILL, all its workers) with half of the requests sent and a part of the budget held, and started again for the other half. Two
+servers that share no file are two budgets: this holds on one host.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import print_json
+from mixture.client.protocol import Call
+from mixture.client.request_size import worst_case_usd
+from registry import pool
+from serving import budgets, keys
+
+ROOT = Path(__file__).parents[1]
+MESSAGES = [{"role": "user", "content": "What is the capital of France?"}]
+MAX_TOKENS = 16
+TAKES_S = 1.0  # an answer: all requests are there before the first is settled
+POOL = """llms:
+  upstream:
+    name: answers after a while
+    endpoint: {{base_url: "http://127.0.0.1:{port}/v1", served_name: upstream, api_key_env: null}}
+    price: {{input: 10, output: 1000}}
+    context_window: 64
+    limits: {{concurrency: 1000, connect_s: 20, first_token_s: 60, between_chunks_s: 60, total_s: 120}}
+"""
+
+
+def answer_always(port: int, counted: Any) -> None:
+    """An endpoint whose every answer uses as many tokens as it may."""
+    asyncio.run(_upstream(port, counted))
+
+
+async def _upstream(port: int, counted: Any) -> None:
+    usage = {"prompt_tokens": 64, "completion_tokens": MAX_TOKENS, "total_tokens": 64 + MAX_TOKENS}
+    whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "upstream", "usage": usage}
+    message = {"role": "assistant", "content": "Paris"}
+    chunk = {**whole, "choices": [{"index": 0, "delta": message, "finish_reason": "stop"}]}
+    whole["choices"] = [{"index": 0, "message": message, "finish_reason": "stop"}]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                asked = json.loads(await reader.readexactly(_length(head)))
+                with counted.get_lock():
+                    counted.value += 1
+                await asyncio.sleep(TAKES_S)
+                kind, body = "application/json", json.dumps(whole)
+                if asked.get("stream"):
+                    kind, body = "text/event-stream", f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n"
+                writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", port, backlog=1024) as server:
+        await server.serve_forever()
+
+
+async def ask(port: int, key: str, requests: int) -> Counter[str]:
+    """The statuses of so many requests at once; "none" where the connection broke."""
+
+    async def one(number: int) -> str:
+        body = json.dumps({"model": "upstream", "messages": MESSAGES, "max_tokens": MAX_TOKENS, "stream": number % 2 == 0})
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"{head}connection: close\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+            answer = await reader.read()
+            writer.close()
+        except OSError:
+            return "none"
+        return answer[9:12].decode() or "none"
+
+    return Counter(await asyncio.gather(*(one(number) for number in range(requests))))
+
+
+async def ask_until_killed(
+    port: int, key: str, requests: int, *, server: subprocess.Popen[bytes], counted: Any, enough: int
+) -> Counter[str]:
+    """The same, while the server's whole process group is killed once `enough` calls have reached the endpoint."""
+    asking = asyncio.create_task(ask(port, key, requests))
+    while counted.value < enough and not asking.done():  # noqa: ASYNC110  another process counts
+        await asyncio.sleep(0.002)
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+    return await asking
+
+
+def measure(requests: int, calls: int, workers: int) -> dict[str, Any]:
+    """Starts the endpoint and the server, sends half, kills, starts again, sends the rest."""
+    with tempfile.TemporaryDirectory() as folder:
+        home, (up, down) = Path(folder), _free_ports(2)
+        (home / "registry").mkdir()
+        (home / "registry" / "pool.yaml").write_text(POOL.format(port=up))
+        llm = pool.load(home / "registry" / "pool.yaml").by_id("upstream")
+        each = worst_case_usd(Call(llm, MESSAGES, {"max_tokens": MAX_TOKENS}))
+        key = keys.create(home / "var" / "keys.json", "benchmark", ("chat",), usd_per_day=calls * each)
+        counted = multiprocessing.get_context("spawn").Value("i", 0)
+        answering = multiprocessing.get_context("spawn").Process(target=answer_always, args=(up, counted), daemon=True)
+        answering.start()
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "ROUTEMOA_HOME": folder,
+            "ROUTEMOA_PORT": str(down),
+            "ROUTEMOA_WORKERS": str(workers),
+            "ROUTEMOA_MAX_IN_FLIGHT": str(2 * requests),
+        }
+        try:
+            server = _started(home, down, environment)
+            before = asyncio.run(ask_until_killed(down, key, requests // 2, server=server, counted=counted, enough=calls // 3))
+            admitted_before = counted.value
+            server = _started(home, down, environment)
+            after = asyncio.run(ask(down, key, requests - requests // 2))
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait()
+        finally:
+            answering.terminate()
+            answering.join()
+        entry = keys.read(home / "var" / "keys.json").entries[0]
+        now = time.gmtime()
+        (spend,) = budgets.read(home / "var" / "spend.db", [(entry.id, time.strftime("%Y-%m-%d", now))])
+        return {
+            "requests": requests,
+            "budget_is_for": calls,
+            "workers": workers,
+            "admitted": counted.value,
+            "admitted_before_kill": admitted_before,
+            "statuses_before_kill": dict(before),
+            "statuses_after_restart": dict(after),
+            "spent_of_budget": round(spend.spent_usd / (calls * each), 4),
+            "held_of_budget": round(spend.held_usd / (calls * each), 4),
+            "replicas": 1,
+            "bars": {"admitted": calls},
+        }
+
+
+def _started(home: Path, port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    with (home / "server.log").open("ab") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "serving"], env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True
+        )
+    give_up = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5):
+                return server
+        except (urllib.error.URLError, OSError):
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.1)
+
+
+def _length(head: bytes) -> int:
+    return int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=500)
+    parser.add_argument("--calls", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    print_json(measure(arguments.requests, arguments.calls, arguments.workers))
+
+
+if __name__ == "__main__":
+    main()
