@@ -23,10 +23,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import print_json
+from mixture.choose.ranking import Candidate
 from mixture.client.protocol import Call
 from mixture.client.request_size import worst_case_usd
+from mixture.llm import LLM, Endpoint
+from mixture.price import Price
+from mixture.run.account import Account
+from mixture.run.request import Request
 from registry import pool
 from serving import budgets, keys
+from serving.budgets import SqliteBudgets
+from serving.gate import Gate
+from serving.settings import ServingSettings
 
 ROOT = Path(__file__).parents[1]
 MESSAGES = [{"role": "user", "content": "What is the capital of France?"}]
@@ -148,8 +156,37 @@ def measure(requests: int, calls: int, workers: int) -> dict[str, Any]:
             "spent_of_budget": round(spend.spent_usd / (calls * each), 4),
             "held_of_budget": round(spend.held_usd / (calls * each), 4),
             "replicas": 1,
+            "gate_cpu_ms_per_request": gate_cpu_ms(),
             "bars": {"admitted": calls},
         }
+
+
+def gate_cpu_ms(rounds: int = 2000) -> dict[str, float]:
+    """CPU that keys cost a request: one without limits, and one with budgets of a day and a month, and both rates."""
+    limits = {"usd_per_day": 1e9, "usd_per_month": 1e9, "requests_per_minute": 10**9, "tokens_per_minute": 10**12}
+    llm = LLM("upstream", "upstream", Price(10, 1000), Endpoint("http://127.0.0.1:9/v1", "upstream"), context_window=64)
+    request = Request(MESSAGES, (Candidate(llm, 0.0),), fields={"max_tokens": MAX_TOKENS})
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        for name, more in (("plain", {}), ("limited", limits)):
+            keys.create(home / "keys.json", name, ("chat",), **more)
+
+        async def one(gate: Gate, holder: keys.KeyEntry) -> None:
+            await gate.admit(holder, {})
+            tab = await gate.open(holder, request, {}, named=True)
+            await tab.close(Account())
+
+        async def all_of(holder: keys.KeyEntry) -> float:
+            gate = Gate(ServingSettings(_env_file=None, home=home), SqliteBudgets(home / "spend.db"))
+            await one(gate, holder)
+            before = time.process_time()
+            for _ in range(rounds):
+                await one(gate, holder)
+            used = time.process_time() - before
+            await gate.close()
+            return round(1000 * used / rounds, 4)
+
+        return {entry.name: asyncio.run(all_of(entry)) for entry in keys.read(home / "keys.json").entries}
 
 
 def _started(home: Path, port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -4,11 +4,11 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import Storage
-from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import ConfigurationError, StorageError
 from limits.storage import storage_from_string
 
@@ -16,6 +16,7 @@ from serving.errors import RateExceeded, RatesUnavailable
 
 Kind = Literal["requests", "tokens"]
 MEMORY = "memory://"
+WINDOW_S = RateLimitItemPerMinute(1).get_expiry()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,34 +54,37 @@ class Rates:
             ) from exc
         if not isinstance(storage, Storage):
             raise RatesUnavailable("ROUTEMOA_LIMITS_URL: this storage counts in no event loop.", next_step="Give memory:// or redis://...")
-        self._storage, self._limiter = storage, FixedWindowRateLimiter(storage)
+        self._storage = storage
 
     async def take(self, key: str, kind: Kind, limit: int, amount: int = 1) -> Standing:
-        """Counts `amount`. Raises RateExceeded, then counting nothing; RatesUnavailable."""
-        item = RateLimitItemPerMinute(limit)
+        """Counts `amount`, in a fixed window. Raises RateExceeded, then counting nothing; RatesUnavailable."""
+        place = _place(key, kind, limit)
         try:
-            fits = await self._limiter.hit(item, key, kind, cost=amount)
-            if not fits:
-                await self._add(item, key, kind, -amount)
-            stats = await self._limiter.get_window_stats(item, key, kind)
+            counted = await self._storage.incr(place, WINDOW_S, amount=amount)
+            reset_s = max(0.0, await self._storage.get_expiry(place) - time.time())
+            if counted > limit:
+                await self._add(place, -amount)
         except StorageError as exc:
             raise _unavailable(exc) from exc
-        standing = Standing(kind, limit, stats.remaining, max(0.0, stats.reset_time - time.time()))
-        if not fits:
-            raise _exceeded(standing, amount)
-        return standing
+        if counted > limit:
+            raise _exceeded(Standing(kind, limit, max(0, limit - counted + amount), reset_s), amount)
+        return Standing(kind, limit, limit - counted, reset_s)
 
     async def correct(self, key: str, kind: Kind, limit: int, difference: int) -> None:
         """Counts what a request took more, or less, than was counted for it: beyond the limit, too."""
         try:
-            await self._add(RateLimitItemPerMinute(limit), key, kind, difference)
+            await self._add(_place(key, kind, limit), difference)
         except StorageError as exc:
             raise _unavailable(exc) from exc
 
-    async def _add(self, item: RateLimitItemPerMinute, key: str, kind: Kind, amount: int) -> None:
-        counted = await self._storage.get(item.key_for(key, kind))
-        if amount and counted + amount > 0:  # a count that begins anew below nothing would be a gift
-            await self._storage.incr(item.key_for(key, kind), item.get_expiry(), amount=amount)
+    async def _add(self, place: str, amount: int) -> None:
+        if amount and await self._storage.get(place) + amount > 0:  # a count that begins anew below nothing would be a gift
+            await self._storage.incr(place, WINDOW_S, amount=amount)
+
+
+@lru_cache(maxsize=4096)
+def _place(key: str, kind: Kind, limit: int) -> str:
+    return RateLimitItemPerMinute(limit).key_for(key, kind)
 
 
 def _exceeded(standing: Standing, amount: int) -> RateExceeded:
