@@ -3,6 +3,7 @@
 The door is `Budgets`. `SqliteBudgets` is behind it: one file, shared by the workers of one host, kept through restarts and kill -9.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Literal, Protocol
 from serving.errors import BudgetSpent, BudgetsUnavailable
 
 Period = Literal["day", "month"]
+IN_MEMORY = ":memory:"  # SQLite's name for no file
 PLATFORM = "platform"  # the scope of what all keys spend together; a key's own is its id
 SAME_USD = 1e-9  # sums of floats differ by less
 BUSY_S = 2.0  # another worker's transaction takes a tenth of a millisecond
@@ -163,6 +165,8 @@ class SqliteBudgets:
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        if str(self._path) != IN_MEMORY:
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # its log and index get the same mode
         connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # a commit survives kill -9; the last second may not survive a power cut

@@ -1,7 +1,7 @@
 """An answer as server-sent events. It ends in `[DONE]` only when it is complete and its record is durable, else in an error event."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -34,15 +34,17 @@ async def streamed(request: Request, served: ServedRequest, completion: Completi
         answer.cancel()
         raise
     headers = {**HEADERS, "x-routemoa-decision": served.decision_id}
-    return AnswerResponse(_events(first, answer, served, completion), answer, served, headers)
+    return AnswerResponse(_events(first, answer, served, completion), answer, headers, lambda: served.tab.close_later(served.account))
 
 
 class AnswerResponse(StreamingResponse):
-    """Server-sent events; the work on the answer ends with it, also where the caller leaves before its first byte."""
+    """Server-sent events; the work on the answer ends with it, also where the caller leaves before its first byte. ended: called then."""
 
-    def __init__(self, events: AsyncIterable[bytes], answer: AnswerStream, served: ServedRequest, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, events: AsyncIterable[bytes], answer: AnswerStream, headers: Mapping[str, str], ended: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(events, media_type="text/event-stream", headers=headers)
-        self._answer, self._served = answer, served
+        self._answer, self._ended = answer, ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the events."""
@@ -50,7 +52,7 @@ class AnswerResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._answer.cancel()
-            self._served.tab.close_later(self._served.account)
+            self._ended()
 
 
 async def _events(first: Chunk | None, answer: AnswerStream, served: ServedRequest, completion: Completion) -> AsyncGenerator[bytes, None]:

@@ -37,6 +37,7 @@ def test_what_is_held_is_gone_until_it_is_settled(tmp_path: Path) -> None:
         await budgets.close()
 
     asyncio.run(story())
+    assert (tmp_path / "spend.db").stat().st_mode & 0o777 == 0o600
     day, month = read(tmp_path / "spend.db", windows("k", NOW))
     assert (day.spent_usd, day.held_usd, day.requests, month.spent_usd) == (0.5, pytest.approx(0.4), 1, 0.5)
 
