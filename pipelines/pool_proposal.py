@@ -9,7 +9,8 @@ from ruamel.yaml import YAML
 
 from pipelines import llm_names
 from pipelines.logs.call import LoggedCall
-from pipelines.price_list import ListedPrice, Prices
+from pipelines.price_list import Prices
+from registry.entry_price import PriceEntry, entry_of
 from registry.named_prices import named
 from scorer.atomic_write import replacing
 
@@ -37,13 +38,12 @@ def propose(calls: Iterable[LoggedCall], listed: Prices, llms: Mapping[str, str]
             llm = llms.get(call.llm) or llm_names.id_of(call.llm)
             names.setdefault(llm, call.llm)
             providers.setdefault(llm, call.provider)
-    prices: dict[str, ListedPrice] = {}
+    prices: dict[str, PriceEntry] = {}
     for llm, name in names.items():
         if llm in listed:
             prices[llm] = listed[llm]
-        elif (found := named(name, providers[llm])) is not None:
-            source = f"genai-prices: {found.published_as}"
-            prices[llm] = ListedPrice(input=found.price.input, output=found.price.output, source=source)
+        elif (found := named(name, providers[llm])) is not None and (entry := entry_of(found.price)) is not None:
+            prices[llm] = entry.model_copy(update={"source": f"genai-prices: {found.published_as}"})
     return Proposal(names, prices, frozenset(llms.values()))
 
 
@@ -55,7 +55,7 @@ def write(path: Path, proposal: Proposal, of: str) -> None:
             "name": name,
             "status": "active",
             "endpoint": None,
-            "price": {"input": proposal.prices[llm].input, "output": proposal.prices[llm].output},
+            "price": proposal.prices[llm].spelled_out(),
         }
         for llm, name in fresh.items()
         if llm in proposal.prices

@@ -160,6 +160,5 @@ def _made_from(lineage: Lineage, validation: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
-
 def _price(llm: LLM) -> str:
     return f"{llm.price.input:g} / {llm.price.output:g}" if llm.price.known else "unknown"

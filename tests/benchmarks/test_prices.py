@@ -1,6 +1,7 @@
 """The price list: every entry stands where it says, and what is missing or malformed is named."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from benchmarks.set_file import Reading
 from pipelines import price_list
 from pipelines.errors import TableRefused
 from registry.errors import PriceUnknown
-from registry.prices import published
+from registry.prices import genai
 from tests.benchmarks.test_scorer import write
 from tests.scorer import world
 
+DAY = datetime(2026, 11, 30, tzinfo=UTC)
 LISTED = Path(__file__).parents[2] / "benchmarks" / "prices.yaml"
 
 
@@ -28,12 +30,13 @@ def price_file(folder: Path, *llms: str) -> Path:
 
 
 def test_every_price_is_where_its_source_says() -> None:
-    """Each entry equals what the package lists under the name in its source."""
+    """Each entry equals what the package lists under the name in its source, at the day's dearest hour."""
     for llm, price in price_list.read(LISTED).items():
         place = re.match(r"genai-prices: (\S+)( \(.+\))?$", price.source or "")
         assert place, llm
-        there = published(place[1])
-        assert (price.input, price.output) == (there.input, there.output), llm
+        there = genai.published(place[1], DAY.date())
+        dearest = max((there.at(DAY.replace(hour=hour)) for hour in range(24)), key=lambda each: each.cost(1000, 1000))
+        assert dearest.cost(1000, 1000) == pytest.approx(price.price().cost(1000, 1000)), llm
 
 
 def test_costs_are_tokens_at_prices(tmp_path: Path) -> None:

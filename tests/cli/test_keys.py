@@ -73,4 +73,4 @@ def test_a_key_for_an_llm_that_is_not_there_is_refused(home: Path) -> None:
     """With the near ones; a budget of nothing and a scope that nobody knows are refused alike."""
     assert "smollm2-135m" in str(refusal(LLMUnknown, "keys", "create", "bot", "--llms", "smolm2-135m"))
     assert "usd_per_day" in str(refusal(KeysRefused, "keys", "create", "bot", "--usd-per-day", "0"))
-    assert "Scopes: " in str(refusal(KeysRefused, "keys", "create", "bot", "--scope", "chatt"))
+    assert "Did you mean chat?" in usage_error("keys", "create", "bot", "--scope", "chatt")

@@ -69,7 +69,9 @@ def test_a_log_is_kept_beside_a_pool_and_says_what_it_lacks(project: Project, tm
     assert f"routemoa import --from litellm {tmp_path / 'Spend Log.jsonl'} --name spend-log --ask 200 --budget 1" in printed
     assert "Set label.judge" in printed
     proposed = YAML(typ="safe").load(project.imported_pool("spend-log"))
-    assert proposed["llms"]["gpt-4o-mini"]["price"] == {"input": 0.15, "output": 0.6}
+    price = proposed["llms"]["gpt-4o-mini"]["price"]
+    assert (price["input"], price["output"], price["cache_read"]) == (0.15, 0.6, 0.075)
+    assert price["source"] == "genai-prices: openai/gpt-4o-mini"
     assert pool.load(project.imported_pool("spend-log")).by_id("gpt-4o-mini").endpoint is None
     assert not project.data.exists()
 
