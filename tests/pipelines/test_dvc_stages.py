@@ -88,3 +88,9 @@ def test_a_stage_runs_again_where_its_code_changes(name: str) -> None:
     assert needed - set().union(*covered.values()) == set()
     assert [dep for dep, paths in covered.items() if not paths and dep.endswith(".py")] == []
     assert [dep for dep in STAGES[name]["deps"] if not dep.startswith(("build/", "data")) and not (ROOT / dep).exists()] == []
+
+
+def test_the_bytecode_of_a_stages_code_is_no_change_of_it() -> None:
+    """Stages depend on folders of code: what Python leaves there when somebody imports it makes none of them run again."""
+    bytecode, code = "pipelines/graders/__pycache__/number.cpython-311.pyc", "pipelines/graders/number.py"
+    assert run(ROOT, sys.executable, "-m", "dvc", "check-ignore", bytecode, code).split() == [bytecode]
