@@ -21,7 +21,7 @@ install: .venv/.installed
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet "$$(grep '^uv==' constraints.txt)"
-	$(BIN)/uv pip install -p $(BIN)/python $(UV_TORCH) -c constraints.txt -e '.[dev]'
+	$(BIN)/uv pip install --compile-bytecode -p $(BIN)/python $(UV_TORCH) -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: install
