@@ -3,7 +3,8 @@
 HOME is a project whose pipeline has run. Its test queries and its out-of-domain ones, in the order of their ids' hashes, are answered by
 every system over the pool's LLMs, on llama.cpp servers started here or (`--running`) at the pool's endpoints. Calls are bought once and
 kept in `--calls` by what was sent, beside the scores that decide on them: a run that was stopped goes on, and `--offline` replays the first
-queries, as far as all systems have answered them, in any project of the same queries.
+queries, as far as all systems have answered them, in any project of the same queries. `--without NAME` leaves a row out: more queries may
+then be complete.
 
 Answers are graded by the verifiable graders; a time-out is counted apart and is no wrong answer. Costs are the pool's prices, latencies
 those of the critical path in virtual time. A call takes the seconds that its LLM's tokens take in the calls of `CALLS/cold`, a folder
@@ -15,7 +16,7 @@ import argparse
 import csv
 import hashlib
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -79,13 +80,12 @@ def served(llms: Sequence[LLM], first_port: int) -> Iterator[list[LLM]]:
         yield [replace(llm, endpoint=replace(llm.endpoint, base_url=urls[llm.endpoint.served_name])) for llm in llms if llm.endpoint]
 
 
-def answers(bench: Bench, calls: BoughtCalls) -> Iterator[tuple[LiveQuery, dict[str, Answered]]]:
-    """What every system answers, query by query, up to the first that lacks a call: what is complete beyond it was quick to answer."""
-    rows = compared()
+def answers(bench: Bench, calls: BoughtCalls, asked: Mapping[str, System]) -> Iterator[tuple[LiveQuery, dict[str, Answered]]]:
+    """What each of `asked` answers, query by query, up to the first that lacks a call: what is complete beyond it was quick to answer."""
     for query in track(bench.queries, description="answering", disable=not sys.stderr.isatty()):
         situation, answered = bench.situation(query, calls), dict[str, Answered]()
         try:
-            answered = {name: drive(system(situation)) for name, system in rows.items()}
+            answered = {name: drive(system(situation)) for name, system in asked.items()}
         except* CallMissing:  # alone, or from among calls made at once
             pass
         if not answered:
@@ -113,7 +113,7 @@ def _ungraded(row: Answered, grade: float) -> bool:
 
 def table(answered: Sequence[Mapping[str, Answered]], grades: Sequence[Mapping[str, float]]) -> str:
     """Quality, paired differences, cost and latency of every system over these queries, as Markdown."""
-    grades_Q = {name: np.array([row[name] for row in grades]) for name in compared()}
+    grades_Q = {name: np.array([row[name] for row in grades]) for name in grades[0]}
     lines: list[list[Any]] = []
     for name, own_Q in grades_Q.items():
         rows = [row[name] for row in answered]
@@ -137,9 +137,11 @@ def table(answered: Sequence[Mapping[str, Answered]], grades: Sequence[Mapping[s
     return report.table(["system", *COLUMNS], lines)
 
 
-def compare(bench: Bench, calls: BoughtCalls, paces: Mapping[str, Speed], home: Path, out: Path) -> None:
+def compare(
+    bench: Bench, answered: Iterable[tuple[LiveQuery, dict[str, Answered]]], paces: Mapping[str, Speed], home: Path, out: Path
+) -> None:
     """Grades, prints and writes what every system answered; not the queries with an answer that the grader could not grade."""
-    pairs = list(answers(bench, calls))
+    pairs = list(answered)
     if not pairs:
         raise CallMissing("Not one query was answered by every system.", next_step="Run again without --offline.")
     grades_of_all = graded([query for query, _ in pairs], [rows for _, rows in pairs])
@@ -165,7 +167,7 @@ def compare(bench: Bench, calls: BoughtCalls, paces: Mapping[str, Speed], home: 
                     "quality": float(np.nanmean([grades[name] for _, grades in part])),
                     "usd": float(np.mean([rows[name].cost_usd for rows, _ in part])),
                 }
-                for name in compared()
+                for name in part[0][0]
             }
     report.write(out, blocks, report.as_json(figures))
     write_answers(out / "answers.csv", kept)
@@ -192,6 +194,7 @@ def main() -> None:
     parser.add_argument("--offline", action="store_true", help="ask nobody")
     parser.add_argument("--running", action="store_true", help="start no servers: ask the pool's endpoints")
     parser.add_argument("--cold", action="store_true", help="tell llama.cpp to forget prompts, for calls whose seconds count")
+    parser.add_argument("--without", action="append", choices=list(compared()), default=[], help="leave this row out; may be repeated")
     arguments = parser.parse_args()
     problem: BaseException | None = None
     try:
@@ -207,15 +210,16 @@ def main() -> None:
 def run(arguments: argparse.Namespace) -> None:
     """As the arguments say. Raises RouteMoAError, alone or in a group."""
     bench = read(arguments.home, arguments.calls)
+    asked = {name: system for name, system in compared().items() if name not in arguments.without}
     cold = arguments.calls / "cold"
     paces = speeds(cold, {llm.id: llm.endpoint.served_name for llm in bench.llms if llm.endpoint}) if cold.is_dir() else {}
     if arguments.offline:
-        compare(bench, BoughtCalls(arguments.calls, paces=paces), paces, arguments.home, arguments.out)
+        compare(bench, answers(bench, BoughtCalls(arguments.calls, paces=paces), asked), paces, arguments.home, arguments.out)
         return
     with nullcontext(bench.llms) if arguments.running else served(bench.llms, PORTS) as llms:
         keep(bench, arguments.home, arguments.calls)
         with buying(arguments.calls, cold=arguments.cold, paces=paces) as calls:
-            compare(replace(bench, llms=llms), calls, paces, arguments.home, arguments.out)
+            compare(bench, answers(replace(bench, llms=llms), calls, asked), paces, arguments.home, arguments.out)
 
 
 if __name__ == "__main__":

@@ -229,16 +229,16 @@ def test_a_replay_ends_at_the_first_query_that_lacks_a_call(tmp_path: Path) -> N
         for name in "123"
     ]
     bench = live_record.Bench(asked, llms, dict.fromkeys("abc", 0.5), AgreementPosterior(), "a hash")
-    said = "42\n\nCONFIDENCE: 0.50"
+    said, rows = "42\n\nCONFIDENCE: 0.50", mixture_live.compared()
     with Journal(tmp_path / "one.jsonl") as journal:
         always = Endpoints()
         always.ask = lambda call: Reply(call.llm.id, said, "stop", 10, 5, 0.0, 1.0)  # type: ignore[method-assign]
         bought = BoughtCalls(tmp_path, journal, always)
-        first, _ = mixture_live.answers(replace(bench, queries=[asked[0], asked[2]]), bought)
-    found = list(mixture_live.answers(bench, BoughtCalls(tmp_path)))
+        first, _ = mixture_live.answers(replace(bench, queries=[asked[0], asked[2]]), bought, rows)
+    found = list(mixture_live.answers(bench, BoughtCalls(tmp_path), rows))
     assert [one.query.query_id for one, _ in found] == ["1"]
     assert found[0][1] == first[1]
-    assert set(first[1]) == set(mixture_live.compared())
+    assert set(first[1]) == set(rows)
 
 
 def test_an_endpoint_that_is_gone_ends_the_run_and_is_no_wrong_answer(tmp_path: Path) -> None:
