@@ -25,6 +25,7 @@ from registry import server as mlflow_server
 from registry.mlflow_door import Door
 from registry.settings import Settings
 
+READY_S = 300.0  # of any part, on a machine that does much else: one that ends is noticed at once, so a long wait costs nothing
 USUAL_LIMITS_S = {"first_token_s": 60.0, "between_chunks_s": 30.0, "total_s": 120.0}  # of the local pool's LLMs
 
 
@@ -45,7 +46,7 @@ class Stack:
             self.processes.start(f"llm-{name}", llama.command(name, port))
             started.append((name, port))
         for name, port in started:
-            self.processes.wait_until_ready(f"llm-{name}", f"http://127.0.0.1:{port}/health", seconds=180)
+            self.processes.wait_until_ready(f"llm-{name}", f"http://127.0.0.1:{port}/health", seconds=READY_S)
         return [name for name, _ in started]
 
     def start_registry(self) -> None:
@@ -60,7 +61,7 @@ class Stack:
         port = urlsplit(self.addresses.mlflow).port or PORTS["mlflow"]
         command, environment = mlflow_server.command(self.settings, port), mlflow_server.environment(self.settings)
         self.processes.start("mlflow", command, environment=environment)
-        self.processes.wait_until_ready("mlflow", f"{self.addresses.mlflow}/health", seconds=180)
+        self.processes.wait_until_ready("mlflow", f"{self.addresses.mlflow}/health", seconds=READY_S)
 
     def start_serving(self) -> None:
         """Starts sync, the job worker, the server and Evidently's pages; waits until each that has an address answers."""
@@ -73,7 +74,7 @@ class Stack:
         self.processes.start(
             "evidently", evidently_report.ui_command(self.settings, urlsplit(self.addresses.evidently).port or PORTS["evidently"])
         )
-        self.processes.wait_until_ready("server", f"{self.addresses.server}/livez", seconds=60)
+        self.processes.wait_until_ready("server", f"{self.addresses.server}/livez", seconds=READY_S)
 
     def _move_off_taken_ports(self, *parts: str) -> None:
         """Chooses again where something took a port in the meantime: LLMs may have loaded, the pipeline may have run for minutes since."""
@@ -97,7 +98,7 @@ class Stack:
     def wait_until_routing(self) -> None:
         """Returns when the server has a scorer and routes."""
         self.processes.check("sync", "server")
-        self.processes.wait_until_ready("server", f"{self.addresses.server}/readyz", seconds=60)
+        self.processes.wait_until_ready("server", f"{self.addresses.server}/readyz", seconds=READY_S)
 
 
 @contextmanager

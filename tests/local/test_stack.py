@@ -237,6 +237,7 @@ def test_a_process_that_ends_ends_the_platform(home: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)  # five processes start, on a machine that may do much else
 def test_up_starts_the_platform_and_ctrl_c_ends_all_of_it(home: Path) -> None:
     """`routemoa up` prints where to look, every address answers, and after SIGINT nothing of it is left."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
@@ -254,10 +255,10 @@ def test_up_starts_the_platform_and_ctrl_c_ends_all_of_it(home: Path) -> None:
             assert line, text
             text += line
         mlflow, server, evidently = (re.search(rf"{name}.*?(http://\S+)", text)[1] for name in ("MLflow", "Console", "Evidently"))
-        assert httpx2.get(f"{server}/livez", trust_env=False).status_code == 200
-        assert httpx2.get(f"{mlflow}/health", trust_env=False).status_code == 200
+        assert httpx2.get(f"{server}/livez", trust_env=False, timeout=120).status_code == 200
+        assert httpx2.get(f"{mlflow}/health", trust_env=False, timeout=120).status_code == 200
         up.send_signal(signal.SIGINT)
-        assert up.wait(60) == 0
+        assert up.wait(300) == 0
     finally:
         up.kill()
         up.wait()
