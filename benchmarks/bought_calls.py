@@ -191,6 +191,11 @@ def _own_failure(failed: LLMFailed) -> bool:
     return failed.status in UNFIT if isinstance(failed, LLMRefused) else type(failed).__name__ in KEPT
 
 
+def keys(folder: Path) -> set[str]:
+    """Of the calls on record in `folder`."""
+    return {row["key"] for row in _recorded(folder)}
+
+
 def key(call: Call) -> str:
     """Hash of everything the endpoint was sent; where it listens is no part of it."""
     return hashlib.sha256(json.dumps(request_body.body(call, stream=False), sort_keys=True).encode()).hexdigest()[:24]

@@ -1,8 +1,9 @@
 """What `benchmarks.mixture_live` compares: queries, the pool's LLMs, and what a scorer made of them.
 
-A new record takes them from a project. The folder of calls then keeps the LLMs and the scores (`pool.yaml`, `scores.json`), since they
-decide which calls a system makes: later runs and replays use the same. Query texts are not kept, because their packages are not ours to
-pass on: a project of the same queries has them.
+A new record takes them from a project. A folder then keeps the LLMs and the scores (`pool.yaml`, `scores.json`), since they decide which
+calls a system makes: later runs and replays use the same. Query texts are not kept, because their packages are not ours to pass on: a
+project of the same queries has them. What a project's LLMs answered when they were asked for labels are calls as well, and need not be
+bought again.
 """
 
 import json
@@ -13,13 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import bought_calls
 from benchmarks.bought_calls import BoughtCalls
 from benchmarks.rivals.live_systems import Situation
 from mixture.choose.posterior import AgreementPosterior
+from mixture.client.protocol import LOGPROBS, Call
 from mixture.llm import LLM
 from pipelines import dataset, tables
 from pipelines.errors import PipelineError
 from pipelines.graders.query import Query
+from pipelines.journal import Journal
 from pipelines.project import Project
 from pipelines.query_selection import in_hash_order
 from registry import pool
@@ -58,17 +62,38 @@ class Bench:
         return Situation(messages, llms, query.priors, self.means, self.evidence, calls)
 
 
-def read(home: Path, calls: Path) -> Bench:
-    """The test queries and the out-of-domain ones that `calls` keeps, else the first of the project at `home`. Raises PipelineError."""
-    return _recorded(home, calls) if (calls / SCORES).exists() else _scored(home)
+def read(home: Path, record: Path) -> Bench:
+    """The test queries and the out-of-domain ones that `record` keeps, else the first of the project at `home`. Raises PipelineError."""
+    return _recorded(home, record) if (record / SCORES).exists() else _scored(home)
 
 
-def keep(bench: Bench, home: Path, calls: Path) -> None:
-    """Writes scores and pool beside the calls in `calls`, unless they are there already."""
-    if (calls / SCORES).exists():
+def take_answers(bench: Bench, home: Path, calls: Path) -> int:
+    """Adds to `calls` what the project at `home` recorded of its LLMs and is not there yet; returns how many calls that are.
+
+    A label's answer was asked for in the same words and options; one without log-probabilities is left out.
+    """
+    have = bought_calls.keys(calls)
+    fields = ("text", "finish_reason", "input_tokens", "output_tokens", "mean_logprob", "latency_s")
+    taken = 0
+    with Journal(calls / "calls.jsonl") as journal:
+        for llm in bench.llms:
+            answers = tables.read_if_there(Project(home).answers(llm.id), tables.ANSWERS)
+            usable = answers[answers["error"].isna() & answers["mean_logprob"].notna()].set_index("query_id")
+            rows = usable[[*fields]].to_dict("index")
+            for query in bench.queries:
+                name = bought_calls.key(Call(llm, [{"role": "user", "content": query.query.text}], LOGPROBS))
+                if query.query.query_id in rows and name not in have:
+                    journal.append({"key": name, "llm": llm.id, "error": None, **rows[query.query.query_id]})
+                    taken += 1
+    return taken
+
+
+def keep(bench: Bench, home: Path, record: Path) -> None:
+    """Writes scores and pool into `record`, unless they are there already."""
+    if (record / SCORES).exists():
         return
-    calls.mkdir(parents=True, exist_ok=True)
-    record = {
+    record.mkdir(parents=True, exist_ok=True)
+    scored = {
         "scorer": bench.scorer,
         "llms": [llm.id for llm in bench.llms],
         "means": bench.means,
@@ -76,8 +101,8 @@ def keep(bench: Bench, home: Path, calls: Path) -> None:
         "in_domain": {one.query.query_id: one.priors for one in bench.queries if one.inside},
         "out_of_domain": {one.query.query_id: one.priors for one in bench.queries if not one.inside},
     }
-    _write(calls / POOL, _pool(home).read_text(encoding="utf-8"))
-    _write(calls / SCORES, json.dumps(record, indent=1) + "\n")
+    _write(record / POOL, _pool(home).read_text(encoding="utf-8"))
+    _write(record / SCORES, json.dumps(scored, indent=1) + "\n")
 
 
 def _write(path: Path, text: str) -> None:
@@ -104,15 +129,15 @@ def _scored(home: Path) -> Bench:
     return Bench(queries, [pooled[name] for name in scorer.roster], means, evidence, scorer.manifest.content_hash)
 
 
-def _recorded(home: Path, calls: Path) -> Bench:
-    """By the scores on record in `calls`."""
-    record = json.loads((calls / SCORES).read_text(encoding="utf-8"))
-    priors = record["in_domain"] | record["out_of_domain"]
-    rows = _rows(home, list(record["in_domain"]), list(record["out_of_domain"]))
+def _recorded(home: Path, record: Path) -> Bench:
+    """By the scores in `record`."""
+    scored = json.loads((record / SCORES).read_text(encoding="utf-8"))
+    priors = scored["in_domain"] | scored["out_of_domain"]
+    rows = _rows(home, list(scored["in_domain"]), list(scored["out_of_domain"]))
     queries = [_query(row, inside, priors[row["query_id"]]) for row, inside in rows]
-    pooled = pool.load(calls / POOL)
-    llms = [pooled.by_id(name) for name in record["llms"]]
-    return Bench(queries, llms, record["means"], _evidence(calls / SCORES, record["evidence"]), record["scorer"])
+    pooled = pool.load(record / POOL)
+    llms = [pooled.by_id(name) for name in scored["llms"]]
+    return Bench(queries, llms, scored["means"], _evidence(record / SCORES, scored["evidence"]), scored["scorer"])
 
 
 def _evidence(path: Path, constants: Mapping[str, float]) -> AgreementPosterior:

@@ -27,7 +27,7 @@ from rich.progress import track
 
 from benchmarks import report
 from benchmarks.bought_calls import BoughtCalls, CallMissing, Speed, buying, speeds
-from benchmarks.live_record import Bench, LiveQuery, keep, read
+from benchmarks.live_record import Bench, LiveQuery, keep, read, take_answers
 from benchmarks.rivals import live_systems as systems
 from benchmarks.rivals.compositions import OURS, SINGLE
 from benchmarks.rivals.live_systems import Answered, Situation, System
@@ -190,6 +190,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("home", type=Path)
     parser.add_argument("--calls", type=Path, default=report.BUILT / "calls")
+    parser.add_argument("--record", type=Path, help="where LLMs and scores are kept (default: beside the calls)")
+    parser.add_argument("--take-answers", action="store_true", help="what HOME's LLMs answered for their labels are calls too: add them")
     parser.add_argument("--out", type=Path, default=report.BUILT / "mixture-live")
     parser.add_argument("--offline", action="store_true", help="ask nobody")
     parser.add_argument("--running", action="store_true", help="start no servers: ask the pool's endpoints")
@@ -209,15 +211,19 @@ def main() -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """As the arguments say. Raises RouteMoAError, alone or in a group."""
-    bench = read(arguments.home, arguments.calls)
+    record = arguments.record or arguments.calls
+    bench = read(arguments.home, record)
     asked = {name: system for name, system in compared().items() if name not in arguments.without}
+    if arguments.take_answers:
+        keep(bench, arguments.home, record)
+        print(f"{take_answers(bench, arguments.home, arguments.calls)} recorded answers added to {arguments.calls}.")
     cold = arguments.calls / "cold"
     paces = speeds(cold, {llm.id: llm.endpoint.served_name for llm in bench.llms if llm.endpoint}) if cold.is_dir() else {}
     if arguments.offline:
         compare(bench, answers(bench, BoughtCalls(arguments.calls, paces=paces), asked), paces, arguments.home, arguments.out)
         return
     with nullcontext(bench.llms) if arguments.running else served(bench.llms, PORTS) as llms:
-        keep(bench, arguments.home, arguments.calls)
+        keep(bench, arguments.home, record)
         with buying(arguments.calls, cold=arguments.cold, paces=paces) as calls:
             compare(bench, answers(replace(bench, llms=llms), calls, asked), paces, arguments.home, arguments.out)
 

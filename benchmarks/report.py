@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -72,7 +73,7 @@ def as_json(value: Any) -> Any:
 
 def command(*folders: Path) -> str:
     """How this benchmark was started. Of `folders` outside the project only the last part is kept: FOLDER/NAME."""
-    typed = " ".join(["python -m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+    typed = shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
     for folder in folders:
         if folder.is_absolute() or ".." in folder.parts:
             typed = typed.replace(str(folder), f"FOLDER/{folder.name}")

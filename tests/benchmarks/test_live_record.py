@@ -8,15 +8,20 @@ import pandas as pd
 import pytest
 
 from benchmarks import live_record
+from benchmarks.bought_calls import BoughtCalls, CallMissing
 from benchmarks.live_record import Bench, LiveQuery
 from mixture.choose.posterior import AgreementPosterior
+from mixture.client.protocol import Call, Reply
+from mixture.replay.virtual_time import clock, drive
 from pipelines import tables
 from pipelines.errors import PipelineError
 from pipelines.graders.query import Query
 from pipelines.journal import rows
+from pipelines.project import Project
 from registry import pool
 
 POOL = Path("registry/pool.yaml")
+CALLS = Path("docs/results/live-calls")
 
 
 @pytest.fixture
@@ -74,14 +79,38 @@ def test_constants_of_another_rule_are_refused(home: Path, bench: Bench) -> None
         live_record.read(home, home / "calls")
 
 
-def test_the_record_in_the_repository_is_by_this_codes_rule() -> None:
+def test_what_was_answered_for_labels_is_not_bought_again(home: Path, bench: Bench) -> None:
+    """It was the same call; failures, answers without log-probabilities and what is on record already are left out."""
+    first, second = bench.llms
+    fixed = {**dict.fromkeys(tables.ANSWERS.names), "sample": 0, "finish_reason": "stop", "text": "42", "latency_s": 1.5}
+    counted = {"input_tokens": 9, "output_tokens": 2, "cost_usd": 0.0}
+    answers = [
+        fixed | counted | {"query_id": name, "llm": first.id, "mean_logprob": logprob, "error": error}
+        for name, logprob, error in (("a", -0.5, None), ("b", None, None), ("c", -0.5, "late"), ("unknown", -0.5, None))
+    ]
+    tables.write(Project(home).answers(first.id), pd.DataFrame(answers), tables.ANSWERS)
+    assert live_record.take_answers(bench, home, home / "calls") == 1
+    assert live_record.take_answers(bench, home, home / "calls") == 0
+    asked = Call(first, [{"role": "user", "content": "What is 6 x a?"}])
+    reply, seconds = drive(timed(BoughtCalls(home / "calls"), asked))
+    assert (reply.text, reply.mean_logprob, reply.output_tokens, seconds) == ("42", -0.5, 2, 1.5)
+    with pytest.raises(CallMissing):
+        drive(BoughtCalls(home / "calls").ask(Call(second, asked.messages)))
+
+
+async def timed(calls: BoughtCalls, call: Call) -> tuple[Reply, float]:
+    """The reply, and the seconds it took."""
+    return await calls.ask(call), clock()
+
+
+@pytest.mark.parametrize("record", [CALLS, CALLS / "two-efforts"])
+def test_the_record_in_the_repository_is_by_this_codes_rule(record: Path) -> None:
     """Who changes the posterior's form, or the pool's, changes the record too."""
-    record = Path("docs/results/live-calls")
     kept = json.loads((record / "scores.json").read_text())
     pooled = pool.load(record / "pool.yaml")
     assert AgreementPosterior(**kept["evidence"]) != AgreementPosterior()
     assert [pooled.by_id(name).id for name in kept["llms"]] == kept["llms"]
     assert (len(kept["in_domain"]), len(kept["out_of_domain"])) == (live_record.IN_DOMAIN, live_record.OUT_OF_DOMAIN)
     assert all(set(priors) == set(kept["llms"]) for priors in (kept["in_domain"] | kept["out_of_domain"]).values())
-    keys = [row["key"] for row in rows(record / "calls.jsonl")]
+    keys = [row["key"] for row in rows(CALLS / "calls.jsonl")]
     assert len(set(keys)) == len(keys) > 9000
