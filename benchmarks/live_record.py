@@ -78,8 +78,8 @@ def take_answers(bench: Bench, home: Path, calls: Path) -> int:
     with Journal(calls / "calls.jsonl") as journal:
         for llm in bench.llms:
             answers = tables.read_if_there(Project(home).answers(llm.id), tables.ANSWERS)
-            usable = answers[answers["error"].isna() & answers["mean_logprob"].notna()].set_index("query_id")
-            rows = usable[[*fields]].to_dict("index")
+            usable = answers[answers["error"].isna() & answers["mean_logprob"].notna()].to_dict("records")
+            rows = {row["query_id"]: {field: row[field] for field in fields} for row in usable}
             for query in bench.queries:
                 name = bought_calls.key(Call(llm, [{"role": "user", "content": query.query.text}], LOGPROBS))
                 if query.query.query_id in rows and name not in have:

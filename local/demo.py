@@ -62,7 +62,7 @@ class Stage:
 
     def act(self, key: str, title: str) -> Any:
         """One act; what to try where it fails is the demo again, which goes on there."""
-        return self.story.act(key, title, "make demo (it goes on with this act)")
+        return self.story.act(key, title, f"{self.plan.command} (it goes on with this act)")
 
     def served_file(self, key: str) -> Path:
         """Where an act keeps what was served, query by query."""
@@ -114,6 +114,7 @@ def make_project(source: Path, at: Path, script: Plan, *, small: bool) -> tuple[
             _run(home, "dvc", "pull", "--quiet", *stages)
         held_back.keep_answers()
         kept = held_back.keep_queries(script.unusual)
+        held_back.leave_out_unasked(script.joiner)
         held_back.keep_llm(script.joiner)
         _run(home, "dvc", "add", "--quiet", "data")
         count = build_results.query_count(home)
@@ -236,15 +237,28 @@ def lesson(stage: Stage) -> None:
         compared = figures.compare(home, stage.version_folder(before), stage.version_folder(after), unseen)
         act.say(f"version {before} -> {after} on queries of these domains: {compared.quality()}")
         act.say(f"squared error of the promises there: smaller by {figures.signed(compared.closer)}")
-        again = stage.held_back.queries()[stage.plan.strange : stage.plan.strange + stage.plan.again]
+        again = follow_up(stage)
         _send(stage, act, "again", again)
         latest = _monitor(stage)
         act.say(_verdict(latest))
+        strange = sum(query["domain"] in stage.plan.unusual for query in again)
         act.means = (
-            f"Retrained with {len(served)} of these queries; on others of them {compared.quality()}, squared error of the promises "
-            f"{figures.signed(compared.closer)} smaller; the same traffic is now “{latest['verdict']['kind']}”."
+            f"Retrained with {min(stage.plan.audited, len(served))} of these queries; on others of them {compared.quality()}, "
+            f"squared error of the promises {figures.signed(compared.closer)} smaller; {len(again)} new queries, {strange} of them "
+            f"of these domains: the monitor says “{latest['verdict']['kind']}”."
         )
         act.look = f"{stage.platform.addresses.mlflow} (version {after}), {stage.platform.addresses.evidently}"
+
+
+def follow_up(stage: Stage) -> list[dict[str, Any]]:
+    """The traffic after the lesson: queries of the once unknown domains among usual ones, in turn, none of them sent before."""
+    script = stage.plan
+    sent = {one.query_id for key in ("usual", "after-join", "unusual") for one in read(stage.served_file(key))}
+    tested = build_results.sample(stage.home, len(sent) + script.among, "test")  # what was harvested is among them, by other ids
+    usual = [query for query in tested if query["query_id"] not in sent and query["domain"] not in script.unusual][: script.among]
+    strange = [query for query in stage.held_back.queries() if query["query_id"] not in sent][: script.again]
+    placed = [((at + 0.5) / len(part), query) for part in (usual, strange) for at, query in enumerate(part)]
+    return [query for _, query in sorted(placed, key=lambda pair: pair[0])]
 
 
 def _joining_job(visitor: Visitor, llm: str) -> str | None:

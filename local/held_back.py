@@ -66,6 +66,18 @@ class HeldBack:
         for llm in pools.load(self.home / "registry" / "pool.yaml").active:
             tables.write(self.folder / "answers" / f"{llm.id}.parquet", AnswerStore(project, llm).current(texts), tables.ANSWERS)
 
+    def leave_out_unasked(self, llm: str) -> None:
+        """Takes the queries out of the project's query pool that `llm` has no recorded answer to, where it has any.
+
+        When it joins it would be asked some of them, at ten seconds each, while somebody waits.
+        """
+        project = Project(self.home)
+        answers = tables.read_if_there(project.answers(llm), tables.ANSWERS)
+        asked = set(answers["query_id"][answers["error"].isna()])
+        if asked:
+            rows = pq.read_table(project.queries, schema=tables.QUERIES).to_pylist()
+            query_pool.replace(project, [row for row in rows if row["query_id"] in asked])
+
     def keep_llm(self, llm: str) -> None:
         """Takes `llm` out of the project's pool file, and its recorded answers with it; the others are asked what is recorded of them."""
         project = Project(self.home)

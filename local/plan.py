@@ -8,26 +8,29 @@ import httpx2
 from local.errors import StepFailed
 
 USUAL_PACE_S = 2.5  # of `measure` right after a start, on two idle cores, by the 1.5B LLM; a later answer takes half of it
-LEAST = {"usual": 15, "strange": 20, "again": 15}  # the monitor looks at 15 records, and at 35 (monitoring/policy.py)
+LEAST = {"usual": 15, "strange": 20}  # the monitor looks at 15 records, and at 35 (monitoring/policy.py)
 PROBE = "List the first ten even numbers, then the first ten odd ones."
 PROBE_TOKENS = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """joiner: id of the LLM that joins. unusual: domains that the first scorer never sees.
+    """command: what plays it. joiner: id of the LLM that joins. unusual: domains that the first scorer never sees.
 
     usual: queries of known domains sent before the join, and as many after it. strange: queries of the unusual domains sent, and
-    `audited` of them reported with their right answer. again: unusual ones sent after the retraining. mixed: sent through the mixture.
-    max_tokens: of a served answer. patience: how many times longer than usual anything may take.
+    `audited` of them reported with their right answer. again: unusual ones sent after the retraining, among as many usual ones as `among`
+    says: the mix that the monitor judged before. mixed: sent through the mixture. max_tokens: of a served answer.
+    patience: how many times longer than usual anything may take.
     """
 
+    command: str
     joiner: str
     unusual: tuple[str, ...]
     usual: int
     strange: int
     audited: int
     again: int
+    among: int
     mixed: int
     max_tokens: int
     patience: float = 1.0
@@ -45,22 +48,26 @@ class Plan:
 
 
 FULL = Plan(
+    command="make demo",
     joiner="qwen-coder-1-5b-steps",
     unusual=("spanish",),
     usual=18,
     strange=24,
-    audited=24,
-    again=15,
+    audited=18,  # as many make Spanish known (docs/log.md, 2026-11-30), and each is asked of five LLMs
+    again=7,
+    among=8,
     mixed=2,
     max_tokens=160,
 )
 SMALL = Plan(
+    command="make demo-small",
     joiner="smollm2-135m-sentence-2",
     unusual=("spanish",),
     usual=16,
     strange=20,
     audited=20,
-    again=15,
+    again=7,
+    among=8,
     mixed=1,
     max_tokens=16,
 )

@@ -69,6 +69,16 @@ def test_queries_of_some_domains_are_kept_back(home: Path) -> None:
     assert {row["domain"] for row in held_back.queries()} == {"law", "sql"}
 
 
+def test_queries_that_the_joiner_would_be_asked_while_somebody_waits_are_left_out(home: Path) -> None:
+    """Those without a recorded answer of its; all stay where it has none at all."""
+    held_back, project = HeldBack(home), Project(home)
+    answers = tables.read(project.answers("steps"), tables.ANSWERS)
+    tables.write(project.answers("steps"), answers[answers["query_id"] != "q3"], tables.ANSWERS)
+    held_back.leave_out_unasked("steps")
+    held_back.leave_out_unasked("nobody")
+    assert set(tables.read(project.queries, tables.QUERIES)["query_id"]) == set(answers["query_id"]) - {"q3"}
+
+
 def test_an_llm_is_kept_back_and_comes_as_one_that_joins(home: Path) -> None:
     """Out of the pool with its answers; the others are asked only what is recorded; its entry is on its server's present address."""
     held_back, project, pool_file = HeldBack(home), Project(home), home / "registry" / "pool.yaml"
