@@ -9,19 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from local import demo, workspace
+from local import build_results, demo, workspace
 from local.demo import Stage
 from local.errors import ProcessFailed, StepFailed
 from local.held_back import HeldBack
-from local.plan import SMALL
+from local.plan import FULL, SMALL
 from local.stack import Stack
 from local.story import Act, Story
+from local.traffic import Served, append
+from pipelines import dataset, query_pool
 from pipelines.project import Project
 from registry import versions
 from registry.jobs import Job, Jobs
 from registry.mlflow_door import Door
 from registry.settings import Settings
 from tests.mlflow_server import MLflow
+from tests.pipelines.trained_home import write_dataset
 from tests.registry.conftest import LINEAGE, METRICS, POOL, TRAIN
 from tests.scorer.tiny import tiny_artifact
 
@@ -149,3 +152,28 @@ def test_a_demo_that_begins_anew_forgets_what_was_served_but_not_what_was_bought
     demo.forget(tmp_path)
     assert project.answers("echo").exists()
     assert not any(path.exists() for path in (project.harvested, project.records, project.recorded_labels("echo")))
+
+
+def test_a_failed_act_names_the_command_that_plays_it_again() -> None:
+    """The small demo's is not the full one's."""
+    for script in (SMALL, FULL):
+        played = Stage(Story(), None, script)  # type: ignore[arg-type] # no platform: nothing is started
+        with pytest.raises(StepFailed, match=rf"Then try: {script.command} \(it goes on"), played.act("any", "An act"):
+            raise StepFailed("nothing works")
+
+
+def test_the_traffic_after_the_lesson_is_mixed_as_before_and_new(platform: Stack, tmp_path: Path) -> None:
+    """Usual queries and those of the once unknown domain in turn; none that was sent before, nor what was harvested of them."""
+    write_dataset(Project(tmp_path).dataset, queries=200)
+    script = replace(SMALL, unusual=("biomedicine",), usual=5)
+    ours = replace(platform, settings=Settings(_env_file=None, home=tmp_path))
+    played = Stage(Story(), ours, script)
+    rows = dataset.load(Project(tmp_path).dataset).queries.to_dict("records")
+    strange = [row | {"choices": []} for row in rows if row["domain"] == "biomedicine"]
+    query_pool.write(strange, played.held_back.folder / "queries.parquet")
+    sent = [*build_results.sample(tmp_path, 5, "test"), *played.held_back.queries()[:20]]
+    for at, query in enumerate(sent):
+        append(played.served_file("usual" if at < 5 else "unusual"), Served(query["query_id"], "", None, None, 0.0))
+    follow_up = demo.follow_up(played)
+    assert [query["domain"] == "biomedicine" for query in follow_up] == [False, True] * 7 + [False]
+    assert not {query["query_id"] for query in follow_up} & {query["query_id"] for query in sent}
