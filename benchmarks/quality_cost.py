@@ -11,7 +11,7 @@ from typing import Any
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 TABLES = {  # title of the panel -> page, marker of the section, and a text after which the table begins
     "Ten recorded LLMs, none leads": ("mixture.md", "mixture-b", "| system |"),
-    "Five local LLMs live, one leads": ("mixture_live.md", "mixture-live", "Together, 400 queries:"),
+    "Five local LLMs live, one leads (pool of before)": ("mixture_live.md", "mixture-live", "Together, 400 queries:"),
 }
 PLACES = {"right": (7, 0, "left"), "left": (-7, 0, "right"), "above": (7, 9, "left"), "below": (7, -9, "left")}
 LABELS = {  # name in the tables -> name in the picture, and where it stands beside its point; random and cheapest lie far below

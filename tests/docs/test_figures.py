@@ -13,7 +13,7 @@ POOLS = [
     ("15 LLMs", "mixture.md", "mixture-15", "| system |"),
     ("27 LLMs", "mixture.md", "mixture-27", "| system |"),
     ("28 LLMs", "mixture.md", "mixture-zeroeval", "| system |"),
-    ("the demo's 5", "mixture_live.md", "mixture-live", "Together, 400 queries:"),
+    ("the demo's 5", "mixture_live.md", "mixture-live-efforts", "Together, 400 queries:"),
 ]
 
 
