@@ -138,6 +138,7 @@ def start(stage: Stage) -> None:
     """Starts the LLMs and MLflow, and fits the plan to how fast an LLM answers here."""
     platform, console = stage.platform, stage.story.console
     with console.status("Starting the LLMs (the first time their weights are fetched, about 1.7 GB) and MLflow"):
+        platform.begin_registry()
         platform.start_llms()
         platform.start_registry()
     endpoints = [llm.endpoint for llm in pools.load(platform.settings.pool_file).active if llm.endpoint is not None]

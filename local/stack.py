@@ -49,18 +49,25 @@ class Stack:
             self.processes.wait_until_ready(f"llm-{name}", f"http://127.0.0.1:{port}/health", seconds=READY_S)
         return [name for name, _ in started]
 
+    def begin_registry(self) -> None:
+        """Starts MLflow and does not wait: its first start makes its database, and LLMs may load meanwhile; none where one is named."""
+        if not self.own_registry:
+            return
+        self._move_off_taken_ports("mlflow")
+        port = urlsplit(self.addresses.mlflow).port or PORTS["mlflow"]
+        command, environment = mlflow_server.command(self.settings, port), mlflow_server.environment(self.settings)
+        self.processes.start("mlflow", command, environment=environment)
+
     def start_registry(self) -> None:
-        """Starts MLflow and waits for it (its first start makes its database); one that is named has to answer.
+        """Starts MLflow, where that was not begun, and waits for it; one that is named has to answer.
 
         Raises RegistryUnreachable where it does not, RegistryFailed where it refuses us.
         """
         if not self.own_registry:
             Door.of(self.settings).aliases()
             return
-        self._move_off_taken_ports("mlflow")
-        port = urlsplit(self.addresses.mlflow).port or PORTS["mlflow"]
-        command, environment = mlflow_server.command(self.settings, port), mlflow_server.environment(self.settings)
-        self.processes.start("mlflow", command, environment=environment)
+        if "mlflow" not in self.processes.running:
+            self.begin_registry()
         self.processes.wait_until_ready("mlflow", f"{self.addresses.mlflow}/health", seconds=READY_S)
 
     def start_serving(self) -> None:
@@ -125,6 +132,7 @@ def up(home: Path) -> None:
     console = Console()
     with stack(home) as platform:
         with console.status("Starting the LLMs and MLflow"):
+            platform.begin_registry()
             platform.start_llms()
             platform.start_registry()
         with console.status("Starting the server"):
