@@ -18,8 +18,8 @@ class Plan:
     """command: what plays it. joiner: id of the LLM that joins. unusual: domains that the first scorer never sees.
 
     usual: queries of known domains sent before the join, and as many after it. strange: queries of the unusual domains sent, and
-    `audited` of them reported with their right answer. again: unusual ones sent after the retraining, `among` so many usual ones that the
-    mix is still that of the held-out queries. mixed: sent through the mixture. max_tokens: of a served answer.
+    `audited` of them reported with their right answer. again: unusual ones sent after the retraining, `among` so many usual ones: the mix
+    that the monitor judged before. mixed: sent through the mixture. max_tokens: of a served answer.
     patience: how many times longer than usual anything may take.
     """
 
@@ -54,8 +54,8 @@ FULL = Plan(
     usual=18,
     strange=24,
     audited=18,  # as many make Spanish known (docs/log.md, 2026-11-30), and each is asked of five LLMs
-    again=4,
-    among=11,
+    again=7,
+    among=8,
     mixed=2,
     max_tokens=160,
 )
@@ -66,8 +66,8 @@ SMALL = Plan(
     usual=16,
     strange=20,
     audited=20,
-    again=4,
-    among=11,
+    again=7,
+    among=8,
     mixed=1,
     max_tokens=16,
 )

@@ -175,5 +175,5 @@ def test_the_traffic_after_the_lesson_is_mixed_as_before_and_new(platform: Stack
     for at, query in enumerate(sent):
         append(played.served_file("usual" if at < 5 else "unusual"), Served(query["query_id"], "", None, None, 0.0))
     follow_up = demo.follow_up(played)
-    assert "".join("us"[query["domain"] == "biomedicine"] for query in follow_up) == "uusuuusuusuuusu"
+    assert "".join("us"[query["domain"] == "biomedicine"] for query in follow_up) == "usususususususu"
     assert not {query["query_id"] for query in follow_up} & {query["query_id"] for query in sent}
