@@ -79,7 +79,8 @@ def stage(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     query_pool.write_pin(project, known)
     (project.var / "mlflow").mkdir(parents=True)
     shutil.copy(template(), project.var / "mlflow" / "mlflow.db")
-    with stack(home, demo.PREFERENCES | {"ROUTEMOA_ADMIN_HOSTS": urlsplit(places["specialist"].url).netloc}) as platform:
+    operator = {"ROUTEMOA_ADMIN_HOSTS": urlsplit(places["specialist"].url).netloc}
+    with stack(home, demo.PREFERENCES | operator, own_registry=True) as platform:
         made = Stage(Story(), platform, replace(SMALL, unusual=(UNKNOWN,)))
         hold_back(made, [row for row in rows if row["domain"] == UNKNOWN])
         platform.start_registry()
