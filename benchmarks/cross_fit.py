@@ -18,11 +18,12 @@ from benchmarks import recorded_set, report, set_file
 from benchmarks.rivals import routers
 from benchmarks.rivals.routers import SINGLE
 from benchmarks.scorer import PACKAGES, plans
-from pipelines import embeddings, params
+from pipelines import embeddings, params, train
 from pipelines.comparison import OURS
 from pipelines.dataset import Dataset
 from pipelines.project import Project
 from scorer import metrics
+from scorer.baselines import Embed
 from scorer.errors import RouteMoAError
 
 FOLDS = 5
@@ -51,7 +52,8 @@ def cross_fitted(data: Dataset) -> dict[str, tuple[metrics.Values, metrics.Value
     for fold in track(range(FOLDS), description="folds"):
         parts = routers.split(with_test_fold(data, fold))
         test, inside_Q = parts["test"], np.isin(data.queries["query_id"], parts["test"].queries["query_id"])
-        trained = routers.trained(parts, data, lambda some: np.stack([vectors[text] for text in some]), plans(settings, 1), published=False)
+        embed: Embed = lambda some: np.stack([vectors[text] for text in some])  # noqa: E731
+        trained = routers.trained(parts, data, embed, plans(settings, 1), published=False, wanted=train.wanted(settings))
         for router in (each for each in trained if each.name in SHOWN):
             chosen_Q = metrics.choices(router.test_SQL[0], test.labels_QL)
             quality_Q, cost_Q = found.setdefault(router.name, (_unknown(data), _unknown(data)))

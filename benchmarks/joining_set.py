@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer import calibration, metrics, training
-from scorer.initialisation import Labels
+from scorer.initialisation import Embedded, Labels
 from scorer.row_fit import TrainedScorer, add_rows
 from scorer.types import Floats
 from scorer.weights import Calibration, HeadWeights
@@ -42,7 +42,7 @@ class JoiningSet:
             for labels_QL in labels.values():
                 labels_QL[:, llm] = np.nan
             labels["train"][places, llm] = kept_Q
-        parts = {name: training.Embedded(self.queries[name], labels[name][:, llms]) for name in ("train", "calibration", "validation")}
+        parts = {name: Embedded(self.queries[name], labels[name][:, llms]) for name in ("train", "calibration", "validation")}
         began = time.process_time()
         trained = training.train(tuple(self.roster[llm] for llm in llms), parts["train"], parts["validation"], self.plan)
         fitted = calibration.fit(trained.weights.logits(parts["calibration"].queries_QD), parts["calibration"].labels_QL)

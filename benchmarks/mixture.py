@@ -34,6 +34,7 @@ from pipelines.fit_posterior import Episode, fit, partly
 from pipelines.project import Project
 from scorer import calibration, training
 from scorer.errors import RouteMoAError
+from scorer.initialisation import Embedded
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +47,7 @@ def scored(data: Dataset, queries_QD: NDArray[np.float32], plan: training.Plan) 
     """priors_QL of all queries by a scorer that did not see their labels: training queries by one fitted on the other folds."""
 
     def by(seen_Q: NDArray[np.bool_], asked_Q: NDArray[np.bool_]) -> Floats:
-        known, validation = (training.Embedded(queries_QD[of], data.labels_QL[of]) for of in (seen_Q, data.splits_Q == "validation"))
+        known, validation = (Embedded(queries_QD[of], data.labels_QL[of]) for of in (seen_Q, data.splits_Q == "validation"))
         weights = training.train(data.roster, known, validation, plan).weights
         held_Q = data.splits_Q == "calibration"
         fitted = calibration.fit(weights.logits(queries_QD[held_Q]), data.labels_QL[held_Q])

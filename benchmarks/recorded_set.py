@@ -103,6 +103,14 @@ def _paid(
     return np.asarray((input_QL * input_L + output_QL * output_L) / 1e6)
 
 
+def first_by_hash(data: Dataset, most: int | None) -> Dataset:
+    """About `most` of its queries: of each split its share of them, the first by the hash of their ids; all where that is None."""
+    if most is None or most >= len(data.queries):
+        return data
+    places = pd.Series(_places(data.queries)).groupby(data.splits_Q).rank(method="first", pct=True)
+    return data.where(places.to_numpy() <= most / len(data.queries))
+
+
 def own_splits(queries: pd.DataFrame) -> NDArray[np.str_]:
     """The folder's train and test; half of its val calibrates, half chooses."""
     halves = np.where(_places(queries) < 0.5, "calibration", "validation")

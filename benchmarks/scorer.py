@@ -47,7 +47,8 @@ class Comparison:
 def trained(data: Dataset, plans: Iterable[training.Plan]) -> Comparison:
     """Embeds once and trains every router by every plan; `cheapest` is no row where no cost is known."""
     project = Project(Path())
-    encoder = embeddings.load_encoder(params.load(project.params).train)
+    settings = params.load(project.params).train
+    encoder = embeddings.load_encoder(settings)
     texts = data.queries["text"].tolist()
     vectors = dict(zip(texts, embeddings.trained_on(encoder, texts, project.embeddings), strict=True))
 
@@ -55,7 +56,7 @@ def trained(data: Dataset, plans: Iterable[training.Plan]) -> Comparison:
         return np.stack([vectors[text] for text in some])
 
     parts = routers.split(data)
-    rows = {router.name: router for router in routers.trained(parts, data, embed, plans)}
+    rows = {router.name: router for router in routers.trained(parts, data, embed, plans, wanted=train.wanted(settings))}
     if np.isnan(parts["train"].cost_QL).all():
         rows.pop(routers.CHEAPEST)
     return Comparison(parts, rows, embed, encoder)
@@ -97,11 +98,11 @@ def compare_costs(made: Comparison, out: Path) -> tuple[list[str], dict[str, Any
 
 def leave_out(data: Dataset, embed: Embed, plan: training.Plan) -> dict[str, dict[str, metrics.Interval]]:
     """For each group: trained on the others, tested on all of it; ours over the best single LLM of the others, and its quality."""
-    groups_Q = data.queries["dataset"].to_numpy(dtype=np.str_)
+    groups_Q, wanted = data.queries["dataset"].to_numpy(dtype=np.str_), train.wanted(params.load(Project(Path()).params).train)
     left_out = {}
     for group in track(sorted(set(groups_Q)), description="leaving out"):
         parts = routers.split(data.where(groups_Q != group)) | {"test": data.where(groups_Q == group)}
-        rows = routers.trained(parts, data, embed, [plan], published=False)
+        rows = routers.trained(parts, data, embed, [plan], published=False, wanted=wanted)
         quality = {router.name: metrics.quality(router.test_SQL[0], parts["test"].labels_QL) for router in rows}
         left_out[group] = {name: report.interval(values_Q) for name, values_Q in quality.items()}
         left_out[group]["gain"] = report.difference(quality[OURS], quality[SINGLE])

@@ -61,18 +61,14 @@ def answer(project: Project, llm: LLM, table: pd.DataFrame, settings: Params, li
 
 
 def _rounds(store: AnswerStore, llm: LLM, table: pd.DataFrame, settings: Params) -> Iterator[tuple[str, list[str]]]:
-    """What each round asks about, in words, and the ids of its queries; the second is picked by what the first brought."""
+    """What each round asks about, in words, and the ids of its queries."""
     queries = dict(zip(table["query_id"], table["text"], strict=True))
 
     def answered() -> pd.DataFrame:
         current = store.current(queries)
         return current[current["error"].isna()]
 
-    first = second_round.first_round(llm, store.project, settings)
-    yield "", query_selection.missing(store.project, first, table, settings, set(answered()["query_id"]))
-    if first is not llm:
-        gradable = query_selection.gradable(table, settings.label)
-        yield " where it may be chosen", second_round.wanted(store.project, llm, gradable, settings, answered())
+    return second_round.rounds(store.project, llm, table, settings, answered)
 
 
 def main(arguments: list[str] | None = None) -> None:

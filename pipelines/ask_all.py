@@ -13,7 +13,7 @@ import pandas as pd
 
 from mixture.llm import LLM
 from mixture.run.ledger import Ledger
-from pipelines import params, query_pool, query_selection, second_round
+from pipelines import lead, params, query_pool, query_selection, second_round
 from pipelines.answer_store import AnswerStore
 from pipelines.missing_answers import Missing, ask, one_run
 from pipelines.params import Params
@@ -37,7 +37,8 @@ def _never_asked(project: Project, llm: LLM, table: pd.DataFrame, settings: Para
     """What `llm` was never asked of what its first round is about; says how much it is."""
     texts = dict(zip(table["query_id"], table["text"], strict=True))
     asked = set(AnswerStore(project, llm).current(texts)["query_id"])
-    missing = query_selection.missing(project, second_round.first_round(llm, project, settings), table, settings, asked)
+    first = second_round.first_round(llm, project, settings)
+    missing = query_selection.missing(project, first, table, settings, asked, training=None if first is llm else lead.FIRST)
     print(f"{llm.id}: {len(asked)} asked, asking {len(missing)}.", flush=True)
     return Missing.of(llm, texts, missing, Ledger(settings.answer.budget_usd))
 

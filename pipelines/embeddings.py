@@ -32,14 +32,18 @@ Batches = Callable[[list[str]], Iterable[tuple[Sequence[int], Floats]]]  # place
 
 
 def load_encoder(settings: Train) -> "Encoder":
-    """The encoder that `train.encoder` names; `packaged:NAME` is one of pipelines/packages.yaml."""
+    """The encoder that `train.encoder` names; `packaged:NAME` is one of pipelines/packages.yaml.
+
+    Its vectors hold text features unless they are switched off: where they are chosen by training, training leaves them out again.
+    """
     from pipelines import packages
     from scorer import encoder
 
     choice = settings.encoder
     name, prompt = (choice, None) if isinstance(choice, str) else (choice.name, choice.prompt)
     place = packages.encoder_folder(name.removeprefix(PACKAGED)) if name.startswith(PACKAGED) else name
-    return encoder.load(place, max_tokens=settings.max_tokens, text_features=settings.text_features, prompt=prompt, device=settings.device)
+    features = settings.text_features is not False
+    return encoder.load(place, max_tokens=settings.max_tokens, text_features=features, prompt=prompt, device=settings.device)
 
 
 def trained_on(encoder: "Encoder", texts: Sequence[str], cache: Path) -> Floats:

@@ -13,6 +13,8 @@ from pipelines.errors import ParamsRefused
 from registry.validation_errors import explain
 
 Opinion = Literal["judge", "reward_model", "recorded", "outcome"]  # graders whose labels may count less than 1
+AUTO = "auto"
+Auto = Literal["auto"]  # chosen by cross-validation on the training queries (`scorer.choosing`)
 Split = str  # train, calibration, validation, test, or ood
 
 
@@ -88,7 +90,11 @@ class EncoderChoice(Section):
 
 
 class Train(Section):
-    """How the scorer is trained (docs/method.md, section 1; `scorer.training.Plan`, `scorer.initialisation.Shrinkage`)."""
+    """How the scorer is trained (docs/method.md, section 1; `scorer.training.Plan`, `scorer.initialisation.Shrinkage`).
+
+    tags: whether the groups are what the training queries are tagged with (`pipelines.tags`). trust: whether scores far from the
+    training queries are drawn towards what is good overall (`scorer.trust`).
+    """
 
     encoder: str | EncoderChoice
     device: str
@@ -107,12 +113,13 @@ class Train(Section):
     sample_sample: float = Field(ge=0)
     labels: float = Field(ge=0)
     temperature: float = Field(gt=0)
-    groups: int = Field(ge=1)
+    groups: Annotated[int, Field(ge=1)] | Auto
     softness: float = Field(gt=0)
     pseudo_labels: float = Field(gt=0)
-    ridge: float = Field(gt=0)
-    fallback_share: float = Field(ge=0, lt=1)
-    text_features: bool
+    ridge: Annotated[float, Field(gt=0)] | Auto
+    trust: bool
+    text_features: bool | Auto
+    tags: bool | Auto
 
     @property
     def encoder_name(self) -> str:

@@ -23,13 +23,18 @@ HARVESTED = "harvested"  # a dataset: what was served and taken in is asked of e
 MOST = 6000  # training queries compared with each other: 144 MB; of a larger pool the first by hash, an LLM asked more is asked by hash
 
 
-def missing(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, answered: Collection[str]) -> list[str]:
-    """Ids of the queries that `llm` still lacks, in the order to ask them. `answered`: ids of those it has answered already."""
+def missing(
+    project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, answered: Collection[str], *, training: int | None = None
+) -> list[str]:
+    """Ids of the queries that `llm` still lacks, in the order to ask them. `answered`: ids of those it has answered already.
+
+    training: at most so many training queries, of an LLM that joins by its row.
+    """
     order = in_hash_order(gradable(queries, settings.label)["query_id"])
     caps = [cap for cap in (settings.answer.max_queries, llm.max_training_queries) if cap is not None]
     sample = order[: min(caps, default=None)]
     if llm.trained == "row" and len(sample) < len(order):
-        sample = _covering(project, queries, settings, sample, answered)
+        sample = _covering(project, queries, settings, sample, answered, training=training)
     served = set(queries["query_id"][queries["dataset"] == HARVESTED])
     beyond = [query_id for query_id in order if query_id in served.difference(sample)]
     return [query_id for query_id in chain(sample, beyond) if query_id not in answered]
@@ -62,11 +67,13 @@ def in_hash_order(query_ids: Iterable[str]) -> list[str]:
     return sorted(query_ids, key=lambda query_id: hashlib.sha256(query_id.encode()).hexdigest())
 
 
-def _covering(project: Project, queries: pd.DataFrame, settings: Params, sample: list[str], answered: Collection[str]) -> list[str]:
+def _covering(
+    project: Project, queries: pd.DataFrame, settings: Params, sample: list[str], answered: Collection[str], *, training: int | None
+) -> list[str]:
     """`sample` with its training queries exchanged for those that, beside the answered ones, are closest to the rest.
 
     If the query pool has grown, so that some of the sample's own training queries are far from every answered one, these come after.
-    In all it is never longer than an order by hash would be.
+    In all it is never longer than an order by hash would be. training: at most so many training queries, answered ones among them.
     """
     split_of = splits.assign(queries, settings.assemble, splits.read_predefined(project.recorded)).to_dict()
     trains = [query_id for query_id in in_hash_order(gradable(queries, settings.label)["query_id"]) if split_of[query_id] == "train"]
@@ -78,7 +85,8 @@ def _covering(project: Project, queries: pd.DataFrame, settings: Params, sample:
     texts = dict(zip(queries["query_id"], queries["text"], strict=True))
     queries_QD = _embedded(project, settings.train, [texts[query_id] for query_id in candidates])
     beyond = range(len(have), len(have) + sum(query_id not in answered for query_id in common))  # the common ones come next
-    chosen = (candidates[place] for place in cover(queries_QD, range(len(have)), len(common), beyond))
+    quota = len(common) if training is None else min(training, len(common))
+    chosen = (candidates[place] for place in cover(queries_QD, range(len(have)), quota, beyond if training is None else ()))
     exchanged = [next(chosen, None) if split_of[query_id] == "train" else query_id for query_id in sample]
     return [query_id for query_id in chain(exchanged, chosen) if query_id is not None]
 

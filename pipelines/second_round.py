@@ -1,11 +1,12 @@
-"""Whom a newcomer would displace: the second round of its questions, on validation queries where it is promised to be the best.
+"""The rounds of a newcomer's questions: some training queries of each kind, those where it might lead, those where it would displace.
 
-A join is judged where the choice changes (`registry.join_rules`). A sample by hash holds few such queries of a specialist, so the last part
-of what it may be asked goes there: its row is fitted on what the first round brought, and of the validation queries where that row is
-above the champion's choice the first by hash are asked. Which way they come out is not known when they are picked.
+Its first answers say where it might lead (`pipelines.lead`), and the rest of its training queries are asked there. A join is judged
+where the choice changes (`registry.join_rules`). A sample by hash holds few such queries of a specialist, so the last part of what it may
+be asked goes there: its row is fitted on what the rounds before brought, and of the validation queries where that row is above the
+champion's choice the first by hash are asked. Which way they come out is not known when they are picked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixture.llm import LLM
-from pipelines import dataset, embeddings, query_selection
+from pipelines import dataset, embeddings, lead, query_selection
 from pipelines.dataset import Dataset
 from pipelines.graders import kinds
 from pipelines.graders.kinds import Task
@@ -26,6 +27,7 @@ from scorer.artifact import Artifact
 from scorer.manifest import MANIFEST
 from scorer.row_fit import TrainedScorer, add_rows
 from scorer.types import Floats
+from scorer.weights import centred
 
 SHARE = 0.15  # of what a newcomer may be asked
 LEAST = 20  # training labels to fit a row from
@@ -39,18 +41,50 @@ def first_round(llm: LLM, project: Project, settings: Params) -> LLM:
     return replace(llm, max_training_queries=min(caps) - round(SHARE * min(caps)))
 
 
+def rounds(
+    project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, answers: Callable[[], pd.DataFrame]
+) -> Iterator[tuple[str, list[str]]]:
+    """What each round asks about, in words, and the ids of its queries; each is picked by what the ones before brought.
+
+    answers: reads the LLM's ANSWERS on `queries` so far.
+    """
+    first = first_round(llm, project, settings)
+
+    def missing(training: int | None) -> list[str]:
+        return query_selection.missing(project, first, queries, settings, set(answers()["query_id"]), training=training)
+
+    if first is llm:
+        yield "", missing(None)
+        return
+    yield "", missing(lead.FIRST)
+    gradable = query_selection.gradable(queries, settings.label)
+    leading = where_it_may_lead(project, llm, gradable, settings, answers())
+    yield " where it may lead", missing(None) if leading is None else leading
+    yield " where it may be chosen", wanted(project, llm, gradable, settings, answers())
+
+
+def where_it_may_lead(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, answers: pd.DataFrame) -> list[str] | None:
+    """Ids of the training queries to ask `llm` next, as many as an order by hash would; None where nothing can be told."""
+    standing = _standing(project, llm, settings)
+    if standing is None:
+        return None
+    known = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
+    first = first_round(llm, project, settings)
+    trains = set(standing.data.take("train").queries["query_id"])
+    common = set(query_selection.in_hash_order(queries["query_id"])[: first.max_training_queries]) & trains
+    asked = set(answers["query_id"])
+    left = len(common) - len(asked & trains)
+    return standing.leading(_labels(answers, known, settings.label.timeout_s), asked, set(known), max(left, 0))
+
+
 def wanted(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, answers: pd.DataFrame) -> list[str]:
     """Ids of validation queries to ask `llm` next, in hash order; none where nothing can be told yet.
 
     answers: its ANSWERS on `queries` so far.
     """
-    first = first_round(llm, project, settings)
-    if first is llm or not (project.dataset / "roster.json").exists():
+    first, standing = first_round(llm, project, settings), _standing(project, llm, settings)
+    if standing is None:
         return []
-    in_use = artifact.open(project.scorer)
-    if in_use.manifest.encoder["name"] != settings.train.encoder_name or llm.id in in_use.manifest.roster:
-        return []  # another encoder is trained next, or the newcomer is in already
-    standing = Standing.of(project, in_use)
     known = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
     displaced_Q = standing.displaced_by(llm.id, _labels(answers, known, settings.label.timeout_s))
     asked = set(answers["query_id"])
@@ -59,6 +93,16 @@ def wanted(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, 
     validation = set(standing.data.take("validation").queries["query_id"])
     second = round(SHARE / (1 - SHARE) * len(common)) - len((asked & validation) - common)
     return query_selection.in_hash_order(candidates - asked)[: max(second, 0)]
+
+
+def _standing(project: Project, llm: LLM, settings: Params) -> "Standing | None":
+    """The scorer that `llm` would join; None where there is none, another encoder is trained next, or it is in already."""
+    if first_round(llm, project, settings) is llm or not (project.dataset / "roster.json").exists():
+        return None
+    in_use = artifact.open(project.scorer)
+    if in_use.manifest.encoder["name"] != settings.train.encoder_name or llm.id in in_use.manifest.roster:
+        return None
+    return Standing.of(project, in_use)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +134,20 @@ class Standing:
         compared_Q = ~np.isnan(metrics.at_choice(known_QL, scores_QL.argmax(axis=1)))
         displaced_Q: NDArray[np.bool_] = ~fits_Q & compared_Q & (promised_Q > scores_QL.max(axis=1))
         return displaced_Q
+
+    def leading(self, labels: Mapping[str, float], asked: Collection[str], gradable: Collection[str], count: int) -> list[str] | None:
+        """Ids of `count` training queries where the newcomer might lead by its first `labels`; None where these are too few."""
+        train_Q = (self.data.splits_Q == "train") & self.data.queries["query_id"].isin(list(gradable)).to_numpy()
+        ids = self.data.queries["query_id"][train_Q].tolist()
+        by_hash = [ids.index(query_id) for query_id in query_selection.in_hash_order(ids)]
+        labels_Q = np.array([labels.get(ids[place], np.nan) for place in by_hash])
+        if np.isfinite(labels_Q).sum() < LEAST:
+            return None
+        queries_QD, weights = self.queries_QD[train_Q][by_hash], self.in_use.weights
+        groups_Q = weights.member(centred(queries_QD, weights.centre_D)).argmax(axis=1)
+        promised_Q = self.in_use.calibration.probabilities(weights.logits(queries_QD)).max(axis=1)
+        asked_Q = np.array([ids[place] in asked for place in by_hash])
+        return [ids[by_hash[place]] for place in lead.order(groups_Q, labels_Q, promised_Q, asked_Q, count=count)]
 
     def _labels_of(self, roster: Sequence[str]) -> NDArray[np.float64]:
         """labels_QL of the scorer's LLMs; NaN for one that the dataset no longer has."""

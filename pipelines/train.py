@@ -3,23 +3,25 @@
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mixture.choose.posterior import AgreementPosterior
-from pipelines import dataset, embeddings, fit_posterior, json_files, params, scorer_artifact, scorer_run, training_parts
+from pipelines import dataset, embeddings, fit_posterior, json_files, params, scorer_artifact, scorer_run, tags, training_parts
 from pipelines.dataset import Dataset
-from pipelines.params import Train
+from pipelines.params import AUTO, Train
 from pipelines.project import Project, stage_settings
 from pipelines.recorded_calls import recorded_calls
 from scorer.errors import RouteMoAError
-from scorer.initialisation import Shrinkage
+from scorer.initialisation import Embedded, Shrinkage
 from scorer.types import Floats
 
 if TYPE_CHECKING:
+    from pipelines.row_guard import Guarded
+    from scorer.choosing import Wanted
     from scorer.training import Plan
     from scorer.weights import Calibration, HeadWeights
 
@@ -29,7 +31,7 @@ def run(project: Project) -> dict[str, Any]:
 
     Raises TrainingError where the labels do not suffice, and the errors of dataset, params and encoder.
     """
-    from scorer import calibration, metrics, training
+    from scorer import calibration, choosing, metrics, training
 
     began = time.process_time()
     settings = params.load(project.params).train
@@ -38,21 +40,27 @@ def run(project: Project) -> dict[str, Any]:
     parts = training_parts.split(jointly)
     encoder = embeddings.load_encoder(settings)
 
-    def embed(part: Dataset) -> Floats:
+    def with_features(part: Dataset) -> Floats:
         return embeddings.trained_on(encoder, part.queries["text"].tolist(), project.embeddings)
+
+    seen = Embedded(with_features(parts.train), parts.train.labels_QL, parts.train.weights_QL, tags.of(parts.train))
+    chosen = choosing.choose(seen, encoder.dims, wanted(settings), shrinkage_of(settings), settings.seed)
+
+    def embed(part: Dataset) -> Floats:
+        return chosen.fitting(with_features(part), encoder.dims)
 
     # first and on their own: an embedding depends slightly on its batch, so a newcomer's queries must not share one
     train_QD, held_out_QD = embed(parts.train), embed(parts.held_out)
     validation_Q = parts.held_out.splits_Q == "validation"
     trained = training.train(
         parts.roster,
-        training.Embedded(train_QD, parts.train.labels_QL, parts.train.weights_QL),
-        training.Embedded(held_out_QD[validation_Q], parts.validation.labels_QL, parts.validation.weights_QL),
-        plan_of(settings),
+        replace(seen, queries_QD=train_QD),
+        Embedded(held_out_QD[validation_Q], parts.validation.labels_QL, parts.validation.weights_QL),
+        replace(plan_of(settings), shrinkage=chosen.settings.of(shrinkage_of(settings))),
     )
     logits_CL = trained.weights.logits(held_out_QD[~validation_Q])
     calibrated = calibration.fit(logits_CL, parts.calibration.labels_QL, parts.calibration.weights_QL)
-    weights, calibrated, row_labels = with_rows(trained.weights, calibrated, jointly, by_row, embed)
+    weights, calibrated, rows = with_rows(trained.weights, calibrated, jointly, by_row, embed)
     held_out = jointly.beside(by_row).take("calibration", "validation").labelled()
     scores_HL = calibrated.probabilities(weights.logits(embed(held_out)))
     validation, scores_VL = held_out.take("validation"), scores_HL[held_out.splits_Q == "validation"]
@@ -65,6 +73,7 @@ def run(project: Project) -> dict[str, Any]:
         "training_labels": float((~np.isnan(parts.train.labels_QL)).sum()),
     }
     measured = data.take("train", "calibration").queries["query_id"]
+    encoder.text_features = chosen.settings.text_features
     manifest = scorer_artifact.write(
         project,
         parts,
@@ -81,7 +90,9 @@ def run(project: Project) -> dict[str, Any]:
         "cpu_s": {"head": round(trained.cpu_s, 3), "all": round(time.process_time() - began, 3)},
         "content_hash": manifest.content_hash,
         "roster": list(weights.roster),
-        "joined_by_row": row_labels,
+        "joined_by_row": {llm: row.labels for llm, row in rows.items()},
+        "rows": {llm: row.as_json() for llm, row in rows.items()},
+        "chosen": chosen.as_json(),
         "left_out": [llm for llm in data.roster if llm not in weights.roster],
         "history": [asdict(epoch) for epoch in trained.history],
     }
@@ -104,12 +115,13 @@ def answer_posterior(folder: Path, held_out: Dataset, scores_HL: Floats) -> Agre
 
 def with_rows(
     weights: "HeadWeights", calibration: "Calibration", jointly: Dataset, by_row: Dataset, embed: Callable[[Dataset], Floats]
-) -> tuple["HeadWeights", "Calibration", dict[str, int]]:
-    """Appends a fitted row of the head for each LLM in `by_row`; existing rows do not change. Also returns each new LLM's label count.
+) -> tuple["HeadWeights", "Calibration", dict[str, "Guarded"]]:
+    """Appends a fitted row of the head for each LLM in `by_row`; existing rows do not change. Also returns what is known of each new row.
 
-    Fitted on training and calibration queries: validation data choose between scorer versions.
+    Fitted on training and calibration queries: validation data choose between scorer versions, and shrink a row that makes choices worse.
     """
-    from scorer.row_fit import TrainedScorer, add_rows
+    from pipelines.row_guard import Validation, add_guarded
+    from scorer.row_fit import TrainedScorer
 
     if not by_row.llms:
         return weights, calibration, {}
@@ -117,18 +129,32 @@ def with_rows(
     labelled_Q = np.any(~np.isnan(np.column_stack([old.labels_QL, new.labels_QL])), axis=1)
     old, new = old.where(labelled_Q), new.where(labelled_Q)
     trained = TrainedScorer(weights, calibration, embed(old), old.labels_QL)
-    weights, calibration = add_rows(trained, new.roster, new.labels_QL, weights_QN=new.weights_QL)
-    return weights, calibration, dict(zip(new.roster, (~np.isnan(new.labels_QL)).sum(axis=0).tolist(), strict=True))
+    judging = jointly.beside(by_row).take("validation").labelled()
+    known_QL, new_QN = np.split(judging.labels_QL, [len(jointly.llms)], axis=1)
+    return add_guarded(trained, new.roster, new.labels_QL, new.weights_QL, Validation(embed(judging), known_QL, new_QN))
 
 
 def plan_of(settings: Train) -> "Plan":
-    """The section `train` as the training loop wants it."""
+    """The section `train` as the training loop wants it; the usual value where it says `auto`."""
     from scorer.training import Plan
 
     losses = ("positives", "negatives", "out_group", "sample_sample", "labels", "temperature")
-    steps = ("seed", "epochs", "patience", "batch_size", "learning_rate", "weight_decay", "fallback_share")
-    shrinkage = {name: getattr(settings, name) for name in ("groups", "softness", "pseudo_labels", "ridge", "dims")}
-    return Plan(**{name: getattr(settings, name) for name in losses + steps}, shrinkage=Shrinkage(**shrinkage))
+    steps = ("seed", "epochs", "patience", "batch_size", "learning_rate", "weight_decay", "trust")
+    return Plan(**{name: getattr(settings, name) for name in losses + steps}, shrinkage=shrinkage_of(settings))
+
+
+def shrinkage_of(settings: Train) -> Shrinkage:
+    """How strongly the start believes in what is common, by the section `train`; the usual value where it says `auto`."""
+    names = ("tags", "groups", "softness", "pseudo_labels", "ridge", "dims")
+    return Shrinkage(**{name: value for name in names if (value := getattr(settings, name)) != AUTO})
+
+
+def wanted(settings: Train) -> "Wanted":
+    """What the section `train` leaves to cross-validation."""
+    from scorer.choosing import Wanted
+
+    names = ("text_features", "tags", "groups", "ridge")
+    return Wanted(**{name: value for name in names if (value := getattr(settings, name)) != AUTO})
 
 
 def main() -> None:
@@ -140,11 +166,11 @@ def main() -> None:
             made(report["content_hash"])
     except RouteMoAError as exc:
         sys.exit(str(exc))
-    rows = "".join(f", {llm} by its row on {count}" for llm, count in report["joined_by_row"].items())
+    joined = "".join(f", {llm} by its row on {count}" for llm, count in report["joined_by_row"].items())
     print(
-        f"Trained a scorer for {', '.join(report['roster'])} on {report['training_labels']:.0f} labels{rows}: "
+        f"Trained a scorer for {', '.join(report['roster'])} on {report['training_labels']:.0f} labels{joined}: "
         f"best epoch {report['best_epoch']:.0f}, validation loss {report['validation_loss']:.4f}, ECE {report['validation_ece']:.3f}, "
-        f"{report['cpu_s']['all']:.1f} CPU seconds."
+        f"{report['cpu_s']['all']:.1f} CPU seconds. Chosen: {report['chosen']['said']}."
     )
 
 

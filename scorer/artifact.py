@@ -6,7 +6,7 @@
 - `held_queries_HD`, `held_scores_HL`, `held_domains_H`: calibration and validation queries; no weight was fitted on them, so they
   show how far apart queries of the same distribution are
 
-`scorer.safetensors` holds the float32 arrays of `scorer.weights.HeadWeights`, and of its `Fallback` where it has one.
+`scorer.safetensors` holds the float32 arrays of `scorer.weights.HeadWeights`, and of its `Trust` where it has one.
 `probes.json` holds a few texts with their fp32 scores (`scorer.probes`), `recorded_calls.json` what the LLMs' recorded answers took.
 """
 

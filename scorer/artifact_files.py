@@ -16,11 +16,12 @@ from scorer.errors import ArtifactRefused
 from scorer.manifest import NEXT, Manifest
 from scorer.strict_json import parse, typed
 from scorer.types import Floats
-from scorer.weights import Calibration, Fallback, HeadWeights
+from scorer.weights import Calibration, HeadWeights, Trust
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 SHAPES = {
     "groups_GD": "GD",
+    "bias_G": "G",  # versions trained before tags made groups lack it: their groups have none
     "prior_GL": "GL",
     "softness": "1",
     "centre_D": "D",
@@ -28,7 +29,9 @@ SHAPES = {
     "llms_LK": "LK",
     "temperature_L": "L",
 }
-FALLBACK = {"landmarks_MD": "MD", "edge": "1"}  # both or neither
+TRUST = {"landmarks_MD": "MD", "trust": "2", "spread_L": "L"}  # all or none
+EARLIER = {"landmarks_MD": "MD", "edge": "1"}  # before there was trust: nothing was believed beyond an edge, everything before it
+STEP = 1e6  # a share so steep that it is that edge
 PROFILE = {
     "queries_RD": "RD",
     "scores_RL": "RL",
@@ -81,21 +84,33 @@ def read_weights(folder: Path, manifest: Manifest) -> HeadWeights:
         arrays = load(files.read_checked(folder, manifest, files.WEIGHTS))
     except (SafetensorError, ValueError, KeyError, TypeError) as exc:
         raise ArtifactRefused(f"{path}: not a safetensors file ({exc}).", next_step=NEXT) from exc
-    sizes = {"D": manifest.dims + len(text_features.NAMES) * manifest.text_features, "L": len(manifest.roster), "1": 1}
-    has_fallback = bool(set(FALLBACK) & set(arrays))
-    _check_arrays(path, arrays, {**SHAPES, **FALLBACK} if has_fallback else SHAPES, sizes)
+    sizes = {"D": manifest.dims + len(text_features.NAMES) * manifest.text_features, "L": len(manifest.roster), "1": 1, "2": 2}
+    if "groups_GD" in arrays:
+        arrays.setdefault("bias_G", np.zeros(len(arrays["groups_GD"]), dtype=np.float32))
+    beside = EARLIER if "edge" in arrays else TRUST if set(TRUST) & set(arrays) else {}
+    _check_arrays(path, arrays, {**SHAPES, **beside}, sizes)
     if any(array.dtype != np.float32 for array in arrays.values()):
         raise ArtifactRefused(f"{path}: a weight is not float32.", next_step=NEXT)
     if not (arrays["temperature_L"] > 0).all() or not arrays["softness"][0] > 0:
         raise ArtifactRefused(f"{path}: a temperature is not positive.", next_step=NEXT)
-    fallback = None
-    if has_fallback:
-        landmarks_MD, edge = (arrays.pop(name) for name in FALLBACK)
-        if not len(landmarks_MD):
-            raise ArtifactRefused(f"{path}: a fallback without landmarks.", next_step=NEXT)
-        fallback = Fallback(landmarks_MD, float(edge[0]))
+    trust = _trust(path, {name: arrays.pop(name) for name in beside}, len(manifest.roster))
     softness = float(arrays.pop("softness")[0])
-    return HeadWeights(roster=manifest.roster, softness=softness, fallback=fallback, **arrays)
+    return HeadWeights(roster=manifest.roster, softness=softness, trust=trust, **arrays)
+
+
+def _trust(path: Path, arrays: dict[str, Floats], llms: int) -> Trust | None:
+    """What the arrays of TRUST say, or of EARLIER; None where there are none."""
+    if not arrays:
+        return None
+    landmarks_MD = arrays["landmarks_MD"]
+    if not len(landmarks_MD):
+        raise ArtifactRefused(f"{path}: a trust without landmarks.", next_step=NEXT)
+    if "edge" in arrays:
+        return Trust(landmarks_MD, -STEP * float(arrays["edge"][0]), STEP, np.zeros(llms, dtype=np.float32))
+    offset, slope = map(float, arrays["trust"])
+    if slope < 0 or (arrays["spread_L"] < 0).any():
+        raise ArtifactRefused(f"{path}: a trust that falls with nearness, or a negative spread.", next_step=NEXT)
+    return Trust(landmarks_MD, offset, slope, arrays["spread_L"])
 
 
 def read_calibration(folder: Path, manifest: Manifest) -> Calibration:

@@ -132,8 +132,9 @@ def _write_weights(path: Path, weights: HeadWeights) -> None:
     from safetensors.numpy import save_file
 
     arrays = {name: getattr(weights, name) for name in SHAPES if name != "softness"} | {"softness": np.array([weights.softness])}
-    if weights.fallback is not None:
-        arrays |= {"landmarks_MD": weights.fallback.landmarks_MD, "edge": np.array([weights.fallback.edge])}
+    if weights.trust is not None:
+        numbers = np.array([weights.trust.offset, weights.trust.slope])
+        arrays |= {"landmarks_MD": weights.trust.landmarks_MD, "trust": numbers, "spread_L": weights.trust.spread_L}
     save_file({name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}, path)
     path.chmod(0o644)  # safetensors writes 0600: a server under another user could not read it
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scorer.errors import TrainingError
 from scorer.initialisation import Labels
 from scorer.types import Floats
-from scorer.weights import Calibration, HeadWeights, centred, membership, sigmoid, unit
+from scorer.weights import Calibration, HeadWeights, centred, sigmoid, unit
 
 Values = NDArray[np.float64]
 STEPS = 50  # Newton's method needs about five
@@ -66,6 +66,10 @@ def add_rows(
         llms_LK=np.vstack([weights.llms_LK, *(row.llm_K for row in rows)]).astype(np.float32),
         temperature_L=np.append(weights.temperature_L, [row.temperature for row in rows]).astype(np.float32),
     )
+    if weights.trust is not None:  # nothing tells how far a newcomer is off on kinds nobody knows: as far as the others
+        known_L = weights.trust.spread_L
+        spread_L = np.append(known_L, np.full(len(newcomers), known_L.mean())).astype(np.float32)
+        extended = replace(extended, trust=replace(weights.trust, spread_L=spread_L))
     plain = Calibration.identity(len(newcomers))  # a row is fitted to be a calibrated log-odds
     slopes, intercepts = (calibration.slope_L, plain.slope_L), (calibration.intercept_L, plain.intercept_L)
     return extended, Calibration(np.concatenate(slopes), np.concatenate(intercepts))
@@ -110,7 +114,10 @@ class _Features:
         weights, slope_L = scorer.weights, scorer.calibration.slope_L
         centred_QD = centred(scorer.queries_QD, weights.centre_D)
         direction_QK = unit(centred_QD @ weights.projection_DK).astype(np.float64)
-        member_QG = membership(centred_QD, weights.groups_GD, weights.softness).astype(np.float64)
+        member_QG = weights.member(centred_QD).astype(np.float64)
+        if weights.trust is not None:  # what is not believed of a query is shared out over all groups
+            share_Q1 = weights.trust.share(centred_QD)[:, None]
+            member_QG, direction_QK = share_Q1 * member_QG + (1 - share_Q1) / member_QG.shape[1], share_Q1 * direction_QK
         prior_GL = slope_L * weights.prior_GL + scorer.calibration.intercept_L  # memberships sum to 1: a constant is one per group
         llms_KL = (unit(weights.llms_LK) * (slope_L / weights.temperature_L)[:, None]).T
         logits_QL = member_QG @ prior_GL + direction_QK @ llms_KL

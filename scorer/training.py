@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scorer import fallback
+from scorer import trust
 from scorer.errors import TrainingError
 from scorer.head import Head
-from scorer.initialisation import Labels, Shrinkage, starting_weights
+from scorer.initialisation import Embedded, Shrinkage, starting_weights
 from scorer.losses import label_loss, sample_llm_loss, sample_sample_loss
 from scorer.types import Floats
 from scorer.weights import HeadWeights, centred
@@ -23,8 +23,8 @@ class Plan:
     """How to train. positives, negatives: K+, K-; out_group: H; sample_sample: lambda; labels: weight of the cross-entropy.
 
     temperature: of the cosine between queries; sample_llm: weight of that loss. weight_decay: pull back to the start (AdamW: a share
-    lr * decay of the way a step). patience: epochs without a better validation loss before stopping. fallback_share: of held-out queries,
-    those farthest from training, which get each LLM's overall log-odds (`scorer.fallback`; 0: none does).
+    lr * decay of the way a step). patience: epochs without a better validation loss before stopping. trust: whether scores far from the
+    training queries are drawn towards each LLM's overall log-odds (`scorer.trust`).
     """
 
     seed: int = 0
@@ -40,25 +40,8 @@ class Plan:
     labels: float = 1.0
     temperature: float = 0.1
     patience: int = 8
-    fallback_share: float = 0.01
+    trust: bool = True
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Queries as the encoder sees them, their labels (NaN: unknown), and how much each label counts (None: all in full)."""
-
-    queries_QD: Floats
-    labels_QL: Labels
-    weights_QL: Labels | None = None
-
-    def counts(self) -> Tensor:
-        """The weights as a float32 tensor."""
-        return torch.ones(self.labels_QL.shape) if self.weights_QL is None else torch.tensor(self.weights_QL, dtype=torch.float32)
-
-    def tensors(self) -> tuple[Tensor, Tensor]:
-        """Queries and labels as float32 tensors."""
-        return torch.tensor(self.queries_QD), torch.tensor(self.labels_QL, dtype=torch.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +78,9 @@ def train(
     began = time.process_time()
     with torch.random.fork_rng():
         dice = torch.Generator().manual_seed(plan.seed)
-        head = Head(
-            starting_weights(roster, training.queries_QD, training.labels_QL, plan.shrinkage, plan.seed, weights_QL=training.weights_QL)
-        )
+        head = Head(starting_weights(roster, training, plan.shrinkage, plan.seed))
         optimizer = torch.optim.AdamW(head.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
-        (queries, labels), counts = training.tensors(), training.counts()
+        (queries, labels), counts = tensors(training), _counts(training)
         groups = torch.tensor(group_of(head.start, training.queries_QD))
 
         history = [Epoch(0, float("nan"), validation_loss(head, validation))]
@@ -120,15 +101,14 @@ def train(
                 best, best_weights = history[-1], head.weights()
             elif epoch - best.epoch >= plan.patience:
                 break
-    if plan.fallback_share:
-        far = fallback.fit(best_weights, training.queries_QD, validation.queries_QD, plan.seed, plan.fallback_share)
-        best_weights = replace(best_weights, fallback=far)
+    if plan.trust:
+        best_weights = replace(best_weights, trust=trust.fit(best_weights, training, plan.shrinkage, plan.seed))
     return Trained(best_weights, best.epoch, tuple(history), time.process_time() - began)
 
 
 def group_of(start: HeadWeights, queries_QD: Floats) -> NDArray[np.int64]:
-    """Each query's nearest group: k-means over the pretrained encoder's embeddings."""
-    return np.asarray((centred(queries_QD, start.centre_D) @ start.groups_GD.T).argmax(axis=1))
+    """The group each query belongs to most."""
+    return np.asarray(start.member(centred(queries_QD, start.centre_D)).argmax(axis=1))
 
 
 def batch_loss(
@@ -163,12 +143,22 @@ def batch_loss(
 @torch.no_grad()
 def validation_loss(head: Head, validation: Embedded) -> float:
     """The cross-entropy with known labels that decides which epoch counts. Raises TrainingError where it is not finite."""
-    queries_VD, labels_VL = validation.tensors()
+    queries_VD, labels_VL = tensors(validation)
     _, logits_VL = head(queries_VD)
-    loss = float(label_loss(logits_VL, labels_VL, validation.counts()))
+    loss = float(label_loss(logits_VL, labels_VL, _counts(validation)))
     if not np.isfinite(loss):
         raise TrainingError(f"the validation loss is {loss}.", next_step="Lower train.learning_rate.")
     return loss
+
+
+def tensors(data: Embedded) -> tuple[Tensor, Tensor]:
+    """Queries and labels as float32 tensors."""
+    return torch.tensor(data.queries_QD), torch.tensor(data.labels_QL, dtype=torch.float32)
+
+
+def _counts(data: Embedded) -> Tensor:
+    """How much each label counts, as a float32 tensor."""
+    return torch.ones(data.labels_QL.shape) if data.weights_QL is None else torch.tensor(data.weights_QL, dtype=torch.float32)
 
 
 def _check(roster: tuple[str, ...], training: Embedded, validation: Embedded) -> None:

@@ -12,19 +12,22 @@ LEAST_CHANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Fallback:
-    """Far from all training queries, scores fall back to what is good overall; `scorer.fallback` says how far is far.
+class Trust:
+    """How much of what sets a query apart is believed; the rest of a score is what is good overall. `scorer.trust` fits it.
 
-    landmarks_MD: unit-norm centres of many small groups of centred training queries; edge: the cosine with the nearest one below which
-    a query is far.
+    landmarks_MD: unit-norm centres of many small groups of centred training queries. The share of a score that is believed is
+    sigmoid(offset + slope * cosine with the nearest landmark). spread_L: standard deviation, in log-odds, of an LLM's rate on a kind of
+    queries that nobody knows.
     """
 
     landmarks_MD: Floats
-    edge: float
+    offset: float
+    slope: float
+    spread_L: Floats
 
-    def far(self, centred_QD: Floats) -> NDArray[np.bool_]:
-        """far_Q: which of these queries are."""
-        return nearness(centred_QD, self.landmarks_MD) < self.edge
+    def share(self, centred_QD: Floats) -> NDArray[np.float64]:
+        """share_Q in (0, 1)."""
+        return sigmoid(self.offset + self.slope * nearness(centred_QD, self.landmarks_MD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +35,26 @@ class HeadWeights:
     """A head over frozen embeddings: a prior per group of queries and LLM, and one embedding per LLM that refines it.
 
     centre_D: mean of the training queries' embeddings, taken off first: some encoders point all texts nearly the same way.
-    groups_GD: unit-norm centres of groups of centred queries; prior_GL: each LLM's log-odds in each group;
-    softness: temperature at which a query belongs to groups.
+    groups_GD, bias_G: how near a centred query is to each group (centres of clusters and zeros, or a classifier of tags);
+    prior_GL: each LLM's log-odds in each group; softness: temperature at which a query belongs to groups.
     projection_DK: to the space queries and LLMs share; llms_LK: an embedding per LLM; temperature_L: of its cosine with the query.
-    fallback: what to do far from the training queries; None changes nothing there.
+    trust: how much of a score is believed far from the training queries; None: all of it everywhere.
     """
 
     roster: tuple[str, ...]
     centre_D: Floats
     groups_GD: Floats
+    bias_G: Floats
     prior_GL: Floats
     softness: float
     projection_DK: Floats
     llms_LK: Floats
     temperature_L: Floats
-    fallback: Fallback | None = None
+    trust: Trust | None = None
+
+    def member(self, centred_QD: Floats) -> Floats:
+        """member_QG: how much each centred query belongs to each group."""
+        return membership(centred_QD, self.groups_GD, self.softness, self.bias_G)
 
     @property
     def overall_L(self) -> NDArray[np.float64]:
@@ -54,17 +62,24 @@ class HeadWeights:
         return np.asarray(self.prior_GL.mean(axis=0), dtype=np.float64)
 
     def logits(self, queries_QD: Floats) -> NDArray[np.float64]:
-        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature; far away, `overall_L`.
+        """logits_QL = prior of the query's groups + cos(projected query, LLM) / temperature, drawn to `overall_L` as `trust` says.
 
         No column depends on the other LLMs.
         """
         centred_QD = centred(queries_QD, self.centre_D)
         cosines_QL = per_llm(unit(centred_QD @ self.projection_DK), unit(self.llms_LK))
-        prior_QL = per_llm(membership(centred_QD, self.groups_GD, self.softness), self.prior_GL.T)
+        prior_QL = per_llm(self.member(centred_QD), self.prior_GL.T)
         logits_QL = np.asarray(prior_QL + cosines_QL / self.temperature_L, dtype=np.float64)
-        if self.fallback is None:
+        if self.trust is None:
             return logits_QL
-        return np.where(self.fallback.far(centred_QD)[:, None], self.overall_L, logits_QL)
+        return np.asarray(self.overall_L + self.trust.share(centred_QD)[:, None] * (logits_QL - self.overall_L), dtype=np.float64)
+
+    def doubt(self, queries_QD: Floats) -> NDArray[np.float64]:
+        """doubt_QL: standard deviation, in log-odds, of what is not known about these queries; 0 where everything is believed."""
+        if self.trust is None:
+            return np.zeros((len(queries_QD), len(self.roster)))
+        unbelieved_Q = 1.0 - self.trust.share(centred(queries_QD, self.centre_D))
+        return np.asarray(np.sqrt(unbelieved_Q)[:, None] * self.trust.spread_L, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,10 @@ class Calibration:
     def probabilities(self, logits_QL: NDArray[np.float64]) -> Floats:
         """scores_QL in [0, 1]."""
         return sigmoid(self.slope_L * logits_QL + self.intercept_L).astype(np.float32)
+
+    def doubts(self, scores_QL: Floats, doubt_QL: NDArray[np.float64]) -> Floats:
+        """How far scores may be off: a doubt in log-odds as a standard deviation of the probability."""
+        return np.asarray(scores_QL * (1.0 - scores_QL) * self.slope_L * doubt_QL, dtype=np.float32)
 
     @classmethod
     def identity(cls, llms: int) -> "Calibration":
@@ -95,10 +114,10 @@ def centred(queries_QD: Floats, centre_D: Floats) -> Floats:
     return unit(queries_QD - centre_D)
 
 
-def membership(queries_QD: Floats, groups_GD: Floats, softness: float) -> Floats:
-    """How much each query belongs to each group: softmax over its cosines with their centres, rows sum to 1."""
-    cosines_QG = (queries_QD @ groups_GD.T) / softness
-    powers_QG = np.exp(cosines_QG - cosines_QG.max(axis=1, keepdims=True))
+def membership(queries_QD: Floats, groups_GD: Floats, softness: float, bias_G: Floats | float = 0.0) -> Floats:
+    """How much each query belongs to each group: softmax over (its products with them) / softness + bias, rows sum to 1."""
+    nearness_QG = (queries_QD @ groups_GD.T) / softness + bias_G
+    powers_QG = np.exp(nearness_QG - nearness_QG.max(axis=1, keepdims=True))
     return np.asarray(powers_QG / powers_QG.sum(axis=1, keepdims=True), dtype=np.float32)
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from scorer.initialisation import group_centres
+from scorer.initialisation import Embedded, group_centres
 from scorer.losses import sample_llm_loss, sample_sample_loss
 from scorer.metrics import quality
-from scorer.training import Embedded
+from scorer.training import tensors
 from scorer.types import Floats
 
 STEPS, BATCH, EVERY = 1000, 64, 50  # published steps and batch; the checkpoint is chosen on validation data, as it should have been
@@ -48,7 +48,7 @@ def _fitted(training: Embedded, validation: Embedded, seed: int, rate: float) ->
     """The checkpoint of best quality on validation queries, with that quality."""
     torch.manual_seed(seed)
     random = torch.Generator().manual_seed(seed)
-    queries, labels = training.tensors()
+    queries, labels = tensors(training)
     groups = torch.tensor((training.queries_QD @ group_centres(training.queries_QD, GROUPS, seed).T).argmax(axis=1))
     model = RouterDC(queries.shape[1], labels.shape[1])
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)

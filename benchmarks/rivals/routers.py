@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from benchmarks import recorded_set
 from benchmarks.rivals import routerdc
-from pipelines import comparison
+from pipelines import comparison, tags
 from pipelines.comparison import OURS
 from pipelines.dataset import Dataset
-from scorer import calibration, training
+from scorer import calibration, choosing, text_features, training
 from scorer.baselines import Embed
+from scorer.choosing import Wanted
+from scorer.initialisation import Embedded
 from scorer.types import Floats
 
 Rule = Callable[[Sequence[str], Floats], NDArray[np.floating]]  # texts and their embeddings -> raw scores_QL
@@ -59,16 +61,23 @@ def split(data: Dataset) -> dict[str, Dataset]:
 
 
 def trained(
-    parts: dict[str, Dataset], labelled: Dataset, embed: Embed, plans: Iterable[training.Plan], *, published: bool = True
+    parts: dict[str, Dataset],
+    labelled: Dataset,
+    embed: Embed,
+    plans: Iterable[training.Plan],
+    *,
+    published: bool = True,
+    wanted: Wanted | None = None,
 ) -> list[Router]:
     """Every router, ours by each plan, the others by its seed.
 
+    wanted: what ours leaves to cross-validation, its vectors ending in text features unless it has none; None: nothing.
     labelled: the queries whose dataset names and labels the best-per-dataset row and the oracle are told.
     """
     embedded = {name: embed(part.queries["text"].tolist()) for name, part in parts.items()}
     runs: dict[str, list[_Run]] = {OURS: []}
     for plan in plans:
-        runs[OURS].append(_ours(parts, embedded, plan))
+        runs[OURS].append(_ours(parts, embedded, plan, wanted))
         for rival, detail in comparison.drawn_rivals(parts["train"], parts["validation"], embed, seed=plan.seed):
             runs.setdefault(rival.name, []).append(_Run(rival.rule, detail))
         if published:
@@ -86,15 +95,23 @@ def _router(name: str, runs: list[_Run], parts: dict[str, Dataset], embedded: di
     return Router(name, runs[0].detail, tuple(run.rule for run in runs), test, heldout, float(np.mean(spent)) if spent else None)
 
 
-def _embedded(name: str, parts: dict[str, Dataset], embedded: dict[str, Floats]) -> training.Embedded:
-    return training.Embedded(embedded[name], parts[name].labels_QL)
+def _embedded(name: str, parts: dict[str, Dataset], embedded: dict[str, Floats]) -> Embedded:
+    return Embedded(embedded[name], parts[name].labels_QL)
 
 
-def _ours(parts: dict[str, Dataset], embedded: dict[str, Floats], plan: training.Plan) -> _Run:
+def _ours(parts: dict[str, Dataset], embedded: dict[str, Floats], plan: training.Plan, wanted: Wanted | None) -> _Run:
+    began = time.process_time()
     train, validation = (_embedded(name, parts, embedded) for name in ("train", "validation"))
+    detail, dims = "", None
+    if wanted is not None:
+        train = replace(train, tags_Q=tags.of(parts["train"]))
+        width = train.queries_QD.shape[1] - len(text_features.NAMES) * (wanted.text_features is not False)
+        chosen = choosing.choose(train, width, wanted, plan.shrinkage, plan.seed).settings
+        plan, detail, dims = replace(plan, shrinkage=chosen.of(plan.shrinkage)), str(chosen), None if chosen.text_features else width
+        train, validation = (replace(part, queries_QD=part.queries_QD[:, :dims]) for part in (train, validation))
     made = training.train(parts["train"].roster, train, validation, plan)
-    fitted = calibration.fit(made.weights.logits(embedded["calibration"]), parts["calibration"].labels_QL)
-    return _Run(lambda _, queries_QD: fitted.probabilities(made.weights.logits(queries_QD)), cpu_s=made.cpu_s)
+    fitted = calibration.fit(made.weights.logits(embedded["calibration"][:, :dims]), parts["calibration"].labels_QL)
+    return _Run(lambda _, queries_QD: fitted.probabilities(made.weights.logits(queries_QD[:, :dims])), detail, time.process_time() - began)
 
 
 def _published(parts: dict[str, Dataset], embedded: dict[str, Floats], seed: int) -> _Run:

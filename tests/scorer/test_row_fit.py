@@ -7,9 +7,9 @@ import pytest
 
 from scorer import calibration
 from scorer.errors import TrainingError
-from scorer.initialisation import Labels, Shrinkage, starting_weights
+from scorer.initialisation import Embedded, Labels, Shrinkage, starting_weights
 from scorer.row_fit import TrainedScorer, add_rows
-from scorer.weights import Fallback, per_llm, sigmoid
+from scorer.weights import Trust, per_llm, sigmoid
 from tests.scorer import world
 
 NEW = "new-llm"
@@ -24,7 +24,7 @@ def made() -> world.World:
 def trained(made: world.World) -> TrainedScorer:
     """A scorer of the world's three LLMs, as it is before any step of training."""
     shrinkage = Shrinkage(groups=8, ridge=10.0, dims=16)
-    weights = starting_weights(world.ROSTER, made.queries_QD, made.labels_QL, shrinkage, 0)
+    weights = starting_weights(world.ROSTER, Embedded(made.queries_QD, made.labels_QL), shrinkage, 0)
     return TrainedScorer(weights, calibration.fit(weights.logits(made.queries_QD), made.labels_QL), made.queries_QD, made.labels_QL)
 
 
@@ -56,7 +56,8 @@ def test_nobody_elses_score_changes_by_a_bit(made: world.World, trained: Trained
 
 def test_nor_far_from_all_training_queries(made: world.World, trained: TrainedScorer) -> None:
     """What is good overall, to which scores fall back there, is each LLM's own."""
-    far = replace(trained, weights=replace(trained.weights, fallback=Fallback(trained.weights.groups_GD, edge=0.9)))
+    trust = Trust(trained.weights.groups_GD, -18.0, 20.0, np.ones(3, dtype=np.float32))
+    far = replace(trained, weights=replace(trained.weights, trust=trust))
     fresh_QD = world.world(50, seed=9).queries_QD
     assert not np.array_equal(far.weights.logits(fresh_QD), trained.weights.logits(fresh_QD))
     after = add_rows(far, (NEW,), few_labels(made, (0.5, 0.6, 0.4, 0.3), 100))
@@ -113,7 +114,7 @@ def test_luck_is_taken_off(made: world.World, trained: TrainedScorer) -> None:
     dice = np.random.default_rng(3)
     ease_Q = dice.choice([-0.35, 0.35], size=800)
     labels_QL = (dice.random((800, 4)) < 0.5 + ease_Q[:, None]).astype(float)
-    weights = starting_weights(world.ROSTER, made.queries_QD, labels_QL[:, :3], Shrinkage(groups=4, dims=16), 0)
+    weights = starting_weights(world.ROSTER, Embedded(made.queries_QD, labels_QL[:, :3]), Shrinkage(groups=4, dims=16), 0)
     taught = replace(trained, weights=weights, calibration=calibration.fit(weights.logits(made.queries_QD), labels_QL[:, :3]))
     off: dict[bool, list[float]] = {True: [], False: []}
     for seed in range(12):

@@ -10,9 +10,9 @@ import torch
 from scorer import calibration, metrics
 from scorer.errors import TrainingError
 from scorer.head import Head
-from scorer.initialisation import Shrinkage, group_rates, masked_ridge, starting_weights
+from scorer.initialisation import Embedded, Shrinkage, group_rates, masked_ridge, starting_weights
 from scorer.losses import label_loss
-from scorer.training import Embedded, Plan, Trained, train
+from scorer.training import Plan, Trained, train
 
 PLAN = Plan(epochs=6, patience=3, shrinkage=Shrinkage(groups=4, dims=16))
 
@@ -45,7 +45,7 @@ def test_the_same_seed_gives_the_same_weights(worlds: ModuleType) -> None:
 def test_numpy_and_torch_agree(worlds: ModuleType) -> None:
     """`Weights.logits`, which serves, is `Head.forward`, which trains."""
     queries_QD = worlds.world(50, seed=4).queries_QD
-    weights = replace(trained(worlds).weights, fallback=None)  # put on after training
+    weights = replace(trained(worlds).weights, trust=None)  # put on after training
     _, logits_QL = Head(weights)(torch.tensor(queries_QD))
     np.testing.assert_allclose(weights.logits(queries_QD), logits_QL.detach().numpy(), atol=1e-4)
 
@@ -53,7 +53,7 @@ def test_numpy_and_torch_agree(worlds: ModuleType) -> None:
 def test_strong_decay_returns_to_the_start(worlds: ModuleType) -> None:
     """Weight decay pulls towards the start, not to zero: at its strongest, training goes nowhere."""
     fit = worlds.world(400, seed=1)
-    start = starting_weights(worlds.ROSTER, fit.queries_QD, fit.labels_QL, PLAN.shrinkage, PLAN.seed)
+    start = starting_weights(worlds.ROSTER, Embedded(fit.queries_QD, fit.labels_QL), PLAN.shrinkage, PLAN.seed)
     bound = trained(worlds, replace(PLAN, weight_decay=1 / PLAN.learning_rate, patience=99)).weights
     np.testing.assert_allclose(bound.prior_GL, start.prior_GL, atol=2 * PLAN.learning_rate)
 

@@ -100,6 +100,7 @@ def tiny_artifact(
     weights = HeadWeights(
         roster=roster,
         groups_GD=unit(normal(4, width)),
+        bias_G=np.zeros(4, dtype=np.float32),
         prior_GL=normal(4, llms),
         softness=0.1,
         centre_D=normal(width) * 0.01,
