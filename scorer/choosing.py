@@ -1,8 +1,9 @@
 """Which settings a training set itself asks for: text features, tags as groups, the number of clusters, the ridge.
 
 Each is tried where training starts (`scorer.initialisation`, from which training moves little) by cross-validation on training queries
-alone (`scorer.folds`). The simplest stands first. Another takes its place where the LLMs it chooses are surely better: by more than two
-standard errors. How much is believed on kinds of queries that nobody knows is fitted apart (`scorer.trust`).
+alone (`scorer.folds`): with folds drawn at random, and with whole kinds of queries left out, which count as much. Tags are about the kinds
+there are, so random folds alone judge them. The simplest stands first. Another takes its place where the LLMs it chooses are surely
+better: by more than two standard errors.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer import metrics
-from scorer.folds import KNOWN, Folds
+from scorer.folds import KNOWN, LEFT_OUT, Folds
 from scorer.initialisation import Embedded, Shrinkage
 from scorer.types import Floats
 
@@ -53,10 +54,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One setting: its quality on queries of folds it has not seen, and its gain over the one that stood, with a standard error."""
+    """One setting: its quality by random folds and with kinds left out, and its gain over the one that stood, with a standard error."""
 
     settings: Settings
-    quality: float
+    known: float
+    left_out: float
     gain: float
     error: float
     taken: bool
@@ -92,17 +94,16 @@ def choose(training: Embedded, dims: int, wanted: Wanted, shrinkage: Shrinkage, 
     if len(training.queries_QD) < FEWEST or None not in (wanted.text_features, wanted.tags, wanted.groups, wanted.ridge):
         return Chosen(first, ())
     folds = Folds.of(training, dims, shrinkage.groups, seed)
-    stands, stands_Q = first, quality(folds, first, shrinkage, dims)
-    trials = [Trial(first, metrics.mean(stands_Q), 0.0, 0.0, taken=True)]
+    stands, stands_QW = first, quality(folds, first, shrinkage, dims)
+    trials = [Trial(first, *_means(stands_QW), 0.0, 0.0, taken=True)]
     for others in _alternatives(wanted, training):
         for other in others(stands):
-            other_Q = quality(folds, other, shrinkage, dims)
-            gain_Q = (other_Q - stands_Q)[~np.isnan(other_Q + stands_Q)]
-            gain, error = metrics.mean(gain_Q), float(gain_Q.std() / max(len(gain_Q), 1) ** 0.5)
+            other_QW = quality(folds, other, shrinkage, dims)
+            gain, error = gained(other_QW - stands_QW, (KNOWN,) if other.tags != stands.tags else (KNOWN, LEFT_OUT))
             taken = gain > SURE * error
-            trials.append(Trial(other, metrics.mean(other_Q), gain, error, taken))
+            trials.append(Trial(other, *_means(other_QW), gain, error, taken))
             if taken:
-                stands, stands_Q = other, other_Q
+                stands, stands_QW = other, other_QW
     return Chosen(stands, tuple(trials))
 
 
@@ -119,10 +120,21 @@ def _alternatives(wanted: Wanted, training: Embedded) -> Iterator[Callable[[Sett
 
 
 def quality(folds: Folds, settings: Settings, shrinkage: Shrinkage, dims: int) -> NDArray[np.float64]:
-    """quality_Q: the label of each query's choice, by a start that has not seen its fold."""
-    found_Q = np.full(len(folds.kinds_Q), np.nan)
+    """quality_QW: the label of each query's choice, by a start that has not seen its fold, in both ways to hold it out."""
+    found_QW = np.full(folds.folds_QW.shape, np.nan)
     width = None if settings.text_features else dims
-    for fold in folds.starts(settings.of(shrinkage), (KNOWN,), width):
+    for fold in folds.starts(settings.of(shrinkage), (KNOWN, LEFT_OUT), width):
         logits_QL = fold.start.logits(folds.training.queries_QD[fold.out_Q, :width])
-        found_Q[fold.out_Q] = metrics.quality(logits_QL, folds.training.labels_QL[fold.out_Q])
-    return found_Q
+        found_QW[fold.out_Q, fold.way] = metrics.quality(logits_QL, folds.training.labels_QL[fold.out_Q])
+    return found_QW
+
+
+def gained(gain_QW: NDArray[np.float64], ways: tuple[int, ...]) -> tuple[float, float]:
+    """Mean gain over queries, each by the mean of these ways, and its standard error."""
+    gain_Q = gain_QW[:, ways].mean(axis=1)
+    gain_N = gain_Q[~np.isnan(gain_Q)]
+    return metrics.mean(gain_N), float(gain_N.std() / max(len(gain_N), 1) ** 0.5) if len(gain_N) else float("inf")
+
+
+def _means(quality_QW: NDArray[np.float64]) -> tuple[float, float]:
+    return metrics.mean(quality_QW[:, KNOWN]), metrics.mean(quality_QW[:, LEFT_OUT])

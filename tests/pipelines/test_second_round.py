@@ -9,7 +9,7 @@ import pytest
 
 from mixture.llm import LLM
 from mixture.price import Price
-from pipelines import params, query_selection, second_round, tables
+from pipelines import lead, params, query_selection, second_round, tables
 from pipelines.project import Project
 from tests.pipelines import trained_home as homes
 
@@ -58,6 +58,42 @@ def test_what_was_asked_in_it_counts(project: Project) -> None:
         assert left == whole[len(done) :]
 
 
+def test_its_training_queries_go_where_it_may_lead(project: Project) -> None:
+    """Right on mathematics alone: of the training queries it was not asked yet, most are mathematics, as many as its quota leaves."""
+    data, answers, settings = homes.loaded(project.home), first_answers(project), params.load(project.params)
+    trains = data.take("train").queries
+    first = answers[answers["query_id"].isin(trains["query_id"])].head(50)
+    chosen = second_round.where_it_may_lead(project, SPECIALIST, data.queries, settings, first)
+    assert chosen is not None
+    domains = trains.set_index("query_id")["domain"]
+    quota = answers["query_id"].isin(trains["query_id"]).sum()
+    assert len(chosen) == quota - len(first)
+    assert not set(chosen) & set(first["query_id"])
+    assert np.mean([domains[query_id] == "mathematics" for query_id in chosen]) > (domains == "mathematics").mean() + 0.2
+
+
+def test_three_rounds_each_by_what_the_last_brought(project: Project) -> None:
+    """Fifty training queries and the common sample of the others first, then where it may lead, then where it would be chosen."""
+    data, settings = homes.loaded(project.home), params.load(project.params)
+    splits = dict(zip(data.queries["query_id"], data.splits_Q, strict=True))
+    right = set(data.queries["query_id"][data.queries["domain"] == "mathematics"])
+    asked: list[str] = []
+
+    def answers() -> pd.DataFrame:
+        empty = dict.fromkeys(tables.ANSWERS.names)
+        rows = [empty | {"query_id": query_id, "text": "1" if query_id in right else "0"} for query_id in asked]
+        return pd.DataFrame(rows, columns=list(tables.ANSWERS.names))
+
+    counts = []
+    for _, missing in second_round.rounds(project, SPECIALIST, data.queries, settings, answers):
+        counts.append({split: sum(splits[query_id] == split for query_id in missing) for split in ("train", "validation")})
+        asked += missing
+    assert counts[0]["train"] == lead.FIRST
+    assert counts[1]["train"] > 0 == counts[1]["validation"]
+    assert counts[2]["validation"] > 0 == counts[2]["train"]
+    assert len(asked) == len(set(asked)) <= 200
+
+
 def test_nothing_is_told_before_there_is_a_scorer_or_labels(project: Project, tmp_path: Path) -> None:
     """Trained jointly, without a scorer to displace in, or with too few labels to fit a row: no second round."""
     queries, answers = homes.loaded(project.home).queries, first_answers(project)
@@ -67,3 +103,4 @@ def test_nothing_is_told_before_there_is_a_scorer_or_labels(project: Project, tm
     assert second_round.first_round(SPECIALIST, Project(tmp_path), settings) is SPECIALIST
     assert second_round.wanted(project, jointly, queries, settings, answers) == []
     assert second_round.wanted(project, SPECIALIST, queries, settings, answers.head(10)) == []
+    assert second_round.where_it_may_lead(project, SPECIALIST, queries, settings, answers.head(10)) is None

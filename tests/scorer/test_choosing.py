@@ -67,7 +67,7 @@ def test_a_fold_may_lack_something(worlds: ModuleType, missing: str) -> None:
     else:
         made = replace(made, tags_Q=["a" if kind < 2 else "b" for kind in kinds])
     trials = choose(made, DIMS, Wanted(), SHRINKAGE, 0).trials
-    assert all(np.isfinite([trial.quality, trial.gain, trial.error]).all() for trial in trials)
+    assert all(np.isfinite([trial.known, trial.gain, trial.error]).all() for trial in trials)
 
 
 def test_a_tag_is_told_from_the_text(worlds: ModuleType) -> None:
