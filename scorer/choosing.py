@@ -1,9 +1,9 @@
 """Which settings a training set itself asks for: text features, tags as groups, the number of clusters, the ridge.
 
 Each is tried where training starts (`scorer.initialisation`, from which training moves little) by cross-validation on training queries
-alone (`scorer.folds`): with folds drawn at random, and with whole kinds of queries left out, which count as much. Tags are about the kinds
-there are, so random folds alone judge them. The simplest stands first. Another takes its place where the LLMs it chooses are surely
-better: by more than two standard errors.
+alone (`scorer.folds`): with folds drawn at random, and with whole kinds of queries left out, which count as much where there are five or
+more. Tags are about the kinds there are, so random folds alone judge them. The simplest stands first. Another takes its place where the
+LLMs it chooses are surely better: by more than two standard errors.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ from scorer.initialisation import Embedded, Shrinkage
 from scorer.types import Floats
 
 SURE = 2.0  # standard errors that a gain must be
+FEWEST_KINDS = 5  # to tell from kinds left out
 FEWEST = 60  # training queries below which nothing can be told
 OTHER_GROUPS = (8, 32)
 OTHER_RIDGES = (30.0, 300.0)
@@ -99,7 +100,7 @@ def choose(training: Embedded, dims: int, wanted: Wanted, shrinkage: Shrinkage, 
     for others in _alternatives(wanted, training):
         for other in others(stands):
             other_QW = quality(folds, other, shrinkage, dims)
-            gain, error = gained(other_QW - stands_QW, (KNOWN,) if other.tags != stands.tags else (KNOWN, LEFT_OUT))
+            gain, error = gained(other_QW - stands_QW, folds.kinds_Q, tags=other.tags != stands.tags)
             taken = gain > SURE * error
             trials.append(Trial(other, *_means(other_QW), gain, error, taken))
             if taken:
@@ -129,11 +130,23 @@ def quality(folds: Folds, settings: Settings, shrinkage: Shrinkage, dims: int) -
     return found_QW
 
 
-def gained(gain_QW: NDArray[np.float64], ways: tuple[int, ...]) -> tuple[float, float]:
-    """Mean gain over queries, each by the mean of these ways, and its standard error."""
-    gain_Q = gain_QW[:, ways].mean(axis=1)
-    gain_N = gain_Q[~np.isnan(gain_Q)]
-    return metrics.mean(gain_N), float(gain_N.std() / max(len(gain_N), 1) ** 0.5) if len(gain_N) else float("inf")
+def gained(gain_QW: NDArray[np.float64], kinds_Q: NDArray[Any], *, tags: bool = False) -> tuple[float, float]:
+    """Mean gain over queries of both ways, and its standard error; queries of a kind that is left out share their luck (clustered).
+
+    tags: by random folds alone, as where there are too few kinds to tell.
+    """
+    names, kinds_Q = np.unique(kinds_Q, return_inverse=True)
+    apart = not tags and len(names) >= FEWEST_KINDS
+    gain_Q = gain_QW.mean(axis=1) if apart else gain_QW[:, KNOWN]
+    counted_Q = ~np.isnan(gain_Q)
+    count = int(counted_Q.sum())
+    if not count:
+        return 0.0, float("inf")
+    mean = float(gain_Q[counted_Q].mean())
+    away_Q = gain_Q[counted_Q] - mean
+    sums = np.bincount(kinds_Q[counted_Q], weights=away_Q, minlength=len(names)) if apart else away_Q
+    few = len(names) / (len(names) - 1) if apart else 1.0
+    return mean, float((few * (sums**2).sum()) ** 0.5 / count)
 
 
 def _means(quality_QW: NDArray[np.float64]) -> tuple[float, float]:
