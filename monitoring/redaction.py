@@ -19,6 +19,7 @@ _KEYS = (
     r"\bxox[abprs]-[A-Za-z0-9-]{10,}",  # Slack
     r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+",  # JSON web tokens
 )
+MARKS = ("[key]", "[secret]", "[email]", "[account]", "[address]", "[card]", "[phone]")
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile("|".join(_KEYS)), "[key]"),
@@ -39,6 +40,11 @@ def redact(text: str) -> str:
         text = pattern.sub(kind, text)
     text = _CARD.sub(lambda match: "[card]" if _checks(match[0]) else match[0], text)
     return _PHONE.sub("[phone]", text)
+
+
+def has_secrets(text: str) -> bool:
+    """Whether something of `text` must not be kept, or was not: what stands in its place marks it."""
+    return redact(text) != text or any(mark in text for mark in MARKS)
 
 
 def redact_texts(tree: Any, names: frozenset[str]) -> Any:

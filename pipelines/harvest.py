@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from monitoring.records import Record, RecordStore
-from monitoring.redaction import redact
+from monitoring.redaction import has_secrets, redact
 from monitoring.reference import Reference
 from pipelines import query_pool, query_selection, tables
 from pipelines.graders import kinds
@@ -129,7 +129,7 @@ def _by_query(records: Iterable[Record]) -> dict[Identity, list[Record]]:
     for record in records:
         text, _ = query_pool.identity(redact(record.text or ""))
         reference = record.outcome.reference if record.outcome is not None else None
-        options = reference.choices if reference is not None and all(redact(each) == each for each in reference.choices) else ()
+        options = reference.choices if reference is not None and not any(map(has_secrets, reference.choices)) else ()
         by_text.setdefault(text, {}).setdefault(options, []).append(record)
     asked: dict[Identity, list[Record]] = {}
     for text, by_options in by_text.items():
@@ -196,8 +196,8 @@ def _grading(reference: Reference) -> dict[str, Any]:
 
 
 def _can_grade(reference: Reference, row: Row, settings: Label) -> bool:
-    """Whether its grader reads the reference, and nothing in it must be kept out of data/."""
-    if any(redact(part) != part for part in (reference.text, *reference.choices)):
+    """Whether its grader reads the reference, and nothing in it must be kept out of data/ or was when it was stored."""
+    if any(has_secrets(part) for part in (reference.text, *reference.choices)):
         return False
     return kinds.grade(Task(Query.of(row), answer="", timeout_s=settings.timeout_s)).score is not None
 

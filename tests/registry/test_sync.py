@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from mlflow import MlflowClient
@@ -40,8 +41,9 @@ def events(settings: Settings) -> list[dict[str, Any]]:
 
 
 def stored(mlflow: MLflow, version: Version) -> Path:
-    """Where the server keeps this version's files."""
-    return next(mlflow.artifacts.glob(f"*/{version.run_id}/artifacts/scorer"))
+    """Where the server keeps this version's scorer artifact."""
+    inside = urlsplit(version.artifact_source).path.split("/models/")[1]
+    return next(mlflow.artifacts.glob(f"**/models/{inside}"))
 
 
 def test_a_promotion_in_the_ui_is_live_within_five_seconds(settings: Settings, register: Register) -> None:
