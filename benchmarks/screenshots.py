@@ -1,6 +1,6 @@
 """Takes the guide's pictures of MLflow's pages: `python -m benchmarks.screenshots [--version N] [--chromium PATH]`.
 
-In a project whose MLflow runs (`routemoa up`); writes docs/guide/mlflow-version.png, mlflow-run.png and mlflow-gate.png into this checkout.
+In a project whose MLflow runs (`routemoa up`); writes docs/guide/mlflow-{version,gate,signature,run}.png into this checkout.
 """
 
 import argparse
@@ -32,17 +32,30 @@ def take(settings: Settings, number: str, chromium: str) -> list[Path]:
         page.goto(page_of_version)
         page.get_by_text("Made because").first.wait_for()
         page.wait_for_timeout(SETTLE_MS)
+        _close_assistant(page)
         written = [_save(page, "mlflow-version.png")]
         page.get_by_role("heading", name="Gate", exact=True).first.scroll_into_view_if_needed()
         page.get_by_role("heading", name="Pictures", exact=True).first.scroll_into_view_if_needed()
         page.wait_for_timeout(SETTLE_MS)
         written.append(_save(page, "mlflow-gate.png"))
+        page.get_by_text("Schema").first.scroll_into_view_if_needed()
+        page.wait_for_timeout(SETTLE_MS)
+        written.append(_save(page, "mlflow-signature.png"))
         page.goto(f"{settings.mlflow_url}/#/experiments/{_experiment(settings)}/runs/{version.run_id}")
         page.get_by_text(f"scorer {version.version}:").first.wait_for()
         page.wait_for_timeout(SETTLE_MS)
+        _close_assistant(page)
         written.append(_save(page, "mlflow-run.png"))
         browser.close()
     return written
+
+
+def _close_assistant(page: Any) -> None:
+    """MLflow's own chat stands open on a first visit, over a third of the page."""
+    close = page.locator('[data-component-id="mlflow.assistant.chat_panel.close"]')
+    if close.count():
+        close.first.click()
+        page.wait_for_timeout(1_000)
 
 
 def _experiment(settings: Settings) -> str:
