@@ -104,10 +104,15 @@ def decide(challenger: ValidationScores, champion: ValidationScores | None, labe
     )
 
 
-def sound(challenger: ValidationScores, champion: ValidationScores | None, labels: ValidationLabels, margin: float) -> list[Check]:
-    """Whatever a version is for: it is calibrated, int8 chooses as fp32 does, and a decision takes about as long as before."""
+def sound(
+    challenger: ValidationScores, champion: ValidationScores | None, labels: ValidationLabels, margin: float, *, joins: bool = False
+) -> list[Check]:
+    """Whatever a version is for: it is calibrated, int8 chooses as fp32 does, and a decision takes about as long as before.
+
+    joins: the champion's scores are unchanged in it, so what is no worse calibrated than they are is calibrated enough.
+    """
     slower = _slower(challenger, champion) if champion else []
-    return [*slower, _calibrated(challenger, labels), *_int8_agrees(challenger, labels, margin)]
+    return [*slower, _calibrated(challenger, labels, champion if joins else None), *_int8_agrees(challenger, labels, margin)]
 
 
 def realised_quality(scorer: ValidationScores, labels: ValidationLabels, scores_QL: Floats | None = None) -> Values:
@@ -208,7 +213,8 @@ def _against_best_single(quality_Q: Values, labels: ValidationLabels, margin: fl
     return Check(not worse, f"{text}: {'worse by more than ' + format(margin, 'g') if worse else 'not clearly worse'}.", figures)
 
 
-def _calibrated(challenger: ValidationScores, labels: ValidationLabels) -> Check:
+def _calibrated(challenger: ValidationScores, labels: ValidationLabels, beside: ValidationScores | None = None) -> Check:
+    """Within what is allowed beyond chance, or no worse than `beside`."""
     of_scorer, of_labels = _shared_columns(challenger, labels)
     scores_QL, labels_QL = challenger.scores_QL[:, of_scorer], labels.labels_QL[:, of_labels]
     count = np.isfinite(labels_QL).sum()
@@ -218,6 +224,11 @@ def _calibrated(challenger: ValidationScores, labels: ValidationLabels) -> Check
     holds = error <= MOST_ECE + chance
     verdict = "within" if holds else "above"
     reason = f"Calibration: ECE {error:.3f} over {count} scores, {verdict} {MOST_ECE:g} + {chance:.3f} that chance alone makes of so few."
+    if not holds and beside is not None:
+        columns = _shared_columns(beside, labels)
+        before = metrics.calibration_error(beside.scores_QL[:, columns[0]], labels.labels_QL[:, columns[1]])
+        holds = error <= before
+        reason += f" The champion's is {before:.3f}: {'no ' if holds else ''}worse."
     queries = int(np.isfinite(labels_QL).any(axis=1).sum())
     if not holds and queries < ENOUGH_QUERIES:
         reason += f" {queries} validation queries are few, and the calibration queries are fewer: label more."

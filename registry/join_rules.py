@@ -63,7 +63,8 @@ def decide(challenger: ValidationScores, champion: ValidationScores, labels: Val
         "margin": margin,
     }
     dearer = dearer_by(challenger, champion, labels)
-    return GateResult.of([*checks, *sound(challenger, champion, labels, margin)], figures, summary(new, changed, labels.domains_Q, dearer))
+    checks += sound(challenger, champion, labels, margin, joins=True)
+    return GateResult.of(checks, figures, summary(new, changed, labels.domains_Q, dearer))
 
 
 def changes(challenger: ValidationScores, champion: ValidationScores, labels: ValidationLabels) -> Changed:

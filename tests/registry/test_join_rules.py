@@ -52,6 +52,18 @@ def test_a_specialist_passes_and_the_sentence_says_where_it_is_better() -> None:
     assert result.summary == f"better in mathematics ({before:.2f} -> {after:.2f}, 60 queries), elsewhere as before, +20% cost"
 
 
+def test_a_join_is_not_refused_for_the_champions_calibration() -> None:
+    """Old scores that promise .25 too much stay as they are; a newcomer that makes it no worse comes in, one that does is refused."""
+    world = World(0.95)
+    world.champion = ValidationScores(OLD, np.minimum(0.97, world.champion.scores_QL + 0.25))
+    kept, worse = world.judged(0.95 + 0.03), world.joined(0.98)
+    assert kept.passed
+    assert any("The champion's is 0." in reason and reason.endswith("no worse.") for reason in kept.reasons)
+    everywhere = ValidationScores(worse.roster, np.where(np.arange(3) == 2, np.where(world.maths_Q, 0.98, 0.9)[:, None], worse.scores_QL))
+    refused = join_rules.decide(everywhere, world.champion, world.labels, margin=0.03)
+    assert any("The champion's is 0." in reason and reason.endswith(" worse.") and "no worse" not in reason for reason in refused.reasons)
+
+
 def test_only_queries_where_the_choice_changes_count() -> None:
     """What the newcomer got wrong where it is never chosen is nobody's loss."""
     world = World(0.95)
