@@ -1,5 +1,6 @@
 """A retraining is saved as a DVC experiment; a colleague restores it by its name, from a git and a DVC remote, and serves it."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from registry.settings import Settings
 from scorer import runtime
 from tests.pipelines.real_project import run
 from tests.scorer import tiny
+from tests.serving.world import World, entry
 
 STAGE = "python -c \"import shutil; shutil.copytree('made', 'build/scorer')\""
 
@@ -75,6 +77,21 @@ def test_a_colleague_restores_a_version_by_its_name(project: Project, tmp_path: 
     assert not (clone / "build" / "dataset").exists()
     scores = [runtime.load(folder).score(["What is 2 + 2?"]).scores_QL for folder in (clone / "build" / "scorer", home / "made")]
     np.testing.assert_array_equal(*scores)
+    serves(clone / "build" / "scorer", tmp_path / "serving")
+
+
+def serves(artifact: Path, home: Path) -> None:
+    """A real server scores a query with the restored version."""
+    world = World(home, "http://127.0.0.1:9")
+    world.write_pool({llm: entry(world.base_url, llm) for llm in ("a", "b", "c")})
+    shutil.copytree(artifact, home / "var" / "scorers" / "3")
+    (home / "var" / "scorers" / "current.json").write_text(
+        json.dumps({"version": "3", "folder": "3", "published_at": "2026-01-01T00:00:00Z"})
+    )
+    with world.served() as running, running.client() as client:
+        routed = client.post("/v1/route", json={"model": "routemoa", "messages": [{"role": "user", "content": "What is 2 + 2?"}]})
+    assert routed.status_code == 200, routed.text
+    assert routed.json()["scorer_version"] == "3"
 
 
 def test_a_project_without_git_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
