@@ -11,7 +11,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmarks.raw_http import content_length, free_ports
 from benchmarks.report import print_json
 from mixture.choose.ranking import Candidate
 from mixture.client.protocol import Call
@@ -66,7 +66,7 @@ async def _upstream(port: int, counted: Any) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                asked = json.loads(await reader.readexactly(_length(head)))
+                asked = json.loads(await reader.readexactly(content_length(head)))
                 with counted.get_lock():
                     counted.value += 1
                 await asyncio.sleep(TAKES_S)
@@ -114,7 +114,7 @@ async def ask_until_killed(
 def measure(requests: int, calls: int, workers: int) -> dict[str, Any]:
     """Starts the endpoint and the server, sends half, kills, starts again, sends the rest."""
     with tempfile.TemporaryDirectory() as folder:
-        home, (up, down) = Path(folder), _free_ports(2)
+        home, (up, down) = Path(folder), free_ports(2)
         (home / "registry").mkdir()
         (home / "registry" / "pool.yaml").write_text(POOL.format(port=up))
         llm = pool.load(home / "registry" / "pool.yaml").by_id("upstream")
@@ -155,7 +155,6 @@ def measure(requests: int, calls: int, workers: int) -> dict[str, Any]:
             "statuses_after_restart": dict(after),
             "spent_of_budget": round(spend.spent_usd / (calls * each), 4),
             "held_of_budget": round(spend.held_usd / (calls * each), 4),
-            "replicas": 1,
             "gate_cpu_ms_per_request": gate_cpu_ms(),
             "bars": {"admitted": calls},
         }
@@ -203,20 +202,6 @@ def _started(home: Path, port: int, environment: dict[str, str]) -> subprocess.P
             if time.monotonic() > give_up:
                 raise
             time.sleep(0.1)
-
-
-def _length(head: bytes) -> int:
-    return int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def main() -> None:

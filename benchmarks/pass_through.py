@@ -10,7 +10,6 @@ import asyncio
 import json
 import multiprocessing
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.raw_http import content_length, free_ports
 from benchmarks.report import print_json
 from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import Call
@@ -61,7 +61,7 @@ async def upstream(port: int) -> None:
         try:
             while True:
                 request_head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(_length(request_head))
+                await reader.readexactly(content_length(request_head))
                 writer.write(head + ANSWER)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
@@ -131,7 +131,7 @@ async def load(port: int, key: str, requests: int, rate: float) -> list[float]:
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
-    content = await reader.readexactly(_length(head))
+    content = await reader.readexactly(content_length(head))
     if b" 200 " not in head.partition(b"\r\n")[0]:
         raise SystemExit(f"the server answered {head.decode()}{content.decode()}")
 
@@ -139,7 +139,7 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
 def measure(requests: int, rate: float, *, limited: bool = False) -> dict[str, Any]:
     """Starts upstream and server, warms both up, loads each in turn."""
     with tempfile.TemporaryDirectory() as folder:
-        home, (up, down) = Path(folder), _free_ports(2)
+        home, (up, down) = Path(folder), free_ports(2)
         (home / "registry").mkdir()
         (home / "registry" / "pool.yaml").write_text(POOL.format(port=up))
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": folder, "ROUTEMOA_PORT": str(down)}
@@ -186,20 +186,6 @@ def _quantiles(seconds: Sequence[float]) -> dict[str, float]:
 def _cpu_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def _length(head: bytes) -> int:
-    return int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def _wait(url: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -71,6 +72,20 @@ class Connection:
                 content += (await self.reader.readexactly(size + 2))[:-2]
                 whole = size == 0
         return Answer(int(lines[0].split()[1]), headers, bytes(content), whole, time.monotonic() - started)
+
+
+def content_length(head: bytes) -> int:
+    """What a request's or an answer's head says of its body."""
+    return int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports of this host that nothing listens on."""
+    with contextlib.ExitStack() as opened_until_all_are_known:
+        probes = [opened_until_all_are_known.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 async def opened(port: int, key: str) -> Connection:

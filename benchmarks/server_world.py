@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from typing import Any
 import psutil
 import yaml
 
-from benchmarks.raw_http import Answer, asked, connected
+from benchmarks.raw_http import Answer, asked, connected, content_length, free_ports
 from monitoring.records import Record, RecordStore
 from serving import keys
 
@@ -45,8 +44,8 @@ class Upstream:
         ends = (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError)  # the last where the benchmark ends
         with contextlib.suppress(*ends):
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                request = json.loads(await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0])))
+                head = await reader.readuntil(b"\r\n\r\n")
+                request = json.loads(await reader.readexactly(content_length(head)))
                 self.asked[request["model"]] += 1
                 waited = _WAIT.search(str(request["messages"][-1].get("content")))
                 await (_stream if request.get("stream") else _whole)(writer, request, float(waited[1]) if waited else 0.0)
@@ -197,9 +196,7 @@ class Server:
 @contextlib.contextmanager
 def serving(home: Path, key: str, **environment: str) -> Generator[Server]:
     """A server on the project in `home`, just started; killed at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        server = Server(home, key, environment, probe.getsockname()[1])
+    server = Server(home, key, environment, free_ports(1)[0])
     server.start()
     try:
         yield server

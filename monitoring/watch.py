@@ -81,7 +81,8 @@ def looks_due(settings: Settings, rules: Policy, last: Due | None) -> list[Due]:
 def draw_audits(settings: Settings, rules: Policy) -> int:
     """Draws answers for audits among the records that came since; how many. Raises NothingActive, ProfileRefused, RecordsRefused."""
     version, folder = _active(settings)
-    return audits.draw(RecordStore(settings.var / "records.db"), version, profile.read(folder), rules)
+    store = RecordStore(settings.var / "records.db")
+    return audits.draw(store, version, profile.read(folder), rules) if store.undecided(1) else 0  # mostly nothing came: read no profile
 
 
 def judge(settings: Settings, rules: Policy, look: Due | None = None) -> JudgedWindow:
@@ -114,7 +115,7 @@ def report(judged: JudgedWindow, settings: Settings, *, now: datetime, job: str 
         if judged.window.novelty is not None
         else None
     )
-    _write_latest(settings.var / "reports" / "latest.json", judged, drawn, now=now, job=job)
+    _write_latest(_latest(settings), judged, drawn, now=now, job=job)
     return drawn
 
 
@@ -172,7 +173,7 @@ def step(settings: Settings, rules: Policy, console: Console, look: Due | None =
     job = submit_retraining(judged.verdict, settings, rules, now=now)
     if job is not None:
         console.print(f"  retrain job {job}", highlight=False)
-    if judged.verdict.kind == "retrain" and judged.verdict.id != _last_verdict(settings.var / "reports" / "latest.json"):
+    if judged.verdict.kind == "retrain" and judged.verdict.id != _last_verdict(settings).get("id"):
         reasons = [*judged.verdict.reasons, *([f"Job {job} retrains."] if job else [])]
         notices.send(settings, f"verdict {judged.verdict.id} says retrain", "\n".join(reasons))
     if draw or judged.verdict.kind != "keep":
@@ -202,18 +203,22 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
 def _last_look(settings: Settings) -> Due | None:
     """The look that `latest.json` is of, None where there is none or it is an earlier release's."""
     try:
-        stats = json.loads((settings.var / "reports" / "latest.json").read_text(encoding="utf-8"))["verdict"]["stats"]
+        stats = _last_verdict(settings)["stats"]
         return Due(str(stats["scorer_version"]), Path(), int(stats["index"]), int(stats["size"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
-def _last_verdict(path: Path) -> str | None:
-    """The id of the verdict that the last look wrote down; people were told of it."""
+def _last_verdict(settings: Settings) -> dict[str, Any]:
+    """The verdict that the last look wrote down, which people were told of; empty where none can be read."""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["verdict"]["id"])
+        return dict(json.loads(_latest(settings).read_text(encoding="utf-8"))["verdict"])
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return {}
+
+
+def _latest(settings: Settings) -> Path:
+    return settings.var / "reports" / "latest.json"
 
 
 def _write_latest(path: Path, judged: JudgedWindow, drawn: "Report | None", *, now: datetime, job: str | None) -> None:

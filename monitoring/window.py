@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from monitoring import drift_tests, misprediction, promises
 from monitoring.groups import Group, group
 from monitoring.misprediction import Doubles, Estimate, Mispredictions
-from monitoring.novelty import Novelty, novelty
+from monitoring.novelty import Novelty, neighbours, novelty
 from monitoring.policy import Policy
 from monitoring.profile import Floats, ReferenceProfile
 from monitoring.promises import Promises
@@ -145,6 +145,7 @@ def measure(
     distinct_M = _first_occurrences(queries_ND)
     novelty = _novelty(queries_ND, profile, policy) if ours else None
     domains = domain_names(ours, profile, novelty)
+    of_distinct = novelty and novelty.of(distinct_M)
     stats = WindowStats(
         scorer_version=scorer_version,
         index=index,
@@ -158,12 +159,12 @@ def measure(
         alpha=policy.alpha_per_look,
         novel_expected=1 - policy.novel_quantile,
         domains=_by_domain(ours, domains, novelty, distinct_M, policy),
-        **_drift(queries_ND[distinct_M], scores_NL[distinct_M], profile, novelty and novelty.of(distinct_M), policy),
+        **_drift(queries_ND[distinct_M], scores_NL[distinct_M], profile, of_distinct, policy),
         **_outcomes(ours, policy),
         promises=_promises(ours if audited is None else comparable(audited, profile), profile, policy),
         **_service(ours),
     )
-    groups = group([ours[at] for at in distinct_M], queries_ND[distinct_M], novelty.of(distinct_M), profile) if novelty else ()
+    groups = group([ours[at] for at in distinct_M], queries_ND[distinct_M], of_distinct, profile) if of_distinct else ()
     return Window(tuple(ours), domains, novelty, groups, stats)
 
 
@@ -281,8 +282,8 @@ def _quality(records: Sequence[Record], promised_N: Doubles, policy: Policy) -> 
 def _promises(records: Sequence[Record], profile: ReferenceProfile, policy: Policy) -> Promises:
     """What the audits among `records` say of the promises, by tag or, without one, by the domain of the nearest training query."""
     audits = [record for record in records if is_audited(record)]
-    nearest = _novelty(embeddings(audits, profile), profile, policy).domains_N(profile) if audits else ()
-    domains = [record.domain or str(name) for record, name in zip(audits, nearest, strict=True)]
+    _, nearest_M = neighbours(embeddings(audits, profile), profile.queries_RD, 1)
+    domains = [record.domain or str(name) for record, name in zip(audits, profile.domains_R[nearest_M], strict=True)]
     known = frozenset(map(str, profile.domains_R))
     return promises.bet(*_audited(audits), domains, known, tolerance=policy.promise_tolerance)
 
