@@ -121,15 +121,14 @@ def _cells(price: "Price") -> list[str]:
 
 def _conditions(price: "Price") -> list[str]:
     """When other rates hold, each in a few words."""
+    from registry.entry_price import entry_of
+
     told = []
-    for each in price.overrides:
-        hours = None if each.start is None or each.end is None else f"{_time(each.start)}-{_time(each.end)} UTC"
+    entry = entry_of(price)
+    for each in entry.overrides if entry else ():
+        hours = None if each.utc_start is None else f"{each.utc_start}-{each.utc_end} UTC"
         longer = None if each.longer_than is None else f"> {each.longer_than:,} tokens"
         since = None if each.since is None else f"from {each.since}"
-        when = " ".join(filter(None, (longer, hours, "some days" if each.days else None, since)))
+        when = " ".join(filter(None, (longer, hours, "some days" if each.utc_days else None, since)))
         told.append(f"{when}: {'' if each.input is None else f'{each.input:g}'} / {'' if each.output is None else f'{each.output:g}'}")
     return told
-
-
-def _time(minute: int) -> str:
-    return f"{minute // 60:02d}:{minute % 60:02d}"

@@ -1,8 +1,8 @@
 """Asks all LLMs of the pool at once what they were never asked: `python -m pipelines.ask_all`.
 
 The answers lie in the journals then, where the stage `answer` of each LLM finds them. Left to that stage is what was asked in vain, for
-DVC runs it only where something changed, and nothing is to be bought that no table takes in; and a newcomer's second round, which is
-picked by what the first brought.
+DVC runs it only where something changed, and nothing is to be bought that no table takes in; and a newcomer's later rounds, each
+picked by what the ones before brought.
 """
 
 import sys
@@ -13,7 +13,7 @@ import pandas as pd
 
 from mixture.llm import LLM
 from mixture.run.ledger import Ledger
-from pipelines import lead, params, query_pool, query_selection, second_round
+from pipelines import params, query_pool, second_round
 from pipelines.answer_store import AnswerStore
 from pipelines.missing_answers import Missing, ask, one_run
 from pipelines.params import Params
@@ -37,8 +37,7 @@ def _never_asked(project: Project, llm: LLM, table: pd.DataFrame, settings: Para
     """What `llm` was never asked of what its first round is about; says how much it is."""
     texts = dict(zip(table["query_id"], table["text"], strict=True))
     asked = set(AnswerStore(project, llm).current(texts)["query_id"])
-    first = second_round.first_round(llm, project, settings)
-    missing = query_selection.missing(project, first, table, settings, asked, training=None if first is llm else lead.FIRST)
+    missing = second_round.first_missing(project, llm, table, settings, asked)
     print(f"{llm.id}: {len(asked)} asked, asking {len(missing)}.", flush=True)
     return Missing.of(llm, texts, missing, Ledger(settings.answer.budget_usd))
 

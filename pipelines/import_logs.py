@@ -4,6 +4,7 @@ Every call goes to var/imported/NAME.parquet (`pipelines.logs.store`), beside a 
 query pool too, with its labels. Of a chat log others are asked about a sample, where that is wanted and paid for (--ask, --budget).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,12 +125,10 @@ def _what_asks(offer: asking_others.Offer, name: str) -> str:
 
 def _offered(reading: Reading, wanted: Wanted, project: Project) -> str:
     """What is next for a log of chats: each question has one LLM's answer, so others must be asked."""
-    questions = {call.text for call in reading.calls if call.text}
-    if not questions:
+    llms_of = Counter(text for text, _ in {(call.text, call.llm) for call in reading.calls if call.text})
+    if not llms_of:
         return "Without texts nobody else can be asked. Log prompts (LiteLLM: store_prompts_in_spend_logs) for a while, and import again."
-    answering = {(call.text, call.llm) for call in reading.calls if call.text}
-    several = len(answering) - len(questions)
-    alone = f"{len(questions) - several:,} of {len(questions):,} questions have the answer of one LLM alone"
+    alone = f"{sum(count == 1 for count in llms_of.values()):,} of {len(llms_of):,} questions have the answer of one LLM alone"
     lines = [
         f"{alone}: what another would have said is not in the log. Ask the pool about a sample, for at most what you state:",
         f"  routemoa import --from {wanted.source} {' '.join(map(str, wanted.files))} --name {wanted.defaults.name} --ask 200 --budget 1",

@@ -1,8 +1,6 @@
 """Brings a user's queries and recorded answers into data/ (`pipelines.import_command` is the command).
 
-Files of tables (CSV, JSON, Parquet, also compressed by gzip) and exports of LiteLLM, Langfuse, ShareGPT and OpenAI's Batch API, told by
-what they hold (`pipelines.user_files`). Queries need a text; answers need a query (its id in the queries file or the pool, or its text), an
-LLM, and a score in [0, 1] or the answer's text. New queries go to data/imported/N.parquet and into data/queries.parquet, answers to
+New queries go to data/imported/N.parquet and into data/queries.parquet, answers to
 data/recorded/LLM.parquet, scores to data/recorded/LLM.labels.parquet, the queries' own ids and splits to data/recorded/N.ids.parquet and
 N.splits.parquet. Everything is checked before anything is written.
 """

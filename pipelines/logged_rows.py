@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipelines.graders.names import JUDGE
+from pipelines.harvest import LICENCE
 from pipelines.import_checks import Defaults, refusal
 from pipelines.logs.call import LoggedCall
 from pipelines.query_pool import Identity, identity
@@ -95,7 +96,7 @@ def sample(calls: Iterable[LoggedCall], of: Path, count: int) -> Rows:
             break
         row = {"number": number, "query_id": f"call-{number}", "text": text, "grader": JUDGE, "dataset": HARVESTED, "language": "und"}
         try:
-            queries.append(QueryRow.model_validate(row | {"licence": "not for publication"}))
+            queries.append(QueryRow.model_validate(row | {"licence": LICENCE}))
             answers += [_answer(call, number, f"call-{number}") for call in by_text[text]]
         except ValidationError:
             queries = [each for each in queries if each.number != number]

@@ -34,7 +34,7 @@ LEAST = 20  # training labels to fit a row from
 
 
 def first_round(llm: LLM, project: Project, settings: Params) -> LLM:
-    """`llm`, asked less where a second round follows: it joins by its row, and there is a scorer whose choices it may change."""
+    """`llm`, asked less where later rounds follow: it joins by its row, and there is a scorer whose choices it may change."""
     caps = [cap for cap in (llm.max_training_queries, settings.answer.max_queries) if cap is not None]
     if llm.trained != "row" or not caps or not (project.scorer / MANIFEST).exists():
         return llm
@@ -49,27 +49,33 @@ def rounds(
     answers: reads the LLM's ANSWERS on `queries` so far.
     """
     first = first_round(llm, project, settings)
-
-    def missing(training: int | None) -> list[str]:
-        return query_selection.missing(project, first, queries, settings, set(answers()["query_id"]), training=training)
-
+    yield "", first_missing(project, llm, queries, settings, set(answers()["query_id"]))
     if first is llm:
-        yield "", missing(None)
         return
-    yield "", missing(lead.FIRST)
-    gradable = query_selection.gradable(queries, settings.label)
-    leading = where_it_may_lead(project, llm, gradable, settings, answers())
-    yield " where it may lead", missing(None) if leading is None else leading
-    yield " where it may be chosen", wanted(project, llm, gradable, settings, answers())
+    gradable, scorer = query_selection.gradable(queries, settings.label), standing(project, llm, settings)
+    leading = where_it_may_lead(scorer, first, gradable, settings, answers())
+    if leading is None:
+        leading = query_selection.missing(project, first, queries, settings, set(answers()["query_id"]))
+    yield " where it may lead", leading
+    yield " where it may be chosen", wanted(scorer, first, gradable, settings, answers())
 
 
-def where_it_may_lead(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, answers: pd.DataFrame) -> list[str] | None:
-    """Ids of the training queries to ask `llm` next, as many as an order by hash would; None where nothing can be told."""
-    standing = _standing(project, llm, settings)
+def first_missing(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, asked: Collection[str]) -> list[str]:
+    """Ids of the queries of the first round of `llm`, which is the only one where no other follows, that are not `asked` yet."""
+    first = first_round(llm, project, settings)
+    return query_selection.missing(project, first, queries, settings, asked, training=None if first is llm else lead.FIRST)
+
+
+def where_it_may_lead(
+    standing: "Standing | None", first: LLM, queries: pd.DataFrame, settings: Params, answers: pd.DataFrame
+) -> list[str] | None:
+    """Ids of the training queries to ask next, as many as an order by hash would; None where nothing can be told.
+
+    first: the LLM as the first round asks it.
+    """
     if standing is None:
         return None
     known = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
-    first = first_round(llm, project, settings)
     trains = set(standing.data.take("train").queries["query_id"])
     common = set(query_selection.in_hash_order(queries["query_id"])[: first.max_training_queries]) & trains
     asked = set(answers["query_id"])
@@ -77,16 +83,15 @@ def where_it_may_lead(project: Project, llm: LLM, queries: pd.DataFrame, setting
     return standing.leading(_labels(answers, known, settings.label.timeout_s), asked, set(known), max(left, 0))
 
 
-def wanted(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, answers: pd.DataFrame) -> list[str]:
-    """Ids of validation queries to ask `llm` next, in hash order; none where nothing can be told yet.
+def wanted(standing: "Standing | None", first: LLM, queries: pd.DataFrame, settings: Params, answers: pd.DataFrame) -> list[str]:
+    """Ids of validation queries to ask next, in hash order; none where nothing can be told yet.
 
-    answers: its ANSWERS on `queries` so far.
+    first: the LLM as the first round asks it. answers: its ANSWERS on `queries` so far.
     """
-    first, standing = first_round(llm, project, settings), _standing(project, llm, settings)
     if standing is None:
         return []
     known = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
-    displaced_Q = standing.displaced_by(llm.id, _labels(answers, known, settings.label.timeout_s))
+    displaced_Q = standing.displaced_by(first.id, _labels(answers, known, settings.label.timeout_s))
     asked = set(answers["query_id"])
     candidates = set(standing.data.queries["query_id"][displaced_Q]) & set(known)
     common = set(query_selection.in_hash_order(queries["query_id"])[: first.max_training_queries])
@@ -95,7 +100,7 @@ def wanted(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, 
     return query_selection.in_hash_order(candidates - asked)[: max(second, 0)]
 
 
-def _standing(project: Project, llm: LLM, settings: Params) -> "Standing | None":
+def standing(project: Project, llm: LLM, settings: Params) -> "Standing | None":
     """The scorer that `llm` would join; None where there is none, another encoder is trained next, or it is in already."""
     if first_round(llm, project, settings) is llm or not (project.dataset / "roster.json").exists():
         return None

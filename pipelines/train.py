@@ -43,14 +43,14 @@ def run(project: Project) -> dict[str, Any]:
     def with_features(part: Dataset) -> Floats:
         return embeddings.trained_on(encoder, part.queries["text"].tolist(), project.embeddings)
 
+    # first and on their own: an embedding depends slightly on its batch, so a newcomer's queries must not share one
     seen = Embedded(with_features(parts.train), parts.train.labels_QL, parts.train.weights_QL, tags.of(parts.train))
     chosen = choosing.choose(seen, encoder.dims, wanted(settings), shrinkage_of(settings), settings.seed)
 
     def embed(part: Dataset) -> Floats:
         return chosen.fitting(with_features(part), encoder.dims)
 
-    # first and on their own: an embedding depends slightly on its batch, so a newcomer's queries must not share one
-    train_QD, held_out_QD = embed(parts.train), embed(parts.held_out)
+    train_QD, held_out_QD = chosen.fitting(seen.queries_QD, encoder.dims), embed(parts.held_out)
     validation_Q = parts.held_out.splits_Q == "validation"
     trained = training.train(
         parts.roster,

@@ -3,19 +3,21 @@
 The door is `Budgets`. `SqliteBudgets` is behind it: one file, shared by the workers of one host, kept through restarts and kill -9.
 """
 
-import os
+import asyncio
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
 
+from filelock import FileLock
+
+from monitoring.open_file import make_private
 from serving.errors import BudgetSpent, BudgetsUnavailable
 
 Period = Literal["day", "month"]
-IN_MEMORY = ":memory:"  # SQLite's name for no file
 PLATFORM = "platform"  # the scope of what all keys spend together; a key's own is its id
 SAME_USD = 1e-9  # sums of floats differ by less
 BUSY_S = 2.0  # another worker's transaction takes a tenth of a millisecond
@@ -65,6 +67,9 @@ class Budgets(Protocol):
     async def book(self, windows: Sequence[tuple[str, str]], spend: Spend) -> None:
         """Books what was spent without a limit. Raises BudgetsUnavailable."""
 
+    async def tend(self) -> None:
+        """What has to be done every now and then; never raises."""
+
     async def close(self) -> None:
         """Nothing is held or settled after it."""
 
@@ -87,7 +92,7 @@ def ends_in_s(period: Period, now: datetime) -> int:
 
 
 class SqliteBudgets:
-    """Statements run in the event loop: each is a few dozen microseconds, for nothing waits for the disk (see `checkpoint`)."""
+    """Statements run in the event loop: each is a few dozen microseconds, for nothing waits for the disk (see `tend`)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -139,14 +144,15 @@ class SqliteBudgets:
             self._connection.close()
             self._connection = None
 
-    def checkpoint(self) -> None:
-        """Writes the log back into the file, which waits for the disk: to be called from a thread, every now and then."""
+    async def tend(self) -> None:
+        """Writes the log back into the file, in a thread, for that waits for the disk; what fails is tried again the next time."""
+        with suppress(sqlite3.Error):
+            await asyncio.to_thread(self._checkpoint)
+
+    def _checkpoint(self) -> None:
         if self._path.is_file():
-            connection = sqlite3.connect(self._path, timeout=BUSY_S)
-            try:
+            with closing(sqlite3.connect(self._path, timeout=BUSY_S)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            finally:
-                connection.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -165,13 +171,18 @@ class SqliteBudgets:
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        if str(self._path) != IN_MEMORY:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # its log and index get the same mode
-        connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")  # a commit survives kill -9; the last second may not survive a power cut
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute(SCHEMA)
+        # SQLite refuses a switch to WAL at once, whatever the timeout, where another worker is at the new file.
+        with FileLock(self._path.with_name(f".{self._path.name}.lock"), timeout=BUSY_S):
+            make_private(self._path)
+            connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")  # a commit survives kill -9; the last second may not survive a power cut
+                connection.execute("PRAGMA wal_autocheckpoint = 0")
+                connection.execute(SCHEMA)
+            except BaseException:
+                connection.close()
+                raise
         self._connection = connection
         return connection
 
@@ -181,12 +192,9 @@ def read(path: Path, places: Sequence[tuple[str, str]]) -> list[Spend]:
     if not path.is_file():
         return [Spend() for _ in places]
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_S)
-        try:
-            query = "SELECT spent_usd, held_usd, requests, last_used FROM spend WHERE scope = ? AND window = ?"
+        query = "SELECT spent_usd, held_usd, requests, last_used FROM spend WHERE scope = ? AND window = ?"
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)) as connection:
             rows = [connection.execute(query, place).fetchone() for place in places]
-        finally:
-            connection.close()
     except sqlite3.Error as exc:
         raise BudgetsUnavailable(f"{path}: cannot be read ({exc}).", next_step="Free its lock, or try again.") from exc
     return [Spend() if row is None else Spend(*row) for row in rows]

@@ -13,7 +13,7 @@ from mixture.errors import NoAnswer
 from mixture.run.account import Account
 from mixture.run.request import Request
 from scorer.errors import RouteMoAError
-from serving.budgets import PLATFORM, Budgets, Hold, Limit, Spend, SqliteBudgets, windows
+from serving.budgets import PLATFORM, Budgets, Hold, Limit, Spend, windows
 from serving.errors import BudgetSpent, BudgetsUnavailable
 from serving.keys import KeyEntry
 from serving.rates import MEMORY, Rates
@@ -105,7 +105,7 @@ class Gate:
     async def open(self, holder: KeyEntry, request: Request, headers: Headers, *, named: bool) -> Tab:
         """Counts the tokens and holds the money of a request that will be answered. named: it asks one LLM, whatever that says.
 
-        Raises BudgetSpent, RateExceeded, BudgetsUnavailable, RatesUnavailable; nothing is counted then.
+        Raises BudgetSpent, RateExceeded, BudgetsUnavailable, RatesUnavailable; no money and no tokens are counted then.
         """
         tab = Tab(self, holder)
         if limits := self.limits(holder):
@@ -150,8 +150,7 @@ class Gate:
         while True:
             await asyncio.sleep(FLUSH_S)
             await self.book()
-            if isinstance(self.budgets, SqliteBudgets):
-                await asyncio.to_thread(self.budgets.checkpoint)
+            await self.budgets.tend()
 
     async def close(self) -> None:
         """Books the rest."""

@@ -47,6 +47,10 @@ class KeyEntry(BaseModel):
     data_policy: tuple[str, ...] | None = None
     expires_at: float | None = None
 
+    def may_use(self, llm: str) -> bool:
+        """Whether this LLM of the pool may answer it."""
+        return self.llms is None or llm in self.llms
+
     @property
     def id(self) -> str:
         """What its spending is booked under: a key that is created anew under the same name begins at nothing."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from serving.chat import model_unknown
 from serving.keys import KeyEntry
 from serving.responses import json_response
-from serving.routing import not_allowed, why_not
+from serving.routing import why_not
 from serving.state import State, holder_of, state_of
 from serving.virtual_models import VIRTUAL
 
@@ -32,8 +32,7 @@ async def model(request: Request, name: str) -> Response:
 
 def _models(state: State, holder: KeyEntry) -> dict[str, dict[str, Any]]:
     virtual = {name: each.description for name, each in VIRTUAL.items()}
-    llms = [llm for llm in state.llms.llms if why_not(llm) is None]
-    callable_llms = {llm.id: llm.name for llm in llms if not not_allowed([llm.id], holder)}
+    callable_llms = {llm.id: llm.name for llm in state.llms.llms if why_not(llm) is None and holder.may_use(llm.id)}
     owners = ((virtual, "routemoa"), (callable_llms, "pool"))
     return {
         name: {"id": name, "object": "model", "created": 0, "owned_by": owner, "description": description}

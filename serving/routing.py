@@ -67,8 +67,9 @@ def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, 
     llm = next((llm for llm in state.llms.llms if llm.id == chat.model and why_not(llm) is None), None)
     if llm is None:
         return None
-    if holder.llms is not None and llm.id not in holder.llms:
-        raise LLMNotAllowed(f"The key {holder.name!r} may not use {llm.id}.", next_step=f"It may use {', '.join(holder.llms)}.")
+    if not holder.may_use(llm.id):
+        next_step = f"It may use {', '.join(holder.llms or ())}."
+        raise LLMNotAllowed(f"The key {holder.name!r} may not use {llm.id}.", next_step=next_step)
     options = restricted(state.settings.mixture.options(), chat, written, holder, budgeted=bool(state.gate.limits(holder)))
     size = RequestSize.of(written["messages"], passed_on(written))
     unsized = replace(_candidate(state, llm, 0.0, size), input_tokens=None)  # nobody asked whether the request fits
@@ -126,7 +127,7 @@ def _refuse_wider(operator: Weights, requested: Weights) -> None:
 
 def not_allowed(roster: Iterable[str], holder: KeyEntry) -> dict[str, str]:
     """Roster id -> why this key may not use it."""
-    return {} if holder.llms is None else {llm: "this key may not use it" for llm in roster if llm not in holder.llms}
+    return {llm: "this key may not use it" for llm in roster if not holder.may_use(llm)}
 
 
 def cannot_be_called(roster: Iterable[str], pool: Mapping[str, LLM]) -> dict[str, str]:

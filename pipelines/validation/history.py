@@ -15,7 +15,7 @@ def keep(report: Path, history: Path, at: datetime) -> Path:
     """Copies the folder `report` into `history`, where the oldest beyond KEPT go, and lists all in its page; returns the copy."""
     folder = history / at.strftime("%Y-%m-%dT%H-%M-%S")
     shutil.copytree(report, folder, dirs_exist_ok=True)
-    past = sorted((path for path in history.iterdir() if path.is_dir()), reverse=True)
+    past = sorted((path.parent for path in history.glob("*/report.json")), reverse=True)  # a copy that was cut off has none
     for old in past[KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
     with replacing(history / "index.html") as partial:

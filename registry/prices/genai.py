@@ -1,6 +1,5 @@
 """Prices of the maintained package `genai-prices`, as schedules (its snapshot: nothing is fetched)."""
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
@@ -51,9 +50,13 @@ def provider_of(llm: str) -> str | None:
 
 def name_at(endpoint: Endpoint) -> str | None:
     """What the LLM at `endpoint` is called in the package, None where its address is of no provider that the package knows."""
-    return next(
-        (f"{each.id}/{endpoint.served_name}" for each in _providers().values() if re.match(each.api_pattern, endpoint.base_url)), None
-    )
+    from genai_prices import data_snapshot
+
+    try:
+        provider = data_snapshot.get_snapshot().find_provider(None, None, endpoint.base_url)
+    except LookupError:
+        return None
+    return f"{provider.id}/{endpoint.served_name}"
 
 
 def _providers() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """OpenRouter's list of LLMs (its API of autumn 2026, SDK 1.3.84): prices, and paces where the list has them; from a file or its address."""
 
+import http.client
 import math
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import orjson
 
 from mixture.llm import Pace
 from mixture.price import Override, Price
+from registry.entry_price import DAYS
 from registry.errors import PriceListRefused
 
 NAME = "openrouter"
@@ -29,7 +30,6 @@ KEYS = {
     "reasoning": "internal_reasoning",
     "request": "request",
 }
-DAYS = {name: day for day, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))}
 SECONDS_BELOW = 30.0  # a latency beyond is in milliseconds: the API says so, its examples do not
 
 
@@ -49,7 +49,7 @@ def fetched(address: str = ADDRESS) -> bytes:
     try:
         with urllib.request.urlopen(address, timeout=WITHIN_S) as answer:  # noqa: S310  http(s), checked above
             return bytes(answer.read(MOST_BYTES))
-    except (urllib.error.URLError, TimeoutError, OSError) as exc:
+    except (OSError, http.client.HTTPException) as exc:
         raise PriceListRefused(f"{address} cannot be read ({exc}).", next_step="Save the list elsewhere and give its path.") from exc
 
 
@@ -130,8 +130,8 @@ def _minute(written: Any) -> int:
 
 def _day(written: Any) -> int:
     """0 for Monday, from its name, or from 1 to 7 as ISO counts; 0 is Sunday, as those count who have one."""
-    if isinstance(written, str) and written[:3].lower() in DAYS:
-        return DAYS[written[:3].lower()]
+    if isinstance(written, str) and (name := written[:3].lower()) in DAYS:
+        return DAYS.index(name)
     day = int(written)
     if not 0 <= day <= 7:
         raise ValueError(f"{written!r} is no day of the week")

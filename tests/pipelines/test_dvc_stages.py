@@ -85,6 +85,7 @@ def test_a_stage_runs_again_where_its_code_changes(name: str) -> None:
     needed = {module.replace(".", "/") + ".py" for module in imported if module.removeprefix("pipelines.") not in PLUMBING}
     deps = [dep for dep in STAGES[name]["deps"] if dep.startswith("pipelines/")]
     covered = {dep: {path for path in needed if path == dep or path.startswith(dep + "/")} for dep in deps}
+    assert len(STAGES[name]["deps"]) == len(set(STAGES[name]["deps"]))
     assert needed - set().union(*covered.values()) == set()
     assert [dep for dep, paths in covered.items() if not paths and dep.endswith(".py")] == []
     assert [dep for dep in STAGES[name]["deps"] if not dep.startswith(("build/", "data")) and not (ROOT / dep).exists()] == []

@@ -36,34 +36,48 @@ def first_answers(project: Project) -> pd.DataFrame:
     return answers.assign(text=np.where(rows["domain"] == "mathematics", "1", "0"), error=None)
 
 
+def wanted(project: Project, llm: LLM, queries: pd.DataFrame, answers: pd.DataFrame) -> list[str]:
+    """What the last round asks `llm` after these answers."""
+    settings = params.load(project.params)
+    standing, first = second_round.standing(project, llm, settings), second_round.first_round(llm, project, settings)
+    return second_round.wanted(standing, first, queries, settings, answers)
+
+
+def where_it_may_lead(project: Project, queries: pd.DataFrame, answers: pd.DataFrame) -> list[str] | None:
+    """What the round before asks the specialist after these answers."""
+    settings = params.load(project.params)
+    standing, first = second_round.standing(project, SPECIALIST, settings), second_round.first_round(SPECIALIST, project, settings)
+    return second_round.where_it_may_lead(standing, first, queries, settings, answers)
+
+
 def test_a_specialist_is_asked_more_where_it_is_good(project: Project) -> None:
     """Validation queries that nobody asked it yet, as many as the rest of its 200, most of them mathematics."""
     queries, answers = homes.loaded(project.home).queries, first_answers(project)
-    wanted = second_round.wanted(project, SPECIALIST, queries, params.load(project.params), answers)
+    picked = wanted(project, SPECIALIST, queries, answers)
     by_id = queries.set_index("query_id")["domain"]
     validation = set(homes.loaded(project.home).take("validation").queries["query_id"])
-    assert 0 < len(wanted) <= 30
-    assert set(wanted) <= validation - set(answers["query_id"])
-    assert wanted == query_selection.in_hash_order(wanted)
-    assert np.mean([by_id[query_id] == "mathematics" for query_id in wanted]) >= 0.8
+    assert 0 < len(picked) <= 30
+    assert set(picked) <= validation - set(answers["query_id"])
+    assert picked == query_selection.in_hash_order(picked)
+    assert np.mean([by_id[query_id] == "mathematics" for query_id in picked]) >= 0.8
 
 
 def test_what_was_asked_in_it_counts(project: Project) -> None:
     """Asked half of it and stopped: the other half is left; all of it: nothing is."""
-    queries, answers, settings = homes.loaded(project.home).queries, first_answers(project), params.load(project.params)
-    whole = second_round.wanted(project, SPECIALIST, queries, settings, answers)
+    queries, answers = homes.loaded(project.home).queries, first_answers(project)
+    whole = wanted(project, SPECIALIST, queries, answers)
     for done in (whole[: len(whole) // 2], whole):
         more = pd.DataFrame({"query_id": done, "text": "1", "error": None})
-        left = second_round.wanted(project, SPECIALIST, queries, settings, pd.concat([answers, more], ignore_index=True))
+        left = wanted(project, SPECIALIST, queries, pd.concat([answers, more], ignore_index=True))
         assert left == whole[len(done) :]
 
 
 def test_its_training_queries_go_where_it_may_lead(project: Project) -> None:
     """Right on mathematics alone: of the training queries it was not asked yet, most are mathematics, as many as its quota leaves."""
-    data, answers, settings = homes.loaded(project.home), first_answers(project), params.load(project.params)
+    data, answers = homes.loaded(project.home), first_answers(project)
     trains = data.take("train").queries
     first = answers[answers["query_id"].isin(trains["query_id"])].head(50)
-    chosen = second_round.where_it_may_lead(project, SPECIALIST, data.queries, settings, first)
+    chosen = where_it_may_lead(project, data.queries, first)
     assert chosen is not None
     domains = trains.set_index("query_id")["domain"]
     quota = answers["query_id"].isin(trains["query_id"]).sum()
@@ -103,6 +117,6 @@ def test_nothing_is_told_before_there_is_a_scorer_or_labels(project: Project, tm
     jointly = replace(SPECIALIST, trained="jointly")
     assert second_round.first_round(jointly, project, settings) is jointly
     assert second_round.first_round(SPECIALIST, Project(tmp_path), settings) is SPECIALIST
-    assert second_round.wanted(project, jointly, queries, settings, answers) == []
-    assert second_round.wanted(project, SPECIALIST, queries, settings, answers.head(10)) == []
-    assert second_round.where_it_may_lead(project, SPECIALIST, queries, settings, answers.head(10)) is None
+    assert wanted(project, jointly, queries, answers) == []
+    assert wanted(project, SPECIALIST, queries, answers.head(10)) == []
+    assert where_it_may_lead(project, queries, answers.head(10)) is None

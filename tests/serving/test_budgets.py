@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def test_spent_and_held_never_pass_the_limit(taken: list[tuple[float, float]]) -
     """Whatever is held in whatever order, where a request costs no more than was held for it."""
 
     async def story() -> None:
-        budgets, open_holds = SqliteBudgets(Path(":memory:")), []
+        budgets, open_holds = SqliteBudgets(Path(folder) / "spend.db"), []
         for usd, share in taken:
             try:
                 open_holds.append(await budgets.hold([DAY], usd, 2 * usd, NOW))
@@ -113,7 +114,8 @@ def test_spent_and_held_never_pass_the_limit(taken: list[tuple[float, float]]) -
             assert used is None or 0 <= used[0] <= 1.0 + 1e-6
         await budgets.close()
 
-    asyncio.run(story())
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(story())
 
 
 @pytest.mark.parametrize(("now", "day_s", "month_s"), [(NOW, 61, 61), (NOW.replace(month=12, day=31, hour=0, minute=0), 86401, 86401)])
