@@ -1,10 +1,11 @@
-"""Whether verdicts mean what they say, through `measure` and `decide` as shipped: `python -m benchmarks.monitor FOLDER [--set FILE]`.
+"""Whether verdicts mean what they say: `python -m benchmarks.monitor FOLDER [--set FILE]`.
 
 FOLDER holds recorded outcomes, or is a dataset of the stage `assemble`. Each replay cuts the queries anew: a scorer is trained on some
-(ridge on the embeddings), others are held out, the rest are traffic, its outcomes as recorded. Domains are the recorded tasks.
+(ridge on the embeddings), others are held out, the rest are traffic. Domains are the recorded tasks.
 
-Windows: the share of windows whose looks, all of them, ever say more than `keep`.
-Audits: the share of scorer versions that are ever called `watch` or `retrain`, by the number of requests, some of which are audited.
+Windows, through `measure` and `decide` as shipped: the share of windows whose looks, all of them, ever say more than `keep`.
+Audits, through `promises.bet`, of outcomes drawn from the promises: the share of scorer versions that are ever called `watch` or
+`retrain`, by the number of requests, some of which are audited.
 Estimate: quality from 60 audits of 500 answers: bias, coverage of the 95 % interval, its width beside the plain mean's.
 """
 
@@ -18,8 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import recorded_set, set_file
-from benchmarks.report import print_json
+from benchmarks import recorded_set, report, set_file
 from monitoring import misprediction, policy, promises, window
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
@@ -208,7 +208,7 @@ def estimate(data: Dataset, queries_QD: Floats, replays: int) -> dict[str, float
 
 def main() -> None:
     """Prints every figure."""
-    parser = set_file.parser(__doc__, out="build/benchmarks/monitor")
+    parser = set_file.parser(__doc__, out="monitor")
     parser.add_argument("--replays", type=int, default=100)
     arguments = parser.parse_args()
     data, rules = recorded_set.read(arguments.folder, set_file.named(arguments)), policy.load(Path("params.yaml"))
@@ -236,7 +236,8 @@ def main() -> None:
         ".10 too high everywhere": audits(data, queries_QD, replays, rules, gap=0.10, share=1.0, half=False),
     }
     figures["estimate"] = estimate(data, queries_QD, 2 * replays)
-    print_json(figures)
+    report.write(arguments.out, [], figures)
+    report.print_json(figures)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def recorded() -> tuple[Dataset, np.ndarray]:
 
 
 def test_usual_traffic_is_kept_and_an_unknown_task_is_found(recorded) -> None:
-    """Through `decide` as shipped: nothing in the usual mix, another mix and repetitions; a quarter of an unknown task in every window."""
+    """Through `decide` as shipped: nothing in the usual mix, another mix and repetitions; half of an unknown task in every window."""
     for draw in (monitor.same, monitor.mixed_otherwise, monitor.repeated):
         kinds = [monitor.worst_kind(world := monitor.World(*recorded, seed), draw(world, 35), RULES) for seed in range(4)]
         assert kinds.count("keep") >= 3

@@ -36,7 +36,8 @@ def test_every_price_is_where_its_source_says() -> None:
         assert place, llm
         there = genai.published(place[1], DAY.date())
         dearest = max((there.at(DAY.replace(hour=hour)) for hour in range(24)), key=lambda each: each.cost(1000, 1000))
-        assert dearest.cost(1000, 1000) == pytest.approx(price.price().cost(1000, 1000)), llm
+        for tokens in ((1000, 0), (0, 1000)):
+            assert dearest.cost(*tokens) == pytest.approx(price.price().cost(*tokens)), llm
 
 
 def test_costs_are_tokens_at_prices(tmp_path: Path) -> None:

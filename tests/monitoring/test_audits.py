@@ -87,8 +87,10 @@ def test_a_window_estimates_from_its_draws(world, rules) -> None:
     assert measured.value > 0.3  # all others were graded 0
 
 
-def test_a_restart_decides_the_same(tmp_path: Path, world, rules) -> None:
+def test_a_restart_decides_the_same(world) -> None:
     """The draw is a hash of the id: what two hosts decide of the same record with the same chance is the same."""
     decided = [audits._drawn(record.id, 0.3).drawn for record in world.records(200)]
     assert decided == [audits._drawn(record.id, 0.3).drawn for record in world.records(200)]
+    assert not audits._drawn("r-0", 0.0239).drawn  # sha256 of "audit r-0" as a part of 2**64: in every process
+    assert audits._drawn("r-0", 0.0241).drawn
     assert 0.2 < Counter(decided)[True] / 200 < 0.4

@@ -262,7 +262,7 @@ def test_a_job_is_cancelled_and_a_failed_one_says_why_once(tmp_path: Path) -> No
     first, second = Path(cancelled.log).read_text(), Path(failing.log).read_text()
     assert "because: the first" in first
     assert "(2 of 3)\n" in first
-    assert "The endpoint at" not in first
+    assert "http://127.0.0.1:9/v1 does not answer" not in first
     assert "The endpoint at http://127.0.0.1:9/v1 does not answer." in second
 
 
