@@ -43,6 +43,10 @@ class Override:
         in_hours = start <= minute < end if start <= end else minute >= start or minute < end
         return in_hours and (not self.days or when.weekday() in self.days) and (self.since is None or when.date() >= self.since)
 
+    def reached(self, tokens: int) -> bool:
+        """Whether its condition on the prompt's length holds for so many tokens."""
+        return self.longer_than is None or tokens > self.longer_than
+
     def always(self) -> "Override":
         """The same without its conditions on the time."""
         return replace(self, start=None, end=None, days=frozenset(), since=None)
@@ -109,7 +113,7 @@ class Price:
         """USD that a call of at most so many tokens cannot exceed, whatever is cached, thought, or less than expected."""
         if not self.overrides and self.flat:
             return self.cost(input_tokens, output_tokens)
-        reached: list[Price | Override] = [self, *(each for each in self.overrides if (each.longer_than or 0) < input_tokens)]
+        reached: list[Price | Override] = [self, *(each for each in self.overrides if each.reached(input_tokens))]
         dearest_in = _highest(reached, "input", "cache_read", "cache_write", "cache_write_1h")
         dearest_out = _highest(reached, "output", "reasoning")
         usd = (input_tokens * dearest_in + output_tokens * dearest_out) / 1e6 + _highest(reached, "request")
@@ -121,7 +125,7 @@ class Price:
             return self
         changed: dict[str, Any] = {}
         for each in self.overrides:
-            if not each.timed and tokens > (-1 if each.longer_than is None else each.longer_than):
+            if not each.timed and each.reached(tokens):
                 changed |= {name: rate for name in RATES if (rate := getattr(each, name)) is not None}
         return replace(self, **changed, overrides=()) if changed else self
 

@@ -43,7 +43,7 @@ def propose(calls: Iterable[LoggedCall], listed: Prices, llms: Mapping[str, str]
         if llm in listed:
             prices[llm] = listed[llm]
         elif (found := named(name, providers[llm])) is not None and (entry := entry_of(found.price)) is not None:
-            prices[llm] = entry.model_copy(update={"source": f"genai-prices: {found.published_as}"})
+            prices[llm] = entry
     return Proposal(names, prices, frozenset(llms.values()))
 
 

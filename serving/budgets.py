@@ -39,7 +39,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Money set aside for one request, in the windows that count it: each is a scope and a day or month."""
+    """Money set aside for one request, in the day and the month of each scope that has a budget."""
 
     usd: float
     windows: tuple[tuple[str, str], ...]
@@ -100,11 +100,11 @@ class SqliteBudgets:
 
     async def hold(self, limits: Sequence[Limit], at_least: float, at_most: float, now: datetime) -> Hold:
         """As `Budgets` says."""
-        counted = tuple((each.scope, window(each.period, now)) for each in limits)
+        counted = tuple(place for scope in dict.fromkeys(each.scope for each in limits) for place in windows(scope, now))
         with self._transaction() as connection:
             usd = at_most
-            for limit, place in zip(limits, counted, strict=True):
-                spent, held = _row(connection, place)
+            for limit in limits:
+                spent, held = _row(connection, (limit.scope, window(limit.period, now)))
                 left = limit.usd - spent - held
                 if left + SAME_USD < at_least or left <= 0:
                     raise _spent(limit, at_least, spent, held, now)

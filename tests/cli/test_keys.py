@@ -48,7 +48,7 @@ def test_a_list_of_keys_shows_spend_and_last_use(home: Path) -> None:
     asyncio.run(story())
     listed = output("keys", "list")
     assert "0.25 of 5 (1 held)" in listed
-    assert "0 of 50" in listed
+    assert "0.25 of 50 (1 held)" in listed, "a month counts what is spent under a day's budget"
     assert f"{now:%Y-%m-%d}" in listed
     assert "60 requests" in listed
     assert key not in listed

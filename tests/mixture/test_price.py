@@ -186,3 +186,9 @@ def test_what_changed_is_said_by_rate() -> None:
     assert changes(Price(1, 2), Price(1, 2.5, cache_read=0.1, source="x")) == ["output 2 -> 2.5", "cache read none -> 0.1"]
     assert changes(SONNET, replace(SONNET, overrides=())) == ["overrides 1 -> 0"]
     assert {each.name for each in fields(Usage)} >= {"cache_read", "cache_write", "cache_write_1h", "reasoning", "requests"}
+
+
+def test_the_most_is_never_below_the_cost_of_an_empty_prompt() -> None:
+    """An override without a length holds for every prompt, an empty one too."""
+    price = Price(1, 2, overrides=(Override(request=0.5, input=3),))
+    assert price.most(0, 0) == price.cost(0, 0) == 0.5

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.graders import contains, exact, kinds, mathematics, rubric, verifier
@@ -36,7 +36,6 @@ def query(grader: str, reference: str, text: str = "?") -> Query:
     return Query("q1", text, grader, (), reference)
 
 
-@settings(deadline=None)
 @given(word=WORDS, form=st.sampled_from(FORMS), frame=frames)
 def test_exact_and_contains_read_every_dress(word: str, form: str, frame: tuple[str, str, str]) -> None:
     """A stated text is right in every language and quotation, with thinking before and politeness behind."""
@@ -46,7 +45,6 @@ def test_exact_and_contains_read_every_dress(word: str, form: str, frame: tuple[
     assert contains.grade(answer, query("contains", json.dumps([word]))) == 1
 
 
-@settings(deadline=None)
 @given(word=WORDS, other=WORDS, frame=frames)
 def test_another_text_stays_another(word: str, other: str, frame: tuple[str, str, str]) -> None:
     """In no dress is another text right."""
@@ -54,7 +52,6 @@ def test_another_text_stays_another(word: str, other: str, frame: tuple[str, str
     assert word == other or exact.grade(answer, query("exact", word)) + contains.grade(answer, query("contains", json.dumps([word]))) == 0
 
 
-@settings(deadline=None)
 @given(word=WORDS, sentence=st.sampled_from(DENIED + CUT_OFF + REFUSALS), after=st.sampled_from(AFTER[:4]))
 def test_what_is_denied_doubted_or_refused_is_not_contained(word: str, sentence: str, after: str) -> None:
     """A phrase counts where it is asserted, not where it occurs."""

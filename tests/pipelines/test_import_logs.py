@@ -64,14 +64,14 @@ def test_a_log_is_kept_beside_a_pool_and_says_what_it_lacks(project: Project, tm
     assert len(store.read(project.imported_log("spend-log"))) == 12
     assert "12 calls of 1 LLM (gpt-4o-mini 12) in 1 sessions from 2026-10-01 to 2026-10-01 for $0.0036 as stated." in printed
     assert "This format cannot say: quality." in printed
-    assert "gpt-4o-mini: 0.15 / 0.6 USD per million tokens in / out (genai-prices: openai/gpt-4o-mini)." in printed
+    assert "gpt-4o-mini: 0.15 / 0.6 USD per million tokens in / out (genai-prices openai/gpt-4o-mini)." in printed
     assert "12 of 12 questions have the answer of one LLM alone" in printed
     assert f"routemoa import --from litellm {tmp_path / 'Spend Log.jsonl'} --name spend-log --ask 200 --budget 1" in printed
     assert "Set label.judge" in printed
     proposed = YAML(typ="safe").load(project.imported_pool("spend-log"))
     price = proposed["llms"]["gpt-4o-mini"]["price"]
     assert (price["input"], price["output"], price["cache_read"]) == (0.15, 0.6, 0.075)
-    assert price["source"] == "genai-prices: openai/gpt-4o-mini"
+    assert price["source"] == "genai-prices openai/gpt-4o-mini"
     assert pool.load(project.imported_pool("spend-log")).by_id("gpt-4o-mini").endpoint is None
     assert not project.data.exists()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import import_command, llm_names, price_list, recorded_llms, tables
@@ -288,7 +288,6 @@ def test_options_of_their_own_column_are_put_to_the_llm(tmp_path, row, asked):
     assert pool_of(tmp_path)["text"].to_list() == [asked]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["What?", "what?", "Why?"]), st.permutations(["x", "y"]), st.booleans()), max_size=6))
 def test_a_query_is_its_text_and_options(tmp_path_factory, rows):
     """Each row's own id leads to the query with its text and options, whatever else is in the file; no two queries share an id."""
@@ -434,7 +433,6 @@ def test_vendors_names_are_kept_as_they_are(tmp_path, name, llm_id):
     assert dict(done.llms) == {llm_id: name}
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1, max_size=90).filter(str.strip))
 def test_every_name_has_an_id(name):
     """Whatever an LLM is called, it can enter the pool under some id, unless that is a virtual model's."""
@@ -533,7 +531,6 @@ def test_a_bad_price_names_llm_and_field(tmp_path):
         price_list.read(tmp_path / "prices.yaml")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_a_slug_is_an_id_or_nothing(name):
     """Whatever a thing is called, its slug has only a-z, 0-9 and inner dashes, and slugging it again changes nothing."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -48,7 +48,6 @@ def test_packaged_queries_that_are_not_here_are_named(tmp_path: Path) -> None:
         query_pool.read(project)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=6), st.lists(st.sampled_from(["x", "y"]), max_size=2)), max_size=8))
 def test_merging_keeps_each_query_once(queries: list[tuple[str, list[str]]]) -> None:
     """Of equal texts with equal options one stays, of others each; in the order of ids, however often they are merged."""

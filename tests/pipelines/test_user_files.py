@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import ImportRefused
@@ -76,7 +76,6 @@ def test_tables_that_spreadsheets_and_data_frames_write(tmp_path: Path, raw: byt
 cells = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=12)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(cells, cells, cells), min_size=1, max_size=5), st.sampled_from(",;\t|"))
 def test_what_csv_can_hold_comes_back(tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, ...]], separator: str) -> None:
     """Any text in any cell, quoted by any writer of CSV, is read as it was; rows without anything are none."""

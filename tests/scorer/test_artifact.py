@@ -309,7 +309,7 @@ def test_writing_replaces_the_whole_folder(tiny: ModuleType, copied: Path) -> No
     assert artifact.verify(copied).dataset_sha256 == "tiny-1"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(sorted(files.MOST_BYTES)), where=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_any_flipped_byte_is_refused_or_harmless(sound: Path, tmp_path: Path, name: str, where: float, flip: int) -> None:
     """A changed byte anywhere is refused; in the manifest it may only spoil what decides nothing (a metric, the commit)."""

@@ -40,21 +40,21 @@ def check(response) -> None:
         assert error["code"]
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, suppress_health_check=list(HealthCheck))
 @given(body=bodies, path=st.sampled_from(POSTS))
 def test_json_of_any_shape(client, body, path) -> None:
     """Any JSON object is answered or refused by field."""
     check(client.post(path, content=json.dumps(body), headers={"content-type": "application/json"}))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(content=st.binary(max_size=200) | anything.map(lambda value: json.dumps(value).encode()), path=st.sampled_from(POSTS))
 def test_bytes_of_any_kind(client, content, path) -> None:
     """Any bytes are answered or refused."""
     check(client.post(path, content=content))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]), path=st.text(LETTERS, max_size=30))
 def test_any_address(client, method, path) -> None:
     """Any method on any address is answered or refused."""

@@ -4,7 +4,7 @@ import time
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mixture.reading.numeric import number_of, read
@@ -51,7 +51,6 @@ def negative(value: int) -> list[str]:
     return [f"-{value}", f"−{value}", f"minus {value}", f"negative {value}", f"–{value}", f"-${value}", f"$-{value}$"]
 
 
-@settings(deadline=None)
 @given(value=NUMBERS | st.integers(1, 999).map(lambda n: n * 1000), frame=frames, data=st.data())
 def test_a_number_is_read_in_every_dress(value: int, frame: tuple[str, str, str], data: st.DataObject) -> None:
     """Language, notation, thinking before and politeness behind do not change what is read."""
@@ -66,7 +65,6 @@ def test_a_number_is_read_in_every_dress(value: int, frame: tuple[str, str, str]
     assert Fraction(value) in number.readings
 
 
-@settings(deadline=None)
 @given(value=st.integers(1, 10**6), frame=frames, data=st.data())
 def test_a_negative_number_is_negative(value: int, frame: tuple[str, str, str], data: st.DataObject) -> None:
     """No sign is lost, however it is written."""
@@ -101,7 +99,6 @@ TRAPS = (
 )
 
 
-@settings(deadline=None)
 @given(value=st.integers(3, 40), other=st.integers(50, 99), trap=st.sampled_from(TRAPS), frame=frames)
 def test_no_part_of_an_expression_is_the_whole(value: int, other: int, trap: str, frame: tuple[str, str, str]) -> None:
     """A root, a power, a sum with a variable, a range, a list, an alternative: none of their parts is the answer."""
@@ -113,7 +110,6 @@ def test_no_part_of_an_expression_is_the_whole(value: int, other: int, trap: str
         assert number is None or not {Fraction(value), Fraction(other), Fraction(other + 1)} & set(number.readings), text
 
 
-@settings(deadline=None)
 @given(value=NUMBERS, wrong=NUMBERS, frame=frames, data=st.data())
 def test_another_number_stays_another(value: int, wrong: int, frame: tuple[str, str, str], data: st.DataObject) -> None:
     """In no dress is a wrong number read as the right one."""
@@ -121,14 +117,12 @@ def test_another_number_stays_another(value: int, wrong: int, frame: tuple[str, 
     assert wrong == value or number is None or Fraction(value) not in number.readings
 
 
-@settings(deadline=None)
 @given(value=st.integers(2, 999), text=st.sampled_from(CUT_OFF + REFUSALS))
 def test_what_is_thought_or_refused_is_no_answer(value: int, text: str) -> None:
     """An answer cut off while thinking and a refusal give no number, whatever numbers they hold."""
     assert number_of(text.format(value)) is None
 
 
-@settings(deadline=None)
 @given(value=st.integers(0, 10**6), before=st.sampled_from(BEFORE))
 def test_an_unmarked_number_is_the_last_that_is_asserted(value: int, before: str) -> None:
     """Without a marker the last number that the answer asserts counts, not one of a closing line."""

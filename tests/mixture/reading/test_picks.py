@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mixture.reading.picks import picked
@@ -92,7 +92,6 @@ NO_PICKS = (
 )
 
 
-@settings(deadline=None)
 @given(letter=LETTER, dress=st.sampled_from(DRESSES), frame=frames)
 def test_a_stated_pick_is_read_in_every_dress(letter: str, dress: str, frame: tuple[str, str, str]) -> None:
     """By letter, with its text or by its text alone, boxed, tagged, in ten languages: the option that is stated, and no other."""
@@ -102,7 +101,6 @@ def test_a_stated_pick_is_read_in_every_dress(letter: str, dress: str, frame: tu
     assert picked(dressed(frame, said), CITIES, "ABCD") == letter
 
 
-@settings(deadline=None)
 @given(letter=LETTER, sentence=st.sampled_from(SENTENCES), after=st.sampled_from(AFTER[:4]))
 def test_a_sentence_that_picks_is_read(letter: str, sentence: str, after: str) -> None:
     """A pick need not end its sentence, nor say "answer"."""
@@ -110,14 +108,12 @@ def test_a_sentence_that_picks_is_read(letter: str, sentence: str, after: str) -
     assert picked(sentence.format(letter, city) + after, CITIES, "ABCD") == letter
 
 
-@settings(deadline=None)
 @given(letters=st.permutations("ABCD"), sentence=st.sampled_from(NO_PICKS))
 def test_two_picks_or_a_denied_one_are_none(letters: list[str], sentence: str) -> None:
     """Alternatives, denials and lists pick nothing."""
     assert picked(sentence.format(*letters), CITIES, "ABCD") is None
 
 
-@settings(deadline=None)
 @given(letter=LETTER, text=st.sampled_from(CUT_OFF + REFUSALS[1:]))
 def test_what_is_thought_or_refused_picks_nothing(letter: str, text: str) -> None:
     """An answer cut off while thinking and a refusal pick nothing."""

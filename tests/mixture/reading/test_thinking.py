@@ -1,7 +1,7 @@
 """What an LLM thinks is kept apart from what it says."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mixture.reading.final_answer import body, final_answer
@@ -74,7 +74,6 @@ def test_a_message_without_text_says_nothing(content: object) -> None:
     assert text_of(content) == ""
 
 
-@settings(deadline=None)
 @given(text=st.text(alphabet="<>/thinkreasoning ab7[]`\n'\"", max_size=200) | st.text(max_size=200))
 def test_speaking_never_adds_anything(text: str) -> None:
     """Every character that is said stood in the text, in that order; what is said holds no more thinking."""
@@ -90,7 +89,6 @@ def test_a_run_on_is_no_answer() -> None:
     assert body("Answer: 5\n\n用户：再来一题\n答案：7") == "Answer: 5"
 
 
-@settings(deadline=None)
 @given(text=st.text(max_size=200))
 def test_normalise_is_idempotent(text: str) -> None:
     """Normalising twice changes nothing, so equality does not depend on who normalised."""

@@ -327,7 +327,7 @@ def test_a_budget_too_small_for_any_call_is_no_answer() -> None:
     assert (caught.value.why, asked.calls) == ("budget", [])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     budget=st.floats(0, 0.01),
     deadline=st.floats(0.5, 20),
