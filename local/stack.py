@@ -55,7 +55,7 @@ class Stack:
             return
         self._move_off_taken_ports("mlflow")
         port = urlsplit(self.addresses.mlflow).port or PORTS["mlflow"]
-        command, environment = mlflow_server.command(self.settings, port), mlflow_server.environment(self.settings)
+        command, environment = mlflow_server.command(port), mlflow_server.environment(self.settings)
         self.processes.start("mlflow", command, environment=environment)
 
     def start_registry(self) -> None:

@@ -12,25 +12,24 @@ from registry.settings import Settings
 from scorer.atomic_write import replacing
 
 
-def command(settings: Settings, port: int) -> list[str]:
-    """The command line of an MLflow server on 127.0.0.1, its SQLite database and files under `var/mlflow`.
+def command(port: int) -> list[str]:
+    """The command line of an MLflow server on 127.0.0.1. Where it keeps things is in its environment: a database may have a password.
 
     One worker without job execution: two processes and 0.5 GB instead of fifteen and 2.4 GB.
     """
-    home = settings.var.resolve() / "mlflow"
-    return [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", f"sqlite:///{home / 'mlflow.db'}"),
-        *("--artifacts-destination", str(home / "artifacts")),
-        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-    ]
+    return [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What that server needs in its environment; makes `var/mlflow` and its webhook key on first use."""
+    """What that server needs in its environment; makes `var/mlflow` and its webhook key on first use.
+
+    Versions and files are there, in SQLite and a folder, where the settings name no other database and no other storage.
+    """
     home = settings.var.resolve() / "mlflow"
     (home / "artifacts").mkdir(parents=True, exist_ok=True)
     return {
+        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_database.get_secret_value() or f"sqlite:///{home / 'mlflow.db'}",
+        "MLFLOW_ARTIFACTS_DESTINATION": settings.mlflow_artifacts or str(home / "artifacts"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -58,7 +57,7 @@ def main() -> None:
         extras.need("train")
     except ExtraMissing as exc:
         sys.exit(str(exc))
-    line = command(settings, urlsplit(settings.mlflow_url).port or 5001)
+    line = command(urlsplit(settings.mlflow_url).port or 5001)
     os.execve(line[0], line, {**os.environ, **environment(settings)})  # noqa: S606 - a list of our own making
 
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class MLflow:
     settings: Settings
     port: int
     processes: Processes = field(repr=False)
+    more: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -43,7 +44,8 @@ class MLflow:
 
     def start(self) -> None:
         """Returns when it answers."""
-        self.processes.start("mlflow", server.command(self.settings, self.port), environment=server.environment(self.settings))
+        environment = {**server.environment(self.settings), **self.more}
+        self.processes.start("mlflow", server.command(self.port), environment=environment)
         self.processes.wait_until_ready("mlflow", f"{self.url}/health", seconds=300)
 
     def kill(self) -> None:
@@ -52,13 +54,13 @@ class MLflow:
 
 
 @contextlib.contextmanager
-def running(home: Path) -> Iterator[MLflow]:
-    """A server with its state under `home/var/mlflow`."""
-    settings = Settings(_env_file=None, home=home)
+def running(home: Path, *, more: Mapping[str, str] | None = None, **settings: str) -> Iterator[MLflow]:
+    """A server with its state under `home/var/mlflow`, or where `settings` say. more: of its environment."""
+    made = Settings(_env_file=None, home=home, **settings)
     (home / "var" / "mlflow").mkdir(parents=True, exist_ok=True)
     shutil.copy(template(), home / "var" / "mlflow" / "mlflow.db")
     with Processes(logs=home / "var" / "logs", home=home) as processes:
-        mlflow = MLflow(settings, next(free_ports(5300)), processes)
+        mlflow = MLflow(made, next(free_ports(5300)), processes, more or {})
         mlflow.start()
         yield mlflow
 

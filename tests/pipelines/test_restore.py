@@ -1,7 +1,8 @@
-"""A retraining is saved as a DVC experiment; a colleague restores it by its name, from a git and a DVC remote, and serves it."""
+"""A retraining is saved as a DVC experiment; a colleague restores it by its name, from git and a folder or S3, and serves it."""
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,27 @@ from registry.settings import Settings
 from scorer import runtime
 from tests.pipelines.real_project import run
 from tests.scorer import tiny
+from tests.servers import s3
 from tests.serving.world import World, entry
 
 STAGE = "python -c \"import shutil; shutil.copytree('made', 'build/scorer')\""
 
 
+@pytest.fixture(params=["folder", "s3"])
+def remote(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where a team's DVC files are: a folder of a common disk, or a bucket of a real S3 server, which only the environment names."""
+    if request.param == "folder":
+        yield str(tmp_path / "store")
+        return
+    with s3.running(tmp_path) as storage:
+        for name, value in storage.environment.items():
+            monkeypatch.setenv(name, value)
+        yield f"s3://{storage.bucket}/team"
+        assert any(name.startswith("team/files/md5/") for name in storage.names())
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, remote: str) -> Project:
     """A project under git and DVC, with remotes of both, whose one stage makes a real artifact."""
     home = tmp_path / "mine"
     (home / "registry").mkdir(parents=True)
@@ -41,7 +56,7 @@ def project(tmp_path: Path) -> Project:
     for command in (
         "git init -q -b main",
         "dvc init -q",
-        f"dvc remote add -q -d team {tmp_path / 'store'}",
+        f"dvc remote add -q -d team {remote}",
         "dvc add -q data",
         "git add -A",
     ):

@@ -12,12 +12,22 @@ from registry.settings import Settings
 def test_the_server_listens_here_only_and_keeps_everything_in_var(tmp_path: Path) -> None:
     """One worker on 127.0.0.1; database and artifacts under var/mlflow, named by whole paths."""
     settings = Settings(_env_file=None, home=tmp_path)
-    line = server.command(settings, 5099)
+    line = server.command(5099)
     assert line[:4] == [sys.executable, "-m", "mlflow", "server"]
     options = dict(zip(line[4::2], line[5::2], strict=True))
     assert (options["--host"], options["--port"], options["--workers"]) == ("127.0.0.1", "5099", "1")
-    assert options["--backend-store-uri"] == f"sqlite:///{tmp_path.resolve()}/var/mlflow/mlflow.db"
-    assert options["--artifacts-destination"] == str(tmp_path.resolve() / "var" / "mlflow" / "artifacts")
+    environment = server.environment(settings)
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{tmp_path.resolve()}/var/mlflow/mlflow.db"
+    assert environment["MLFLOW_ARTIFACTS_DESTINATION"] == str(tmp_path.resolve() / "var" / "mlflow" / "artifacts")
+
+
+def test_a_database_and_a_storage_of_its_own(tmp_path: Path) -> None:
+    """By settings; a password stands in no command line."""
+    database = "postgresql+psycopg://mlflow:secret@db/mlflow"
+    settings = Settings(_env_file=None, home=tmp_path, mlflow_database=database, mlflow_artifacts="s3://bucket/mlflow")
+    environment = server.environment(settings)
+    assert (environment["MLFLOW_BACKEND_STORE_URI"], environment["MLFLOW_ARTIFACTS_DESTINATION"]) == (database, "s3://bucket/mlflow")
+    assert "secret" not in repr(settings)
 
 
 def test_the_webhook_key_is_made_once_and_kept_secret(tmp_path: Path) -> None:
