@@ -12,10 +12,13 @@ so a monitor that is started again decides the same.
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from monitoring import named_domains
 from monitoring.misprediction import Doubles
+from monitoring.named_domains import NOTHING_NAMED, NamedDomains
 from monitoring.novelty import novelty
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
@@ -27,32 +30,65 @@ AT_ONCE = 500
 LATEST = 500  # records by which the domains' shares of traffic are told
 LEAST, MOST = 0.2, 10.0  # times the share: every answer may be drawn, and none weighs too much
 HASHES = 2**64
+UNSURE = 0.15  # promises so near to .5 are called that
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """With which probability an answer is drawn, what the monitor calls its domain, and what makes the draw likelier, in words."""
+
+    probability: float
+    domain: str | None
+    why: tuple[str, ...] = ()
 
 
 def draw(store: RecordStore, version: str, profile: ReferenceProfile, policy: Policy) -> int:
     """Decides on all records that nobody decided on yet; returns how many are drawn. Records of other versions have an equal chance."""
-    count = 0
+    count, named = 0, named_domains.load(store)
     while records := store.undecided(AT_ONCE):
-        chances = dict.fromkeys((record.id for record in records if record.status == "ok"), policy.audit_share)
+        chances = {record.id: Chance(policy.audit_share, record.domain) for record in records if record.status == "ok"}
         ours = [record for record in comparable(records, profile) if record.scorer_version == version and record.id in chances]
         latest = comparable(store.scored(version, max(0, store.count_scored(version) - LATEST), LATEST), profile)
-        chances |= dict(zip((record.id for record in ours), probabilities(ours, latest, profile, policy), strict=True))
-        draws = [_drawn(record.id, chances.get(record.id, 0.0)) for record in records]
+        chances |= dict(zip((record.id for record in ours), chances_of(ours, latest, profile, policy, named), strict=True))
+        draws = [_drawn(record.id, chances.get(record.id, Chance(0.0, record.domain))) for record in records]
         store.decide_draws(draws)
         count += sum(each.drawn for each in draws)
     return count
 
 
 def probabilities(records: Sequence[Record], latest: Sequence[Record], profile: ReferenceProfile, policy: Policy) -> list[float]:
+    """The chance of each of `records`, as `chances_of` has it."""
+    return [chance.probability for chance in chances_of(records, latest, profile, policy)]
+
+
+def chances_of(
+    records: Sequence[Record], latest: Sequence[Record], profile: ReferenceProfile, policy: Policy, named: NamedDomains = NOTHING_NAMED
+) -> list[Chance]:
     """The chance of each of `records`; `latest` is the traffic by which shares and the average are told. All of one scorer version."""
     if not records:
         return []
     together = [*records, *latest]
     far = novelty(embeddings(together, profile), profile, k=policy.neighbours, quantile=policy.novel_quantile)
-    names = domain_names(together, profile, far)
-    wanted_T = _wanted(together, names, Counter(names)) * np.where(far.novel_N, 2.0, 1.0)
+    names = domain_names(together, profile, far, named)
+    counts = Counter(names)
+    wanted_T = _wanted(together, names, counts) * np.where(far.novel_N, 2.0, 1.0)
     scaled_T = wanted_T / wanted_T.mean()
-    return [float(each) for each in np.minimum(1.0, policy.audit_share * np.clip(scaled_T[: len(records)], LEAST, MOST))]
+    chance_T = np.minimum(1.0, policy.audit_share * np.clip(scaled_T, LEAST, MOST))
+    return [
+        Chance(float(chance_T[at]), names[at], _why(record, bool(far.novel_N[at]), names[at], counts)) for at, record in enumerate(records)
+    ]
+
+
+def _why(record: Record, novel: bool, name: str, counts: Counter[str]) -> tuple[str, ...]:
+    promised, share = record.predicted or 0.0, counts[name] / counts.total()
+    reasons = []
+    if abs(promised - 0.5) < UNSURE:
+        reasons.append(f"the scorer is unsure (it promised {promised:.2f})")
+    if novel:
+        reasons.append("unlike anything labelled")
+    if share < 1 / len(counts) / 2:
+        reasons.append(f"few queries are of {name} ({share:.0%})")
+    return tuple(reasons) or ("a random sample",)
 
 
 def _wanted(records: Sequence[Record], names: Sequence[str], counts: Counter[str]) -> Doubles:
@@ -62,6 +98,10 @@ def _wanted(records: Sequence[Record], names: Sequence[str], counts: Counter[str
     return doubt_T / (len(counts) * share_T)
 
 
-def _drawn(record_id: str, probability: float) -> Draw:
-    place = int.from_bytes(hashlib.sha256(f"audit {record_id}".encode()).digest()[:8]) / HASHES
-    return Draw(record_id, probability, place < probability)
+def place(record_id: str, purpose: str) -> float:
+    """A number in [0, 1) that a record's id and the purpose it is drawn for settle, on every host alike."""
+    return int.from_bytes(hashlib.sha256(f"{purpose} {record_id}".encode()).digest()[:8]) / HASHES
+
+
+def _drawn(record_id: str, chance: Chance) -> Draw:
+    return Draw(record_id, chance.probability, place(record_id, "audit") < chance.probability, chance.domain, chance.why)

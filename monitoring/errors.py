@@ -23,6 +23,18 @@ class ReferenceRefused(RecordRefused):
         self.field = field
 
 
+class AuditUnknown(MonitoringError):
+    """A decision whose answer was not drawn for an audit, or that is not kept."""
+
+
+class AuditClaimed(MonitoringError):
+    """An answer that somebody else grades at present."""
+
+
+class GroupUnknown(MonitoringError):
+    """No group of unknown queries, and no named domain, is called that."""
+
+
 class RecordsRefused(MonitoringError):
     """The record file is not one, or was written by a newer version of this platform."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring import student
 from scorer import metrics
 
 Doubles = NDArray[np.float64]
@@ -92,9 +93,7 @@ def estimated_quality(
 
 def _student(value: float, variance: float, n: float, confidence: float) -> Estimate:
     """Student's interval around a mean that has this variance; none below five records, too few for a mean to be normal."""
-    from scipy.stats import t
-
     if n < 5:
         return Estimate(value)
-    half = float(t.ppf((1 + confidence) / 2, n - 1)) * float(np.sqrt(variance))
+    half = student.quantile((1 + confidence) / 2, n - 1) * float(np.sqrt(variance))
     return Estimate(value, value - half, value + half)

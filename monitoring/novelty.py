@@ -60,7 +60,7 @@ def neighbours(queries_ND: Floats, reference_RD: Floats, k: int) -> tuple[Floats
     Sentence embeddings share a direction that says nothing of their content (Mu & Viswanath 2018); without it far domains stand apart.
     """
     centre_D = reference_RD.mean(axis=0)
-    similar_NR = _unit(queries_ND - centre_D) @ _unit(reference_RD - centre_D).T
+    similar_NR = centred(queries_ND, centre_D) @ centred(reference_RD, centre_D).T
     k = min(k, similar_NR.shape[1])
     nearest_Nk = np.argpartition(-similar_NR, k - 1, axis=1)[:, :k]
     similar_Nk = np.take_along_axis(similar_NR, nearest_Nk, axis=1)
@@ -68,6 +68,8 @@ def neighbours(queries_ND: Floats, reference_RD: Floats, k: int) -> tuple[Floats
     return (1 - similar_Nk.mean(axis=1)).astype(np.float32), nearest_N
 
 
-def _unit(rows_ND: Floats) -> Floats:
+def centred(rows_ND: Floats, centre_D: Floats) -> Floats:
+    """Embeddings less what all have in common, at length 1."""
+    rows_ND = rows_ND - centre_D
     scaled: Floats = rows_ND / np.maximum(np.linalg.norm(rows_ND, axis=1, keepdims=True), 1e-12)
     return scaled

@@ -51,11 +51,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Whether record `record_id` is to be audited, decided before anybody graded it, with the probability with which it might have been."""
+    """Whether record `record_id` is to be audited, decided before anybody graded it, with the probability with which it might have been.
+
+    domain: what the monitor calls its domain (`monitoring.window.Domain.name`). why: phrases that say what made the draw likelier.
+    """
 
     record_id: str
     probability: float
     drawn: bool
+    domain: str | None = None
+    why: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +111,20 @@ class Record:
         if not self.scores:
             return None
         return self.scores[self.roster.index(self.llm)] if self.llm in self.roster else max(self.scores)
+
+    @property
+    def expected(self) -> float | None:
+        """The quality expected of the answer once it was there (`mixture.decision.Decision.score`): a better forecast than the promise.
+
+        The promise where the record says nothing of it.
+        """
+        score = self.decision.get("score")
+        return float(score) if isinstance(score, int | float) and 0 <= score <= 1 and self.scores else self.predicted
+
+    @property
+    def answer(self) -> str | None:
+        """What was answered; None where the operator keeps no texts."""
+        return (self.decision.get("text") or None) if self.text is not None else None
 
 
 def is_audited(record: Record) -> bool:

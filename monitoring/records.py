@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -20,9 +20,22 @@ from monitoring.reference import Reference, redacted
 
 __all__ = ["Noticed", "Outcome", "Record", "RecordStore"]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 DRAWS = """
 CREATE TABLE IF NOT EXISTS draws (number INTEGER PRIMARY KEY, probability REAL NOT NULL, drawn INTEGER NOT NULL, drawn_at REAL NOT NULL);
+"""
+AUDITS = """
+ALTER TABLE draws ADD COLUMN domain TEXT;
+ALTER TABLE draws ADD COLUMN why TEXT;
+CREATE TABLE opinions (
+    record_id TEXT NOT NULL REFERENCES records (id), grader TEXT NOT NULL, score REAL, cost_usd REAL NOT NULL, given_at REAL NOT NULL,
+    PRIMARY KEY (record_id, grader));
+CREATE TABLE claims (
+    record_id TEXT NOT NULL REFERENCES records (id), who TEXT NOT NULL, claimed_at REAL NOT NULL, skipped INTEGER NOT NULL,
+    PRIMARY KEY (record_id, who));
+CREATE TABLE named_domains (
+    name TEXT PRIMARY KEY, centre BLOB NOT NULL, reach REAL NOT NULL, scorer_version TEXT NOT NULL, members TEXT NOT NULL,
+    state TEXT NOT NULL, named_by TEXT, named_at REAL NOT NULL);
 """
 SCHEMA = (
     """
@@ -40,6 +53,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
 CREATE TABLE IF NOT EXISTS forgotten (scorer_version TEXT PRIMARY KEY, records INTEGER NOT NULL);
 """
     + DRAWS
+    + AUDITS
 )
 UPGRADES = {  # from each earlier version to the next
     1: "ALTER TABLE outcomes ADD COLUMN grader TEXT; ALTER TABLE outcomes ADD COLUMN reference TEXT;"
@@ -47,13 +61,15 @@ UPGRADES = {  # from each earlier version to the next
     2: "ALTER TABLE records ADD COLUMN asked_by TEXT; ALTER TABLE outcomes ADD COLUMN reported_by TEXT;"
     " CREATE TABLE forgotten (scorer_version TEXT PRIMARY KEY, records INTEGER NOT NULL);",
     3: DRAWS,
+    4: AUDITS,
 }
 INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
 OUTCOME = ("score", "source", "reported_at", "grader", "reference", "choices", "reported_by")
 REPORT = f"""INSERT INTO outcomes (record_id, {", ".join(OUTCOME)}) SELECT id, ?, ?, ?, ?, ?, ?, ? FROM records WHERE id = ?
     ON CONFLICT (record_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in OUTCOME)}
     WHERE outcomes.source <> '{AUDIT}' OR excluded.source = '{AUDIT}'"""  # noqa: S608
-SELECT = f"""SELECT {", ".join((*COLUMNS, *OUTCOME))}, probability FROM records LEFT JOIN outcomes ON record_id = id
+FIELDS = ", ".join((*(f"records.{name}" for name in COLUMNS), *OUTCOME, "probability"))
+SELECT = f"""SELECT {FIELDS} FROM records LEFT JOIN outcomes ON record_id = id
     LEFT JOIN draws ON draws.number = records.number AND drawn = 1"""  # noqa: S608
 SCORED = "scorer_version = ? AND length(embedding) > 0"
 WITHIN_S = 30.0
@@ -142,22 +158,38 @@ class RecordStore:
 
     def decide_draws(self, draws: list[Draw]) -> None:
         """Keeps whether each record is to be audited, and with which probability it might have been; what is decided stays. Blocks."""
-        insert = "INSERT OR IGNORE INTO draws SELECT number, ?, ?, ? FROM records WHERE id = ?"
-        rows = [(draw.probability, draw.drawn, self._clock(), draw.record_id) for draw in draws]
-        try:
-            with closing(self._connect()) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.executemany(insert, rows)
-                connection.execute("COMMIT")
-        except sqlite3.Error as exc:
-            raise RecordsRefused(
-                f"{self.path}: draws cannot be kept ({exc}).", next_step="Free the disk or release the file's lock."
-            ) from exc
+        insert = """INSERT OR IGNORE INTO draws (number, probability, drawn, drawn_at, domain, why)
+            SELECT number, ?, ?, ?, ?, ? FROM records WHERE id = ?"""
+        at = self._clock()
+        self.change(insert, [(draw.probability, draw.drawn, at, draw.domain, "; ".join(draw.why), draw.record_id) for draw in draws])
 
     def to_audit(self, most: int) -> list[Record]:
         """Records that were drawn for an audit and have none yet, the newest first. Blocks: for people."""
         where = f"WHERE drawn = 1 AND coalesce(source, '') <> '{AUDIT}' ORDER BY records.number DESC LIMIT ?"
         return self._select(where, (most,))
+
+    def of_ids(self, ids: Sequence[str]) -> list[Record]:
+        """Those of these records that are kept, in the order they were appended. Blocks."""
+        return self._select("WHERE id IN (SELECT value FROM json_each(?)) ORDER BY records.number", (orjson.dumps(list(ids)).decode(),))
+
+    def ask(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a SELECT on the tables of this file (`SCHEMA`). Blocks. Raises RecordsRefused."""
+        return self._ask(statement, values)
+
+    def change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Runs `statement` once for each of `rows`, all in one transaction; how many rows changed. Blocks. Raises RecordsRefused."""
+        try:
+            with closing(self._connect()) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                changed = connection.executemany(statement, rows).rowcount
+                connection.execute("COMMIT")
+                return changed
+        except sqlite3.Error as exc:
+            raise RecordsRefused(f"{self.path}: cannot be written ({exc}).", next_step="Free the disk or release the file's lock.") from exc
+
+    def now(self) -> float:
+        """Seconds since the epoch by the clock that stamps outcomes."""
+        return self._clock()
 
     def forget(self, before: float) -> int:
         """Removes the records that were appended ahead of the first one made at `before` or later; returns how many. Blocks.
@@ -232,7 +264,8 @@ def _forget_some(connection: sqlite3.Connection, before: float) -> int:
                 GROUP BY scorer_version ON CONFLICT (scorer_version) DO UPDATE SET records = records + excluded.records""",
                 until,
             )
-            connection.execute("DELETE FROM outcomes WHERE record_id IN (SELECT id FROM records WHERE number <= ?)", until)
+            for table in ("outcomes", "opinions", "claims"):
+                connection.execute(f"DELETE FROM {table} WHERE record_id IN (SELECT id FROM records WHERE number <= ?)", until)  # noqa: S608
             connection.execute("DELETE FROM draws WHERE number <= ? AND number < (SELECT max(number) FROM draws)", until)  # it says how far
             connection.execute("DELETE FROM records WHERE number <= ?", until)
         connection.execute("COMMIT")

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring import audits, groups, policy, profile
+from monitoring import audits, groups, named_domains, policy, profile
 from monitoring.errors import NothingActive
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
@@ -91,7 +91,8 @@ def judge(settings: Settings, rules: Policy, look: Due | None = None) -> JudgedW
     reference, store = profile.read(look.folder), RecordStore(settings.var / "records.db")
     records = store.scored(look.scorer_version, look.index * rules.window, look.size)
     audited = store.audited(look.scorer_version)
-    window = measure(records, reference, rules, scorer_version=look.scorer_version, index=look.index, audited=audited)
+    named = named_domains.load(store)
+    window = measure(records, reference, rules, scorer_version=look.scorer_version, index=look.index, audited=audited, named=named)
     return JudgedWindow(window, decide(window.stats, rules), reference)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from monitoring import drift_tests, misprediction, promises
 from monitoring.groups import Group, group
 from monitoring.misprediction import Doubles, Estimate, Mispredictions
+from monitoring.named_domains import NOTHING_NAMED, NamedDomains
 from monitoring.novelty import Novelty, neighbours, novelty
 from monitoring.policy import Policy
 from monitoring.profile import Floats, ReferenceProfile
@@ -35,7 +36,7 @@ LEAST_HELD_OUT = 5  # held-out queries; the tests are exact at any size, but aga
 @dataclass(frozen=True, slots=True)
 class Domain:
     """The records of one domain: `name` is the request's tag; without one it is `near X`, after the nearest training query's domain X,
-    or `UNKNOWN` where the query is novel.
+    or, where the query is novel, what a person named its like (`monitoring.named_domains`), else `UNKNOWN`.
 
     n: distinct queries. novel: how many of them are novel. novel_low: lower confidence bound of the novel share. promised: mean promise.
     mispredicted: share of its audited records, None without any.
@@ -134,17 +135,18 @@ def measure(
     scorer_version: str,
     index: int,
     audited: Sequence[Record] | None = None,
+    named: NamedDomains = NOTHING_NAMED,
 ) -> Window:
     """The window number `index` of `scorer_version`, which scored all of `records`, compared with its reference `profile`.
 
-    audited: the audited records of this version's whole life, where they are not all in `records`.
+    audited: the audited records of this version's whole life, where they are not all in `records`. named: the domains that people named.
     """
     ours = comparable(records, profile)
     queries_ND = embeddings(ours, profile)
     scores_NL = np.array([record.scores for record in ours], dtype=np.float32).reshape(len(ours), len(profile.roster))
     distinct_M = _first_occurrences(queries_ND)
     novelty = _novelty(queries_ND, profile, policy) if ours else None
-    domains = domain_names(ours, profile, novelty)
+    domains = domain_names(ours, profile, novelty, named)
     of_distinct = novelty and novelty.of(distinct_M)
     stats = WindowStats(
         scorer_version=scorer_version,
@@ -215,12 +217,15 @@ def _permutations(profile: ReferenceProfile, policy: Policy) -> int:
     return max(policy.permutations, ceil(2 * (len(profile.roster) + 2) / policy.alpha_per_look))
 
 
-def domain_names(records: Sequence[Record], profile: ReferenceProfile, novelty: Novelty | None) -> tuple[str, ...]:
+def domain_names(
+    records: Sequence[Record], profile: ReferenceProfile, novelty: Novelty | None, named: NamedDomains = NOTHING_NAMED
+) -> tuple[str, ...]:
     """What each record's domain is called (`Domain.name`)."""
     if novelty is None:
         return ()
-    named = zip(records, novelty.domains_N(profile), novelty.novel_N, strict=True)
-    return tuple(record.domain or (UNKNOWN if novel else f"near {nearest}") for record, nearest, novel in named)
+    called = named.names_N(embeddings(records, profile), profile, novelty.novel_N)
+    rows = zip(records, novelty.domains_N(profile), novelty.novel_N, called, strict=True)
+    return tuple(record.domain or name or (UNKNOWN if novel else f"near {nearest}") for record, nearest, novel, name in rows)
 
 
 def _by_domain(

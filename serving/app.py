@@ -23,6 +23,7 @@ from scorer.errors import RouteMoAError
 from serving import (
     active_scorer,
     admin,
+    audits,
     chat,
     connection,
     console,
@@ -32,6 +33,7 @@ from serving import (
     keys,
     logs,
     models,
+    quality,
     retention,
     route_endpoint,
     scopes,
@@ -63,7 +65,7 @@ from serving.watched_file import Watched
 
 ENDING_S = 5.0
 NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResumed, Noticed.REPLACED: RecordFileReplaced}
-ROUTERS = (chat, route_endpoint, feedback, decisions, models, admin, health, console)
+ROUTERS = (chat, route_endpoint, feedback, audits, decisions, models, admin, quality, health, console)
 
 
 def create_app(settings: ServingSettings) -> FastAPI:

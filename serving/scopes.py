@@ -10,6 +10,7 @@ PUBLIC = frozenset({"/", "/livez", "/readyz"})
 # The first prefix that fits decides.
 SCOPES: tuple[tuple[str, Scope], ...] = (
     ("/v1/feedback", "feedback"),
+    ("/v1/audits", "audit"),
     ("/v1/", "chat"),
     ("/admin/", "admin"),
     ("/metrics", "metrics"),

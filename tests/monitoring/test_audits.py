@@ -89,8 +89,8 @@ def test_a_window_estimates_from_its_draws(world, rules) -> None:
 
 def test_a_restart_decides_the_same(world) -> None:
     """The draw is a hash of the id: what two hosts decide of the same record with the same chance is the same."""
-    decided = [audits._drawn(record.id, 0.3).drawn for record in world.records(200)]
-    assert decided == [audits._drawn(record.id, 0.3).drawn for record in world.records(200)]
-    assert not audits._drawn("r-0", 0.0239).drawn  # sha256 of "audit r-0" as a part of 2**64: in every process
-    assert audits._drawn("r-0", 0.0241).drawn
+    decided = [audits._drawn(record.id, audits.Chance(0.3, None)).drawn for record in world.records(200)]
+    assert decided == [audits._drawn(record.id, audits.Chance(0.3, None)).drawn for record in world.records(200)]
+    assert not audits._drawn("r-0", audits.Chance(0.0239, None)).drawn  # sha256 of "audit r-0" as a part of 2**64: in every process
+    assert audits._drawn("r-0", audits.Chance(0.0241, None)).drawn
     assert 0.2 < Counter(decided)[True] / 200 < 0.4

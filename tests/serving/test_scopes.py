@@ -14,6 +14,9 @@ from serving import app, health, keys, scopes
 from serving.errors import KeyRefused, KeysRefused, ServingError
 
 ADDRESSES = [
+    ("GET", "/v1/audits", "audit"),
+    ("POST", "/v1/audits/x/claim", "audit"),
+    ("GET", "/admin/quality", "admin"),
     ("POST", "/v1/chat/completions", "chat"),
     ("POST", "/v1/route", "chat"),
     ("GET", "/v1/models", "chat"),
