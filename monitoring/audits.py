@@ -94,7 +94,7 @@ def _why(record: Record, novel: bool, name: str, counts: Counter[str]) -> tuple[
 def _wanted(records: Sequence[Record], names: Sequence[str], counts: Counter[str]) -> Doubles:
     promised_T = np.array([record.predicted or 0.0 for record in records], dtype=np.float64)
     share_T = np.array([counts[name] for name in names], dtype=np.float64) / len(names)
-    doubt_T: Doubles = np.sqrt(np.maximum(4 * promised_T * (1 - promised_T), 0.04))
+    doubt_T: Doubles = np.sqrt(np.maximum(4 * promised_T * (1 - promised_T), 0.16))
     return doubt_T / (len(counts) * share_T)
 
 
