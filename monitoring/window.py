@@ -166,7 +166,7 @@ def measure(
         promises=_promises(ours if audited is None else comparable(audited, profile), profile, policy),
         **_service(ours),
     )
-    groups = group([ours[at] for at in distinct_M], queries_ND[distinct_M], of_distinct, profile) if of_distinct else ()
+    groups = group([ours[at] for at in distinct_M], queries_ND[distinct_M], of_distinct, profile, named) if of_distinct else ()
     return Window(tuple(ours), domains, novelty, groups, stats)
 
 

@@ -13,7 +13,7 @@ its query came in by one of these ways.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,15 +47,15 @@ Row = Mapping[str, Any]
 class Harvest:
     """What the records would bring: rows of QUERIES that are `new`, and `regraded` ones that now have another reference.
 
-    seen: records. with_text: those of them that count. ungradable: texts that nothing would grade. beyond_limit: new queries left for
-    later. labels: rows of LABELS, new or changed, by LLM.
+    seen: records. with_text: those of them that count. ungradable: new queries whose answers nothing would grade.
+    beyond_limit: new queries left for later. labels: rows of LABELS, new or changed, by LLM.
     """
 
     seen: int = 0
     with_text: int = 0
     new: Sequence[Row] = ()
     regraded: Sequence[Row] = ()
-    ungradable: int = 0
+    ungradable: Sequence[Row] = ()
     beyond_limit: int = 0
     labels: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
@@ -75,12 +75,16 @@ class Harvest:
             said += f" {len(self.regraded)} queries of earlier harvests have a reference now."
         if self.beyond_limit:
             said += f" {self.beyond_limit} more are left for later, beyond the limit."
-        return f"{said} Left out: {self.ungradable} that nothing would grade. {ADVICE}" if self.ungradable else said
+        return f"{said} Left out: {len(self.ungradable)} that nothing would grade. {ADVICE}" if self.ungradable else said
 
 
-def look(project: Project, settings: Label, limit: int | None = None) -> Harvest:
-    """What the project's records would bring, at most `limit` new queries: those with a reference, then a sample by hash of the rest."""
+def look(project: Project, settings: Label, limit: int | None = None, *, of: Collection[str] | None = None) -> Harvest:
+    """What the project's records would bring, at most `limit` new queries: those with a reference, then a sample by hash of the rest.
+
+    of: these decisions alone, and others that ask the same.
+    """
     records = RecordStore(project.records).scan(0, EVER) if project.records.exists() else []
+    records = records if of is None else _asking_the_same(records, of)
     asked_as = _by_query([record for record in records if record.status == "ok" and record.text and redact(record.text).strip()])
     pool = query_pool.rows(project)
     harvested = {row["query_id"]: row for row in pool if row["source"] == SOURCE}
@@ -101,7 +105,7 @@ def look(project: Project, settings: Label, limit: int | None = None) -> Harvest
         with_text=sum(map(len, asked_as.values())),
         new=new,
         regraded=[row for row in rows.values() if row["grader"] not in OPEN and _differs(row, harvested.get(row["query_id"]))],
-        ungradable=len(unknown) - len(wanted),
+        ungradable=[row for row in by_hash if row["grader"] in query_selection.without_label(settings)],
         beyond_limit=len(wanted) - len(new),
         labels=_labels(project, [(rows[query]["query_id"], asked) for query, asked in asked_as.items() if rows[query]["query_id"] in ours]),
     )
@@ -118,6 +122,12 @@ def take(project: Project, harvest: Harvest) -> None:
         path = project.recorded_labels(llm)
         every = _recorded(path) | {(row["query_id"], row["grader"]): row for row in rows}
         tables.write(path, pd.DataFrame([every[key] for key in sorted(every)]), tables.LABELS)
+
+
+def _asking_the_same(records: Sequence[Record], of: Collection[str]) -> list[Record]:
+    """The records of these decisions, and those of the same text."""
+    texts = {query_pool.identity(redact(record.text))[0] for record in records if record.id in of and record.text}
+    return [record for record in records if record.text and query_pool.identity(redact(record.text))[0] in texts]
 
 
 def _by_query(records: Iterable[Record]) -> dict[Identity, list[Record]]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from monitoring.group_actions import Chosen
 from pipelines import data_pin, harvest, json_files, params, scorer_run
 from pipelines.errors import PipelineError, RetrainRefused
 from pipelines.project import Project
@@ -26,6 +27,7 @@ from pipelines.project_lock import alone
 from registry import lineage, pool, versions
 from registry.child_process import Child, end_with_parent
 from registry.errors import ChildFailed
+from registry.jobs import Jobs
 from registry.progress import Progress
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
@@ -134,11 +136,36 @@ def _explained(arguments: tuple[str, ...], failure: ChildFailed) -> PipelineErro
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a round is for. job: its id, empty where a person started it; reason: empty where nothing but that is known."""
+    """What a round is for. job: its id, empty where a person started it; reason: empty where nothing but that is known.
+
+    groups: of unknown queries that caused it (`monitoring.group_actions`).
+    """
 
     job: str = ""
     reason: str = ""
     harvesting: bool = False
+    groups: tuple[Chosen, ...] = ()
+
+    @property
+    def decisions(self) -> frozenset[str]:
+        """Those of all groups."""
+        return frozenset(each for group in self.groups for each in group.members)
+
+
+def groups_of(settings: Settings, job: str) -> tuple[Chosen, ...]:
+    """The groups that a job's arguments name."""
+    found = Jobs(settings.var / "jobs.db").get(job) if job and (settings.var / "jobs.db").exists() else None
+    named = found.arguments.get("groups", []) if found is not None else []
+    return tuple(Chosen(str(each["name"]), tuple(each["members"])) for each in named)
+
+
+def only_harvest(settings: Settings, order: Order) -> str:
+    """Takes in what can be graded of the order's groups, or of everything where it names none; asks nobody. Raises as `retrain` does."""
+    project = Project(settings.home)
+    with alone(project):
+        found = harvest.look(project, params.load(project.params).label, of=order.decisions if order.groups else None)
+        harvest.take(project, found)
+    return str(found)
 
 
 def retrain(settings: Settings, steps: Steps, order: Order) -> str:
@@ -216,6 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", default="", help="the job this is done for")
     parser.add_argument("--harvest", action="store_true", help="first take in the served queries that can be graded")
+    parser.add_argument("--only-harvest", action="store_true", help="end after that")
     parser.add_argument("--reason", default=BY_HAND, help="why: for the log, and the name of the run in MLflow")
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes")
     command_line = parser.parse_args(arguments)
@@ -232,8 +260,10 @@ def main(arguments: list[str] | None = None) -> None:
         end_with_parent(lambda: steps.stop(signal.SIGKILL))
     print(f"Retraining {f'for job {command_line.job} ' if command_line.job else ''}because: {command_line.reason}", flush=True)
     try:
-        order = Order(command_line.job, "" if command_line.reason == BY_HAND else command_line.reason, command_line.harvest)
-        print(Progress(retrain(settings, steps, order), 1.0).line(), flush=True)
+        reason = "" if command_line.reason == BY_HAND else command_line.reason
+        order = Order(command_line.job, reason, command_line.harvest, groups_of(settings, command_line.job))
+        said = only_harvest(settings, order) if command_line.only_harvest else retrain(settings, steps, order)
+        print(Progress(said, 1.0).line(), flush=True)
     except RouteMoAError as exc:
         sys.exit(" ".join(str(exc).split()))  # one line: the last one is what the worker writes into the job
 

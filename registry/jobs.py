@@ -16,9 +16,9 @@ from filelock import FileLock
 from registry.errors import JobEnded, JobRefused, JobUnknown
 from scorer.near_matches import near_matches
 
-Kind = Literal["retrain", "promote", "rollback"]
+Kind = Literal["retrain", "harvest", "promote", "rollback"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-KINDS = ("retrain", "promote", "rollback")
+KINDS = ("retrain", "harvest", "promote", "rollback")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, key TEXT UNIQUE, kind TEXT NOT NULL, arguments TEXT NOT NULL,
@@ -154,7 +154,7 @@ class Jobs:
         now = time.time()
         self._change("state = 'cancelled', step = 'cancelled before it began', ended_at = ?", "id = ? AND state = 'queued'", (now, job_id))
         what = "state = 'cancelled', step = 'cancelled; its processes are ending'"
-        self._change(what, "id = ? AND state = 'running' AND kind = 'retrain'", (job_id,))
+        self._change(what, "id = ? AND state = 'running' AND kind IN ('retrain', 'harvest')", (job_id,))
         job = self.require(job_id)
         if job.state == "running":
             raise JobEnded(f"Job {job_id} is a {job.kind} under way: it takes a second.", next_step="Undo what comes of it.")

@@ -96,13 +96,17 @@ class Worker:
             return f"scorer version {promoted.version} is champion"
         if job.kind == "rollback":
             return f"scorer version {promotion.rollback(settings=self.settings).version} is champion again"
-        return self._retrain(job)
+        return self._stages(job)
 
-    def _retrain(self, job: Job) -> str:
-        """Runs the stages in a process of their own, which ends when we do or when the job is cancelled, and follows their progress."""
+    def _stages(self, job: Job) -> str:
+        """Runs the stages, or for a harvest what comes before them, in a process of their own, and follows their progress.
+
+        It ends when we do, or when the job is cancelled.
+        """
         reason = job.arguments.get("reason") or "; ".join(job.arguments.get("reasons", [])) or "a person asked for it"
         command = [sys.executable, "-m", "pipelines.retrain", "--job", job.id, "--reason", str(reason), "--with-parent"]
         command += ["--harvest"] if job.arguments.get("harvest") else []
+        command += ["--only-harvest"] if job.kind == "harvest" else []
         child = self._child = Child(tied=True, stop_within_s=STOP_WITHIN_S)
         if self.stopping.is_set():
             child.stop()

@@ -29,6 +29,7 @@ from serving import (
     console,
     decisions,
     feedback,
+    groups,
     health,
     keys,
     logs,
@@ -65,7 +66,7 @@ from serving.watched_file import Watched
 
 ENDING_S = 5.0
 NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResumed, Noticed.REPLACED: RecordFileReplaced}
-ROUTERS = (chat, route_endpoint, feedback, audits, decisions, models, admin, quality, health, console)
+ROUTERS = (chat, route_endpoint, feedback, audits, decisions, models, admin, groups, quality, health, console)
 
 
 def create_app(settings: ServingSettings) -> FastAPI:

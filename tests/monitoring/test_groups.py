@@ -34,7 +34,9 @@ def test_two_unknown_domains_are_two_groups_with_words_and_examples(world, rules
     assert found[0].audited[0] == 20
     shown = groups.lines(found[0])
     assert shown[0].startswith("unknown 1 (nearest: ")
-    assert len(shown) == 4
+    assert len(shown) == 5
+    assert shown[-1].startswith("    nearest training queries: ")
+    assert found[0].growth == (0, 20) or sum(found[0].growth) == 20
 
 
 def test_without_texts_a_group_still_names_decisions(world, rules) -> None:

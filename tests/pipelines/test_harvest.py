@@ -1,5 +1,9 @@
 """Served queries that can be graded come back into the pool: once, redacted, with what is known of their answers."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +11,7 @@ import pytest
 
 from mixture.llm import LLM, Decoding, Endpoint, Prompt
 from mixture.price import Price
+from monitoring.records import RecordStore
 from monitoring.redaction import redact
 from monitoring.reference import Reference
 from pipelines import harvest_cost, params, query_pool, query_selection, tables
@@ -16,6 +21,7 @@ from pipelines.harvest import Harvest, look, take
 from pipelines.harvest_cost import Bill
 from pipelines.params import Label
 from pipelines.project import Project
+from registry.jobs import Jobs
 from registry.pool import Pool
 from tests.pipelines.served import serve
 
@@ -118,7 +124,7 @@ def test_what_nothing_can_grade_stays_out(project: Project) -> None:
     serve(project.records, "Name a river.", "Name a lake.")
     serve(project.records, "Name a sea.", outcome=1.0)
     found = harvest(project, NOBODY)
-    assert (found.new, found.labels, found.ungradable, found.brings_something) == ([], {}, 3, False)
+    assert (found.new, found.labels, len(found.ungradable), found.brings_something) == ([], {}, 3, False)
     assert "Left out: 3 that nothing would grade. Report references with their outcomes" in str(found)
     rewarding = Label(timeout_s=10, judge=None, reward_model="some/name@1", reliability={})
     assert len(look(project, rewarding).new) == 3
@@ -185,7 +191,7 @@ def test_a_reference_that_may_not_be_kept_grades_nothing(project: Project) -> No
     """One with an address in it would have to be redacted, and no answer could equal it then; nor does one that cannot be parsed."""
     serve(project.records, "Whom do I write to?", outcome=1.0, reference=Reference("exact", "jane.doe@example.org"))
     serve(project.records, "What is a half?", outcome=1.0, reference=Reference("math", "$$"))
-    assert harvest(project, NOBODY).ungradable == 2
+    assert len(harvest(project, NOBODY).ungradable) == 2
     assert len(harvest(project).new) == 2
     assert b"jane" not in project.queries.read_bytes()
     assert set(tables.read(project.harvested, tables.QUERIES)["grader"]) == {"judge"}
@@ -328,3 +334,32 @@ def test_redaction_finds(text: str, redacted: str) -> None:
 def test_redaction_leaves(text: str) -> None:
     """Arithmetic, code and dates are not secrets."""
     assert redact(text) == text
+
+
+def test_a_group_is_harvested_alone(project: Project) -> None:
+    """Of these decisions, and others that asked the same; what the rest asked stays out, and what nothing grades is named."""
+    serve(project.records, "Name a river.", "Name a lake.", "Name a hill.")
+    chosen = [f"Name a lake.-{at}-first-None-None" for at in (1,)]
+    found = look(project, JUDGED, of=chosen)
+    assert [row["text"] for row in found.new] == ["Name a lake."]
+    assert [row["text"] for row in look(project, NOBODY, of=chosen).ungradable] == ["Name a lake."]
+
+
+def test_a_harvest_job_takes_a_group_in_and_asks_nobody(tmp_path: Path) -> None:
+    """The process that the worker starts for it reads the group from the job, brings its queries in and ends with what came."""
+    home = tmp_path / "home"
+    made = Project(home)
+    row = dict.fromkeys(tables.QUERIES.names, "x") | {"query_id": "q-1", "text": "What is one and one?", "choices": []}
+    query_pool.write([row], made.queries)
+    shutil.copy(ROOT / "params.yaml", home)
+    serve(made.records, "What is two and two?", outcome=1.0, reference=Reference("number", "4"))
+    serve(made.records, "What is two and three?", outcome=1.0, reference=Reference("number", "5"))
+    (wanted, _) = [record.id for record in RecordStore(made.records).scan(0, 2000)]
+    jobs = Jobs(home / "var" / "jobs.db")
+    job = jobs.submit("harvest", {"groups": [{"name": "sums", "members": [wanted]}], "harvest": True})
+    command = [sys.executable, "-m", "pipelines.retrain", "--job", job.id, "--harvest", "--only-harvest"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": str(home)}
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1 new queries (mathematics 1), 1 new labels." in done.stdout
+    assert len(tables.read(made.harvested, tables.QUERIES)) == 1

@@ -53,7 +53,7 @@ def test_the_same_key_is_the_same_job(jobs: Jobs) -> None:
 
 def test_an_unknown_kind_and_a_bad_file_are_refused(jobs: Jobs, tmp_path: Path) -> None:
     """A kind nobody does is refused; so is a file that is no database."""
-    with pytest.raises(JobRefused, match=r"'dance'.*retrain, promote, rollback"):
+    with pytest.raises(JobRefused, match=r"'dance'.*retrain, harvest, promote, rollback"):
         jobs.submit("dance", {})  # type: ignore[arg-type]
     (tmp_path / "text.db").write_text("not a database, but long enough to be read as one" * 30)
     with pytest.raises(JobRefused, match=r"text\.db: cannot hold jobs"):

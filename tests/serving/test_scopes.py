@@ -17,6 +17,8 @@ ADDRESSES = [
     ("GET", "/v1/audits", "audit"),
     ("POST", "/v1/audits/x/claim", "audit"),
     ("GET", "/admin/quality", "admin"),
+    ("GET", "/admin/groups", "admin"),
+    ("POST", "/admin/groups/x/name", "admin"),
     ("POST", "/v1/chat/completions", "chat"),
     ("POST", "/v1/route", "chat"),
     ("GET", "/v1/models", "chat"),

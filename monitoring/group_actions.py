@@ -1,0 +1,156 @@
+"""What a person does about a group of unknown queries: names it, has some of its answers audited, or leaves it.
+
+Groups are those of the monitor's last look (`var/reports/latest.json`), by id or name, and the domains that people named.
+To add them to the query pool and to retrain are jobs (`registry.jobs`), which read a group's decisions from their arguments.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from monitoring import named_domains, profile
+from monitoring.audit_queue import ASKED_FOR, AuditQueue
+from monitoring.audits import place
+from monitoring.errors import GroupUnknown, NothingActive
+from monitoring.named_domains import NamedDomain, State
+from monitoring.profile import ReferenceProfile
+from monitoring.record import AUDIT, Record, is_audited
+from monitoring.records import RecordStore
+from registry import current_version
+from scorer.errors import ArtifactRefused
+from scorer.near_matches import near_matches
+
+MOST_MEMBERS = 2000  # of a named domain, the latest first
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A group that a person means: its name, and the decisions it is made of, the latest last."""
+
+    name: str
+    members: tuple[str, ...]
+
+    def as_arguments(self) -> dict[str, Any]:
+        """As a job's arguments hold it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """On the groups of the host whose state lies in `var`. Every method blocks, and raises RecordsRefused."""
+
+    var: Path
+    store: RecordStore
+
+    def listed(self) -> dict[str, Any]:
+        """JSON-ready: `at`, `verdict`, `groups` of the last look, and `named` with how many queries came and were audited."""
+        look = self._last_look()
+        named = []
+        for domain in named_domains.load(self.store).domains:
+            records = self.store.of_ids(self._members(domain))
+            outcomes = [record.outcome.score for record in records if is_audited(record) and record.outcome is not None]
+            named.append(
+                {
+                    "name": domain.name,
+                    "state": domain.state,
+                    "named_by": domain.named_by,
+                    "named_at": domain.named_at,
+                    "scorer_version": domain.scorer_version,
+                    "queries": len(records),
+                    "promised": sum(record.predicted or 0.0 for record in records) / len(records) if records else None,
+                    "audited": [len(outcomes), sum(outcomes) / len(outcomes) if outcomes else None],
+                    "waiting": AuditQueue(self.store).count(domain.name),
+                    "cost_usd": sum(record.cost_usd for record in records),
+                }
+            )
+        verdict = (look.get("verdict") or {}).get("kind")
+        return {"at": look.get("at"), "verdict": verdict, "groups": look.get("groups", []), "named": named}
+
+    def find(self, called: str) -> Chosen:
+        """The group or named domain of that name or id. Raises GroupUnknown, naming near ones."""
+        domain = named_domains.load(self.store).get(called)
+        if domain is not None:
+            return Chosen(domain.name, tuple(self._members(domain)))
+        groups = self._last_look().get("groups", [])
+        for each in groups:
+            if called in {each.get("id"), each["name"]}:
+                return Chosen(each["name"], tuple(each.get("members", ())))
+        near = near_matches(called, [each["name"] for each in groups])
+        also = f"Did you mean {' or '.join(map(repr, near))}?" if near else "`routemoa groups` lists them; they may have changed since."
+        raise GroupUnknown(f"No group of unknown queries is called {called!r}.", next_step=also)
+
+    def name(self, called: str, new_name: str, *, by: str | None) -> NamedDomain:
+        """The group is a domain called `new_name` from now on. Raises GroupUnknown, RecordRefused, NothingActive, ProfileRefused."""
+        return self._keep(called, new_name, by, "named")
+
+    def leave(self, called: str, *, by: str | None) -> NamedDomain:
+        """Keeps that a person looked at the group and wants nothing done. Raises as `name` does."""
+        return self._keep(called, called, by, "left")
+
+    def audit(self, called: str, count: int) -> int:
+        """Draws about `count` more of its answers for an audit, by chance; how many. Raises GroupUnknown.
+
+        Each undrawn answer has the chance count / undrawn ones, so that of a member is then, with its first chance p,
+
+            1 - (1 - p) (1 - count / undrawn)
+        """
+        chosen = self.find(called)
+        held: dict[str, tuple[float, bool, str | None]] = {}
+        for record_id, probability, drawn, source in self.store.ask(
+            """SELECT records.id, coalesce(probability, 0), coalesce(drawn, 0), source FROM records
+                LEFT JOIN draws ON draws.number = records.number LEFT JOIN outcomes ON record_id = records.id
+                WHERE status = 'ok' AND records.id IN (SELECT value FROM json_each(?))""",
+            (orjson.dumps(chosen.members).decode(),),
+        ):
+            held[record_id] = (probability, bool(drawn), source)
+        open_ones = sorted((each for each in held if not held[each][1] and held[each][2] != AUDIT), key=lambda each: place(each, "group"))
+        if not open_ones or count < 1:
+            return 0
+        more = min(1.0, count / len(open_ones))
+        taken = frozenset(open_ones[:count])
+        why = f"{ASKED_FOR}: {chosen.name}"
+        # what was chosen by hand before has no chance of its own, and stays out of the estimate
+        whole = [(1 - (1 - held[each][0]) * (1 - more), each) for each in held if held[each][1]]
+        fresh = [
+            (1 - (1 - held[each][0]) * (1 - more), each in taken, self.store.now(), why if each in taken else "", each)
+            for each in open_ones
+        ]
+        self.store.change(
+            """INSERT INTO draws (number, probability, drawn, drawn_at, why) SELECT number, ?, ?, ?, ? FROM records WHERE id = ?
+                ON CONFLICT (number) DO UPDATE SET probability = excluded.probability, drawn = excluded.drawn,
+                why = CASE WHEN excluded.why = '' THEN why ELSE excluded.why END""",
+            fresh,
+        )
+        self.store.change("UPDATE draws SET probability = ? WHERE number = (SELECT number FROM records WHERE id = ?)", whole)
+        return len(taken)
+
+    def _keep(self, called: str, new_name: str, by: str | None, state: State) -> NamedDomain:
+        chosen = self.find(called)
+        return named_domains.name(self.store, new_name, self._records(chosen), self._profile(), by, state)
+
+    def _records(self, chosen: Chosen) -> list[Record]:
+        return self.store.of_ids(chosen.members)
+
+    def _members(self, domain: NamedDomain) -> list[str]:
+        """Decisions it was made of, and those that came to it since."""
+        rows = self.store.ask(
+            f"""SELECT records.id FROM draws JOIN records ON records.number = draws.number WHERE draws.domain = ?
+                ORDER BY draws.number DESC LIMIT {MOST_MEMBERS}""",  # noqa: S608
+            (domain.name,),
+        )
+        return list(dict.fromkeys([*domain.members, *(row[0] for row in reversed(rows))]))
+
+    def _profile(self) -> ReferenceProfile:
+        try:
+            active = current_version.read(self.var / "scorers" / current_version.NAME)
+        except ArtifactRefused as exc:
+            raise NothingActive("No scorer is published, so nothing is known of groups.", next_step="Promote a version.") from exc
+        return profile.read(self.var / "scorers" / active.folder)
+
+    def _last_look(self) -> dict[str, Any]:
+        try:
+            return dict(orjson.loads((self.var / "reports" / "latest.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return {}
