@@ -6,25 +6,27 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli import data, installed, jobs, keys, llms, monitor, prices, results, stack, versions
+from cli import audits, data, groups, installed, jobs, keys, llms, monitor, prices, results, stack, versions
 from scorer.errors import RouteMoAError
 
 commands = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Route among many LLMs, as a platform."
 )
-for group in (
+for part in (
     stack.commands,
     llms.commands,
     versions.commands,
     results.commands,
     monitor.commands,
+    audits.commands,
     data.commands,
     jobs.commands,
     installed.commands,
 ):
-    commands.registered_commands.extend(group.registered_commands)
+    commands.registered_commands.extend(part.registered_commands)
 commands.add_typer(keys.commands, name="keys")
 commands.add_typer(prices.commands, name="prices")
+commands.add_typer(groups.commands, name="groups")
 
 
 def app() -> None:

@@ -15,6 +15,7 @@ from monitoring.record import AUDIT, Record
 from monitoring.records import RecordStore
 
 ASKED_FOR = "asked for"  # what the reason of a draw begins with that a person wanted
+BY_CODE = "grader:"  # what the name of whoever graded begins with, where that was code
 CLAIM_S = 900.0  # after which somebody else may grade a claimed answer
 MOST_WAITING = 5000  # waiting answers that are put in order; older ones wait until those are graded
 WAITING = f"drawn = 1 AND coalesce(source, '') <> '{AUDIT}'"
@@ -132,12 +133,13 @@ class AuditQueue:
         return float(self._store.ask("SELECT coalesce(sum(cost_usd), 0) FROM opinions WHERE given_at >= ?", (since,))[0][0])
 
     def without_opinion(self, grader: str, most: int) -> list[Record]:
-        """Drawn answers whose text is kept and on which this grader has given none, graded ones too: they show the grader's own error.
+        """Drawn answers whose text is kept and on which this grader has given none, those that people graded too: they show its own error.
 
-        Those that people have graded come first, then the order of the queue.
+        These come first, then the order of the queue. What code graded needs no opinion, and is of another kind than what only people can.
         """
         rows = self._store.ask(
-            f"""SELECT records.id, coalesce(source, '') {OF_DRAWS} WHERE drawn = 1 AND records.text IS NOT NULL AND NOT EXISTS (
+            f"""SELECT records.id, coalesce(source, '') {OF_DRAWS} WHERE drawn = 1 AND records.text IS NOT NULL
+                AND coalesce(reported_by, '') NOT LIKE '{BY_CODE}%' AND NOT EXISTS (
                 SELECT 1 FROM opinions WHERE opinions.record_id = records.id AND grader = ?)
                 ORDER BY draws.number DESC LIMIT {MOST_WAITING}""",  # noqa: S608
             (grader,),

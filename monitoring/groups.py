@@ -4,9 +4,10 @@ Queries of a domain that a person named are that group; HDBSCAN groups the other
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
+from typing import Any
 
 import numpy as np
 
@@ -110,6 +111,16 @@ def lines(group: Group) -> list[str]:
     near = ", ".join(f"{each.domain} at {each.distance:.2f}" for each in group.near)
     examples = (f"    {example.decision_id}  {_shown(example.text)}" for example in group.examples)
     return [figures, *examples, f"    nearest training queries: {near}"]
+
+
+def of_json(tree: Mapping[str, Any]) -> Group:
+    """The group that `latest.json` holds."""
+    parts = {
+        "examples": tuple(Example(**each) for each in tree["examples"]),
+        "near": tuple(Near(**each) for each in tree["near"]),
+        **{name: tuple(tree[name]) for name in ("tags", "nearest", "audited", "words", "growth", "members")},
+    }
+    return Group(**{**tree, **parts})
 
 
 def _shown(text: str | None) -> str:

@@ -25,6 +25,7 @@ class Policy(BaseModel):
     novel_share_watch: float = Field(ge=0, le=1)
     novel_share_retrain: float = Field(ge=0, le=1)
     audit_share: float = Field(ge=0, le=1)
+    audit_usd_per_day: float = Field(ge=0)
     promise_tolerance: float = Field(ge=0, le=0.5)
     quality_drop_retrain: float = Field(ge=0, le=1)
     interval_s: float = Field(gt=0)

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,9 @@ from rich.table import Table
 
 from monitoring import audits, groups, named_domains, policy, profile
 from monitoring.errors import NothingActive
+from monitoring.group_actions import Chosen
+from monitoring.groups import Group
+from monitoring.machine_grading import MachineGrading
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
 from monitoring.records import RecordStore
@@ -120,10 +124,11 @@ def report(judged: JudgedWindow, settings: Settings, *, now: datetime, job: str 
     return drawn
 
 
-def submit_retraining(verdict: Verdict, settings: Settings, rules: Policy, *, now: datetime) -> str | None:
+def submit_retraining(verdict: Verdict, settings: Settings, rules: Policy, *, now: datetime, groups: Sequence[Group] = ()) -> str | None:
     """The id of the job of a `retrain` verdict: submitted where there is none yet, and again where it failed and the cool-down is over.
 
-    None for other kinds of verdict, and while another verdict's job is younger than the cool-down.
+    None for other kinds of verdict, and while another verdict's job is younger than the cool-down. groups: of unknown queries, which it
+    harvests and says afterwards what it bought for; those that a person left are left out.
     """
     if verdict.kind != "retrain":
         return None
@@ -138,7 +143,9 @@ def submit_retraining(verdict: Verdict, settings: Settings, rules: Policy, *, no
     if own and (own[-1].state != "failed" or own[-1].created_at > since):
         return own[-1].id
     key = f"verdict-{verdict.id}-{len(own) + 1}" if own else f"verdict-{verdict.id}"
-    arguments = {"verdict": verdict.id, "reasons": list(verdict.reasons), "harvest": True}
+    left = {each.name for each in named_domains.load(RecordStore(settings.var / "records.db")).domains if each.state == "left"}
+    caused = [Chosen(group.name, group.members).as_arguments() for group in groups if group.name not in left]
+    arguments = {"verdict": verdict.id, "reasons": list(verdict.reasons), "harvest": True, "groups": caused}
     return jobs.submit("retrain", arguments, key=key).id
 
 
@@ -171,7 +178,7 @@ def step(settings: Settings, rules: Policy, console: Console, look: Due | None =
     """One look, printed and acted on; and reported, unless it says `keep` and `draw` is off."""
     judged, now = judge(settings, rules, look), datetime.now(UTC)
     show(judged, console)
-    job = submit_retraining(judged.verdict, settings, rules, now=now)
+    job = submit_retraining(judged.verdict, settings, rules, now=now, groups=judged.window.groups)
     if job is not None:
         console.print(f"  retrain job {job}", highlight=False)
     if judged.verdict.kind == "retrain" and judged.verdict.id != _last_verdict(settings).get("id"):
@@ -187,18 +194,19 @@ def step(settings: Settings, rules: Policy, console: Console, look: Due | None =
 def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
     """Takes every look that came due, in order, every `interval_s`, until `stop` is set. Goes on after the last look that was reported."""
     console, last = Console(), _last_look(settings)
-    while not stop.is_set():
-        try:
-            draw_audits(settings, rules)
-            looks = looks_due(settings, rules, last)
-            for look in looks:
-                step(settings, rules, console, look, draw=look == looks[-1])
-                last = look
-                if stop.is_set():
-                    return
-        except RouteMoAError as exc:  # it may pass: a scorer is published, the disk has room again
-            log.warning("no_look", kind=type(exc).__name__, error=str(exc))
-        stop.wait(rules.interval_s)
+    with MachineGrading(settings) as grading:
+        while not stop.is_set():
+            try:
+                grading.note(draw_audits(settings, rules))
+                looks = looks_due(settings, rules, last)
+                for look in looks:
+                    step(settings, rules, console, look, draw=look == looks[-1])
+                    last = look
+                    if stop.is_set():
+                        return
+            except RouteMoAError as exc:  # it may pass: a scorer is published, the disk has room again
+                log.warning("no_look", kind=type(exc).__name__, error=str(exc))
+            stop.wait(rules.interval_s)
 
 
 def _last_look(settings: Settings) -> Due | None:

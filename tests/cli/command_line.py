@@ -10,9 +10,9 @@ Error = TypeVar("Error", bound=Exception)
 WIDE = {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
 
 
-def output(*arguments: str, width: int = 200) -> str:
-    """What `routemoa ARGUMENTS` prints on a terminal of `width` characters; it must end well."""
-    result = CliRunner().invoke(commands, list(arguments), env={**WIDE, "COLUMNS": str(width)}, prog_name="routemoa")
+def output(*arguments: str, width: int = 200, keys: str | None = None) -> str:
+    """What `routemoa ARGUMENTS` prints on a terminal of `width` characters where `keys` are pressed; it must end well."""
+    result = CliRunner().invoke(commands, list(arguments), input=keys, env={**WIDE, "COLUMNS": str(width)}, prog_name="routemoa")
     assert result.exit_code == 0, f"{result.output}{result.exception!r}"
     return result.output
 

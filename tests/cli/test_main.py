@@ -10,7 +10,7 @@ from cli import main
 from tests.cli.command_line import output, usage_error
 
 COMMANDS = ("demo", "up", "llms", "add-llm", "set-llm", "list", "show", "promote", "rollback")
-COMMANDS += ("verdict", "report", "audits", "import", "harvest", "jobs", "cancel", "retrain", "installed", "results")
+COMMANDS += ("verdict", "report", "audits", "grade", "quality", "import", "harvest", "jobs", "cancel", "retrain", "installed", "results")
 
 
 def test_help_lists_every_command() -> None:

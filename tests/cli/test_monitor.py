@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitoring.errors import NothingActive, RecordRefused, ReportFailed
+from monitoring.errors import GroupUnknown, NothingActive, RecordRefused, ReportFailed
 from monitoring.records import Record, RecordStore
 from registry.jobs import Jobs
 from tests.cli.command_line import output, refusal, usage_error
@@ -78,3 +78,46 @@ def test_drawn_answers_are_listed_and_graded(serving: Path) -> None:
     assert f"{waiting[0]}: 1, kept as an audit." in output("audits", waiting[0], "1")
     assert waiting[0] not in output("audits")
     assert "`routemoa audits` lists" in refusal(RecordRefused, "audits", "nobody", "0.5").next_step
+
+
+def test_answers_are_graded_one_after_the_other_with_a_key_each(serving: Path) -> None:
+    """J is right, f is wrong, a digit is tenths, s skips for this grader, q stops; other keys do nothing."""
+    records = [
+        replace(record, text="What is a clause?", decision={"text": "A part of a contract.", "score": 0.5})
+        for record in World().records(300)
+    ]
+    keep(serving, records)
+    before = int(output("audits").split(" of ")[-1].split(".")[0])
+    assert before > 6
+    said = output("grade", keys="jxf7sq")
+    assert "A part of a contract." in said
+    assert f"3 graded, {before - 3} wait." in said
+    (store,) = [RecordStore(serving / "var" / "records.db")]
+    graded = sorted(record.outcome.score for record in store.scan(0, 2e12) if record.outcome is not None)
+    assert graded == [0.0, 0.7, 1.0]
+    assert "2 graded" in output("grade", "--limit", "2", keys="jj")
+    said = output("quality")
+    assert said.splitlines()[1].split()[1] == "domain"
+    assert "all" in said
+    assert "5" in said
+
+
+def test_groups_are_listed_named_audited_and_left(serving: Path) -> None:
+    """From the monitor's last look: each with figures and examples; named it is a domain; jobs know its decisions."""
+    assert "No group of unknown queries" in output("groups")
+    keep(serving, [replace(record, text=f"Which clause of law {record.id}?", domain=None) for record in World().records(60, novel=0.5)])
+    output("report")
+    listed = output("groups")
+    assert "unknown 1 (nearest:" in listed
+    assert "nearest training queries:" in listed
+    assert "Which clause of law" in listed
+    assert "is law from now on" in output("groups", "name", "unknown 1", "law")
+    assert "named: law" in output("groups")
+    assert "wait for a grade" in output("groups", "audit", "law", "--count", "4")
+    assert "Job retrain-" in output("groups", "retrain", "law")
+    assert "Job harvest-" in output("groups", "harvest", "law")
+    assert Jobs(serving / "var" / "jobs.db").list()[0].arguments["groups"][0]["name"] == "law"
+    assert "law" in output("verdict")
+    assert "is left as it is" in output("groups", "leave", "law")
+    assert "is no domain any more" in output("groups", "forget", "law")
+    assert "routemoa groups" in refusal(GroupUnknown, "groups", "forget", "law").next_step
