@@ -144,7 +144,7 @@ def measure(requests: int, calls: int, workers: int) -> dict[str, Any]:
             answering.join()
         entry = keys.read(home / "var" / "keys.json").entries[0]
         now = time.gmtime()
-        (spend,) = budgets.read(home / "var" / "spend.db", [(entry.id, time.strftime("%Y-%m-%d", now))])
+        (spend,) = budgets.read(ServingSettings(_env_file=None, home=home), [(entry.id, time.strftime("%Y-%m-%d", now))])
         return {
             "requests": requests,
             "budget_is_for": calls,

@@ -84,7 +84,7 @@ def _submit(group: str, kind: Any) -> None:
 
     chosen = _actions().find(group)
     arguments = {"reason": f"a person asked for group {chosen.name}", "harvest": True, "groups": [chosen.as_arguments()]}
-    job = Jobs(project.existing().var / "jobs.db").submit(kind, arguments)
+    job = Jobs.of(project.existing()).submit(kind, arguments)
     typer.echo(f"Job {job.id} begins once a worker runs (`routemoa up`); follow it with `routemoa jobs`.")
 
 

@@ -69,7 +69,7 @@ def retrain(
 def _jobs() -> "Jobs":
     from registry.jobs import Jobs
 
-    return Jobs(project.existing().var / "jobs.db")
+    return Jobs.of(project.existing())
 
 
 def _list(kept: "list[Job]", console: Console) -> None:

@@ -40,7 +40,7 @@ def create(
     """Create a key and print it, this once; servers know it within half a second."""
     from registry import pool
     from scorer.near_matches import did_you_mean
-    from serving import keys
+    from serving import keys, shared_keys
 
     for unknown in set(scopes or ()) - set(keys.SCOPES):
         raise typer.BadParameter(f"There is no scope {unknown!r}. {did_you_mean(unknown, keys.SCOPES)}")
@@ -50,7 +50,7 @@ def create(
     for llm in chosen or ():
         everyone.by_id(llm)
     key = keys.create(
-        settings.keys_file,
+        shared_keys.store(settings),
         name or f"key-{secrets.token_hex(3)}",
         scopes or ["chat"],
         usd_per_day=usd_per_day,
@@ -67,13 +67,14 @@ def create(
 @commands.command("list")
 def list_keys() -> None:
     """List the keys: what each may do, what it spent today and this month, when it was last used."""
-    from serving import budgets, keys
+    from serving import budgets, keys, shared_keys
 
     settings, now = _settings(), datetime.now(UTC)
+    shared_keys.refresh(settings)
     entries = keys.read(settings.keys_file).entries
     scopes = [(budgets.PLATFORM, "all keys together", None), *((each.id, each.name, each) for each in entries)]
     places = [place for scope, _, _ in scopes for place in budgets.windows(scope, now)]
-    spends = budgets.read(settings.spend_file, places)
+    spends = budgets.read(settings, places)
     table = Table(Column("name", no_wrap=True), title=f"USD of {now:%Y-%m-%d} and {now:%B} (UTC)", title_justify="left")
     for column in ("scopes", "today", "month", "a minute", "LLMs", "policy", "last used", "expires"):
         table.add_column(column, overflow="fold")
@@ -89,9 +90,9 @@ def list_keys() -> None:
 @commands.command()
 def revoke(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
     """Revoke a key; servers follow within half a second."""
-    from serving import keys
+    from serving import keys, shared_keys
 
-    keys.revoke(_settings().keys_file, name)
+    keys.revoke(shared_keys.store(_settings()), name)
     Console(soft_wrap=True).print(f"{name} is revoked.", highlight=False, markup=False)
 
 

@@ -90,7 +90,7 @@ def add_llm(
     if retrain:
         from registry.jobs import Jobs
 
-        job = Jobs(settings.var / "jobs.db").submit("retrain", {"reason": f"{llm.id} joined", "llm": llm.id})
+        job = Jobs.of(settings).submit("retrain", {"reason": f"{llm.id} joined", "llm": llm.id})
         console.print(
             f"Job {job.id} asks it, once a worker runs (`routemoa up`); then {trained}. Follow it with `routemoa jobs`, "
             "end it with `routemoa cancel`.",

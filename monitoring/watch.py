@@ -33,6 +33,7 @@ from monitoring.records import RecordStore
 from monitoring.verdict import Verdict, decide
 from monitoring.window import Window, looks_after, measure, window_to_judge
 from registry import extras, local_store, notices
+from registry.database.lead import ASK_S, lead
 from registry.settings import Settings
 from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
@@ -134,7 +135,7 @@ def submit_retraining(verdict: Verdict, settings: Settings, rules: Policy, *, no
         return None
     from registry.jobs import Jobs
 
-    jobs = Jobs(settings.var / "jobs.db")
+    jobs = Jobs.of(settings)
     since = now.timestamp() - rules.cool_down_s
     submitted = [job for job in jobs.list() if job.kind == "retrain" and job.arguments.get("verdict")]
     if any(job.arguments["verdict"] != verdict.id and job.created_at > since for job in submitted):
@@ -192,21 +193,28 @@ def step(settings: Settings, rules: Policy, console: Console, look: Due | None =
 
 
 def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
-    """Takes every look that came due, in order, every `interval_s`, until `stop` is set. Goes on after the last look that was reported."""
-    console, last = Console(), _last_look(settings)
+    """Takes every look that came due, in order, every `interval_s`, until `stop` is set; goes on after the last look that was reported.
+
+    Of hosts that share a database one monitor does.
+    """
+    console, last, leading = Console(), _last_look(settings), lead(settings, "monitor")
     with MachineGrading(settings) as grading:
         while not stop.is_set():
             try:
+                if not leading.holds():
+                    stop.wait(ASK_S)
+                    continue
                 grading.note(draw_audits(settings, rules))
                 looks = looks_due(settings, rules, last)
                 for look in looks:
                     step(settings, rules, console, look, draw=look == looks[-1])
                     last = look
                     if stop.is_set():
-                        return
+                        break
             except RouteMoAError as exc:  # it may pass: a scorer is published, the disk has room again
                 log.warning("no_look", kind=type(exc).__name__, error=str(exc))
             stop.wait(rules.interval_s)
+    leading.leave()
 
 
 def _last_look(settings: Settings) -> Due | None:

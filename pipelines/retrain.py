@@ -154,7 +154,7 @@ class Order:
 
 def groups_of(settings: Settings, job: str) -> tuple[Chosen, ...]:
     """The groups that a job's arguments name."""
-    found = Jobs(settings.var / "jobs.db").get(job) if job and (settings.var / "jobs.db").exists() else None
+    found = Jobs.of(settings).get(job) if job else None
     named = found.arguments.get("groups", []) if found is not None else []
     return tuple(Chosen(str(each["name"]), tuple(each["members"])) for each in named)
 

@@ -62,6 +62,10 @@ class ProbeFailed(JoiningRefused):
         self.status = status
 
 
+class DatabaseFailed(RegistryError):
+    """A database, a file or a server, that does not do what it is asked; what was begun left nothing."""
+
+
 class JobRefused(RegistryError):
     """A job that cannot be taken: an unknown kind, a file that cannot hold it, a second worker."""
 

@@ -1,19 +1,19 @@
 """What takes long, done one at a time: jobs in a table that anybody writes and the worker (registry.worker) reads."""
 
 import json
-import os
 import sqlite3
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock
-
-from registry.errors import JobEnded, JobRefused, JobUnknown
+from registry.database.door import Database
+from registry.database.sqlite import SqliteFile
+from registry.errors import DatabaseFailed, JobEnded, JobRefused, JobUnknown
+from registry.settings import Settings
 from scorer.near_matches import near_matches
 
 Kind = Literal["retrain", "harvest", "promote", "rollback"]
@@ -33,7 +33,6 @@ MOVE = (  # a table made before jobs could be cancelled: SQLite cannot change a 
     "COMMIT",
 )
 COLUMNS = "id, kind, arguments, state, step, progress, created_at, started_at, ended_at, error"
-BUSY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +60,41 @@ JobList = list[Job]  # inside `Jobs`, `list` is its method
 
 
 class Jobs:
-    """The jobs of this host in one SQLite file, safe from any process; cheap to make.
+    """The jobs that a database keeps, safe from any process; cheap to make. logs: the folder of what they print, on the worker's host.
 
-    Every method raises JobRefused where the file cannot be used.
+    Every method raises JobRefused where the database cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # SQLite refuses a second switch to WAL at once instead of waiting: whoever starts beside another on a new file would fail
-            with FileLock(path.with_name(f".{path.name}.lock"), timeout=BUSY_S):
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # for its owner alone, and so what SQLite puts beside it
-                with self._connection() as connection:
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    connection.execute(SCHEMA)
-                    ((table,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'jobs'").fetchall()
-                    for statement in MOVE if "'cancelled'" not in table else ():
-                        connection.execute(statement)
-        except OSError as exc:
-            raise JobRefused(f"{path}: cannot hold jobs ({exc}).", next_step="Move the file away or free the disk.") from exc
+    def __init__(self, database: Database, logs: Path) -> None:
+        self._database, self._logs = database, logs
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Jobs":
+        """Those of this host (`var/jobs.db`), or of all hosts that share its database. Raises JobRefused."""
+        with _refusing():
+            if url := settings.database_url.get_secret_value():
+                from registry.database import postgres
+
+                return cls(postgres.opened(url), settings.var / "logs" / "jobs")
+            return cls.in_file(settings.var / "jobs.db")
+
+    @classmethod
+    def in_file(cls, path: Path) -> "Jobs":
+        """Those of an SQLite file, made where there is none. Raises JobRefused."""
+        with _refusing():
+            return cls(SqliteFile(path, _lay_out), path.parent / "logs" / "jobs")
+
+    @property
+    def place(self) -> str:
+        """Where they are, for people."""
+        return self._database.name
 
     def submit(self, kind: Kind, arguments: Mapping[str, Any], *, key: str | None = None) -> Job:
         """A new job that waits for the worker; where one has this `key`, that one. Raises JobRefused for a kind that does not exist."""
         if kind not in KINDS:
             raise JobRefused(f"No kind of job is called {kind!r}.", next_step=f"There are {', '.join(KINDS)}.")
         values = (f"{kind}-{uuid.uuid4().hex[:8]}", key, kind, json.dumps(dict(arguments)), "queued", "waiting", 0.0, time.time())
-        with self._connection() as connection:
+        with _refusing(), self._database.transaction() as connection:
             inserted = connection.execute(
                 "INSERT INTO jobs (id, key, kind, arguments, state, step, progress, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (key) DO NOTHING",
@@ -97,7 +104,7 @@ class Jobs:
             return self._select("WHERE key = ?", (key,))[0]
         job = self.get(values[0])
         if job is None:
-            raise JobRefused(f"{self.path}: job {values[0]} vanished.", next_step="Something else deletes rows of this file: find it.")
+            raise JobRefused(f"{self.place}: job {values[0]} vanished.", next_step="Something else deletes rows there: find it.")
         return job
 
     def get(self, job_id: str) -> Job | None:
@@ -116,7 +123,7 @@ class Jobs:
 
     def log(self, job_id: str) -> Path:
         """The file with what the processes of the job `job_id` printed."""
-        return self.path.parent / "logs" / "jobs" / f"{job_id}.log"
+        return self._logs / f"{job_id}.log"
 
     def list(self) -> JobList:
         """All jobs, in the order they were submitted."""
@@ -172,22 +179,26 @@ class Jobs:
         return self._change("state = 'queued', step = 'waiting (its worker was stopped)', started_at = NULL", "state = 'running'", ())
 
     def _change(self, what: str, where: str, values: tuple[Any, ...]) -> int:
-        with self._connection() as connection:
+        with _refusing(), self._database.transaction() as connection:
             return connection.execute(f"UPDATE jobs SET {what} WHERE {where}", values).rowcount  # noqa: S608  all text is ours
 
     def _select(self, where: str, values: tuple[Any, ...]) -> JobList:
-        with self._connection() as connection:
+        with _refusing(), self._database.reading() as connection:
             rows = connection.execute(f"SELECT {COLUMNS} FROM jobs {where}", values).fetchall()  # noqa: S608  all text is ours
         named = (dict(zip(COLUMNS.split(", "), row, strict=True)) for row in rows)
         return [Job(**{**each, "arguments": json.loads(each["arguments"]), "log": str(self.log(each["id"]))}) for each in named]
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one statement: as many processes as like share the file."""
-        try:
-            with closing(sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)) as connection:
-                connection.execute("PRAGMA synchronous = FULL")
-                yield connection
-        except sqlite3.Error as exc:
-            next_step = "Try again where it is locked; else move the file away or free the disk."
-            raise JobRefused(f"{self.path}: cannot hold jobs ({exc}).", next_step=next_step) from exc
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    connection.execute(SCHEMA)
+    ((table,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'jobs'").fetchall()
+    for statement in MOVE if "'cancelled'" not in table else ():
+        connection.execute(statement)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseFailed as exc:
+        raise JobRefused(f"No jobs can be kept: {exc.what}", next_step=exc.next_step) from exc

@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 
 from registry import extras, job_log, notices
 from registry.child_process import Child
-from registry.errors import ChildFailed, JobFailed, JobRefused
+from registry.database.lead import ASK_S, Alone, Lead, lead
+from registry.errors import ChildFailed, DatabaseFailed, JobFailed, JobRefused
 from registry.jobs import Job, Jobs
 from registry.progress import Progress
 from registry.settings import Settings
@@ -32,6 +33,7 @@ class Worker:
 
     settings: Settings
     jobs: Jobs
+    lead: Lead = field(default_factory=Alone)
     stopping: threading.Event = field(default_factory=threading.Event)
     _child: Child | None = None
 
@@ -39,23 +41,27 @@ class Worker:
         """Does what waits, one after the other, until `stop`; where the table cannot be used for a while, it tries again."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
-        log.info("worker_started", jobs=str(self.jobs.path))
+        log.info("worker_started", jobs=self.jobs.place)
         while not self.stopping.is_set():
             try:
                 self._work()
-            except JobRefused as exc:
+            except (JobRefused, DatabaseFailed) as exc:
                 log.warning("jobs_out_of_reach", error=str(exc))
                 self.stopping.wait(POLL_S)
+        self.lead.leave()
         log.info("worker_stopped")
 
     def _work(self) -> None:
         """Does what waits until `stop`; first what was left running, be it by another worker or because its end could not be written.
 
-        Raises JobRefused where the table cannot be used.
+        Waits while another host's worker leads. Raises JobRefused, DatabaseFailed where the table cannot be used.
         """
+        if not self.lead.holds():
+            self.stopping.wait(ASK_S)
+            return
         if requeued := self.jobs.requeue_running():
             log.info("jobs_requeued", requeued=requeued)
-        while not self.stopping.is_set():
+        while not self.stopping.is_set() and self.lead.holds():
             job = self.jobs.claim_next()
             if job is None:
                 self.stopping.wait(POLL_S)
@@ -122,14 +128,14 @@ class Worker:
 
     @contextlib.contextmanager
     def _stopped_if_cancelled(self, job: Job, child: Child) -> Iterator[None]:
-        """Looks meanwhile whether somebody cancels the job, and stops its process then."""
+        """Looks meanwhile whether somebody cancels the job, or another host's worker leads, and stops its process then."""
         ended = threading.Event()
 
         def watch() -> None:
             while not ended.wait(POLL_S):
-                with contextlib.suppress(JobRefused):  # the table is out of reach: the next look tells
+                with contextlib.suppress(JobRefused, DatabaseFailed):  # the table is out of reach: the next look tells
                     now = self.jobs.get(job.id)
-                    if now is not None and now.state == "cancelled":
+                    if (now is not None and now.state != "running") or not self.lead.holds():
                         child.stop()
                         return
 
@@ -153,6 +159,8 @@ class Worker:
         if now is not None and now.state == "cancelled":
             self.jobs.end_cancelled(job.id, "cancelled; what was answered and labelled is kept")
             log.info("job_cancelled", job=job.id)
+        elif (now is not None and now.state != "running") or not self.lead.holds():
+            log.warning("job_left_to_another_host", job=job.id)
         elif self.stopping.is_set():
             self.jobs.requeue_running()
             log.info("job_interrupted", job=job.id)
@@ -186,7 +194,7 @@ def main() -> None:
     try:
         extras.need("train")
         with only_one(settings):
-            Worker(settings, Jobs(settings.var / "jobs.db")).run()
+            Worker(settings, Jobs.of(settings), lead(settings, "worker")).run()
     except RouteMoAError as exc:
         sys.exit(str(exc))
 

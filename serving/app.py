@@ -24,6 +24,7 @@ from serving import (
     active_scorer,
     admin,
     audits,
+    budgets,
     chat,
     connection,
     console,
@@ -38,9 +39,9 @@ from serving import (
     retention,
     route_endpoint,
     scopes,
+    shared_keys,
     supervisor,
 )
-from serving.budgets import SqliteBudgets
 from serving.errors import MethodRefused, NotFound, RequestRefused
 from serving.events import (
     Events,
@@ -139,8 +140,8 @@ def _state(settings: ServingSettings) -> State:
         client=client,
         mixture=Mixture(client),
         records=RecordStore(settings.var / "records.db", noticed=lambda what, words: events.emit(NOTICED[what](words))),
-        jobs=Jobs(settings.var / "jobs.db"),
-        gate=Gate(settings, SqliteBudgets(settings.spend_file)),
+        jobs=Jobs.of(settings),
+        gate=Gate(settings, budgets.make(settings)),
         scoring=ThreadPoolExecutor(settings.scoring_threads, thread_name_prefix="scoring"),
     )
 
@@ -151,6 +152,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
 
     Raises PoolRefused or KeysRefused where those files are broken at the start: there is no good copy to keep.
     """
+    await shared_keys.first(state.settings, state.events)
     for needed in (state.keys, state.pool):
         await needed.refresh()
         if needed.refusal is not None:
@@ -159,6 +161,8 @@ async def _running(state: State) -> AsyncGenerator[None]:
     followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer)
     following = [asyncio.create_task(watched.follow(state.settings.poll_s)) for watched in followed]
     following.append(asyncio.create_task(state.gate.follow()))
+    if state.settings.database_url.get_secret_value():
+        following.append(asyncio.create_task(shared_keys.follow(state.settings, state.events)))
     if state.settings.keep_records_days is not None:
         following.append(asyncio.create_task(retention.forget_old(state.records, state.settings.keep_records_days, state.events)))
     try:

@@ -1,21 +1,27 @@
 """What keys and the platform may spend: the worst case of a request is held before it runs, and settled by what it cost.
 
-The door is `Budgets`. `SqliteBudgets` is behind it: one file, shared by the workers of one host, kept through restarts and kill -9.
+The door is `Budgets`. Behind it is `SqliteBudgets`, a file shared by the workers of one host, or `SharedBudgets`, a database of several
+hosts; both keep what they count through restarts and kill -9.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from filelock import FileLock
 
 from monitoring.open_file import make_private
+from registry.database.door import Connection, Database
+from registry.errors import DatabaseFailed
 from serving.errors import BudgetSpent, BudgetsUnavailable
+from serving.settings import ServingSettings
+
+T = TypeVar("T")
 
 Period = Literal["day", "month"]
 PLATFORM = "platform"  # the scope of what all keys spend together; a key's own is its id
@@ -23,8 +29,8 @@ SAME_USD = 1e-9  # sums of floats differ by less
 BUSY_S = 2.0  # another worker's transaction takes a tenth of a millisecond
 FREED_SOON_S = 2  # what is held and not spent comes back as fast as answers do
 SCHEMA = """CREATE TABLE IF NOT EXISTS spend (
-    scope TEXT NOT NULL, window TEXT NOT NULL, spent_usd REAL NOT NULL DEFAULT 0, held_usd REAL NOT NULL DEFAULT 0,
-    requests INTEGER NOT NULL DEFAULT 0, last_used REAL, PRIMARY KEY (scope, window))"""
+    scope TEXT NOT NULL, "window" TEXT NOT NULL, spent_usd REAL NOT NULL DEFAULT 0, held_usd REAL NOT NULL DEFAULT 0,
+    requests INTEGER NOT NULL DEFAULT 0, last_used REAL, PRIMARY KEY (scope, "window"))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,50 @@ def ends_in_s(period: Period, now: datetime) -> int:
     return int((begins - now).total_seconds()) + 1
 
 
+def make(settings: ServingSettings) -> Budgets:
+    """Those of this host (`var/spend.db`), or of all hosts that share a database. Raises DatabaseFailed."""
+    if url := settings.database_url.get_secret_value():
+        from registry.database import postgres
+
+        return SharedBudgets(postgres.opened(url))
+    return SqliteBudgets(settings.spend_file)
+
+
+class SharedBudgets:
+    """Of all hosts that share `database`: each statement waits in a thread, and requests of one key take turns."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def hold(self, limits: Sequence[Limit], at_least: float, at_most: float, now: datetime) -> Hold:
+        """As `Budgets` says."""
+        return await self._do(lambda connection: _hold(connection, limits, at_least, at_most, now), {each.scope for each in limits})
+
+    async def settle(self, hold: Hold, cost_usd: float, now: datetime) -> None:
+        """As `Budgets` says."""
+        await self._do(lambda connection: _settle(connection, hold, cost_usd, now), {scope for scope, _ in hold.windows})
+
+    async def book(self, windows: Sequence[tuple[str, str]], spend: Spend) -> None:
+        """As `Budgets` says."""
+        await self._do(lambda connection: _book(connection, windows, spend), {scope for scope, _ in windows})
+
+    async def tend(self) -> None:
+        """As `Budgets` says: nothing."""
+
+    async def close(self) -> None:
+        """As `Budgets` says; the connections are the process's."""
+
+    async def _do(self, what: Callable[[Connection], T], scopes: Collection[str]) -> T:
+        def whole() -> T:
+            with self._database.transaction(*(f"spend {scope}" for scope in scopes)) as connection:
+                return what(connection)
+
+        try:
+            return await asyncio.to_thread(whole)
+        except DatabaseFailed as exc:
+            raise BudgetsUnavailable(f"Budgets cannot be counted: {exc.what}", next_step=exc.next_step) from exc
+
+
 class SqliteBudgets:
     """Statements run in the event loop: each is a few dozen microseconds, for nothing waits for the disk (see `tend`)."""
 
@@ -100,43 +150,18 @@ class SqliteBudgets:
 
     async def hold(self, limits: Sequence[Limit], at_least: float, at_most: float, now: datetime) -> Hold:
         """As `Budgets` says."""
-        counted = tuple(place for scope in dict.fromkeys(each.scope for each in limits) for place in windows(scope, now))
         with self._transaction() as connection:
-            usd = at_most
-            for limit in limits:
-                spent, held = _row(connection, (limit.scope, window(limit.period, now)))
-                left = limit.usd - spent - held
-                if left + SAME_USD < at_least or left <= 0:
-                    raise _spent(limit, at_least, spent, held, now)
-                usd = min(usd, left)
-            for place in counted:
-                connection.execute(
-                    "INSERT INTO spend (scope, window, held_usd) VALUES (?, ?, ?)"
-                    " ON CONFLICT (scope, window) DO UPDATE SET held_usd = held_usd + excluded.held_usd",
-                    (*place, usd),
-                )
-        return Hold(usd, counted)
+            return _hold(connection, limits, at_least, at_most, now)
 
     async def settle(self, hold: Hold, cost_usd: float, now: datetime) -> None:
         """As `Budgets` says."""
         with self._transaction() as connection:
-            for place in hold.windows:
-                connection.execute(
-                    "UPDATE spend SET held_usd = max(0, held_usd - ?), spent_usd = spent_usd + ?, requests = requests + 1, last_used = ?"
-                    " WHERE scope = ? AND window = ?",
-                    (hold.usd, cost_usd, now.timestamp(), *place),
-                )
+            _settle(connection, hold, cost_usd, now)
 
     async def book(self, windows: Sequence[tuple[str, str]], spend: Spend) -> None:
         """As `Budgets` says."""
         with self._transaction() as connection:
-            for place in windows:
-                connection.execute(
-                    "INSERT INTO spend (scope, window, spent_usd, requests, last_used) VALUES (?, ?, ?, ?, ?)"
-                    " ON CONFLICT (scope, window) DO UPDATE SET spent_usd = spent_usd + excluded.spent_usd,"
-                    " requests = requests + excluded.requests, last_used = excluded.last_used",
-                    (*place, spend.spent_usd, spend.requests, spend.last_used),
-                )
+            _book(connection, windows, spend)
 
     async def close(self) -> None:
         """As `Budgets` says."""
@@ -187,22 +212,70 @@ class SqliteBudgets:
         return connection
 
 
-def read(path: Path, places: Sequence[tuple[str, str]]) -> list[Spend]:
-    """What was spent in each of these windows; nothing where the file is not there yet. Raises BudgetsUnavailable."""
+def read(settings: ServingSettings, places: Sequence[tuple[str, str]]) -> list[Spend]:
+    """What was spent in each of these windows; nothing where nobody spent yet. Raises BudgetsUnavailable."""
+    if url := settings.database_url.get_secret_value():
+        from registry.database import postgres
+
+        try:
+            with postgres.opened(url).reading() as connection:
+                return [_read(connection, place) for place in places]
+        except DatabaseFailed as exc:
+            raise BudgetsUnavailable(f"Budgets cannot be read: {exc.what}", next_step=exc.next_step) from exc
+    path = settings.spend_file
     if not path.is_file():
         return [Spend() for _ in places]
     try:
-        query = "SELECT spent_usd, held_usd, requests, last_used FROM spend WHERE scope = ? AND window = ?"
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)) as connection:
-            rows = [connection.execute(query, place).fetchone() for place in places]
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)) as file:
+            return [_read(file, place) for place in places]
     except sqlite3.Error as exc:
         raise BudgetsUnavailable(f"{path}: cannot be read ({exc}).", next_step="Free its lock, or try again.") from exc
-    return [Spend() if row is None else Spend(*row) for row in rows]
 
 
-def _row(connection: sqlite3.Connection, place: tuple[str, str]) -> tuple[float, float]:
-    row = connection.execute("SELECT spent_usd, held_usd FROM spend WHERE scope = ? AND window = ?", place).fetchone()
-    return (0.0, 0.0) if row is None else (row[0], row[1])
+def _hold(connection: Connection, limits: Sequence[Limit], at_least: float, at_most: float, now: datetime) -> Hold:
+    """As `Budgets.hold` says, in a transaction that no other request of these scopes interleaves."""
+    counted = tuple(place for scope in dict.fromkeys(each.scope for each in limits) for place in windows(scope, now))
+    usd = at_most
+    for limit in limits:
+        before = _read(connection, (limit.scope, window(limit.period, now)))
+        left = limit.usd - before.spent_usd - before.held_usd
+        if left + SAME_USD < at_least or left <= 0:
+            raise _spent(limit, at_least, before.spent_usd, before.held_usd, now)
+        usd = min(usd, left)
+    for place in counted:
+        connection.execute(
+            'INSERT INTO spend (scope, "window", held_usd) VALUES (?, ?, ?)'
+            ' ON CONFLICT (scope, "window") DO UPDATE SET held_usd = spend.held_usd + excluded.held_usd',
+            (*place, usd),
+        )
+    return Hold(usd, counted)
+
+
+def _settle(connection: Connection, hold: Hold, cost_usd: float, now: datetime) -> None:
+    """As `Budgets.settle` says. Sums of floats may leave a trace less than nothing held."""
+    for place in hold.windows:
+        connection.execute(
+            "UPDATE spend SET held_usd = CASE WHEN held_usd > ? THEN held_usd - ? ELSE 0 END, spent_usd = spent_usd + ?,"
+            ' requests = requests + 1, last_used = ? WHERE scope = ? AND "window" = ?',
+            (hold.usd, hold.usd, cost_usd, now.timestamp(), *place),
+        )
+
+
+def _book(connection: Connection, windows: Sequence[tuple[str, str]], spend: Spend) -> None:
+    """As `Budgets.book` says."""
+    for place in windows:
+        connection.execute(
+            'INSERT INTO spend (scope, "window", spent_usd, requests, last_used) VALUES (?, ?, ?, ?, ?)'
+            ' ON CONFLICT (scope, "window") DO UPDATE SET spent_usd = spend.spent_usd + excluded.spent_usd,'
+            " requests = spend.requests + excluded.requests, last_used = excluded.last_used",
+            (*place, spend.spent_usd, spend.requests, spend.last_used),
+        )
+
+
+def _read(connection: Connection, place: tuple[str, str]) -> Spend:
+    query = 'SELECT spent_usd, held_usd, requests, last_used FROM spend WHERE scope = ? AND "window" = ?'
+    row = connection.execute(query, place).fetchone()
+    return Spend() if row is None else Spend(*row)
 
 
 def _spent(limit: Limit, at_least: float, spent: float, held: float, now: datetime) -> BudgetSpent:

@@ -7,11 +7,11 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Protocol, get_args
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -61,6 +61,9 @@ class KeyEntry(BaseModel):
         return asked_by == self.name or "admin" in self.scopes
 
 
+Entries = tuple[KeyEntry, ...]
+
+
 class KeyFile(BaseModel):
     """keys.json."""
 
@@ -106,41 +109,73 @@ def read(path: Path) -> Keys:
         ) from exc
 
 
-def create(path: Path, name: str, scopes: Sequence[str], **limits: Any) -> str:
-    """A new key called `name`, returned this once; its hash is added to `path`. limits: further fields of KeyEntry. Raises KeysRefused."""
+class KeyStore(Protocol):
+    """Where keys are made and revoked."""
+
+    def change(self, change: Callable[[Entries], Entries]) -> None:
+        """What `change` makes of the keys is in force; nobody else changes them meanwhile. Raises KeysRefused."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFileStore:
+    """keys.json of a host that shares no database."""
+
+    path: Path
+
+    def change(self, change: Callable[[Entries], Entries]) -> None:
+        """As `KeyStore` says; servers follow within their poll interval."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path.with_suffix(".lock")):
+            write(self.path, change(read(self.path).entries))
+
+
+def create(where: KeyStore | Path, name: str, scopes: Sequence[str], **limits: Any) -> str:
+    """A new key called `name`, returned this once; its hash is added. limits: further fields of KeyEntry. Raises KeysRefused.
+
+    where: a store, or the path of a keys.json.
+    """
     key = PREFIX + secrets.token_urlsafe(32)
     try:
         made = {"name": name, "sha256": _digest(key), "scopes": tuple(scopes), "created_at": time.time()}
         entry = KeyEntry.model_validate(made | {field: value for field, value in limits.items() if value is not None})
     except ValidationError as exc:
-        where = ".".join(map(str, exc.errors()[0]["loc"]))
+        field = ".".join(map(str, exc.errors()[0]["loc"]))
         raise KeysRefused(
-            f"Key {name!r} with scopes {list(scopes)}: {where}: {exc.errors()[0]['msg']}.", next_step=f"Scopes: {SCOPES}."
+            f"Key {name!r} with scopes {list(scopes)}: {field}: {exc.errors()[0]['msg']}.", next_step=f"Scopes: {SCOPES}."
         ) from exc
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        entries = read(path).entries
+
+    def with_new(entries: Entries) -> Entries:
         if any(each.name == name for each in entries):
             raise KeysRefused(f"A key called {name!r} exists already.", next_step="Choose another name, or revoke that one.")
-        _write(path, (*entries, entry))
+        return (*entries, entry)
+
+    _store(where).change(with_new)
     return key
 
 
-def revoke(path: Path, name: str) -> None:
-    """Removes the key called `name`; servers follow within their poll interval. Raises KeysRefused."""
-    with FileLock(path.with_suffix(".lock")):
-        entries = read(path).entries
+def revoke(where: KeyStore | Path, name: str) -> None:
+    """Removes the key called `name`; servers follow within their poll interval. where: as for `create`. Raises KeysRefused."""
+
+    def without(entries: Entries) -> Entries:
         left = tuple(entry for entry in entries if entry.name != name)
         if len(left) == len(entries):
             raise KeysRefused(f"No key is called {name!r}.", next_step=f"Known: {', '.join(entry.name for entry in entries) or 'none'}.")
-        _write(path, left)
+        return left
+
+    _store(where).change(without)
+
+
+def _store(where: KeyStore | Path) -> KeyStore:
+    return KeyFileStore(where) if isinstance(where, Path) else where
 
 
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _write(path: Path, entries: tuple[KeyEntry, ...]) -> None:
+def write(path: Path, entries: Entries) -> None:
+    """All keys that there are from now on, for their owner alone to read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with (
         replacing(path) as partial,
         os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file,
@@ -152,6 +187,7 @@ def _write(path: Path, entries: tuple[KeyEntry, ...]) -> None:
 
 def main() -> None:
     """Reads the command line."""
+    from serving import shared_keys
     from serving.settings import ServingSettings, in_words
 
     parser = argparse.ArgumentParser(prog="python -m serving.keys", description=__doc__)
@@ -163,13 +199,13 @@ def main() -> None:
     commands.add_parser("revoke", help="remove a key").add_argument("name")
     arguments = parser.parse_args()
     try:
-        path = ServingSettings().keys_file
+        settings = ServingSettings()
         if arguments.command == "create":
-            print(create(path, arguments.name, arguments.scope))
+            print(create(shared_keys.store(settings), arguments.name, arguments.scope))
         elif arguments.command == "revoke":
-            revoke(path, arguments.name)
+            revoke(shared_keys.store(settings), arguments.name)
         else:
-            for entry in read(path).entries:
+            for entry in read(settings.keys_file).entries:
                 print(f"{entry.name}\t{','.join(entry.scopes)}")
     except ValidationError as exc:
         sys.exit(in_words(exc))
@@ -178,4 +214,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from serving import keys  # noqa: PLW0406
+
+    keys.main()  # not this module's: `__main__` would be a second one, with a second KeyEntry

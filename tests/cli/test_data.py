@@ -51,7 +51,7 @@ def test_a_harvest_says_what_it_would_bring_and_cost_before_it_takes_anything(ho
     assert "Taken in. Next: routemoa retrain" in printed
     assert set(tables.read(where.queries, tables.QUERIES)["grader"]) == {"number"}
     assert "Taken in" not in output("harvest", "--yes")
-    assert Jobs(where.var / "jobs.db").list() == []  # no job: whoever harvests decides when to retrain
+    assert Jobs.in_file(where.var / "jobs.db").list() == []  # no job: whoever harvests decides when to retrain
     assert "Invalid value for '--limit'" in usage_error("harvest", "--limit", "-1")
 
 

@@ -17,7 +17,7 @@ def test_without_jobs_it_says_how_one_starts(home: Path) -> None:
 @pytest.fixture
 def jobs(home: Path) -> Jobs:
     """Three of them: a failed one, one under way, one that waits."""
-    jobs = Jobs(home / "var" / "jobs.db")
+    jobs = Jobs.in_file(home / "var" / "jobs.db")
     failed = jobs.submit("retrain", {"reasons": ["73% of queries are novel", "and more"]})
     running = jobs.submit("retrain", {"reason": "a person [asked]"})
     jobs.submit("retrain", {})
@@ -69,9 +69,9 @@ def test_a_job_is_cancelled_by_its_id(jobs: Jobs) -> None:
 def test_a_job_is_promised_only_once_a_worker_runs(home: Path) -> None:
     """Whoever retrains without `routemoa up` is told what is missing, and the job waits."""
     printed = output("retrain", "--reason", "fresh answers")
-    (job,) = Jobs(home / "var" / "jobs.db").list()
+    (job,) = Jobs.in_file(home / "var" / "jobs.db").list()
     assert job.id in printed
     assert "once a worker runs (`routemoa up`)" in printed
     output("retrain", "--harvest")
-    assert Jobs(home / "var" / "jobs.db").list()[1].arguments["harvest"] is True
+    assert Jobs.in_file(home / "var" / "jobs.db").list()[1].arguments["harvest"] is True
     assert (job.state, job.arguments) == ("queued", {"reason": "fresh answers", "harvest": False})

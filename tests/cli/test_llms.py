@@ -79,7 +79,7 @@ def test_adding_an_llm_says_how_many_queries_it_will_be_asked(
     assert all(part in printed for part in says)
     llm = pool.load(home / "registry" / "pool.yaml").by_id("new")
     assert (llm.trained, llm.max_training_queries) == (trained, max_training_queries)
-    (job,) = Jobs(home / "var" / "jobs.db").list()
+    (job,) = Jobs.in_file(home / "var" / "jobs.db").list()
     assert job.id in printed
 
 
@@ -98,11 +98,11 @@ def test_an_llm_joins_only_for_a_price_that_somebody_agreed_to(home: Path, endpo
     price = "Asking it 400 of 1000 queries costs about $0.0082 (2,000 tokens in, 40,000 out, if all answers are that long), at most $0.0082"
     assert price in declined.output
     assert (declined.exit_code, file.read_text()) == (1, before)
-    assert not Jobs(home / "var" / "jobs.db").list()
+    assert not Jobs.in_file(home / "var" / "jobs.db").list()
     agreed = CliRunner().invoke(commands, list(arguments), input="y\n", env=WIDE)
     assert agreed.exit_code == 0, agreed.output
     assert pool.load(file).by_id("new").name == "new"
-    assert [job.arguments["llm"] for job in Jobs(home / "var" / "jobs.db").list()] == ["new"]
+    assert [job.arguments["llm"] for job in Jobs.in_file(home / "var" / "jobs.db").list()] == ["new"]
 
 
 def test_a_closed_port_is_one_error(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +125,7 @@ def test_an_llm_is_retired_repriced_and_moved_by_one_command(home: Path) -> None
     for wrong in ((), ("--served-name", "m"), ("--input-price", "1"), ("--status", "gone")):
         usage_error("set-llm", "smollm2-135m", *wrong)
     assert file.read_text() == before
-    assert not Jobs(home / "var" / "jobs.db").list()
+    assert not Jobs.in_file(home / "var" / "jobs.db").list()
 
 
 def test_how_an_llm_judges_is_said_when_it_joins_and_changed_later(home: Path, endpoint: str) -> None:
@@ -150,7 +150,7 @@ def test_full_retraining_is_one_command(home: Path, endpoint: str) -> None:
     assert (home / "registry" / "pool.yaml").read_text() == before
     assert "Trained with all others from now on: new." in output("retrain", "--full")
     assert pool.load(home / "registry" / "pool.yaml").by_id("new").trained == "jointly"
-    assert [job.arguments["reason"] for job in Jobs(home / "var" / "jobs.db").list()] == ["fresh answers", "a person asked for it"]
+    assert [job.arguments["reason"] for job in Jobs.in_file(home / "var" / "jobs.db").list()] == ["fresh answers", "a person asked for it"]
 
 
 def test_the_pool_is_listed_with_addresses_and_prices(home: Path) -> None:
@@ -176,7 +176,7 @@ def test_options_are_written_and_the_rest_is_the_schemas(home: Path, endpoint: s
     plain = pool.PoolEntry(name="x", endpoint={"base_url": endpoint, "served_name": "m"}, price={"input": 1, "output": 1}).llm("x")
     assert (llm.decoding.temperature, llm.decoding.seed) == (plain.decoding.temperature, plain.decoding.seed)
     assert (llm.context_window, llm.limits, llm.prompt.suffix) == (plain.context_window, plain.limits, "")
-    assert not Jobs(home / "var" / "jobs.db").list()
+    assert not Jobs.in_file(home / "var" / "jobs.db").list()
 
 
 @pytest.mark.parametrize("price", [(), ("--input-price", "1"), (*PRICE, "--price-from", "openai/gpt-4o-mini")])

@@ -53,7 +53,7 @@ def test_a_verdict_is_printed_with_its_reasons_and_changes_nothing(serving: Path
     assert printed.startswith("retrain  scorer version 1")
     assert "law" in printed
     assert not (serving / "var" / "reports").exists()
-    assert not Jobs(serving / "var" / "jobs.db").list()
+    assert not Jobs.in_file(serving / "var" / "jobs.db").list()
 
 
 def test_a_report_names_the_pages_it_drew(serving: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_report_names_the_pages_it_drew(serving: Path) -> None:
     pages = [Path(line.strip()) for line in output("report").splitlines() if line.endswith(".html")]
     assert pages
     assert all("Verdict" in page.read_text() for page in pages[:1])
-    assert not Jobs(serving / "var" / "jobs.db").list()
+    assert not Jobs.in_file(serving / "var" / "jobs.db").list()
 
 
 def test_drawn_answers_are_listed_and_graded(serving: Path) -> None:
@@ -116,7 +116,7 @@ def test_groups_are_listed_named_audited_and_left(serving: Path) -> None:
     assert "wait for a grade" in output("groups", "audit", "law", "--count", "4")
     assert "Job retrain-" in output("groups", "retrain", "law")
     assert "Job harvest-" in output("groups", "harvest", "law")
-    assert Jobs(serving / "var" / "jobs.db").list()[0].arguments["groups"][0]["name"] == "law"
+    assert Jobs.in_file(serving / "var" / "jobs.db").list()[0].arguments["groups"][0]["name"] == "law"
     assert "law" in output("verdict")
     assert "is left as it is" in output("groups", "leave", "law")
     assert "is no domain any more" in output("groups", "forget", "law")

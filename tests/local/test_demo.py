@@ -38,7 +38,7 @@ def stage(platform: Stack) -> Stage:
 @pytest.fixture
 def job(platform: Stack) -> Iterator[tuple[Jobs, Job]]:
     """A job that runs."""
-    jobs = Jobs(platform.settings.var / "jobs.db")
+    jobs = Jobs.in_file(platform.settings.var / "jobs.db")
     running = jobs.submit("retrain", {"reason": "a test"})
     jobs.claim(running.id)
     jobs.advance(running.id, "answer (2 of 3)", 0.5)

@@ -199,7 +199,7 @@ def test_one_verdict_starts_one_job_and_then_it_cools_down(home: Path, world, ru
     now = datetime.now(UTC)
     job = watch.submit_retraining(verdict(0, 1.0), settings, rules, now=now)
     assert job is not None
-    (submitted,) = Jobs(home / "var" / "jobs.db").list()
+    (submitted,) = Jobs.in_file(home / "var" / "jobs.db").list()
     assert submitted.arguments["harvest"] is True  # it learns from the traffic that it is about
     assert watch.submit_retraining(verdict(0, 1.0), settings, rules, now=now) == job
     assert watch.submit_retraining(verdict(1, 1.0), settings, rules, now=now) is None
@@ -213,7 +213,7 @@ def test_a_verdicts_failed_job_is_submitted_again_after_the_cool_down(home: Path
     settings, now = Settings(home=home), datetime.now(UTC)
     found = window.measure(world.records(60, novel=1.0), world.profile(), rules, scorer_version="1", index=0)
     verdict = decide(found.stats, rules)
-    jobs = Jobs(home / "var" / "jobs.db")
+    jobs = Jobs.in_file(home / "var" / "jobs.db")
 
     def fail(job_id: str) -> None:
         jobs.claim(job_id)

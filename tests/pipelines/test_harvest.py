@@ -355,7 +355,7 @@ def test_a_harvest_job_takes_a_group_in_and_asks_nobody(tmp_path: Path) -> None:
     serve(made.records, "What is two and two?", outcome=1.0, reference=Reference("number", "4"))
     serve(made.records, "What is two and three?", outcome=1.0, reference=Reference("number", "5"))
     (wanted, _) = [record.id for record in RecordStore(made.records).scan(0, 2000)]
-    jobs = Jobs(home / "var" / "jobs.db")
+    jobs = Jobs.in_file(home / "var" / "jobs.db")
     job = jobs.submit("harvest", {"groups": [{"name": "sums", "members": [wanted]}], "harvest": True})
     command = [sys.executable, "-m", "pipelines.retrain", "--job", job.id, "--harvest", "--only-harvest"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": str(home)}

@@ -28,15 +28,31 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def jobs(tmp_path: Path) -> Jobs:
-    return Jobs(tmp_path / "jobs.db")
+def settings(either_url: str, tmp_path: Path) -> Settings:
+    return Settings(_env_file=None, home=tmp_path, database_url=either_url)
 
 
-def test_a_job_is_there_from_the_moment_it_is_submitted(jobs: Jobs) -> None:
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "jobs.db"
+
+
+@pytest.fixture
+def in_file(path: Path) -> Jobs:
+    return Jobs.in_file(path)
+
+
+@pytest.fixture
+def jobs(settings: Settings) -> Jobs:
+    """In a file, and in PostgreSQL: the same tests."""
+    return Jobs.of(settings)
+
+
+def test_a_job_is_there_from_the_moment_it_is_submitted(jobs: Jobs, settings: Settings) -> None:
     """What was submitted is read back by anyone, in order, with its arguments."""
     first = jobs.submit("retrain", {"reason": "drift"})
     second = jobs.submit("promote", {"version": "3"})
-    assert [job.id for job in Jobs(jobs.path).list()] == [first.id, second.id]
+    assert [job.id for job in Jobs.of(settings).list()] == [first.id, second.id]
     assert jobs.get(first.id) == first
     assert (first.kind, first.state, first.arguments, first.progress, first.error) == ("retrain", "queued", {"reason": "drift"}, 0.0, None)
     assert jobs.get("nobody") is None
@@ -56,16 +72,22 @@ def test_an_unknown_kind_and_a_bad_file_are_refused(jobs: Jobs, tmp_path: Path) 
     with pytest.raises(JobRefused, match=r"'dance'.*retrain, harvest, promote, rollback"):
         jobs.submit("dance", {})  # type: ignore[arg-type]
     (tmp_path / "text.db").write_text("not a database, but long enough to be read as one" * 30)
-    with pytest.raises(JobRefused, match=r"text\.db: cannot hold jobs"):
-        Jobs(tmp_path / "text.db")
+    with pytest.raises(JobRefused, match=r"text\.db: cannot be used"):
+        Jobs.in_file(tmp_path / "text.db")
 
 
-def test_a_file_that_breaks_later_is_refused_too(jobs: Jobs) -> None:
+def test_a_file_that_breaks_later_is_refused_too(in_file: Jobs, path: Path) -> None:
     """Whatever SQLite raises after the file was opened comes as JobRefused."""
-    with sqlite3.connect(jobs.path) as connection:
+    with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE jobs")
-    for attempt in (jobs.list, lambda: jobs.get("x"), lambda: jobs.submit("retrain", {}), lambda: jobs.claim("x"), jobs.requeue_running):
-        with pytest.raises(JobRefused, match=r"jobs\.db: cannot hold jobs \(no such table"):
+    for attempt in (
+        in_file.list,
+        lambda: in_file.get("x"),
+        lambda: in_file.submit("retrain", {}),
+        lambda: in_file.claim("x"),
+        in_file.requeue_running,
+    ):
+        with pytest.raises(JobRefused, match=r"jobs\.db: cannot be used \(no such table"):
             attempt()
 
 
@@ -150,26 +172,26 @@ def test_a_running_job_is_cancelled_and_then_ended(jobs: Jobs) -> None:
     ]
 
 
-def test_a_file_from_before_jobs_could_be_cancelled_goes_on(jobs: Jobs) -> None:
+def test_a_file_from_before_jobs_could_be_cancelled_goes_on(in_file: Jobs, path: Path) -> None:
     """Its jobs, their order and their keys are kept, and the next one can be cancelled."""
-    kept = [jobs.submit("retrain", {}, key="verdict-1"), jobs.submit("promote", {"version": "3"})]
-    with sqlite3.connect(jobs.path) as connection:
+    kept = [in_file.submit("retrain", {}, key="verdict-1"), in_file.submit("promote", {"version": "3"})]
+    with sqlite3.connect(path) as connection:
         ((table,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'jobs'").fetchall()
         connection.execute("ALTER TABLE jobs RENAME TO now")
         connection.execute(table.replace(", 'cancelled'", ""))
         connection.execute("INSERT INTO jobs SELECT * FROM now")
         connection.execute("DROP TABLE now")
-    before = Jobs(jobs.path)
+    before = Jobs.in_file(path)
     assert before.list() == kept
     assert before.submit("retrain", {}, key="verdict-1") == kept[0]
     assert before.cancel(kept[0].id).state == "cancelled"
-    assert [job.id for job in Jobs(jobs.path).list()] == [job.id for job in kept]
+    assert [job.id for job in Jobs.in_file(path).list()] == [job.id for job in kept]
 
 
-def test_the_file_holds_no_pickles(jobs: Jobs) -> None:
+def test_the_file_holds_no_pickles(in_file: Jobs, path: Path) -> None:
     """One table of texts and numbers, arguments as JSON: reading the file runs nobody's code."""
-    jobs.submit("retrain", {"reason": "drift"})
-    with sqlite3.connect(jobs.path) as connection:
+    in_file.submit("retrain", {"reason": "drift"})
+    with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall() == [("jobs",)]
         (row,) = connection.execute("SELECT * FROM jobs").fetchall()
     assert not any(isinstance(value, bytes) for value in row)
@@ -197,14 +219,14 @@ def wait_for(jobs: Jobs, job: Job, *states: str, step: str = "", seconds: float 
         if found.state in states and step in found.step:
             return found
         time.sleep(0.1)
-    pytest.fail(f"{found} is not {states} {step!r}. The worker said: {(jobs.path.parents[1] / 'worker.log').read_text()[-2000:]}")
+    pytest.fail(f"{found} is not {states} {step!r}. The worker said: {(jobs.log('x').parents[3] / 'worker.log').read_text()[-2000:]}")
 
 
 @pytest.mark.slow
 def test_a_worker_retrains_survives_kill_9_and_stops_cleanly(tmp_path: Path) -> None:
     """Progress is seen while the stages run; a killed worker's job is run again by the next one, and so is a stopped one's."""
     home = dvc_project.make(tmp_path / "home")
-    jobs = Jobs(home / "var" / "jobs.db")
+    jobs = Jobs.in_file(home / "var" / "jobs.db")
     (home / "stage-waits").touch()
     job = jobs.submit("retrain", {"reasons": ["queries are novel"]})
     with worker(home) as first:
@@ -244,7 +266,7 @@ def test_a_worker_retrains_survives_kill_9_and_stops_cleanly(tmp_path: Path) -> 
 def test_a_job_is_cancelled_and_a_failed_one_says_why_once(tmp_path: Path) -> None:
     """A cancelled retraining leaves no process and no lock, so the next one runs; what each printed is in its own log."""
     home = dvc_project.make(tmp_path / "home")
-    jobs = Jobs(home / "var" / "jobs.db")
+    jobs = Jobs.in_file(home / "var" / "jobs.db")
     (home / "stage-waits").touch()
     cancelled, failing = jobs.submit("retrain", {"reason": "the first"}), jobs.submit("retrain", {"reason": "the second"})
     with worker(home):
@@ -277,42 +299,46 @@ def stages(home: Path) -> list[int]:
 
 
 @pytest.fixture
-def worker_of(jobs: Jobs) -> workers.Worker:
+def worker_of(in_file: Jobs, path: Path) -> workers.Worker:
     """A worker in this process, of a project whose MLflow does not answer."""
-    return workers.Worker(Settings(_env_file=None, home=jobs.path.parent, mlflow_url="http://127.0.0.1:9"), jobs)
+    return workers.Worker(Settings(_env_file=None, home=path.parent, mlflow_url="http://127.0.0.1:9"), in_file)
 
 
-def test_what_goes_wrong_in_a_job_is_written_into_its_row(jobs: Jobs, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_wrong_in_a_job_is_written_into_its_row(
+    in_file: Jobs, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither an error of ours nor one nobody thought of ends the worker: the job failed, and says why."""
-    submitted = [jobs.submit("rollback", {}), jobs.submit("promote", {})]  # the second has no version: a KeyError
+    submitted = [in_file.submit("rollback", {}), in_file.submit("promote", {})]  # the second has no version: a KeyError
     monkeypatch.setattr("registry.promotion.rollback", lambda **_: (_ for _ in ()).throw(JobRefused("No MLflow.", next_step="Start it.")))
     for _ in submitted:
-        job = jobs.claim_next()
+        job = in_file.claim_next()
         assert job is not None
         worker_of.perform(job)
-    assert [(job.state, job.error) for job in jobs.list()] == [("failed", "No MLflow. Start it."), ("failed", "KeyError: 'version'")]
+    assert [(job.state, job.error) for job in in_file.list()] == [("failed", "No MLflow. Start it."), ("failed", "KeyError: 'version'")]
 
 
 @pytest.mark.parametrize(("arguments", "harvests"), [({"reason": "x joined", "llm": "x"}, False), ({"harvest": True}, True)])
 def test_a_retraining_harvests_where_its_job_says_so(
-    jobs: Jobs, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, object], harvests: bool
+    in_file: Jobs, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, object], harvests: bool
 ) -> None:
     """The worker tells the process it starts; a join's job says nothing, so nobody else is asked."""
     commands: list[list[str]] = []
     monkeypatch.setattr(Child, "run", lambda _self, command, *_, **__: commands.append(command))
-    jobs.submit("retrain", arguments)
-    job = jobs.claim_next()
+    in_file.submit("retrain", arguments)
+    job = in_file.claim_next()
     assert job is not None
     worker_of.perform(job)
     assert [("--harvest" in command) for command in commands] == [harvests]
 
 
-def test_a_worker_outlives_a_table_that_cannot_be_used(jobs: Jobs, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_outlives_a_table_that_cannot_be_used(
+    in_file: Jobs, path: Path, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While another process holds the file, neither looking for a job nor writing a job's end ends the worker; then the job is done."""
     monkeypatch.setattr(workers, "POLL_S", 0.05)
-    monkeypatch.setattr("registry.jobs.BUSY_S", 0.05)
+    monkeypatch.setattr("registry.database.sqlite.BUSY_S", 0.05)
     monkeypatch.setattr(workers.signal, "signal", lambda *_: None)  # it runs in a thread here
-    holder = sqlite3.connect(jobs.path, isolation_level=None, check_same_thread=False)
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     versions = []
 
     def promoted(version: str, **_: object) -> object:
@@ -322,7 +348,7 @@ def test_a_worker_outlives_a_table_that_cannot_be_used(jobs: Jobs, worker_of: wo
         return SimpleNamespace(version=version)
 
     monkeypatch.setattr("registry.promotion.promote", promoted)
-    submitted = jobs.submit("promote", {"version": "3"})
+    submitted = in_file.submit("promote", {"version": "3"})
     thread = threading.Thread(target=worker_of.run)
     with structlog.testing.capture_logs() as logged:
         thread.start()
@@ -331,47 +357,47 @@ def test_a_worker_outlives_a_table_that_cannot_be_used(jobs: Jobs, worker_of: wo
             time.sleep(0.05)
         assert thread.is_alive()
         holder.execute("ROLLBACK")
-        while jobs.list()[0].state != "done" and time.monotonic() < until:
+        while in_file.list()[0].state != "done" and time.monotonic() < until:
             time.sleep(0.05)
         worker_of.stop()
         thread.join(20)
     holder.close()
     assert versions == ["3", "3"]
-    assert [(job.id, job.state, job.step) for job in jobs.list()] == [(submitted.id, "done", "scorer version 3 is champion")]
-    assert "cannot hold jobs (database is locked)" in next(each["error"] for each in logged if each["event"] == "jobs_out_of_reach")
+    assert [(job.id, job.state, job.step) for job in in_file.list()] == [(submitted.id, "done", "scorer version 3 is champion")]
+    assert "cannot be used (database is locked)" in next(each["error"] for each in logged if each["event"] == "jobs_out_of_reach")
 
 
-def test_a_job_that_breaks_because_the_worker_stops_waits_again(jobs: Jobs, worker_of: workers.Worker) -> None:
+def test_a_job_that_breaks_because_the_worker_stops_waits_again(in_file: Jobs, worker_of: workers.Worker) -> None:
     """Its error is the stop's, not its own."""
-    jobs.submit("promote", {})
-    job = jobs.claim_next()
+    in_file.submit("promote", {})
+    job = in_file.claim_next()
     assert job is not None
     worker_of.stopping.set()
     worker_of.perform(job)
-    assert [(job.state, job.error) for job in jobs.list()] == [("queued", None)]
+    assert [(job.state, job.error) for job in in_file.list()] == [("queued", None)]
 
 
-def test_a_retraining_that_does_not_end_when_asked_is_ended(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retraining_that_does_not_end_when_asked_is_ended(in_file: Jobs, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stopped worker waits STOP_WITHIN_S for its child; then its stdin closes, which every retraining ends at."""
     monkeypatch.setattr(workers, "STOP_WITHIN_S", 0.2)
     stubborn = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); sys.stdin.read()"
-    worker = workers.Worker(Settings(_env_file=None, home=jobs.path.parent), jobs)
+    worker = workers.Worker(Settings(_env_file=None, home=path.parent), in_file)
     worker._child = Child(tied=True, stop_within_s=workers.STOP_WITHIN_S)
-    worker._child.run([sys.executable, "-c", stubborn], lambda _: worker.stop(), cwd=jobs.path.parent)
+    worker._child.run([sys.executable, "-c", stubborn], lambda _: worker.stop(), cwd=path.parent)
     assert worker.stopping.is_set()
 
 
-def test_many_processes_may_write_at_once(tmp_path: Path) -> None:
-    """Submitting from several `Jobs` of one file at the same time loses none."""
+def test_many_processes_may_write_at_once(settings: Settings) -> None:
+    """Submitting from several `Jobs` of one database at the same time loses none."""
 
-    def submit(path: Path) -> None:
-        jobs = Jobs(path)
+    def submit(_: int) -> None:
+        jobs = Jobs.of(settings)
         for at in range(10):
             jobs.submit("retrain", {"at": at})
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(submit, [tmp_path / "jobs.db"] * 4))
-    assert len(Jobs(tmp_path / "jobs.db").list()) == 40
+        list(pool.map(submit, range(4)))
+    assert len(Jobs.of(settings).list()) == 40
 
 
 def test_many_processes_may_start_at_once(tmp_path: Path) -> None:
@@ -380,7 +406,7 @@ def test_many_processes_may_start_at_once(tmp_path: Path) -> None:
 
     def start(path: Path) -> Jobs:
         together.wait()
-        return Jobs(path)
+        return Jobs.in_file(path)
 
     with ThreadPoolExecutor(8) as pool:
         for attempt in range(60):

@@ -65,7 +65,7 @@ def test_a_job_that_failed_is_told(tmp_path: Path) -> None:
     """With its reason and where its log is."""
     with receiving() as (address, told):
         settings = to(tmp_path, address).model_copy(update={"mlflow_url": "http://127.0.0.1:9"})
-        jobs = Jobs(tmp_path / "var" / "jobs.db")
+        jobs = Jobs.in_file(tmp_path / "var" / "jobs.db")
         job = jobs.submit("rollback", {})
         claimed = jobs.claim(job.id)
         assert claimed is not None

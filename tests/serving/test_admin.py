@@ -135,7 +135,7 @@ def test_a_job_is_cancelled_over_http(client, shared: World) -> None:
     assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
     assert cancelled.json()["log"].endswith(f"var/logs/jobs/{job['id']}.log")
     assert client.delete(f"/admin/jobs/{job['id']}").json() == cancelled.json() == client.get(f"/admin/jobs/{job['id']}").json()
-    jobs = Jobs(shared.home / "var" / "jobs.db")
+    jobs = Jobs.in_file(shared.home / "var" / "jobs.db")
     jobs.claim(jobs.submit("retrain", {}, key="done").id)
     done = jobs.submit("retrain", {}, key="done")
     jobs.finish(done.id, "version 2 registered")

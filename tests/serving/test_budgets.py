@@ -10,18 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.budgets import Limit, Spend, SqliteBudgets, ends_in_s, read, windows
+from serving.budgets import Limit, Spend, SqliteBudgets, ends_in_s, make, read, windows
 from serving.errors import BudgetSpent, BudgetsUnavailable
+from serving.settings import ServingSettings
 
 NOW = datetime(2026, 11, 30, 23, 59, 0, tzinfo=UTC)
 DAY, MONTH = Limit("k", "day", 1.0, "the key 'k'"), Limit("k", "month", 1.5, "the key 'k'")
 
 
-def test_what_is_held_is_gone_until_it_is_settled(tmp_path: Path) -> None:
+@pytest.fixture
+def settings(either_url: str, tmp_path: Path) -> ServingSettings:
+    return ServingSettings(_env_file=None, home=tmp_path, database_url=either_url)
+
+
+def test_what_is_held_is_gone_until_it_is_settled(settings: ServingSettings) -> None:
     """The least of day and month decides; a settled hold gives back what was not used, and the next day begins at nothing."""
 
     async def story() -> None:
-        budgets = SqliteBudgets(tmp_path / "spend.db")
+        budgets = make(settings)
         first = await budgets.hold([DAY, MONTH], 0.6, 0.6, NOW)
         with pytest.raises(
             BudgetSpent, match=r"The key 'k' may spend 1 USD a day: 0 are spent and 0.6 held.*Ask again in a moment"
@@ -38,23 +44,22 @@ def test_what_is_held_is_gone_until_it_is_settled(tmp_path: Path) -> None:
         await budgets.close()
 
     asyncio.run(story())
-    assert (tmp_path / "spend.db").stat().st_mode & 0o777 == 0o600
-    day, month = read(tmp_path / "spend.db", windows("k", NOW))
+    day, month = read(settings, windows("k", NOW))
     assert (day.spent_usd, day.held_usd, day.requests, month.spent_usd) == (0.5, pytest.approx(0.4), 1, 0.5)
 
 
-def test_the_platforms_budget_stands_above_the_keys(tmp_path: Path) -> None:
+def test_the_platforms_budget_stands_above_the_keys(settings: ServingSettings) -> None:
     """Two keys that have enough share what all may spend, and nothing is held where one limit refuses."""
 
     async def story() -> None:
-        budgets, above = SqliteBudgets(tmp_path / "spend.db"), Limit("platform", "day", 0.5, "all keys together")
+        budgets, above = make(settings), Limit("platform", "day", 0.5, "all keys together")
         await budgets.hold([DAY, above], 0.3, 0.3, NOW)
         with pytest.raises(BudgetSpent, match=r"All keys together may spend 0\.5"):
             await budgets.hold([Limit("other", "day", 9, "other"), above], 0.3, 0.3, NOW)
         await budgets.close()
 
     asyncio.run(story())
-    assert read(tmp_path / "spend.db", [("other", "2026-11-30")]) == [Spend()]
+    assert read(settings, [("other", "2026-11-30")]) == [Spend()]
 
 
 def test_what_cannot_be_counted_is_not_spent(tmp_path: Path) -> None:
@@ -64,9 +69,16 @@ def test_what_cannot_be_counted_is_not_spent(tmp_path: Path) -> None:
         asyncio.run(SqliteBudgets(tmp_path / "spend.db").hold([DAY], 0.1, 0.1, NOW))
 
 
-def _take(path: Path, times: int, admitted: "multiprocessing.Queue[int]") -> None:
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    """Nobody else on the machine reads who spent what."""
+    settings = ServingSettings(_env_file=None, home=tmp_path)
+    asyncio.run(make(settings).hold([DAY], 0.1, 0.1, NOW))
+    assert settings.spend_file.stat().st_mode & 0o777 == 0o600
+
+
+def _take(settings: ServingSettings, times: int, admitted: "multiprocessing.Queue[int]") -> None:
     async def story() -> int:
-        budgets, count = SqliteBudgets(path), 0
+        budgets, count = make(settings), 0
         for at in range(times):
             try:
                 hold = await budgets.hold([Limit("k", "day", 1.0, "k")], 0.01, 0.01, NOW)
@@ -80,17 +92,17 @@ def _take(path: Path, times: int, admitted: "multiprocessing.Queue[int]") -> Non
     admitted.put(asyncio.run(story()))
 
 
-def test_several_workers_admit_no_more_than_one_budget_has(tmp_path: Path) -> None:
+def test_several_workers_admit_no_more_than_one_budget_has(settings: ServingSettings) -> None:
     """Three processes of two hundred tries each, at once: exactly the hundred that there is money for, settled or not."""
     context = multiprocessing.get_context("spawn")
     admitted: multiprocessing.Queue[int] = context.Queue()
-    workers = [context.Process(target=_take, args=(tmp_path / "spend.db", 200, admitted)) for _ in range(3)]
+    workers = [context.Process(target=_take, args=(settings, 200, admitted)) for _ in range(3)]
     for each in workers:
         each.start()
     assert sum(admitted.get(timeout=100) for _ in workers) == 100
     for each in workers:
         each.join()
-    (day,) = read(tmp_path / "spend.db", [("k", "2026-11-30")])
+    (day,) = read(settings, [("k", "2026-11-30")])
     assert day.spent_usd + day.held_usd == pytest.approx(1.0)
 
 

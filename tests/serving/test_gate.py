@@ -52,7 +52,7 @@ def worst_usd(made, llm="echo", **fields):
 
 
 def spend(made, entry_of_key):
-    return budgets.read(made.settings().spend_file, budgets.windows(entry_of_key.id, datetime.now(UTC)))[0]
+    return budgets.read(made.settings(), budgets.windows(entry_of_key.id, datetime.now(UTC)))[0]
 
 
 def test_requests_a_minute_are_counted_and_said(served) -> None:

@@ -67,7 +67,7 @@ def test_a_group_starts_jobs_that_know_its_decisions(grouped) -> None:
         job = client.post(f"/admin/groups/unknown 1/{kind}")
         assert (job.status_code, job.json()["kind"]) == (202, kind)
         assert job.json()["arguments"]["groups"] == [{"name": "unknown 1", "members": ids}]
-    assert [job.kind for job in Jobs(world.home / "var" / "jobs.db").list()] == ["harvest", "retrain"]
+    assert [job.kind for job in Jobs.in_file(world.home / "var" / "jobs.db").list()] == ["harvest", "retrain"]
 
 
 def test_a_left_group_is_kept_as_left_and_an_unknown_one_refused(grouped) -> None:

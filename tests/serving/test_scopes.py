@@ -11,7 +11,7 @@ from starlette.routing import Route
 from world import World
 
 from serving import app, health, keys, scopes
-from serving.errors import KeyRefused, KeysRefused, ServingError
+from serving.errors import ServingError
 
 ADDRESSES = [
     ("GET", "/v1/audits", "audit"),
@@ -79,19 +79,12 @@ def test_other_addresses_are_not_found_and_ask_for_a_key_first(client, path: str
 
 
 def test_keys_are_kept_as_hashes_and_shown_once(world: World) -> None:
-    """The file holds no key, is readable by its owner only, and one name is given once."""
+    """The file holds no key and is readable by its owner only."""
     path = world.settings().keys_file
     key = keys.create(path, "ci", ("chat",))
     assert key not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
     assert keys.read(path).holder(f"Bearer {key}", 0.0).scopes == ("chat",)
-    with pytest.raises(KeysRefused, match="exists already"):
-        keys.create(path, "ci", ("chat",))
-    with pytest.raises(KeysRefused, match="scopes"):
-        keys.create(path, "odd", ("root",))
-    keys.revoke(path, "ci")
-    with pytest.raises(KeyRefused, match="not known"):
-        keys.read(path).holder(f"Bearer {key}", 0.0)
 
 
 def test_the_key_command_prints_a_key_that_works(world: World) -> None:

@@ -1,0 +1,74 @@
+"""Everything that SQLite files and keys.json hold on a host of its own."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+REAL = sa.Double
+
+
+def upgrade() -> None:
+    """Records and outcomes (monitoring.records), jobs (registry.jobs), spend (serving.budgets), keys (serving.keys)."""
+    op.create_table(
+        "records",
+        sa.Column("number", sa.BigInteger, sa.Identity(always=False), primary_key=True),
+        sa.Column("id", sa.Text, nullable=False, unique=True),
+        sa.Column("created_at", REAL, nullable=False, index=True),
+        *(sa.Column(name, sa.Text, nullable=False) for name in ("virtual_model", "scorer_version", "roster", "scores")),
+        sa.Column("embedding", sa.LargeBinary, nullable=False),
+        sa.Column("decision", sa.Text, nullable=False),
+        sa.Column("llm", sa.Text),
+        *(sa.Column(name, REAL, nullable=False) for name in ("cost_usd", "latency_s")),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("input_tokens", "output_tokens")),
+        sa.Column("status", sa.Text, sa.CheckConstraint("status IN ('ok', 'error')"), nullable=False),
+        *(sa.Column(name, sa.Text) for name in ("domain", "text", "asked_by")),
+    )
+    op.create_index("records_scored", "records", ["scorer_version", "number"], postgresql_where=sa.text("length(embedding) > 0"))
+    op.create_table(
+        "outcomes",
+        sa.Column("record_id", sa.Text, sa.ForeignKey("records.id"), primary_key=True),
+        sa.Column("score", REAL, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("reported_at", REAL, nullable=False),
+        *(sa.Column(name, sa.Text) for name in ("grader", "reference", "choices", "reported_by")),
+    )
+    op.create_table(
+        "draws",
+        sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("probability", REAL, nullable=False),
+        sa.Column("drawn", sa.Integer, nullable=False),
+        sa.Column("drawn_at", REAL, nullable=False),
+    )
+    op.create_table(
+        "forgotten", sa.Column("scorer_version", sa.Text, primary_key=True), sa.Column("records", sa.BigInteger, nullable=False)
+    )
+    op.create_table(
+        "jobs",
+        sa.Column("number", sa.BigInteger, sa.Identity(always=False), primary_key=True),
+        sa.Column("id", sa.Text, nullable=False, unique=True),
+        sa.Column("key", sa.Text, unique=True),
+        *(sa.Column(name, sa.Text, nullable=False) for name in ("kind", "arguments")),
+        sa.Column("state", sa.Text, sa.CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')"), nullable=False),
+        sa.Column("step", sa.Text, nullable=False),
+        *(sa.Column(name, REAL, nullable=False) for name in ("progress", "created_at")),
+        *(sa.Column(name, REAL) for name in ("started_at", "ended_at")),
+        sa.Column("error", sa.Text),
+    )
+    op.create_table(
+        "spend",
+        sa.Column("scope", sa.Text, primary_key=True),
+        sa.Column("window", sa.Text, primary_key=True),
+        *(sa.Column(name, REAL, nullable=False, server_default="0") for name in ("spent_usd", "held_usd")),
+        sa.Column("requests", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("last_used", REAL),
+    )
+    op.create_table("keys", sa.Column("name", sa.Text, primary_key=True), sa.Column("entry", sa.Text, nullable=False))
+
+
+def downgrade() -> None:
+    """Nothing is taken away: restore a backup."""
+    raise NotImplementedError

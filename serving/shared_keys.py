@@ -1,0 +1,94 @@
+"""API keys of all hosts that share a database. Each host keeps a copy in its keys.json: that is in force while the database is away."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from registry.database.door import Connection, Database
+from registry.errors import DatabaseFailed
+from registry.settings import Settings
+from serving import keys
+from serving.errors import KeysRefused
+from serving.events import Events, KeysFileRefused
+from serving.settings import ServingSettings
+
+
+def store(settings: Settings) -> keys.KeyStore:
+    """Where this host's keys are made and revoked. Raises KeysRefused."""
+    if not (url := settings.database_url.get_secret_value()):
+        return keys.KeyFileStore(settings.var / "keys.json")
+    from registry.database import postgres
+
+    return SharedKeys(postgres.opened(url), settings.var / "keys.json")
+
+
+def refresh(settings: Settings) -> None:
+    """Brings this host's keys.json up to date where it shares a database. Raises KeysRefused: then it stays in force as it is."""
+    shared = store(settings)
+    if isinstance(shared, SharedKeys):
+        shared.refresh()
+
+
+async def first(settings: ServingSettings, events: Events) -> None:
+    """The same at a server's start. Raises KeysRefused where there is no copy to go on with."""
+    try:
+        await asyncio.to_thread(refresh, settings)
+    except KeysRefused as exc:
+        if not settings.keys_file.exists():
+            raise
+        events.emit(KeysFileRefused(str(exc)))
+
+
+async def follow(settings: ServingSettings, events: Events) -> None:
+    """The same until cancelled; says once that the database is away."""
+    away = False
+    while True:
+        await asyncio.sleep(settings.poll_s)
+        try:
+            await asyncio.to_thread(refresh, settings)
+            away = False
+        except KeysRefused as exc:
+            if not away:
+                events.emit(KeysFileRefused(str(exc)))
+            away = True
+
+
+class SharedKeys:
+    """copy: this host's keys.json."""
+
+    def __init__(self, database: Database, copy: Path) -> None:
+        self._database, self._copy = database, copy
+
+    def change(self, change: Callable[[keys.Entries], keys.Entries]) -> None:
+        """As `KeyStore` says; other hosts follow within their poll interval."""
+        try:
+            with self._database.transaction("keys") as connection:
+                before = _read(connection)
+                after = change(before)
+                for gone in {entry.name for entry in before} - {entry.name for entry in after}:
+                    connection.execute("DELETE FROM keys WHERE name = ?", (gone,))
+                for entry in after[len(before) :] if after[: len(before)] == before else ():
+                    connection.execute("INSERT INTO keys (name, entry) VALUES (?, ?)", (entry.name, entry.model_dump_json()))
+        except DatabaseFailed as exc:
+            raise KeysRefused(f"Keys cannot be changed: {exc.what}", next_step=exc.next_step) from exc
+        self._keep(after)
+
+    def refresh(self) -> None:
+        """Brings this host's copy up to date. Raises KeysRefused: then it stays as it is, and in force."""
+        try:
+            with self._database.reading() as connection:
+                entries = _read(connection)
+        except DatabaseFailed as exc:
+            raise KeysRefused(f"Keys are not followed: {exc.what}", next_step=exc.next_step) from exc
+        self._keep(entries)
+
+    def _keep(self, entries: keys.Entries) -> None:
+        if not self._copy.exists() or keys.read(self._copy).entries != entries:
+            keys.write(self._copy, entries)
+
+
+def _read(connection: Connection) -> keys.Entries:
+    """In the order they were made."""
+    rows = connection.execute("SELECT entry FROM keys").fetchall()
+    entries = (keys.KeyEntry.model_validate_json(entry) for (entry,) in rows)
+    return tuple(sorted(entries, key=lambda entry: (entry.created_at, entry.name)))
