@@ -138,7 +138,7 @@ def _store(*, draw: bool = True) -> "RecordStore":
     settings = project.existing()
     if draw:
         watch.draw_audits(settings, policy.load(settings.home / "params.yaml"))
-    return RecordStore(settings.var / "records.db")
+    return RecordStore.of(settings)
 
 
 def _queue(store: "RecordStore") -> "AuditQueue":
@@ -156,7 +156,7 @@ async def _grade(store: "RecordStore", grades: list[tuple[str, float]]) -> None:
     from monitoring.record import AUDIT
     from monitoring.records import RecordStore
 
-    writing = RecordStore(store.path)  # its writer belongs to this event loop
+    writing = RecordStore(store.place)  # its writer belongs to this event loop
     try:
         for decision, score in grades:
             if not await writing.report_outcome(decision, score, AUDIT, None, _who()):

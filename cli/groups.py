@@ -102,4 +102,4 @@ def _actions() -> "Actions":
     from monitoring.records import RecordStore
 
     settings = project.existing()
-    return Actions(settings.var, RecordStore(settings.var / "records.db"))
+    return Actions(settings.var, RecordStore.of(settings))

@@ -196,11 +196,13 @@ def _avoid_taken_ports(pool_file: Path) -> None:
 def _api_key(settings: Settings) -> str:
     """The demo user's key: made once, kept readable only by this user; the server itself keeps only its hash."""
     from serving import keys, shared_keys
+    from serving.settings import ServingSettings
 
     file = settings.var / "demo-key.json"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        key = keys.create(shared_keys.store(settings), f"demo-{secrets.token_hex(3)}", scopes=keys.SCOPES)
+        store = shared_keys.store(ServingSettings(_env_file=settings.home / ".env", home=settings.home))
+        key = keys.create(store, f"demo-{secrets.token_hex(3)}", scopes=keys.SCOPES)
         file.touch(mode=0o600)
         file.write_text(json.dumps({"key": key}))
     return str(json.loads(file.read_text())["key"])

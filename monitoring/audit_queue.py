@@ -19,6 +19,10 @@ BY_CODE = "grader:"  # what the name of whoever graded begins with, where that w
 CLAIM_S = 900.0  # after which somebody else may grade a claimed answer
 MOST_WAITING = 5000  # waiting answers that are put in order; older ones wait until those are graded
 WAITING = f"drawn = 1 AND coalesce(source, '') <> '{AUDIT}'"
+OPINE = """INSERT INTO opinions (record_id, grader, score, cost_usd, given_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (record_id, grader)
+    DO UPDATE SET score = excluded.score, cost_usd = excluded.cost_usd, given_at = excluded.given_at"""
+CLAIM = """INSERT INTO claims (record_id, who, claimed_at, skipped) VALUES (?, ?, ?, ?) ON CONFLICT (record_id, who)
+    DO UPDATE SET claimed_at = excluded.claimed_at, skipped = excluded.skipped"""
 OF_DRAWS = "FROM draws JOIN records ON records.number = draws.number LEFT JOIN outcomes ON outcomes.record_id = records.id"
 
 
@@ -84,11 +88,11 @@ class AuditQueue:
         rows = self._store.ask(
             f"""SELECT records.id, draws.why FROM draws JOIN records ON records.number = draws.number
                 LEFT JOIN outcomes ON outcomes.record_id = records.id
-                WHERE {WAITING} AND (?1 IS NULL OR draws.domain = ?1) AND NOT EXISTS (
+                WHERE {WAITING} AND (draws.domain = ? OR ?) AND NOT EXISTS (
                     SELECT 1 FROM claims WHERE claims.record_id = records.id
-                    AND ((who = ?2 AND skipped = 1) OR (who <> ?2 AND skipped = 0 AND claimed_at > ?3)))
+                    AND ((who = ? AND skipped = 1) OR (who <> ? AND skipped = 0 AND claimed_at > ?)))
                 ORDER BY draws.number DESC LIMIT {MOST_WAITING}""",  # noqa: S608  all text is ours
-            (domain, who, now - CLAIM_S),
+            (domain or "", domain is None, who, who, now - CLAIM_S),
         )
         first = sorted(rows, key=lambda row: (not (row[1] or "").startswith(ASKED_FOR), place(row[0], "queue")))[:most]
         return self._of([record_id for record_id, _ in first])
@@ -126,7 +130,7 @@ class AuditQueue:
     def opine(self, given: Mapping[str, Opinion]) -> None:
         """Keeps opinions, by decision id; one of the same grader replaces the one before."""
         rows = [(record_id, each.grader, each.score, each.cost_usd, each.given_at) for record_id, each in given.items()]
-        self._store.change("INSERT OR REPLACE INTO opinions VALUES (?, ?, ?, ?, ?)", rows)
+        self._store.change(OPINE, rows)
 
     def spent_usd(self, since: float) -> float:
         """What opinions cost that were given since then (seconds since the epoch)."""
@@ -149,7 +153,7 @@ class AuditQueue:
         return [by_id[each] for each in first if each in by_id]
 
     def _note(self, decision_id: str, who: str, *, skipped: bool) -> None:
-        self._store.change("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", [(decision_id, who, self._store.now(), skipped)])
+        self._store.change(CLAIM, [(decision_id, who, self._store.now(), int(skipped))])
 
     def _of(self, ids: Sequence[str]) -> list[Waiting]:
         """Those of these that were drawn, in this order."""

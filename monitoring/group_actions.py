@@ -23,6 +23,8 @@ from scorer.errors import ArtifactRefused
 from scorer.near_matches import near_matches
 
 MOST_MEMBERS = 2000  # of a named domain, the latest first
+DRAWN = """SELECT coalesce(probability, 0), coalesce(drawn, 0), source FROM records LEFT JOIN draws ON draws.number = records.number
+    LEFT JOIN outcomes ON record_id = records.id WHERE status = 'ok' AND records.id = ?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,9 @@ class Actions:
         """
         chosen = self.find(called)
         held: dict[str, tuple[float, bool, str | None]] = {}
-        for record_id, probability, drawn, source in self.store.ask(
-            """SELECT records.id, coalesce(probability, 0), coalesce(drawn, 0), source FROM records
-                LEFT JOIN draws ON draws.number = records.number LEFT JOIN outcomes ON record_id = records.id
-                WHERE status = 'ok' AND records.id IN (SELECT value FROM json_each(?))""",
-            (orjson.dumps(chosen.members).decode(),),
-        ):
-            held[record_id] = (probability, bool(drawn), source)
+        for member in chosen.members:
+            for probability, drawn, source in self.store.ask(DRAWN, (member,)):
+                held[member] = (probability, bool(drawn), source)
         open_ones = sorted((each for each in held if not held[each][1] and held[each][2] != AUDIT), key=lambda each: place(each, "group"))
         if not open_ones or count < 1:
             return 0
@@ -114,13 +112,13 @@ class Actions:
         # what was chosen by hand before has no chance of its own, and stays out of the estimate
         whole = [(1 - (1 - held[each][0]) * (1 - more), each) for each in held if held[each][1]]
         fresh = [
-            (1 - (1 - held[each][0]) * (1 - more), each in taken, self.store.now(), why if each in taken else "", each)
+            (1 - (1 - held[each][0]) * (1 - more), int(each in taken), self.store.now(), why if each in taken else "", each)
             for each in open_ones
         ]
         self.store.change(
             """INSERT INTO draws (number, probability, drawn, drawn_at, why) SELECT number, ?, ?, ?, ? FROM records WHERE id = ?
                 ON CONFLICT (number) DO UPDATE SET probability = excluded.probability, drawn = excluded.drawn,
-                why = CASE WHEN excluded.why = '' THEN why ELSE excluded.why END""",
+                why = CASE WHEN excluded.why = '' THEN draws.why ELSE excluded.why END""",
             fresh,
         )
         self.store.change("UPDATE draws SET probability = ? WHERE number = (SELECT number FROM records WHERE id = ?)", whole)

@@ -21,6 +21,9 @@ State = Literal["named", "left"]  # left: a person looked at it and wants nothin
 STATES: tuple[str, ...] = get_args(State)
 WITHIN = 0.9  # of the members are within reach
 LONGEST_NAME = 64
+COLUMNS = ("name", "centre", "reach", "scorer_version", "members", "state", "named_by", "named_at")
+KEEP = f"""INSERT INTO named_domains ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))}) ON CONFLICT (name)
+    DO UPDATE SET {", ".join(f"{column} = excluded.{column}" for column in COLUMNS[1:])}"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +74,7 @@ NOTHING_NAMED = NamedDomains()
 def load(store: RecordStore) -> NamedDomains:
     """Those that were named on this host, in the order they were. Blocks. Raises RecordsRefused."""
     rows = store.ask(
-        "SELECT name, centre, reach, scorer_version, members, state, named_by, named_at FROM named_domains ORDER BY named_at, name"
+        f"SELECT {', '.join(COLUMNS)} FROM named_domains ORDER BY named_at, name"  # noqa: S608
     )
     return NamedDomains(
         tuple(
@@ -105,7 +108,7 @@ def name(  # noqa: PLR0917
     reach = float(np.quantile(near_M, 1 - WITHIN))
     made = NamedDomain(called, centre_D, reach, ours[0].scorer_version, tuple(record.id for record in ours), state, by, store.now())
     store.change(
-        "INSERT OR REPLACE INTO named_domains VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        KEEP,
         [
             (
                 called,

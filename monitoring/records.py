@@ -1,68 +1,26 @@
 """Keeps records: an append returns only when its record would survive `kill -9` and a power cut."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import orjson
-from filelock import FileLock
 
 from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused
-from monitoring.open_file import OpenFile, make_private
 from monitoring.record import AUDIT, COLUMNS, Draw, Outcome, Record, from_row, to_row
-from monitoring.record_writer import Noticed, Writer
+from monitoring.record_file import RecordFile
+from monitoring.record_place import Notice, Noticed, PlaceFailed, RecordPlace
+from monitoring.record_tables import RecordTables
+from monitoring.record_writer import Writer
 from monitoring.reference import Reference, redacted
+from registry.errors import DatabaseFailed
+from registry.settings import Settings
 
 __all__ = ["Noticed", "Outcome", "Record", "RecordStore"]
 
-SCHEMA_VERSION = 5
-DRAWS = """
-CREATE TABLE IF NOT EXISTS draws (number INTEGER PRIMARY KEY, probability REAL NOT NULL, drawn INTEGER NOT NULL, drawn_at REAL NOT NULL);
-"""
-AUDITS = """
-ALTER TABLE draws ADD COLUMN domain TEXT;
-ALTER TABLE draws ADD COLUMN why TEXT;
-CREATE TABLE opinions (
-    record_id TEXT NOT NULL REFERENCES records (id), grader TEXT NOT NULL, score REAL, cost_usd REAL NOT NULL, given_at REAL NOT NULL,
-    PRIMARY KEY (record_id, grader));
-CREATE TABLE claims (
-    record_id TEXT NOT NULL REFERENCES records (id), who TEXT NOT NULL, claimed_at REAL NOT NULL, skipped INTEGER NOT NULL,
-    PRIMARY KEY (record_id, who));
-CREATE TABLE named_domains (
-    name TEXT PRIMARY KEY, centre BLOB NOT NULL, reach REAL NOT NULL, scorer_version TEXT NOT NULL, members TEXT NOT NULL,
-    state TEXT NOT NULL, named_by TEXT, named_at REAL NOT NULL);
-"""
-SCHEMA = (
-    """
-CREATE TABLE IF NOT EXISTS records (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created_at REAL NOT NULL,
-    virtual_model TEXT NOT NULL, scorer_version TEXT NOT NULL,
-    roster TEXT NOT NULL, scores TEXT NOT NULL, embedding BLOB NOT NULL, decision TEXT NOT NULL, llm TEXT,
-    cost_usd REAL NOT NULL, latency_s REAL NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('ok', 'error')), domain TEXT, text TEXT, asked_by TEXT);
-CREATE INDEX IF NOT EXISTS records_created_at ON records (created_at);
-CREATE INDEX IF NOT EXISTS records_scored ON records (scorer_version, number) WHERE length(embedding) > 0;
-CREATE TABLE IF NOT EXISTS outcomes (
-    record_id TEXT PRIMARY KEY REFERENCES records (id), score REAL NOT NULL, source TEXT NOT NULL, reported_at REAL NOT NULL,
-    grader TEXT, reference TEXT, choices TEXT, reported_by TEXT);
-CREATE TABLE IF NOT EXISTS forgotten (scorer_version TEXT PRIMARY KEY, records INTEGER NOT NULL);
-"""
-    + DRAWS
-    + AUDITS
-)
-UPGRADES = {  # from each earlier version to the next
-    1: "ALTER TABLE outcomes ADD COLUMN grader TEXT; ALTER TABLE outcomes ADD COLUMN reference TEXT;"
-    " ALTER TABLE outcomes ADD COLUMN choices TEXT;",
-    2: "ALTER TABLE records ADD COLUMN asked_by TEXT; ALTER TABLE outcomes ADD COLUMN reported_by TEXT;"
-    " CREATE TABLE forgotten (scorer_version TEXT PRIMARY KEY, records INTEGER NOT NULL);",
-    3: DRAWS,
-    4: AUDITS,
-}
 INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
 OUTCOME = ("score", "source", "reported_at", "grader", "reference", "choices", "reported_by")
 REPORT = f"""INSERT INTO outcomes (record_id, {", ".join(OUTCOME)}) SELECT id, ?, ?, ?, ?, ?, ?, ? FROM records WHERE id = ?
@@ -73,26 +31,33 @@ SELECT = f"""SELECT {FIELDS} FROM records LEFT JOIN outcomes ON record_id = id
     LEFT JOIN draws ON draws.number = records.number AND drawn = 1"""  # noqa: S608
 SCORED = "scorer_version = ? AND length(embedding) > 0"
 WITHIN_S = 30.0
-BUSY_S = 10.0  # another process may hold the file's write lock for the length of its own commit
 MOST_AT_ONCE = 500  # records removed in one transaction: appends wait for it
 
 
 class RecordStore:
-    """The records of this host in one SQLite file (WAL, synchronous=FULL), written by one thread and read from any process.
+    """The records of a place, written by one thread of each process and read from any.
 
-    Raises RecordsRefused where `path` cannot hold records. `clock` stamps outcomes. noticed: called by the writer's thread, with words.
+    where: the place, or the path of an SQLite file. Raises RecordsRefused where it cannot hold records. `clock` stamps outcomes.
+    noticed: called by the writer's thread, with words.
     """
 
-    def __init__(
-        self, path: Path, *, clock: Callable[[], float] = time.time, noticed: Callable[[Noticed, str], None] = lambda *_: None
-    ) -> None:
-        self.path = path
+    def __init__(self, where: RecordPlace | Path, *, clock: Callable[[], float] = time.time, noticed: Notice = lambda *_: None) -> None:
+        self.place: RecordPlace = RecordFile(where) if isinstance(where, Path) else where
         self._clock = clock
-        self._writer = Writer(self._open, path, noticed)
+        self._writer = Writer(self.place, noticed)
+        self.place.require()
+
+    @classmethod
+    def of(cls, settings: Settings, *, noticed: Notice = lambda *_: None) -> "RecordStore":
+        """Those of this host (`var/records.db`), or of all hosts that share its database. Raises RecordsRefused."""
+        if not (url := settings.database_url.get_secret_value()):
+            return cls(settings.var / "records.db", noticed=noticed)
+        from registry.database import postgres
+
         try:
-            self._open().leave()
-        except (OSError, sqlite3.Error) as exc:
-            raise RecordsRefused(f"{path}: cannot hold records ({exc}).", next_step="Move the file away or free the disk.") from exc
+            return cls(RecordTables(postgres.opened(url)), noticed=noticed)
+        except DatabaseFailed as exc:
+            raise RecordsRefused(f"Records cannot be kept: {exc.what}", next_step=exc.next_step) from exc
 
     async def append(self, record: Record, *, within_s: float = WITHIN_S) -> None:
         """Keeps `record`; returns only when it is on disk. A second append of the same id changes nothing.
@@ -133,7 +98,7 @@ class RecordStore:
 
     def count_scored(self, scorer_version: str) -> int:
         """How many records this scorer version made a prediction for, forgotten ones included. Blocks: for reports."""
-        kept = int(self._ask(f"SELECT count(*) FROM records WHERE {SCORED}", (scorer_version,))[0][0])  # noqa: S608
+        kept = int(self.ask(f"SELECT count(*) FROM records WHERE {SCORED}", (scorer_version,))[0][0])  # noqa: S608
         return kept + self._forgotten(scorer_version)
 
     def scored(self, scorer_version: str, first: int, most: int) -> list[Record]:
@@ -158,10 +123,10 @@ class RecordStore:
 
     def decide_draws(self, draws: list[Draw]) -> None:
         """Keeps whether each record is to be audited, and with which probability it might have been; what is decided stays. Blocks."""
-        insert = """INSERT OR IGNORE INTO draws (number, probability, drawn, drawn_at, domain, why)
-            SELECT number, ?, ?, ?, ?, ? FROM records WHERE id = ?"""
+        insert = """INSERT INTO draws (number, probability, drawn, drawn_at, domain, why)
+            SELECT number, ?, ?, ?, ?, ? FROM records WHERE id = ? ON CONFLICT DO NOTHING"""
         at = self._clock()
-        self.change(insert, [(draw.probability, draw.drawn, at, draw.domain, "; ".join(draw.why), draw.record_id) for draw in draws])
+        self.change(insert, [(draw.probability, int(draw.drawn), at, draw.domain, "; ".join(draw.why), draw.record_id) for draw in draws])
 
     def to_audit(self, most: int) -> list[Record]:
         """Records that were drawn for an audit and have none yet, the newest first. Blocks: for people."""
@@ -170,22 +135,27 @@ class RecordStore:
 
     def of_ids(self, ids: Sequence[str]) -> list[Record]:
         """Those of these records that are kept, in the order they were appended. Blocks."""
-        return self._select("WHERE id IN (SELECT value FROM json_each(?)) ORDER BY records.number", (orjson.dumps(list(ids)).decode(),))
+        found: list[Record] = []
+        for first in range(0, len(ids), MOST_AT_ONCE):
+            some = tuple(ids[first : first + MOST_AT_ONCE])
+            found += self._select(f"WHERE id IN ({', '.join('?' * len(some))}) ORDER BY records.number", some)
+        return found
 
     def ask(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """Rows of a SELECT on the tables of this file (`SCHEMA`). Blocks. Raises RecordsRefused."""
-        return self._ask(statement, values)
+        """Rows of a SELECT on the tables (`monitoring.record_file.SCHEMA`), in SQL that both places read. Blocks. Raises RecordsRefused."""
+        try:
+            with self.place.reading() as connection:
+                return connection.execute(statement, values).fetchall()
+        except PlaceFailed as exc:
+            raise RecordsRefused(f"{self.place.name}: cannot be read ({exc}).", next_step="Restore the file or move it away.") from exc
 
     def change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Runs `statement` once for each of `rows`, all in one transaction; how many rows changed. Blocks. Raises RecordsRefused."""
         try:
-            with closing(self._connect()) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                changed = connection.executemany(statement, rows).rowcount
-                connection.execute("COMMIT")
-                return changed
-        except sqlite3.Error as exc:
-            raise RecordsRefused(f"{self.path}: cannot be written ({exc}).", next_step="Free the disk or release the file's lock.") from exc
+            with self.place.writing() as connection:
+                return sum(connection.execute(statement, row).rowcount for row in rows)
+        except PlaceFailed as exc:
+            raise RecordsRefused(f"{self.place.name}: cannot be written ({exc}).", next_step=self.place.next_step) from exc
 
     def now(self) -> float:
         """Seconds since the epoch by the clock that stamps outcomes."""
@@ -198,16 +168,34 @@ class RecordStore:
         """
         removed = 0
         try:
-            with closing(self._connect()) as connection:
-                connection.execute("PRAGMA secure_delete = ON")
-                while (some := _forget_some(connection, before)) > 0:
-                    removed += some
-        except sqlite3.Error as exc:
-            raise RecordsRefused(f"{self.path}: cannot be shortened ({exc}).", next_step="Release the file's lock.") from exc
+            while (some := self._forget_some(before)) > 0:
+                removed += some
+        except PlaceFailed as exc:
+            raise RecordsRefused(f"{self.place.name}: cannot be shortened ({exc}).", next_step=self.place.next_step) from exc
         return removed
 
+    def _forget_some(self, before: float) -> int:
+        """Removes the oldest records made before that time, at most MOST_AT_ONCE in one transaction; returns how many."""
+        with self.place.writing() as connection:
+            (kept_from,) = connection.execute("SELECT min(number) FROM records WHERE created_at >= ?", (before,)).fetchone()
+            oldest = "SELECT number FROM records WHERE number < ? ORDER BY number LIMIT ?"
+            old = connection.execute(oldest, (2**62 if kept_from is None else kept_from, MOST_AT_ONCE)).fetchall()
+            if old:
+                until = (old[-1][0],)
+                connection.execute(
+                    """INSERT INTO forgotten SELECT scorer_version, count(*) FROM records WHERE number <= ? AND length(embedding) > 0
+                    GROUP BY scorer_version ON CONFLICT (scorer_version) DO UPDATE SET records = forgotten.records + excluded.records""",
+                    until,
+                )
+                for table in ("outcomes", "opinions", "claims"):
+                    connection.execute(f"DELETE FROM {table} WHERE record_id IN (SELECT id FROM records WHERE number <= ?)", until)  # noqa: S608
+                # the last draw says how far draws are decided
+                connection.execute("DELETE FROM draws WHERE number <= ? AND number < (SELECT max(number) FROM draws)", until)
+                connection.execute("DELETE FROM records WHERE number <= ?", until)
+        return len(old)
+
     def _forgotten(self, scorer_version: str) -> int:
-        found = self._ask("SELECT records FROM forgotten WHERE scorer_version = ?", (scorer_version,))
+        found = self.ask("SELECT records FROM forgotten WHERE scorer_version = ?", (scorer_version,))
         return int(found[0][0]) if found else 0
 
     async def close(self) -> None:
@@ -219,71 +207,8 @@ class RecordStore:
         """Why commits fail at present, None where they succeed."""
         return self._writer.refusal
 
-    def _open(self) -> OpenFile:
-        """The file at `path`, made where there is none. Raises RecordsRefused, OSError, sqlite3.Error."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # SQLite refuses a switch to WAL at once, whatever the timeout, where another process is at the new file.
-        with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=BUSY_S):
-            make_private(self.path)
-            connection = self._connect()
-            try:
-                _lay_out(connection, self.path)
-                return OpenFile.of(connection, self.path)
-            except BaseException:
-                connection.close()
-                raise
-
-    def _connect(self) -> sqlite3.Connection:
-        where = f"{self.path.absolute().as_uri()}?mode=rw"  # a reader must not make an empty file where one was removed
-        connection = sqlite3.connect(where, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
-
     def _select(self, where: str, values: tuple[Any, ...]) -> list[Record]:
-        return [from_row(row) for row in self._ask(f"{SELECT} {where}", values)]
-
-    def _ask(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        try:
-            with closing(self._connect()) as connection:
-                return connection.execute(statement, values).fetchall()
-        except sqlite3.Error as exc:
-            raise RecordsRefused(f"{self.path}: cannot be read ({exc}).", next_step="Restore the file or move it away.") from exc
-
-
-def _forget_some(connection: sqlite3.Connection, before: float) -> int:
-    """Removes the oldest records made before that time, at most MOST_AT_ONCE in one transaction; returns how many."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        (kept_from,) = connection.execute("SELECT min(number) FROM records WHERE created_at >= ?", (before,)).fetchone()
-        oldest = "SELECT number FROM records WHERE number < ? ORDER BY number LIMIT ?"
-        old = connection.execute(oldest, (2**62 if kept_from is None else kept_from, MOST_AT_ONCE)).fetchall()
-        if old:
-            until = (old[-1][0],)
-            connection.execute(
-                """INSERT INTO forgotten SELECT scorer_version, count(*) FROM records WHERE number <= ? AND length(embedding) > 0
-                GROUP BY scorer_version ON CONFLICT (scorer_version) DO UPDATE SET records = records + excluded.records""",
-                until,
-            )
-            for table in ("outcomes", "opinions", "claims"):
-                connection.execute(f"DELETE FROM {table} WHERE record_id IN (SELECT id FROM records WHERE number <= ?)", until)  # noqa: S608
-            connection.execute("DELETE FROM draws WHERE number <= ? AND number < (SELECT max(number) FROM draws)", until)  # it says how far
-            connection.execute("DELETE FROM records WHERE number <= ?", until)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    return len(old)
-
-
-def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
-    """Makes the tables, or checks that they are of a version we know."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > SCHEMA_VERSION:
-        raise RecordsRefused(f"{path}: schema version {version}, this platform knows {SCHEMA_VERSION}.", next_step="Upgrade the platform.")
-    if version < SCHEMA_VERSION:
-        connection.execute("PRAGMA journal_mode = WAL")
-        upgrade = "".join(UPGRADES[each] for each in range(version, SCHEMA_VERSION)) if version else SCHEMA
-        connection.executescript(f"BEGIN IMMEDIATE; {upgrade} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        return [from_row(row) for row in self.ask(f"{SELECT} {where}", values)]
 
 
 def _as_dict(record: Record) -> dict[str, Any]:

@@ -86,14 +86,14 @@ def looks_due(settings: Settings, rules: Policy, last: Due | None) -> list[Due]:
 def draw_audits(settings: Settings, rules: Policy) -> int:
     """Draws answers for audits among the records that came since; how many. Raises NothingActive, ProfileRefused, RecordsRefused."""
     version, folder = _active(settings)
-    store = RecordStore(settings.var / "records.db")
+    store = RecordStore.of(settings)
     return audits.draw(store, version, profile.read(folder), rules) if store.undecided(1) else 0  # mostly nothing came: read no profile
 
 
 def judge(settings: Settings, rules: Policy, look: Due | None = None) -> JudgedWindow:
     """The verdict of `look`, without one of what is recorded now; changes nothing. Raises NothingActive, ProfileRefused, RecordsRefused."""
     look = due(settings, rules) if look is None else look
-    reference, store = profile.read(look.folder), RecordStore(settings.var / "records.db")
+    reference, store = profile.read(look.folder), RecordStore.of(settings)
     records = store.scored(look.scorer_version, look.index * rules.window, look.size)
     audited = store.audited(look.scorer_version)
     named = named_domains.load(store)
@@ -109,7 +109,7 @@ def _active(settings: Settings) -> tuple[str, Path]:
 
 
 def _scored(settings: Settings, version: str) -> int:
-    return RecordStore(settings.var / "records.db").count_scored(version)
+    return RecordStore.of(settings).count_scored(version)
 
 
 def report(judged: JudgedWindow, settings: Settings, *, now: datetime, job: str | None = None) -> "Report | None":
@@ -144,7 +144,7 @@ def submit_retraining(verdict: Verdict, settings: Settings, rules: Policy, *, no
     if own and (own[-1].state != "failed" or own[-1].created_at > since):
         return own[-1].id
     key = f"verdict-{verdict.id}-{len(own) + 1}" if own else f"verdict-{verdict.id}"
-    left = {each.name for each in named_domains.load(RecordStore(settings.var / "records.db")).domains if each.state == "left"}
+    left = {each.name for each in named_domains.load(RecordStore.of(settings)).domains if each.state == "left"}
     caused = [Chosen(group.name, group.members).as_arguments() for group in groups if group.name not in left]
     arguments = {"verdict": verdict.id, "reasons": list(verdict.reasons), "harvest": True, "groups": caused}
     return jobs.submit("retrain", arguments, key=key).id

@@ -167,7 +167,7 @@ async def run(settings: Settings) -> Graded:
     judging = pool.load(settings.pool_file).by_id(label.judge) if label.judge else None
     if judging is not None and judging.endpoint is None:
         raise GraderFailed(f"label.judge: {judging.id} has no endpoint.", next_step="Name an LLM that can be called, or null.")
-    store = RecordStore(settings.var / "records.db")
+    store = RecordStore.of(settings)
     try:
         async with OpenAIClient() as client:
             return await Round(project, store, label, rules.audit_usd_per_day).grade(judging, client)

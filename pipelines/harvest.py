@@ -32,6 +32,7 @@ from pipelines.graders.query import Query
 from pipelines.params import Label
 from pipelines.project import Project
 from pipelines.query_pool import Identity
+from registry.settings import Settings
 
 DATASET = query_selection.HARVESTED
 GRADER = "outcome"
@@ -83,7 +84,7 @@ def look(project: Project, settings: Label, limit: int | None = None, *, of: Col
 
     of: these decisions alone, and others that ask the same.
     """
-    records = RecordStore(project.records).scan(0, EVER) if project.records.exists() else []
+    records = _served(project)
     records = records if of is None else _asking_the_same(records, of)
     asked_as = _by_query([record for record in records if record.status == "ok" and record.text and redact(record.text).strip()])
     pool = query_pool.rows(project)
@@ -109,6 +110,14 @@ def look(project: Project, settings: Label, limit: int | None = None, *, of: Col
         beyond_limit=len(wanted) - len(new),
         labels=_labels(project, [(rows[query]["query_id"], asked) for query, asked in asked_as.items() if rows[query]["query_id"] in ours]),
     )
+
+
+def _served(project: Project) -> list[Record]:
+    """Everything that was served, on this host or on all that share its database."""
+    settings = Settings(home=project.home)
+    if not settings.database_url.get_secret_value() and not project.records.exists():
+        return []
+    return RecordStore.of(settings).scan(0, EVER)
 
 
 def take(project: Project, harvest: Harvest) -> None:

@@ -139,7 +139,7 @@ def _state(settings: ServingSettings) -> State:
         ),
         client=client,
         mixture=Mixture(client),
-        records=RecordStore(settings.var / "records.db", noticed=lambda what, words: events.emit(NOTICED[what](words))),
+        records=RecordStore.of(settings, noticed=lambda what, words: events.emit(NOTICED[what](words))),
         jobs=Jobs.of(settings),
         gate=Gate(settings, budgets.make(settings)),
         scoring=ThreadPoolExecutor(settings.scoring_threads, thread_name_prefix="scoring"),

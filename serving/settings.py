@@ -163,5 +163,5 @@ class ServingSettings(HostSettings):
 
     @property
     def keys_file(self) -> Path:
-        """Hashes of the API keys."""
-        return self.var / "keys.json"
+        """Hashes of the API keys; of shared ones the copy: a host that begins to share keeps its own, for `routemoa database import`."""
+        return self.var / ("keys.shared.json" if self.database_url.get_secret_value() else "keys.json")

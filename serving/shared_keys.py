@@ -1,4 +1,4 @@
-"""API keys of all hosts that share a database. Each host keeps a copy in its keys.json: that is in force while the database is away."""
+"""API keys of all hosts that share a database. Each host keeps a copy in a file: that is in force while the database is away."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,24 +6,23 @@ from pathlib import Path
 
 from registry.database.door import Connection, Database
 from registry.errors import DatabaseFailed
-from registry.settings import Settings
 from serving import keys
 from serving.errors import KeysRefused
 from serving.events import Events, KeysFileRefused
 from serving.settings import ServingSettings
 
 
-def store(settings: Settings) -> keys.KeyStore:
+def store(settings: ServingSettings) -> keys.KeyStore:
     """Where this host's keys are made and revoked. Raises KeysRefused."""
     if not (url := settings.database_url.get_secret_value()):
-        return keys.KeyFileStore(settings.var / "keys.json")
+        return keys.KeyFileStore(settings.keys_file)
     from registry.database import postgres
 
-    return SharedKeys(postgres.opened(url), settings.var / "keys.json")
+    return SharedKeys(postgres.opened(url), settings.keys_file)
 
 
-def refresh(settings: Settings) -> None:
-    """Brings this host's keys.json up to date where it shares a database. Raises KeysRefused: then it stays in force as it is."""
+def refresh(settings: ServingSettings) -> None:
+    """Brings this host's copy up to date where it shares a database. Raises KeysRefused: then it stays in force as it is."""
     shared = store(settings)
     if isinstance(shared, SharedKeys):
         shared.refresh()
@@ -54,7 +53,7 @@ async def follow(settings: ServingSettings, events: Events) -> None:
 
 
 class SharedKeys:
-    """copy: this host's keys.json."""
+    """copy: this host's file."""
 
     def __init__(self, database: Database, copy: Path) -> None:
         self._database, self._copy = database, copy

@@ -1,6 +1,5 @@
 """What more than one package's tests share: one real MLflow server for the session, and no example with a stopwatch."""
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -32,7 +31,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def database_url(postgres: Postgres) -> str:
     """An empty database of this test's own."""
-    return postgres.create(f"test-{uuid.uuid4().hex}").replace("+psycopg", "")
+    return postgres.create_for_tests()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

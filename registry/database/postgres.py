@@ -128,7 +128,7 @@ class _Statements:
     def execute(self, statement: str, values: Sequence[Any] = (), /) -> Result:
         """Runs one. PostgreSQL's text has no NUL."""
         taken = [each.replace("\x00", "�") if isinstance(each, str) else each for each in values]
-        return self._connection.execute(statement.replace("?", "%s"), taken)
+        return self._connection.execute(statement.replace("%", "%%").replace("?", "%s"), taken)
 
 
 class PostgresLead:

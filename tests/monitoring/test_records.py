@@ -14,11 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitoring import record_writer
+from monitoring import record_file
 from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused, ReferenceRefused
-from monitoring.record import COLUMNS, to_row
+from monitoring.record import COLUMNS, Draw, to_row
+from monitoring.record_file import RecordFile
+from monitoring.record_place import RecordPlace
+from monitoring.record_tables import RecordTables
 from monitoring.records import Noticed, Outcome, RecordStore
 from monitoring.reference import Reference
+from registry.database import postgres as postgres_database
+from registry.database.postgres import opened
+from tests.servers.postgres import Postgres
 
 UNDER_LOAD = """
 import asyncio, resource, sys
@@ -26,6 +32,7 @@ from pathlib import Path
 import numpy as np
 from monitoring.errors import RecordNotKept
 from monitoring.records import Record, RecordStore
+from registry.settings import Settings
 
 async def one(store, id):
     while True:
@@ -39,21 +46,28 @@ async def one(store, id):
         head, _, tail = id.rpartition("-")
         id = f"{head}-{int(tail) + 1}"
 
-async def main(path, prefix, limit):
-    store = RecordStore(path)
+async def main(where, prefix, limit):
+    settings = Settings(_env_file=None, home=Path(where), database_url=where if "://" in where else "")
+    store = RecordStore.of(settings) if "://" in where else RecordStore(Path(where))
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     await asyncio.gather(*(one(store, f"{prefix}-{client}-0") for client in range(16)))
 
-asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 """
 
 
-def test_a_record_comes_back_as_it_was_kept(tmp_path: Path, make_record) -> None:
+@pytest.fixture
+def place(either_url: str, tmp_path: Path) -> RecordPlace:
+    """In a file, and in PostgreSQL: the same tests."""
+    return RecordTables(opened(either_url)) if either_url else RecordFile(tmp_path / "records.db")
+
+
+def test_a_record_comes_back_as_it_was_kept(place: RecordPlace, make_record) -> None:
     """Every field survives; the embedding to float16 precision; get() leaves embedding and text out."""
 
     async def scenario() -> None:
-        store = RecordStore(tmp_path / "records.db")
+        store = RecordStore(place)
         vector = np.random.default_rng(0).normal(size=384).astype(np.float32)
         vector /= np.linalg.norm(vector)
         kept = make_record("r-1", embedding=vector, domain="law", text="What is estoppel?")
@@ -73,11 +87,11 @@ def test_a_record_comes_back_as_it_was_kept(tmp_path: Path, make_record) -> None
     asyncio.run(scenario())
 
 
-def test_an_id_is_kept_once(tmp_path: Path, make_record) -> None:
+def test_an_id_is_kept_once(place: RecordPlace, make_record) -> None:
     """Appending the same id again (a retried request) changes nothing and is acknowledged."""
 
     async def scenario() -> None:
-        store = RecordStore(tmp_path / "records.db")
+        store = RecordStore(place)
         await store.append(make_record("r-1", cost_usd=1.0))
         await asyncio.gather(*(store.append(make_record("r-1", cost_usd=2.0)) for _ in range(5)))
         assert [record.cost_usd for record in store.scan(0, 2000)] == [1.0]
@@ -86,11 +100,11 @@ def test_an_id_is_kept_once(tmp_path: Path, make_record) -> None:
     asyncio.run(scenario())
 
 
-def test_scan_is_a_half_open_window(tmp_path: Path, make_record) -> None:
+def test_scan_is_a_half_open_window(place: RecordPlace, make_record) -> None:
     """Consecutive spans of time share no record."""
 
     async def scenario() -> None:
-        store = RecordStore(tmp_path / "records.db")
+        store = RecordStore(place)
         for number in range(6):
             await store.append(make_record(f"r-{number}", created_at=float(number)))
         assert [record.id for record in store.scan(1, 3)] == ["r-1", "r-2"]
@@ -100,11 +114,11 @@ def test_scan_is_a_half_open_window(tmp_path: Path, make_record) -> None:
     asyncio.run(scenario())
 
 
-def test_scored_records_keep_the_order_they_came_in(tmp_path: Path, make_record) -> None:
+def test_scored_records_keep_the_order_they_came_in(place: RecordPlace, make_record) -> None:
     """A late record (its clock runs behind) never moves others to another window; pass-through requests and other versions are left out."""
 
     async def scenario() -> None:
-        store = RecordStore(tmp_path / "records.db")
+        store = RecordStore(place)
         for number, created_at in enumerate([5.0, 6.0, 1.0, 7.0]):
             await store.append(make_record(f"r-{number}", created_at=created_at))
         await store.append(make_record("other", scorer_version="2"))
@@ -117,11 +131,11 @@ def test_scored_records_keep_the_order_they_came_in(tmp_path: Path, make_record)
     asyncio.run(scenario())
 
 
-def test_outcomes_join_their_record(tmp_path: Path, make_record) -> None:
+def test_outcomes_join_their_record(place: RecordPlace, make_record) -> None:
     """The last report wins, an unknown id is answered False, a score outside [0, 1] is refused."""
 
     async def scenario() -> None:
-        store = RecordStore(tmp_path / "records.db", clock=lambda: 77.0)
+        store = RecordStore(place, clock=lambda: 77.0)
         await store.append(make_record("r-1"))
         assert await store.report_outcome("r-1", 1.0, "user")
         assert await store.report_outcome("r-1", 0.0, "audit")
@@ -138,11 +152,11 @@ def test_outcomes_join_their_record(tmp_path: Path, make_record) -> None:
     asyncio.run(scenario())
 
 
-def test_an_outcome_keeps_its_reference(tmp_path: Path, make_record) -> None:
+def test_an_outcome_keeps_its_reference(place: RecordPlace, make_record) -> None:
     """Grader, text and choices come back; the last report wins with what it brought; one that no grader can use is refused."""
 
     async def scenario() -> None:
-        store = RecordStore(tmp_path / "records.db", clock=lambda: 77.0)
+        store = RecordStore(place, clock=lambda: 77.0)
         await store.append(make_record("r-1"))
         choice = Reference("choice", "B", ("Bergen", "Oslo"))
         assert await store.report_outcome("r-1", 1.0, "grader:x", choice)
@@ -198,7 +212,7 @@ def test_a_file_of_the_first_version_is_upgraded_in_place(tmp_path: Path, make_r
 def test_many_appends_share_a_commit(tmp_path: Path, make_record) -> None:
     """400 concurrent appends take far fewer fsyncs than 400."""
 
-    class Traced(RecordStore):
+    class Traced(RecordFile):
         """Lists every statement that SQLite runs."""
 
         statements: list[str] = []  # noqa: RUF012 - one store a test
@@ -209,20 +223,21 @@ def test_many_appends_share_a_commit(tmp_path: Path, make_record) -> None:
             return connection
 
     async def scenario() -> None:
-        store = Traced(tmp_path / "records.db")
+        place = Traced(tmp_path / "records.db")
+        store = RecordStore(place)
         await asyncio.gather(*(store.append(make_record(f"r-{number}")) for number in range(400)))
         assert len(store.scan(0, 2000)) == 400
-        assert 1 <= store.statements.count("COMMIT") <= 40
+        assert 1 <= place.statements.count("COMMIT") <= 40
         await store.close()
 
     asyncio.run(scenario())
 
 
-def test_a_value_the_file_refuses_fails_alone(tmp_path: Path, make_record) -> None:
+def test_a_value_the_file_refuses_fails_alone(place: RecordPlace, make_record) -> None:
     """One impossible record in a batch is not acknowledged; its neighbours are kept."""
 
     async def scenario() -> None:
-        store = RecordStore(tmp_path / "records.db")
+        store = RecordStore(place)
         records = [make_record(f"r-{number}") for number in range(20)]
         records.insert(7, make_record("impossible", input_tokens=2**70))
         results = await asyncio.gather(*(store.append(record) for record in records), return_exceptions=True)
@@ -235,11 +250,11 @@ def test_a_value_the_file_refuses_fails_alone(tmp_path: Path, make_record) -> No
     asyncio.run(scenario())
 
 
-def test_a_closed_store_acknowledges_nothing(tmp_path: Path, make_record) -> None:
+def test_a_closed_store_acknowledges_nothing(place: RecordPlace, make_record) -> None:
     """close() keeps what was accepted before it and refuses what comes after."""
 
     async def scenario() -> None:
-        store = RecordStore(tmp_path / "records.db")
+        store = RecordStore(place)
         appends = [asyncio.create_task(store.append(make_record(f"r-{number}"))) for number in range(50)]
         await asyncio.sleep(0)
         await store.close()
@@ -251,11 +266,11 @@ def test_a_closed_store_acknowledges_nothing(tmp_path: Path, make_record) -> Non
     asyncio.run(scenario())
 
 
-def test_a_cancelled_caller_does_not_harm_the_others(tmp_path: Path, make_record) -> None:
+def test_a_cancelled_caller_does_not_harm_the_others(place: RecordPlace, make_record) -> None:
     """A client that disconnects while its record is written leaves the writer working."""
 
     async def scenario() -> None:
-        store = RecordStore(tmp_path / "records.db")
+        store = RecordStore(place)
         gone = asyncio.create_task(store.append(make_record("gone")))
         await asyncio.sleep(0)
         gone.cancel()
@@ -296,9 +311,9 @@ def test_a_file_of_a_newer_version_or_of_another_kind_is_refused(tmp_path: Path)
         RecordStore(garbage)
 
 
-def test_killed_under_load_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    """After each of five `kill -9`, every id printed as acknowledged is in the file, once."""
-    path = tmp_path / "records.db"
+def test_killed_under_load_loses_nothing_acknowledged(place: RecordPlace, either_url: str, tmp_path: Path) -> None:
+    """After each of five `kill -9`, every id printed as acknowledged is there, once."""
+    path = either_url or tmp_path / "records.db"
     acknowledged: set[str] = set()
     for number in range(5):
         process = subprocess.Popen([sys.executable, "-c", UNDER_LOAD, str(path), f"round{number}", "0"], stdout=subprocess.PIPE, text=True)
@@ -309,7 +324,7 @@ def test_killed_under_load_loses_nothing_acknowledged(tmp_path: Path) -> None:
         rest = process.communicate()[0]
         complete = ("".join(lines) + rest).rpartition("\n")[0]
         acknowledged |= set(complete.split("\n"))
-    kept = [record.id for record in RecordStore(path).scan(0, 10)]
+    kept = [record.id for record in RecordStore(place).scan(0, 10)]
     assert len(acknowledged) >= 200
     assert acknowledged <= set(kept)
     assert len(kept) == len(set(kept))
@@ -389,11 +404,11 @@ def test_records_of_the_second_version_are_kept_and_belong_to_nobody(tmp_path: P
     asyncio.run(scenario())
 
 
-def test_no_report_replaces_an_audits(tmp_path: Path, make_record) -> None:
+def test_no_report_replaces_an_audits(place: RecordPlace, make_record) -> None:
     """Whatever comes after it, but another audit."""
 
     async def scenario() -> None:
-        store = RecordStore(tmp_path / "records.db")
+        store = RecordStore(place)
         await store.append(make_record("r"))
         kept = [await store.report_outcome("r", score, source) for score, source in ((0.1, "user"), (0.2, "audit"), (0.3, "user"))]
         assert kept == [True, True, False]
@@ -435,11 +450,11 @@ def test_old_records_are_forgotten_and_still_counted(tmp_path: Path, make_record
     assert b"secret word" not in path.read_bytes()
 
 
-def test_a_record_behind_a_kept_one_is_kept(tmp_path: Path, make_record) -> None:
+def test_a_record_behind_a_kept_one_is_kept(place: RecordPlace, make_record) -> None:
     """A clock that was set back leaves no holes: what was appended after a record that is kept is kept too."""
 
     async def scenario() -> None:
-        store = RecordStore(tmp_path / "records.db")
+        store = RecordStore(place)
         for at in (1.0, 50.0, 2.0):
             await store.append(make_record(f"r-{at}", created_at=at))
         assert store.forget(before=10.0) == 1
@@ -496,7 +511,7 @@ def test_what_is_acknowledged_is_in_the_file_that_is_there(tmp_path: Path, make_
 
 def test_a_locked_file_is_waited_for_as_long_as_the_caller_may(tmp_path: Path, make_record, monkeypatch) -> None:
     """One caller's time ends before the lock's, another's after: the first is told, the second is kept once the lock is gone."""
-    monkeypatch.setattr(record_writer, "WRITER_BUSY_S", 0.1)
+    monkeypatch.setattr(record_file, "WRITER_BUSY_S", 0.1)
 
     async def scenario() -> None:
         log = Log()
@@ -521,3 +536,59 @@ def test_a_locked_file_is_waited_for_as_long_as_the_caller_may(tmp_path: Path, m
         lock.close()
 
     asyncio.run(scenario())
+
+
+def test_a_killed_database_loses_nothing_acknowledged(database_url: str, postgres: Postgres, make_record) -> None:
+    """PostgreSQL is killed under load and started again: what was acknowledged is there, what was not said so, and commits go on."""
+
+    async def scenario() -> None:
+        log = Log()
+        store = RecordStore(RecordTables(opened(database_url)), noticed=log)
+        kept: list[str] = []
+
+        async def append(number: int) -> None:
+            await asyncio.sleep(number / 400)
+            try:
+                await store.append(make_record(f"r-{number}"))
+            except RecordNotKept:
+                return
+            kept.append(f"r-{number}")
+
+        appends = [asyncio.create_task(append(number)) for number in range(400)]
+        while len(kept) < 50:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(postgres.kill)
+        await asyncio.gather(*appends)
+        with pytest.raises(RecordNotKept, match="PostgreSQL"):
+            await store.append(make_record("while away"))
+        await asyncio.to_thread(postgres.start)
+        while store.refusal is not None:  # noqa: ASYNC110  the writer's thread clears it
+            await asyncio.sleep(0.05)
+        await store.append(make_record("later"))
+        assert {*kept, "later"} <= {record.id for record in store.scan(0, 2000)}
+        assert log == [Noticed.INTERRUPTED, Noticed.RESUMED]
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_two_hosts_append_is_counted_in_the_order_it_was_committed(database_url: str, make_record) -> None:
+    """A draw that was decided for the last record was decided for all before it: no later commit has an earlier number."""
+
+    async def scenario() -> None:
+        stores = [RecordStore(RecordTables(postgres_database.Postgres(database_url))) for _ in range(2)]
+        seen: list[str] = []
+
+        async def append(number: int) -> None:
+            await stores[number % 2].append(make_record(f"r-{number}"))
+
+        appends = [asyncio.create_task(append(number)) for number in range(300)]
+        while len(seen) < 300:
+            new = await asyncio.to_thread(stores[0].undecided, 50)
+            stores[0].decide_draws([Draw(record.id, 0.5, drawn=False) for record in new])
+            seen += [record.id for record in new]
+            await asyncio.sleep(0)
+        await asyncio.gather(*appends)
+        assert len(set(seen)) == 300
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ class Postgres:
         with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
         return self.database(name)
+
+    def create_for_tests(self) -> str:
+        """A new, empty database as an operator names it."""
+        return self.create(f"test-{uuid.uuid4().hex}").replace("+psycopg", "")
 
     def control(self, *arguments: str) -> None:
         """`pg_ctl` on its data: start, or stop in one of its modes."""

@@ -10,15 +10,16 @@ from world import World
 from monitoring.audit_queue import AuditQueue, Opinion
 from monitoring.record import Draw
 from monitoring.records import RecordStore
-from serving import keys
+from serving import keys, shared_keys
 
 ASK = {"model": "routemoa-single", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]}
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, upstream: str) -> Iterator[tuple[TestClient, World]]:
-    """A server that keeps texts, and its project."""
-    made = World(tmp_path_factory.mktemp("told") / "project", upstream)
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def told(tmp_path_factory: pytest.TempPathFactory, upstream: str, request: pytest.FixtureRequest) -> Iterator[tuple[TestClient, World]]:
+    """A server that keeps texts, and its project: records in a file, and in PostgreSQL."""
+    url = request.getfixturevalue("postgres").create_for_tests() if request.param == "postgres" else ""
+    made = World(tmp_path_factory.mktemp("told") / "project", upstream, database_url=url)
     made.publish("1")
     for client in ready(made, store_text=True):
         yield client, made
@@ -27,7 +28,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, upstream: str) -> Iterator[tu
 def drawn(client: TestClient, world: World, *domains: str) -> list[str]:
     """Answers that are asked for and drawn, one a domain; the ids of their decisions."""
     ids = [client.post("/v1/chat/completions", json=ASK).json()["routemoa"]["decision_id"] for _ in domains]
-    store = RecordStore(world.home / "var" / "records.db")
+    store = RecordStore.of(world.settings())
     store.decide_draws([Draw(each, 0.25, True, domain, ("unlike anything labelled",)) for each, domain in zip(ids, domains, strict=True)])
     return ids
 
@@ -36,7 +37,7 @@ def test_a_drawn_answer_is_listed_claimed_graded_and_gone(told) -> None:
     """The queue shows query, answer and why it was drawn; one person claims it, grades it right, and reads what the judge thought after."""
     client, world = told
     (decision,) = drawn(client, world, "tax")
-    store = RecordStore(world.home / "var" / "records.db")
+    store = RecordStore.of(world.settings())
     AuditQueue(store).opine({decision: Opinion("judge:big", 0.3, 0.001, 5.0)})
     listed = client.get("/v1/audits", params={"domain": "tax"}).json()
     (audit,) = listed["audits"]
@@ -86,7 +87,7 @@ def test_a_grade_says_one_thing_of_an_answer_that_was_drawn(told) -> None:
     assert client.post(f"/v1/audits/{undrawn}", json={"right": True}).json()["error"]["code"] == "audit_not_found"
     assert client.get(f"/v1/audits/{undrawn}").status_code == 404
     assert client.get("/v1/audits", params={"limit": 0}).status_code == 400
-    chatting = keys.create(world.settings().keys_file, "chatting", ("chat",))
+    chatting = keys.create(shared_keys.store(world.settings()), "chatting", ("chat",))
     refused = client.get("/v1/audits", headers={"Authorization": f"Bearer {chatting}"})
     assert refused.status_code in {401, 403}  # 401 until the server has read the new key
     kept = client.post(f"/v1/audits/{decision}", json={"score": 0.0, "reference": "3", "grader": "number"})

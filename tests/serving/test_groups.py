@@ -15,14 +15,14 @@ from registry.jobs import Jobs
 
 
 @pytest.fixture
-def grouped(tmp_path_factory: pytest.TempPathFactory, upstream: str) -> Iterator[tuple[TestClient, World, list[str]]]:
-    """A server whose monitor found twelve decisions to be one group."""
-    made = World(tmp_path_factory.mktemp("grouped") / "project", upstream)
+def grouped(tmp_path_factory: pytest.TempPathFactory, upstream: str, either_url: str) -> Iterator[tuple[TestClient, World, list[str]]]:
+    """A server whose monitor found twelve decisions to be one group; its records in a file, and in PostgreSQL."""
+    made = World(tmp_path_factory.mktemp("grouped") / "project", upstream, database_url=either_url)
     made.publish("1")
     for client in ready(made, store_text=True):
         asked = [{"model": "routemoa-single", "messages": [{"role": "user", "content": f"which law is number {at} ?"}]} for at in range(12)]
         ids = [client.post("/v1/chat/completions", json=each).json()["routemoa"]["decision_id"] for each in asked]
-        store = RecordStore(made.home / "var" / "records.db")
+        store = RecordStore.of(made.settings())
         store.decide_draws([Draw(each, 0.1, at == 0, "unlike any known domain") for at, each in enumerate(ids)])
         (made.home / "var" / "reports").mkdir()
         look = {"at": "now", "verdict": {"kind": "retrain"}, "groups": [{"id": "0123456789ab", "name": "unknown 1", "members": ids}]}
@@ -43,7 +43,7 @@ def test_a_named_group_is_a_domain_of_its_queries_and_later_ones(grouped) -> Non
     assert client.get("/admin/quality").json()["by"]["domain"]["statutes"]["answers"] == 12
     assert client.delete("/admin/groups/statutes").json() == {"name": "statutes", "forgotten": True}
     assert client.delete("/admin/groups/statutes").json()["error"]["code"] == "group_not_found"
-    assert not named_domains.load(RecordStore(world.home / "var" / "records.db")).domains
+    assert not named_domains.load(RecordStore.of(world.settings())).domains
 
 
 def test_audits_of_a_group_are_drawn_by_chance_and_come_first(grouped) -> None:
@@ -67,7 +67,7 @@ def test_a_group_starts_jobs_that_know_its_decisions(grouped) -> None:
         job = client.post(f"/admin/groups/unknown 1/{kind}")
         assert (job.status_code, job.json()["kind"]) == (202, kind)
         assert job.json()["arguments"]["groups"] == [{"name": "unknown 1", "members": ids}]
-    assert [job.kind for job in Jobs.in_file(world.home / "var" / "jobs.db").list()] == ["harvest", "retrain"]
+    assert [job.kind for job in Jobs.of(world.settings()).list()] == ["harvest", "retrain"]
 
 
 def test_a_left_group_is_kept_as_left_and_an_unknown_one_refused(grouped) -> None:

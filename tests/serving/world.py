@@ -17,7 +17,7 @@ import httpx2
 import yaml
 
 from scorer.recorded_calls import RecordedCalls
-from serving import keys
+from serving import keys, shared_keys
 from serving.settings import ServingSettings
 from tests.scorer.tiny import tiny_artifact
 
@@ -42,12 +42,13 @@ class World:
     key: str = ""
     roster: tuple[str, ...] = ROSTER
     made: set[str] = field(default_factory=set)
+    database_url: str = ""
 
     def __post_init__(self) -> None:
         """Writes the pool, a key and the first scorer version."""
         (self.home / "registry").mkdir(parents=True)
         self.write_pool(self.pool())
-        self.key = keys.create(self.settings().keys_file, "everything", keys.SCOPES)
+        self.key = self.key or keys.create(shared_keys.store(self.settings()), "everything", keys.SCOPES)
 
     def pool(self) -> dict[str, Any]:
         """The entries, one for each way to go wrong."""
@@ -96,7 +97,7 @@ class World:
 
     def settings(self, **changed: Any) -> ServingSettings:
         """The server's, quick to follow files."""
-        return ServingSettings(_env_file=None, **{"home": self.home, "poll_s": 0.02, **changed})
+        return ServingSettings(_env_file=None, **{"home": self.home, "poll_s": 0.02, "database_url": self.database_url, **changed})
 
     @contextlib.contextmanager
     def served(self, *, wait: str = "/readyz", python: Path | None = None, **environment: str) -> Iterator["Running"]:
@@ -109,6 +110,7 @@ class World:
             "ROUTEMOA_PORT": str(port),
             "ROUTEMOA_POLL_S": "0.05",
             "OMP_NUM_THREADS": "1",
+            "ROUTEMOA_DATABASE_URL": self.database_url,
             **environment,
         }
         path = "" if python else os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))

@@ -9,6 +9,8 @@ branch_labels = None
 depends_on = None
 
 REAL = sa.Double
+JSON_EXTRACT = """CREATE FUNCTION json_extract(document text, path text) RETURNS double precision LANGUAGE sql IMMUTABLE
+    AS $$ SELECT (document::json #>> string_to_array(substr(path, 3), '.'))::double precision $$"""  # SQLite's, of numbers: `$.score`
 
 
 def upgrade() -> None:
@@ -42,6 +44,30 @@ def upgrade() -> None:
         sa.Column("probability", REAL, nullable=False),
         sa.Column("drawn", sa.Integer, nullable=False),
         sa.Column("drawn_at", REAL, nullable=False),
+        *(sa.Column(name, sa.Text) for name in ("domain", "why")),
+    )
+    op.create_table(
+        "opinions",
+        sa.Column("record_id", sa.Text, sa.ForeignKey("records.id"), primary_key=True),
+        sa.Column("grader", sa.Text, primary_key=True),
+        sa.Column("score", REAL),
+        *(sa.Column(name, REAL, nullable=False) for name in ("cost_usd", "given_at")),
+    )
+    op.create_table(
+        "claims",
+        sa.Column("record_id", sa.Text, sa.ForeignKey("records.id"), primary_key=True),
+        sa.Column("who", sa.Text, primary_key=True),
+        sa.Column("claimed_at", REAL, nullable=False),
+        sa.Column("skipped", sa.Integer, nullable=False),
+    )
+    op.create_table(
+        "named_domains",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("centre", sa.LargeBinary, nullable=False),
+        sa.Column("reach", REAL, nullable=False),
+        *(sa.Column(name, sa.Text, nullable=False) for name in ("scorer_version", "members", "state")),
+        sa.Column("named_by", sa.Text),
+        sa.Column("named_at", REAL, nullable=False),
     )
     op.create_table(
         "forgotten", sa.Column("scorer_version", sa.Text, primary_key=True), sa.Column("records", sa.BigInteger, nullable=False)
@@ -66,6 +92,7 @@ def upgrade() -> None:
         sa.Column("requests", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("last_used", REAL),
     )
+    op.execute(JSON_EXTRACT)
     op.create_table("keys", sa.Column("name", sa.Text, primary_key=True), sa.Column("entry", sa.Text, nullable=False))
 
 
