@@ -16,7 +16,6 @@ from cli import project
 if TYPE_CHECKING:
     from serving.budgets import Spend
     from serving.keys import KeyEntry
-    from serving.settings import ServingSettings
 
 commands = typer.Typer(no_args_is_help=True, help="API keys: what each may do, and what it spent.")
 UNITS_S = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
@@ -44,7 +43,7 @@ def create(
 
     for unknown in set(scopes or ()) - set(keys.SCOPES):
         raise typer.BadParameter(f"There is no scope {unknown!r}. {did_you_mean(unknown, keys.SCOPES)}")
-    settings = _settings()
+    settings = project.serving_settings()
     chosen = _words(llms)
     everyone = pool.load(settings.pool_file)
     for llm in chosen or ():
@@ -69,7 +68,7 @@ def list_keys() -> None:
     """List the keys: what each may do, what it spent today and this month, when it was last used."""
     from serving import budgets, keys, shared_keys
 
-    settings, now = _settings(), datetime.now(UTC)
+    settings, now = project.serving_settings(), datetime.now(UTC)
     shared_keys.refresh(settings)
     entries = keys.read(settings.keys_file).entries
     scopes = [(budgets.PLATFORM, "all keys together", None), *((each.id, each.name, each) for each in entries)]
@@ -92,20 +91,8 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
     """Revoke a key; servers follow within half a second."""
     from serving import keys, shared_keys
 
-    keys.revoke(shared_keys.store(_settings()), name)
+    keys.revoke(shared_keys.store(project.serving_settings()), name)
     Console(soft_wrap=True).print(f"{name} is revoked.", highlight=False, markup=False)
-
-
-def _settings() -> "ServingSettings":
-    from pydantic import ValidationError
-
-    from serving.settings import ServingSettings, in_words
-
-    home = project.existing().home
-    try:
-        return ServingSettings(_env_file=home / ".env", home=home)
-    except ValidationError as exc:
-        raise typer.BadParameter(in_words(exc)) from exc
 
 
 def _words(value: str | None) -> list[str] | None:

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli import audits, data, groups, installed, jobs, keys, llms, monitor, prices, results, stack, versions
+from cli import audits, data, database, groups, installed, jobs, keys, llms, monitor, prices, results, stack, versions
 from scorer.errors import RouteMoAError
 
 commands = typer.Typer(
@@ -27,6 +27,7 @@ for part in (
 commands.add_typer(keys.commands, name="keys")
 commands.add_typer(prices.commands, name="prices")
 commands.add_typer(groups.commands, name="groups")
+commands.add_typer(database.commands, name="database")
 
 
 def app() -> None:

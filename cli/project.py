@@ -2,9 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
 
 from cli.errors import ProjectMissing
 from registry.settings import Settings
+
+if TYPE_CHECKING:
+    from serving.settings import ServingSettings
 
 POOL = Path("registry") / "pool.yaml"  # what makes a folder a project
 
@@ -23,6 +29,19 @@ def existing() -> Settings:
     where = settings()
     check(where.home)
     return where
+
+
+def serving_settings() -> "ServingSettings":
+    """The same as its server reads them. Raises ProjectMissing, BadParameter for a variable that is wrong."""
+    from pydantic import ValidationError
+
+    from serving.settings import ServingSettings, in_words
+
+    home = existing().home
+    try:
+        return ServingSettings(_env_file=home / ".env", home=home)
+    except ValidationError as exc:
+        raise typer.BadParameter(in_words(exc)) from exc
 
 
 def check(home: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from registry.database import files
 from registry.database.door import Database
 from registry.database.sqlite import SqliteFile
 from registry.errors import DatabaseFailed, JobEnded, JobRefused, JobUnknown
@@ -187,6 +188,12 @@ class Jobs:
             rows = connection.execute(f"SELECT {COLUMNS} FROM jobs {where}", values).fetchall()  # noqa: S608  all text is ours
         named = (dict(zip(COLUMNS.split(", "), row, strict=True)) for row in rows)
         return [Job(**{**each, "arguments": json.loads(each["arguments"]), "log": str(self.log(each["id"]))}) for each in named]
+
+
+def move(path: Path, database: Database) -> dict[str, int]:
+    """Moves a file's jobs into the database that its host shares from now on; how many came. Raises DatabaseFailed, JobRefused."""
+    Jobs.in_file(path)  # an older release's file is brought up to date first
+    return {"jobs": files.move(path, "jobs", database, lock="jobs", leave=("number",))}
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:

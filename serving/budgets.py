@@ -16,6 +16,7 @@ from typing import Literal, Protocol, TypeVar
 from filelock import FileLock
 
 from monitoring.open_file import make_private
+from registry.database import files
 from registry.database.door import Connection, Database
 from registry.errors import DatabaseFailed
 from serving.errors import BudgetSpent, BudgetsUnavailable
@@ -230,6 +231,11 @@ def read(settings: ServingSettings, places: Sequence[tuple[str, str]]) -> list[S
             return [_read(file, place) for place in places]
     except sqlite3.Error as exc:
         raise BudgetsUnavailable(f"{path}: cannot be read ({exc}).", next_step="Free its lock, or try again.") from exc
+
+
+def move(path: Path, database: Database) -> dict[str, int]:
+    """Moves what a file's keys spent into the database that its host shares from now on; how many rows came. Raises DatabaseFailed."""
+    return {"sums of spending": files.move(path, "spend", database, lock="spend", leave=("held_usd",))}  # nothing runs that holds
 
 
 def _hold(connection: Connection, limits: Sequence[Limit], at_least: float, at_most: float, now: datetime) -> Hold:

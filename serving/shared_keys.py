@@ -86,6 +86,24 @@ class SharedKeys:
             keys.write(self._copy, entries)
 
 
+def move(path: Path, database: Database) -> dict[str, int]:
+    """Moves a keys.json into the database that its host shares from now on; how many came. Raises DatabaseFailed, KeysRefused.
+
+    A name that another host gave to another key is followed by the first of this one's hash.
+    """
+    came = 0
+    with database.transaction("keys") as connection:
+        there = _read(connection)
+        names, hashes = {entry.name for entry in there}, {entry.sha256 for entry in there}
+        for entry in keys.read(path).entries:
+            if entry.sha256 not in hashes:
+                name = f"{entry.name[:57]}-{entry.sha256[:6]}" if entry.name in names else entry.name
+                renamed = entry.model_copy(update={"name": name})
+                connection.execute("INSERT INTO keys (name, entry) VALUES (?, ?)", (name, renamed.model_dump_json()))
+                came += 1
+    return {"keys": came}
+
+
 def _read(connection: Connection) -> keys.Entries:
     """In the order they were made."""
     rows = connection.execute("SELECT entry FROM keys").fetchall()

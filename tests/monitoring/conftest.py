@@ -11,6 +11,7 @@ from monitoring import policy
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
 from monitoring.records import Outcome, Record
+from tests.monitoring.one_record import record_of
 
 MakeRecord = Callable[..., Record]
 
@@ -18,31 +19,7 @@ MakeRecord = Callable[..., Record]
 @pytest.fixture
 def make_record() -> MakeRecord:
     """Builds a valid record; keywords replace its values."""
-
-    def make(id: str = "r-1", **changed: Any) -> Record:  # noqa: A002
-        embedding = np.zeros(16, dtype=np.float32)
-        embedding[0] = 1
-        values: dict[str, Any] = {
-            "id": id,
-            "created_at": 1000.0,
-            "virtual_model": "routemoa",
-            "scorer_version": "1",
-            "roster": ("small", "large"),
-            "scores": (0.25, 0.75),
-            "embedding": embedding,
-            "decision": {"layers": [{"ran": ["large"]}], "stopped_because": "confident"},
-            "llm": "large",
-            "cost_usd": 0.002,
-            "latency_s": 0.8,
-            "input_tokens": 12,
-            "output_tokens": 34,
-            "status": "ok",
-            "domain": None,
-            "text": None,
-        }
-        return Record(**values | changed)
-
-    return make
+    return record_of
 
 
 D = 32

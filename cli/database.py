@@ -1,0 +1,53 @@
+"""`routemoa database`: what hosts share by `ROUTEMOA_DATABASE_URL`."""
+
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+
+from cli import project
+
+if TYPE_CHECKING:
+    from registry.database.postgres import Postgres
+    from serving.settings import ServingSettings
+
+commands = typer.Typer(no_args_is_help=True, help="The PostgreSQL that hosts share: lay it out, take a host's files in.")
+
+
+@commands.command()
+def upgrade() -> None:
+    """Lay out its tables, or bring them up to date; every part does so, too, when it starts."""
+    database = _database(project.serving_settings())
+    database.upgrade()
+    Console(soft_wrap=True).print(f"{database.name} is up to date.", highlight=False)
+
+
+@commands.command("import")
+def import_files() -> None:
+    """Take in what this host kept in its own files: records, audits, jobs, spending, keys. Stop its server before; twice is as once."""
+    from monitoring import record_import
+    from registry import jobs
+    from serving import budgets, shared_keys
+
+    settings = project.serving_settings()
+    database = _database(settings)
+    came: dict[str, int] = {}
+    for path, move in (
+        (settings.var / "records.db", record_import.move),
+        (settings.var / "jobs.db", jobs.move),
+        (settings.var / "spend.db", budgets.move),
+        (settings.var / "keys.json", shared_keys.move),
+    ):
+        came |= move(path, database) if path.exists() else {}
+    words = ", ".join(f"{count} {what}" for what, count in came.items() if count) or "nothing that it had not yet"
+    Console(soft_wrap=True).print(f"{database.name} took in: {words}. The files stay as they are.", highlight=False)
+
+
+def _database(settings: "ServingSettings") -> "Postgres":
+    from registry.database import postgres
+
+    if not (url := settings.database_url.get_secret_value()):
+        raise typer.BadParameter(
+            "ROUTEMOA_DATABASE_URL is not set, in the environment or in .env: postgresql://USER:PASSWORD@HOST/DATABASE"
+        )
+    return postgres.opened(url)

@@ -1,0 +1,24 @@
+"""Moves the records of a host's own file into the database that it shares from now on, with what was said and drawn of them."""
+
+from pathlib import Path
+
+from monitoring.record_file import RecordFile
+from monitoring.record_tables import LOCK
+from registry.database import files
+from registry.database.door import Database
+
+BESIDE = ("outcomes", "opinions", "claims", "named_domains", "forgotten")
+DRAWS = """SELECT probability, drawn, drawn_at, draws.domain, why, records.id FROM draws JOIN records ON records.number = draws.number
+    ORDER BY draws.number"""
+DRAW = """INSERT INTO draws (number, probability, drawn, drawn_at, domain, why) SELECT number, ?, ?, ?, ?, ? FROM records WHERE id = ?
+    ON CONFLICT DO NOTHING"""
+
+
+def move(path: Path, database: Database) -> dict[str, int]:
+    """How many rows of each table came; records keep their order and get new numbers. Raises DatabaseFailed, RecordsRefused."""
+    RecordFile(path).require()  # an older release's file is brought up to date first
+    came = {"records": files.move(path, "records", database, lock=LOCK, leave=("number",))}
+    came |= {table: files.move(path, table, database, lock=LOCK) for table in BESIDE}
+    with files.reading(path) as file:
+        came["draws"] = files.insert_all(file.execute(DRAWS), DRAW, database, LOCK)
+    return came
