@@ -1,8 +1,10 @@
 """How many of many requests at once a budget admits: `python -m benchmarks.budgets [--requests 500] [--calls 100]` prints JSON.
 
-Every request costs just its worst case, so the budget pays for exactly `calls` of them. Half of them are streamed. The server is killed
-(SIGKILL, all its workers) with half of the requests sent and a part of the budget held, and started again for the other half. Two
-servers that share no file are two budgets: this holds on one host.
+Every request costs just its worst case, so the budget pays for exactly `calls` of them. Half of them are streamed. The first server is
+killed (SIGKILL, all its workers) with half of the requests sent and a part of the budget held, and started again for the other half.
+
+ROUTEMOA_DATABASE_URL=postgresql://... and --hosts 2: the requests go by turns to servers of several hosts that share an empty database and
+no file. Servers that share neither are a budget each.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +34,7 @@ from mixture.price import Price
 from mixture.run.account import Account
 from mixture.run.request import Request
 from registry import pool
-from serving import budgets, keys
-from serving.budgets import SqliteBudgets
+from serving import budgets, keys, shared_keys
 from serving.gate import Gate
 from serving.settings import ServingSettings
 
@@ -81,14 +83,14 @@ async def _upstream(port: int, counted: Any) -> None:
         await server.serve_forever()
 
 
-async def ask(port: int, key: str, requests: int) -> Counter[str]:
-    """The statuses of so many requests at once; "none" where the connection broke."""
+async def ask(ports: Sequence[int], key: str, requests: int) -> Counter[str]:
+    """The statuses of so many requests at once, to servers by turns; "none" where the connection broke."""
 
     async def one(number: int) -> str:
         body = json.dumps({"model": "upstream", "messages": MESSAGES, "max_tokens": MAX_TOKENS, "stream": number % 2 == 0})
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", ports[number // 2 % len(ports)])
             writer.write(f"{head}connection: close\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
             answer = await reader.read()
             writer.close()
@@ -100,10 +102,10 @@ async def ask(port: int, key: str, requests: int) -> Counter[str]:
 
 
 async def ask_until_killed(
-    port: int, key: str, requests: int, *, server: subprocess.Popen[bytes], counted: Any, enough: int
+    ports: Sequence[int], key: str, requests: int, *, server: subprocess.Popen[bytes], counted: Any, enough: int
 ) -> Counter[str]:
     """The same, while the server's whole process group is killed once `enough` calls have reached the endpoint."""
-    asking = asyncio.create_task(ask(port, key, requests))
+    asking = asyncio.create_task(ask(ports, key, requests))
     while counted.value < enough and not asking.done():  # noqa: ASYNC110  another process counts
         await asyncio.sleep(0.002)
     os.killpg(server.pid, signal.SIGKILL)
@@ -111,64 +113,69 @@ async def ask_until_killed(
     return await asking
 
 
-def measure(requests: int, calls: int, workers: int) -> dict[str, Any]:
-    """Starts the endpoint and the server, sends half, kills, starts again, sends the rest."""
+def measure(requests: int, calls: int, workers: int, hosts: int, database_url: str) -> dict[str, Any]:
+    """Starts the endpoint and the servers, sends half, kills one, starts it again, sends the rest."""
     with tempfile.TemporaryDirectory() as folder:
-        home, (up, down) = Path(folder), free_ports(2)
-        (home / "registry").mkdir()
-        (home / "registry" / "pool.yaml").write_text(POOL.format(port=up))
-        llm = pool.load(home / "registry" / "pool.yaml").by_id("upstream")
+        up, *ports = free_ports(1 + hosts)
+        homes = [Path(folder) / str(port) for port in ports]
+        for home in homes:
+            (home / "registry").mkdir(parents=True)
+            (home / "registry" / "pool.yaml").write_text(POOL.format(port=up))
+        settings = ServingSettings(_env_file=None, home=homes[0], database_url=database_url)
+        llm = pool.load(settings.pool_file).by_id("upstream")
         each = worst_case_usd(Call(llm, MESSAGES, {"max_tokens": MAX_TOKENS}))
-        key = keys.create(home / "var" / "keys.json", "benchmark", ("chat",), usd_per_day=calls * each)
+        key = keys.create(shared_keys.store(settings), "benchmark", ("chat",), usd_per_day=calls * each)
         counted = multiprocessing.get_context("spawn").Value("i", 0)
         answering = multiprocessing.get_context("spawn").Process(target=answer_always, args=(up, counted), daemon=True)
         answering.start()
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            "ROUTEMOA_HOME": folder,
-            "ROUTEMOA_PORT": str(down),
+            "ROUTEMOA_DATABASE_URL": database_url,
             "ROUTEMOA_WORKERS": str(workers),
             "ROUTEMOA_MAX_IN_FLIGHT": str(2 * requests),
         }
         try:
-            server = _started(home, down, environment)
-            before = asyncio.run(ask_until_killed(down, key, requests // 2, server=server, counted=counted, enough=calls // 3))
+            servers = [_started(home, port, environment) for home, port in zip(homes, ports, strict=True)]
+            before = asyncio.run(ask_until_killed(ports, key, requests // 2, server=servers[0], counted=counted, enough=calls // 3))
             admitted_before = counted.value
-            server = _started(home, down, environment)
-            after = asyncio.run(ask(down, key, requests - requests // 2))
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait()
+            servers[0] = _started(homes[0], ports[0], environment)
+            after = asyncio.run(ask(ports, key, requests - requests // 2))
+            for server in servers:
+                os.killpg(server.pid, signal.SIGTERM)
+                server.wait()
         finally:
             answering.terminate()
             answering.join()
-        entry = keys.read(home / "var" / "keys.json").entries[0]
+        entry = keys.read(settings.keys_file).entries[0]
         now = time.gmtime()
-        (spend,) = budgets.read(ServingSettings(_env_file=None, home=home), [(entry.id, time.strftime("%Y-%m-%d", now))])
+        (spend,) = budgets.read(settings, [(entry.id, time.strftime("%Y-%m-%d", now))])
         return {
             "requests": requests,
             "budget_is_for": calls,
             "workers": workers,
+            "hosts": hosts,
             "admitted": counted.value,
             "admitted_before_kill": admitted_before,
             "statuses_before_kill": dict(before),
             "statuses_after_restart": dict(after),
             "spent_of_budget": round(spend.spent_usd / (calls * each), 4),
             "held_of_budget": round(spend.held_usd / (calls * each), 4),
-            "gate_cpu_ms_per_request": gate_cpu_ms(),
+            "gate_cpu_ms_per_request": gate_cpu_ms(database_url),
             "bars": {"admitted": calls},
         }
 
 
-def gate_cpu_ms(rounds: int = 2000) -> dict[str, float]:
+def gate_cpu_ms(database_url: str = "", rounds: int = 2000) -> dict[str, float]:
     """CPU that keys cost a request: one without limits, and one with budgets of a day and a month, and both rates."""
     limits = {"usd_per_day": 1e9, "usd_per_month": 1e9, "requests_per_minute": 10**9, "tokens_per_minute": 10**12}
     llm = LLM("upstream", "upstream", Price(10, 1000), Endpoint("http://127.0.0.1:9/v1", "upstream"), context_window=64)
     request = Request(MESSAGES, (Candidate(llm, 0.0),), fields={"max_tokens": MAX_TOKENS})
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
+        settings = ServingSettings(_env_file=None, home=Path(folder), database_url=database_url)
+        file = settings.home / "these.json"
         for name, more in (("plain", {}), ("limited", limits)):
-            keys.create(home / "keys.json", name, ("chat",), **more)
+            keys.create(file, name, ("chat",), **more)
 
         async def one(gate: Gate, holder: keys.KeyEntry) -> None:
             await gate.admit(holder, {})
@@ -176,7 +183,7 @@ def gate_cpu_ms(rounds: int = 2000) -> dict[str, float]:
             await tab.close(Account())
 
         async def all_of(holder: keys.KeyEntry) -> float:
-            gate = Gate(ServingSettings(_env_file=None, home=home), SqliteBudgets(home / "spend.db"))
+            gate = Gate(settings, budgets.make(settings))
             await one(gate, holder)
             before = time.process_time()
             for _ in range(rounds):
@@ -185,14 +192,13 @@ def gate_cpu_ms(rounds: int = 2000) -> dict[str, float]:
             await gate.close()
             return round(1000 * used / rounds, 4)
 
-        return {entry.name: asyncio.run(all_of(entry)) for entry in keys.read(home / "keys.json").entries}
+        return {entry.name: asyncio.run(all_of(entry)) for entry in keys.read(file).entries}
 
 
 def _started(home: Path, port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    own = {**environment, "ROUTEMOA_HOME": str(home), "ROUTEMOA_PORT": str(port)}
     with (home / "server.log").open("ab") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "serving"], env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True
-        )
+        server = subprocess.Popen([sys.executable, "-m", "serving"], env=own, cwd=home, stdout=log, stderr=log, start_new_session=True)
     give_up = time.monotonic() + 120
     while True:
         try:
@@ -210,8 +216,9 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--hosts", type=int, default=1, help="servers that share no file")
     arguments = parser.parse_args()
-    print_json(measure(arguments.requests, arguments.calls, arguments.workers))
+    print_json(measure(arguments.requests, arguments.calls, arguments.workers, arguments.hosts, os.environ.get("ROUTEMOA_DATABASE_URL", "")))
 
 
 if __name__ == "__main__":

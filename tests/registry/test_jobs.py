@@ -199,9 +199,10 @@ def test_the_file_holds_no_pickles(in_file: Jobs, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def worker(home: Path) -> Iterator[subprocess.Popen[str]]:
+def worker(home: Path, database_url: str = "") -> Iterator[subprocess.Popen[str]]:
     """A real worker process of this project, ended at the end."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": str(home), "ROUTEMOA_MLFLOW_URL": "http://127.0.0.1:9"}
+    environment["ROUTEMOA_DATABASE_URL"] = database_url
     with (home / "worker.log").open("a") as log:
         process = subprocess.Popen([sys.executable, "-m", "registry.worker"], cwd=home, env=environment, stdout=log, stderr=log, text=True)
     try:
@@ -411,3 +412,25 @@ def test_many_processes_may_start_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for attempt in range(60):
             assert len(list(pool.map(start, [tmp_path / f"{attempt}.db"] * 8))) == 8
+
+
+@pytest.mark.slow
+def test_of_two_hosts_workers_one_works_and_the_other_takes_over(tmp_path: Path, database_url: str) -> None:
+    """The job runs on the host that leads; killed, its job is begun again on the other and ends there."""
+    homes = [dvc_project.make(tmp_path / name) for name in ("a", "b")]
+    for home in homes:
+        (home / "stage-waits").touch()
+    shared = Jobs.of(Settings(_env_file=None, home=homes[0], database_url=database_url))
+    with worker(homes[0], database_url) as first, worker(homes[1], database_url) as second:
+        workers_of = dict(zip(homes, (first, second), strict=True))
+        job = shared.submit("retrain", {"reason": "drift"})
+        wait_for(shared, job, "running", step="2 of 3")
+        (leader,) = [home for home in homes if stages(home)]
+        (other,) = [home for home in homes if home != leader]
+        workers_of[leader].kill()
+        give_up = time.monotonic() + 60
+        while not stages(other) and time.monotonic() < give_up:
+            time.sleep(0.1)
+        assert stages(other)
+        (other / "stage-waits").unlink()
+        assert wait_for(shared, job, "done", "failed").state == "done"
