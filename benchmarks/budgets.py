@@ -218,7 +218,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--hosts", type=int, default=1, help="servers that share no file")
     arguments = parser.parse_args()
-    print_json(measure(arguments.requests, arguments.calls, arguments.workers, arguments.hosts, os.environ.get("ROUTEMOA_DATABASE_URL", "")))
+    database_url = os.environ.get("ROUTEMOA_DATABASE_URL", "")
+    print_json(measure(arguments.requests, arguments.calls, arguments.workers, arguments.hosts, database_url))
 
 
 if __name__ == "__main__":
