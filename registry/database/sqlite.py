@@ -24,11 +24,12 @@ class SqliteFile:
 
     def __init__(self, path: Path, lay_out: Callable[[sqlite3.Connection], None]) -> None:
         self.path = path
-        with self._failing(), FileLock(_made(path), timeout=BUSY_S), self._connected() as connection:
-            # SQLite refuses a second switch to WAL at once instead of waiting: whoever starts beside another on a new file would fail
+        # SQLite refuses a second switch to WAL at once instead of waiting: whoever starts beside another on a new file would fail
+        with self._failing(), FileLock(_made(path), timeout=BUSY_S):
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # for its owner alone, and so what SQLite puts beside it
-            connection.execute("PRAGMA journal_mode = WAL")
-            lay_out(connection)
+            with self._connected() as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                lay_out(connection)
 
     @property
     def name(self) -> str:
