@@ -22,11 +22,24 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-NAMES = {"self_assessment": "way to judge"}  # of fields, where `set-llm` speaks of them
+NAMES = {"self_assessment": "way to judge", "effort_way": "way to be told its effort"}  # of fields, where `set-llm` speaks of them
 SELF_ASSESSMENT = "How it is asked to judge its own answer and its peers' (by routemoa-layers): in_text, json_schema or none."
 KEY = "The environment variable that holds the key; never the key."
 PUBLISHED = "Take the published price of this one, such as openai/gpt-4o-mini; by itself, where the address is a known provider's."
 
+EFFORT = "How hard it thinks: none, minimal, low, medium, high, xhigh, max, or a number of thinking tokens; by itself nothing is said."
+EFFORT_WAY = (
+    "The field by which its endpoint is told: reasoning_effort, reasoning, thinking or chat_template_kwargs; by itself, by its host."
+)
+
+
+def _level_or_budget(written: str) -> str | int:
+    """An effort as a pool entry has it; the entry's schema says whether it is one."""
+    return int(written) if written.isdecimal() else written
+
+
+EffortOption = Annotated[Any, typer.Option("--effort", help=EFFORT, parser=_level_or_budget, metavar="LEVEL|TOKENS")]
+EffortWay = Annotated[str | None, typer.Option(help=EFFORT_WAY)]
 PriceFrom = Annotated[str | None, typer.Option(metavar="PROVIDER/MODEL", help=PUBLISHED)]
 InputPrice = Annotated[float | None, typer.Option(help="USD per million input tokens; with --output-price.")]
 OutputPrice = Annotated[float | None, typer.Option(help="USD per million output tokens; with --input-price.")]
@@ -42,7 +55,8 @@ def llms() -> None:
     for column in ("name", "status", "endpoint", "USD per 1M in / out", "capabilities"):
         table.add_column(column, overflow="fold")
     for llm in pool.load(settings.pool_file).llms:
-        where = f"{llm.endpoint.base_url} ({llm.endpoint.served_name})" if llm.endpoint else "recorded"
+        effort = "" if llm.effort is None else f", effort {llm.effort}"
+        where = f"{llm.endpoint.base_url} ({llm.endpoint.served_name}{effort})" if llm.endpoint else "recorded"
         table.add_row(
             llm.id,
             escape(llm.name),
@@ -65,6 +79,8 @@ def add_llm(
     input_price: InputPrice = None,
     output_price: OutputPrice = None,
     price_from: PriceFrom = None,
+    effort: EffortOption = None,
+    effort_way: EffortWay = None,
     system: Annotated[str | None, typer.Option(help="System text it is always asked with.")] = None,
     suffix: Annotated[str | None, typer.Option(help="Text after each query.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Sampling temperature.", show_default=default("temperature"))] = None,
@@ -112,8 +128,10 @@ def set_llm(
     output_price: OutputPrice = None,
     price_from: PriceFrom = None,
     self_assessment: Annotated[str | None, typer.Option(help=SELF_ASSESSMENT)] = None,
+    effort: EffortOption = None,
+    effort_way: EffortWay = None,
 ) -> None:
-    """Retire an LLM or take it back, give it another price or endpoint, or have it judge otherwise.
+    """Retire an LLM or take it back, give it another price, endpoint or effort, or have it judge otherwise.
 
     Nobody is asked; servers follow at once, training at the next.
     """
@@ -128,7 +146,9 @@ def set_llm(
     if (input_price, output_price, price_from) != (None, None, None):
         changed["price"] = _price(input_price, output_price, price_from)
     if not changed:
-        raise typer.BadParameter("name something to change: --status, --base-url with --served-name, a price, or --self-assessment")
+        raise typer.BadParameter(
+            "name something to change: --status, --base-url with --served-name, a price, --effort, or --self-assessment"
+        )
     llm = pool.change(settings.pool_file, llm_id, changed)
     console = Console(soft_wrap=True)
     facts = [f"is {changed['status']}"] if "status" in changed else []

@@ -141,7 +141,8 @@ class Decision:
     """The answer and its whole story.
 
     llm: whose answer `text` is, None for a synthesis. aggregation: single, best, vote or synthesise. score: expected quality of the
-    answer. cost_usd, tokens: of every answered call. unpriced: LLMs that answered and whose cost nobody knows.
+    answer. cost_usd, tokens: of every answered call; reasoning_tokens are those of the
+    output that were thought, cached_tokens those of the input that a cache had. unpriced: LLMs that answered and whose cost nobody knows.
     unsettled_usd: at most what calls that were cut off or broke may cost on top.
     retried: attempts within a call that failed and were followed by another (their layer is 0).
     excluded: LLM id -> why it could not answer. options, strategy: the effective ones. snapshot: what `mixture.replay.replay` decides again
@@ -160,6 +161,8 @@ class Decision:
     latency_s: float
     input_tokens: int
     output_tokens: int
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
     unsettled_usd: float = 0.0
     unpriced: tuple[str, ...] = ()
     synthesis: Run | None = None

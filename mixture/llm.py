@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from mixture.effort import Effort, Way
 from mixture.price import Price
 
 Status = Literal["candidate", "active", "retired"]
@@ -109,11 +110,13 @@ class LLM:
     # its own answer and its peers': in lines after the answer, by structured output, or not at all
     self_assessment: SelfAssessment = "in_text"
     pace: Pace | None = None
+    effort: Effort | None = None  # how hard it thinks: the same weights at two efforts are two LLMs of one family; None says nothing to it
+    effort_way: Way | None = None  # how its endpoint is told; None: by its host (mixture.client.effort_fields)
     trained: Trained = "jointly"  # trained with all others, or "row": its row of the scorer is fitted alone, the others stay as they are
 
     @property
     def family(self) -> str:
-        """Which weights answer: LLMs that differ in prompt or decoding only are of one family."""
+        """Which weights answer: LLMs that differ in prompt, decoding or effort only are of one family."""
         return self.id if self.endpoint is None else f"{self.endpoint.base_url} {self.endpoint.served_name}"
 
     def priced_at(self, when: datetime) -> "LLM":

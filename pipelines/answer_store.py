@@ -24,12 +24,14 @@ KEY = ["query_id", "asked_with"]  # an answer is bought once for each
 
 def asked_with(llm: LLM, text: str) -> str:
     """Hash of everything that decides what the LLM was sent."""
-    sent = {
+    sent: dict[str, Any] = {
         "text": text,
         "prompt": dataclasses.asdict(llm.prompt),
         "decoding": dataclasses.asdict(llm.decoding),
         "served_name": llm.endpoint.served_name if llm.endpoint else None,
     }
+    if llm.effort is not None:  # left out where nothing is said of it: answers bought before there were efforts stay bought
+        sent["effort"] = llm.effort
     return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()[:16]
 
 

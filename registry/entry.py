@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from mixture.client.effort_fields import effort_fields
+from mixture.effort import LEVELS, Effort, Level, Way
 from mixture.llm import LLM, Decoding, Endpoint, Limits, Pace, Prompt, RequestFields, SelfAssessment, Status, Trained
 from mixture.price import Price
 from registry.entry_price import Amount, PaceEntry, PriceEntry, Seconds, number, price_of
@@ -48,6 +50,18 @@ def _not_needed(name: str) -> str:
 
 FieldName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_.-]*$"), AfterValidator(_not_needed)]
 Count = Annotated[int, BeforeValidator(number), Field(ge=1)]
+
+
+def _level_or_budget(value: object) -> object:
+    """`value` itself where it is an effort. YAML and a command line may write a budget as text; YAML 1.1 reads `off` as a truth value."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0) or value in LEVELS:
+        return value
+    raise ValueError(f"{value!r} is no effort: write one of {', '.join(LEVELS)}, or a number of thinking tokens")
+
+
+EffortEntry = Annotated[Level | Count | None, BeforeValidator(_level_or_budget)]
 
 
 class StrictMapping(BaseModel):
@@ -147,6 +161,18 @@ class PoolEntry(StrictMapping):
     trained: Trained = DEFAULTS.trained
     self_assessment: SelfAssessment = DEFAULTS.self_assessment
     pace: PaceEntry | None = None
+    effort: EffortEntry = None
+    effort_way: Way | None = None
+
+    @model_validator(mode="after")
+    def _endpoint_can_be_told(self) -> "PoolEntry":
+        effort: Effort | None = self.effort
+        if effort is not None:
+            try:
+                effort_fields(self.llm("entry"), effort, self.decoding.max_tokens)
+            except ValueError as exc:
+                raise ValueError(f"effort {effort}: {exc}") from exc
+        return self
 
     def spelled_out(self) -> dict[str, Any]:
         """The entry with every field that DVC depends on spelled out, ready for YAML."""
@@ -171,4 +197,6 @@ class PoolEntry(StrictMapping):
             trained=self.trained,
             self_assessment=self.self_assessment,
             pace=Pace(**self.pace.model_dump()) if self.pace else None,
+            effort=self.effort,
+            effort_way=self.effort_way,
         )

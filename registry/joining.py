@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from mixture.client.protocol import Call, Client
 from mixture.client.request_body import headers
 from mixture.decision import Failure
+from mixture.effort import thinks
 from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
 from registry import pool
@@ -89,11 +90,15 @@ def _refuse_twins(llm: LLM, existing: pool.Pool) -> None:
     for other in existing.llms:
         if other.id == llm.id:
             raise PoolRefused(f"The pool already holds {llm.id!r}.", next_step="Choose another id, or edit that entry.")
-        if (other.endpoint, other.prompt, other.decoding) == (llm.endpoint, llm.prompt, llm.decoding):
+        if _asked_as(other) == _asked_as(llm):
             raise JoiningRefused(
-                f"{llm.id} would be {other.id} again: the same endpoint, prompt and decoding.",
+                f"{llm.id} would be {other.id} again: the same endpoint, prompt, decoding and effort.",
                 next_step="Change one of them, or edit that entry.",
             )
+
+
+def _asked_as(llm: LLM) -> tuple[object, ...]:
+    return llm.endpoint, llm.prompt, llm.decoding, llm.effort
 
 
 def _require_key(llm: LLM) -> None:
@@ -105,7 +110,8 @@ def _require_key(llm: LLM) -> None:
 
 async def _ask(llm: LLM, client: Client) -> None:
     """One short question: address, key and served name are right, and the reply is a chat completion."""
-    options = {"max_tokens": min(PROBE_TOKENS, llm.decoding.max_tokens)}
+    most = llm.decoding.max_tokens
+    options = {"max_tokens": most if thinks(llm.effort) else min(PROBE_TOKENS, most)}  # thoughts come out of these tokens
     probed = replace(llm, limits=replace(llm.limits, total_s=min(PROBE_S, llm.limits.total_s)))
     try:
         reply = await client.ask(Call(probed, [{"role": "user", "content": PROBE}], options, deadline=time.monotonic() + PROBE_S))

@@ -87,10 +87,16 @@ class Completion:
 
 
 def usage(decision: Decision, raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Tokens of everything that was run; an endpoint's own details are kept where it alone was."""
+    """Tokens of everything that was run, thought and cached ones apart; an endpoint's own details are kept where it alone was."""
     details = raw.get("usage")
+    own = details if isinstance(details, dict) else {}
+    parts = {
+        "completion_tokens_details": {"reasoning_tokens": decision.reasoning_tokens},
+        "prompt_tokens_details": {"cached_tokens": decision.cached_tokens},
+    }
     return {
-        **(details if isinstance(details, dict) else {}),
+        **own,
+        **{name: {**(own.get(name) or {}), **counted} for name, counted in parts.items() if any(counted.values())},
         "prompt_tokens": decision.input_tokens,
         "completion_tokens": decision.output_tokens,
         "total_tokens": decision.input_tokens + decision.output_tokens,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mixture.choose.options import Aggregation, Options
 from mixture.choose.restrict import Requested
+from mixture.effort import Level
 from registry.validation_errors import complaints
 from scorer.near_matches import did_you_mean
 from serving.conversation import MessageIn, Tool, refuse_addresses_outside_messages
@@ -96,6 +97,7 @@ class ChatRequest(BaseModel):
     tool_choice: str | dict[str, Any] | None = None
     functions: Annotated[list[dict[str, Any]], Field(max_length=MOST_PIECES, fail_fast=True)] | None = None
     response_format: dict[str, Any] | None = None
+    reasoning_effort: Level | None = None
     user: str | None = None
 
     @field_validator("routemoa", mode="before")

@@ -6,7 +6,10 @@ from typing import Any
 
 import orjson
 
+from mixture.client.effort_fields import effort_fields, is_level
 from mixture.client.protocol import Call
+from mixture.client.request_size import most_output_tokens
+from mixture.effort import LEVELS
 from mixture.errors import LLMRefused
 from mixture.llm import LLM, Endpoint
 
@@ -24,9 +27,9 @@ def endpoint(llm: LLM) -> Endpoint:
 
 
 def body(call: Call, *, stream: bool) -> dict[str, Any]:
-    """The request's JSON: the LLM's prompt style and decoding, overridden by the caller's options, in the fields that its pool entry wants.
+    """The request's JSON: the LLM's prompt style, decoding and effort, overridden by the caller's options, in its pool entry's fields.
 
-    Raises LLMRefused for a recorded LLM, which has no endpoint.
+    Raises LLMRefused for a recorded LLM, which has no endpoint, and for an effort that its endpoint cannot be told.
     """
     llm = call.llm
     place = endpoint(llm)
@@ -34,6 +37,7 @@ def body(call: Call, *, stream: bool) -> dict[str, Any]:
     if llm.decoding.seed is not None:
         sent["seed"] = llm.decoding.seed
     sent |= call.options
+    _say_effort(call, sent)
     if "max_completion_tokens" in sent:
         del sent["max_tokens"]  # the older name of the same field; endpoints refuse both
     sent |= {"model": place.served_name, "messages": llm.prompt.apply(call.messages), "stream": stream}
@@ -42,6 +46,31 @@ def body(call: Call, *, stream: bool) -> dict[str, Any]:
     else:
         sent.pop("stream_options", None)
     return llm.request_fields.apply(sent)
+
+
+def _say_effort(call: Call, sent: dict[str, Any]) -> None:
+    """Puts the effort into `sent`: the caller's, else the LLM's own; what the caller sent in the endpoint's way stays as it is."""
+    wished = call.options.get("reasoning_effort")
+    effort = wished if is_level(wished) else call.llm.effort if wished is None else None
+    if effort is None:
+        return
+    sent.pop("reasoning_effort", None)
+    try:
+        fields = effort_fields(call.llm, effort, most_output_tokens(call.llm, call.options))
+    except ValueError as exc:
+        raise _cannot_think(call.llm, str(exc)) from exc
+    for name, value in fields.items():
+        theirs = sent.get(name)
+        sent[name] = {**value, **theirs} if isinstance(theirs, Mapping) and isinstance(value, Mapping) else value
+    thinking = sent.get("thinking")
+    if isinstance(thinking, Mapping) and thinking.get("type") == "enabled" and "temperature" not in call.options:
+        del sent["temperature"]  # Anthropic's thinks at its own temperature only
+
+
+def _cannot_think(llm: LLM, why: str) -> LLMRefused:
+    refused = LLMRefused(llm.id, f"{why}.", next_step=f"Ask with reasoning_effort {LEVELS[0]}, or with more max_tokens.")
+    refused.status = 400
+    return refused
 
 
 def encoded(llm: LLM, sent: Mapping[str, Any]) -> bytes:

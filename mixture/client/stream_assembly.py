@@ -7,9 +7,10 @@ from typing import Any
 from mixture.client import failures
 from mixture.client.protocol import Call, Chunk, Reply
 from mixture.client.tool_calls import ToolCalls
-from mixture.client.usage import UNCOUNTED, UsageReport
+from mixture.client.usage import UNCOUNTED, UsageReport, with_thinking
 from mixture.client.wire import Choice, Completion, charge, charged
 from mixture.errors import LLMFailed
+from mixture.reading.thinking import spoken
 
 MOST_CHARACTERS = 1_000_000  # of all that a reply says, thinks and calls; no LLM of today may write half as much
 _GROWING = frozenset({"arguments", "data", "transcript"})  # texts that come in pieces: of older function calls, and of audio
@@ -103,6 +104,7 @@ class Assembly:
         if any(each.tool_calls.nameless for each in self._messages.values()):
             raise charged(failures.garbled(llm, "the reply calls a tool without saying which."), llm, self._usage)
         usage, details = self._usage.completed(self.call, self._written() if self._usage.output_tokens is None else "")
+        usage, details = with_thinking(usage, details, self._thought_share())
         first = self._messages[min(self._messages)]
         choices = [{"index": index, **self._messages[index].whole()} for index in sorted(self._messages)]
         return Reply(
@@ -126,6 +128,14 @@ class Assembly:
             "".join((*(message.text(name) for name in message.pieces), *(str(each) for each in message.tool_calls.whole())))
             for message in self._messages.values()
         )
+
+    def _thought_share(self) -> float:
+        """Of the characters that the reply writes, those that it thinks: in fields of their own, or in tags."""
+        texts = [
+            (message.text("content"), message.text("reasoning_content") or message.text("reasoning")) for message in self._messages.values()
+        ]
+        thought = sum(len(apart) + len(content) - len(spoken(content)) for content, apart in texts)
+        return thought / max(1, len(self._written())) if thought else 0.0
 
     def _wanted(self, choices: list[Choice]) -> list[tuple[int, Choice]]:
         """The choices with their index. Where one was asked for, the first that comes is it, whatever its number."""

@@ -1,7 +1,8 @@
 """What an endpoint says that a reply used, in any of the dialects: OpenAI chat and responses, Anthropic, OpenRouter; estimated else."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mixture.client.json_values import count, mapping, number
@@ -115,6 +116,15 @@ class UsageReport:
     def estimated(self) -> bool:
         """Whether a count is missing."""
         return self.input_tokens is None or self.output_tokens is None
+
+
+def with_thinking(usage: Usage, details: Mapping[str, Any], share: float) -> tuple[Usage, dict[str, Any]]:
+    """Both with the thinking tokens where the endpoint shows that it thinks and does not count it: `share` of what it wrote, marked so."""
+    if usage.reasoning or not share:
+        return usage, dict(details)
+    thought = min(usage.output_tokens, math.ceil(share * usage.output_tokens))
+    of_output = {**mapping(details.get("completion_tokens_details")), "reasoning_tokens": thought, "estimated": True}
+    return replace(usage, reasoning=thought), {**details, "completion_tokens_details": of_output}
 
 
 _PARTS = ("cache_read", "cache_write", "cache_write_1h", "reasoning")

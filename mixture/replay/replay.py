@@ -30,7 +30,21 @@ AFTER_S = 1e-6  # a time-out that the engine itself called comes first; only one
 NOTHING = Questions(self_score=False)
 EVERYTHING = frozenset({"tools", "vision", "audio", "files", "json"})
 NOT_COMPARED = frozenset(
-    {"latency_s", "at_s", "what", "billable", "excluded", "options", "strategy", "snapshot", "reply", "usage", "unpriced"}
+    {
+        "latency_s",
+        "at_s",
+        "what",
+        "billable",
+        "excluded",
+        "options",
+        "strategy",
+        "snapshot",
+        "reply",
+        "usage",
+        "unpriced",
+        "reasoning_tokens",
+        "cached_tokens",
+    }
 )
 
 

@@ -48,6 +48,16 @@ class Account:
         return sum(each.output_tokens for each in self.replies)
 
     @property
+    def reasoning_tokens(self) -> int:
+        """Thought, of the tokens written."""
+        return sum(each.usage.reasoning for each in self.replies if each.usage is not None)
+
+    @property
+    def cached_tokens(self) -> int:
+        """Read from a cache, of the tokens read."""
+        return sum(each.usage.cache_read for each in self.replies if each.usage is not None)
+
+    @property
     def unpriced(self) -> tuple[str, ...]:
         """The LLMs that answered and whose cost nobody knows."""
         return tuple(dict.fromkeys(each.llm for each in self.replies if not each.cost_known))

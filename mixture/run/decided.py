@@ -24,6 +24,8 @@ def decided(
         latency_s=calls.elapsed_s,
         input_tokens=calls.account.input_tokens,
         output_tokens=calls.account.output_tokens,
+        reasoning_tokens=calls.account.reasoning_tokens,
+        cached_tokens=calls.account.cached_tokens,
         unpriced=calls.account.unpriced,
         unsettled_usd=calls.ledger.unsettled_usd,
         synthesis=run if synthesised else None,

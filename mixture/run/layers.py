@@ -16,6 +16,7 @@ from mixture.errors import Why
 from mixture.judge.assessment import Questions
 from mixture.judge.text_reply import opaque_ids
 from mixture.llm import LLM, SelfAssessment
+from mixture.reading.thinking import spoken
 from mixture.run.calls import Calls
 from mixture.run.ledger import Reservation
 from mixture.run.parallel_calls import ParallelCalls
@@ -102,8 +103,8 @@ class LayerLoop:
         return Questions.to(how, shown, self.request.strategy)
 
     def _read(self, llm: LLM, reply: Reply, shown: Mapping[str, Run]) -> Run:
-        """The reply of `llm` as a run."""
-        judged = self._questions(llm.self_assessment, shown).read(reply.text)
+        """The reply of `llm` as a run, without its thinking: neither its peers nor an aggregator get to see that."""
+        judged = self._questions(llm.self_assessment, shown).read(spoken(reply.text))
         peer_scores = {shown[opaque].llm: score for opaque, score in judged.scores.items()}
         return Run.of(reply, judged.text, judged.self_score, peer_scores, at_s=self.calls.elapsed_s)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mixture.choose.efforts import narrowed
 from mixture.choose.options import Options
 from mixture.choose.posterior import query_easiness
 from mixture.choose.ranking import Candidate, Ranked, refusal
@@ -30,12 +31,20 @@ class Request:
     uncallable: Mapping[str, str] = field(default_factory=dict)
 
     def with_requirements(self) -> "Request":
-        """The same with what it requires: abilities, tokens of context, and one LLM alone where its answer cannot be combined."""
+        """The same with what it requires: abilities, tokens of context, an effort, and one LLM alone where its answer cannot be combined.
+
+        A `reasoning_effort` chooses among rows of the pool and goes no further: each row is asked at the effort that it was trained at.
+        """
         options = replace(self.options, capabilities=self.options.capabilities | abilities(self.messages, self.fields))
         if one_llm_only(self.messages, self.fields):
             options = options.as_single()
         tokens = expected_input_tokens(self.messages, self.fields)
-        return replace(self, options=options, candidates=tuple(each.reading(tokens) for each in self.candidates))
+        candidates = tuple(each.reading(tokens) for each in self.candidates)
+        if (effort := self.fields.get("reasoning_effort")) is None:
+            return replace(self, options=options, candidates=candidates)
+        kept, left_out = narrowed(candidates, effort)
+        fields = {name: value for name, value in self.fields.items() if name != "reasoning_effort"}
+        return replace(self, options=options, candidates=kept, fields=fields, uncallable={**self.uncallable, **left_out})
 
     def first_ranking(self) -> tuple[Ranked, ...]:
         """Who is asked first (`chosen`), and who stands by. Raises NoAnswer where no LLM may answer."""

@@ -15,7 +15,7 @@ from cli.errors import Unconfirmed
 from cli.main import commands
 from pipelines import tables
 from registry import pool
-from registry.errors import JoiningRefused, LLMUnknown, PriceUnknown
+from registry.errors import JoiningRefused, LLMUnknown, PoolRefused, PriceUnknown
 from registry.jobs import Jobs
 from tests.cli.command_line import WIDE, output, refusal, usage_error
 from tests.mixture.client.misbehaving import completion
@@ -228,3 +228,16 @@ def test_another_endpoint_does_not_inherit_the_key(home: Path, endpoint: str) ->
     assert endpoint_after is not None
     assert (endpoint_before.api_key_env, endpoint_after.api_key_env) == ("FIRST_KEY", None)
     usage_error("set-llm", "smollm2-135m", "--api-key-env", "SECOND_KEY")
+
+
+def test_an_effort_is_named_as_the_llm_joins_and_changed_later(home: Path, endpoint: str) -> None:
+    """`--effort` takes a level or a number of tokens; `set-llm` gives another; the list says it."""
+    output(*add(endpoint, *PRICE, "--no-retrain", "--effort", "high", "--max-tokens", "2048"))
+    file = home / "registry" / "pool.yaml"
+    assert pool.load(file).by_id("new").effort == "high"
+    assert "(m, effort high)" in output("llms")
+    printed = output("set-llm", "new", "--effort", "512", "--effort-way", "chat_template_kwargs")
+    assert "another effort and way to be told its effort" in printed
+    assert pool.load(file).by_id("new").effort == 512
+    assert "effort: 512," in file.read_text()
+    assert "'hard' is no effort" in str(refusal(PoolRefused, "set-llm", "new", "--effort", "hard"))

@@ -371,7 +371,7 @@ def test_unknown_llm_gets_near_ones() -> None:
 
 
 def test_asked_with_covers_what_is_sent(project: Path) -> None:
-    """The hash changes with text, prompt, decoding and served name, and with nothing else."""
+    """The hash changes with text, prompt, decoding, effort and served name, and with nothing else."""
     from dataclasses import replace
 
     llm = pool.load(project / "registry" / "pool.yaml").by_id("echo")
@@ -384,9 +384,11 @@ def test_asked_with_covers_what_is_sent(project: Path) -> None:
         replace(llm, prompt=Prompt("x")),
         replace(llm, decoding=Decoding(1.0)),
         replace(llm, endpoint=replace(llm.endpoint, served_name="b")),
+        replace(llm, effort="high"),
+        replace(llm, effort=512),
     )
     hashes = {same, asked_with(llm, "b"), *(asked_with(other, "a") for other in others)}
-    assert len(hashes) == 5
+    assert len(hashes) == 7
 
 
 def test_journal_forgives_a_torn_line(tmp_path: Path) -> None:

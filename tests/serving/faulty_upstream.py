@@ -38,7 +38,7 @@ async def complete(request: Request) -> Response:
         await asyncio.sleep(0.4)
     if how == "cut":
         return Response(b'{"choices": [', headers={"content-length": "500"}, media_type="application/json")
-    return JSONResponse({"id": "up-1", "model": how, "system_fingerprint": "fp", **_message(how, prompt, body), "usage": _usage(prompt)})
+    return JSONResponse({"id": "up-1", "model": how, "system_fingerprint": "fp", **_message(how, prompt, body), "usage": _usage(how)})
 
 
 def _message(how: str, prompt: Any, body: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +69,7 @@ async def _stream(request: Request, how: str, prompt: Any) -> AsyncIterator[byte
                 await asyncio.sleep(0.05)
             yield _event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": word}, "finish_reason": None}]})
         yield _event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-        yield _event({"choices": [], "usage": _usage(prompt)})
+        yield _event({"choices": [], "usage": _usage(how)})
         yield b"data: [DONE]\n\n"
         counts[f"finished {how}"] += 1
     finally:
@@ -87,8 +87,9 @@ def _words(prompt: Any) -> str:
     return " ".join(text.split()[:MOST_WORDS])
 
 
-def _usage(prompt: Any) -> dict[str, int]:
-    return {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+def _usage(how: str) -> dict[str, Any]:
+    thought = {"completion_tokens_details": {"reasoning_tokens": 3}} if how == "thinks" else {}
+    return {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, **thought}
 
 
 def _event(content: dict[str, Any]) -> bytes:
