@@ -17,7 +17,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -136,14 +138,31 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         raise SystemExit(f"the server answered {head.decode()}{content.decode()}")
 
 
-def measure(requests: int, rate: float, *, limited: bool = False) -> dict[str, Any]:
-    """Starts upstream and server, warms both up, loads each in turn."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that passes requests through to an upstream. up, down: ports of the two."""
+
+    server: psutil.Process
+    up: int
+    down: int
+    key: str
+
+    def cpu_s(self, requests: int) -> float:
+        """CPU seconds that the server uses for so many requests, kept busy."""
+        before = _cpu_s(self.server)
+        asyncio.run(busy(self.down, self.key, requests))
+        return _cpu_s(self.server) - before
+
+
+@contextmanager
+def running(limits: Mapping[str, float] | None = None, variables: Mapping[str, str] | None = None) -> Generator[Running]:
+    """Upstream and server, warmed up. limits: of the key. variables: of the server's environment."""
     with tempfile.TemporaryDirectory() as folder:
         home, (up, down) = Path(folder), free_ports(2)
         (home / "registry").mkdir()
         (home / "registry" / "pool.yaml").write_text(POOL.format(port=up))
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": folder, "ROUTEMOA_PORT": str(down)}
-        key = keys.create(home / "var" / "keys.json", "benchmark", ("chat",), **(LIMITS if limited else {}))
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": folder, "ROUTEMOA_PORT": str(down), **(variables or {})}
+        key = keys.create(home / "var" / "keys.json", "benchmark", ("chat",), **(limits or {}))
         answering = multiprocessing.get_context("spawn").Process(target=answer_always, args=(up,), daemon=True)
         answering.start()
         with (home / "server.log").open("wb") as log:
@@ -151,19 +170,22 @@ def measure(requests: int, rate: float, *, limited: bool = False) -> dict[str, A
         try:
             _wait(f"http://127.0.0.1:{down}/livez")
             asyncio.run(busy(down, key, 400))
-            server = psutil.Process(serving.pid)
-            before = _cpu_s(server)
-            asyncio.run(busy(down, key, requests))
-            used = _cpu_s(server) - before
-            client_s = asyncio.run(calls(up, requests // 4))
-            direct = asyncio.run(load(up, key, requests, rate))
-            through = asyncio.run(load(down, key, requests, rate))
-            resident = server.memory_info().rss
+            yield Running(psutil.Process(serving.pid), up, down, key)
         finally:
             serving.terminate()
             answering.terminate()
             serving.wait()
             answering.join()
+
+
+def measure(requests: int, rate: float, *, limited: bool = False) -> dict[str, Any]:
+    """Loads server and upstream in turn."""
+    with running(LIMITS if limited else None) as made:
+        used = made.cpu_s(requests)
+        client_s = asyncio.run(calls(made.up, requests // 4))
+        direct = asyncio.run(load(made.up, made.key, requests, rate))
+        through = asyncio.run(load(made.down, made.key, requests, rate))
+        resident = made.server.memory_info().rss
     return {
         "requests": requests,
         "rate_per_s": rate,

@@ -16,7 +16,7 @@ class LLMFailed(MixtureError):
     """One call to one LLM brought no usable answer; `llm` is its id.
 
     billable: whether the endpoint may charge for it all the same. paid: USD, input and output tokens of a reply that came and was of no
-    use. status, code, param: of the endpoint's error (HTTP, OpenAI's), where it sent them.
+    use. status, code, param: of the endpoint's error (HTTP, OpenAI's), where it sent them. took_s: seconds until it was known.
     """
 
     retryable = False
@@ -25,6 +25,7 @@ class LLMFailed(MixtureError):
     status: int | None = None
     code: str | None = None
     param: str | None = None
+    took_s: float = 0.0
 
     def __init__(self, llm: str, what: str, *, next_step: str = "") -> None:
         super().__init__(f"{llm}: {what}", next_step=next_step)

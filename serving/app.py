@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import os
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -63,6 +64,7 @@ from serving.middleware import RequestGuard
 from serving.responses import error_response
 from serving.settings import ServingSettings
 from serving.state import State
+from serving.tracing import tracing
 from serving.watched_file import Watched
 
 ENDING_S = 5.0
@@ -142,6 +144,7 @@ def _state(settings: ServingSettings) -> State:
         records=RecordStore.of(settings, noticed=lambda what, words: events.emit(NOTICED[what](words))),
         jobs=Jobs.of(settings),
         gate=Gate(settings, budgets.make(settings)),
+        tracing=tracing.from_environment(os.environ, metrics),
         scoring=ThreadPoolExecutor(settings.scoring_threads, thread_name_prefix="scoring"),
     )
 
@@ -175,6 +178,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
         await state.client.aclose()
         await state.gate.close()
         await state.records.close()
+        await state.tracing.close()
         state.scoring.shutdown(wait=False, cancel_futures=True)
 
 

@@ -29,6 +29,7 @@ class Metrics:
         self.tokens = Counter("routemoa_tokens", "Tokens in and out of LLMs", ["direction"], registry=registry)
         self.errors = Counter("routemoa_errors", "Errors answered", ["code"], registry=registry)
         self.events = Counter("routemoa_events", "What happened to the server", ["event"], registry=registry)
+        self.spans = Counter("routemoa_spans", "Spans for OpenTelemetry: sent, failed or dropped", ["result"], registry=registry)
         self.in_flight = Gauge("routemoa_in_flight", "Chat and route requests now", registry=registry, multiprocess_mode="livesum")
         self.version = Gauge(
             "routemoa_scorer_version",

@@ -59,6 +59,7 @@ class RequestGuard:
                 raise RecordNotKept(refusal.what, next_step=refusal.next_step)
             body = await self._body(scope, receive, holder)
             with state.in_flight.one(holder.name) if path in SHED else nullcontext():
+                state.tracing.begin(scope)
                 await self._app(scope, _after(body, receive), send)
         except ClientDisconnect:
             return

@@ -23,6 +23,7 @@ from serving.protocol import ChatRequest
 from serving.querytext import query_text
 from serving.routing import ScoredRequest
 from serving.state import State
+from serving.tracing.finished import Finished
 
 log = structlog.get_logger("serving")
 NO_QUERY = np.zeros(0, dtype=np.float32)
@@ -66,14 +67,19 @@ class ServedRequest:
         texts = self.state.settings.store_text
         tree = redact_texts(decision.as_dict(), WORDS) if texts else decision.as_dict(texts=False)
         self._count()
-        await self._append(
-            decision=tree,
-            llm=decision.llm,
-            cost_usd=decision.cost_usd,
-            input_tokens=decision.input_tokens,
-            output_tokens=decision.output_tokens,
-            status="ok",
-        )
+        try:
+            await self._append(
+                decision=tree,
+                llm=decision.llm,
+                cost_usd=decision.cost_usd,
+                input_tokens=decision.input_tokens,
+                output_tokens=decision.output_tokens,
+                status="ok",
+            )
+        except RecordNotKept as exc:
+            self._trace(decision, exc)
+            raise
+        self._trace(decision)
         metrics = self.state.metrics
         metrics.answers.labels(self.chat.model, decision.llm or "synthesis").inc()
 
@@ -93,6 +99,25 @@ class ServedRequest:
             )
         except RecordNotKept:
             return  # told as an event already; the caller gets the first error
+        finally:
+            self._trace(error=error)
+
+    def _trace(self, decision: Decision | None = None, error: BaseException | None = None) -> None:
+        self.state.tracing.finish(
+            lambda: Finished(
+                decision_id=self.decision_id,
+                model=self.chat.model,
+                streamed=bool(self.chat.stream),
+                asked_by=self.asked_by,
+                scorer_version="" if self.scored is None else self.scored.active.version,
+                messages=self.request.messages,
+                llms={each.llm.id: each.llm for each in self.request.candidates},
+                account=self.account,
+                decision=decision,
+                error=error,
+                ended_at=time.monotonic(),
+            )
+        )
 
     async def _append(self, **what: Any) -> None:
         scored, state = self.scored, self.state

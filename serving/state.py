@@ -25,6 +25,7 @@ from serving.places import Places
 from serving.settings import ServingSettings
 from serving.silence import Silences
 from serving.stated_costs import StatedCosts
+from serving.tracing.tracing import Off, Tracing
 from serving.watched_file import Watched
 
 ARRIVING = 0.25  # of the places in flight: requests whose bodies are here in part, each of up to `max_request_bytes`
@@ -46,6 +47,7 @@ class State:
     jobs: Jobs
     gate: Gate
     scoring: ThreadPoolExecutor
+    tracing: Tracing = field(default_factory=Off)
     experience: Experience = field(default_factory=Experience)
     silences: Silences = field(default_factory=Silences)
     stated_costs: StatedCosts = field(init=False)

@@ -20,6 +20,7 @@ from mixture.client.refused_fields import without_refused
 from mixture.client.retry import retried
 from mixture.client.stream_assembly import Assembly
 from mixture.client.timeouts import at_most, until_deadline
+from mixture.client.trace_headers import trace_headers
 from mixture.errors import LLMCutOff, LLMGarbled, LLMOverloaded, LLMRefused, LLMSetAside, LLMTimedOut, LLMUnreachable
 from mixture.llm import Endpoint, RequestFields
 
@@ -71,27 +72,29 @@ class OpenAIClient:
             assembly.add(tree)
             return assembly.reply(time.monotonic() - started)
 
+        further = trace_headers(call.llm.id)
         async with self._slot(call):
-            return await self._sent(call, attempt, stream=False)
+            return await self._sent(call, attempt, further, stream=False)
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         """The reply in pieces; closing the generator closes the connection, which ends the work at the endpoint."""
+        further = trace_headers(call.llm.id)
         async with self._slot(call):
-            begun = await self._sent(call, partial(self._open, call), stream=True)
+            begun = await self._sent(call, partial(self._open, call), further, stream=True)
             async with aclosing(begun.events), aclosing(self._watched(call, begun.chunks(), begun.started)) as watched:
                 async for chunk in watched:
                     yield chunk
 
-    async def _sent(self, call: Call, attempt: Callable[[httpx2.Request], Awaitable[T]], *, stream: bool) -> T:
+    async def _sent(self, call: Call, attempt: Callable[[httpx2.Request], Awaitable[T]], further: Mapping[str, str], *, stream: bool) -> T:
         """The result of `attempt`, tried again where it may be; fields that the endpoint refuses by name are left out from then on.
 
-        stream: `attempt` only begins a reply. Otherwise it brings the whole.
+        further: headers beside the endpoint's own. stream: `attempt` only begins a reply. Otherwise it brings the whole.
         """
         place = request_body.endpoint(call.llm)
         taken = self._taken.get(place, RequestFields())
         while True:
             sent = taken.apply(request_body.body(call, stream=stream))
-            request = self._request(call, sent)
+            request = self._request(call, sent, further)
             try:
                 result = await self._admitted(call, partial(_made, attempt, request), whole=not stream)
             except LLMRefused as refused:
@@ -159,13 +162,13 @@ class OpenAIClient:
             breaker.succeeded(now := time.monotonic(), now - asked_at)
         return chunk
 
-    def _request(self, call: Call, sent: Mapping[str, Any]) -> Callable[[], httpx2.Request]:
+    def _request(self, call: Call, sent: Mapping[str, Any], further: Mapping[str, str]) -> Callable[[], httpx2.Request]:
         """Makes the same request anew for each attempt.
 
         Raises LLMRefused where it cannot be made: an unset key variable, a malformed base_url, text that is no Unicode.
         """
         content = request_body.encoded(call.llm, sent)
-        headers = {"Content-Type": "application/json", **request_body.headers(call.llm)}
+        headers = {"Content-Type": "application/json", **further, **request_body.headers(call.llm)}
         url = request_body.endpoint(call.llm).base_url.rstrip("/") + "/chat/completions"
         timeout = httpx2.Timeout(None, connect=call.llm.limits.connect_s)
 

@@ -25,10 +25,15 @@ class FailedCall:
 
 @dataclass(slots=True)
 class Account:
-    """The calls of one request. retried: attempts that failed and were followed by another."""
+    """The calls of one request. retried: attempts that failed and were followed by another.
+
+    started_at: when its calls could begin (the engine's clock), None before. replied_at_s: of each reply, seconds from then.
+    """
 
     ledger: Ledger = field(default_factory=Ledger)
+    started_at: float | None = None
     replies: list[Reply] = field(default_factory=list)
+    replied_at_s: list[float] = field(default_factory=list)
     failed: list[FailedCall] = field(default_factory=list)
     retried: list[FailedCall] = field(default_factory=list)
 
@@ -36,6 +41,11 @@ class Account:
     def of(cls, options: Options) -> "Account":
         """For a request under these options."""
         return cls(Ledger(options.budget_usd))
+
+    def note(self, reply: Reply, at_s: float) -> None:
+        """Writes down a reply that is there at `at_s`."""
+        self.replies.append(reply)
+        self.replied_at_s.append(at_s)
 
     @property
     def input_tokens(self) -> int:

@@ -44,7 +44,7 @@ class Calls:
     started_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.started_at = self.clock()
+        self.started_at = self.account.started_at = self.clock()
 
     @property
     def ledger(self) -> Ledger:
@@ -76,7 +76,7 @@ class Calls:
         optional = frozenset(LOGPROBS.keys() - self.fields.keys())  # what the caller asked for is not ours to leave out
         sent = {**self.fields, **(fields or {})}
         call = Call(llm, messages, sent, self.options.deadline, silent_after_s=self._silent_after_s, optional=optional)
-        return self.ledger.reserve(replace(call, may_retry=partial(self._may_retry, call) if alone else _never))
+        return self.ledger.reserve(replace(call, may_retry=partial(self._may_retry, call, self.elapsed_s) if alone else _never))
 
     def late_after_s(self, candidate: Candidate) -> float:
         """How long a call that starts now may take before it is late."""
@@ -100,11 +100,16 @@ class Calls:
         late_s: seconds after which it is late, and a deadline that passes then is the LLM's fault.
         Raises LLMFailed, before the first chunk or after any.
         """
-        if emit is not None:
-            return await self._stream(reserved, late_s, limit_s, emit)
-        with self._accounted(reserved, late_s):
-            async with self._in_time(limit_s):
-                reply = await self.client.ask(reserved.call)
+        started = self.clock()
+        try:
+            if emit is not None:
+                return await self._stream(reserved, late_s, limit_s, emit)
+            with self._accounted(reserved, late_s):
+                async with self._in_time(limit_s):
+                    reply = await self.client.ask(reserved.call)
+        except LLMFailed as failed:
+            failed.took_s = self.clock() - started
+            raise
         self._settle(reserved, reply)
         return reply
 
@@ -149,8 +154,9 @@ class Calls:
                 if chunk.reply is not None:
                     return chunk.reply
 
-    def _may_retry(self, call: Call, failed: LLMFailed) -> bool:
-        """Whether an attempt that failed may be followed by another."""
+    def _may_retry(self, call: Call, since_s: float, failed: LLMFailed) -> bool:
+        """Whether an attempt that failed may be followed by another. since_s: when its call began."""
+        failed.took_s = self.elapsed_s - since_s
         if len(self.account.retried) >= MOST_RETRIES or not _may_pass(failed) or not self.ledger.reserve_retry(call, failed):
             return False
         self._note_paid(failed, 0.0)
@@ -167,7 +173,7 @@ class Calls:
 
     def _settle(self, reserved: Reservation, reply: Reply) -> None:
         self.ledger.settle(reserved, reply.cost_usd)
-        self.account.replies.append(reply)
+        self.account.note(reply, self.elapsed_s)
 
     @contextmanager
     def _accounted(self, reserved: Reservation, late_s: float, *, began: bool = False) -> Iterator[None]:
@@ -194,7 +200,7 @@ class Calls:
         """A reply that was of no use and whose tokens the endpoint counted was one all the same."""
         cost_usd, input_tokens, output_tokens = failed.paid
         if any(failed.paid):
-            self.account.replies.append(Reply(failed.llm, "", "error", input_tokens, output_tokens, cost_usd, waited_s))
+            self.account.note(Reply(failed.llm, "", "error", input_tokens, output_tokens, cost_usd, waited_s), self.elapsed_s)
 
     def _given_up(self, llm: LLM, waited_s: float, late_s: float) -> LLMTimedOut:
         """The error of a call that the request ended: at its deadline, or because it was later than it may be."""

@@ -144,5 +144,5 @@ class ParallelCalls:
                 del running[task]
                 kind = LLMTimedOut if each.late_at <= now else LLMCutOff
                 error = kind(each.ranked.id, f"cut off after {now - each.since:.2f} s, the others having answered.")
-                error.waited_s = now - each.since
+                error.waited_s = error.took_s = now - each.since
                 self.calls.fail(self.number, error)

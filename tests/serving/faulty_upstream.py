@@ -18,12 +18,14 @@ from starlette.routing import Route
 
 MOST_WORDS = 40
 counts: Counter[str] = Counter()
+traces: list[str] = []  # traceparent headers, as they came
 
 
 async def complete(request: Request) -> Response:
     body = await request.json()
     how, prompt = body["model"].partition(".")[0], body["messages"][-1]["content"]
     counts[f"asked {how}"] += 1
+    traces.extend(filter(None, [request.headers.get("traceparent")]))
     if how == "hang":
         await _hang(request)
     if how == "refuse":
