@@ -162,7 +162,7 @@ def running(limits: Mapping[str, float] | None = None, variables: Mapping[str, s
         (home / "registry").mkdir()
         (home / "registry" / "pool.yaml").write_text(POOL.format(port=up))
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROUTEMOA_HOME": folder, "ROUTEMOA_PORT": str(down), **(variables or {})}
-        key = keys.create(home / "var" / "keys.json", "benchmark", ("chat",), **(limits or {}))
+        key = keys.create(home / "var" / "keys.json", "benchmark", ("chat", "metrics"), **(limits or {}))
         answering = multiprocessing.get_context("spawn").Process(target=answer_always, args=(up,), daemon=True)
         answering.start()
         with (home / "server.log").open("wb") as log:

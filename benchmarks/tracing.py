@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.pass_through import answer_always, running
+from benchmarks.pass_through import Running, answer_always, running
 from benchmarks.raw_http import free_ports
 from benchmarks.report import print_json
 
@@ -44,7 +44,7 @@ def measure(requests: int, rounds: int) -> dict[str, Any]:
                 with running(variables=variables) as made:
                     took_ms[way].append(1000 * made.cpu_s(requests) / requests)
                     memory_mb[way] = round(made.server.memory_info().rss / 1e6, 1)
-                    spans[way] = _spans(made.down)
+                    spans[way] = _spans(made)
     finally:
         collector.terminate()
         collector.join()
@@ -62,8 +62,9 @@ def _summary(values: list[float]) -> dict[str, float]:
     return {"median": round(statistics.median(values), 3), "least": round(min(values), 3), "most": round(max(values), 3)}
 
 
-def _spans(port: int) -> dict[str, int]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+def _spans(made: Running) -> dict[str, int]:
+    asked = urllib.request.Request(f"http://127.0.0.1:{made.down}/metrics", headers={"Authorization": f"Bearer {made.key}"})
+    with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310  an address of our own making
         text = answer.read().decode()
     return {result: int(float(count)) for result, count in re.findall(r'routemoa_spans_total{result="(\w+)"} (\S+)', text)}
 

@@ -10,7 +10,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from mixture.choose.final_answers import normalise_choices
 from mixture.choose.lookahead import repeats
-from mixture.choose.posterior import AgreementPosterior, Observation, query_easiness
+from mixture.choose.posterior import AgreementPosterior, Observation, Voice, query_easiness
 from pipelines.dataset import Dataset
 from scorer.weights import log_odds
 
@@ -18,7 +18,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 RIGHT = 0.5  # labels above it count as right
-MOST_STEPS = 4000  # episodes that fit `coincidence`, one number
+MOST_STEPS = 4000  # episodes that fit `coincidence` and `kinship`, two numbers
+LEAST_KIN = 30  # answers after one by the same weights, that fit `kinship`
 _LEAST = 1e-9
 PULL = 20.0  # the start counts as that many queries' worth of curvature 1/4 for each constant
 FITTED = ("base", "skill", "same_weights", "unstated", "nothing", "difficulty", "crowd")
@@ -122,7 +123,8 @@ def fit(episodes: Sequence[Episode], start: AgreementPosterior | None = None) ->
     bounds = [(0.0, 1.0) if name == "same_weights" else (None, None) for name in names]
     values = minimize(loss, at, method="L-BFGS-B", bounds=bounds).x
     fitted = replace(start, **dict(zip(names, map(float, values), strict=True)))
-    return replace(fitted, coincidence=_coincidence(episodes[:MOST_STEPS], fitted), stated_later=_stated_later(episodes))
+    fitted = _with_coincidence(episodes[:MOST_STEPS], replace(fitted, kinship=0.0))
+    return replace(fitted, stated_later=_stated_later(episodes))
 
 
 def _table(episodes: Sequence[Episode], logprob_at: float) -> _Table:
@@ -180,17 +182,56 @@ def _log_likelihood(table: _Table, posterior: AgreementPosterior) -> Floats:
     return np.asarray(among_E + alone_EK.sum(axis=1), dtype=np.float64)
 
 
-def _coincidence(episodes: Sequence[Episode], posterior: AgreementPosterior) -> float:
-    """The coincidence under which the answer of each next LLM (by prior) is most likely."""
-    steps = [step for episode in episodes for step in _steps(_by_prior(episode.observations), posterior)]
-    if not steps:
-        return posterior.coincidence
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A final answer after the first: what was known of its LLM, the voices for the answers before it, their chances, and which of them it
+    repeats, None where it is new.
+    """
 
-    def loss(coincidence: float) -> float:
-        repeated = [repeats(chances, prior, coincidence) for chances, prior, _ in steps]
-        return -sum(
-            math.log(max(_LEAST, 1.0 - sum(each) if at is None else each[at])) for each, (_, _, at) in zip(repeated, steps, strict=True)
-        )
+    following: Observation
+    standing: Sequence[Sequence[Voice]]
+    chances: Sequence[float]
+    repeated: int | None
+
+    @property
+    def of_a_known_family(self) -> bool:
+        """Whether an answer before it is by the same weights."""
+        family = self.following.family
+        return bool(family) and any(voice.family == family for voices in self.standing for voice in voices)
+
+    def chance(self, posterior: AgreementPosterior) -> float:
+        """Of what it says."""
+        repeated = repeats(self.chances, self.following, self.standing, posterior)
+        return 1.0 - sum(repeated) if self.repeated is None else repeated[self.repeated]
+
+
+def _with_coincidence(episodes: Sequence[Episode], posterior: AgreementPosterior) -> AgreementPosterior:
+    """The coincidence under which the answer of each next LLM (by prior) is most likely, then the kinship, by those of known families.
+
+    Where there are fewer than LEAST_KIN of these the kinship stays 0.
+    """
+    others = [step for step in _all_steps(episodes, posterior) if not step.of_a_known_family]
+    kin = kin_steps(episodes, posterior)
+    if others:
+        posterior = replace(posterior, coincidence=_most_likely("coincidence", others, posterior))
+    return replace(posterior, kinship=_most_likely("kinship", kin, posterior)) if len(kin) >= LEAST_KIN else posterior
+
+
+def kin_steps(episodes: Sequence[Episode], posterior: AgreementPosterior) -> list[Step]:
+    """The final answers that follow one by the same weights: what `kinship` is fitted to."""
+    return [step for step in _all_steps(episodes, posterior) if step.of_a_known_family]
+
+
+def _all_steps(episodes: Iterable[Episode], posterior: AgreementPosterior) -> list[Step]:
+    return [step for episode in episodes for step in _steps(_by_prior(episode.observations), posterior)]
+
+
+def _most_likely(name: str, steps: Sequence[Step], posterior: AgreementPosterior) -> float:
+    """The value in [0, 1] of the constant `name` that makes these steps most likely."""
+
+    def loss(value: float) -> float:
+        changed = replace(posterior, **{name: value})
+        return -sum(math.log(max(_LEAST, step.chance(changed))) for step in steps)
 
     return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded", options={"xatol": 0.01}).x)
 
@@ -203,15 +244,15 @@ def _stated_later(episodes: Sequence[Episode]) -> float:
     return sum(each.final_answer is not None for each in seconds) / (len(seconds) + 2)
 
 
-def _steps(ordered: Sequence[tuple[str, Observation]], posterior: AgreementPosterior) -> Iterator[tuple[list[float], float, int | None]]:
-    """For each final answer after the first: the chances of the answers before it, its LLM's prior, and the place of the answer that it
-    repeats, None where it is new.
-    """
+def _steps(ordered: Sequence[tuple[str, Observation]], posterior: AgreementPosterior) -> Iterator[Step]:
+    """One for each final answer after the first."""
     for count, (_, each) in enumerate(ordered):
         standing = posterior.standing(before for _, before in ordered[:count])
         if each.final_answer is not None and standing:
-            chances = posterior.chances([posterior.together(voices) for voices in standing.values()], each.easiness)
-            yield chances, each.prior, list(standing).index(each.final_answer) if each.final_answer in standing else None
+            voices = list(standing.values())
+            chances = posterior.chances([posterior.together(those) for those in voices], each.easiness)
+            repeated = list(standing).index(each.final_answer) if each.final_answer in standing else None
+            yield Step(each, voices, chances, repeated)
 
 
 def _by_prior(observations: Mapping[str, Observation]) -> list[tuple[str, Observation]]:

@@ -11,7 +11,8 @@ def expected_gain(observations: Mapping[str, Observation], further: Sequence[Obs
         E[chance of the answer that is best then - chance then of the answer that is best today]
 
     `further` are LLMs of which only the prior is known, and which will state a final answer. Every way their answers may fall is weighed:
-    each repeats a standing answer or brings a new one. Where there is no answer yet, today's best is what the first of them will say.
+    each repeats a standing answer, most likely one by its own weights, or brings a new one. Where there is no answer yet, today's best is
+    what the first of them will say.
     """
     if not further:
         return 0.0
@@ -29,7 +30,7 @@ def expected_gain(observations: Mapping[str, Observation], further: Sequence[Obs
             return max(best_in_prose, *chances) - (best_in_prose if keeps_prose else chances[today])
         following, rest = coming[0], coming[1:]
         voice = posterior.voice(following)
-        again = repeats(chances, following.prior, posterior.coincidence)
+        again = repeats(chances, following, standing, posterior)
         expected = (1.0 - sum(again)) * gained([*standing, (voice,)], [*values, posterior.together([voice])], rest)
         for at, chance in enumerate(again):
             seconded = (*standing[at], voice)
@@ -40,6 +41,20 @@ def expected_gain(observations: Mapping[str, Observation], further: Sequence[Obs
     return gained(standing, values, further)
 
 
-def repeats(chances: Sequence[float], prior: float, coincidence: float) -> list[float]:
-    """The chance that an LLM repeats each standing answer: both are right, or it goes along."""
-    return [chance * (prior + coincidence * (1.0 - prior)) for chance in chances]
+def repeats(
+    chances: Sequence[float], following: Observation, standing: Sequence[Sequence[Voice]], posterior: AgreementPosterior
+) -> list[float]:
+    """The chance that an LLM repeats each standing answer.
+
+    Both are right, or it goes along; an LLM whose own weights have answered (another effort of them) says the same again with the chance of
+    their kinship. standing: the voices for each answer.
+    """
+    prior, kinship = following.prior, posterior.kinship
+    along = [chance * (prior + posterior.coincidence * (1.0 - prior)) for chance in chances]
+    if not kinship or not following.family:
+        return along
+    own = [any(voice.family == following.family for voice in voices) for voices in standing]
+    count = sum(own)
+    if not count:
+        return along
+    return [(1.0 - kinship) * each + (kinship / count if is_own else 0.0) for each, is_own in zip(along, own, strict=True)]

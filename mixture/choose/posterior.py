@@ -91,8 +91,9 @@ class AgreementPosterior:
     An answer in prose may be right beside any other. It has only V_none against it, with crowd * ln(1) = 0, and loses `unstated` where
     another LLM states a final answer.
 
-    coincidence: chance that an LLM repeats an answer though it would not be right by itself. stated_later: chance that a next LLM states a
-    final answer where the first gave prose; 0 until a pool's own answers show it.
+    coincidence: chance that an LLM repeats an answer though it would not be right by itself. kinship: chance that it only repeats what its
+    own weights said, asked in another way. stated_later: chance that a next LLM states a final answer where the first gave prose. The last
+    two are 0 until a pool's own answers show them.
     The defaults are near those of ten recorded LLMs on choice questions (docs/results/mixture.md).
     """
 
@@ -109,6 +110,7 @@ class AgreementPosterior:
     difficulty: float = 0.79
     crowd: float = 0.14
     coincidence: float = 0.84
+    kinship: float = 0.0
     stated_later: float = 0.0
 
     @property

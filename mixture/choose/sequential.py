@@ -51,7 +51,7 @@ class Sequential:
         that answered come last: they mostly repeat it.
         """
         by_value = sorted(self.rank(so_far.unasked, options), key=lambda each: -each.value)  # ties stay as ranked
-        by_family = _other_weights_first(by_value, {each.family for each in so_far.observations.values()})
+        by_family = self.in_order(by_value, {each.family for each in so_far.observations.values()})
         ordered = sorted(by_family, key=lambda each: each.candidate.silent)
         heard = [each for each in ordered if not each.candidate.silent]
         size = min(self._worthwhile(heard if heard or so_far.observations else ordered, so_far, options), options.k)
@@ -67,6 +67,16 @@ class Sequential:
     def synthesis_gain(self, best_score: float, options: Options) -> float:
         """Nothing where the best answer is good enough."""
         return 0.0 if best_score >= self.stop_threshold else options.weights.quality * self.refine_gain * (1.0 - best_score)
+
+    def in_order(self, by_value: Sequence[Ranked], answered: set[str]) -> list[Ranked]:
+        """Who is asked before whom: the first of each family that has not answered ahead of all others. answered: families that have."""
+        seen = set(answered)
+        first: list[Ranked] = []
+        later: list[Ranked] = []
+        for each in by_value:
+            (later if each.candidate.family in seen else first).append(each)
+            seen.add(each.candidate.family)
+        return first + later
 
     def _worthwhile(self, ordered: Sequence[Ranked], so_far: AnswersSoFar, options: Options) -> int:
         """How many of the next LLMs are worth their price together."""
@@ -84,14 +94,3 @@ class Sequential:
 
         least = 0 if answers else min(1, len(ordered))
         return max(range(least, max(most, least) + 1), key=lambda size: (worth(size) if size else 0.0, -size))
-
-
-def _other_weights_first(ranking: Sequence[Ranked], answered: set[str]) -> list[Ranked]:
-    """The first of each family that has not answered ahead of all others."""
-    seen = set(answered)
-    first: list[Ranked] = []
-    later: list[Ranked] = []
-    for each in ranking:
-        (later if each.candidate.family in seen else first).append(each)
-        seen.add(each.candidate.family)
-    return first + later

@@ -9,10 +9,11 @@ from mixture.choose.posterior import AgreementPosterior, Observation, query_easi
 from pipelines.fit_posterior import Episode, _log_likelihood, _steps, _table, fit
 
 
-def world(count: int, *, judged: bool = False, prose: float = 0.0) -> list[Episode]:
+def world(count: int, *, judged: bool = False, prose: float = 0.0, kin: float = 0.0) -> list[Episode]:
     """Five LLMs answer choice questions with ten options; a wrong answer falls on one distractor half the time.
 
-    prose: share of the answers of which nobody can read what they say.
+    prose: share of the answers of which nobody can read what they say. kin: chance that the fifth says what the first says, its weights
+    being the same.
     """
     dice = np.random.default_rng(0)
     episodes = []
@@ -24,6 +25,9 @@ def world(count: int, *, judged: bool = False, prose: float = 0.0) -> list[Episo
         for at, prior in enumerate(priors[: dice.integers(1, 6)]):
             right = dice.random() < prior
             said = truth if right else lure if dice.random() < 0.5 else dice.integers(10)
+            if at == 4 and dice.random() < kin:
+                said = int(str(observations["llm-0"].final_answer))
+                right = said == truth
             assessed = float(np.clip(0.5 + (0.3 if right else -0.3) + 0.1 * dice.normal(), 0.01, 0.99)) if judged else None
             read = None if dice.random() < prose else str(said)
             observations[f"llm-{at}"] = Observation(float(prior), read, f"weights-{at % 4}", self_score=assessed, easiness=ease)
@@ -68,10 +72,8 @@ def test_only_stated_answers_are_there_to_be_repeated() -> None:
     """Of prose, a, a, b in this order the second a repeats and b does not; nothing stood before the first a."""
     ordered = [(name, Observation(0.5, said)) for name, said in zip("pqrs", (None, "a", "a", "b"), strict=True)]
     steps = list(_steps(ordered, AgreementPosterior()))
-    assert [at for _, _, at in steps] == [0, None]
-    assert [chances for chances, _, _ in steps] == [
-        pytest.approx([AgreementPosterior().scores(dict(ordered[1:end]))["q"]]) for end in (2, 3)
-    ]
+    assert [step.repeated for step in steps] == [0, None]
+    assert [step.chances for step in steps] == [pytest.approx([AgreementPosterior().scores(dict(ordered[1:end]))["q"]]) for end in (2, 3)]
 
 
 def test_scores_are_calibrated() -> None:
@@ -100,3 +102,15 @@ def test_nothing_to_fit_to_is_an_error() -> None:
     """An empty list says so."""
     with pytest.raises(ValueError, match="No answered and labelled query"):
         fit([])
+
+
+@pytest.mark.parametrize(("kin", "least", "most"), [(0.0, 0.0, 0.25), (0.8, 0.5, 1.0)])
+def test_kinship_is_learnt_from_answers_of_the_same_weights(kin: float, least: float, most: float) -> None:
+    """Where a second effort repeats the first one's answer it is large, where it answers for itself it is small."""
+    assert least <= fit(world(1500, kin=kin)).kinship <= most
+
+
+def test_without_kin_there_is_no_kinship() -> None:
+    """A pool without two efforts of the same weights is fitted as before there were any."""
+    apart = [each.among(llm for llm in each.observations if llm != "llm-4") for each in world(400, kin=0.8)]
+    assert fit([each for each in apart if each.observations]).kinship == 0.0

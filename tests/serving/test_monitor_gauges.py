@@ -85,4 +85,4 @@ def test_prometheus_reads_the_alert_rules() -> None:
         ["promtool", "check", "rules", "deploy/prometheus/alerts.yaml"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stderr
-    assert "4 rules found" in checked.stdout
+    assert "5 rules found" in checked.stdout

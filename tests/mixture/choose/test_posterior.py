@@ -173,7 +173,7 @@ def test_the_gain_is_the_mean_of_what_then_is_scored(said: list[tuple[float, str
     now = EVIDENCE.scores(known)
     today = max(known, key=lambda llm: (now[llm], known[llm].final_answer is not None, -int(llm[-1])))
     stated = {each.final_answer: now[llm] for llm, each in known.items() if each.final_answer is not None}
-    fall = {**dict(zip(stated, repeats(list(stated.values()), prior, EVIDENCE.coincidence), strict=True)), "new": None}
+    fall = {**dict(zip(stated, repeats(list(stated.values()), Observation(prior), [()] * len(stated), EVIDENCE), strict=True)), "new": None}
     fall["new"] = 1 - sum(chance for chance in fall.values() if chance is not None)
     expected = 0.0
     for answer, chance in fall.items():
@@ -201,5 +201,25 @@ def test_one_vote_cannot_outvote_two_but_three_can() -> None:
 @given(st.lists(st.floats(0.01, 0.3), min_size=1, max_size=3), chances)
 def test_an_llm_repeats_something_or_says_something_new(standing: list[float], prior: float) -> None:
     """The chances of repeating each standing answer leave room for a new one."""
-    assert all(0 <= chance <= 1 for chance in repeats(standing, prior, EVIDENCE.coincidence))
-    assert sum(repeats(standing, prior, EVIDENCE.coincidence)) <= 1 + 1e-9
+    assert all(0 <= chance <= 1 for chance in repeats(standing, Observation(prior), [()] * len(standing), EVIDENCE))
+    assert sum(repeats(standing, Observation(prior), [()] * len(standing), EVIDENCE)) <= 1 + 1e-9
+
+
+def test_asking_the_same_weights_again_is_worth_less() -> None:
+    """Once a pool's answers have shown that a second effort repeats the first one's; other weights are worth what they were."""
+    known = {"low": Observation(0.4, "a", "weights"), "peer": Observation(0.3, "b", "peer")}
+    kin, other = (Observation(0.6, family=family) for family in ("weights", "others"))
+    related = replace(EVIDENCE, kinship=0.5)
+    assert expected_gain(known, [kin], EVIDENCE) == expected_gain(known, [other], EVIDENCE)
+    assert expected_gain(known, [other], related) == expected_gain(known, [other], EVIDENCE)
+    assert expected_gain(known, [kin], related) == pytest.approx(0.5 * expected_gain(known, [other], related))
+    assert expected_gain(known, [kin], replace(EVIDENCE, kinship=1.0)) == pytest.approx(0)
+
+
+def test_kinship_is_shared_by_the_answers_of_the_same_weights() -> None:
+    """Two efforts that differ are each as likely to be repeated by a third, and all chances leave room for something new."""
+    standing = [(Voice(1.0, "weights"),), (Voice(0.5, "weights"), Voice(1.0, "peer")), (Voice(0.5, "peer"),)]
+    third, related = Observation(0.5, family="weights"), replace(EVIDENCE, kinship=0.6)
+    alone, among = (repeats([0.3, 0.2, 0.1], third, standing, each) for each in (EVIDENCE, related))
+    assert among == pytest.approx([0.4 * alone[0] + 0.3, 0.4 * alone[1] + 0.3, 0.4 * alone[2]])
+    assert sum(among) < 1
