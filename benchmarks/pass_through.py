@@ -211,7 +211,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def _wait(url: str) -> None:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 240
     while True:
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310  an address of our own making

@@ -6,7 +6,7 @@ from typing import Protocol
 from starlette.types import Scope
 
 from registry import extras
-from registry.errors import ExtraMissing
+from serving.errors import ServingError
 from serving.metrics import Metrics
 from serving.tracing.finished import Finished
 
@@ -44,14 +44,14 @@ class Off:
 
 
 def from_environment(environment: Mapping[str, str], metrics: Metrics) -> Tracing:
-    """By OpenTelemetry's own variables. Raises ExtraMissing where they want what is not installed here."""
+    """By OpenTelemetry's own variables. Raises ServingError for a protocol that is not spoken."""
     endpoint = next((name for name in ENDPOINTS if environment.get(name)), None)
     disabled = environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or environment.get("OTEL_TRACES_EXPORTER") == "none"
     if endpoint is None or disabled:
         return Off()
     protocol = next((environment[name] for name in PROTOCOLS if environment.get(name)), HTTP)
     if protocol != HTTP:
-        raise ExtraMissing(
+        raise ServingError(
             f"{endpoint} is set, and spans are sent by {HTTP} only, not {protocol}.", next_step="Name an OTLP/HTTP endpoint."
         )
     extras.need("otel")

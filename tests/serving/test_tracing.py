@@ -16,8 +16,8 @@ from routing_client import ready
 from starlette.testclient import TestClient
 from world import ROOT, World
 
-from registry.errors import ExtraMissing
 from serving.app import create_app
+from serving.errors import ServingError
 
 TEXT = "what is the sum of 1 and 2 ?"
 ASK = [{"role": "user", "content": TEXT}]
@@ -241,5 +241,5 @@ def test_another_protocol_is_refused_at_the_start(world: World, monkeypatch: pyt
     """Rather than sent to where nobody reads it."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-    with pytest.raises(ExtraMissing, match="not grpc"):
+    with pytest.raises(ServingError, match="not grpc"):
         create_app(world.settings())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixture.choose.lookahead import expected_gain, repeats
-from mixture.choose.posterior import AgreementPosterior, Observation, Voice, query_easiness
+from mixture.choose.posterior import AgreementPosterior, Observation, Voice, as_rule, query_easiness, rule_from
 
 EVIDENCE = AgreementPosterior()
 chances = st.floats(0.05, 0.95)
@@ -223,3 +223,9 @@ def test_kinship_is_shared_by_the_answers_of_the_same_weights() -> None:
     alone, among = (repeats([0.3, 0.2, 0.1], third, standing, each) for each in (EVIDENCE, related))
     assert among == pytest.approx([0.4 * alone[0] + 0.3, 0.4 * alone[1] + 0.3, 0.4 * alone[2]])
     assert sum(among) < 1
+
+
+def test_a_posterior_from_before_kinship_is_read_as_it_was() -> None:
+    """Scorer versions outlive the constants that were not known when they were made."""
+    before = {name: value for name, value in as_rule(replace(EVIDENCE, base=0.1)).items() if name != "kinship"}
+    assert rule_from(before) == replace(EVIDENCE, base=0.1, kinship=0.0)
