@@ -137,10 +137,11 @@ def test_a_stream_that_breaks_is_an_error(traced: TestClient, collector: Collect
     assert others["chat"][-1].attributes["routemoa.ended_because"] == "LLMUnreachable"
 
 
-def test_the_callers_trace_goes_on_and_out_to_endpoints(traced: TestClient, collector: Collector) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_callers_trace_goes_on_and_out_to_endpoints(traced: TestClient, collector: Collector, stream: bool) -> None:
     """`traceparent` in: the same trace, below the caller's span. Out: each call names its own span as the parent."""
     traces.clear()
-    ask(traced, "echo", headers={"traceparent": CALLER})
+    ask(traced, "echo", headers={"traceparent": CALLER}, stream=stream)
     gateway, others = by_kind(collector.wait_for(2))
     assert (gateway.trace, gateway.parent) == (CALLER.split("-")[1], CALLER.split("-")[2])
     (call,) = others["chat"]
