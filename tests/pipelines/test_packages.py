@@ -138,6 +138,43 @@ def test_a_stopped_download_goes_on_after_its_last_whole_part(index, tmp_path):
     assert (fetch(parts, tmp_path / "cache") / "weights.gguf").stat().st_size == parts.bytes
 
 
+def test_a_joined_archive_leaves_its_pinned_files_alone(index, tmp_path):
+    """Parts of a zip file: of what is in it the pinned files are kept, without their folder; the zip file is not."""
+    archive = tmp_path / "whole.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("toy/config.json", "{}")
+        zipped.writestr("toy/1_Pooling/config.json", "{ }")
+        zipped.writestr("toy/unused.bin", "x" * 100)
+    content = archive.read_bytes()
+    halves = [content[:150], content[150:]]
+    for number, half in enumerate(halves, start=1):
+        wheel(index, f"routemoa-zip{number}", {f"zip{number}/toy.zip.{number}": half})
+    cut = SplitPackage(
+        name="toy",
+        project="routemoa-zip{number}",
+        version="1.0",
+        licence="MIT",
+        member="zip{number}/toy.zip.{number}",
+        file="toy.zip",
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        parts=tuple(hashlib.sha256(half).hexdigest() for half in halves),
+        strip="toy",
+        files={"toy/config.json": pin(b"{}"), "toy/1_Pooling/config.json": pin(b"{ }")},
+    )
+    folder = fetch(cut, tmp_path / "cache")
+    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == ["1_Pooling/config.json", "config.json"]
+    for half in index.glob("*.whl"):
+        half.unlink()
+    assert fetch(cut, tmp_path / "cache") == folder
+    wrong = cut.model_copy(update={"files": {"toy/config.json": pin(b"[]")}})
+    for number, half in enumerate(halves, start=1):
+        wheel(index, f"routemoa-zip{number}", {f"zip{number}/toy.zip.{number}": half})
+    with pytest.raises(PackageRefused, match=r"toy/config\.json has sha256"):
+        fetch(wrong, tmp_path / "other")
+    assert not (tmp_path / "other/packages/toy-1.0/toy.zip").exists()
+
+
 def test_a_wrong_part_is_refused_and_not_joined(index, tmp_path):
     """The part that is not the pinned one is named; what was right before it stays."""
     parts = three_parts(index)
@@ -172,6 +209,8 @@ def test_the_pins_are_those_of_the_named_weights():
     assert split["qwen2.5-coder-0.5b"].sha256 == "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"
     assert split["qwen2.5-coder-1.5b"].sha256 == "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"
     assert [len(split[name].parts) for name in ("qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b")] == [6, 22]
+    mpnet = split["all-mpnet-base-v2"].files["all-mpnet-base-v2/model.safetensors"]
+    assert mpnet.sha256 == "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"  # that of its publisher's repository
 
 
 def test_the_default_encoder_comes_out_of_its_package():
