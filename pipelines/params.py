@@ -83,20 +83,25 @@ class Assemble(Section):
 
 
 class EncoderChoice(Section):
-    """An encoder and the prompt that stands before each query, in place of what the encoder's own settings say."""
+    """An encoder and the prompt that stands before each query, in place of what the encoder's own settings say (None: as these say)."""
 
     name: str
-    prompt: str
+    prompt: str | None = None
+
+    def __str__(self) -> str:
+        """What a scorer's manifest calls its encoder: its name, and the prompt where one is set here."""
+        return self.name if self.prompt is None else f"{self.name} with {self.prompt!r}"
 
 
 class Train(Section):
     """How the scorer is trained (docs/method.md, section 1; `scorer.training.Plan`, `scorer.initialisation.Shrinkage`).
 
+    encoder: one, or several, the simplest first, of which cross-validation on the training queries chooses (`scorer.choosing`).
     tags: whether the groups are what the training queries are tagged with (`pipelines.tags`). trust: whether scores far from the
     training queries are drawn towards what is good overall (`scorer.trust`).
     """
 
-    encoder: str | EncoderChoice
+    encoder: str | EncoderChoice | Annotated[list[str | EncoderChoice], Field(min_length=1)]
     device: str
     max_tokens: int = Field(ge=8)
     seed: int
@@ -122,9 +127,10 @@ class Train(Section):
     tags: bool | Auto
 
     @property
-    def encoder_name(self) -> str:
-        """What a scorer's manifest calls its encoder: its name, and the prompt where one is set here."""
-        return self.encoder if isinstance(self.encoder, str) else f"{self.encoder.name} with {self.encoder.prompt!r}"
+    def encoders(self) -> tuple[EncoderChoice, ...]:
+        """Those to choose from, the simplest first."""
+        named = self.encoder if isinstance(self.encoder, list) else [self.encoder]
+        return tuple(EncoderChoice(name=each) if isinstance(each, str) else each for each in named)
 
 
 class Evaluate(Section):

@@ -105,7 +105,7 @@ def standing(project: Project, llm: LLM, settings: Params) -> "Standing | None":
     if first_round(llm, project, settings) is llm or not (project.dataset / "roster.json").exists():
         return None
     in_use = artifact.open(project.scorer)
-    if in_use.manifest.encoder["name"] != settings.train.encoder_name or llm.id in in_use.manifest.roster:
+    if in_use.manifest.encoder["name"] not in map(str, settings.train.encoders) or llm.id in in_use.manifest.roster:
         return None
     return Standing.of(project, in_use)
 

@@ -12,7 +12,7 @@ import numpy as np
 from mixture.choose.posterior import AgreementPosterior
 from pipelines import dataset, embeddings, fit_posterior, json_files, params, scorer_artifact, scorer_run, tags, training_parts
 from pipelines.dataset import Dataset
-from pipelines.params import AUTO, Train
+from pipelines.params import AUTO, EncoderChoice, Train
 from pipelines.project import Project, stage_settings
 from pipelines.recorded_calls import recorded_calls
 from scorer.errors import RouteMoAError
@@ -21,7 +21,7 @@ from scorer.types import Floats
 
 if TYPE_CHECKING:
     from pipelines.row_guard import Guarded
-    from scorer.choosing import Wanted
+    from scorer.choosing import EncoderTrial, Wanted
     from scorer.training import Plan
     from scorer.weights import Calibration, HeadWeights
 
@@ -38,7 +38,8 @@ def run(project: Project) -> dict[str, Any]:
     data = dataset.load(project.dataset)
     jointly, by_row = training_parts.apart(data, settings.min_labels)
     parts = training_parts.split(jointly)
-    encoder = embeddings.load_encoder(settings)
+    choice, encoder_trials = chosen_encoder(settings, parts.train, project)
+    encoder = embeddings.load_encoder(settings, choice)
 
     def with_features(part: Dataset) -> Floats:
         return embeddings.trained_on(encoder, part.queries["text"].tolist(), project.embeddings)
@@ -78,7 +79,7 @@ def run(project: Project) -> dict[str, Any]:
         project,
         parts,
         encoder,
-        encoder_name=settings.encoder_name,
+        encoder_name=str(choice),
         weights=weights,
         calibration=calibrated,
         posterior=answer_posterior(project.dataset, held_out, scores_HL),
@@ -90,14 +91,30 @@ def run(project: Project) -> dict[str, Any]:
         "cpu_s": {"head": round(trained.cpu_s, 3), "all": round(time.process_time() - began, 3)},
         "content_hash": manifest.content_hash,
         "roster": list(weights.roster),
-        "joined_by_row": {llm: row.labels for llm, row in rows.items()},
         "rows": {llm: row.as_json() for llm, row in rows.items()},
-        "chosen": chosen.as_json(),
+        "chosen": {**chosen.as_json(), "encoder": str(choice), "encoders_tried": [asdict(trial) for trial in encoder_trials]},
         "left_out": [llm for llm in data.roster if llm not in weights.roster],
         "history": [asdict(epoch) for epoch in trained.history],
     }
     json_files.write(project.training, report)
     return report
+
+
+def chosen_encoder(settings: Train, training: Dataset, project: Project) -> tuple[EncoderChoice, "tuple[EncoderTrial, ...]"]:
+    """Of the encoders that `train.encoder` names the one for these training queries, and what was tried; each embeds them all."""
+    from scorer import choosing
+
+    first, *others = settings.encoders
+    if not others:
+        return first, ()
+    vectors = {}
+    for each in settings.encoders:
+        encoder = embeddings.load_encoder(settings, each)
+        found_QD = embeddings.trained_on(encoder, training.queries["text"].tolist(), project.embeddings)
+        vectors[str(each)] = np.ascontiguousarray(found_QD[:, : encoder.dims])
+    seen = Embedded(vectors[str(first)], training.labels_QL, training.weights_QL, tags.of(training))
+    name, trials = choosing.choose_encoder(vectors, seen, wanted(settings), shrinkage_of(settings), settings.seed)
+    return next(each for each in settings.encoders if str(each) == name), trials
 
 
 def answer_posterior(folder: Path, held_out: Dataset, scores_HL: Floats) -> AgreementPosterior:
@@ -166,11 +183,11 @@ def main() -> None:
             made(report["content_hash"])
     except RouteMoAError as exc:
         sys.exit(str(exc))
-    joined = "".join(f", {llm} by its row on {count}" for llm, count in report["joined_by_row"].items())
+    joined = "".join(f", {llm} by its row on {row['labels']}" for llm, row in report["rows"].items())
     print(
         f"Trained a scorer for {', '.join(report['roster'])} on {report['training_labels']:.0f} labels{joined}: "
         f"best epoch {report['best_epoch']:.0f}, validation loss {report['validation_loss']:.4f}, ECE {report['validation_ece']:.3f}, "
-        f"{report['cpu_s']['all']:.1f} CPU seconds. Chosen: {report['chosen']['said']}."
+        f"{report['cpu_s']['all']:.1f} CPU seconds. Encoder: {report['chosen']['encoder']}. Chosen: {report['chosen']['said']}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Which settings a training set itself asks for: text features, tags as groups, the number of clusters, the ridge.
+"""Which settings a training set itself asks for: the encoder, text features, tags as groups, the number of clusters, the ridge.
 
 Each is tried where training starts (`scorer.initialisation`, from which training moves little) by cross-validation on training queries
 alone (`scorer.folds`): with folds drawn at random, and with whole kinds of queries left out, which count as much where there are five or
@@ -6,7 +6,7 @@ more. Tags are about the kinds there are, so random folds alone judge them. The 
 LLMs it chooses are surely better: by more than two standard errors.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer import metrics
-from scorer.folds import KNOWN, LEFT_OUT, Folds
+from scorer.folds import FEWEST, KNOWN, LEFT_OUT, Folds
 from scorer.initialisation import Embedded, Shrinkage
 from scorer.types import Floats
 
 SURE = 2.0  # standard errors that a gain must be
 FEWEST_KINDS = 5  # to tell from kinds left out
-FEWEST = 60  # training queries below which nothing can be told
 OTHER_GROUPS = (8, 32)
 OTHER_RIDGES = (30.0, 300.0)
 
@@ -86,12 +85,7 @@ def choose(training: Embedded, dims: int, wanted: Wanted, shrinkage: Shrinkage, 
 
     tags_Q of `training` are those that could make the groups, None where there are none.
     """
-    first = Settings(
-        text_features=bool(wanted.text_features),
-        tags=training.tags_Q is not None and wanted.tags is not False,
-        groups=wanted.groups or shrinkage.groups,
-        ridge=wanted.ridge or shrinkage.ridge,
-    )
+    first = _first(training, wanted, shrinkage)
     if len(training.queries_QD) < FEWEST or None not in (wanted.text_features, wanted.tags, wanted.groups, wanted.ridge):
         return Chosen(first, ())
     folds = Folds.of(training, dims, shrinkage.groups, seed)
@@ -106,6 +100,57 @@ def choose(training: Embedded, dims: int, wanted: Wanted, shrinkage: Shrinkage, 
             if taken:
                 stands, stands_QW = other, other_QW
     return Chosen(stands, tuple(trials))
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderTrial:
+    """One encoder, as `Trial` tells of a setting."""
+
+    name: str
+    known: float
+    left_out: float
+    gain: float
+    error: float
+    taken: bool
+
+
+def choose_encoder(
+    embeddings: Mapping[str, Floats], training: Embedded, wanted: Wanted, shrinkage: Shrinkage, seed: int
+) -> tuple[str, tuple[EncoderTrial, ...]]:
+    """The encoder for `training`, by name, and what was tried. embeddings: of its queries by each, the simplest encoder first.
+
+    By the settings that stand first, with the same folds for all; another takes its place where its choices are surely better.
+    """
+    stands, *others = embeddings
+    if not others or len(training.labels_QL) < FEWEST:
+        return stands, ()
+    queries_QD = embeddings[stands]
+    first = replace(_first(training, wanted, shrinkage), text_features=False)
+    folds = Folds.of(replace(training, queries_QD=queries_QD), queries_QD.shape[1], shrinkage.groups, seed)
+
+    def quality_of(name: str) -> NDArray[np.float64]:
+        return quality(folds.embedded_as(embeddings[name]), first, shrinkage, embeddings[name].shape[1])
+
+    stands_QW = quality_of(stands)
+    trials = [EncoderTrial(stands, *_means(stands_QW), 0.0, 0.0, taken=True)]
+    for name in others:
+        other_QW = quality_of(name)
+        gain, error = gained(other_QW - stands_QW, folds.kinds_Q)
+        taken = gain > SURE * error
+        trials.append(EncoderTrial(name, *_means(other_QW), gain, error, taken))
+        if taken:
+            stands, stands_QW = name, other_QW
+    return stands, tuple(trials)
+
+
+def _first(training: Embedded, wanted: Wanted, shrinkage: Shrinkage) -> Settings:
+    """The simplest settings that the user's wishes leave."""
+    return Settings(
+        text_features=bool(wanted.text_features),
+        tags=training.tags_Q is not None and wanted.tags is not False,
+        groups=wanted.groups or shrinkage.groups,
+        ridge=wanted.ridge or shrinkage.ridge,
+    )
 
 
 def _alternatives(wanted: Wanted, training: Embedded) -> Iterator[Callable[[Settings], list[Settings]]]:
@@ -124,7 +169,7 @@ def quality(folds: Folds, settings: Settings, shrinkage: Shrinkage, dims: int) -
     """quality_QW: the label of each query's choice, by a start that has not seen its fold, in both ways to hold it out."""
     found_QW = np.full(folds.folds_QW.shape, np.nan)
     width = None if settings.text_features else dims
-    for fold in folds.starts(settings.of(shrinkage), (KNOWN, LEFT_OUT), width):
+    for fold in folds.starts(settings.of(shrinkage), width):
         logits_QL = fold.start.logits(folds.training.queries_QD[fold.out_Q, :width])
         found_QW[fold.out_Q, fold.way] = metrics.quality(logits_QL, folds.training.labels_QL[fold.out_Q])
     return found_QW

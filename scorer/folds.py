@@ -4,7 +4,7 @@ A kind is what queries are tagged with, else a cluster. Random folds show how a 
 are left out how it does on others. Training moves a start little, so neither is trained.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.initialisation import Embedded, Shrinkage, group_centres, known_tags, starting_weights
+from scorer.types import Floats
 from scorer.weights import HeadWeights, centred
 
 FOLDS = 3  # of each of the two ways
+FEWEST = 60  # training queries below which nothing can be told from them
 MOST = 2000  # training queries that are looked at: seconds instead of minutes
 KNOWN, LEFT_OUT = 0, 1  # the ways
 
@@ -30,11 +32,15 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """Training queries, the kind of each, and folds_QW: the fold that it is in, in each of the two ways."""
+    """Training queries, the kind of each, and folds_QW: the fold that it is in, in each of the two ways.
+
+    places_Q: where each stands among all training queries, of which at most MOST are looked at.
+    """
 
     training: Embedded
     kinds_Q: NDArray[Any]
     folds_QW: NDArray[np.int64]
+    places_Q: NDArray[np.int64]
     seed: int
 
     @classmethod
@@ -47,14 +53,18 @@ class Folds:
         some = training.where(kept_Q)
         kinds_Q = _kinds(some, dims, groups, seed)
         drawn_Q = dice.permutation(len(kinds_Q)) % FOLDS
-        return cls(some, kinds_Q, np.column_stack([drawn_Q, shared_out(kinds_Q)]), seed)
+        return cls(some, kinds_Q, np.column_stack([drawn_Q, shared_out(kinds_Q)]), np.flatnonzero(kept_Q), seed)
 
-    def starts(self, shrinkage: Shrinkage, ways: Sequence[int], dims: int | None = None) -> Iterator[Fold]:
-        """A start for each fold of these ways, on the first `dims` numbers of the vectors (None: all)."""
+    def embedded_as(self, queries_QD: Floats) -> "Folds":
+        """The same folds of the same queries by other vectors; `queries_QD` are those of all training queries."""
+        return replace(self, training=replace(self.training, queries_QD=queries_QD[self.places_Q]))
+
+    def starts(self, shrinkage: Shrinkage, dims: int | None = None) -> Iterator[Fold]:
+        """A start for each fold of both ways, on the first `dims` numbers of the vectors (None: all)."""
         seen_QD = np.ascontiguousarray(self.training.queries_QD[:, :dims])
         training = replace(self.training, queries_QD=seen_QD)
         roster = tuple(map(str, range(training.labels_QL.shape[1])))
-        for way in ways:
+        for way in (KNOWN, LEFT_OUT):
             folds_Q = self.folds_QW[:, way]
             for fold in sorted(set(folds_Q.tolist())):
                 seen = training.where(folds_Q != fold)

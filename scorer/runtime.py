@@ -100,10 +100,6 @@ class RuntimeScorer:
         """scores_QL of queries whose vectors are known already."""
         return self._calibration.probabilities(self._weights.logits(queries_QD))
 
-    def doubts_embedded(self, queries_QD: Floats) -> Floats:
-        """doubts_QL: by how much each score may be off, as a standard deviation; larger far from the training queries."""
-        return self._calibration.doubts(self.score_embedded(queries_QD), self._weights.doubt(queries_QD))
-
     def _row(self, text: str) -> tuple[Floats, Floats]:
         key = sha256(text.encode("utf-8", "surrogatepass")).digest()
         with self._lock:

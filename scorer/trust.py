@@ -10,20 +10,22 @@ promise is its spread.
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.folds import KNOWN, LEFT_OUT, Folds
+from scorer.folds import FEWEST, KNOWN, LEFT_OUT, Folds
 from scorer.initialisation import Embedded, Shrinkage, group_centres
 from scorer.types import Floats
 from scorer.weights import HeadWeights, Trust, centred, log_odds, nearness, sigmoid
 
 LANDMARKS = 64  # centres of training queries; the mean AUROC of telling unseen tasks apart is .68 with 16, .71 with 64, .72 with 256
-FEWEST = 60  # training queries below which nothing is left out: every score is then believed
 BELIEVED, OF = 0.95, 0.9  # at least that share of a score, for that share of the queries of known kinds
 STEEPEST = 50.0  # of the share, in log-odds per unit of cosine
 LEAST_SPREAD, MOST_SPREAD = 0.1, 3.0  # in log-odds
 
 
 def fit(weights: HeadWeights, training: Embedded, shrinkage: Shrinkage, seed: int) -> Trust | None:
-    """The trust of `weights`, which were trained on `training`; None where that is too little to leave some of it out."""
+    """The trust of `weights`, which were trained on `training`; None where that is too little to leave some of it out.
+
+    Without trust every score is believed.
+    """
     if len(training.queries_QD) < FEWEST:
         return None
     folds = Folds.of(training, training.queries_QD.shape[1], shrinkage.groups, seed)
@@ -31,7 +33,7 @@ def fit(weights: HeadWeights, training: Embedded, shrinkage: Shrinkage, seed: in
     near, own, overall, labels = [], [], [], []
     known: list[NDArray[np.float64]] = []
     left_out_QL = np.full(labels_QL.shape, np.nan)
-    for fold in folds.starts(shrinkage, (KNOWN, LEFT_OUT)):
+    for fold in folds.starts(shrinkage):
         start, out_Q = fold.start, fold.out_Q
         seen_QD = centred(folds.training.queries_QD[~out_Q], start.centre_D)
         logits_QL = start.logits(folds.training.queries_QD[out_Q])

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import hub, packages
+from pipelines import embeddings, hub, packages, params
 from pipelines.errors import PackageUnreachable
 from pipelines.hub import HubFile
 from pipelines.packages import SplitPackage
+from scorer.errors import EncoderUnknown
+from tests.pipelines.trained_home import write_encoder
 
 CONTENT = b"weights" * 1000
 
@@ -90,3 +92,39 @@ def test_a_hub_out_of_reach_is_not_waited_for(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/{revision}/{filename}")
     assert hub.download(HubFile(repo="some/weights", file="weights.gguf"), 1, tmp_path) is None
     assert not list(tmp_path.iterdir())
+
+
+def named(encoder: str) -> params.Train:
+    """The project's settings with another encoder."""
+    return params.load(Path("params.yaml")).train.model_copy(update={"encoder": encoder})
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's client has nothing."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_an_encoder_on_a_hub_out_of_reach_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No retries: what was asked for, that the hub does not answer, and what can be set instead."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(
+        EncoderUnknown, match=r"BAAI/bge-small-en-v1\.5.*out of reach.*packaged:all-MiniLM-L6-v2, packaged:all-mpnet-base-v2"
+    ):
+        embeddings.load_encoder(named("BAAI/bge-small-en-v1.5"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(EncoderUnknown, match="HF_HUB_OFFLINE is set"):
+        embeddings.load_encoder(named("../no/such folder"))
+
+
+def test_an_encoder_that_was_fetched_before_needs_no_hub(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder in the client's cache is read where the hub does not answer."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    snapshot = empty_cache / "models--some--encoder" / "snapshots" / ("c" * 40)
+    write_encoder(snapshot)
+    refs = empty_cache / "models--some--encoder" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text("c" * 40)
+    assert embeddings.load_encoder(named("some/encoder")).dims == 32

@@ -38,12 +38,26 @@ def test_the_projects_file_is_accepted() -> None:
         ("test: 0.20", "tests: 0.20", r"assemble\.shares\.tests is not a known key, did you mean test"),
         ("  retries: 3", "", r"answer\.retries is missing"),
         ("learning_rate: 0.0003", "learning_rate: .nan", r"train\.learning_rate"),
+        ("encoder: packaged:all-MiniLM-L6-v2", "encoder: []", r"train\.encoder"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
     """An unknown, missing or ill-typed key is refused by its dotted name, with near matches."""
     with pytest.raises(ParamsRefused, match=message):
         params.load(_changed(tmp_path, old, new))
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("packaged:all-MiniLM-L6-v2", ["packaged:all-MiniLM-L6-v2"]),
+        ("[small, {name: large, prompt: 'query: '}]", ["small", "large with 'query: '"]),
+    ],
+)
+def test_one_encoder_or_several(tmp_path: Path, written: str, names: list[str]) -> None:
+    """A name is one to choose from; a list keeps its order, the simplest first."""
+    changed = _changed(tmp_path, "encoder: packaged:all-MiniLM-L6-v2", f"encoder: {written}")
+    assert list(map(str, params.load(changed).train.encoders)) == names
 
 
 def test_an_unreadable_file_says_where_to_run(tmp_path: Path) -> None:

@@ -125,6 +125,19 @@ def test_a_new_llm_joins_by_training_again(home: Path) -> None:
     assert train.run(Project(home))["roster"] == [*world.ROSTER, homes.NEWCOMER]
 
 
+@pytest.mark.slow
+def test_one_of_several_encoders_is_chosen(home: Path) -> None:
+    """By cross-validation on the training queries: one that tells kinds of queries apart stands in the place of one that does not."""
+    blind = homes.write_encoder(home / "blind", weights=0.0)
+    telling = str(home / "encoder")
+    for named in ([str(blind), telling], [telling, str(blind)]):
+        homes.write_params(home, encoder=named)
+        report = train.run(Project(home))
+        assert report["chosen"]["encoder"] == telling
+        assert [trial["name"] for trial in report["chosen"]["encoders_tried"]] == named
+        assert artifact.open(Project(home).scorer).manifest.encoder["name"] == telling
+
+
 def by_row(home: Path, *llms: str) -> None:
     """As if the pool said of these LLMs that they join by their row."""
     path = home / "build" / "dataset" / "roster.json"
@@ -141,7 +154,8 @@ def test_a_new_llm_joins_by_its_row_and_nobody_elses_score_changes(home: Path) -
     report = train.run(Project(home))
     after = runtime.load(Project(home).scorer)
     assert after.roster == (*before.roster, homes.NEWCOMER)
-    assert report["joined_by_row"] == {homes.NEWCOMER: 3}  # of its five labels one is of a validation query, one out of domain
+    counts = {llm: row["labels"] for llm, row in report["rows"].items()}
+    assert counts == {homes.NEWCOMER: 3}  # of its five labels one is of a validation query, one out of domain
     assert np.array_equal(after.score(texts).scores_QL[:, :-1], before.score(texts).scores_QL)
     assert 0.5 < after.score(texts).scores_QL[:, -1].mean() < 1.0  # right each time it was asked
 
@@ -151,7 +165,7 @@ def test_beside_fewer_than_two_others_it_is_trained_whole(home: Path, capsys: py
     by_row(home, *world.ROSTER[1:])
     report = train.run(Project(home))
     assert report["roster"] == list(world.ROSTER)
-    assert report["joined_by_row"] == {}
+    assert report["rows"] == {}
     assert f"Trained jointly, not by row: {', '.join(world.ROSTER[1:])}; fewer than 2 others" in capsys.readouterr().err
 
 

@@ -59,11 +59,12 @@ def write_params(home: Path, **changes: object) -> None:
     yaml.dump(content, home / "params.yaml")
 
 
-def write_encoder(folder: Path) -> Path:
-    """A random BERT as a local folder, the way `save_pretrained` leaves it."""
+def write_encoder(folder: Path, weights: float = 1.0) -> Path:
+    """A random BERT as a local folder, the way `save_pretrained` leaves it; with `weights` 0 every text is nearly the same to it."""
     from transformers import PreTrainedTokenizerFast
 
     made = tiny.tiny_encoder()
+    made.backbone.embeddings.word_embeddings.weight.data *= weights
     made.backbone.save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=made.tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
     return folder

@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from scorer.choosing import Settings, Wanted, choose
+from scorer.choosing import Settings, Wanted, choose, choose_encoder
 from scorer.initialisation import Embedded, Shrinkage, known_tags, starting_weights
 from scorer.weights import centred
 
@@ -48,6 +48,23 @@ def test_what_the_user_sets_stands(worlds: ModuleType) -> None:
     assert all(trial.settings.text_features and trial.settings.groups == 7 for trial in chosen.trials)
     chosen = choose(tagged(worlds), DIMS, Wanted(text_features=False, tags=False, groups=7, ridge=5.0), SHRINKAGE, 0)
     assert (chosen.settings, chosen.trials) == (Settings(text_features=False, tags=False, groups=7, ridge=5.0), ())
+
+
+@pytest.mark.parametrize("tags", [True, False])
+def test_an_encoder_that_tells_more_is_taken(worlds: ModuleType, *, tags: bool) -> None:
+    """Of one that knows the kinds and one that knows nothing the first is chosen, wherever it stands; of two alike the simpler."""
+    made = tagged(worlds)
+    made = made if tags else replace(made, tags_Q=None)
+    knowing_QD, noise_QD = made.queries_QD, np.random.default_rng(0).normal(size=(600, 8)).astype(np.float32)
+    name, trials = choose_encoder({"noise": noise_QD, "knowing": knowing_QD}, made, Wanted(), SHRINKAGE, 0)
+    assert name == "knowing"
+    assert [trial.taken for trial in trials] == [True, True]
+    assert trials[1].gain > 2 * trials[1].error > 0
+    for others in ({"noise": noise_QD}, {"the same again": knowing_QD}):
+        name, trials = choose_encoder({"knowing": knowing_QD, **others}, made, Wanted(), SHRINKAGE, 0)
+        assert name == "knowing"
+        assert not trials[1].taken
+    assert choose_encoder({"alone": noise_QD}, made, Wanted(), SHRINKAGE, 0) == ("alone", ())
 
 
 def test_few_queries_say_nothing(worlds: ModuleType) -> None:

@@ -12,8 +12,8 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
-from tokenizers import Tokenizer
-from transformers import BertModel, DebertaV2Config, DebertaV2Model, PreTrainedTokenizerFast
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import BertModel, DebertaV2Config, DebertaV2Model, MPNetConfig, MPNetModel, PreTrainedTokenizerFast
 
 from scorer import encoder, export
 from scorer.errors import EncoderUnknown
@@ -211,6 +211,55 @@ def test_every_pooling_survives_onnx(plain: Path, tmp_path: Path) -> None:
     graph, tokenizer = ((tmp_path / "onnx" / name).read_bytes() for name in (ENCODERS["fp32"], TOKENIZER))
     expected = library.encode(TEXTS[:3], prompt_name="query", normalize_embeddings=True)
     np.testing.assert_allclose(OnnxEncoder(graph, tokenizer, max_tokens=64).embed(TEXTS[:3]), expected, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def mpnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SentenceTransformer]:
+    """A folder as all-mpnet-base-v2 lies on the hub, small and random: a tokenizer with <s> 0, <pad> 1 and </s> 2, the mean, unit norm."""
+    pieces = ["<s>", "<pad>", "</s>", "[UNK]", *dict.fromkeys(" ".join(TEXTS).split()), "+"]
+    tokenizer = Tokenizer(models.WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=False)
+    torch.manual_seed(0)
+    shape = {"vocab_size": len(pieces), "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 64}
+    backbone = MPNetModel(MPNetConfig(**shape, max_position_embeddings=66, pad_token_id=1, initializer_range=0.3), add_pooling_layer=False)
+    folder = tmp_path_factory.mktemp("mpnet")
+    backbone.save_pretrained(folder / "plain")
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="[UNK]").save_pretrained(folder / "plain")
+    return folder / "saved", as_the_library_saves(folder / "saved", folder / "plain", Pooling(32, "mean"), Normalize())
+
+
+def test_an_mpnet_agrees_with_the_library(mpnet: tuple[Path, SentenceTransformer]) -> None:
+    """Its positions start after the padding's id, and its pad is not token 0: padded or not, embeddings are the library's."""
+    folder, library = mpnet
+    ours = encoder.load(folder, max_tokens=32)
+    assert (type(ours.backbone).__name__, ours.pooling) == ("MPNetModel", "mean")
+    np.testing.assert_allclose(ours.embed(TEXTS[:3]), library.encode(TEXTS[:3]), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_an_mpnet_survives_onnx(mpnet: tuple[Path, SentenceTransformer], tmp_path: Path) -> None:
+    """As served, in fp32 and in int8, from the tokenizer that the artifact keeps."""
+    folder, library = mpnet
+    export.export_encoder(encoder.load(folder, max_tokens=32), tmp_path)
+    expected, tokenizer = library.encode(TEXTS[:3]), (tmp_path / TOKENIZER).read_bytes()
+    for precision, least in (("fp32", 0.9999), ("int8", 0.98)):
+        found = OnnxEncoder((tmp_path / ENCODERS[precision]).read_bytes(), tokenizer, max_tokens=32).embed(TEXTS[:3])
+        assert ((found * expected).sum(axis=1) > least).all()
+
+
+@pytest.mark.slow
+def test_int8_that_strays_goes_by_block_in_more_matrices(tiny: ModuleType, tmp_path: Path) -> None:
+    """Where half of the feed-forward matrices by block leave embeddings too far from fp32, all of them go by block."""
+    bert = tiny.tiny_encoder()
+    layer = bert.backbone.encoder.layer[-1]
+    with torch.no_grad():
+        layer.intermediate.dense.weight[:1] *= 400.0  # an outlier before the last narrowing matrix drowns the rest in one scale
+        layer.output.dense.weight[:, :1] = 0.0
+    export.export_encoder(bert, tmp_path)
+    kinds = [node.op_type for node in onnx.load(str(tmp_path / ENCODERS["int8"])).graph.node]
+    assert kinds.count("MatMulNBits") == 4
 
 
 @pytest.mark.parametrize("written", [{"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, {"pooling_mode": "cls"}], ids=str)
