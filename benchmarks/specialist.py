@@ -1,10 +1,11 @@
 """What a newcomer that is good at one kind of query alone brings, by which queries it is asked: `python -m benchmarks.specialist FOLDER`.
 
-FOLDER as for benchmarks.scorer. *Planted*: for each kind of query in turn, thinned out to 2 % of the training and of the test queries, a
-newcomer that answers 92 % of them right, and elsewhere as the best single LLM with a quarter of its labels turned round. *Recorded*: each
+FOLDER as for benchmarks.scorer. *Planted*: for each kind of query in turn, thinned out to 2 % of the training, validation and test queries,
+a newcomer that answers 92 % of them right, and elsewhere as the best single LLM with a quarter of its labels turned round. *Recorded*: each
 LLM of the set is left out and joins. Both join by a row from 260 labels of training queries: a random sample, queries that cover the others
-(`pipelines.facility_location`), or fifty that cover and the rest where it might lead (`pipelines.lead`). Gain: quality of the choices on
-test queries over the pool without it; planted also on its kind alone.
+(`pipelines.facility_location`), or fifty that cover and the rest where it might lead (`pipelines.lead`); the last also with the guard of
+training (`pipelines.row_guard`), which judges by sixty validation queries drawn at random. Gain: quality of choices on test queries over
+the pool without it; planted also on its kind alone.
 """
 
 import sys
@@ -20,7 +21,8 @@ from pipelines import lead, params, train
 from pipelines.dataset import Dataset
 from pipelines.facility_location import cover
 from pipelines.project import Project
-from scorer import calibration, metrics
+from pipelines.row_guard import Validation, add_guarded
+from scorer import calibration, metrics, text_features
 from scorer.errors import RouteMoAError
 from scorer.initialisation import Embedded, Labels, starting_weights
 from scorer.row_fit import TrainedScorer, add_rows
@@ -31,32 +33,36 @@ LABELS = 260
 SHARE, RIGHT, TURNED = 0.02, 0.92, 0.25
 MOST_TRAINING = 2500  # a matrix of distances between them
 MOST_KINDS, MOST_LLMS = 8, 10
-WAYS = ("random", "covering", "fifty, then where it may lead")
+ROUNDS = "fifty, then where it may lead"
+GUARDED = "the same, guarded"
+WAYS = ("random", "covering", ROUNDS, GUARDED)
+JUDGED = 60  # validation labels of a newcomer
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Queries of a set with their vectors and kinds; which train and which test."""
+    """Queries of a set with their vectors and kinds; which train, which judge a row, and which test."""
 
     queries_QD: Floats
     labels_QL: Labels
     kinds_Q: NDArray[np.str_]
     trains_Q: NDArray[np.bool_]
+    judges_Q: NDArray[np.bool_]
     tests_Q: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, data: Dataset) -> "World":
-        """Of a recorded set; at most MOST_TRAINING of its queries train."""
-        trains_Q = data.splits_Q != "test"
+    def of(cls, data: Dataset, queries_QD: Floats) -> "World":
+        """Of a recorded set and its embeddings; at most MOST_TRAINING of its queries train."""
+        trains_Q = np.isin(data.splits_Q, ("train", "calibration"))
         spared = np.random.default_rng(0).permutation(np.flatnonzero(trains_Q))[MOST_TRAINING:]
         trains_Q[spared] = False
         kinds_Q = data.queries["dataset"].to_numpy(dtype=np.str_)
-        return cls(recorded_set.embedded(data.queries), data.labels_QL, kinds_Q, trains_Q, data.splits_Q == "test")
+        return cls(queries_QD, data.labels_QL, kinds_Q, trains_Q, data.splits_Q == "validation", data.splits_Q == "test")
 
     def thinned(self, kind: str) -> "World":
         """With so few queries of a kind that they are SHARE of all."""
         masks = []
-        for mask_Q in (self.trains_Q, self.tests_Q):
+        for mask_Q in (self.trains_Q, self.judges_Q, self.tests_Q):
             inside = np.flatnonzero(mask_Q & (self.kinds_Q == kind))
             thinned_Q = mask_Q.copy()
             thinned_Q[inside[max(4, int(SHARE * mask_Q.sum())) :]] = False
@@ -82,15 +88,23 @@ class World:
         promised_Q = fitted.probabilities(weights.logits(queries_QD)).max(axis=1)
         test_QD, test_QL = self.queries_QD[self.tests_Q], self.labels_QL[self.tests_Q][:, columns]
         before_Q = metrics.quality(fitted.probabilities(weights.logits(test_QD)), test_QL)
+        judging = self._judging(columns, labels_Q)
         gains = {}
         groups_Q = weights.member(centred(queries_QD, weights.centre_D)).argmax(axis=1)
         for way, places in self._asked(queries_QD, groups_Q, own_Q, promised_Q).items():
             seen_Q1 = np.full((len(own_Q), 1), np.nan)
             seen_Q1[places, 0] = own_Q[places]
-            row, row_fit = add_rows(known, ("new",), seen_Q1)
+            row, row_fit = (
+                add_guarded(known, ("new",), seen_Q1, None, judging)[:2] if way == GUARDED else add_rows(known, ("new",), seen_Q1)
+            )
             after_QL = row_fit.probabilities(row.logits(test_QD))
             gains[way] = metrics.quality(after_QL, np.column_stack([test_QL, labels_Q[self.tests_Q]])) - before_Q
         return gains
+
+    def _judging(self, columns: list[int], labels_Q: NDArray[np.float64]) -> Validation:
+        """The validation queries that the newcomer is labelled on."""
+        places = np.random.default_rng(2).permutation(np.flatnonzero(self.judges_Q))[:JUDGED]
+        return Validation(self.queries_QD[places], self.labels_QL[places][:, columns], labels_Q[places][:, None])
 
     @staticmethod
     def _asked(queries_QD: Floats, groups_Q: NDArray[np.int64], own_Q: NDArray[np.float64], promised_Q: Floats) -> dict[str, list[int]]:
@@ -101,35 +115,44 @@ class World:
         first = covering[: lead.FIRST]
         seen_Q[first], asked_Q[first] = own_Q[first], True
         drawn = lead.order(groups_Q[order], seen_Q[order], promised_Q[order], asked_Q[order], count=LABELS - lead.FIRST)
-        return dict(zip(WAYS, (order[:LABELS].tolist(), covering, [*first, *order[drawn].tolist()]), strict=True))
+        rounds = [*first, *order[drawn].tolist()]
+        return dict(zip(WAYS, (order[:LABELS].tolist(), covering, rounds, rounds), strict=True))
 
 
-def run(data: Dataset, folder: Path, out: Path) -> str:
-    """The tables, written to `out`."""
+def run(data: Dataset, queries_QD: Floats, folder: Path, out: Path) -> str:
+    """The tables, written to `out`. queries_QD: embeddings without text features, which no set's training rows chose."""
     settings = params.load(Project(Path()).params).train
-    world = World.of(data)
+    world = World.of(data, queries_QD)
     llms = np.random.default_rng(1).permutation(len(data.roster))[:MOST_LLMS].tolist()
     kinds = [kind for kind in sorted(set(world.kinds_Q)) if (world.kinds_Q == kind).sum() >= 60][:MOST_KINDS]
-    planted = []
+    planted: list[tuple[str, dict[str, NDArray[np.float64]], NDArray[np.bool_]]] = []
     for kind in track(kinds, description="planted"):
         thin = world.thinned(kind)
-        gains = thin.joins(llms, thin.planted(kind, llms), settings)
-        inside_Q = thin.kinds_Q[thin.tests_Q] == kind
-        planted.append([kind, *(float(np.nanmean(gains[way][inside_Q])) for way in WAYS), *(float(np.nanmean(gains[way])) for way in WAYS)])
-    recorded = []
+        planted.append((kind, thin.joins(llms, thin.planted(kind, llms), settings), thin.kinds_Q[thin.tests_Q] == kind))
+    recorded: list[tuple[str, dict[str, NDArray[np.float64]]]] = []
     for llm in track(llms, description="recorded"):
         others = [other for other in llms if other != llm]
-        gains = world.joins(others, world.labels_QL[:, llm], settings)
-        recorded.append([data.roster[llm], *(report.interval(gains[way]) for way in WAYS)])
-    means = ["mean", *np.mean([row[1:] for row in planted], axis=0).tolist()]
-    total = ["sum", *(float(sum(row[place].mean for row in recorded)) for place in range(1, len(WAYS) + 1))]
+        recorded.append((data.roster[llm], world.joins(others, world.labels_QL[:, llm], settings)))
+    each = [[kind, int(inside_Q.sum()), *(float(np.nanmean(gains[way][inside_Q])) for way in WAYS)] for kind, gains, inside_Q in planted]
+    kinds_all = [np.concatenate([gains[way][inside_Q] for _, gains, inside_Q in planted]) for way in WAYS]
+    everywhere = [np.concatenate([gains[way] for _, gains, _ in planted]) for way in WAYS]
+    total = [sum((gains[way] for _, gains in recorded), np.zeros(int(world.tests_Q.sum()))) for way in WAYS]
+    rows = [
+        ["planted, its kind", *(report.interval(values_Q) for values_Q in kinds_all)],
+        ["planted, all queries", *(report.interval(values_Q) for values_Q in everywhere)],
+        ["recorded, sum over LLMs", *(report.interval(values_Q) for values_Q in total)],
+        ["recorded, worst LLM", *(min(float(np.nanmean(gains[way])) for _, gains in recorded) for way in WAYS)],
+    ]
+    counts = f"{world.trains_Q.sum()} training, {world.judges_Q.sum()} validation and {world.tests_Q.sum()} test queries"
     blocks = [
         f"`{report.command(folder)}`",
-        f"{world.trains_Q.sum()} training and {world.tests_Q.sum()} test queries, {len(llms)} LLMs, {LABELS} labels.",
-        report.table(["planted", *(f"{way}: its kind" for way in WAYS), *(f"{way}: all" for way in WAYS)], [*planted, means]),
-        report.table(["recorded", *WAYS], [*recorded, total]),
+        f"{counts}, {len(llms)} LLMs, {len(kinds)} planted specialists, {LABELS} labels.",
+        report.table(["gain", *WAYS], rows),
+        report.table(["planted", "of its kind", *WAYS], each),
+        report.table(["recorded", *WAYS], [[llm, *(report.interval(gains[way]) for way in WAYS)] for llm, gains in recorded]),
     ]
-    report.write(out, blocks, {"planted": planted, "recorded": [report.as_json(dict(enumerate(row))) for row in recorded]}, ("numpy",))
+    results = {"summary": [report.as_json(dict(zip(("row", *WAYS), row, strict=True))) for row in rows], "planted": each}
+    report.write(out, blocks, results, ("numpy",))
     return "\n\n".join(blocks)
 
 
@@ -140,7 +163,8 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         data = recorded_set.first_by_hash(recorded_set.read(arguments.folder, set_file.named(arguments)), arguments.most)
-        print(run(data, arguments.folder, arguments.out))
+        queries_QD = np.ascontiguousarray(recorded_set.embedded(data.queries)[:, : -len(text_features.NAMES)])
+        print(run(data, queries_QD, arguments.folder, arguments.out))
     except RouteMoAError as exc:
         sys.exit(str(exc))
 

@@ -1,0 +1,202 @@
+"""Encoders of three sizes beside each other, quality and decision time: `python -m benchmarks.encoders FOLDER [--assembled build/dataset]`.
+
+FOLDER as for benchmarks.scorer_sets, and ours as there: the defaults on each encoder's vectors, asked with those it was trained on (fp32)
+and with those a server has (int8). `in` and `out` as there: routers trained on all kinds of queries, and routers that have seen no query
+of the asked kind. What cross-validation chooses is what `train.encoder` with all of them would, on training rows alone. An encoder that
+cannot be had here is named; where its shape is known its time is that of weights drawn at random, and its quality is not measured.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import precision, recorded_set, report, scorer_sets, set_file
+from pipelines import embeddings, params, tags, train
+from pipelines.dataset import Dataset
+from pipelines.project import Project
+from scorer import choosing, export, folds, metrics
+from scorer.encoder import Encoder
+from scorer.errors import EncoderUnknown, RouteMoAError
+from scorer.initialisation import Embedded
+from scorer.manifest import ENCODERS, TOKENIZER
+from scorer.runtime import OnnxEncoder
+from scorer.types import Floats
+
+NAMED = ("packaged:all-MiniLM-L6-v2", "BAAI/bge-small-en-v1.5", "packaged:all-mpnet-base-v2")
+LAYERS = {"BAAI/bge-small-en-v1.5": 12}  # of MiniLM's width: its time is that of a MiniLM of so many layers
+SETS = ("9 LLMs, 14 tasks", "10 LLMs, choice questions", "24 LLMs, 345 questions in Chinese")
+PRECISIONS = ("fp32", "int8")
+TOKENS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """A set by one encoder, text features behind each embedding: all queries as training sees them, the test queries T as a server does."""
+
+    trained_QD: Floats
+    served_TD: Floats
+
+
+def vectors_of(encoder: Encoder, data: Dataset, cache: Path) -> Vectors:
+    """From the caches, else embedded now."""
+    served, identity = embeddings.int8_encoder(encoder, embeddings.exported(encoder, cache))
+    texts, tested = (part.queries["text"].tolist() for part in (data, data.take("test")))
+    return Vectors(embeddings.trained_on(encoder, texts, cache), embeddings.served(served, identity, tested, cache))
+
+
+def qualities(data: Dataset, vectors: Vectors, settings: params.Train) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """quality_T of ours on the test queries, `in` and `out`, by precision of what it is asked with."""
+    test_Q = data.splits_Q == "test"
+    kinds_Q = folds.shared_out(np.array(data.queries["dataset"]))
+    found: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for where, left in (("in", None), *(("out", left) for left in range(folds.FOLDS))):
+        kept_Q = np.ones(len(test_Q), dtype=bool) if left is None else test_Q | (kinds_Q != left)
+        asked_Q = test_Q if left is None else test_Q & (kinds_Q == left)
+        if not asked_Q.any() or len(data.where(kept_Q).take("train").queries) < folds.FEWEST:
+            continue
+        ours = scorer_sets.learn(data.where(kept_Q), vectors.trained_QD[kept_Q], settings)
+        asked_T = asked_Q[test_Q]
+        for name, queries_TD in zip(PRECISIONS, (vectors.trained_QD[test_Q], vectors.served_TD), strict=True):
+            values_T = found.setdefault(where, {}).setdefault(name, np.full(len(asked_T), np.nan))
+            values_T[asked_T] = metrics.quality(ours.scores(queries_TD[asked_T]), data.labels_QL[asked_Q])
+    return found
+
+
+def measured(data: Dataset, encoders: dict[str, Encoder], settings: params.Train, cache: Path) -> dict[str, Any]:
+    """Of one set: its size, each encoder's qualities and what they gain over the first's, and what cross-validation says."""
+    vectors = {name: vectors_of(encoder, data, cache) for name, encoder in encoders.items()}
+    found = {name: qualities(data, each, settings) for name, each in vectors.items()}
+    first = found[next(iter(found))]
+    train_Q = data.splits_Q == "train"
+    bare = {name: np.ascontiguousarray(each.trained_QD[train_Q, : encoders[name].dims]) for name, each in vectors.items()}
+    seen = Embedded(next(iter(bare.values())), data.labels_QL[train_Q], tags_Q=tags.of(data.take("train")))
+    chosen, trials = choosing.choose_encoder(bare, seen, train.wanted(settings), train.shrinkage_of(settings), settings.seed)
+    return {
+        "queries": {name: int((data.splits_Q == name).sum()) for name in recorded_set.SHARES},
+        "quality": {
+            name: {
+                where: {
+                    at: [report.as_json(report.interval(values_Q)), report.as_json(report.difference(values_Q, first[where][at]))]
+                    for at, values_Q in by_precision.items()
+                }
+                for where, by_precision in each.items()
+            }
+            for name, each in found.items()
+        },
+        "chosen": chosen,
+        "tried": {trial.name: [trial.gain, trial.error] for trial in trials},
+    }
+
+
+def decision_ms(encoder: Encoder, cache: Path) -> float:
+    """CPU milliseconds of embedding a text of TOKENS tokens in int8."""
+    return precision.encoder_ms(embeddings.int8_encoder(encoder, embeddings.exported(encoder, cache))[0], TOKENS)
+
+
+def shaped_ms(like: Encoder, layers: int) -> float:
+    """The same of a BERT of `like`'s width and tokenizer, with so many layers and weights drawn at random."""
+    from transformers import BertConfig, BertModel
+
+    shape = like.backbone.config.to_dict() | {"num_hidden_layers": layers, "attn_implementation": "eager"}  # type: ignore[operator, union-attr]
+    made = Encoder(BertModel(BertConfig(**shape), add_pooling_layer=False), like.tokenizer, like.after, max_tokens=like.max_tokens)
+    with TemporaryDirectory() as folder:
+        export.export_encoder(made, Path(folder))
+        graph, tokenizer = ((Path(folder) / name).read_bytes() for name in (ENCODERS["int8"], TOKENIZER))
+    return precision.encoder_ms(OnnxEncoder(graph, tokenizer, max_tokens=like.max_tokens), TOKENS)
+
+
+def table(times: dict[str, float], missing: dict[str, str], results: dict[str, dict[str, Any]]) -> list[str]:
+    """Markdown: a row an encoder, a column a set; then what cross-validation says on each set."""
+    lines = []
+    for name, spent in times.items():
+        found = [one["quality"].get(name, {}).get(where, {}).get("int8") for one in results.values() for where in ("in", "out")]
+        cells = [_cell(pair, first=name == next(iter(times))) for pair in found]
+        lines.append([f"{name}{' (not to be had here; its shape at random)' if name in missing else ''}", f"{spent:.1f}", *cells])
+    columns = ["encoder", f"CPU ms, int8, {TOKENS} tokens", *(f"{name}, {where}" for name in results for where in ("in", "out"))]
+    sizes = [f"- {name}: {', '.join(f'{count} {split}' for split, count in one['queries'].items())}" for name, one in results.items()]
+    said = [
+        [name, one["chosen"], "; ".join(f"{other} {gain:+.3f} ({error:.3f})" for other, (gain, error) in one["tried"].items() if error)]
+        for name, one in results.items()
+    ]
+    lost = [list(row) for row in _lost(results)]
+    return [
+        "\n".join(sizes),
+        report.table(columns, lines),
+        report.table(["set", "chosen by cross-validation", "gain over the one before (standard error)"], said),
+        "int8 beside fp32, quality:",
+        report.table(["encoder", "set", "in: fp32", "in: int8", "out: fp32", "out: int8"], lost),
+    ]
+
+
+def _cell(pair: Any, *, first: bool) -> str:
+    if pair is None:
+        return ""
+    quality, gain = pair
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*quality) if first else "{:.3f} ({:+.3f} [{:.3f}, {:.3f}])".format(quality[0], *gain)
+
+
+def _lost(results: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
+    for set_name, one in results.items():
+        for name, by_where in one["quality"].items():
+            yield [
+                name,
+                set_name,
+                *(f"{by_where[where][at][0][0]:.3f}" for where in ("in", "out") for at in PRECISIONS if where in by_where),
+            ]
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """The tables, written to `--out`."""
+    project = Project(Path())
+    settings = params.load(project.params).train
+    settings = settings.model_copy(update={"encoder": arguments.encoders})
+    encoders, missing = {}, {}
+    for choice in settings.encoders:
+        try:
+            encoders[str(choice)] = embeddings.load_encoder(settings, choice)
+        except EncoderUnknown as exc:
+            missing[str(choice)] = str(exc)
+            print(exc, file=sys.stderr)
+    like = next(iter(encoders.values()))
+    times = {}
+    for name in map(str, settings.encoders):
+        if name in encoders:
+            times[name] = decision_ms(encoders[name], project.embeddings)
+        elif name in LAYERS:
+            times[name] = shaped_ms(like, LAYERS[name])
+    sets = {name: (arguments.folder / folder, Path(f"benchmarks/sets/{file}.yaml")) for name, (folder, file) in scorer_sets.SETS.items()}
+    sets = {name: sets[name] for name in SETS}
+    if arguments.assembled:
+        sets = {scorer_sets.ASSEMBLED: (arguments.assembled, Path("benchmarks/sets/default-pool.yaml")), **sets}
+    results = {}
+    for name, (folder, file) in sets.items():
+        data = recorded_set.first_by_hash(recorded_set.read(folder, set_file.read_reading(file)), arguments.most)
+        results[name] = measured(data, encoders, settings, project.embeddings)
+    blocks = [f"`{report.command(arguments.folder)}`", *table(times, missing, results)]
+    report.write(arguments.out, blocks, {"ms": times, "missing": missing, "sets": results}, ("torch", "onnxruntime", "numpy"))
+    return "\n\n".join(blocks)
+
+
+def main() -> None:
+    """Reads the command line, runs, prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--assembled", type=Path, help="the default pool's build/dataset")
+    parser.add_argument("--most", type=int, help="queries of a set, the first by hash")
+    parser.add_argument("--encoders", nargs="+", default=list(NAMED), help="as in train.encoder, the simplest first")
+    parser.add_argument("--out", type=Path, default=report.BUILT / "encoders")
+    try:
+        print(run(parser.parse_args()))
+    except RouteMoAError as exc:
+        sys.exit(str(exc))
+
+
+if __name__ == "__main__":
+    main()
