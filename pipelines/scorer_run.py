@@ -5,7 +5,7 @@ MLflow need not answer while a scorer is trained: then there is no run, and a li
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from pipelines import json_files
 from pipelines.errors import PipelineError
@@ -26,35 +26,35 @@ def reason() -> str:
 @contextlib.contextmanager
 def of_a_job(settings: Settings, job: str, asked: str) -> Iterator[dict[str, str]]:
     """A run for a whole retraining, of which the scorer's is a part, ended with it; what it yields tells the stages of it."""
-    runs, run_id = Runs(settings.mlflow_url), None
-    try:
-        tags = lineage.source(settings.home) | ({"job": job} if job else {}) | {"mlflow.source.name": "pipelines.retrain"}
-        run_id = runs.begin(f"retraining: {asked or 'by hand'}"[:120], tags)
-    except RegistryError as exc:
-        print(f"No run is kept of this retraining: {exc}", flush=True)
-    with _ending(runs, run_id, "retrain"):
+    tags = lineage.source(settings.home) | ({"job": job} if job else {}) | {"mlflow.source.name": "pipelines.retrain"}
+    with _kept(settings, "retrain", asked, tags) as run_id:
         yield ({REASON: asked} if asked else {}) | ({PARENT: run_id} if run_id else {})
-    if run_id is not None:
-        _end(runs, run_id, "FINISHED")
 
 
 @contextlib.contextmanager
 def training(settings: Settings) -> Iterator[Callable[[str], None]]:
     """A run for a training, ended with it; what it yields is called with the content hash of the artifact that came of it."""
-    project, runs, run_id = Project(settings.home), Runs(settings.mlflow_url), None
+    project = Project(settings.home)
     project.scorer_run.unlink(missing_ok=True)
-    try:
-        named = f"training: {reason() or 'by hand'}"[:120]
-        run_id = runs.begin(named, lineage.source(project.home), parent=os.environ.get(PARENT) or None)
-    except RegistryError as exc:
-        print(f"No run is kept of this training: {exc}")
+    with _kept(settings, "train", reason(), lineage.source(project.home), parent=os.environ.get(PARENT) or None) as run_id:
 
-    def made(content_hash: str) -> None:
-        if run_id is not None:
-            json_files.write(project.scorer_run, {"run_id": run_id, "url": settings.mlflow_url, "content_hash": content_hash})
+        def made(content_hash: str) -> None:
+            if run_id is not None:
+                json_files.write(project.scorer_run, {"run_id": run_id, "url": settings.mlflow_url, "content_hash": content_hash})
 
-    with _ending(runs, run_id, "train"):
         yield made
+
+
+@contextlib.contextmanager
+def _kept(settings: Settings, stage: str, asked: str, tags: Mapping[str, str], parent: str | None = None) -> Iterator[str | None]:
+    """A run of the training or retraining, ended with it as it ended; None, with a line that says so, where MLflow keeps none."""
+    runs, run_id = Runs(settings.mlflow_url), None
+    try:
+        run_id = runs.begin(f"{stage}ing: {asked or 'by hand'}"[:120], tags, parent=parent)
+    except RegistryError as exc:
+        print(f"No run is kept of this {stage}ing: {exc}", flush=True)
+    with _ending(runs, run_id, stage):
+        yield run_id
     if run_id is not None:
         _end(runs, run_id, "FINISHED")
 

@@ -53,11 +53,12 @@ def rounds(
     if first is llm:
         return
     gradable, scorer = query_selection.gradable(queries, settings.label), standing(project, llm, settings)
-    leading = where_it_may_lead(scorer, first, gradable, settings, answers())
+    grades = Grades(gradable, settings.label.timeout_s)
+    leading = where_it_may_lead(scorer, first, grades, answers())
     if leading is None:
         leading = query_selection.missing(project, first, queries, settings, set(answers()["query_id"]))
     yield " where it may lead", leading
-    yield " where it may be chosen", wanted(scorer, first, gradable, settings, answers())
+    yield " where it may be chosen", wanted(scorer, first, grades, answers())
 
 
 def first_missing(project: Project, llm: LLM, queries: pd.DataFrame, settings: Params, asked: Collection[str]) -> list[str]:
@@ -66,35 +67,48 @@ def first_missing(project: Project, llm: LLM, queries: pd.DataFrame, settings: P
     return query_selection.missing(project, first, queries, settings, asked, training=None if first is llm else lead.FIRST)
 
 
-def where_it_may_lead(
-    standing: "Standing | None", first: LLM, queries: pd.DataFrame, settings: Params, answers: pd.DataFrame
-) -> list[str] | None:
+class Grades:
+    """A newcomer's answers, each graded once, whatever the round. queries: the gradable ones."""
+
+    def __init__(self, queries: pd.DataFrame, timeout_s: float) -> None:
+        self.queries = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
+        self._timeout_s = timeout_s
+        self._scores: dict[str, float | None] = {}
+
+    def of(self, answers: pd.DataFrame) -> dict[str, float]:
+        """Scores of the ANSWERS that code can grade; opinions (judge, reward model) cost money, and wait for the label stage."""
+        new = answers[~answers["query_id"].isin(list(self._scores))]
+        gradable = [(query, text) for query, text in answered(new, self.queries) if query.grader in kinds.GRADERS]
+        graded = grade_all([Task(query, text, self._timeout_s) for query, text in gradable])
+        self._scores |= {result.query_id: result.score for result in graded}
+        return {query_id: score for query_id, score in self._scores.items() if score is not None}
+
+
+def where_it_may_lead(standing: "Standing | None", first: LLM, grades: Grades, answers: pd.DataFrame) -> list[str] | None:
     """Ids of the training queries to ask next, as many as an order by hash would; None where nothing can be told.
 
-    first: the LLM as the first round asks it.
+    first: the LLM as the first round asks it. answers: its ANSWERS so far.
     """
     if standing is None:
         return None
-    known = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
     trains = set(standing.data.take("train").queries["query_id"])
-    common = set(query_selection.in_hash_order(queries["query_id"])[: first.max_training_queries]) & trains
+    common = set(query_selection.in_hash_order(grades.queries)[: first.max_training_queries]) & trains
     asked = set(answers["query_id"])
     left = len(common) - len(asked & trains)
-    return standing.leading(_labels(answers, known, settings.label.timeout_s), asked, set(known), max(left, 0))
+    return standing.leading(grades.of(answers), asked, set(grades.queries), max(left, 0))
 
 
-def wanted(standing: "Standing | None", first: LLM, queries: pd.DataFrame, settings: Params, answers: pd.DataFrame) -> list[str]:
+def wanted(standing: "Standing | None", first: LLM, grades: Grades, answers: pd.DataFrame) -> list[str]:
     """Ids of validation queries to ask next, in hash order; none where nothing can be told yet.
 
-    first: the LLM as the first round asks it. answers: its ANSWERS on `queries` so far.
+    first: the LLM as the first round asks it. answers: its ANSWERS so far.
     """
     if standing is None:
         return []
-    known = {query.query_id: query for query in map(Query.of, queries.to_dict("records"))}
-    displaced_Q = standing.displaced_by(first.id, _labels(answers, known, settings.label.timeout_s))
+    displaced_Q = standing.displaced_by(first.id, grades.of(answers))
     asked = set(answers["query_id"])
-    candidates = set(standing.data.queries["query_id"][displaced_Q]) & set(known)
-    common = set(query_selection.in_hash_order(queries["query_id"])[: first.max_training_queries])
+    candidates = set(standing.data.queries["query_id"][displaced_Q]) & set(grades.queries)
+    common = set(query_selection.in_hash_order(grades.queries)[: first.max_training_queries])
     validation = set(standing.data.take("validation").queries["query_id"])
     second = round(SHARE / (1 - SHARE) * len(common)) - len((asked & validation) - common)
     return query_selection.in_hash_order(candidates - asked)[: max(second, 0)]
@@ -159,10 +173,3 @@ class Standing:
         column = {llm: place for place, llm in enumerate(self.data.roster)}
         unknown_Q = np.full(len(self.data.queries), np.nan)
         return np.column_stack([self.data.labels_QL[:, column[llm]] if llm in column else unknown_Q for llm in roster])
-
-
-def _labels(answers: pd.DataFrame, known: Mapping[str, Query], timeout_s: float) -> dict[str, float]:
-    """Scores of the answers that code can grade; opinions (judge, reward model) cost money, and wait for the label stage."""
-    gradable = [(query, text) for query, text in answered(answers, known) if query.grader in kinds.GRADERS]
-    graded = grade_all([Task(query, text, timeout_s) for query, text in gradable])
-    return {result.query_id: result.score for result in graded if result.score is not None}

@@ -10,6 +10,7 @@ import pytest
 from mixture.llm import LLM
 from mixture.price import Price
 from pipelines import lead, params, query_selection, second_round, splits, tables
+from pipelines.graders.kinds import Graded, Task
 from pipelines.project import Project
 from tests.pipelines import trained_home as homes
 
@@ -40,14 +41,14 @@ def wanted(project: Project, llm: LLM, queries: pd.DataFrame, answers: pd.DataFr
     """What the last round asks `llm` after these answers."""
     settings = params.load(project.params)
     standing, first = second_round.standing(project, llm, settings), second_round.first_round(llm, project, settings)
-    return second_round.wanted(standing, first, queries, settings, answers)
+    return second_round.wanted(standing, first, second_round.Grades(queries, settings.label.timeout_s), answers)
 
 
 def where_it_may_lead(project: Project, queries: pd.DataFrame, answers: pd.DataFrame) -> list[str] | None:
     """What the round before asks the specialist after these answers."""
     settings = params.load(project.params)
     standing, first = second_round.standing(project, SPECIALIST, settings), second_round.first_round(SPECIALIST, project, settings)
-    return second_round.where_it_may_lead(standing, first, queries, settings, answers)
+    return second_round.where_it_may_lead(standing, first, second_round.Grades(queries, settings.label.timeout_s), answers)
 
 
 def test_a_specialist_is_asked_more_where_it_is_good(project: Project) -> None:
@@ -108,6 +109,23 @@ def test_three_rounds_each_by_what_the_last_brought(project: Project) -> None:
     assert counts[1]["train"] > 0 == counts[1]["validation"]
     assert counts[2]["validation"] > 0 == counts[2]["train"]
     assert len(asked) == len(set(asked)) <= 200
+
+
+def test_an_answer_is_graded_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each round grades what the one before brought, and keeps the scores of the rest."""
+    queries, answers = homes.loaded(project.home).queries, first_answers(project)
+    graded: list[str] = []
+    grade_all = second_round.grade_all
+
+    def noted(tasks: list[Task]) -> list[Graded]:
+        graded.extend(task.query.query_id for task in tasks)
+        return grade_all(tasks)
+
+    monkeypatch.setattr(second_round, "grade_all", noted)
+    grades = second_round.Grades(queries, 1.0)
+    few = grades.of(answers.head(30))
+    assert grades.of(answers).items() > few.items()
+    assert sorted(graded) == sorted(answers["query_id"])
 
 
 def test_nothing_is_told_before_there_is_a_scorer_or_labels(project: Project, tmp_path: Path) -> None:
