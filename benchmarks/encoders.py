@@ -1,12 +1,14 @@
 """Encoders of three sizes beside each other, quality and decision time: `python -m benchmarks.encoders FOLDER [--assembled build/dataset]`.
 
-FOLDER as for benchmarks.scorer_sets, and ours as there: the defaults on each encoder's vectors, asked with those it was trained on (fp32)
-and with those a server has (int8). `in` and `out` as there: routers trained on all kinds of queries, and routers that have seen no query
-of the asked kind. What cross-validation chooses is what `train.encoder` with all of them would, on training rows alone. An encoder that
-cannot be had here is named; where its shape is known its time is that of weights drawn at random, and its quality is not measured.
+FOLDER as for benchmarks.scorer_sets. Ours by the settings that stand first (tags where there are some, ridge 100, no text features) on each
+encoder's vectors, asked with those it was trained on (fp32) and with those a server has (int8). `in` and `out` as there: routers trained on
+all kinds of queries, and routers that have seen no query of the asked kind. What cross-validation chooses is what `train.encoder` with all
+of them would, on training rows alone. An encoder that cannot be had is named; where its shape is known its time is that of weights
+drawn at random, and its quality is not measured. `--only NAME`: one set. A set that was measured stands in `--out`, and is not again.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,21 +26,21 @@ from pipelines.project import Project
 from scorer import choosing, export, folds, metrics
 from scorer.encoder import Encoder
 from scorer.errors import EncoderUnknown, RouteMoAError
-from scorer.initialisation import Embedded
+from scorer.initialisation import Embedded, Shrinkage
 from scorer.manifest import ENCODERS, TOKENIZER
 from scorer.runtime import OnnxEncoder
 from scorer.types import Floats
 
 NAMED = ("packaged:all-MiniLM-L6-v2", "BAAI/bge-small-en-v1.5", "packaged:all-mpnet-base-v2")
 LAYERS = {"BAAI/bge-small-en-v1.5": 12}  # of MiniLM's width: its time is that of a MiniLM of so many layers
-SETS = ("9 LLMs, 14 tasks", "10 LLMs, choice questions", "24 LLMs, 345 questions in Chinese")
+SETS = ("9 LLMs, 14 tasks", "24 LLMs, 345 questions in Chinese")
 PRECISIONS = ("fp32", "int8")
 TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """A set by one encoder, text features behind each embedding: all queries as training sees them, the test queries T as a server does."""
+    """A set by one encoder: all queries as training sees them, the test queries T as a server does."""
 
     trained_QD: Floats
     served_TD: Floats
@@ -157,6 +159,7 @@ def run(arguments: argparse.Namespace) -> str:
     project = Project(Path())
     settings = params.load(project.params).train
     settings = settings.model_copy(update={"encoder": arguments.encoders})
+    first = settings.model_copy(update={"text_features": False, "tags": True, "groups": Shrinkage().groups, "ridge": Shrinkage().ridge})
     encoders, missing = {}, {}
     for choice in settings.encoders:
         try:
@@ -175,10 +178,15 @@ def run(arguments: argparse.Namespace) -> str:
     sets = {name: sets[name] for name in SETS}
     if arguments.assembled:
         sets = {scorer_sets.ASSEMBLED: (arguments.assembled, Path("benchmarks/sets/default-pool.yaml")), **sets}
+    arguments.out.mkdir(parents=True, exist_ok=True)
     results = {}
     for name, (folder, file) in sets.items():
-        data = recorded_set.first_by_hash(recorded_set.read(folder, set_file.read_reading(file)), arguments.most)
-        results[name] = measured(data, encoders, settings, project.embeddings)
+        kept = arguments.out / f"{file.stem}.json"
+        if not kept.is_file() and arguments.only in (None, name):
+            data = recorded_set.first_by_hash(recorded_set.read(folder, set_file.read_reading(file)), arguments.most)
+            kept.write_text(json.dumps(measured(data, encoders, first, project.embeddings), indent=1) + "\n", encoding="utf-8")
+        if kept.is_file():
+            results[name] = json.loads(kept.read_text(encoding="utf-8"))
     blocks = [f"`{report.command(arguments.folder)}`", *table(times, missing, results)]
     report.write(arguments.out, blocks, {"ms": times, "missing": missing, "sets": results}, ("torch", "onnxruntime", "numpy"))
     return "\n\n".join(blocks)
@@ -190,6 +198,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--assembled", type=Path, help="the default pool's build/dataset")
     parser.add_argument("--most", type=int, help="queries of a set, the first by hash")
+    parser.add_argument("--only", choices=(*SETS, scorer_sets.ASSEMBLED), help="measure this set alone")
     parser.add_argument("--encoders", nargs="+", default=list(NAMED), help="as in train.encoder, the simplest first")
     parser.add_argument("--out", type=Path, default=report.BUILT / "encoders")
     try:

@@ -5,7 +5,7 @@ a newcomer that answers 92 % of them right, and elsewhere as the best single LLM
 LLM of the set is left out and joins. Both join by a row from 260 labels of training queries: a random sample, queries that cover the others
 (`pipelines.facility_location`), or fifty that cover and the rest where it might lead (`pipelines.lead`); the last also with the guard of
 training (`pipelines.row_guard`), which judges by sixty validation queries drawn at random. Gain: quality of choices on test queries over
-the pool without it; planted also on its kind alone.
+the pool without it; planted also on its kind alone, beside choosing it there always.
 """
 
 import sys
@@ -36,6 +36,7 @@ MOST_KINDS, MOST_LLMS = 8, 10
 ROUNDS = "fifty, then where it may lead"
 GUARDED = "the same, guarded"
 WAYS = ("random", "covering", ROUNDS, GUARDED)
+ALWAYS = "always it"  # what could be gained on its kind
 JUDGED = 60  # validation labels of a newcomer
 
 
@@ -78,7 +79,7 @@ class World:
         return np.where(self.kinds_Q == kind, dice.random(len(best_Q)) < RIGHT, turned_Q)
 
     def joins(self, columns: list[int], labels_Q: NDArray[np.float64], settings: params.Train) -> dict[str, NDArray[np.float64]]:
-        """gain_Q on the test queries of each way to ask the newcomer."""
+        """gain_Q on the test queries of each way to ask the newcomer, and of choosing it ALWAYS."""
         queries_QD, known_QL = self.queries_QD[self.trains_Q], self.labels_QL[self.trains_Q][:, columns]
         own_Q = labels_Q[self.trains_Q]
         training = Embedded(queries_QD, known_QL, tags_Q=self.kinds_Q[self.trains_Q].tolist())
@@ -89,7 +90,7 @@ class World:
         test_QD, test_QL = self.queries_QD[self.tests_Q], self.labels_QL[self.tests_Q][:, columns]
         before_Q = metrics.quality(fitted.probabilities(weights.logits(test_QD)), test_QL)
         judging = self._judging(columns, labels_Q)
-        gains = {}
+        gains = {ALWAYS: labels_Q[self.tests_Q] - before_Q}
         groups_Q = weights.member(centred(queries_QD, weights.centre_D)).argmax(axis=1)
         for way, places in self._asked(queries_QD, groups_Q, own_Q, promised_Q).items():
             seen_Q1 = np.full((len(own_Q), 1), np.nan)
@@ -133,25 +134,26 @@ def run(data: Dataset, queries_QD: Floats, folder: Path, out: Path) -> str:
     for llm in track(llms, description="recorded"):
         others = [other for other in llms if other != llm]
         recorded.append((data.roster[llm], world.joins(others, world.labels_QL[:, llm], settings)))
-    each = [[kind, int(inside_Q.sum()), *(float(np.nanmean(gains[way][inside_Q])) for way in WAYS)] for kind, gains, inside_Q in planted]
-    kinds_all = [np.concatenate([gains[way][inside_Q] for _, gains, inside_Q in planted]) for way in WAYS]
+    shown = (*WAYS, ALWAYS)
+    each = [[kind, int(inside_Q.sum()), *(float(np.nanmean(gains[way][inside_Q])) for way in shown)] for kind, gains, inside_Q in planted]
+    kinds_all = [np.concatenate([gains[way][inside_Q] for _, gains, inside_Q in planted]) for way in shown]
     everywhere = [np.concatenate([gains[way] for _, gains, _ in planted]) for way in WAYS]
     total = [sum((gains[way] for _, gains in recorded), np.zeros(int(world.tests_Q.sum()))) for way in WAYS]
     rows = [
         ["planted, its kind", *(report.interval(values_Q) for values_Q in kinds_all)],
-        ["planted, all queries", *(report.interval(values_Q) for values_Q in everywhere)],
-        ["recorded, sum over LLMs", *(report.interval(values_Q) for values_Q in total)],
-        ["recorded, worst LLM", *(min(float(np.nanmean(gains[way])) for _, gains in recorded) for way in WAYS)],
+        ["planted, all queries", *(report.interval(values_Q) for values_Q in everywhere), ""],
+        ["recorded, sum over LLMs", *(report.interval(values_Q) for values_Q in total), ""],
+        ["recorded, worst LLM", *(min(float(np.nanmean(gains[way])) for _, gains in recorded) for way in WAYS), ""],
     ]
     counts = f"{world.trains_Q.sum()} training, {world.judges_Q.sum()} validation and {world.tests_Q.sum()} test queries"
     blocks = [
         f"`{report.command(folder)}`",
         f"{counts}, {len(llms)} LLMs, {len(kinds)} planted specialists, {LABELS} labels.",
-        report.table(["gain", *WAYS], rows),
-        report.table(["planted", "of its kind", *WAYS], each),
+        report.table(["gain", *shown], rows),
+        report.table(["planted", "of its kind", *shown], each),
         report.table(["recorded", *WAYS], [[llm, *(report.interval(gains[way]) for way in WAYS)] for llm, gains in recorded]),
     ]
-    results = {"summary": [report.as_json(dict(zip(("row", *WAYS), row, strict=True))) for row in rows], "planted": each}
+    results = {"summary": [report.as_json(dict(zip(("row", *shown), row, strict=True))) for row in rows], "planted": each}
     report.write(out, blocks, results, ("numpy",))
     return "\n\n".join(blocks)
 
