@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import promises, recorded_set, report, set_file
+from benchmarks import promises, recorded_set, report, scorer_sets_tables, set_file
+from benchmarks.scorer_sets_tables import OURS, SINGLE, TOLD
 from pipelines import embeddings, params, tags, train
 from pipelines.dataset import Dataset
 from pipelines.project import Project
@@ -36,7 +37,6 @@ SETS = {
     "24 LLMs, 345 questions in Chinese": ("halluqa", "halluqa"),
 }
 ASSEMBLED = "the default pool"
-SINGLE, TOLD, OURS = "best single", "lookup by tag, told", "ours"
 NEIGHBOURS, CLUSTERS, PENALTY = 100, 16, 100.0
 Rule = Callable[[Dataset, Floats], NDArray[np.floating]]  # queries and their vectors -> scores_QL
 ALTERNATIVES: dict[str, Callable[[choosing.Settings], choosing.Settings]] = {
@@ -192,50 +192,6 @@ def _unused(_: Any) -> Floats:
     raise AssertionError("rules are given vectors")
 
 
-def table(results: dict[str, dict[str, Any]]) -> list[str]:
-    """Markdown: quality of every row on every set, the promises, and what each default gains where it was not chosen."""
-    sizes = [f"- {name}: {one['LLMs']} LLMs; queries: {_counts(one['queries'])}; {one['chosen'][0]}" for name, one in results.items()]
-    blocks = ["\n".join(sizes)]
-    for where, said in (("in", "In domain"), ("out", "Out of domain")):
-        names = dict.fromkeys(name for one in results.values() for name in one[where])
-        blocks.append(f"**{said}** (in brackets ours − this)")
-        blocks.append(report.table(["row", *results], ([name, *(_cell(one[where], name) for one in results.values())] for name in names)))
-    blocks.append(promises.table({name: one["promises"] for name, one in results.items()}))
-    blocks.append("Gain over the defaults on training queries (standard error): by random folds; with kinds left out too.")
-    gains = (
-        [name, *("{:+.3f} ({:.3f}), {:+.3f} ({:.3f})".format(*one["defaults"][name]) for one in results.values())] for name in ALTERNATIVES
-    )
-    return [*blocks, report.table(["instead", *results], gains), carried_over(results)]
-
-
-def _cell(rows: dict[str, Any], name: str) -> str:
-    if name not in rows:
-        return ""
-    quality, gain = rows[name]
-    return f"{quality[0]:.3f}" if name == OURS else "{:.3f} ({:+.3f} [{:.3f}, {:.3f}])".format(quality[0], *gain)
-
-
-def _counts(queries: dict[str, int]) -> str:
-    return ", ".join(f"{count} {split}" for split, count in queries.items())
-
-
-def carried_over(results: dict[str, dict[str, Any]]) -> str:
-    """Leave one set out: what the others would have chosen, and what that gains on it."""
-
-    def gain(one: dict[str, Any], way: str) -> float:
-        return float(one["defaults"][way][2])
-
-    lines = []
-    for name, one in results.items():
-        others = [other for left, other in results.items() if left != name]
-        if others:
-            means = {way: float(np.mean([gain(other, way) for other in others])) for way in ALTERNATIVES}
-            best = max(means, key=lambda way: means[way])
-            carried = [best, gain(one, best)] if means[best] > 0 else ["the defaults", 0.0]
-            lines.append([name, *carried, one["chosen"][0]])
-    return report.table(["set", "the others' best", "its gain here", "chosen here"], lines)
-
-
 def run(arguments: argparse.Namespace) -> str:
     """Measures what is not there yet; returns the tables."""
     project = Project(Path())
@@ -253,8 +209,10 @@ def run(arguments: argparse.Namespace) -> str:
             kept.write_text(json.dumps(report.as_json(measured(data, vectors_QD, settings)), indent=1) + "\n", encoding="utf-8")
         if kept.is_file():
             results[name] = json.loads(kept.read_text(encoding="utf-8"))
-    blocks = [f"`{report.command(arguments.folder)}`", *table(results)]
+    blocks = [f"`{report.command(arguments.folder)}`", *scorer_sets_tables.table(results)]
     report.write(arguments.out, blocks, results, ("torch", "scikit-learn", "numpy"))
+    for name, opening in (("summary", scorer_sets_tables.summary(results)), ("unseen", scorer_sets_tables.unseen(results))):
+        report.write(arguments.out.with_name(f"{arguments.out.name}-{name}"), [opening], {})
     return "\n\n".join(blocks)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import promises, recorded_set, report, scorer_sets
+from benchmarks import promises, recorded_set, report, scorer_sets, scorer_sets_tables
 from pipelines import params
 from scorer.text_features import NAMES
 from tests.scorer import world
@@ -26,16 +26,20 @@ def test_every_row_in_and_out_of_domain(tmp_path: Path, monkeypatch: pytest.Monk
     settings = params.load(Path("params.yaml")).train.model_copy(update={"epochs": 2})
     found = report.as_json(scorer_sets.measured(data, vectors_QD, settings))
     assert found["in"]["best single"][1][1] > 0  # the interval of ours less it
-    assert abs(found["in"][scorer_sets.TOLD][1][0]) < 0.05
+    assert abs(found["in"][scorer_sets_tables.TOLD][1][0]) < 0.05
     assert found["chosen"][0].startswith("groups by tags")
     assert (
         set(found["in"])
         == set(found["out"])
         > {"ridge, bare", "kNN, text features", "k-means, bare", "lookup by tag, guessed, bare", "ours"}
     )
-    text = "\n\n".join(scorer_sets.table({"one": found, "another": found}))
+    text = "\n\n".join(scorer_sets_tables.table({"one": found, "another": found}))
     assert text.count("| ours |") == 2
     assert "the defaults" in text or "ridge" in text
+    opening, unseen = scorer_sets_tables.summary({"one": found}).splitlines(), scorer_sets_tables.unseen({"one": found}).splitlines()
+    assert [line.split(" | ")[1] for line in opening[2:]] == ["in domain", "out of domain"]
+    assert len(unseen) == 3
+    assert f"{found['in']['best single'][0][0]:.3f}" in opening[2]
 
 
 def test_a_share_of_each_split_is_kept(tmp_path: Path) -> None:
