@@ -4,7 +4,7 @@ FOLDER as for benchmarks.scorer_sets. Ours by the settings that stand first (tag
 encoder's vectors, asked with those it was trained on (fp32) and with those a server has (int8). `in` and `out` as there: routers trained on
 all kinds of queries, and routers that have seen no query of the asked kind. What cross-validation chooses is what `train.encoder` with all
 of them would, on training rows alone. An encoder that cannot be had is named; where its shape is known its time is that of weights
-drawn at random, and its quality is not measured. `--only NAME`: one set. A set that was measured stands in `--out`, and is not again.
+drawn at random, and its quality is not measured. `--only NAME`: one set. What stands in `--out` is not measured again.
 """
 
 import argparse
@@ -114,6 +114,20 @@ def shaped_ms(like: Encoder, layers: int) -> float:
     return precision.encoder_ms(OnnxEncoder(graph, tokenizer, max_tokens=like.max_tokens), TOKENS)
 
 
+def times_of(names: list[str], encoders: dict[str, Encoder], before: Path, cache: Path) -> dict[str, float]:
+    """Decision times by name, in that order; those that `before` has are taken from there."""
+    known = json.loads(before.read_text(encoding="utf-8"))["ms"] if before.is_file() else {}
+    times = {}
+    for name in names:
+        if name in known:
+            times[name] = known[name]
+        elif name in encoders:
+            times[name] = decision_ms(encoders[name], cache)
+        elif name in LAYERS:
+            times[name] = shaped_ms(next(iter(encoders.values())), LAYERS[name])
+    return times
+
+
 def table(times: dict[str, float], missing: dict[str, str], results: dict[str, dict[str, Any]]) -> list[str]:
     """Markdown: a row an encoder, a column a set; then what cross-validation says on each set."""
     lines = []
@@ -167,13 +181,8 @@ def run(arguments: argparse.Namespace) -> str:
         except EncoderUnknown as exc:
             missing[str(choice)] = str(exc)
             print(exc, file=sys.stderr)
-    like = next(iter(encoders.values()))
-    times = {}
-    for name in map(str, settings.encoders):
-        if name in encoders:
-            times[name] = decision_ms(encoders[name], project.embeddings)
-        elif name in LAYERS:
-            times[name] = shaped_ms(like, LAYERS[name])
+    names = [str(choice) for choice in settings.encoders]
+    times = times_of(names, encoders, arguments.out / "results.json", project.embeddings)
     sets = {name: (arguments.folder / folder, Path(f"benchmarks/sets/{file}.yaml")) for name, (folder, file) in scorer_sets.SETS.items()}
     sets = {name: sets[name] for name in SETS}
     if arguments.assembled:
