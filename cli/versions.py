@@ -82,7 +82,7 @@ def show(version: Annotated[str, typer.Argument(help="A number, or champion, cha
     console.rule(f"Scorer version {one.version} {' '.join(one.aliases)}".rstrip(), align="left")
     console.print(Markdown(one.description or "No description."))
     for key, value in sorted(one.tags.items()):
-        if key != "gate_reasons":
+        if key not in {"gate_reasons", "certificate", "certificate_json"}:  # the card has them
             console.print(f"[dim]{escape(key)}[/] {escape(value)}", highlight=False)
     console.print(f"{settings.mlflow_url}/#/models/{settings.scorer_name}/versions/{one.version}", highlight=False, markup=False)
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from pipelines import comparison, dataset, embeddings, json_files, params, plots, scorer_run
+from pipelines import certify, comparison, dataset, embeddings, json_files, params, plots, scorer_run
 from pipelines.dataset import Dataset
 from pipelines.project import Project, stage_settings
 from registry import gate_rules, join_rules, notices, promotion, versions
 from registry.gate_rules import GateResult, ValidationLabels, ValidationScores
 from registry.settings import Settings
-from registry.version import Version
+from registry.version import CERTIFICATE, Version
 from scorer import artifact_files, metrics, runtime
 from scorer.errors import ArtifactRefused, RouteMoAError
 from scorer.machine import this_machine
@@ -37,7 +37,10 @@ class Compared:
 
 
 def decide(settings: Settings) -> tuple[GateResult, Version, Version | None]:
-    """The gate's result for the registered version, with that version and the champion; written to gate.json and to MLflow."""
+    """The gate's result for the registered version, with that version and the champion; written to gate.json and to MLflow.
+
+    The version's certificate is written with it. It does not decide on the gate: it is what the version may promise once it serves.
+    """
     project = Project(settings.home)
     number = str(json_files.read(project.registered, "register")["version"])
     challenger = versions.find(number, settings=settings)
@@ -55,7 +58,10 @@ def decide(settings: Settings) -> tuple[GateResult, Version, Version | None]:
             challenger = versions.record_gate(
                 number, result, files=[picture] if compared.domains else [], tables=domains_table(compared), settings=settings
             )
-    json_files.write(project.gate, {**asdict(result), "version": number, "champion": champion.version if champion else None})
+    certificate = certify.run(settings)
+    challenger = versions.record_certificate(number, certificate, settings=settings)
+    judged = {**asdict(result), "version": number, "champion": champion.version if champion else None}
+    json_files.write(project.gate, {**judged, "certificate": certificate.as_dict()})
     if not judged_before and (champion is None or champion.version != number):
         notices.send(settings, f"scorer version {number} waits", _notice(result, challenger, settings))
     return result, challenger, champion
@@ -165,6 +171,8 @@ def main() -> None:
     print(f"Gate {'passed' if result.passed else 'failed'} for scorer version {challenger.version} ({against}):")
     for reason in result.reasons:
         print(f"- {reason}")
+    for line in challenger.tags.get(CERTIFICATE, "").splitlines():
+        print(f"- {line}")
     if result.summary:
         print(f"{result.summary[0].upper()}{result.summary[1:]}.")
 

@@ -18,6 +18,14 @@ Auto = Literal["auto"]  # chosen by cross-validation on the training queries (`s
 Split = str  # train, calibration, validation, test, or ood
 
 
+Points = Annotated[str, Field(pattern=r"^\d{1,2}(\.\d+)?pt$")]  # of quality, a hundredth each
+
+
+def share_of(points: str) -> float:
+    """`1pt` is .01."""
+    return float(points.removesuffix("pt")) / 100
+
+
 class Section(BaseModel):
     """A section of params.yaml: frozen, its types strict, every key required and no other taken."""
 
@@ -141,9 +149,25 @@ class Evaluate(Section):
 
 
 class GateParams(Section):
-    """What a challenger must show against the champion."""
+    """What a challenger must show against the champion, and what its certificate is to promise.
+
+    floor, domain_floor: quality that routing may lose against always asking the best LLM, overall and in a domain: `1pt` is .01.
+    """
 
     margin: float = Field(ge=0, le=1)
+    floor: Points
+    domain_floor: Points
+    confidence: float = Field(ge=0.5, lt=1)
+
+    @property
+    def floor_share(self) -> float:
+        """Overall, as a share: .01 for `1pt`."""
+        return share_of(self.floor)
+
+    @property
+    def domain_floor_share(self) -> float:
+        """In a domain, as a share."""
+        return share_of(self.domain_floor)
 
 
 class Params(Section):

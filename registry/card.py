@@ -9,6 +9,7 @@ from mixture.llm import LLM
 from registry.lineage import Lineage
 from registry.version import GateState
 
+SECTION = "\n\n## "
 LIMIT = 5_000  # characters; the width of the column in MLflow
 SPLITS = {"test": "On test queries", "ood": "On queries of domains it was not trained on", "validation": "On validation queries"}
 ROWS = {  # a row of the evaluation -> what a reviewer calls it
@@ -40,7 +41,7 @@ class Card:
     """What is told of version `number`.
 
     why: what it was made for. metrics: as in metrics.json. run_id: the run whose `pictures` (artifacts) are shown.
-    validation: how many expectations of the tables were broken, by severity.
+    certificate: its sentence, then a clause a domain. validation: how many expectations of the tables were broken, by severity.
     """
 
     number: str
@@ -53,6 +54,7 @@ class Card:
     run_id: str = ""
     pictures: Sequence[str] = ()
     gate_pictured: bool = False
+    certificate: Sequence[str] = ()
     validation: Mapping[str, int] = field(default_factory=dict)
 
     def write(self) -> str:
@@ -60,6 +62,7 @@ class Card:
         about = f"Scores a query for {len(self.roster)} LLMs, without asking any of them."
         first = [f"{about} Made because: {self.why}." if self.why else about]
         first += [section_of_gate(self.gate, self.reasons, gate_picture(self.run_id) if self.gate_pictured else "")]
+        first += [section_of_certificate(self.certificate)] if self.certificate else []
         last = [_made_from(self.lineage, self.validation), PROMOTE.format(number=self.number)]
         room = LIMIT - sum(len(part) + 2 for part in [*first, *last])
         middle: list[str] = []
@@ -87,6 +90,24 @@ def with_gate(card: str, gate: GateState, reasons: Sequence[str], picture: str =
         kept -= 1
         section = section_of_gate(gate, [*reasons[:kept], f"and {len(reasons) - kept} more reasons: `routemoa show`"], picture)
     return "\n\n".join(filter(None, [others[0], section, others[1]]))[:LIMIT]
+
+
+def with_certificate(card: str, certificate: Sequence[str]) -> str:
+    """`card` with its certificate after the gate, in place of one from before; where there is no room the roster and tables give way."""
+    parts = [part for part in card.split(SECTION) if not part.startswith("Certificate\n")]
+    after_gate = next((at + 1 for at, part in enumerate(parts) if part.removeprefix("## ").startswith("Gate\n")), 1)
+    parts.insert(after_gate, section_of_certificate(certificate).removeprefix("## "))
+    while len(SECTION.join(parts)) > LIMIT and (spare := [part for part in parts if part.startswith(("Roster\n", "On "))]):
+        parts.remove(spare[-1])
+    while len(SECTION.join(parts)) > LIMIT and len(certificate) > 1:
+        certificate = certificate[:-1]
+        parts[after_gate] = section_of_certificate(certificate).removeprefix("## ")
+    return SECTION.join(parts)[:LIMIT]
+
+
+def section_of_certificate(certificate: Sequence[str]) -> str:
+    """Its sentence, and the domains' clauses as a list."""
+    return "\n".join(["## Certificate", certificate[0], *([""] if certificate[1:] else []), *(f"- {clause}" for clause in certificate[1:])])
 
 
 def section_of_gate(gate: GateState, reasons: Sequence[str], picture: str = "") -> str:

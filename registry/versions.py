@@ -15,6 +15,8 @@ from registry.run_state import Runs
 from registry.settings import Settings
 from registry.version import (
     ARTIFACT,
+    CERTIFICATE,
+    CERTIFICATE_JSON,
     CHALLENGER,
     CHAMPION,
     CONTENT_HASH,
@@ -31,7 +33,8 @@ from registry.version import (
 )
 
 if TYPE_CHECKING:
-    from registry.gate_rules import GateResult  # it brings scipy, and every `routemoa` command would wait for it
+    from registry.certificate import Certificate  # it brings numpy, and every `routemoa` command would wait for it
+    from registry.gate_rules import GateResult  # it brings scipy
 
 LONGEST_NAME = 120  # of a run, in characters
 
@@ -104,6 +107,7 @@ def register(
         why=version.tags.get(REASON, ""),
         run_id=version.run_id,
         pictures=pictures,
+        certificate=tuple(filter(None, version.tags.get(CERTIFICATE, "").split("\n"))),
         gate_pictured=card.gate_picture(version.run_id) in version.description,
         validation=_broken_expectations(version),
     ).write()
@@ -154,6 +158,16 @@ def record_gate(
         tags={**verdict, **figures},
         description=card.with_gate(target.description, state, result.reasons, card.gate_picture(target.run_id) if files else ""),
     )
+    return door.version(version)
+
+
+def record_certificate(version: str, certificate: "Certificate", *, settings: Settings | None = None) -> Version:
+    """Writes the certificate into the version's tags and description."""
+    door = Door.of(settings)
+    target = door.version(version)
+    lines = [certificate.sentence(), *certificate.by_domain()]
+    tags = {CERTIFICATE: "\n".join(lines), CERTIFICATE_JSON: certificate.as_json()}
+    door.annotate(version, tags=tags, description=card.with_certificate(target.description, lines))
     return door.version(version)
 
 

@@ -219,6 +219,15 @@ def test_the_first_scorer_meets_the_gate(project: Settings) -> None:
     assert challenger.gate == ("passed" if result.passed else "failed")
     assert json.loads((project.home / "build" / "gate.json").read_text())["passed"] is result.passed
     assert result.reasons[0] in challenger.description
+    certificate = json.loads((project.home / "build" / "gate.json").read_text())["certificate"]
+    assert certificate["sentence"] in challenger.description
+    assert (
+        challenger.tags["certificate"]
+        == certificate["sentence"]
+        == "Not certifiable: no held-out query is labelled for every LLM that may be chosen."
+    )
+    assert register.register(project).description == versions.find("1", settings=project).description
+    assert certificate["sentence"] in versions.find("1", settings=project).description
 
 
 def test_a_challenger_is_compared_with_the_champions_own_files(project: Settings, tiny: ModuleType) -> None:

@@ -84,3 +84,20 @@ def test_the_gate_section_is_replaced_and_nothing_else() -> None:
     assert "- Overall: worse by \\1 and \\g<0>." in once
     assert twice.replace("**Passed**\n\n- Overall: better.", "**Not run**") == before
     assert card.with_gate("", "passed", ["Fine."]) == "## Gate\n**Passed**\n\n- Fine."
+
+
+def test_the_certificate_follows_the_gate_whatever_else_has_no_room() -> None:
+    """It is replaced when judged again, and a full card gives up its roster for it."""
+    before = written(FIGURES, why="a joined")
+    once = card.with_certificate(before, ["Not certifiable with 3 labels.", "law (3): not certified"])
+    twice = card.with_certificate(once, ["With 95 % confidence."])
+    assert "\n\n## Certificate\nNot certifiable with 3 labels.\n\n- law (3): not certified\n\n## " in once
+    assert once.index("## Gate") < once.index("## Certificate") < once.index("## On test")
+    assert twice.replace("\n\n## Certificate\nWith 95 % confidence.", "") == before
+    rows = [f"{split}.{row}" for split in card.SPLITS for row in card.ROWS]
+    full = written({f"{row}.quality{end}": 0.5 for row in rows for end in ("", ".low", ".high")}, ROSTER)
+    squeezed = card.with_certificate(full, ["With 95 % confidence. " + "x" * 900, *["domain " + "y" * 80] * 30])
+    assert len(squeezed) <= 5_000
+    assert "With 95 % confidence." in squeezed
+    assert "routemoa promote 7" in squeezed
+    assert written(FIGURES, certificate=["Certified."]).count("## Certificate\nCertified.") == 1
