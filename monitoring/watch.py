@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring import audits, groups, named_domains, policy, profile
+from monitoring import audits, certificate_void, groups, named_domains, policy, profile
 from monitoring.errors import NothingActive
 from monitoring.group_actions import Chosen
 from monitoring.groups import Group
@@ -179,6 +179,8 @@ def step(settings: Settings, rules: Policy, console: Console, look: Due | None =
     """One look, printed and acted on; and reported, unless it says `keep` and `draw` is off."""
     judged, now = judge(settings, rules, look), datetime.now(UTC)
     show(judged, console)
+    if (void := certificate_void.note(_latest(settings).parent, judged.verdict, now)) is not None:
+        console.print(f"  what scorer version {void.version} was certified for is void", highlight=False)
     job = submit_retraining(judged.verdict, settings, rules, now=now, groups=judged.window.groups)
     if job is not None:
         console.print(f"  retrain job {job}", highlight=False)

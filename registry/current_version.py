@@ -15,7 +15,10 @@ PUBLISH = "Start `python -m registry.sync`, and promote a version in MLflow."
 
 
 class CurrentVersion(BaseModel):
-    """folder: the name of the folder beside the file that holds the version's files. content_hash: of those files."""
+    """folder: the name of the folder beside the file that holds the version's files. content_hash: of those files.
+
+    certificate: the version's, as JSON (`registry.certificate.read`); empty where it has none.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -23,6 +26,7 @@ class CurrentVersion(BaseModel):
     folder: str
     published_at: str = ""
     content_hash: str = ""
+    certificate: str = ""
 
     @field_validator("folder")
     @classmethod

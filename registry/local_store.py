@@ -10,7 +10,7 @@ from pathlib import Path
 from registry import current_version, pool, versions
 from registry.current_version import CurrentVersion
 from registry.settings import Settings
-from registry.version import Version
+from registry.version import CERTIFICATE_JSON, Version
 from scorer import artifact
 from scorer.errors import ArtifactRefused
 
@@ -54,7 +54,13 @@ def publish(version: Version, settings: Settings) -> Path:
         _check(folder, version, settings)
     os.utime(folder)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    published = CurrentVersion(version=version.version, folder=folder.name, published_at=now, content_hash=version.content_hash)
+    published = CurrentVersion(
+        version=version.version,
+        folder=folder.name,
+        published_at=now,
+        content_hash=version.content_hash,
+        certificate=version.tags.get(CERTIFICATE_JSON, ""),
+    )
     current_version.write(scorers / current_version.NAME, published)
     _prune(scorers, folder.name)
     return folder

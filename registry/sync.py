@@ -14,9 +14,10 @@ import structlog
 from filelock import FileLock, Timeout
 
 from registry import extras, local_store, promotion, versions
+from registry.current_version import CurrentVersion
 from registry.errors import RegistryError, RegistryUnreachable
 from registry.settings import Settings
-from registry.version import Version, misspelt
+from registry.version import CERTIFICATE_JSON, Version, misspelt
 from scorer.errors import ArtifactRefused, RouteMoAError
 
 POLL_S = 1.0  # servers follow within 5 s: 1 s to notice, 4 s to download, check and load
@@ -65,7 +66,7 @@ class Sync:
         self._note_missing(champion, published.version if published else None)
         if champion is None:
             return
-        if published is not None and (champion.version, champion.content_hash) == (published.version, published.content_hash):
+        if published is not None and _as_published(champion, published):
             self._settle(champion, None, now)
             return
         refusal = self.refused.get(champion.version)
@@ -129,6 +130,12 @@ class Sync:
                 file.write(line)
         except OSError as exc:
             log.warning("event_not_written", error=str(exc))
+
+
+def _as_published(champion: Version, published: CurrentVersion) -> bool:
+    """Whether this host has the champion's files and its certificate, which a later run of the gate may change."""
+    here = (published.version, published.content_hash, published.certificate)
+    return here == (champion.version, champion.content_hash, champion.tags.get(CERTIFICATE_JSON, ""))
 
 
 def _serving(settings: Settings) -> str | None:

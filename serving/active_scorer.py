@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mixture.choose.posterior import AgreementPosterior
-from registry import current_version
+from registry import certificate, current_version
+from registry.certificate import Certificate
 from registry.current_version import CurrentVersion
 from scorer.errors import ArtifactRefused
 from scorer.runtime import Precision, RuntimeScorer, load
@@ -22,6 +23,7 @@ class Active:
     posterior: AgreementPosterior
     published_at: str
     loaded_at: float
+    certificate: Certificate | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For the console and /admin/scorer."""
@@ -69,4 +71,6 @@ def _load(scorers: Path, published: CurrentVersion, precision: Precision) -> Act
             f"{published.folder}/calibration.json: these constants weigh answers by another rule than this server's ({exc}).",
             next_step="Train a version with this code: `routemoa retrain`, then promote it.",
         ) from exc
-    return Active(published.version, scorer, posterior, published.published_at, time.time())
+    return Active(
+        published.version, scorer, posterior, published.published_at, time.time(), certificate=certificate.read(published.certificate)
+    )

@@ -13,7 +13,7 @@ from registry.errors import JoiningRefused, ProbeFailed
 from registry.jobs import Job, Kind
 from registry.joining import join, parsed, with_joining_defaults
 from registry.pool import train_jointly
-from serving import allowed_endpoints, audit
+from serving import allowed_endpoints, audit, certified
 from serving.body import read
 from serving.protocol import parse
 from serving.responses import json_response
@@ -126,7 +126,8 @@ async def scorer(request: Request) -> Response:
     state = state_of(request)
     active = {"version": None, "roster": []} if state.scorer.value is None else state.scorer.value.as_dict()
     refusal = None if state.scorer.refusal is None else str(state.scorer.refusal)
-    return json_response({**active, "refused": refusal, "in_flight": state.in_flight.taken, "events": state.events.recent()})
+    shown = {**active, "certificate": certified.shown(state)}
+    return json_response({**shown, "refused": refusal, "in_flight": state.in_flight.taken, "events": state.events.recent()})
 
 
 @router.get("/verdict")

@@ -17,6 +17,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from mixture.client.openai import OpenAIClient
 from mixture.run.engine import Mixture
+from monitoring import certificate_void
 from monitoring.records import Noticed, RecordStore
 from registry import pool as pools
 from registry.jobs import Jobs
@@ -45,6 +46,7 @@ from serving import (
 )
 from serving.errors import MethodRefused, NotFound, RequestRefused
 from serving.events import (
+    CertificateVoid,
     Events,
     KeysFileRefused,
     KeysReloaded,
@@ -145,6 +147,12 @@ def _state(settings: ServingSettings) -> State:
         jobs=Jobs.of(settings),
         gate=Gate(settings, budgets.make(settings)),
         tracing=tracing.from_environment(os.environ, metrics),
+        void=Watched(
+            settings.certificate_void_file,
+            certificate_void.read,
+            swapped=lambda new, _: events.emit(CertificateVoid(new.version, new.reasons)) if new.version is not None else None,
+            refused=lambda error: events.emit(CertificateVoid(certificate_void.ANY, (str(error),))),
+        ),
         scoring=ThreadPoolExecutor(settings.scoring_threads, thread_name_prefix="scoring"),
     )
 
@@ -161,7 +169,8 @@ async def _running(state: State) -> AsyncGenerator[None]:
         if needed.refusal is not None:
             raise needed.refusal
     await state.scorer.refresh()
-    followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer)
+    await state.void.refresh()
+    followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer, state.void)
     following = [asyncio.create_task(watched.follow(state.settings.poll_s)) for watched in followed]
     following.append(asyncio.create_task(state.gate.follow()))
     if state.settings.database_url.get_secret_value():

@@ -44,6 +44,14 @@ class ScorerRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateVoid(Event):
+    """The monitor declared the certificate of a scorer version void; `ROUTEMOA_CERTIFICATE__OTHERWISE` is served in its place."""
+
+    version: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PoolReloaded(Event):
     """Another pool file is in force."""
 

@@ -17,6 +17,7 @@ from mixture.choose.strategy import Strategy
 from mixture.llm import LLM
 from mixture.run.bounded_fields import unbounded
 from mixture.run.request import Request
+from serving import certified
 from serving.active_scorer import Active
 from serving.errors import LLMNotAllowed, RequestRefused
 from serving.keys import KeyEntry
@@ -48,7 +49,10 @@ async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, 
     messages = written["messages"]
     virtual = VIRTUAL[chat.model]
     strategy = virtual.strategy(state.settings, active.posterior)
-    options = restricted(virtual.options(state.settings), chat, written, holder, strategy, budgeted=bool(state.gate.limits(holder)))
+    rule = certified.rule(state)
+    options = restricted(
+        rule.options(virtual.options(state.settings)), chat, written, holder, strategy, budgeted=bool(state.gate.limits(holder))
+    )
     text = query_text(messages, active.scorer.manifest.max_tokens)
     started = time.perf_counter()
     prediction = await asyncio.get_running_loop().run_in_executor(state.scoring, active.scorer.score, [text])
@@ -56,8 +60,10 @@ async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, 
     scores = dict(zip(active.scorer.roster, map(float, prediction.scores_QL[0]), strict=True))
     pool = {llm.id: llm for llm in llms.llms}
     uncallable = cannot_be_called(scores, pool) | not_allowed(scores, holder)
+    uncallable |= rule.excluded(llm for llm in scores if llm not in uncallable)
     size = RequestSize.of(messages, passed_on(written))
-    candidates = tuple(_candidate(state, pool[llm], score, size) for llm, score in scores.items() if llm not in uncallable)
+    expected = {llm: _candidate(state, pool[llm], score, size) for llm, score in scores.items() if llm not in uncallable}
+    candidates = tuple(rule.candidate(candidate, state.recorded_calls.get(llm)) for llm, candidate in expected.items())
     request = Request(messages, candidates, options, strategy, passed_on(written), uncallable)
     return ScoredRequest(active, text, scores, prediction.queries_QD[0], request)
 

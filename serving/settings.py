@@ -7,7 +7,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -18,6 +18,7 @@ from mixture.choose.posterior import AgreementPosterior
 from mixture.choose.ranking import Order
 from mixture.choose.strategies import named
 from mixture.choose.strategy import Strategy
+from monitoring import certificate_void
 from registry import validation_errors
 from registry.settings import Settings as HostSettings
 from scorer.runtime import Precision
@@ -89,6 +90,18 @@ class LayersSettings(BaseModel):
         return replace(mixture.options(), k=self.k, max_layers=self.max_layers, quorum=self.k, aggregation=self.aggregation)
 
 
+class CertificateSettings(BaseModel):
+    """Whether the certified value of a dollar is served (`ROUTEMOA_CERTIFICATE__*`), and what is while there is none in force.
+
+    otherwise: `settings`, as if this were off; `best`, always the LLM that the certificate measures against.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    use: bool = False
+    otherwise: Literal["settings", "best"] = "settings"
+
+
 def _words(value: object) -> object:
     return frozenset(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
 
@@ -149,12 +162,18 @@ class ServingSettings(HostSettings):
     connections: ConnectionSettings = ConnectionSettings()
     mixture: MixtureSettings = MixtureSettings()
     layers: LayersSettings = LayersSettings()
+    certificate: CertificateSettings = CertificateSettings()
     evidently_url: str = "http://127.0.0.1:8001"
 
     @property
     def scorers(self) -> Path:
         """Published scorer versions and `current.json`."""
         return self.var / "scorers"
+
+    @property
+    def certificate_void_file(self) -> Path:
+        """Where the monitor writes that the active scorer's certificate is void."""
+        return self.var / "reports" / certificate_void.NAME
 
     @property
     def spend_file(self) -> Path:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from mixture.client.openai import OpenAIClient
 from mixture.run.engine import Mixture
+from monitoring.certificate_void import Void
 from monitoring.records import RecordStore
 from registry.jobs import Jobs
 from registry.pool import Pool
@@ -47,6 +48,7 @@ class State:
     jobs: Jobs
     gate: Gate
     scoring: ThreadPoolExecutor
+    void: Watched[Void]
     tracing: Tracing = field(default_factory=Off)
     experience: Experience = field(default_factory=Experience)
     silences: Silences = field(default_factory=Silences)

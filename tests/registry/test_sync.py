@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 from mlflow import MlflowClient
 
-from registry import local_store, promotion, versions
+from registry import certificate, local_store, promotion, versions
+from registry.certificate import Certificate
 from registry.errors import RegistryError
 from registry.gate_rules import GateResult
 from registry.mlflow_door import Door
@@ -298,3 +300,24 @@ def test_mlflow_killed_and_back(settings: Settings, register: Register, mlflow: 
     champion(settings, second)
     sync.step(3.0)
     assert serving(settings) == "2"
+
+
+def test_a_certificate_reaches_the_servers_with_its_version(settings: Settings, register: Register) -> None:
+    """As the gate recorded it, and again where a later run of the gate changes it."""
+    version = register(0)
+    found = Certificate("a", 0.01, 0.95, 700, usd=12.0, difference=0.0, cost_share=0.4, prices={"a": (0.1, 0.2)})
+    recorded = versions.record_certificate(version.version, found, settings=settings)
+    assert found.sentence() in recorded.description
+    assert recorded.tags["certificate"] == found.sentence()
+    champion(settings, version)
+    sync = Sync(settings)
+    sync.step(now=0.0)
+    published = local_store.current(settings.var)
+    assert published is not None
+    assert certificate.read(published.certificate) == found
+    other = replace(found, usd=None, needed=900)
+    versions.record_certificate(version.version, other, settings=settings)
+    sync.step(now=1.0)
+    published = local_store.current(settings.var)
+    assert published is not None
+    assert certificate.read(published.certificate) == other

@@ -88,11 +88,13 @@ class World:
             self.made.add(folder)
         return self.home / "var" / "scorers" / folder
 
-    def publish(self, version: str, *, roster: tuple[str, ...] | None = None, seed: int = 0) -> None:
+    def publish(self, version: str, *, roster: tuple[str, ...] | None = None, seed: int = 0, certificate: str = "") -> None:
         """Makes `version` current, as registry.sync does."""
         self.artifact(version, roster=roster, seed=seed)
         scorers = self.home / "var" / "scorers"
-        (scorers / "partial").write_text(json.dumps({"version": version, "folder": version, "published_at": "2026-01-01T00:00:00Z"}))
+        (scorers / "partial").write_text(
+            json.dumps({"version": version, "folder": version, "published_at": "2026-01-01T00:00:00Z", "certificate": certificate})
+        )
         (scorers / "partial").replace(scorers / "current.json")
 
     def settings(self, **changed: Any) -> ServingSettings:
