@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli import audits, data, database, groups, installed, jobs, keys, llms, monitor, prices, results, stack, versions
+from cli import audits, data, database, groups, installed, jobs, keys, llms, monitor, prices, results, stack, versions, what_if
 from scorer.errors import RouteMoAError
 
 commands = typer.Typer(
@@ -17,6 +17,7 @@ for part in (
     llms.commands,
     versions.commands,
     results.commands,
+    what_if.commands,
     monitor.commands,
     audits.commands,
     data.commands,

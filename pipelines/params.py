@@ -21,9 +21,12 @@ Split = str  # train, calibration, validation, test, or ood
 Points = Annotated[str, Field(pattern=r"^\d{1,2}(\.\d+)?pt$")]  # of quality, a hundredth each
 
 
-def share_of(points: str) -> float:
-    """`1pt` is .01."""
-    return float(points.removesuffix("pt")) / 100
+def points_of(text: str) -> float:
+    """`1pt` is .01. Raises ValueError for what is no number of points below a hundred."""
+    share = float(text.removesuffix("pt")) / 100
+    if not 0 <= share < 1:
+        raise ValueError(text)
+    return share
 
 
 class Section(BaseModel):
@@ -162,12 +165,12 @@ class GateParams(Section):
     @property
     def floor_share(self) -> float:
         """Overall, as a share: .01 for `1pt`."""
-        return share_of(self.floor)
+        return points_of(self.floor)
 
     @property
     def domain_floor_share(self) -> float:
         """In a domain, as a share."""
-        return share_of(self.domain_floor)
+        return points_of(self.domain_floor)
 
 
 class Params(Section):

@@ -1,0 +1,165 @@
+"""`routemoa what-if LOGS`: reads a log, re-prices it, scores what has text, and reports what our choices would have saved and cost.
+
+The report goes to the terminal, and to var/what-if/NAME.html and NAME.json, with NAME.grade.csv where requests are worth grading.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from mixture.llm import LLM
+from monitoring import policy
+from pipelines import import_logs, json_files, llm_names, params
+from pipelines.errors import ImportRefused
+from pipelines.logs import store
+from pipelines.logs.call import LoggedCall
+from pipelines.logs.outcomes import Scale
+from pipelines.project import Project
+from pipelines.what_if import asking_ours, compare, grading, history, knowledge, page, report
+from pipelines.what_if.compare import Compared, Judgeable
+from pipelines.what_if.knowledge import Knowledge, Scorer, Texts
+from pipelines.what_if.report import Report, Spent
+from registry import certificate, pool
+from registry.settings import Settings
+from scorer.near_matches import did_you_mean
+
+SHOWN = 4  # every fourth value of a dollar is shown
+NOTHING_TRAINED = (
+    "No scorer is trained here, and none ships: what other LLMs would have answered cannot be forecast. It takes labels on a sample:",
+    "  routemoa import --from FORMAT FILES --ask 200 --budget 1, then routemoa retrain, then this again.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asks for. source: the format of `logs`, None: they are imported already. floor: a share, .01 is a point."""
+
+    logs: Sequence[str]
+    source: str | None = None
+    pool_file: Path | None = None
+    scorer: str | None = None
+    floor: float | None = None
+    baseline: str | None = None
+    grade: int = 100
+    graded: Path | None = None
+    ask_usd: float | None = None
+    score: Scale | None = None
+    out: Path | None = None
+
+
+def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
+    """Reports; returns what it reported. Raises RouteMoAError naming what is wrong."""
+    project = Project(settings.home)
+    name, calls = _calls(wanted, project)
+    everybody = pool.load(wanted.pool_file or settings.pool_file)
+    billed = history.bill(calls, everybody)
+    made = Report(log=f"{name}: {len(calls):,} lines", spent=Spent.of(billed))
+    scorer = knowledge.load(settings, wanted.scorer, policy.load(project.params))
+    folder = wanted.out or project.var / "what-if"
+    folder.mkdir(parents=True, exist_ok=True)
+    if scorer is None:
+        made = replace(made, notes=NOTHING_TRAINED)
+    else:
+        known = scorer.knowledge(project)
+        llms = candidates(billed, everybody, known, wanted.baseline)
+        judged, why = _judged(billed, scorer, known, llms, wanted.baseline)
+        floor = wanted.floor if wanted.floor is not None else params.load(project.params).gate.floor_share
+        made = judge(made, judged, known, why, floor)
+        made = replace(made, baseline=wanted.baseline or "what was logged")
+        made = _graded(made, judged, wanted, folder / f"{name}.grade.csv")
+    report.show(made, console)
+    page.write(folder / f"{name}.html", made)
+    json_files.write(folder / f"{name}.json", made.as_dict())
+    console.print(f"Written: {folder / f'{name}.html'}, {folder / f'{name}.json'}", highlight=False, markup=False)
+    return made
+
+
+def candidates(billed: Sequence[history.Billed], everybody: pool.Pool, known: Knowledge, baseline: str | None) -> dict[str, LLM]:
+    """Who may be chosen, by id: LLMs of the roster with a price that can be asked, and those that the log used; all where none can be."""
+    active = {llm.id: llm for llm in everybody.active if llm.id in known.roster and llm.price.known}
+    if baseline is not None and baseline not in active:
+        next_step = did_you_mean(baseline, active)
+        raise ImportRefused(
+            f"--baseline {baseline}: no LLM of the pool that the scorer knows and whose price is known.", next_step=next_step
+        )
+    used = {each.llm.id for each in billed if each.llm is not None} | ({baseline} if baseline else set())
+    able = {llm_id: llm for llm_id, llm in active.items() if llm.endpoint is not None or llm_id in used}
+    return able if any(llm.endpoint is not None for llm in able.values()) else active
+
+
+def judge(made: Report, judged: Judgeable, known: Knowledge, why: Mapping[str, int], floor: float) -> Report:
+    """The report with every setting, from the one that spends most on; the best is the last before the first that may pass the floor."""
+    notes = [f"No interval: {known.why_none}. Grade the requests of the file, or train here."] if known.held_out is None else []
+    made = replace(
+        made, scorer=known.version, judged=len(judged.billed), sessions=judged.sessions, not_judged=why, floor=floor, notes=tuple(notes)
+    )
+    if not judged.billed:
+        return made
+    grid = [float(usd) for usd in certificate.grid(judged.expected_NL)]
+    compared: list[Compared] = [compare.compare(judged, known, usd) for usd in grid]
+    surely = [each.quality.low >= -floor for each in compared]
+    last = surely.index(False) if False in surely else len(surely)
+    best = compared[last - 1] if last else None
+    shown = [each for at, each in enumerate(compared) if at % SHOWN == 0 or each is best]
+    return replace(made, settings=tuple(shown), best=best)
+
+
+def _judged(
+    billed: Sequence[history.Billed], scorer: Scorer, known: Knowledge, llms: Mapping[str, LLM], baseline: str | None
+) -> tuple[Judgeable, Mapping[str, int]]:
+    """Scores every text once."""
+    texts = list(dict.fromkeys(each.call.text for each in billed if each.call.text))
+    row_of = {text: row for row, text in enumerate(texts)}
+    scored = {place: row_of[each.call.text] for place, each in enumerate(billed) if each.call.text}
+    nothing = Texts(np.empty((0, len(known.roster))), np.empty(0, dtype=bool), np.empty(0, dtype=np.str_))
+    of_texts = scorer.texts(texts) if texts else nothing
+    return compare.judgeable(billed, scored, of_texts, known, llms, baseline=baseline)
+
+
+def _graded(made: Report, judged: Judgeable, wanted: Wanted, path: Path) -> Report:
+    """The report with the graded requests, or with a file to grade."""
+    if wanted.graded is not None:
+        graded = grading.read(wanted.graded)
+        return replace(made, graded=(graded.usd, grading.quality(judged, graded)))
+    at = made.best or (made.settings[0] if made.settings else None)
+    if at is None or not wanted.grade:
+        return made
+    requests, notes = grading.draw(judged, at.value_of_a_dollar, wanted.grade), list[str]()
+    if not requests:
+        return replace(made, notes=(*made.notes, "Nothing to grade: every call stays with its LLM."))
+    if wanted.ask_usd is not None:
+        requests, notes = asking_ours.ask(requests, {llm.id: llm for llm in judged.llms}, wanted.ask_usd)
+    grading.write(path, requests, at.value_of_a_dollar)
+    told = (
+        f"To narrow the interval: {len(requests)} requests in {path}. Fill in both scores, then run it again with --graded and that file."
+    )
+    return replace(made, notes=(*made.notes, *notes, told))
+
+
+def _calls(wanted: Wanted, project: Project) -> tuple[str, list[LoggedCall]]:
+    """A name for the log, and its calls. Raises ImportRefused, TableRefused."""
+    if not wanted.logs:
+        raise ImportRefused(
+            "No log is named.", next_step="Name an import, or files with their format: routemoa what-if --from litellm FILES"
+        )
+    if wanted.source is not None:
+        files = [Path(each) for each in wanted.logs]
+        return llm_names.slug(files[0].stem) or wanted.source, import_logs.read(wanted.source, files, wanted.score)[1].calls
+    paths = [_imported(each, project) for each in wanted.logs]
+    return llm_names.slug(paths[0].stem) or "log", [call for path in paths for call in store.read(path)]
+
+
+def _imported(name: str, project: Project) -> Path:
+    """The file of an imported log. Raises ImportRefused with near matches."""
+    for path in (project.imported_log(name), Path(name)):
+        if path.suffix == ".parquet" and path.is_file():
+            return path
+    there = sorted(path.stem for path in project.imported_log("x").parent.glob("*.parquet"))
+    if Path(name).exists():
+        raise ImportRefused(f"{name}: its format is not said.", next_step=f"Say it: routemoa what-if --from FORMAT {name}")
+    raise ImportRefused(
+        f"No imported log is called {name!r}.", next_step=did_you_mean(name, there) if there else "routemoa import --from FORMAT FILES"
+    )

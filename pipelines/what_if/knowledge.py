@@ -1,0 +1,118 @@
+"""What a scorer version knows, for a what-if: scores of texts, which are far from its training, how wrong it is on labelled queries."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring import profile
+from monitoring.errors import ProfileRefused
+from monitoring.novelty import novelty
+from monitoring.policy import Policy
+from monitoring.profile import ReferenceProfile
+from pipelines import dataset
+from pipelines.errors import TableRefused
+from pipelines.project import Project
+from pipelines.scorer_artifact import dataset_sha256
+from registry import local_store, versions
+from registry.settings import Settings
+from scorer import runtime
+from scorer.recorded_calls import RecordedCalls
+from scorer.runtime import RuntimeScorer
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Texts:
+    """N texts: scores_NL by the roster, which are far from every training query, and the domain of the nearest of these."""
+
+    scores_NL: Values
+    far_N: NDArray[np.bool_]
+    domains_N: NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Labelled queries that the scorer was not trained on, none of them far: labels_ML and costs_ML (USD), NaN where nobody knows."""
+
+    texts: Sequence[str]
+    scored: Texts
+    labels_ML: Values
+    costs_ML: Values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Knowledge:
+    """A scorer version. held_out: None where there is none of its own, for the reason `why_none`. recorded: by LLM id."""
+
+    version: str
+    roster: tuple[str, ...]
+    recorded: Mapping[str, RecordedCalls]
+    held_out: HeldOut | None
+    why_none: str = ""
+
+
+class Scorer:
+    """A loaded scorer version and its reference."""
+
+    def __init__(self, version: str, loaded: RuntimeScorer, reference: ReferenceProfile | None, rules: Policy) -> None:
+        self.version, self.loaded, self._reference, self._rules = version, loaded, reference, rules
+
+    def texts(self, texts: Sequence[str]) -> Texts:
+        """Scores of these texts. Without a reference none is far, and no domain is known."""
+        prediction = self.loaded.score(texts)
+        scores_NL = prediction.scores_QL.astype(np.float64)
+        if self._reference is None or len(self._reference.held_queries_HD) == 0:
+            return Texts(scores_NL, np.zeros(len(texts), dtype=bool), np.full(len(texts), "unknown"))
+        far = novelty(prediction.queries_QD, self._reference, k=self._rules.neighbours, quantile=self._rules.novel_quantile)
+        return Texts(scores_NL, far.novel_N, far.domains_N(self._reference))
+
+    def knowledge(self, project: Project) -> Knowledge:
+        """With its held-out queries: the test split of the dataset that it was trained on, where that lies in build/dataset."""
+        held_out, why = self._held_out(project)
+        return Knowledge(self.version, self.loaded.roster, self.loaded.recorded_calls, held_out, why)
+
+    def _held_out(self, project: Project) -> tuple[HeldOut | None, str]:
+        try:
+            if dataset_sha256(project.dataset) != self.loaded.manifest.dataset_sha256:
+                return None, "build/dataset is not the dataset that this version was trained on"
+            data = dataset.load(project.dataset)
+        except (TableRefused, OSError):
+            return None, "there is no build/dataset with labelled queries"
+        data = data.columns(np.isin(np.array(data.roster), self.loaded.roster)).take("test").labelled(2)
+        if not len(data.queries):
+            return None, "no test query of build/dataset is labelled for two LLMs"
+        texts = data.queries["text"].tolist()
+        scored = self.texts(texts)
+        near_M = ~scored.far_N
+        kept = [text for text, near in zip(texts, near_M, strict=True) if near]
+        scored = Texts(scored.scores_NL[near_M], scored.far_N[near_M], scored.domains_N[near_M])
+        return HeldOut(kept, scored, data.labels_QL[near_M], data.cost_QL[near_M]), ""
+
+
+def load(settings: Settings, wanted: str | None, rules: Policy) -> Scorer | None:
+    """The version `wanted` (a number or an alias in MLflow), else the one that serves here, else build/scorer; None where there is none.
+
+    Raises VersionUnknown, ArtifactRefused.
+    """
+    if wanted is not None:
+        with tempfile.TemporaryDirectory(prefix="routemoa-what-if-") as folder:
+            version = versions.find(wanted, settings=settings)
+            return _opened(f"version {version.version}", versions.download(version, Path(folder), settings=settings), rules)
+    current = local_store.current(settings.var)
+    if current is not None:
+        return _opened(f"version {current.version}, which serves here", settings.var / "scorers" / current.folder, rules)
+    project = Project(settings.home)
+    return _opened("build/scorer", project.scorer, rules) if project.scorer.is_dir() else None
+
+
+def _opened(name: str, folder: Path, rules: Policy) -> Scorer:
+    try:
+        reference = profile.read(folder)
+    except ProfileRefused:
+        reference = None
+    return Scorer(name, runtime.load(folder), reference, rules)

@@ -1,0 +1,163 @@
+"""The what-if as one object, as JSON, and as lines and tables for a terminal."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.what_if.compare import Compared, Part
+from pipelines.what_if.history import Billed, reasons
+from registry.certificate import points
+from scorer.metrics import Interval
+
+ASSUMED = (
+    "Another LLM would have read the same tokens, with the same parts of them cached, for a session stays with the LLM of its first text.",
+    "Its answer would have had the usual length of its recorded answers, scaled as this log's answers are to those of their own LLMs.",
+    "Intervals are of 95 %, each by itself: from how scores and costs came out on labelled queries of the same kinds, nothing else.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the log cost: calls (requests), those priced, USD at our prices, and as stated there by the calls that state it (None: none)."""
+
+    calls: int
+    priced: int
+    estimated: int
+    usd: float
+    stated_usd: float | None
+    stated_as_priced_usd: float
+    by_llm: Mapping[str, tuple[int, float]]
+    not_priced: Mapping[str, int]
+
+    @classmethod
+    def of(cls, billed: Sequence[Billed]) -> "Spent":
+        """Of all calls."""
+        priced = [each for each in billed if each.usd is not None]
+        stated = [each for each in priced if each.call.cost_usd is not None]
+        by_llm: dict[str, tuple[int, float]] = {}
+        for each in priced:
+            count, usd = by_llm.get(str(each.call.llm), (0, 0.0))
+            by_llm[str(each.call.llm)] = (count + each.requests, usd + (each.usd or 0.0))
+        return cls(
+            calls=sum(each.requests for each in billed),
+            priced=sum(each.requests for each in priced),
+            estimated=sum(each.requests for each in priced if each.estimated),
+            usd=sum(each.usd or 0.0 for each in priced),
+            stated_usd=sum(each.call.cost_usd or 0.0 for each in stated) if stated else None,
+            stated_as_priced_usd=sum(each.usd or 0.0 for each in stated),
+            by_llm=dict(sorted(by_llm.items(), key=lambda pair: -pair[1][1])),
+            not_priced=reasons(billed),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """log: what it is of. scorer: which version, None where there is none. settings: from the one that spends most on. best: by the floor.
+
+    graded: the quality by graded requests, at which value of a dollar. notes: what a reader must know.
+    """
+
+    log: str
+    spent: Spent
+    scorer: str | None = None
+    baseline: str = ""
+    judged: int = 0
+    sessions: int = 0
+    not_judged: Mapping[str, int] = field(default_factory=dict)
+    settings: tuple[Compared, ...] = ()
+    floor: float | None = None
+    best: Compared | None = None
+    graded: tuple[float, Interval] | None = None
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**asdict(self), "assumed": list(ASSUMED)}
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints it."""
+    for line in (*spent_lines(report.spent), *verdict_lines(report)):
+        console.print(line, highlight=False, markup=False)
+    if report.settings:
+        console.print(_settings(report))
+    if report.best is not None:
+        for kind, parts in report.best.parts.items():
+            if len(parts) > 1:
+                console.print(_parts(kind, parts))
+    for line in (*report.notes, *(f"Assumed: {each}" for each in ASSUMED if report.settings)):
+        console.print(line, highlight=False, markup=False)
+
+
+def spent_lines(spent: Spent) -> list[str]:
+    """What the log cost, and what of it nobody can price."""
+    lines = [f"{spent.calls:,} calls, {spent.priced:,} of them priced: ${spent.usd:,.4f} at the prices of then."]
+    if spent.estimated:
+        lines.append(f"The tokens of {spent.estimated:,} are told by their characters, for the log does not count them.")
+    if spent.stated_usd is not None:
+        lines.append(f"Those that state a cost state ${spent.stated_usd:,.4f}, and are ${spent.stated_as_priced_usd:,.4f} at our prices.")
+    return lines + [f"Not priced: {count:,} ({why})." for why, count in spent.not_priced.items()]
+
+
+def verdict_lines(report: Report) -> list[str]:
+    """Who could be judged, and what the best setting within the floor brings."""
+    if report.scorer is None:
+        return []
+    lines = [f"Judged by {report.scorer}: {report.judged:,} calls in {report.sessions:,} sessions, beside {report.baseline}."]
+    unpriced = report.spent.not_priced
+    lines += [f"Not judged: {count:,} ({why})." for why, count in report.not_judged.items() if why not in unpriced]
+    if report.best is not None:
+        best, within = report.best, f" within {points(report.floor)}" if report.floor is not None else ""
+        lines.append(
+            f"Best{within}: a dollar worth {best.value_of_a_dollar:g} right answers. It saves {percent(best.saved)} of "
+            f"${best.baseline_usd:,.4f}; quality {in_points(best.quality)} points."
+        )
+    elif report.settings and report.floor is not None:
+        lines.append(f"No setting surely stays within {points(report.floor)}: grade some requests, or give a wider floor.")
+    if report.graded is not None:
+        usd, interval = report.graded
+        lines.append(f"By the graded requests, at a dollar worth {usd:g}: quality {in_points(interval)} points.")
+    return lines
+
+
+def percent(interval: Interval) -> str:
+    """`41 % [38, 44]`."""
+    ends = (
+        f" [{100 * interval.low:.0f}, {100 * interval.high:.0f}]"
+        if interval.low == interval.low
+        else " (no interval: too few labelled costs)"
+    )
+    return f"{100 * interval.mean:.0f} %{ends}"
+
+
+def in_points(interval: Interval) -> str:
+    """`-0.4 [-1.6, +0.8]`."""
+    if interval.low <= -1 and interval.high >= 1:
+        return f"{100 * interval.mean:+.1f} as forecast (no interval: too few labels)"
+    return f"{100 * interval.mean:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+
+
+def _settings(report: Report) -> Table:
+    table = Table("a dollar is worth", "calls moved", "USD", "saved", "quality, points", box=SIMPLE_HEAD, pad_edge=False)
+    for each in report.settings:
+        mark = " *" if each == report.best else ""
+        row = (
+            f"{each.value_of_a_dollar:g}{mark}",
+            f"{each.moved:.0%}",
+            f"{each.usd.mean:,.4f}",
+            percent(each.saved),
+            in_points(each.quality),
+        )
+        table.add_row(*row)
+    return table
+
+
+def _parts(kind: str, parts: Sequence[Part]) -> Table:
+    table = Table(kind, "calls", "USD then", "USD ours", "quality, points", box=SIMPLE_HEAD, pad_edge=False)
+    for each in sorted(parts, key=lambda part: -part.calls)[:12]:
+        table.add_row(each.name, f"{each.calls:,}", f"{each.baseline_usd:,.4f}", f"{each.usd:,.4f}", in_points(each.quality))
+    return table
