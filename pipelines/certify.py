@@ -106,12 +106,19 @@ def judge(given: HeldOut, choosable: Choosable, rules: GateParams) -> Certificat
 
 def expected_costs(texts: Sequence[str], llms: Sequence[LLM], recorded: Mapping[str, RecordedCalls]) -> Values:
     """USD [Q, L] that a server expects of one answer: the query's own tokens, and the usual length of the LLM's recorded answers."""
-    tokens_in = [expected_input_tokens([{"role": "user", "content": text}], {}) for text in texts]
+    sizes = [expected_input_tokens([{"role": "user", "content": text}], {}) for text in texts]
     usual = [
         max(1, round(recorded[llm.id].output_tokens if llm.id in recorded else min(TOKENS_OUT, llm.decoding.max_tokens))) for llm in llms
     ]
-    costs = [[llm.price.cost(size, length) for llm, length in zip(llms, usual, strict=True)] for size in tokens_in]
-    return np.array(costs, dtype=np.float64).reshape(len(texts), len(llms))
+    return np.column_stack([_costs(llm, sizes, length) for llm, length in zip(llms, usual, strict=True)])
+
+
+def _costs(llm: LLM, sizes: Sequence[int], length: int) -> Values:
+    """USD for so many tokens in each, and `length` out; a price without tiers is a line through two points."""
+    if llm.price.overrides:
+        return np.array([llm.price.cost(size, length) for size in sizes], dtype=np.float64)
+    least, more = llm.price.cost(0, length), llm.price.cost(1_000_000, length)
+    return least + (more - least) * np.array(sizes, dtype=np.float64) / 1e6
 
 
 def choices(scores_QL: Values | Floats, expected_QL: Values, usd_S: Values) -> NDArray[np.intp]:

@@ -28,8 +28,7 @@ from scorer.near_matches import did_you_mean
 
 SHOWN = 4  # every fourth value of a dollar is shown
 NOTHING_TRAINED = (
-    "No scorer is trained here, and none ships: what other LLMs would have answered cannot be forecast. It takes labels on a sample:",
-    "  routemoa import --from FORMAT FILES --ask 200 --budget 1, then routemoa retrain, then this again.",
+    "No scorer is trained here, and none ships: what other LLMs would have answered cannot be forecast. It takes labels on a sample:"
 )
 
 
@@ -61,7 +60,8 @@ def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
     folder = wanted.out or project.var / "what-if"
     folder.mkdir(parents=True, exist_ok=True)
     if scorer is None:
-        made = replace(made, notes=NOTHING_TRAINED)
+        command = f"  routemoa import --from {wanted.source or 'FORMAT'} {' '.join(wanted.logs)} --ask 200 --budget 1"
+        made = replace(made, notes=(NOTHING_TRAINED, command, "  routemoa retrain, and then this again."))
     else:
         known = scorer.knowledge(project)
         llms = candidates(billed, everybody, known, wanted.baseline)
@@ -73,7 +73,7 @@ def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
     report.show(made, console)
     page.write(folder / f"{name}.html", made)
     json_files.write(folder / f"{name}.json", made.as_dict())
-    console.print(f"Written: {folder / f'{name}.html'}, {folder / f'{name}.json'}", highlight=False, markup=False)
+    console.print(f"Written: {_shown(folder / name)}.html, {_shown(folder / name)}.json", highlight=False, markup=False)
     return made
 
 
@@ -133,9 +133,7 @@ def _graded(made: Report, judged: Judgeable, wanted: Wanted, path: Path) -> Repo
     if wanted.ask_usd is not None:
         requests, notes = asking_ours.ask(requests, {llm.id: llm for llm in judged.llms}, wanted.ask_usd)
     grading.write(path, requests, at.value_of_a_dollar)
-    told = (
-        f"To narrow the interval: {len(requests)} requests in {path}. Fill in both scores, then run it again with --graded and that file."
-    )
+    told = f"To narrow the interval: {len(requests)} requests in {_shown(path)}. Fill in both scores, then: --graded {_shown(path)}"
     return replace(made, notes=(*made.notes, *notes, told))
 
 
@@ -163,3 +161,9 @@ def _imported(name: str, project: Project) -> Path:
     raise ImportRefused(
         f"No imported log is called {name!r}.", next_step=did_you_mean(name, there) if there else "routemoa import --from FORMAT FILES"
     )
+
+
+def _shown(path: Path) -> str:
+    """As a person writes it who stands where the command was started."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

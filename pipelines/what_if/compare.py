@@ -48,8 +48,16 @@ class Judgeable:
 
     @property
     def sessions(self) -> int:
-        """How many are independent."""
+        """How many there are."""
         return len(np.unique(self.session_N))
+
+    def units(self, inside_N: NDArray[np.bool_]) -> float:
+        """How many independent calls these are worth: calls of one session go together, and so do those that ask the same (Kish)."""
+        if not inside_N.any():
+            return 0.0
+        texts_N = np.array([each.call.text or "" for each in self.billed])
+        counts = [np.unique(names_N[inside_N], return_counts=True)[1] for names_N in (self.session_N, texts_N)]
+        return min(float(each.sum() ** 2 / (each**2).sum()) for each in counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +152,7 @@ def compare(judged: Judgeable, known: Knowledge, usd: float) -> Compared:
     domains_M = held_out.scored.domains_N if held_out is not None else np.empty(0, dtype=np.str_)
 
     def part(name: str, inside_N: NDArray[np.bool_], of: Errors) -> Part:
-        sessions = len(np.unique(judged.session_N[inside_N]))
-        quality = estimate.by_held_out(forecast_N[inside_N], sessions, of)
+        quality = estimate.by_held_out(forecast_N[inside_N], judged.units(inside_N), of)
         return Part(name, int(inside_N.sum()), float(judged.baseline_usd_N[inside_N].sum()), float(adjusted_N[inside_N].sum()), quality)
 
     def of_domain(name: str) -> Errors:
@@ -162,7 +169,7 @@ def compare(judged: Judgeable, known: Knowledge, usd: float) -> Compared:
         baseline_usd=total,
         usd=Interval(*bills),
         saved=Interval(*(1 - bills[at] / total if total else 0.0 for at in (0, 2, 1))),
-        quality=estimate.by_held_out(forecast_N, judged.sessions, errors),
+        quality=estimate.by_held_out(forecast_N, judged.units(np.ones(len(chosen_N), dtype=bool)), errors),
         moved=float((~same_N).mean()) if len(same_N) else 0.0,
         shares={llm.id: float(counts[at]) for at, llm in enumerate(judged.llms) if counts[at]},
         parts={
@@ -212,7 +219,7 @@ def _held_out(judged: Judgeable, known: Knowledge, usd: float) -> tuple[Interval
     shares_L = np.bincount(judged.baseline_N, minlength=len(judged.llms)) / len(judged.baseline_N)
     off_ML = labels_ML - scores_ML
     errors_M = off_ML[rows, chosen_M] - off_ML @ shares_L
-    moved = int((chosen(judged, usd) != judged.baseline_N).sum())
+    moved = judged.units(chosen(judged, usd) != judged.baseline_N)
     factor = estimate.ratio(held_out.costs_ML[complete_M][:, columns][rows, chosen_M], expected_ML[rows, chosen_M], moved)
     return factor, Errors(errors_M, _mix(judged.domains_N, held_out.scored.domains_N[complete_M]))
 

@@ -55,13 +55,13 @@ class Errors:
         return float(np.sqrt(variance * self.effective / (self.effective - 1)))
 
 
-def by_held_out(forecast_N: Values, units: int, errors: Errors) -> Interval:
-    """The mean over the log's calls. units: how many of them are independent: its sessions. All of [-1, 1] where errors are too few."""
+def by_held_out(forecast_N: Values, units: float, errors: Errors) -> Interval:
+    """The mean over the log's calls. units: how many independent ones they are worth. All of [-1, 1] where errors are too few."""
     value = float(forecast_N.mean()) if len(forecast_N) else float("nan")
     if not errors.enough or units < 1:
         return Interval(value, -1.0, 1.0)
     spread = errors.spread * float(np.sqrt(1 / errors.effective + 1 / units))
-    return _around(value + errors.mean, spread, min(int(errors.effective), max(units, 2)) - 1)
+    return _around(value + errors.mean, spread, int(min(errors.effective, max(units, 2))) - 1)
 
 
 def by_graded(forecast_N: Values, graded: NDArray[np.intp], truth_G: Values, chances_G: Values) -> Interval:
@@ -91,7 +91,7 @@ def chances(uncertain_N: Values, wanted: int) -> Values:
     return np.asarray(np.minimum(1.0, high * weight_N), dtype=np.float64)
 
 
-def ratio(actual_M: Values, expected_M: Values, units: int) -> Interval:
+def ratio(actual_M: Values, expected_M: Values, units: float) -> Interval:
     """Sum of what answers cost over the sum of what they were expected to, for `units` further ones like them."""
     known_M = np.isfinite(actual_M) & np.isfinite(expected_M) & (expected_M > 0)
     actual_M, expected_M = actual_M[known_M], expected_M[known_M]

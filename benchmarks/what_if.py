@@ -1,0 +1,212 @@
+"""Whether what-ifs hold: `python -m benchmarks.what_if FOLDER/SET ... [--resamples 200]`.
+
+A recorded set is last month's log of one LLM, the best one on training queries; the scorer (ridge on the embeddings) was trained on other
+queries, and others again are labelled (`benchmarks.monitor.World`). A resample is a log of 500 calls, drawn with replacement from the rest,
+in ten worlds. The truth is what the recorded answers to its very calls are worth and cost, at several values of a dollar.
+
+Same kinds: the log is of the kinds that were trained on; nobody grades anything. Another kind: it is of one that training never saw, the
+largest; the interval from labels elsewhere, then from about 100 graded requests of the log. Cost: our expected total beside the truth.
+FOLDER/SET as in `benchmarks.certificate`; sets that are not there are named and skipped.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import recorded_set, report
+from benchmarks.certificate import SETS, costs, read
+from benchmarks.monitor import World
+from benchmarks.report import BUILT
+from mixture.llm import LLM
+from mixture.price import Price
+from monitoring import policy
+from monitoring.novelty import novelty
+from pipelines.dataset import Dataset
+from pipelines.logs.call import LoggedCall, LoggedUsage
+from pipelines.what_if import compare, estimate
+from pipelines.what_if.history import bill
+from pipelines.what_if.knowledge import HeldOut, Knowledge, Texts
+from registry import certificate
+from registry.pool import Pool
+from scorer.errors import RouteMoAError
+from scorer.recorded_calls import RecordedCalls
+from scorer.types import Floats
+
+Values = NDArray[np.float64]
+Rows = NDArray[np.intp]
+WORLDS = 10
+CALLS = 500
+COLUMNS = (
+    *("set", "the log is of", "covered", "half width, points", "graded: covered", "half width, points"),
+    *("cost off, median", "cost covered"),
+)
+GRADED = 100
+DOLLARS = slice(4, None, 6)  # of the grid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """A set: texts, costs and output tokens of every answer, and its LLMs at their prices."""
+
+    data: Dataset
+    queries_QD: Floats
+    cost_QL: Values
+    output_QL: Values
+    llms: tuple[LLM, ...]
+
+    @classmethod
+    def of(cls, folder: Path, most: int | None) -> "Recorded":
+        """Output tokens are what costs leave after the input's; where the set has no prices, a token of an LLM costs its assumed price."""
+        data, queries_QD = read(folder, most)
+        cost_QL, assumed = costs(data)
+        inputs_Q = np.ceil(recorded_set.tokens(data.queries))
+        if assumed:
+            output_QL = np.full(cost_QL.shape, 200.0)
+            prices = [Price(0.0, float(usd)) for usd in cost_QL[0]]
+        else:
+            prices = [Price(llm.input_price, llm.output_price) for llm in data.llms]
+            paid_QL = np.outer(recorded_set.tokens(data.queries), [price.input for price in prices])
+            output_QL = np.maximum(np.rint((cost_QL * 1e6 - paid_QL) / np.array([price.output for price in prices])), 1.0)
+        llms = tuple(LLM(each.id, each.id, price) for each, price in zip(data.llms, prices, strict=True))
+        inputs_L, outputs_L = (np.array([getattr(price, side) for price in prices]) for side in ("input", "output"))
+        return cls(data, queries_QD, (inputs_Q[:, None] * inputs_L + output_QL * outputs_L) / 1e6, output_QL, llms)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One log at one value of a dollar: whether intervals cover, their half widths, and how far the cost is off, as a share."""
+
+    covered: bool
+    half: float
+    graded_covered: bool
+    graded_half: float
+    cost_off: float
+    cost_covered: bool
+
+
+def known(recorded: Recorded, world: World) -> Knowledge:
+    """What the scorer of that world knows, its held-out queries labelled."""
+    held, train = world.held_out, world.training
+    inputs_T = recorded_set.tokens(recorded.data.queries)[train]
+    means = {
+        llm.id: RecordedCalls(len(train), float(inputs_T.mean()), float(recorded.output_QL[train, at].mean()))
+        for at, llm in enumerate(recorded.llms)
+    }
+    scored = texts(world, held)
+    near = held[~scored.far_N]
+    return Knowledge(
+        version="benchmark",
+        roster=world.roster,
+        recorded=means,
+        held_out=HeldOut(
+            recorded.data.queries["text"].to_numpy()[near].tolist(), texts(world, near), world.labels_QL[near], recorded.cost_QL[near]
+        ),
+    )
+
+
+def texts(world: World, rows: Rows) -> Texts:
+    """Scores, novelty and nearest domains of these queries, as the product has them."""
+    reference, rules = world.profile(), policy.load(Path("params.yaml"))
+    found = novelty(world.queries_QD[rows], reference, k=rules.neighbours, quantile=rules.novel_quantile)
+    return Texts(world.scores_QL[rows].astype(np.float64), found.novel_N, found.domains_N(reference))
+
+
+def outcomes(recorded: Recorded, world: World, rows: Rows, knows: Knowledge, random: np.random.Generator) -> Iterator[Outcome]:
+    """One log: the calls `rows`, all answered by the best LLM of the training queries."""
+    best = int(world.labels_QL[world.training].mean(axis=0).argmax())
+    asked = recorded.data.queries["text"].to_numpy()[rows]
+    inputs_N = np.ceil(recorded_set.tokens(recorded.data.queries))[rows]
+    calls = [
+        LoggedCall(
+            "log",
+            at,
+            llm=recorded.llms[best].id,
+            text=str(text),
+            usage=LoggedUsage(int(size), None, None, int(recorded.output_QL[row, best])),
+        )
+        for at, (row, text, size) in enumerate(zip(rows, asked, inputs_N, strict=True))
+    ]
+    billed = bill(calls, Pool(recorded.llms), lambda *_: None)
+    scored = texts(world, rows)
+    by_id = {llm.id: llm for llm in recorded.llms}
+    judged, _ = compare.judgeable(billed, {at: at for at in range(len(rows))}, scored, knows, by_id)
+    kept = rows[[each.call.row for each in judged.billed]]
+    at = np.arange(len(kept))
+    for usd in certificate.grid(judged.expected_NL)[DOLLARS]:
+        found, chosen_N = compare.compare(judged, knows, float(usd)), compare.chosen(judged, float(usd))
+        truth_N = world.labels_QL[kept][at, chosen_N] - world.labels_QL[kept, best]
+        chances_N = estimate.chances(compare.uncertain(judged, chosen_N), GRADED)
+        drawn = np.flatnonzero(random.random(len(kept)) < chances_N)
+        graded = estimate.by_graded(compare.forecasts(judged, chosen_N), drawn, truth_N[drawn], chances_N[drawn])
+        truth, cost = float(truth_N.mean()), float(recorded.cost_QL[kept][at, chosen_N].sum())
+        yield Outcome(
+            covered=found.quality.low - 1e-9 <= truth <= found.quality.high + 1e-9,
+            half=(found.quality.high - found.quality.low) / 2,
+            graded_covered=graded.low - 1e-9 <= truth <= graded.high + 1e-9,
+            graded_half=(graded.high - graded.low) / 2,
+            cost_off=found.usd.mean / cost - 1,
+            cost_covered=found.usd.low - 1e-9 <= cost <= found.usd.high + 1e-9,
+        )
+
+
+def resampled(recorded: Recorded, resamples: int, *, unknown: bool) -> dict[str, float]:
+    """Shares covered and mean half widths over all resamples and values of a dollar."""
+    names, sizes = np.unique(recorded.data.queries["dataset"], return_counts=True)
+    strange = (str(names[sizes.argmax()]),) if unknown else ()
+    rows: list[Outcome] = []
+    for seed in range(WORLDS):
+        world = World(recorded.data, recorded.queries_QD, seed, unknown=strange)
+        knows, source = known(recorded, world), world.strange if unknown else world.traffic
+        for _ in range(resamples // WORLDS):
+            rows += outcomes(recorded, world, world.rng.choice(source, CALLS), knows, world.rng)
+    return {
+        "logs": float(resamples),
+        "covered": float(np.mean([row.covered for row in rows])),
+        "half width": float(np.mean([row.half for row in rows])),
+        "graded: covered": float(np.mean([row.graded_covered for row in rows])),
+        "graded: half width": float(np.mean([row.graded_half for row in rows])),
+        "cost off, median": float(np.median(np.abs([row.cost_off for row in rows]))),
+        "cost covered": float(np.mean([row.cost_covered for row in rows])),
+    }
+
+
+def main() -> None:
+    """Prints and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="*", default=[Path("build/dataset")])
+    parser.add_argument("--queries", type=int, help="about so many of each set, by hash; else all")
+    parser.add_argument("--resamples", type=int, default=200)
+    parser.add_argument("--out", type=Path, default=BUILT / "what-if")
+    arguments = parser.parse_args()
+    rows: list[list[Any]] = []
+    blocks: list[str] = []
+    results: dict[str, Any] = {}
+    for folder in arguments.folders:
+        if folder.name not in SETS:
+            sys.exit(f"{folder}: no set is called so. Name folders called {', '.join(SETS)}.")
+        if not folder.is_dir():
+            print(f"skipped: {folder} is not there", file=sys.stderr)
+            continue
+        try:
+            recorded = Recorded.of(folder, arguments.queries)
+        except RouteMoAError as exc:
+            sys.exit(str(exc))
+        for kind, unknown in (("same kinds", False), ("another kind", True)):
+            figures = resampled(recorded, arguments.resamples, unknown=unknown)
+            results[f"{folder.name}/{kind}"] = figures
+            halves = {name: f"{100 * figures[name]:.1f}" for name in ("half width", "graded: half width")}
+            shares = {name: f"{figures[name]:.1%}" for name in ("covered", "graded: covered", "cost off, median", "cost covered")}
+            rows.append([folder.name, kind, *(({**halves, **shares})[name] for name in list(figures)[1:])])
+        blocks = [f"`{report.command(*arguments.folders)}`", report.table(COLUMNS, rows)]
+        report.write(arguments.out, blocks, results)  # after each set: a long run that is cut short has said what it knows
+    print("\n\n".join(blocks))
+
+
+if __name__ == "__main__":
+    main()
