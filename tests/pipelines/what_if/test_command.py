@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from cli.main import commands
 from pipelines import import_command
 from pipelines.errors import ImportRefused, TableRefused
+from tests.pipelines import endpoint
 from tests.pipelines.logs import samples
 from tests.pipelines.trained_home import trained_home
 from tests.scorer import world as worlds
@@ -200,3 +201,24 @@ def test_asking_needs_a_budget(tmp_path: Path) -> None:
         run(litellm(tmp_path), "--from", "litellm", "--ask")
     with pytest.raises(ImportRefused, match="go together"):
         run(litellm(tmp_path), "--from", "litellm", "--budget", "1")
+
+
+def test_only_our_choices_are_asked_and_only_within_the_budget(home: Path, tmp_path: Path) -> None:
+    """A real endpoint gets the drawn questions and no other; with nothing to spend it gets none, and the file says nothing."""
+    pool = home / "registry" / "pool.yaml"
+    with endpoint.running() as asked:
+        pool.write_text(POOL.replace("http://127.0.0.1:9/v1", asked.url))
+        try:
+            words = (litellm(tmp_path, "asking.jsonl"), "--from", "litellm", "--floor", "20pt", "--grade", "10")
+            assert "0 answers came" in run(*words, "--ask", "--budget", "0")
+            assert not asked.asked
+            run(*words)
+            assert not asked.asked
+            run(*words, "--ask", "--budget", "1")
+        finally:
+            pool.write_text(POOL)
+        with (home / "var" / "what-if" / "asking.grade.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows
+        assert set(asked.asked) == {row["question"] for row in rows}
+        assert all(row["answer_ours"] == row["question"][::-1] for row in rows)
