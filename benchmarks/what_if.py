@@ -90,34 +90,38 @@ class Outcome:
     cost_covered: bool
 
 
-def known(recorded: Recorded, world: World) -> Knowledge:
-    """What the scorer of that world knows, its held-out queries labelled."""
+def known(recorded: Recorded, world: World, every: Texts) -> Knowledge:
+    """What the scorer of that world knows, its held-out queries labelled. every: all queries, scored."""
     held, train = world.held_out, world.training
     inputs_T = recorded_set.tokens(recorded.data.queries)[train]
     means = {
         llm.id: RecordedCalls(len(train), float(inputs_T.mean()), float(recorded.output_QL[train, at].mean()))
         for at, llm in enumerate(recorded.llms)
     }
-    scored = texts(world, held)
-    near = held[~scored.far_N]
+    near = held[~every.far_N[held]]
     return Knowledge(
         version="benchmark",
         roster=world.roster,
         recorded=means,
         held_out=HeldOut(
-            recorded.data.queries["text"].to_numpy()[near].tolist(), texts(world, near), world.labels_QL[near], recorded.cost_QL[near]
+            recorded.data.queries["text"].to_numpy()[near].tolist(), part(every, near), world.labels_QL[near], recorded.cost_QL[near]
         ),
     )
 
 
-def texts(world: World, rows: Rows) -> Texts:
-    """Scores, novelty and nearest domains of these queries, as the product has them."""
+def part(every: Texts, rows: Rows) -> Texts:
+    """Some of them."""
+    return Texts(every.scores_NL[rows], every.far_N[rows], every.domains_N[rows])
+
+
+def texts(world: World) -> Texts:
+    """Scores, novelty and nearest domains of all queries, as the product has them."""
     reference, rules = world.profile(), policy.load(Path("params.yaml"))
-    found = novelty(world.queries_QD[rows], reference, k=rules.neighbours, quantile=rules.novel_quantile)
-    return Texts(world.scores_QL[rows].astype(np.float64), found.novel_N, found.domains_N(reference))
+    found = novelty(world.queries_QD, reference, k=rules.neighbours, quantile=rules.novel_quantile)
+    return Texts(world.scores_QL.astype(np.float64), found.novel_N, found.domains_N(reference))
 
 
-def outcomes(recorded: Recorded, world: World, rows: Rows, knows: Knowledge, random: np.random.Generator) -> Iterator[Outcome]:
+def outcomes(recorded: Recorded, world: World, rows: Rows, knows: Knowledge, every: Texts) -> Iterator[Outcome]:
     """One log: the calls `rows`, all answered by the best LLM of the training queries."""
     best = int(world.labels_QL[world.training].mean(axis=0).argmax())
     asked = recorded.data.queries["text"].to_numpy()[rows]
@@ -133,7 +137,7 @@ def outcomes(recorded: Recorded, world: World, rows: Rows, knows: Knowledge, ran
         for at, (row, text, size) in enumerate(zip(rows, asked, inputs_N, strict=True))
     ]
     billed = bill(calls, Pool(recorded.llms), lambda *_: None)
-    scored = texts(world, rows)
+    scored = part(every, rows)
     by_id = {llm.id: llm for llm in recorded.llms}
     judged, _ = compare.judgeable(billed, {at: at for at in range(len(rows))}, scored, knows, by_id)
     kept = rows[[each.call.row for each in judged.billed]]
@@ -142,7 +146,7 @@ def outcomes(recorded: Recorded, world: World, rows: Rows, knows: Knowledge, ran
         found, chosen_N = compare.compare(judged, knows, float(usd)), compare.chosen(judged, float(usd))
         truth_N = world.labels_QL[kept][at, chosen_N] - world.labels_QL[kept, best]
         chances_N = estimate.chances(compare.uncertain(judged, chosen_N), GRADED)
-        drawn = np.flatnonzero(random.random(len(kept)) < chances_N)
+        drawn = np.flatnonzero(world.rng.random(len(kept)) < chances_N)
         graded = estimate.by_graded(compare.forecasts(judged, chosen_N), drawn, truth_N[drawn], chances_N[drawn])
         truth, cost = float(truth_N.mean()), float(recorded.cost_QL[kept][at, chosen_N].sum())
         yield Outcome(
@@ -162,9 +166,10 @@ def resampled(recorded: Recorded, resamples: int, *, unknown: bool) -> dict[str,
     rows: list[Outcome] = []
     for seed in range(WORLDS):
         world = World(recorded.data, recorded.queries_QD, seed, unknown=strange)
-        knows, source = known(recorded, world), world.strange if unknown else world.traffic
+        every, source = texts(world), world.strange if unknown else world.traffic
+        knows = known(recorded, world, every)
         for _ in range(resamples // WORLDS):
-            rows += outcomes(recorded, world, world.rng.choice(source, CALLS), knows, world.rng)
+            rows += outcomes(recorded, world, world.rng.choice(source, CALLS), knows, every)
     return {
         "logs": float(resamples),
         "covered": float(np.mean([row.covered for row in rows])),
