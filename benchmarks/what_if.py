@@ -99,12 +99,17 @@ def known(recorded: Recorded, world: World, every: Texts) -> Knowledge:
         for at, llm in enumerate(recorded.llms)
     }
     near = held[~every.far_N[held]]
+    inputs_ML = np.tile(np.ceil(recorded_set.tokens(recorded.data.queries))[near][:, None], (1, len(recorded.llms)))
     return Knowledge(
         version="benchmark",
         roster=world.roster,
         recorded=means,
         held_out=HeldOut(
-            recorded.data.queries["text"].to_numpy()[near].tolist(), part(every, near), world.labels_QL[near], recorded.cost_QL[near]
+            recorded.data.queries["text"].to_numpy()[near].tolist(),
+            part(every, near),
+            world.labels_QL[near],
+            inputs_ML,
+            recorded.output_QL[near],
         ),
     )
 

@@ -26,6 +26,7 @@ from registry import certificate, pool
 from registry.settings import Settings
 from scorer.near_matches import did_you_mean
 
+MOST_FAR = 0.10  # of the texts; 5 % of queries like the training ones are called far
 SHOWN = 4  # every fourth value of a dollar is shown
 NOTHING_TRAINED = (
     "No scorer is trained here, and none ships: what other LLMs would have answered cannot be forecast. It takes labels on a sample:"
@@ -93,6 +94,9 @@ def candidates(billed: Sequence[history.Billed], everybody: pool.Pool, known: Kn
 def judge(made: Report, judged: Judgeable, known: Knowledge, why: Mapping[str, int], floor: float) -> Report:
     """The report with every setting, from the one that spends most on; the best is the last before the first that may pass the floor."""
     notes = [f"No interval: {known.why_none}. Grade the requests of the file, or train here."] if known.held_out is None else []
+    if (far := why.get(compare.FAR, 0)) > MOST_FAR * (far + len(judged.billed)):
+        share = far / (far + len(judged.billed))
+        notes.append(f"{share:.0%} of the texts are unlike the training queries: intervals rest on labels of other kinds. Grade some.")
     made = replace(
         made, scorer=known.version, judged=len(judged.billed), sessions=judged.sessions, not_judged=why, floor=floor, notes=tuple(notes)
     )

@@ -20,6 +20,7 @@ from pipelines.what_if.knowledge import Knowledge, Texts
 from scorer.metrics import Interval
 
 Values = NDArray[np.float64]
+FAR = "unlike every query that the scorer was trained on"
 MOST_WEIGHT = 20.0  # of one held-out query: where the log is of domains that hardly any is of, a few would say it all
 FEWEST_IN_DOMAIN = 30  # held-out labels, from which on a domain's own errors say how wrong forecasts are there
 
@@ -220,8 +221,21 @@ def _held_out(judged: Judgeable, known: Knowledge, usd: float) -> tuple[Interval
     off_ML = labels_ML - scores_ML
     errors_M = off_ML[rows, chosen_M] - off_ML @ shares_L
     moved = judged.units(chosen(judged, usd) != judged.baseline_N)
-    factor = estimate.ratio(held_out.costs_ML[complete_M][:, columns][rows, chosen_M], expected_ML[rows, chosen_M], moved)
+    inputs_M, outputs_M = (grid_ML[complete_M][:, columns][rows, chosen_M] for grid_ML in (held_out.inputs_ML, held_out.outputs_ML))
+    factor = estimate.ratio(*_answers(judged, known, chosen_M, inputs_M, outputs_M), moved)
     return factor, Errors(errors_M, _mix(judged.domains_N, held_out.scored.domains_N[complete_M]))
+
+
+def _answers(judged: Judgeable, known: Knowledge, chosen_M: NDArray[np.intp], inputs_M: Values, outputs_M: Values) -> tuple[Values, Values]:
+    """USD of held-out answers as long as they were, and as long as they usually are, on the tokens that were read; NaN where unknown."""
+    actual, usual = [], []
+    for choice, read, written in zip(chosen_M, inputs_M, outputs_M, strict=True):
+        llm = judged.llms[choice]
+        recorded = known.recorded.get(llm.id)
+        told = recorded is not None and np.isfinite(read) and np.isfinite(written)
+        actual.append(llm.price.cost(round(read), round(written)) if told else np.nan)
+        usual.append(llm.price.cost(round(read), max(1, round(recorded.output_tokens))) if told and recorded is not None else np.nan)
+    return np.array(actual, dtype=np.float64), np.array(usual, dtype=np.float64)
 
 
 def _mix(domains_N: NDArray[np.str_], domains_M: NDArray[np.str_]) -> Values:
@@ -263,7 +277,7 @@ def _why_not(each: Billed, row: int | None, texts: Texts, place_of: Mapping[str,
     if baseline is None and (each.llm is None or each.llm.id not in place_of):
         return f"the scorer does not know {each.call.llm}"
     if texts.far_N[row]:
-        return "unlike every query that the scorer was trained on"
+        return FAR
     return ""
 
 

@@ -13,7 +13,7 @@ from monitoring.errors import ProfileRefused
 from monitoring.novelty import novelty
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
-from pipelines import dataset
+from pipelines import dataset, tables
 from pipelines.errors import TableRefused
 from pipelines.project import Project
 from pipelines.scorer_artifact import dataset_sha256
@@ -37,12 +37,13 @@ class Texts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """Labelled queries that the scorer was not trained on, none of them far: labels_ML and costs_ML (USD), NaN where nobody knows."""
+    """Labelled queries that the scorer was not trained on, none far: labels_ML, and tokens of the answers, NaN where nobody knows."""
 
     texts: Sequence[str]
     scored: Texts
     labels_ML: Values
-    costs_ML: Values
+    inputs_ML: Values
+    outputs_ML: Values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +85,7 @@ class Scorer:
         except (TableRefused, OSError):
             return None, "there is no build/dataset with labelled queries"
         data = data.columns(np.isin(np.array(data.roster), self.loaded.roster)).take("test").labelled(2)
+        tokens = [_of_answers(project.dataset, data, name) for name in ("input_tokens", "output_tokens")]
         if not len(data.queries):
             return None, "no test query of build/dataset is labelled for two LLMs"
         texts = data.queries["text"].tolist()
@@ -91,7 +93,14 @@ class Scorer:
         near_M = ~scored.far_N
         kept = [text for text, near in zip(texts, near_M, strict=True) if near]
         scored = Texts(scored.scores_NL[near_M], scored.far_N[near_M], scored.domains_N[near_M])
-        return HeldOut(kept, scored, data.labels_QL[near_M], data.cost_QL[near_M]), ""
+        return HeldOut(kept, scored, data.labels_QL[near_M], *(grid_ML[near_M] for grid_ML in tokens)), ""
+
+
+def _of_answers(folder: Path, data: dataset.Dataset, name: str) -> Values:
+    """A column of the answers' table, queries by LLMs as in `data`; its pairs are unique, or the dataset would not have loaded."""
+    meta = tables.read(folder / "answers_meta.parquet", dataset.ANSWERS_META)
+    grid = meta.pivot_table(index="query_id", columns="llm", values=name).reindex(index=data.queries["query_id"], columns=list(data.roster))
+    return grid.to_numpy(dtype=np.float64)
 
 
 def load(settings: Settings, wanted: str | None, rules: Policy) -> Scorer | None:
