@@ -8,6 +8,7 @@ from typing import Any, Literal
 from mixture.effort import Effort, Way
 from mixture.price import Price
 
+Dialect = Literal["chat", "responses", "messages"]
 Status = Literal["candidate", "active", "retired"]
 Trained = Literal["jointly", "row"]
 SelfAssessment = Literal["in_text", "json_schema", "none"]
@@ -16,11 +17,15 @@ Message = Mapping[str, Any]  # one message of the OpenAI chat protocol
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An OpenAI-compatible server: `base_url` ends before `/chat/completions`; the key is an environment variable's name."""
+    """An OpenAI-compatible server: `base_url` ends before `/chat/completions`; the key is an environment variable's name.
+
+    dialects: those that it speaks, of chat, responses and messages. A request in one of them reaches it as its caller wrote it.
+    """
 
     base_url: str
     served_name: str
     api_key_env: str | None = None
+    dialects: frozenset[Dialect] = frozenset({"chat"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from mixture.client.effort_fields import effort_fields
 from mixture.effort import LEVELS, Effort, Level, Way
-from mixture.llm import LLM, Decoding, Endpoint, Limits, Pace, Prompt, RequestFields, SelfAssessment, Status, Trained
+from mixture.llm import LLM, Decoding, Dialect, Endpoint, Limits, Pace, Prompt, RequestFields, SelfAssessment, Status, Trained
 from mixture.price import Price
 from registry.entry_price import Amount, PaceEntry, PriceEntry, Seconds, number, price_of
 
@@ -76,6 +76,7 @@ class EndpointEntry(StrictMapping):
     base_url: str
     served_name: str = Field(min_length=1)
     api_key_env: str | None = None
+    dialects: list[Dialect] = ["chat"]
 
     @field_validator("served_name")
     @classmethod
@@ -103,6 +104,17 @@ class EndpointEntry(StrictMapping):
         if value is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
             raise ValueError("is not the name of an environment variable (A-Z, 0-9, _): never write a key itself into the pool")
         return value
+
+    @field_validator("dialects")
+    @classmethod
+    def _chat_among_them(cls, value: list[Dialect]) -> list[Dialect]:
+        if "chat" not in value or len(set(value)) < len(value):
+            raise ValueError("must have chat, which every request can be asked in, and each dialect once")
+        return value
+
+    def endpoint(self) -> Endpoint:
+        """The frozen endpoint that this describes."""
+        return Endpoint(**{**self.model_dump(), "dialects": frozenset(self.dialects)})
 
 
 class PromptEntry(StrictMapping):
@@ -184,7 +196,7 @@ class PoolEntry(StrictMapping):
             id=llm_id,
             name=self.name,
             price=price_of(self.price),
-            endpoint=Endpoint(**self.endpoint.model_dump()) if self.endpoint else None,
+            endpoint=self.endpoint.endpoint() if self.endpoint else None,
             prompt=Prompt(**self.prompt.model_dump()),
             decoding=Decoding(**self.decoding.model_dump()),
             limits=Limits(**self.limits.model_dump()),

@@ -44,6 +44,7 @@ from serving import (
     shared_keys,
     supervisor,
 )
+from serving.dialects.spoken import dialect_of
 from serving.errors import MethodRefused, NotFound, RequestRefused
 from serving.events import (
     CertificateVoid,
@@ -63,7 +64,6 @@ from serving.events import (
 from serving.gate import Gate
 from serving.metrics import Metrics
 from serving.middleware import RequestGuard
-from serving.responses import error_response
 from serving.settings import ServingSettings
 from serving.state import State
 from serving.tracing import tracing
@@ -200,11 +200,12 @@ async def _ended(state: State) -> None:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    """Every error that a route raises, in OpenAI's schema."""
+    """Every error that a route raises, in the dialect of its address."""
+    dialect = dialect_of(request.url.path)
     if isinstance(error, HTTPException):
         kind = {404: NotFound, 405: MethodRefused}.get(error.status_code, RequestRefused)
         what = {404: "does not exist", 405: f"does not take {request.method}"}.get(error.status_code, f"was refused ({error.detail})")
-        return error_response(kind(f"{request.url.path} {what}.", next_step='README, "Ask it", lists the addresses.'))
+        return dialect.error(kind(f"{request.url.path} {what}.", next_step='README, "Ask it", lists the addresses.'))
     if isinstance(error, RequestValidationError):
-        return error_response(RequestRefused(f"{request.url.path}: a parameter is malformed."))
-    return error_response(error)
+        return dialect.error(RequestRefused(f"{request.url.path}: a parameter is malformed."))
+    return dialect.error(error)

@@ -5,10 +5,10 @@ import resource
 from enum import Enum, auto
 from typing import cast
 
-import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from serving.errors import HeadersTooLarge, Overloaded, RequestRefused, RequestTooSlow, ServingError, body_of, headers_of, row_of
+from serving.dialects.spoken import dialect_of
+from serving.errors import HeadersTooLarge, Overloaded, RequestRefused, RequestTooSlow, ServingError
 from serving.settings import ConnectionSettings
 
 SETTINGS = "connections"  # where the lifespan's state has them
@@ -28,7 +28,7 @@ class Sends(Enum):
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection within `ConnectionSettings`; refuses in OpenAI's schema, like every route."""
+    """uvicorn's connection within `ConnectionSettings`; refuses as every route does, in the dialect of its address."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A stranger; the one who has kept us waiting longest makes room where there are too many."""
@@ -167,7 +167,7 @@ class Connection(HttpToolsProtocol):
         if (self._is_answering and not about_this) or (about_this and self.cycle is not None and self.cycle.response_started):
             self.transport.close()
         else:
-            self.transport.write(_answer(error))
+            self.transport.write(_answer(error, (self.scope or {}).get("path") or ""))
             if self.transport.can_write_eof():
                 self.transport.write_eof()
             if self.cycle is not None:
@@ -190,8 +190,8 @@ def allow_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
-def _answer(error: ServingError) -> bytes:
-    row, body = row_of(error), orjson.dumps(body_of(error))
-    headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close", **headers_of(error)}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return STATUS_LINE[row.status] + lines.encode("ascii") + b"\r\n" + body
+def _answer(error: ServingError, path: str) -> bytes:
+    """path: as far as it is known already."""
+    answer = dialect_of(path).error(error, {"connection": "close"})
+    lines = b"".join(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
+    return STATUS_LINE[answer.status_code] + lines + b"\r\n" + bytes(answer.body)

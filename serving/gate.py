@@ -161,7 +161,7 @@ class Gate:
 
 def bounds(request: Request, *, named: bool) -> tuple[float, float]:
     """USD without which no LLM can be asked, and USD that the request's whole plan cannot exceed; 0 where no price is known."""
-    calls = (Call(each.llm, request.messages, request.fields) for each in request.candidates if each.llm.price.known)
+    calls = (Call(each.llm, request.messages, request.fields, native=request.native) for each in request.candidates if each.llm.price.known)
     worst = [worst_case_usd(call) for call in calls]
     if not worst:
         return 0.0, 0.0

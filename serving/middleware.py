@@ -12,14 +12,13 @@ from scorer.errors import RouteMoAError
 from serving import scopes
 from serving.body import read
 from serving.connection import WHOLE
+from serving.dialects.spoken import SPOKEN, dialect_of
 from serving.errors import Stopping, row_of
 from serving.keys import KeyEntry
-from serving.responses import error_body, error_response
 from serving.state import State
-from serving.streaming import event
 
-SHED = frozenset({"/v1/chat/completions", "/v1/route"})  # what takes long enough to pile up
-RECORDED = "/v1/chat/completions"
+RECORDED = frozenset(each.path for each in SPOKEN)
+SHED = RECORDED | {"/v1/route"}  # what takes long enough to pile up
 
 
 class RequestGuard:
@@ -55,7 +54,7 @@ class RequestGuard:
             if path in SHED:
                 await state.gate.admit(holder, send.headers)
             refusal = state.records.refusal
-            if path == RECORDED and refusal is not None:  # before an LLM is paid for an answer that may not leave
+            if path in RECORDED and refusal is not None:  # before an LLM is paid for an answer that may not leave
                 raise RecordNotKept(refusal.what, next_step=refusal.next_step)
             body = await self._body(scope, receive, holder)
             with state.in_flight.one(holder.name) if path in SHED else nullcontext():
@@ -64,16 +63,17 @@ class RequestGuard:
         except ClientDisconnect:
             return
         except RouteMoAError as exc:
-            await error_response(exc)(scope, receive, send)
+            await dialect_of(path).error(exc)(scope, receive, send)
 
     async def _say_stopping(self, scope: Scope, receive: Receive, sent: "_Counted") -> None:
         """As a status where there is none yet, else as the event that ends a stream. Raises CancelledError where neither can be said."""
+        dialect = dialect_of(scope["path"])
         error = Stopping("The server stops, and this answer was not complete in time.", next_step="Ask again.")
         if not sent.started:
-            await error_response(error)(scope, receive, sent)
+            await dialect.error(error)(scope, receive, sent)
         elif sent.streams:
             self._state.metrics.errors.labels(row_of(error).code).inc()
-            await sent({"type": "http.response.body", "body": event(error_body(error)), "more_body": False})
+            await sent({"type": "http.response.body", "body": dialect.error_event(error), "more_body": False})
         elif not sent.complete:
             raise asyncio.CancelledError
 
@@ -87,7 +87,7 @@ class RequestGuard:
 
     def _holder(self, scope: Scope) -> KeyEntry:
         keys = self._state.keys.value
-        header = Request(scope).headers.get("authorization")
+        header = dialect_of(scope["path"]).authorization(Request(scope).headers)
         return (scopes.NOBODY if keys is None else keys).holder(header, time.time())
 
     def _count(self, scope: Scope, sent: "_Counted", seconds: float) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from serving.chat import model_unknown
 from serving.keys import KeyEntry
+from serving.named import model_unknown
 from serving.responses import json_response
 from serving.routing import why_not
 from serving.state import State, holder_of, state_of

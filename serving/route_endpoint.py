@@ -7,8 +7,8 @@ from starlette import requests
 
 from mixture.choose.strategies import as_json
 from serving.body import read
-from serving.chat import model_unknown
 from serving.explanation import explanation
+from serving.named import model_unknown
 from serving.protocol import RouteRequest, parse
 from serving.responses import json_response
 from serving.routing import ScoredRequest, scored_request

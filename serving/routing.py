@@ -14,6 +14,7 @@ from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Candidate
 from mixture.choose.restrict import Requested, restrict
 from mixture.choose.strategy import Strategy
+from mixture.client.native import Native
 from mixture.llm import LLM
 from mixture.run.bounded_fields import unbounded
 from mixture.run.request import Request
@@ -43,7 +44,9 @@ class ScoredRequest:
     request: Request
 
 
-async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, Any], holder: KeyEntry) -> ScoredRequest:
+async def scored_request(
+    state: State, chat: ChatRequest, written: Mapping[str, Any], holder: KeyEntry, native: Native | None = None
+) -> ScoredRequest:
     """Scores the request of a key with the version in force; its deadline counts from before. Raises NotReady without one."""
     active, llms = state.active, state.llms
     messages = written["messages"]
@@ -64,11 +67,13 @@ async def scored_request(state: State, chat: ChatRequest, written: Mapping[str, 
     size = RequestSize.of(messages, passed_on(written))
     expected = {llm: _candidate(state, pool[llm], score, size) for llm, score in scores.items() if llm not in uncallable}
     candidates = tuple(rule.candidate(candidate, state.recorded_calls.get(llm)) for llm, candidate in expected.items())
-    request = Request(messages, candidates, options, strategy, passed_on(written), uncallable)
+    request = Request(messages, candidates, options, strategy, passed_on(written), uncallable, native)
     return ScoredRequest(active, text, scores, prediction.queries_QD[0], request)
 
 
-def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, Any], holder: KeyEntry) -> Request | None:
+def request_to_named_llm(
+    state: State, chat: ChatRequest, written: Mapping[str, Any], holder: KeyEntry, native: Native | None = None
+) -> Request | None:
     """The request to the LLM of the pool that it names, None where there is none that can be called. Raises LLMNotAllowed."""
     llm = next((llm for llm in state.llms.llms if llm.id == chat.model and why_not(llm) is None), None)
     if llm is None:
@@ -79,7 +84,7 @@ def request_to_named_llm(state: State, chat: ChatRequest, written: Mapping[str, 
     options = restricted(state.settings.mixture.options(), chat, written, holder, budgeted=bool(state.gate.limits(holder)))
     size = RequestSize.of(written["messages"], passed_on(written))
     unsized = replace(_candidate(state, llm, 0.0, size), input_tokens=None)  # nobody asked whether the request fits
-    return Request(written["messages"], (unsized,), options, fields=passed_on(written))
+    return Request(written["messages"], (unsized,), options, fields=passed_on(written), native=native)
 
 
 def _candidate(state: State, llm: LLM, prior: float, size: RequestSize) -> Candidate:

@@ -1,11 +1,12 @@
 """The bodies of endpoints' answers, read up to a bound: whole ones, and event streams."""
 
 from collections.abc import AsyncGenerator
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx2
 
 from mixture.client import failures, wire
+from mixture.client.native import Event
 from mixture.errors import LLMGarbled
 from mixture.llm import LLM
 
@@ -13,13 +14,6 @@ MOST_BYTES = 16 * 2**20  # of a reply or an event: ten thousand tokens with twen
 MOST_ERROR_BYTES = 2**16
 DONE = "[done]"
 KINDS = frozenset({"application/json", "text/event-stream", "text/html", "text/plain"})  # any other header may hold anything
-
-
-class Event(NamedTuple):
-    """One event of a stream: its name, if it has one, and its JSON."""
-
-    name: str
-    tree: Any
 
 
 async def whole(llm: LLM, response: httpx2.Response) -> Any:

@@ -1,4 +1,4 @@
-"""Asks LLMs over HTTP in the OpenAI chat protocol: time-outs, retries, breakers, streams; the one door to httpx2."""
+"""Asks LLMs over HTTP, in the OpenAI chat protocol or as a caller wrote it: time-outs, retries, streams; the one door to httpx2."""
 
 import asyncio
 import time
@@ -13,8 +13,8 @@ import httpx2
 
 from mixture.client import http_bodies, request_body
 from mixture.client.circuit_breaker import Breaker
-from mixture.client.http_bodies import Event
 from mixture.client.httpx_errors import translate, translated
+from mixture.client.native import Event, Native, NativeAssembly, usable
 from mixture.client.protocol import Call, Chunk, Reply
 from mixture.client.refused_fields import without_refused
 from mixture.client.retry import retried
@@ -68,7 +68,7 @@ class OpenAIClient:
             started = time.monotonic()
             async with at_most(call.llm, call.llm.limits.total_s, "limits.total_s"), self._response(request) as response:
                 tree = await http_bodies.whole(call.llm, response)
-            assembly = Assembly(call)
+            assembly = _assembly(call)
             assembly.add(tree)
             return assembly.reply(time.monotonic() - started)
 
@@ -91,6 +91,9 @@ class OpenAIClient:
         further: headers beside the endpoint's own. stream: `attempt` only begins a reply. Otherwise it brings the whole.
         """
         place = request_body.endpoint(call.llm)
+        if (native := _native(call)) is not None:
+            request = self._request(call, native.body(call.llm, stream=stream), further, native)
+            return await self._admitted(call, partial(_made, attempt, request), whole=not stream)
         taken = self._taken.get(place, RequestFields())
         while True:
             sent = taken.apply(request_body.body(call, stream=stream))
@@ -107,7 +110,7 @@ class OpenAIClient:
         """The stream, its first event already there: up to here a failure may be retried."""
         started = time.monotonic()
         events = self._events(call, request)
-        assembly = Assembly(call)
+        assembly = _assembly(call)
         limit = min(call.llm.limits.first_token_s, call.llm.limits.total_s)
         try:
             async with at_most(call.llm, limit, "limits.first_token_s"):
@@ -162,14 +165,17 @@ class OpenAIClient:
             breaker.succeeded(now := time.monotonic(), now - asked_at)
         return chunk
 
-    def _request(self, call: Call, sent: Mapping[str, Any], further: Mapping[str, str]) -> Callable[[], httpx2.Request]:
+    def _request(
+        self, call: Call, sent: Mapping[str, Any], further: Mapping[str, str], native: Native | None = None
+    ) -> Callable[[], httpx2.Request]:
         """Makes the same request anew for each attempt.
 
         Raises LLMRefused where it cannot be made: an unset key variable, a malformed base_url, text that is no Unicode.
         """
         content = request_body.encoded(call.llm, sent)
-        headers = {"Content-Type": "application/json", **further, **request_body.headers(call.llm)}
-        url = request_body.endpoint(call.llm).base_url.rstrip("/") + "/chat/completions"
+        of_dialect = request_body.headers(call.llm) if native is None else native.headers(call.llm)
+        headers = {"Content-Type": "application/json", **further, **of_dialect}
+        url = request_body.endpoint(call.llm).base_url.rstrip("/") + ("/chat/completions" if native is None else native.path)
         timeout = httpx2.Timeout(None, connect=call.llm.limits.connect_s)
 
         def build() -> httpx2.Request:
@@ -228,6 +234,15 @@ class OpenAIClient:
         return result
 
 
+def _native(call: Call) -> Native | None:
+    return call.native if usable(call.native, call.llm) else None
+
+
+def _assembly(call: Call) -> Assembly | NativeAssembly:
+    native = _native(call)
+    return Assembly(call) if native is None else native.assembly(call)
+
+
 async def _made(attempt: Callable[[httpx2.Request], Awaitable[T]], request: Callable[[], httpx2.Request]) -> T:
     return await attempt(request())
 
@@ -245,7 +260,7 @@ class _Begun:
 
     started: float
     events: AsyncGenerator[Event | None]
-    assembly: Assembly
+    assembly: Assembly | NativeAssembly
     first: Chunk
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
@@ -254,19 +269,24 @@ class _Begun:
         Raises LLMUnreachable where the stream ends before the reply does: a broken stream never looks complete.
         """
         done, uncounted = False, self.first
-        if self.first.raw["choices"]:
+        if _passes(self.first):
             yield self.first
         async for event in self.events:
             if event is None:
                 done = True
                 break
             chunk = self.assembly.add(event.tree, named=event.name)
-            if chunk.raw["choices"]:
+            if _passes(chunk):
                 yield chunk
             else:
                 uncounted = chunk  # the usage, after every choice has ended
         if not self.assembly.complete(done=done):
             llm = self.assembly.call.llm.id
             raise LLMUnreachable(llm, "the stream ended before the reply did.", next_step="Read the endpoint's log.")
-        last = {} if uncounted.raw["choices"] else uncounted.raw
+        last = {} if _passes(uncounted) else uncounted.raw
         yield Chunk("", last, self.assembly.reply(time.monotonic() - self.started))
+
+
+def _passes(chunk: Chunk) -> bool:
+    """Whether it brings more than a usage."""
+    return chunk.native is not None or bool(chunk.raw["choices"])

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from mixture.client.native import Event, Native
 from mixture.errors import LLMFailed
 from mixture.llm import LLM, Message
 from mixture.usage import Usage
@@ -26,6 +27,7 @@ class Call:
     deadline: monotonic time (seconds, `time.monotonic`) by which the call must end, or None.
     silent_after_s: how long the endpoint may show nothing before that is held against it, whoever ends the call then.
     optional: of `options`, those that it can do without where the endpoint refuses them.
+    native: the caller's own request, which an endpoint that speaks its dialect gets in place of all this (`mixture.client.native.usable`).
     may_retry: asked before a failed attempt is followed by another, since the failed one may be charged too; False ends the call.
     """
 
@@ -35,6 +37,7 @@ class Call:
     deadline: float | None = None
     silent_after_s: float = math.inf
     optional: frozenset[str] = frozenset(LOGPROBS)
+    native: Native | None = field(default=None, compare=False, repr=False)
     may_retry: Callable[[LLMFailed], bool] = field(default=_always, compare=False, repr=False)
 
 
@@ -43,7 +46,8 @@ class Reply:
     """One LLM's complete reply: what it said, what it used, how long it took (seconds).
 
     mean_logprob: mean log-probability of the reply's tokens, None where the endpoint does not return them.
-    raw: the endpoint's own response in the protocol's form, for pass-through. usage: the tokens with their parts (cached, thought), None
+    raw: the endpoint's own response in the protocol's form, for pass-through. native: the same as it came, where the endpoint was asked in
+    the caller's own dialect. usage: the tokens with their parts (cached, thought), None
     where only the two counts are known. cost_usd: by our price; stated_usd: by the endpoint's own words, None where it states none.
     cost_known: whether either is there; where not, `cost_usd` is 0 and means nothing.
     """
@@ -60,6 +64,7 @@ class Reply:
     usage: Usage | None = None
     stated_usd: float | None = None
     cost_known: bool = True
+    native: Mapping[str, Any] | None = None
 
     @property
     def usage_estimated(self) -> bool:
@@ -69,11 +74,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a streamed reply; the last one carries the finished `Reply`."""
+    """A piece of a streamed reply; the last one carries the finished `Reply`. native: the event as it came, in the caller's own dialect."""
 
     text: str
     raw: Mapping[str, Any] = field(default_factory=dict)
     reply: Reply | None = None
+    native: Event | None = None
 
 
 def says_nothing(chunk: Chunk) -> bool:

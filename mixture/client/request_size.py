@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from mixture.client.native import usable
 from mixture.client.protocol import Call
 from mixture.client.token_estimate import content_tokens
 from mixture.llm import LLM, Message
@@ -12,6 +13,7 @@ from mixture.llm import LLM, Message
 TOKENS_PER_MESSAGE = 16  # role marks and the like, rounded up over the known chat templates
 TEMPLATE_TOKENS = 64  # system text that a chat template adds by itself
 TOKENS_PER_IMAGE = 4096  # more than any vendor counts for one
+LIMITS = ("max_completion_tokens", "max_tokens")
 MEDIA = frozenset({"image_url", "input_image", "input_audio", "file"})  # parts of a message that are no text
 UNBOUNDED_MEDIA = frozenset({"input_audio", "file"})  # an hour, a thousand pages: only the context window bounds their tokens
 
@@ -32,12 +34,15 @@ def worst_case_usd(call: Call) -> float:
         of_messages = sum(sum(map(size, message.values())) + TOKENS_PER_MESSAGE for message in messages)
         of_fields = sum(map(size_of_field, call.options.values()))
         input_tokens = min(of_messages + of_fields + TEMPLATE_TOKENS + TOKENS_PER_IMAGE * images(messages), llm.context_window)
-    return llm.price.most(input_tokens, most_output_tokens(llm, call.options) * (call.options.get("n") or 1))
+    limits = call.options
+    if usable(call.native, llm) and limits.keys().isdisjoint(LIMITS):  # it goes as it is, without the limit that the pool entry has
+        limits = {**limits, "max_tokens": None}
+    return llm.price.most(input_tokens, most_output_tokens(llm, limits) * (call.options.get("n") or 1))
 
 
 def most_output_tokens(llm: LLM, request: Mapping[str, Any]) -> int:
     """The limit on an answer's tokens: the request's, or its LLM's own where it has none; the context window where none is sent."""
-    limits = {name: request[name] for name in ("max_completion_tokens", "max_tokens") if name in request}
+    limits = {name: request[name] for name in LIMITS if name in request}
     limits = limits or {"max_tokens": llm.decoding.max_tokens}
     unlimited = [limit is None or name in llm.request_fields.omit for name, limit in limits.items()]
     return llm.context_window if any(unlimited) else max(map(int, limits.values()))

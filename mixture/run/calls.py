@@ -10,6 +10,7 @@ from typing import Any
 
 from mixture.choose.options import Options
 from mixture.choose.ranking import Candidate
+from mixture.client.native import Native
 from mixture.client.protocol import LOGPROBS, Call, Chunk, Client, Reply
 from mixture.errors import LLMCutOff, LLMFailed, LLMGarbled, LLMOverloaded, LLMTimedOut, NoAnswer, Why
 from mixture.llm import LLM, Message
@@ -67,15 +68,21 @@ class Calls:
         return math.inf if self.options.deadline is None else self.options.deadline - self.clock()
 
     def reserve(
-        self, llm: LLM, messages: Sequence[Message], fields: Mapping[str, Any] | None = None, *, alone: bool = False
+        self,
+        llm: LLM,
+        messages: Sequence[Message],
+        fields: Mapping[str, Any] | None = None,
+        *,
+        alone: bool = False,
+        native: Native | None = None,
     ) -> Reservation | None:
         """A call with the request's own fields and further `fields`, None where the budget has no room for it.
 
-        alone: nobody else can answer, so the client may try again by itself.
+        alone: nobody else can answer, so the client may try again by itself. native: `Request.native`, where nothing is added to it.
         """
         optional = frozenset(LOGPROBS.keys() - self.fields.keys())  # what the caller asked for is not ours to leave out
         sent = {**self.fields, **(fields or {})}
-        call = Call(llm, messages, sent, self.options.deadline, silent_after_s=self._silent_after_s, optional=optional)
+        call = Call(llm, messages, sent, self.options.deadline, silent_after_s=self._silent_after_s, optional=optional, native=native)
         return self.ledger.reserve(replace(call, may_retry=partial(self._may_retry, call, self.elapsed_s) if alone else _never))
 
     def late_after_s(self, candidate: Candidate) -> float:

@@ -10,6 +10,7 @@ from mixture.choose.posterior import query_easiness
 from mixture.choose.ranking import Candidate, Ranked, refusal
 from mixture.choose.sequential import Sequential
 from mixture.choose.strategy import AnswersSoFar, Strategy
+from mixture.client.native import Native
 from mixture.client.request_size import expected_input_tokens
 from mixture.client.requirements import abilities, one_llm_only
 from mixture.errors import NoAnswer
@@ -20,7 +21,8 @@ from mixture.llm import Message
 class Request:
     """candidates: every LLM with a score that can be called. uncallable: LLM id -> why it cannot be called at all.
 
-    fields: further fields of the OpenAI request, passed on to the LLMs.
+    fields: further fields of the OpenAI request, passed on to the LLMs. native: the request as its caller wrote it in another dialect, for
+    an LLM that speaks it and answers alone.
     """
 
     messages: Sequence[Message]
@@ -29,6 +31,7 @@ class Request:
     strategy: Strategy = field(default_factory=Sequential)
     fields: Mapping[str, Any] = field(default_factory=dict)
     uncallable: Mapping[str, str] = field(default_factory=dict)
+    native: Native | None = field(default=None, compare=False, repr=False)
 
     def with_requirements(self) -> "Request":
         """The same with what it requires: abilities, tokens of context, an effort, and one LLM alone where its answer cannot be combined.

@@ -22,14 +22,14 @@ async def answer_alone(calls: Calls, request: Request, emit: Emit | None) -> Dec
     """
     ranking = request.first_ranking()[: 1 + request.options.spares]
     for ranked, successor in zip_longest(ranking, [each.candidate for each in ranking[1:]]):
-        reserved = calls.reserve(ranked.candidate.llm, request.messages, alone=len(ranking) == 1)
+        reserved = calls.reserve(ranked.candidate.llm, request.messages, alone=len(ranking) == 1, native=request.native)
         replace_after_s = calls.replace_after_s(ranked.candidate, successor, request.messages)
         if reserved is not None and (reply := await _asked(calls, ranked, reserved, replace_after_s, emit)) is not None:
             return _chosen(calls, request, ranked, reply)
     by_id = {each.id: each for each in ranking}
     while (failed := calls.next_retry(layer=1)) is not None:
         ranked = by_id[failed.error.llm]
-        if (reserved := calls.reserve(ranked.candidate.llm, request.messages)) is None:
+        if (reserved := calls.reserve(ranked.candidate.llm, request.messages, native=request.native)) is None:
             break
         await asyncio.sleep(calls.retry(failed))
         if (reply := await _asked(calls, ranked, reserved, math.inf, emit)) is not None:
@@ -48,7 +48,7 @@ async def _asked(calls: Calls, ranked: Ranked, reserved: Reservation, replace_af
 
 async def pass_through(calls: Calls, candidate: Candidate, request: Request, emit: Emit | None) -> Decision:
     """The answer of one LLM, whatever it says: nobody chose it, and nobody stands in for it. Raises LLMFailed where it fails."""
-    if (reserved := calls.reserve(candidate.llm, request.messages, alone=True)) is None:
+    if (reserved := calls.reserve(candidate.llm, request.messages, alone=True, native=request.native)) is None:
         raise calls.no_answer("budget")
     try:
         reply = await calls.ask(reserved, calls.late_after_s(candidate), emit=emit)

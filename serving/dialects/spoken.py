@@ -1,0 +1,12 @@
+"""The dialects that this server speaks, and which one an address is of."""
+
+from serving.dialects.chat import ChatDialect
+from serving.dialects.dialect import Dialect
+
+CHAT = ChatDialect()
+SPOKEN: tuple[Dialect, ...] = (CHAT,)
+
+
+def dialect_of(path: str) -> Dialect:
+    """What is answered at `path` is written in this; at addresses of no dialect, errors are in OpenAI's schema."""
+    return next((each for each in SPOKEN if path == each.path or path.startswith(f"{each.path}/")), CHAT)
