@@ -38,6 +38,7 @@ from serving import (
     logs,
     models,
     quality,
+    responses_endpoint,
     retention,
     route_endpoint,
     scopes,
@@ -62,6 +63,7 @@ from serving.events import (
     SupervisorLost,
 )
 from serving.gate import Gate
+from serving.kept_responses import KeptResponses
 from serving.metrics import Metrics
 from serving.middleware import RequestGuard
 from serving.settings import ServingSettings
@@ -71,7 +73,7 @@ from serving.watched_file import Watched
 
 ENDING_S = 5.0
 NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResumed, Noticed.REPLACED: RecordFileReplaced}
-ROUTERS = (chat, route_endpoint, feedback, audits, decisions, models, admin, groups, quality, health, console)
+ROUTERS = (chat, responses_endpoint, route_endpoint, feedback, audits, decisions, models, admin, groups, quality, health, console)
 
 
 def create_app(settings: ServingSettings) -> FastAPI:
@@ -145,6 +147,7 @@ def _state(settings: ServingSettings) -> State:
         mixture=Mixture(client),
         records=RecordStore.of(settings, noticed=lambda what, words: events.emit(NOTICED[what](words))),
         jobs=Jobs.of(settings),
+        kept_responses=KeptResponses(settings.responses_file, settings.keep_responses_s, settings.keep_responses_bytes),
         gate=Gate(settings, budgets.make(settings)),
         tracing=tracing.from_environment(os.environ, metrics),
         void=Watched(
@@ -186,6 +189,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
         await _ended(state)
         await state.client.aclose()
         await state.gate.close()
+        state.kept_responses.close()
         await state.records.close()
         await state.tracing.close()
         state.scoring.shutdown(wait=False, cancel_futures=True)

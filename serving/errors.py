@@ -53,6 +53,14 @@ class DecisionUnknown(ServingError):
     """A decision id that no record has."""
 
 
+class PreviousResponseUnknown(ServingError):
+    """A response id that is not kept for this key: unknown, another key's, or too long ago."""
+
+
+class ResponsesUnavailable(ServingError):
+    """What was kept of responses cannot be reached."""
+
+
 class OutcomeAudited(ServingError):
     """A report of an answer that an audit has graded already."""
 
@@ -145,6 +153,8 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (RatesUnavailable, ErrorRow(503, SERVER, "rates_unavailable", retry_after_s=5)),
     (ModelUnknown, ErrorRow(404, CALLER, "model_not_found")),
     (DecisionUnknown, ErrorRow(404, CALLER, "decision_not_found")),
+    (PreviousResponseUnknown, ErrorRow(400, CALLER, "previous_response_not_found")),
+    (ResponsesUnavailable, ErrorRow(503, SERVER, "responses_unavailable", retry_after_s=5)),
     (OutcomeAudited, ErrorRow(409, CALLER, "already_audited")),
     (NotFound, ErrorRow(404, CALLER, "not_found")),
     (MethodRefused, ErrorRow(405, CALLER, "method_not_allowed")),

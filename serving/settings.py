@@ -157,6 +157,11 @@ class ServingSettings(HostSettings):
     usd_per_day: Usd | None = Field(default=None, description="what all keys together may spend in a UTC day")
     usd_per_month: Usd | None = Field(default=None, description="the same in a UTC month")
     limits_url: str = Field(default="memory://", description="where requests and tokens a minute are counted: memory:// or redis://...")
+    keep_responses: Literal["memory", "disk"] = Field(
+        default="memory", description="where what previous_response_id refers to is kept; workers share only what is on disk"
+    )
+    keep_responses_s: float = Field(default=3600.0, ge=0, description="for so long after its last use; 0 keeps nothing")
+    keep_responses_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, description="at most so much of it; one key has half")
     poll_s: float = Field(default=0.5, gt=0, description="between looks at the published scorer, the pool and the keys")
     drain_s: int = Field(default=60, ge=0, description="what requests in flight get to end after SIGTERM")
     connections: ConnectionSettings = ConnectionSettings()
@@ -179,6 +184,11 @@ class ServingSettings(HostSettings):
     def spend_file(self) -> Path:
         """What keys spent, and what is held for requests that run."""
         return self.var / "spend.db"
+
+    @property
+    def responses_file(self) -> Path | None:
+        """What later requests refer to; None where it is kept in memory."""
+        return self.var / "responses.db" if self.keep_responses == "disk" else None
 
     @property
     def keys_file(self) -> Path:

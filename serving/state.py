@@ -19,6 +19,7 @@ from serving.active_scorer import Active
 from serving.errors import NotReady
 from serving.events import Events
 from serving.gate import Gate
+from serving.kept_responses import KeptResponses
 from serving.keys import KeyEntry, Keys
 from serving.metrics import Metrics
 from serving.observed_latency import Experience
@@ -47,6 +48,7 @@ class State:
     records: RecordStore
     jobs: Jobs
     gate: Gate
+    kept_responses: KeptResponses
     scoring: ThreadPoolExecutor
     void: Watched[Void]
     tracing: Tracing = field(default_factory=Off)

@@ -2,9 +2,11 @@
 
 from serving.dialects.chat import ChatDialect
 from serving.dialects.dialect import Dialect
+from serving.dialects.responses import ResponsesDialect
 
 CHAT = ChatDialect()
-SPOKEN: tuple[Dialect, ...] = (CHAT,)
+RESPONSES = ResponsesDialect()
+SPOKEN: tuple[Dialect, ...] = (CHAT, RESPONSES)
 
 
 def dialect_of(path: str) -> Dialect:
