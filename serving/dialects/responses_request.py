@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from serving.dialects import responses_tools
 from serving.dialects.responses_input import Item, Messages
@@ -25,6 +25,18 @@ SAME = (
     "prompt_cache_retention", "service_tier",
 )  # fmt: skip
 _NAMED_BACK = {"messages": "input", "max_tokens": "max_output_tokens", "response_format": "text.format"}
+
+
+def _text_or_items(value: Any) -> Any:
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        if len(value) > MOST_PIECES:
+            raise ValueError(f"{len(value)} items, of at most {MOST_PIECES}")
+    elif not isinstance(value, str):
+        raise ValueError("is neither a text nor a list of items")
+    return value
+
+
+Input = Annotated[Any, BeforeValidator(_text_or_items)]  # a union would put the kind into the field's name
 
 
 class ReasoningIn(BaseModel):
@@ -52,7 +64,7 @@ class ResponsesRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     model: Annotated[str, Field(min_length=1, max_length=256)]
-    input: str | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_PIECES)]
+    input: Input
     instructions: str | None = None
     previous_response_id: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     store: bool | None = None
