@@ -37,6 +37,7 @@ from serving import (
     keys,
     logs,
     models,
+    passed_on,
     quality,
     responses_endpoint,
     retention,
@@ -73,7 +74,7 @@ from serving.watched_file import Watched
 
 ENDING_S = 5.0
 NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResumed, Noticed.REPLACED: RecordFileReplaced}
-ROUTERS = (chat, responses_endpoint, route_endpoint, feedback, audits, decisions, models, admin, groups, quality, health, console)
+ROUTERS = (chat, responses_endpoint, passed_on, route_endpoint, feedback, audits, decisions, models, admin, groups, quality, health, console)
 
 
 def create_app(settings: ServingSettings) -> FastAPI:

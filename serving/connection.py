@@ -7,7 +7,6 @@ from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from serving.dialects.spoken import dialect_of
 from serving.errors import HeadersTooLarge, Overloaded, RequestRefused, RequestTooSlow, ServingError
 from serving.settings import ConnectionSettings
 
@@ -192,6 +191,8 @@ def allow_files(wanted: int) -> None:
 
 def _answer(error: ServingError, path: str) -> bytes:
     """path: as far as it is known already."""
+    from serving.dialects.spoken import dialect_of  # here, for a supervisor imports this module before it knows where its metrics go
+
     answer = dialect_of(path).error(error, {"connection": "close"})
     lines = b"".join(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
     return STATUS_LINE[answer.status_code] + lines + b"\r\n" + bytes(answer.body)

@@ -54,9 +54,16 @@ class NativeAssembly(Protocol):
         """The finished reply, priced. `raw`: in the chat dialect's form; `native`: as the endpoint would send it whole."""
 
 
+NO_OTHER_WAY = frozenset({"embeddings", "completions"})  # what is no chat: sent to whichever endpoint the caller names, or nowhere
+
+
 def usable(native: Native | None, llm: "LLM") -> bool:
     """Whether `llm` gets the caller's own request."""
-    if native is None or llm.endpoint is None or native.dialect not in llm.endpoint.dialects:
+    if native is None or llm.endpoint is None:
+        return False
+    if native.dialect in NO_OTHER_WAY:
+        return True
+    if native.dialect not in llm.endpoint.dialects:
         return False
     return not llm.prompt.system and not llm.prompt.suffix
 

@@ -2,11 +2,14 @@
 
 from serving.dialects.chat import ChatDialect
 from serving.dialects.dialect import Dialect
+from serving.dialects.passed_on import CompletionsDialect, EmbeddingsDialect
 from serving.dialects.responses import ResponsesDialect
 
 CHAT = ChatDialect()
 RESPONSES = ResponsesDialect()
-SPOKEN: tuple[Dialect, ...] = (CHAT, RESPONSES)
+EMBEDDINGS = EmbeddingsDialect()
+COMPLETIONS = CompletionsDialect()
+SPOKEN: tuple[Dialect, ...] = (CHAT, RESPONSES, EMBEDDINGS, COMPLETIONS)
 
 
 def dialect_of(path: str) -> Dialect:

@@ -128,6 +128,31 @@ class Vendor:
             return JSONResponse(response)
         return _stream(_response_events(response, broken=body["model"] == "breaking"))
 
+    async def embeddings(self, request: Request) -> Response:
+        """As many vectors as there are texts."""
+        body = await request.json()
+        self.asked.append(("embeddings", body))
+        texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+        read, *_ = self.count(body["model"], " ".join(map(str, texts)), "", "")
+        data = [{"object": "embedding", "index": place, "embedding": [0.5, place]} for place in range(len(texts))]
+        return JSONResponse({"object": "list", "model": "v", "data": data, "usage": {"prompt_tokens": read, "total_tokens": read}})
+
+    async def completions(self, request: Request) -> Response:
+        """The older protocol."""
+        body = await request.json()
+        self.asked.append(("completions", body))
+        said = f"and {body['prompt']}"
+        read, _, written, _ = self.count(body["model"], str(body["prompt"]), said, "")
+        usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        head = {"id": "t-1", "object": "text_completion", "created": 1, "model": "v"}
+        if not body.get("stream"):
+            choices = [{"index": 0, "text": said, "finish_reason": "stop", "logprobs": None}]
+            return JSONResponse({**head, "choices": choices, "usage": usage})
+        steps = [{"index": 0, "text": piece, "finish_reason": None, "logprobs": None} for piece in _pieces(said)]
+        ends = [{"index": 0, "text": "", "finish_reason": "stop", "logprobs": None}]
+        told = [("", {**head, "choices": [each]}) for each in (*steps, *ends)]
+        return _stream([*told, ("", {**head, "choices": [], "usage": usage})], done=True)
+
 
 def _answer(messages: list[dict[str, Any]], tools: Any, model: str) -> tuple[dict[str, str] | None, str, str]:
     """A call of the first tool, once a turn of the user's; else words that repeat the last thing said, or shown by a tool."""
@@ -207,6 +232,8 @@ def running() -> Iterator[Vendor]:
         routes = [
             Route("/v1/chat/completions", vendor.chat, methods=["POST"]),
             Route("/v1/responses", vendor.responses, methods=["POST"]),
+            Route("/v1/embeddings", vendor.embeddings, methods=["POST"]),
+            Route("/v1/completions", vendor.completions, methods=["POST"]),
         ]
         server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="error", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
