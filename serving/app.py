@@ -74,7 +74,21 @@ from serving.watched_file import Watched
 
 ENDING_S = 5.0
 NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResumed, Noticed.REPLACED: RecordFileReplaced}
-ROUTERS = (chat, responses_endpoint, passed_on, route_endpoint, feedback, audits, decisions, models, admin, groups, quality, health, console)
+ROUTERS = (
+    chat,
+    responses_endpoint,
+    passed_on,
+    route_endpoint,
+    feedback,
+    audits,
+    decisions,
+    models,
+    admin,
+    groups,
+    quality,
+    health,
+    console,
+)
 
 
 def create_app(settings: ServingSettings) -> FastAPI:
