@@ -25,6 +25,7 @@ from scorer.errors import RouteMoAError
 from serving import (
     active_scorer,
     admin,
+    api_docs,
     audits,
     budgets,
     chat,
@@ -87,6 +88,7 @@ ROUTERS = (
     groups,
     quality,
     health,
+    api_docs,
     console,
 )
 

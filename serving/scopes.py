@@ -6,7 +6,7 @@ from serving.errors import ScopeMissing, ServingError
 from serving.keys import KeyEntry, Keys, Scope
 
 NOBODY = Keys()  # the keys in force before any are read
-PUBLIC = frozenset({"/", "/livez", "/readyz"})
+PUBLIC = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})  # the last two say what the source says
 # The first prefix that fits decides.
 SCOPES: tuple[tuple[str, Scope], ...] = (
     ("/v1/feedback", "feedback"),

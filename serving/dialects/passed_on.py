@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
@@ -36,7 +36,9 @@ def _are_tokens(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(each, int) and not isinstance(each, bool) for each in value)
 
 
-Texts = Annotated[Any, BeforeValidator(_texts_or_tokens)]
+_TOKENS = {"type": "array", "minItems": 1, "items": {"type": "integer"}}
+_SEVERAL = {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, _TOKENS]}}
+Texts = Annotated[Any, BeforeValidator(_texts_or_tokens), WithJsonSchema({"anyOf": [{"type": "string"}, _TOKENS, _SEVERAL]})]
 
 
 class _Named(BaseModel):

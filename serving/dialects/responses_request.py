@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 
 from serving.dialects import responses_tools
 from serving.dialects.responses_input import Item, Messages
@@ -36,7 +36,8 @@ def _text_or_items(value: Any) -> Any:
     return value
 
 
-Input = Annotated[Any, BeforeValidator(_text_or_items)]  # a union would put the kind into the field's name
+_TEXT_OR_ITEMS = {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "object"}}]}
+Input = Annotated[Any, BeforeValidator(_text_or_items), WithJsonSchema(_TEXT_OR_ITEMS)]  # a union would put the kind into the field's name
 
 
 class ReasoningIn(BaseModel):

@@ -32,9 +32,12 @@ class Till:
     def __init__(self, served: TestClient) -> None:
         self._served = served
         self.usd: list[Decimal] = []
+        self.unsettled = Decimal(0)  # calls that were given up, on a machine too busy to answer in time: the vendor bills them
 
     def take(self, decision_id: str) -> None:
-        self.usd.append(Decimal(str(self._served.get(f"/v1/decisions/{decision_id}").json()["cost_usd"])))
+        record = self._served.get(f"/v1/decisions/{decision_id}").json()
+        self.usd.append(Decimal(str(record["cost_usd"])))
+        self.unsettled += Decimal(str(record["decision"]["unsettled_usd"]))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -91,4 +94,5 @@ def agrees(till: Till, counted: list[tuple[str, int, int, int, int]]) -> None:
     assert len(till.usd) == 2 * TURNS
     assert len(counted) >= 2 * TURNS
     assert sum(cached for _, _, cached, _, _ in counted) > 0
-    assert abs(sum(till.usd) - bill(counted)) < Decimal("1e-12")
+    difference, rounding = bill(counted) - sum(till.usd), Decimal("1e-12")
+    assert -rounding < difference < till.unsettled + rounding

@@ -1,0 +1,99 @@
+"""What the answers of this API look like, as JSON Schema: what a client may rely on; more may stand beside it."""
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+NUMBER: Schema = {"type": "number"}
+MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+TRUTH: Schema = {"type": "boolean"}
+ANY: Schema = {}
+TREE: Schema = {"type": "object"}
+
+
+def fields(**properties: Schema) -> Schema:
+    """An object that has all of these."""
+    return {"type": "object", "required": sorted(properties), "properties": properties}
+
+
+def many(items: Schema) -> Schema:
+    """A list of them."""
+    return {"type": "array", "items": items}
+
+
+def mapping(values: Schema) -> Schema:
+    """An object of any names."""
+    return {"type": "object", "additionalProperties": values}
+
+
+def one_of(*values: str) -> Schema:
+    """One of these words."""
+    return {"type": "string", "enum": list(values)}
+
+
+FACTS = fields(
+    decision_id=TEXT,
+    scorer_version=MAYBE_TEXT,
+    llm=MAYBE_TEXT,
+    asked=many(TEXT),
+    layers=COUNT,
+    aggregation=TEXT,
+    stopped_because=TEXT,
+    cost_usd=MAYBE_NUMBER,
+    unsettled_usd=NUMBER,
+    latency_s=NUMBER,
+)
+CHAT_COMPLETION = fields(
+    id=TEXT,
+    object=one_of("chat.completion"),
+    created=COUNT,
+    model=TEXT,
+    choices=many(fields(index=COUNT, message=TREE, finish_reason=MAYBE_TEXT)),
+    usage=fields(prompt_tokens=COUNT, completion_tokens=COUNT, total_tokens=COUNT),
+    routemoa=FACTS,
+)
+RESPONSE = fields(
+    id=TEXT,
+    object=one_of("response"),
+    status=one_of("completed", "incomplete"),
+    model=TEXT,
+    output=many(fields(type=TEXT)),
+    usage={"type": ["object", "null"]},
+)
+EMBEDDINGS = fields(object=one_of("list"), data=many(fields(index=COUNT, embedding=ANY)))
+COMPLETION = fields(choices=many(fields(text=TEXT)))
+DELETED = fields(id=TEXT, object=one_of("response"), deleted=TRUTH)
+MODEL = fields(id=TEXT, object=one_of("model"), created=COUNT, owned_by=TEXT, description=TEXT)
+MODELS = fields(object=one_of("list"), data=many(MODEL))
+RANKED = fields(llm=TEXT, score=NUMBER, value=NUMBER, cost_usd=NUMBER, latency_s=MAYBE_NUMBER, chosen=TRUTH, stepped_over=TRUTH)
+ROUTE = fields(
+    model=TEXT,
+    scorer_version=TEXT,
+    scored_characters=COUNT,
+    chosen=many(TEXT),
+    ranked=many(RANKED),
+    excluded=mapping(TEXT),
+    scores=mapping(NUMBER),
+    options=TREE,
+    strategy=TREE,
+    explanation=TEXT,
+)
+RECORD = fields(id=TEXT, created_at=NUMBER, virtual_model=TEXT, status=TEXT, cost_usd=MAYBE_NUMBER, decision=TREE)
+OUTCOME = fields(decision_id=TEXT, score=NUMBER, source=TEXT)
+AUDIT = fields(decision_id=TEXT, created_at=NUMBER, llm=MAYBE_TEXT, promised=MAYBE_NUMBER, probability=MAYBE_NUMBER, why=many(TEXT))
+AUDITS = fields(waiting=COUNT, audits=many(AUDIT))
+GRADED = fields(decision_id=TEXT, score=NUMBER, graded_by=MAYBE_TEXT, opinions=many(TREE), waiting=COUNT)
+SKIPPED = fields(decision_id=TEXT, skipped=TRUTH)
+LLM = fields(id=TEXT, name=TEXT, status=one_of("candidate", "active", "retired"), uncallable=MAYBE_TEXT, in_roster=TRUTH)
+LLMS = fields(llms=many(LLM), not_in_pool=many(TEXT))
+JOB = fields(id=ANY, kind=TEXT, status=TEXT)
+JOBS = fields(jobs=many(JOB))
+ADDED = fields(llm=TREE, job=JOB, asking={"type": ["object", "null"]})
+SCORER = fields(version=MAYBE_TEXT, roster=many(TEXT), refused=MAYBE_TEXT, in_flight=COUNT, events=many(TREE))
+VERDICT = fields(verdict=MAYBE_TEXT)
+ALIVE = fields(status=one_of("alive"))
+READY = fields(status=one_of("ready"), scorer_version=TEXT, llms=COUNT)
+ERROR = fields(error=fields(message=TEXT, type=TEXT, param=MAYBE_TEXT, code=MAYBE_TEXT))
