@@ -89,7 +89,19 @@ GRADED = fields(decision_id=TEXT, score=NUMBER, graded_by=MAYBE_TEXT, opinions=m
 SKIPPED = fields(decision_id=TEXT, skipped=TRUTH)
 LLM = fields(id=TEXT, name=TEXT, status=one_of("candidate", "active", "retired"), uncallable=MAYBE_TEXT, in_roster=TRUTH)
 LLMS = fields(llms=many(LLM), not_in_pool=many(TEXT))
-JOB = fields(id=ANY, kind=TEXT, status=TEXT)
+JOB = fields(
+    id=TEXT,
+    kind=TEXT,
+    arguments=TREE,
+    state=TEXT,
+    step=TEXT,
+    progress=NUMBER,
+    created_at=NUMBER,
+    started_at=MAYBE_NUMBER,
+    ended_at=MAYBE_NUMBER,
+    error=MAYBE_TEXT,
+    log=TEXT,
+)
 JOBS = fields(jobs=many(JOB))
 ADDED = fields(llm=TREE, job=JOB, asking={"type": ["object", "null"]})
 SCORER = fields(version=MAYBE_TEXT, roster=many(TEXT), refused=MAYBE_TEXT, in_flight=COUNT, events=many(TREE))

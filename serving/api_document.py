@@ -86,6 +86,14 @@ ROUTES: Mapping[tuple[str, str], Described] = {
     ("get", "/docs"): Described(api_answers.TEXT, kind="text/html"),
     ("get", "/openapi.json"): Described(api_answers.TREE),
 }
+# What a reader tries first, by field.
+EXAMPLES: Mapping[str, Any] = {
+    "model": "routemoa-single",
+    "messages": [{"role": "user", "content": "What is 2 + 3?"}],
+    "input": "What is 2 + 3?",
+    "prompt": "2 + 3 =",
+    "decision_id": "0123456789abcdef0123456789abcdef",
+}
 # Of a route that nobody described: JSON of some kind.
 UNDESCRIBED = Described(api_answers.ANY)
 
@@ -99,6 +107,9 @@ def document(app: FastAPI) -> dict[str, Any]:
     bodies = {each.body for each in ROUTES.values() if each.body is not None}
     ordered = sorted(bodies, key=lambda model: model.__name__)
     _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=REFERENCE)
+    for schema in schemas["$defs"].values():
+        for name in EXAMPLES.keys() & set(schema.get("required", ())):
+            schema["properties"][name] = {**schema["properties"][name], "examples": [EXAMPLES[name]]}
     made["components"] = {
         "schemas": {**schemas["$defs"], "Error": api_answers.ERROR},
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "`routemoa keys create` makes one."}},
