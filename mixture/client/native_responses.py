@@ -90,12 +90,12 @@ class ResponsesAssembly:
 
     def complete(self, *, done: bool) -> bool:  # noqa: ARG002 - a mark alone completes no response
         """Whether the response says so itself."""
-        return self._response.get("status") in ENDED
+        return str(self._response.get("status")) in ENDED
 
     def reply(self, latency_s: float) -> Reply:
         """The reply, priced. Raises LLMGarbled where it is no finished response."""
         llm = self.call.llm
-        if self._response.get("status") not in ENDED:
+        if not self.complete(done=True):
             raise charged(failures.garbled(llm, "the reply is no finished response."), llm, self._usage)
         output = mappings(self._response.get("output")) or self._items
         message = _message(output)
@@ -121,7 +121,7 @@ class ResponsesAssembly:
     def _failure(self, tree: Mapping[str, Any], response: Mapping[str, Any], named: str | None) -> LLMFailed | None:
         if tree.get("type") == "error" or named == "error":
             complaint = Complaint.of({"error": tree["error"]} if mapping(tree.get("error")) else {**tree, "type": "error"})
-        elif response.get("status") in {"failed", "cancelled"}:
+        elif str(response.get("status")) in {"failed", "cancelled"}:
             complaint = Complaint.of({"error": response.get("error")}) or Complaint(f"the response is {response['status']}")
         else:
             complaint = None if response or "type" in tree else Complaint.of(tree)

@@ -72,7 +72,7 @@ class ResponsesEvents:
         return [*self._tell(type="response.failed", response=response), *self._tell(**{**said, "error": said, "type": "error"})]
 
     def _passed_on(self, passed: Event) -> list[bytes]:
-        kind = passed.tree.get("type")
+        kind = str(passed.tree.get("type"))
         number = count(passed.tree.get("sequence_number"), MOST_SEQUENCE)
         self._sequence = self._sequence + 1 if number is None else number + 1
         self._began = True
@@ -87,7 +87,7 @@ class ResponsesEvents:
         events = []
         for each in self._held_back:
             tree = each.tree
-            if facts is not None and tree.get("type") in LAST:
+            if facts is not None and str(tree.get("type")) in LAST:
                 tree = {**tree, "response": {**mapping(tree.get("response")), "routemoa": facts}}
             events.append(event(tree, each.name))
         return events

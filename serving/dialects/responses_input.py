@@ -99,7 +99,7 @@ class Messages:
             self._shown = []
 
     def _part(self, part: Item, where: str) -> dict[str, Any]:
-        kind = part.get("type")
+        kind = str(part.get("type"))  # which may be anything
         if kind in TEXTS:
             return {"type": "text", "text": _text(part, "text", where, empty=True)}
         if kind == "refusal":

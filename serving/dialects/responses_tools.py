@@ -16,7 +16,7 @@ def in_chat(tools: Sequence[Mapping[str, Any]], *, lenient: bool) -> list[dict[s
 
 def _in_chat(tool: Mapping[str, Any], where: str, *, lenient: bool) -> dict[str, Any]:
     kind, name = tool.get("type"), tool.get("name")
-    if kind not in {"function", "custom"}:
+    if kind not in ("function", "custom"):  # a set could not say so of a list
         if lenient and isinstance(kind, str):
             return dict(tool)
         what = f"{where}.type: tools of type {kind!r} are run by an endpoint, and this request may reach one that does not."
@@ -48,7 +48,7 @@ def choice_in_chat(choice: str | Mapping[str, Any], *, lenient: bool) -> str | d
     if isinstance(choice, str):
         if choice in CHOICES:
             return choice
-    elif choice.get("type") in {"function", "custom"} and isinstance(choice.get("name"), str):
+    elif choice.get("type") in ("function", "custom") and isinstance(choice.get("name"), str):
         return {"type": "function", "function": {"name": choice["name"]}}
     elif choice.get("type") == "allowed_tools" and isinstance(choice.get("tools"), list):
         named = [{"type": "function", "function": {"name": each.get("name")}} for each in choice["tools"] if isinstance(each, dict)]
