@@ -13,7 +13,8 @@ Item = Mapping[str, Any]
 TEXTS = frozenset({"input_text", "output_text", "text"})
 ROLES = frozenset({"user", "assistant", "system", "developer"})
 HERE = "data:"
-_WHAT_TOOLS_DID = ("_call", "_output")  # ends of types of items that are an endpoint's own words: an address in them is text
+# Items that say what an endpoint did: an address in them is one that it has been to, and text to whoever reads it again.
+_DONE_THERE = frozenset({"web_search_call", "mcp_call", "mcp_list_tools", "mcp_approval_request"})
 
 
 @dataclass(slots=True)
@@ -51,8 +52,10 @@ class Messages:
             self._call(item, where)
         elif kind in {"function_call_output", "custom_tool_call_output"}:
             self._result(item, where)
-        elif kind != "reasoning":  # which means nothing to another LLM; the one that wrote it reads it where it speaks this dialect
+        elif kind != "reasoning":
             self._unknown(item, kind, where)
+        elif self.lenient:  # it means nothing to another LLM; the one that wrote it reads it where it speaks this dialect
+            self._count(item)
 
     def _message(self, item: Item, where: str) -> None:
         role = _text(item, "role", where)
@@ -122,10 +125,14 @@ class Messages:
             what = f"{where}.type: items of type {kind!r} are not taken here."
             next_step = "Send messages, function_call, function_call_output, custom_tool_call, custom_tool_call_output and reasoning."
             raise RequestRefused(what, next_step=next_step, param=f"{where}.type")
-        if not kind.endswith(_WHAT_TOOLS_DID) and (address := next(addresses(dict(item)), None)) is not None:
+        if kind not in _DONE_THERE and (address := next(addresses(dict(item)), None)) is not None:
             what = f"{where}: names the address {address[:40]!r}, and no LLM is sent to one."
             raise RequestRefused(what, next_step="Send the content itself.", param=where)
-        self._say({"role": "assistant", "content": orjson.dumps(dict(item)).decode()})  # its endpoint reads the item; here it is counted
+        self._count(item)
+
+    def _count(self, item: Item) -> None:
+        """Its endpoint reads the item; here it is as long as it is."""
+        self._say({"role": "assistant", "content": orjson.dumps(dict(item)).decode()})
 
 
 def _parts(value: Any, where: str) -> Sequence[Item]:

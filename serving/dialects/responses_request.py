@@ -18,6 +18,7 @@ NOBODY_DOES = {  # fields of OpenAI's that no LLM asked through chat completions
     "context_management": "Leave it out and shorten the conversation.",
     "moderation": "Leave it out.",
 }
+NEVER = frozenset({"background", "conversation"})  # answers that nobody records, and what lies at a vendor and may be another caller's
 # Fields that mean the same to a chat completion, under its own names.
 RENAMED = {"max_output_tokens": "max_tokens"}
 SAME = (
@@ -96,16 +97,16 @@ class ResponsesRequest(BaseModel):
     def _none_is_default(cls, value: Any) -> Any:
         return RequestOptions() if value is None else value
 
-    def refuse_what_nobody_does(self) -> None:
-        """For requests that reach LLMs through chat completions. Raises RequestRefused naming the field."""
+    def refuse_what_nobody_does(self, *, lenient: bool) -> None:
+        """lenient: the LLM's endpoint gets the request as it is. Raises RequestRefused naming the field."""
         for name, value in (self.model_extra or {}).items():
-            if value in (None, False):
+            if value in (None, False) or (lenient and name not in NEVER):
                 continue
             if name in RequestOptions.model_fields:
                 raise RequestRefused(f"{name!r} belongs into 'routemoa'.", next_step=f'Send {{"routemoa": {{"{name}": ...}}}}.', param=name)
             next_step = NOBODY_DOES.get(name, "Leave it out, or name an LLM whose pool entry has `responses` among endpoint.dialects.")
             raise RequestRefused(f"{name}: is not taken here.", next_step=next_step, param=name)
-        if self.truncation == "auto":
+        if self.truncation == "auto" and not lenient:
             next_step = "Leave it out and shorten the conversation."
             raise RequestRefused("truncation: conversations are not cut here.", next_step=next_step, param="truncation")
 
@@ -114,8 +115,7 @@ class ResponsesRequest(BaseModel):
 
         Raises RequestRefused naming the field. The JSON lacks what is for us alone: metadata, store.
         """
-        if not lenient:
-            self.refuse_what_nobody_does()
+        self.refuse_what_nobody_does(lenient=lenient)
         messages = Messages.of(self.instructions, kept, self.input, lenient=lenient)
         fields = {name: written[name] for name in SAME if written.get(name) is not None}
         fields |= {ours: written[name] for name, ours in RENAMED.items() if written.get(name) is not None}

@@ -3,13 +3,14 @@
 A word of the prompt is a token. What it read before, word for word from the beginning, it reads from its cache.
 """
 
+import asyncio
 import contextlib
 import itertools
 import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,7 +127,12 @@ class Vendor:
             self._kept[response["id"]] = [*items, *output]
         if not body.get("stream"):
             return JSONResponse(response)
-        return _stream(_response_events(response, broken=body["model"] == "breaking"))
+        events = _response_events(response, broken=body["model"] == "breaking")
+        if body["model"] == "cutting":
+            return _stream(events[:-1])
+        if body["model"] == "stalling":
+            return _stream(events[:-2], then=asyncio.sleep(30))
+        return _stream(events)
 
     async def embeddings(self, request: Request) -> Response:
         """As many vectors as there are texts."""
@@ -209,10 +215,12 @@ def _pieces(text: str) -> list[str]:
     return [text[at : at + 5] for at in range(0, len(text), 5)]
 
 
-def _stream(events: list[tuple[str, dict[str, Any]]], *, done: bool = False) -> Response:
+def _stream(events: list[tuple[str, dict[str, Any]]], *, done: bool = False, then: Awaitable[None] | None = None) -> Response:
     async def sent() -> AsyncIterator[str]:
         for name, tree in events:
             yield (f"event: {name}\n" if name else "") + f"data: {json.dumps(tree)}\n\n"
+        if then is not None:
+            await then
         if done:
             yield "data: [DONE]\n\n"
 

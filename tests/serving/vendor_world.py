@@ -19,9 +19,11 @@ class VendorWorld(World):
         """Two that speak chat completions alone, and some that speak responses, too."""
         chat_only = {name: entry(self.base_url, name, price=PRICES[name], capabilities=CAN) for name in ("plain", "thinker")}
         natives = {
-            name: entry(self.base_url, name, price=PRICES["native"], capabilities=CAN) for name in ("native", "breaking", "refusing")
+            name: entry(self.base_url, name, price=PRICES["native"], capabilities=CAN)
+            for name in ("native", "breaking", "refusing", "cutting", "stalling")
         }
         for each in natives.values():
             each["endpoint"]["dialects"] = ["chat", "responses"]
+        natives["stalling"]["limits"] = {**natives["native"]["limits"], "between_chunks_s": 1}
         natives["prompted"] = {**natives["native"], "prompt": {"system": "You are terse."}}
         return {llm: {**each, "context_window": 200_000} for llm, each in {**chat_only, **natives}.items()}

@@ -29,6 +29,38 @@ def test_the_request_is_unchanged_but_for_the_name(served: TestClient, vendor: V
     assert vendor.last("responses") == {**ODD, "stream": False}
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "computer_call_output", "call_id": "c", "output": {"type": "computer_screenshot", "image_url": "https://10.0.0.1/x"}},
+        {"type": "something_new", "where": {"url": "file:///etc/passwd"}},
+        {"role": "user", "content": [{"type": "input_image", "image_url": "https://10.0.0.1/x"}]},
+        {"type": "item_reference", "id": "msg_of_somebody"},
+    ],
+)
+def test_no_address_is_passed_on(served: TestClient, vendor: Vendor, item: dict) -> None:
+    """However much else is, and no item that lies at the vendor: it may be another caller's."""
+    asked = len(vendor.asked)
+    response = served.post("/v1/responses", json={"model": "native", "input": [item]})
+    assert (response.status_code, response.json()["error"]["param"].split(".")[:2]) == (400, ["input", "0"])
+    assert len(vendor.asked) == asked
+
+
+@pytest.mark.parametrize("tool", [{"type": "mcp", "server_label": "x", "server_url": "https://10.0.0.1/"}])
+def test_no_tool_names_one(served: TestClient, tool: dict) -> None:
+    """An endpoint is sent nowhere by a caller."""
+    response = served.post("/v1/responses", json={"model": "native", "input": "x", "tools": [tool]})
+    assert response.status_code == 400, response.text
+    assert "address" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("fields", [{"background": True}, {"conversation": "conv_of_somebody"}])
+def test_what_would_be_nobodys_is_refused(served: TestClient, fields: dict) -> None:
+    """An answer that no record waits for, and a conversation that lies at the vendor."""
+    response = served.post("/v1/responses", json={"model": "native", "input": "x", **fields})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, next(iter(fields)))
+
+
 def test_the_answer_is_unchanged(served: TestClient, vendor: Vendor) -> None:
     """Whole: the vendor's own JSON; who asks for an explanation gets it beside that."""
     body = served.post("/v1/responses", json={"model": "native", "input": "what is it ?"}).json()
@@ -103,6 +135,37 @@ def test_a_failure_inside_the_stream_is_a_failed_response(served: TestClient, ve
     record = served.get(f"/v1/decisions/{response.headers['x-routemoa-decision']}").json()
     assert record["status"] == "error"
     assert record["cost_usd"] > 0
+
+
+@pytest.mark.parametrize(("model", "code"), [("cutting", "llm_unreachable"), ("stalling", "llm_timed_out")])
+def test_a_stream_that_breaks_off_never_looks_complete(served: TestClient, model: str, code: str) -> None:
+    """One that ends too early, one that says nothing more: a failed response, an error event, a record of at most what it may cost."""
+    response = served.post("/v1/responses", json={"model": model, "input": "what is it ?", "stream": True})
+    got = [json.loads(line.removeprefix("data: ")) for line in response.text.split("\n") if line.startswith("data: ")]
+    assert [each["type"] for each in got[-2:]] == ["response.failed", "error"]
+    assert got[-1]["code"] == code
+    assert not {"response.completed", "response.incomplete"} & {each["type"] for each in got}
+    record = served.get(f"/v1/decisions/{response.headers['x-routemoa-decision']}").json()
+    assert record["status"] == "error"
+    assert record["decision"]["unsettled_usd"] > 0
+
+
+def test_a_deadline_of_the_caller_holds(served: TestClient) -> None:
+    """Before anything was sent it is a status."""
+    asked = {"model": "native", "input": "x", "routemoa": {"deadline_s": 1e-6}}
+    response = served.post("/v1/responses", json=asked)
+    assert response.status_code in {400, 504}, response.text
+    assert response.json()["error"]["code"] in {"deadline_exceeded", "llm_timed_out", "no_capable_llm"}
+
+
+@pytest.mark.parametrize("model", ["native", "plain"])
+def test_a_stream_whose_record_is_lost_is_not_complete(served: TestClient, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    """What is not durable is not acknowledged, whoever wrote the events."""
+    with monkeypatch.context() as patched:
+        patched.setattr(served.app.state.serving.records._writer, "_closed", True)  # type: ignore[attr-defined]
+        response = served.post("/v1/responses", json={"model": model, "input": "what is it ?", "stream": True})
+    assert "response.completed" not in response.text
+    assert '"code":"record_not_kept"' in response.text
 
 
 @pytest.fixture

@@ -1,0 +1,43 @@
+"""Rates, budgets and load count requests of every dialect."""
+
+import pytest
+from routing_client import ready
+from starlette.testclient import TestClient
+from vendor_world import VendorWorld
+
+from serving import keys
+
+ASK = {
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "x"}]},
+    "/v1/responses": {"input": "x"},
+    "/v1/embeddings": {"input": "x"},
+    "/v1/completions": {"prompt": "x"},
+}
+
+
+@pytest.fixture(scope="module")
+def limited(project: VendorWorld):
+    """A server that was started with the keys there."""
+    made = {path: keys.create(project.settings().keys_file, path, ("chat",), requests_per_minute=1) for path in ASK}
+    poor = {path: keys.create(project.settings().keys_file, f"poor {path}", ("chat",), usd_per_day=1e-7) for path in ASK}
+    for client in ready(project):
+        yield client, made, poor
+
+
+@pytest.mark.parametrize("path", ASK)
+def test_a_rate_counts(limited: tuple[TestClient, dict, dict], path: str) -> None:
+    """The second of a minute is told when to come again."""
+    client, made, _ = limited
+    header = {"Authorization": f"Bearer {made[path]}"}
+    assert client.post(path, json={"model": "plain", **ASK[path]}, headers=header).headers["x-ratelimit-remaining-requests"] == "0"
+    refused = client.post(path, json={"model": "plain", **ASK[path]}, headers=header)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert int(refused.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("path", ASK)
+def test_a_budget_holds(limited: tuple[TestClient, dict, dict], path: str) -> None:
+    """No LLM is asked whose worst case it has no room for."""
+    client, _, poor = limited
+    refused = client.post(path, json={"model": "plain", **ASK[path]}, headers={"Authorization": f"Bearer {poor[path]}"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
