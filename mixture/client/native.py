@@ -16,7 +16,7 @@ class Event(NamedTuple):
 
 
 class Native(Protocol):
-    """The caller's own request. Used where `dialect` is among the endpoint's and the pool entry adds no prompt of its own."""
+    """The caller's own request. Used where `dialect` is among the endpoint's and the pool entry adds no prompt or effort of its own."""
 
     @property
     def dialect(self) -> str:
@@ -65,7 +65,7 @@ def usable(native: Native | None, llm: "LLM") -> bool:
         return True
     if native.dialect not in llm.endpoint.dialects:
         return False
-    return not llm.prompt.system and not llm.prompt.suffix
+    return not llm.prompt.system and not llm.prompt.suffix and llm.effort is None
 
 
 def without_omitted(llm: "LLM", body: Mapping[str, Any]) -> dict[str, Any]:
