@@ -25,5 +25,8 @@ class VendorWorld(World):
         for each in natives.values():
             each["endpoint"]["dialects"] = ["chat", "responses"]
         natives["stalling"]["limits"] = {**natives["native"]["limits"], "between_chunks_s": 1}
+        natives["hard"] = {**natives["native"], "effort": "high"}
         natives["prompted"] = {**natives["native"], "prompt": {"system": "You are terse."}}
-        return {llm: {**each, "context_window": 200_000} for llm, each in {**chat_only, **natives}.items()}
+        return {
+            llm: {**each, "context_window": 200_000, "effort_way": "reasoning_effort"} for llm, each in {**chat_only, **natives}.items()
+        }

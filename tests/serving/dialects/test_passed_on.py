@@ -216,3 +216,10 @@ def test_a_budget_counts_what_it_may_write(project: VendorWorld, vendor: Vendor)
         limited = client.post("/v1/responses", json={"model": "native", "input": "x", "max_output_tokens": 50}, headers=header)
         assert limited.status_code == 200, limited.text
         assert vendor.last("responses")["max_output_tokens"] == 50
+
+
+def test_an_effort_of_the_pool_entry_is_kept(served: TestClient, vendor: Vendor) -> None:
+    """An LLM that thinks as hard as its entry says is asked where that can be said."""
+    assert served.post("/v1/responses", json={"model": "hard", "input": "hello"}).status_code == 200
+    assert vendor.asked[-1][0] == "chat"
+    assert vendor.last("chat")["reasoning_effort"] == "high"
