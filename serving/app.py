@@ -37,6 +37,7 @@ from serving import (
     health,
     keys,
     logs,
+    messages,
     models,
     passed_on,
     quality,
@@ -78,6 +79,7 @@ NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResu
 ROUTERS = (
     chat,
     responses_endpoint,
+    messages,
     passed_on,
     route_endpoint,
     feedback,

@@ -1,7 +1,8 @@
 """What a request may name as its model, and the refusal of a name that is none."""
 
 from scorer.near_matches import did_you_mean
-from serving.errors import ModelUnknown
+from serving.errors import LLMNotAllowed, ModelUnknown
+from serving.keys import KeyEntry
 from serving.routing import why_not
 from serving.state import State
 from serving.virtual_models import VIRTUAL
@@ -13,3 +14,13 @@ def model_unknown(state: State, name: str) -> ModelUnknown:
     listed = next((llm for llm in state.llms.llms if llm.id == name), None)
     what = f"The model {name!r} does not exist" if listed is None else f"The LLM {name!r} cannot be called ({why_not(listed)})"
     return ModelUnknown(f"{what}.", next_step=f"{did_you_mean(name, names)} GET /v1/models lists all.", param="model")
+
+
+def require_named(state: State, name: str, holder: KeyEntry) -> None:
+    """Raises ModelUnknown for a name that a request of this key could not have as its model, LLMNotAllowed for another key's LLM."""
+    if name in VIRTUAL:
+        return
+    if not any(llm.id == name and why_not(llm) is None for llm in state.llms.llms):
+        raise model_unknown(state, name)
+    if not holder.may_use(name):
+        raise LLMNotAllowed(f"The key {holder.name!r} may not use {name}.", next_step=f"It may use {', '.join(holder.llms or ())}.")

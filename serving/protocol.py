@@ -134,6 +134,15 @@ class RouteRequest(ChatRequest):
 
 def parse(kind: type[T], content: bytes) -> tuple[T, dict[str, Any]]:
     """The request in `content`, checked, and its JSON as sent. Raises RequestRefused naming the field."""
+    written = json_object(content)
+    try:
+        return kind.model_validate(written), written
+    except ValidationError as exc:
+        raise refusal(kind, exc) from exc
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """The JSON object that a body is. Raises RequestRefused where it is none, or takes too long to check."""
     try:
         written = orjson.loads(content)
     except orjson.JSONDecodeError as exc:
@@ -141,10 +150,7 @@ def parse(kind: type[T], content: bytes) -> tuple[T, dict[str, Any]]:
     if not isinstance(written, dict):
         raise RequestRefused(f"The body is a JSON {type(written).__name__}, not an object.", next_step="Send a JSON object.")
     _check_size(written)
-    try:
-        return kind.model_validate(written), written
-    except ValidationError as exc:
-        raise refusal(kind, exc) from exc
+    return written
 
 
 def _check_size(written: dict[str, Any]) -> None:

@@ -74,12 +74,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a streamed reply; the last one carries the finished `Reply`. native: the event as it came, in the caller's own dialect."""
+    """A piece of a streamed reply; the last one carries the finished `Reply`.
+
+    native: the event as it came, in the caller's own dialect. llm: id of who writes, "" where it is nobody alone.
+    """
 
     text: str
     raw: Mapping[str, Any] = field(default_factory=dict)
     reply: Reply | None = None
     native: Event | None = None
+    llm: str = ""
 
 
 def says_nothing(chunk: Chunk) -> bool:

@@ -8,6 +8,7 @@ import orjson
 
 from mixture.client.effort_fields import effort_fields, is_level
 from mixture.client.protocol import Call
+from mixture.client.provider_state import as_sent
 from mixture.client.request_size import most_output_tokens
 from mixture.effort import LEVELS
 from mixture.errors import LLMRefused
@@ -40,7 +41,7 @@ def body(call: Call, *, stream: bool) -> dict[str, Any]:
     _say_effort(call, sent)
     if "max_completion_tokens" in sent:
         del sent["max_tokens"]  # the older name of the same field; endpoints refuse both
-    sent |= {"model": place.served_name, "messages": llm.prompt.apply(call.messages), "stream": stream}
+    sent |= {"model": place.served_name, "messages": llm.prompt.apply(as_sent(llm, call.messages)), "stream": stream}
     if stream:
         sent["stream_options"] = {"include_usage": True}  # without it nobody knows what the reply cost
     else:

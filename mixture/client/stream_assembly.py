@@ -85,7 +85,7 @@ class Assembly:
             raise charged(too_long, self.call.llm, self._usage)
         usage = {"usage": dict(completion.usage.details)} if completion.usage.details else {}
         text = "".join(_says(each["delta"]) for each in choices if each["index"] == 0)
-        return Chunk(text, {**completion.head, "choices": choices, **usage})
+        return Chunk(text, {**completion.head, "choices": choices, **usage}, llm=self.call.llm.id)
 
     def complete(self, *, done: bool) -> bool:
         """Whether every choice that began has ended. done: the endpoint says so; some that do give no finish reason."""

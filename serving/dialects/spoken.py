@@ -2,14 +2,17 @@
 
 from serving.dialects.chat import ChatDialect
 from serving.dialects.dialect import Dialect
+from serving.dialects.messages import MessagesDialect
 from serving.dialects.passed_on import CompletionsDialect, EmbeddingsDialect
 from serving.dialects.responses import ResponsesDialect
 
 CHAT = ChatDialect()
 RESPONSES = ResponsesDialect()
+MESSAGES = MessagesDialect()
 EMBEDDINGS = EmbeddingsDialect()
 COMPLETIONS = CompletionsDialect()
-SPOKEN: tuple[Dialect, ...] = (CHAT, RESPONSES, EMBEDDINGS, COMPLETIONS)
+SPOKEN: tuple[Dialect, ...] = (CHAT, RESPONSES, MESSAGES, EMBEDDINGS, COMPLETIONS)
+
 
 
 def dialect_of(path: str) -> Dialect:
