@@ -24,6 +24,6 @@ async def messages(request: Request) -> Response:
 async def count_tokens(request: Request) -> Response:
     """About how many tokens a request has, before anybody is asked: LLMs count differently. Nothing is recorded or charged."""
     state = state_of(request)
-    counted = parse(CountRequest, await read(request, state.settings.max_request_bytes))
+    counted, _ = parse(CountRequest, await read(request, state.settings.max_request_bytes))
     require_named(state, counted.model, holder_of(request))
     return json_response({"input_tokens": expected_tokens(counted)}, headers={"x-routemoa-estimated": "true"})

@@ -47,7 +47,7 @@ class UsageReport:
         total = _count(sent, "total_tokens")
         of_input = mapping(sent.get("prompt_tokens_details")) or mapping(sent.get("input_tokens_details"))
         of_output = mapping(sent.get("completion_tokens_details")) or mapping(sent.get("output_tokens_details"))
-        reasoning = _count(of_output, "reasoning_tokens") or 0
+        reasoning = _count(of_output, "reasoning_tokens", "thinking_tokens") or 0
         cached = _count(of_input, "cached_tokens") or _count(sent, "cache_read_input_tokens", "prompt_cache_hit_tokens") or 0
         hour = _count(mapping(sent.get("cache_creation")), "ephemeral_1h_input_tokens") or 0
         taken = _count(of_input, "cache_write_tokens", "cache_creation_tokens") or _count(sent, "cache_creation_input_tokens") or 0

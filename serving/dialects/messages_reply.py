@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
+from mixture.client.thinking_state import SIGNED, TEXTS, ThinkingState
 from mixture.decision import Decision
 from mixture.usage import Usage
-from serving.dialects.thinking_state import SIGNED, TEXTS, ThinkingState
 
 Block = dict[str, Any]
 STOP_REASONS = {"length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use", "content_filter": "refusal"}

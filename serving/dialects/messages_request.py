@@ -5,16 +5,18 @@ LLM it is for (`mixture.client.provider_state`). No text and no call of a tool i
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
+from starlette.datastructures import Headers
 
 from mixture.client.provider_state import KEY, ProviderState
+from mixture.client.thinking_state import ThinkingState, opened
 from serving.dialects import messages_schema as schema
 from serving.dialects.messages_schema import CacheControl, CountRequest, MessagesRequest
-from serving.dialects.thinking_state import ThinkingState, opened
 from serving.protocol import ChatRequest
 from serving.protocol import refusal as chat_refusal
 
@@ -22,6 +24,8 @@ BETWEEN = "\n\n"  # blocks of one turn
 FAILED = "[error]"  # before the result of a tool that failed
 MOST_OF_A_USER = 64  # characters of a `user` that endpoints take
 EFFORTS = ((4096, "low"), (16384, "medium"))  # thinking tokens below which an effort is meant; more is high
+NOT_PASSED_ON = frozenset({"routemoa", "betas", "service_tier", "speed", "user_profile_id", "workspace_id"})
+_BETAS = re.compile(r"[\w.,; -]{1,1000}", re.ASCII)
 Chat = dict[str, Any]
 
 
@@ -51,6 +55,21 @@ def checked(chat: Chat) -> ChatRequest:
         return ChatRequest.model_validate(chat)
     except ValidationError as exc:
         raise chat_refusal(ChatRequest, exc) from exc
+
+
+def passed_on(written: Mapping[str, Any]) -> Chat:
+    """The request as an endpoint of this dialect gets it: what is ours is left out, and what would choose another price or account."""
+    metadata = written.get("metadata")
+    sent = {name: value for name, value in written.items() if name not in NOT_PASSED_ON and value is not None}
+    if isinstance(metadata, dict):
+        sent["metadata"] = {name: value for name, value in metadata.items() if name == "user_id"}
+    return sent
+
+
+def betas_of(headers: Headers) -> str:
+    """The vendor's experiments that the caller takes part in, for endpoints of this dialect."""
+    betas = headers.get("anthropic-beta", "")
+    return betas if _BETAS.fullmatch(betas) else ""
 
 
 def _of_the_answer(body: MessagesRequest) -> Chat:

@@ -304,11 +304,11 @@ class MessagesRequest(CountRequest):
         return self
 
 
-def parse(kind: type[T], content: bytes) -> T:
-    """The request in `content`. Raises RequestRefused naming the field as its caller wrote it."""
+def parse(kind: type[T], content: bytes) -> tuple[T, dict[str, Any]]:
+    """The request in `content`, checked, and its JSON as sent. Raises RequestRefused naming the field as its caller wrote it."""
     written = json_object(content)
     try:
-        return kind.model_validate(written)
+        return kind.model_validate(written), written
     except ValidationError as exc:
         raise refusal(exc, kind, written) from exc
 

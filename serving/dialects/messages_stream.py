@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from mixture.client.protocol import Chunk
+from mixture.client.thinking_state import SIGNED, TEXTS, ThinkingState
 from serving.dialects import messages_reply
-from serving.dialects.thinking_state import SIGNED, TEXTS, ThinkingState
 
 Event = dict[str, Any]
 Key = tuple[str, int]  # what a block is, and of calls their place among the calls

@@ -13,13 +13,13 @@ from pydantic import TypeAdapter
 
 from mixture.client.protocol import Call, Chunk, Reply
 from mixture.client.stream_assembly import Assembly
+from mixture.client.thinking_state import ThinkingState, opened
 from mixture.decision import Decision, Layer, Run
 from mixture.llm import LLM
 from mixture.price import Price
 from mixture.usage import Usage
 from serving.dialects import messages_reply
 from serving.dialects.messages_stream import BlockEvents, begins
-from serving.dialects.thinking_state import ThinkingState, opened
 
 LLM_ = LLM("one", "one", Price(1.0, 2.0))
 EVENT: TypeAdapter[RawMessageStreamEvent] = TypeAdapter(RawMessageStreamEvent)

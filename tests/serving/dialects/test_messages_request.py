@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from benchmarks.malformed_bodies import ODD
 from mixture.client.provider_state import KEY, as_sent
+from mixture.client.thinking_state import ThinkingState
 from mixture.llm import LLM
 from mixture.price import Price
 from serving.dialects.messages_request import as_chat, checked
 from serving.dialects.messages_schema import MessagesRequest, parse
-from serving.dialects.thinking_state import ThinkingState
 from serving.errors import RequestRefused
 
 KEPT = {"type": "ephemeral"}
@@ -30,7 +30,7 @@ def body(**fields: Any) -> dict[str, Any]:
 
 def chat(**fields: Any) -> dict[str, Any]:
     """What it becomes."""
-    translated = as_chat(parse(MessagesRequest, orjson.dumps(body(**fields))))
+    translated = as_chat(parse(MessagesRequest, orjson.dumps(body(**fields)))[0])
     checked(translated)
     return translated
 
@@ -361,7 +361,7 @@ def test_anything_is_translated_or_refused(data: st.DataObject, odd: Any) -> Non
     except orjson.JSONEncodeError:  # of ODD: what JSON does not hold
         return
     try:
-        translated = as_chat(parse(MessagesRequest, content))
+        translated = as_chat(parse(MessagesRequest, content)[0])
         checked(translated)
     except RequestRefused:
         return
