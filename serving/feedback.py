@@ -10,6 +10,7 @@ from monitoring.errors import ReferenceRefused
 from monitoring.record import AUDIT
 from monitoring.reference import GRADERS, Reference, redacted
 from scorer.near_matches import did_you_mean
+from serving.answer_ids import decision_of
 from serving.body import read
 from serving.errors import DecisionUnknown, OutcomeAudited, RequestRefused, ScopeMissing
 from serving.keys import KeyEntry
@@ -46,7 +47,7 @@ async def feedback(request: Request) -> Response:
     state, holder = state_of(request), holder_of(request)
     report, _ = parse(Feedback, await read(request, state.settings.max_request_bytes))
     _require_scope(holder, report.source)
-    decision_id, reference = report.decision_id.removeprefix("chatcmpl-"), _reference(report)
+    decision_id, reference = decision_of(report.decision_id), _reference(report)
     record = await state.records.get(decision_id)
     if record is None or not (report.source == AUDIT or holder.sees(record["asked_by"])):
         next_step = "It is `routemoa.decision_id` of an answer that this key asked for."

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from mixture.client.json_values import mapping
+from mixture.client.json_values import mapping, mappings
 
 PREFIX = "routemoa."
 # Of a message in the chat dialect, by the gateways that have them: lists of blocks with signatures, or encrypted.
@@ -44,10 +44,10 @@ def opened(envelope: str) -> ThinkingState | None:
         return None
     if not isinstance(tree, dict) or not all(isinstance(tree.get(name), str) for name in ("llm", "signature", "text")):
         return None
-    fields = mapping(tree.get("fields"))
-    kept = {name: fields[name] for name in SIGNED if _is_blocks(fields.get(name))}
-    return ThinkingState(tree["llm"], tree["signature"], kept, tree["text"] if tree["text"] in TEXTS else "")
+    fields = signed_in(mapping(tree.get("fields")))
+    return ThinkingState(tree["llm"], tree["signature"], fields, tree["text"] if tree["text"] in TEXTS else "")
 
 
-def _is_blocks(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+def signed_in(message: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """What a message in the chat dialect, or a delta of one, has of SIGNED; what is no list of objects counts as not sent."""
+    return {name: blocks for name in SIGNED if (blocks := mappings(message.get(name)))}

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from mixture.client.thinking_state import SIGNED, TEXTS, ThinkingState
+from mixture.client.thinking_state import TEXTS, ThinkingState, signed_in
 from mixture.decision import Decision
 from mixture.usage import Usage
 
@@ -37,7 +37,7 @@ def whole(decision: Decision, decision_id: str, model: str, stops: Sequence[str]
 def blocks(message: Mapping[str, Any], llm: str) -> list[Block]:
     """A chat message as blocks: what was thought, what was said, which tools are called. llm: who wrote it."""
     text = next((name for name in TEXTS if message.get(name)), "")
-    signed = {name: message[name] for name in SIGNED if message.get(name)}
+    signed = signed_in(message)
     thoughts = thinking_blocks(message.get(text, ""), ThinkingState(llm, fields=signed, text=text)) if text or signed else []
     said = text_blocks(message.get("content") or message.get("refusal") or "")
     return [*thoughts, *said, *map(tool_block, message.get("tool_calls") or ())]

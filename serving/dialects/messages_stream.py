@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from mixture.client.protocol import Chunk
-from mixture.client.thinking_state import SIGNED, TEXTS, ThinkingState
+from mixture.client.thinking_state import TEXTS, ThinkingState, signed_in
 from serving.dialects import messages_reply
 
 Event = dict[str, Any]
@@ -71,7 +71,7 @@ class BlockEvents:
 
     def _delta(self, delta: Mapping[str, Any]) -> Iterator[Event]:
         name = next((name for name in TEXTS if delta.get(name)), "")
-        signed = {name: delta[name] for name in SIGNED if delta.get(name)}
+        signed = signed_in(delta)
         if name or signed:
             yield from self._think(name, delta.get(name) or "", signed)
         if said := delta.get("content") or delta.get("refusal"):

@@ -99,6 +99,13 @@ def test_count_tokens(official: Anthropic) -> None:
     assert 0 < little < more
 
 
+def test_an_answer_is_known_by_its_id(official: Anthropic, client) -> None:
+    """Its record is found by it, and what it was worth is reported by it."""
+    answer = official.messages.create(model="routemoa-single", max_tokens=100, messages=ASK)
+    assert client.get(f"/v1/decisions/{answer.id}").json()["virtual_model"] == "routemoa-single"
+    assert client.post("/v1/feedback", json={"decision_id": answer.id, "score": 1.0}).is_success
+
+
 def test_a_key_in_the_vendors_header(client, shared: World) -> None:
     """X-api-key, as older clients send it; no anthropic-version is needed."""
     sent = {"model": "echo", "max_tokens": 9, "messages": ASK}
