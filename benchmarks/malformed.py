@@ -1,8 +1,8 @@
 """Malformed requests against a live server: `python -m benchmarks.malformed [--requests 50000] [--seed 0]`.
 
 Every route and method, with a key of all scopes, of one scope, and without one; the LLMs behind it answer well. Counted: answers of 5xx,
-errors outside OpenAI's schema, requests without an answer, and growth of the server's memory. A 504 at a deadline that the request itself
-set too short is the right answer, and counted apart. Exit code 1 where anything is wrong; `shown` has the first such requests.
+errors outside the schema of their dialect, requests without an answer, and growth of the server's memory. A 504 at a deadline that the
+request itself set too short is the right answer, and counted apart. Exit code 1 where anything is wrong; `shown` has the first.
 """
 
 import asyncio
@@ -18,15 +18,18 @@ import orjson
 import psutil
 
 from benchmarks.counts import conclude, parser
-from benchmarks.malformed_bodies import Malformed, malformed
+from benchmarks.malformed_bodies import MESSAGES, NO_METHOD, Malformed, malformed
 from benchmarks.raw_http import Answer, Connection, opened
 from benchmarks.server_world import served
 from serving import keys
+from serving.dialects.messages_errors import TYPES
 
 AT_ONCE = 8
 SHOWN = 10
 PERIOD = 1000  # requests between two lines of progress
 SCHEMA = {"message", "type", "param", "code"}
+ENVELOPE = {"type", "error", "request_id"}
+ERRORS = {*TYPES.values(), "api_error"}
 
 
 @dataclass
@@ -50,24 +53,30 @@ class Seen:
     def _complaint(self, sent: Malformed, answer: Answer | None) -> str | None:
         if answer is None or not answer.whole:
             return "without an answer"
-        if answer.status >= 500 and not self._deadline_was_too_short(answer):
+        if answer.status >= 500 and not self._deadline_was_too_short(sent, answer):
             return f"answered {answer.status}"
-        if answer.status >= 400 and sent.method != "HEAD" and not _in_schema(answer.content):
+        if answer.status >= 400 and sent.method != "HEAD" and not _in_schema(sent, answer.content):
             return "an error outside the schema"
         return None
 
-    def _deadline_was_too_short(self, answer: Answer) -> bool:
-        is_so = answer.status == 504 and _in_schema(answer.content) and answer.error["code"] in {"deadline_exceeded", "llm_timed_out"}
+    def _deadline_was_too_short(self, sent: Malformed, answer: Answer) -> bool:
+        is_so = answer.status == 504 and _in_schema(sent, answer.content) and answer.error["code"] in {"deadline_exceeded", "llm_timed_out"}
         self.too_short += is_so
         return is_so
 
 
-def _in_schema(content: bytes) -> bool:
+def _in_schema(sent: Malformed, content: bytes) -> bool:
+    """Whether an error is in the schema of its address: Anthropic's below its path, OpenAI's at any other, or where it is no HTTP."""
     try:
         tree = orjson.loads(content)
     except orjson.JSONDecodeError:
         return False
-    return isinstance(tree, dict) and isinstance(tree.get("error"), dict) and tree["error"].keys() == SCHEMA
+    if not isinstance(tree, dict) or not isinstance(tree.get("error"), dict):
+        return False
+    if not f"{sent.path}/".startswith(f"{MESSAGES}/") or sent.method == NO_METHOD:
+        return bool(tree["error"].keys() == SCHEMA)
+    error = tree["error"]
+    return bool(tree.keys() == ENVELOPE and tree["type"] == "error" and error.get("type") in ERRORS and error.get("message"))
 
 
 async def run(requests: int, seed: int) -> dict[str, Any]:

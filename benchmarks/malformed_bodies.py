@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mixture.client.thinking_state import ThinkingState
+
 ODD: tuple[Any, ...] = (
     None, True, 0, -1, 2**63, -(2**70), 10**400, 1e-320, 1e308, float("nan"), float("inf"), "", " ", "x", "\x00", "\ud83d", "a\u2028b",
     "é" * 300, "../../etc/passwd", "http://127.0.0.1:9/", "data:text/plain;base64,eA==", [], {}, [None], [[]], {"": None},
@@ -19,7 +21,9 @@ FIELDS = (
     "function_call", "response_format", "user", "metadata", "logit_bias", "modalities", "audio", "prediction", "reasoning_effort",
     "service_tier", "web_search_options", "best_of", "n_predict", "budget_usd", "deadline_s", "weights", "k", "max_layers",
     "aggregation", "data_policy", "explain", "domain", "score", "source", "reference", "grader", "choices", "decision_id", "role",
-    "content", "tool_calls", "tool_call_id", "name", "type", "text", "image_url", "input_audio", "file",
+    "content", "tool_calls", "tool_call_id", "name", "type", "text", "image_url", "input_audio", "file", "system", "stop_sequences",
+    "thinking", "signature", "output_config", "cache_control", "source", "tool_use_id", "is_error", "input", "input_schema", "top_k",
+    "instructions", "previous_response_id", "store", "include", "reasoning", "max_output_tokens", "call_id", "output", "arguments",
 )  # fmt: skip
 TEXT = [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -39,7 +43,36 @@ OPTIONS = {
     "domain": "law",
 }
 TOLD = [*TEXT, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "c", "content": "3"}]
-CHAT = "/v1/chat/completions"
+CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
+KEPT = {"type": "ephemeral", "ttl": "1h"}
+PIXEL = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+SEALED = ThinkingState("one", "s", {"thinking_blocks": [{"type": "thinking", "signature": "s"}]}, "reasoning_content").sealed()
+BLOCKS = [
+    {"role": "user", "content": [{"type": "text", "text": "what is it ?", "cache_control": KEPT}, PIXEL]},
+    {
+        "role": "assistant",
+        "content": [
+            {"type": "thinking", "thinking": "hm", "signature": SEALED},
+            {"type": "redacted_thinking", "data": SEALED},
+            {"type": "text", "text": "I look."},
+            {"type": "tool_use", "id": "t", "name": "f", "input": {"a": [1]}},
+        ],
+    },
+    {
+        "role": "user",
+        "content": [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "3"}, PIXEL], "is_error": True}],
+    },
+]
+OFFERED = {"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {}}, "strict": True, "cache_control": KEPT}
+THINKING = {"type": "enabled", "budget_tokens": 1024}
+FORM = {"effort": "low", "format": {"type": "json_schema", "schema": {"type": "object"}}}
+ITEMS = [
+    {"role": "user", "content": [{"type": "input_text", "text": "what is it ?"}]},
+    {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "x"},
+    {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "3"}]},
+]
+FUNCTION = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}, "strict": True}
 SHAPES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("POST", CHAT, {"model": "one", "messages": TEXT, "temperature": 0.5, "max_tokens": 5}),
     ("POST", CHAT, {"model": "routemoa-single", "messages": TEXT, "stream": True, "stream_options": {"include_usage": True}}),
@@ -47,6 +80,14 @@ SHAPES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("POST", CHAT, {"model": "two", "messages": [{"role": "user", "content": PARTS}], "user": "u", "metadata": {"a": "b"}}),
     ("POST", CHAT, {"model": "routemoa-single", "messages": TOLD, "tools": [TOOL], "response_format": {"type": "text"}}),
     ("POST", CHAT, {"model": "three", "messages": TOLD, "tools": [TOOL], "n": 2, "logprobs": True, "top_logprobs": 2, "stream": True}),
+    ("POST", RESPONSES, {"model": "one", "input": "1 and 2 ?", "instructions": "Add.", "max_output_tokens": 5}),
+    ("POST", RESPONSES, {"model": "routemoa-single", "input": ITEMS, "tools": [FUNCTION], "stream": True, "reasoning": {"effort": "low"}}),
+    ("POST", RESPONSES, {"model": "routemoa", "input": ITEMS[:1], "previous_response_id": "resp_no", "store": False, "routemoa": OPTIONS}),
+    ("POST", MESSAGES, {"model": "one", "max_tokens": 5, "messages": TEXT, "system": "Add.", "temperature": 0.5, "stop_sequences": ["x"]}),
+    ("POST", MESSAGES, {"model": "routemoa-single", "max_tokens": 2000, "messages": BLOCKS, "tools": [OFFERED], "stream": True}),
+    ("POST", MESSAGES, {"model": "two", "max_tokens": 2000, "messages": BLOCKS, "thinking": THINKING, "metadata": {"user_id": "u"}}),
+    ("POST", MESSAGES, {"model": "routemoa", "max_tokens": 9, "messages": TEXT, "output_config": FORM, "routemoa": OPTIONS}),
+    ("POST", f"{MESSAGES}/count_tokens", {"model": "three", "messages": BLOCKS, "tools": [OFFERED], "tool_choice": {"type": "any"}}),
     ("POST", "/v1/route", {"messages": TEXT, "tools": [TOOL], "routemoa": OPTIONS}),
     ("POST", "/v1/feedback", {"decision_id": "none", "score": 1.0, "reference": "3", "grader": "number"}),
     ("POST", "/admin/llms", {"id": "five", "name": "five", "endpoint": {"base_url": "http://127.0.0.1:9/v1", "served_name": "x"}}),
@@ -57,13 +98,16 @@ SHAPES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("GET", "/admin/jobs/none", {}),
     ("DELETE", "/admin/jobs/none", {}),
 )  # fmt: skip
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "BREW")
+NO_METHOD = "BREW"  # of no HTTP
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", NO_METHOD)
 PATHS = (
     "/",
     "/livez",
     "/v1",
     "/V1/models",
     "//admin/llms",
+    "/v1/messages/batches",
+    "/v1/responses/none",
     "/v1/decisions/%00",
     "/v1/decisions/..%2f..%2fkeys.json",
     "/v1/models?x=%ff",
