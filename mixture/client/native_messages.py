@@ -60,16 +60,17 @@ class NativeMessages:
 
 
 def _for(llm: LLM, message: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message as `llm` gets it. A signature in no envelope is from before this server was asked, and stays."""
+    """The message as `llm` gets it. One signed in no envelope is from before this server was asked, and stays."""
     if message["role"] != "assistant" or not isinstance(message["content"], list):
         return message
     blocks = []
     for block in message["content"]:
         name = _SEALED.get(block["type"])
-        state = None if name is None else opened(str(block.get(name) or ""))
-        if name is None or state is None:
+        known = "" if name is None else str(block.get(name) or "")
+        state = opened(known)
+        if name is None or (state is None and known):
             blocks.append(block)
-        elif state.llm == llm.id and state.signature:
+        elif state is not None and state.llm == llm.id and state.signature:
             blocks.append({**block, name: state.signature})
     return {**message, "content": blocks}
 

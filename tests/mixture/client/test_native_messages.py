@@ -106,7 +106,7 @@ def test_another_llms_thoughts_do_not_go_there() -> None:
     messages = [
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": [{**block, "signature": others}]},
-        {"role": "assistant", "content": [{**block, "signature": each} for each in (own, others, "before")]},
+        {"role": "assistant", "content": [{**block, "signature": each} for each in (own, others, "before", "")]},
         {"role": "assistant", "content": [{"type": "redacted_thinking", "data": own}, {"type": "text", "text": "b"}]},
     ]
     sent = NativeMessages({"model": "one", "max_tokens": 5, "messages": messages}).body(ONE, stream=True)

@@ -106,6 +106,14 @@ def test_an_answer_is_known_by_its_id(official: Anthropic, client) -> None:
     assert client.post("/v1/feedback", json={"decision_id": answer.id, "score": 1.0}).is_success
 
 
+def test_models(official: Anthropic) -> None:
+    """The list has what a request may name; each can be retrieved."""
+    names = {model.id for model in official.models.list()}
+    assert {"routemoa", "routemoa-single", "echo"} <= names
+    assert not {"retired-one", "recorded-one"} & names
+    assert official.models.retrieve("routemoa").type == "model"
+
+
 def test_a_key_in_the_vendors_header(client, shared: World) -> None:
     """X-api-key, as older clients send it; no anthropic-version is needed."""
     sent = {"model": "echo", "max_tokens": 9, "messages": ASK}
