@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from anthropic import Anthropic
 from openai import OpenAI
 from world import World, entry
 
@@ -26,12 +27,13 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             made = World(home / "project", server.base_url, roster=roster)
             patient = {"concurrency": 2, "connect_s": 5, "first_token_s": 60, "between_chunks_s": 30, "total_s": 90}
             ways = {"smol-direct": "Answer with the final answer only.", "smol-sentence": "Answer in one short sentence."}
-            made.write_pool(
-                {
-                    name: entry(server.base_url, "smollm2-135m", prompt={"system": system}, decoding={"max_tokens": 16}, limits=patient)
-                    for name, system in ways.items()
-                }
-            )
+            pool = {
+                name: entry(server.base_url, "smollm2-135m", prompt={"system": system}, decoding={"max_tokens": 16}, limits=patient)
+                for name, system in ways.items()
+            }
+            own = entry(server.base_url, "smollm2-135m", limits=patient)
+            own["endpoint"]["dialects"] = ["chat", "messages"]  # llama.cpp speaks both
+            made.write_pool({**pool, "smol-native": own})
             made.publish("1")
             yield made
     except PipelineError as exc:
@@ -62,3 +64,23 @@ def test_real_llms_answer_through_every_model(real: World) -> None:
             record = client.get(f"/v1/decisions/{told['decision_id']}").json()
         assert (record["status"], record["scorer_version"]) == ("ok", "1")
         assert record["decision"]["layers"][0]["runs"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_real_llms_answer_in_anthropics_dialect(real: World) -> None:
+    """Translated for endpoints that speak chat, passed on to the one that speaks the dialect; usage and cost are there either way."""
+    with real.served() as server:
+        official = Anthropic(api_key=real.key, base_url=server.url, max_retries=0)
+        for model in ("smol-direct", "routemoa-single", "smol-native"):
+            asked = {"model": model, "max_tokens": 16, "messages": ASK, "extra_body": {"temperature": 0}}
+            whole = official.messages.with_raw_response.create(**asked)
+            answer = whole.parse()
+            assert answer.content[0].text
+            assert answer.usage.input_tokens + (answer.usage.cache_read_input_tokens or 0) > 10
+            assert float(whole.headers["x-routemoa-cost-usd"]) > 0
+            with official.messages.stream(**asked) as stream:
+                streamed = stream.get_final_message()
+            assert streamed.content[0].text
+            assert streamed.usage.output_tokens > 0
+            assert answer.model == ("smollm2-135m" if model == "smol-native" else model)
