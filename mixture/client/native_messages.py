@@ -187,7 +187,7 @@ class MessagesAssembly:
         block, grown = self._blocks[at], "".join(self._pieces.get(at, ()))
         if not grown:
             return block
-        kind = block.get("type")
+        kind = str(block.get("type"))
         if kind in {"text", "thinking"}:
             return {**block, kind: (text(block.get(kind)) or "") + grown}
         return {**block, "input": _input(grown)}

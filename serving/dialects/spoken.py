@@ -14,7 +14,6 @@ COMPLETIONS = CompletionsDialect()
 SPOKEN: tuple[Dialect, ...] = (CHAT, RESPONSES, MESSAGES, EMBEDDINGS, COMPLETIONS)
 
 
-
 def dialect_of(path: str) -> Dialect:
     """What is answered at `path` is written in this; at addresses of no dialect, errors are in OpenAI's schema."""
     return next((each for each in SPOKEN if path == each.path or path.startswith(f"{each.path}/")), CHAT)

@@ -15,6 +15,7 @@ from mixture.client.protocol import Call, Chunk, Reply
 from mixture.client.stream_assembly import Assembly
 from mixture.client.thinking_state import ThinkingState, opened
 from mixture.decision import Decision, Layer, Run
+from mixture.errors import LLMFailed
 from mixture.llm import LLM
 from mixture.price import Price
 from mixture.usage import Usage
@@ -214,3 +215,32 @@ def test_any_signature_is_opened_or_not(signature: str) -> None:
     """Callers send what they like."""
     state = opened(signature)
     assert state is None or state.sealed()
+
+
+odd = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(0, 3), st.text(max_size=4)),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.sampled_from(["type", "name", "function", "text"]), inner)),
+    max_leaves=6,
+)
+names = st.sampled_from(
+    ["content", "reasoning", "reasoning_content", "thinking_blocks", "reasoning_details", "tool_calls", "refusal", "role"]
+)
+
+
+@given(st.lists(st.dictionaries(names, odd, max_size=3), max_size=4), odd, odd)
+def test_whatever_an_endpoint_sends_is_written(deltas: list[dict[str, Any]], finish: Any, met: Any) -> None:
+    """Any value in a delta or a choice becomes events and a message that the vendor's client reads, or is an error of the LLM."""
+    assembly, events, writer = Assembly(Call(LLM_, ())), [begins("d1", "routemoa")], BlockEvents()
+    try:
+        for delta in deltas:
+            events += writer.take(assembly.add({"choices": [{"delta": delta, "finish_reason": finish, "stop_reason": met}]}))
+        done = decision(assembly.reply(0.1).raw)
+    except LLMFailed:
+        return
+    events += writer.rest()
+    assert_one_block_at_a_time(events)
+    for event in events:
+        EVENT.validate_python(orjson.loads(orjson.dumps(event)))
+    written = messages_reply.whole(done, "d1", "routemoa", ["x"])
+    Message.model_validate(orjson.loads(orjson.dumps(written)))
+    messages_reply.stopped(done, writer.shown, ["x"])
