@@ -135,8 +135,13 @@ class RouteRequest(ChatRequest):
 def parse(kind: type[T], content: bytes) -> tuple[T, dict[str, Any]]:
     """The request in `content`, checked, and its JSON as sent. Raises RequestRefused naming the field."""
     written = json_object(content)
+    return checked(kind, written), written
+
+
+def checked(kind: type[T], written: Mapping[str, Any]) -> T:
+    """The request that `written` is. Raises RequestRefused naming the field."""
     try:
-        return kind.model_validate(written), written
+        return kind.model_validate(written)
     except ValidationError as exc:
         raise refusal(kind, exc) from exc
 

@@ -11,7 +11,8 @@ from mixture.client.protocol import Chunk
 from mixture.decision import Decision
 from serving.completion import Completion
 from serving.dialects.dialect import Arrived
-from serving.protocol import ChatRequest, parse
+from serving.option_headers import with_header_options
+from serving.protocol import ChatRequest, checked, json_object
 from serving.responses import error_body, error_response
 from serving.routing import ScoredRequest
 from serving.server_sent import DONE, event
@@ -29,7 +30,8 @@ class ChatDialect:
 
     async def read(self, arrived: Arrived) -> "ChatAsked":
         """The request, which is the inner form already."""
-        return ChatAsked(*parse(ChatRequest, arrived.content))
+        written = with_header_options(json_object(arrived.content), arrived.headers)
+        return ChatAsked(checked(ChatRequest, written), written)
 
     def error(self, error: Exception, headers: Mapping[str, str] | None = None) -> Response:
         """In OpenAI's schema."""

@@ -14,11 +14,11 @@ from mixture.decision import Decision
 from serving.completion import Completion
 from serving.dialects import messages_errors, messages_reply
 from serving.dialects.dialect import Arrived
-from serving.dialects.messages_request import as_chat, betas_of, checked, passed_on
+from serving.dialects.messages_request import as_chat, betas_of, passed_on
 from serving.dialects.messages_schema import MessagesRequest, parse
 from serving.dialects.messages_stream import BlockEvents, begins
 from serving.option_headers import with_header_options
-from serving.protocol import ChatRequest
+from serving.protocol import ChatRequest, checked
 from serving.routing import ScoredRequest
 from serving.server_sent import event
 
@@ -41,7 +41,7 @@ class MessagesDialect:
         body, written = parse(MessagesRequest, arrived.content)
         chat = with_header_options(as_chat(body), arrived.headers)
         native = NativeMessages(passed_on(written), betas_of(arrived.headers))
-        return MessagesAsked(checked(chat), chat, native, tuple(body.stop_sequences or ()))
+        return MessagesAsked(checked(ChatRequest, chat), chat, native, tuple(body.stop_sequences or ()))
 
     def error(self, error: Exception, headers: Mapping[str, str] | None = None) -> Response:
         """In the vendor's schema."""

@@ -10,15 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 from starlette.datastructures import Headers
 
 from mixture.client.provider_state import KEY, ProviderState
 from mixture.client.thinking_state import ThinkingState, opened
 from serving.dialects import messages_schema as schema
 from serving.dialects.messages_schema import CacheControl, CountRequest, MessagesRequest
-from serving.protocol import ChatRequest
-from serving.protocol import refusal as chat_refusal
 
 BETWEEN = "\n\n"  # blocks of one turn
 FAILED = "[error]"  # before the result of a tool that failed
@@ -47,14 +44,6 @@ def as_chat(body: CountRequest) -> Chat:
     options = metadata.routemoa if body.routemoa is None else body.routemoa
     chat |= {} if options is None else {"routemoa": options}
     return chat | _of_the_answer(body) if isinstance(body, MessagesRequest) else chat
-
-
-def checked(chat: Chat) -> ChatRequest:
-    """The same as the inner form has it. Raises RequestRefused for what is said in our own words: `routemoa`."""
-    try:
-        return ChatRequest.model_validate(chat)
-    except ValidationError as exc:
-        raise chat_refusal(ChatRequest, exc) from exc
 
 
 def passed_on(written: Mapping[str, Any]) -> Chat:

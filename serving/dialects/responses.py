@@ -20,7 +20,8 @@ from serving.dialects.responses_output import items_of
 from serving.dialects.responses_request import ResponsesRequest
 from serving.errors import ResponsesUnavailable
 from serving.kept_responses import Kept, KeptResponses, Past
-from serving.protocol import ChatRequest, parse
+from serving.option_headers import with_header_options
+from serving.protocol import ChatRequest, checked, json_object
 from serving.responses import error_body, error_response
 from serving.routing import ScoredRequest
 from serving.server_sent import event
@@ -44,7 +45,8 @@ class ResponsesDialect:
 
     async def read(self, arrived: Arrived) -> "ResponsesAsked":
         """The request. One that names an LLM whose endpoint speaks responses may hold more than others: it goes there as it is."""
-        asked, written = parse(ResponsesRequest, arrived.content)
+        written = with_header_options(json_object(arrived.content), arrived.headers)
+        asked = checked(ResponsesRequest, written)
         state, key = arrived.state, arrived.holder.id
         past = Past()
         if asked.previous_response_id is not None:

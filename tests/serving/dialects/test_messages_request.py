@@ -13,9 +13,10 @@ from mixture.client.provider_state import KEY, as_sent
 from mixture.client.thinking_state import ThinkingState
 from mixture.llm import LLM
 from mixture.price import Price
-from serving.dialects.messages_request import as_chat, checked
+from serving.dialects.messages_request import as_chat
 from serving.dialects.messages_schema import MessagesRequest, parse
 from serving.errors import RequestRefused
+from serving.protocol import ChatRequest, checked
 
 KEPT = {"type": "ephemeral"}
 PIXEL = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
@@ -31,7 +32,7 @@ def body(**fields: Any) -> dict[str, Any]:
 def chat(**fields: Any) -> dict[str, Any]:
     """What it becomes."""
     translated = as_chat(parse(MessagesRequest, orjson.dumps(body(**fields)))[0])
-    checked(translated)
+    checked(ChatRequest, translated)
     return translated
 
 
@@ -362,7 +363,7 @@ def test_anything_is_translated_or_refused(data: st.DataObject, odd: Any) -> Non
         return
     try:
         translated = as_chat(parse(MessagesRequest, content)[0])
-        checked(translated)
+        checked(ChatRequest, translated)
     except RequestRefused:
         return
     for llm in (PLAIN, CACHING):
