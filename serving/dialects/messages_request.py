@@ -18,7 +18,7 @@ from serving.dialects import messages_schema as schema
 from serving.dialects.messages_schema import CacheControl, CountRequest, MessagesRequest
 
 BETWEEN = "\n\n"  # blocks of one turn
-FAILED = "[error]"  # before the result of a tool that failed
+FAILED = "Error:"  # before the result of a tool that failed
 MOST_OF_A_USER = 64  # characters of a `user` that endpoints take
 EFFORTS = ((4096, "low"), (16384, "medium"))  # thinking tokens below which an effort is meant; more is high
 NOT_PASSED_ON = frozenset({"routemoa", "betas", "service_tier", "speed", "user_profile_id", "workspace_id"})

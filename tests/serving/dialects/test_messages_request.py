@@ -132,7 +132,7 @@ def test_calls_and_results_of_tools() -> None:
     assert translated["messages"] == [
         {"role": "user", "content": "add"},
         {"role": "assistant", "content": "I add.", "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "t1", "content": "[error]\n\nno such file"},
+        {"role": "tool", "tool_call_id": "t1", "content": "Error:\n\nno such file"},
         {"role": "user", "content": "<system-reminder>go on</system-reminder>"},
     ]
 
