@@ -126,6 +126,13 @@ class Upstream:
         lines = [f"event: {each['type']}\ndata: {json.dumps(each)}\n\n" for each in events]
         return StreamingResponse(iter(lines), media_type="text/event-stream")
 
+    async def count(self, request: Request) -> Response:
+        body = await request.json()
+        if "broken" in str(body["messages"]):
+            return JSONResponse({"type": "error", "error": {"type": "api_error", "message": "no"}}, status_code=500)
+        self.bodies.append(body)
+        return JSONResponse({"input_tokens": 4321})
+
 
 @contextlib.contextmanager
 def running() -> Iterator[Upstream]:
@@ -134,6 +141,7 @@ def running() -> Iterator[Upstream]:
     routes = [
         Route("/v1/chat/completions", upstream.chat, methods=["POST"]),
         Route("/v1/messages", upstream.messages, methods=["POST"]),
+        Route("/v1/messages/count_tokens", upstream.count, methods=["POST"]),
     ]
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -83,4 +83,5 @@ def test_real_llms_answer_in_anthropics_dialect(real: World) -> None:
                 streamed = stream.get_final_message()
             assert streamed.content[0].text
             assert streamed.usage.output_tokens > 0
+            assert 5 < official.messages.count_tokens(model=model, messages=ASK).input_tokens < 100
             assert answer.model == ("smollm2-135m" if model == "smol-native" else model)

@@ -148,6 +148,21 @@ def test_a_request_reaches_an_endpoint_of_its_dialect_as_it_was_written(agents: 
     assert (answer.id, answer.model) == ("msg_native", "native")
 
 
+def test_tokens_are_counted_by_the_endpoint_that_can(agents: Agents) -> None:
+    """It is sent what is counted and no more; where it fails, and for any other model, the count is an estimate that says so."""
+    with Anthropic(api_key=agents.server.key, base_url=agents.server.url, max_retries=0) as official:
+        counting = official.messages.with_raw_response.count_tokens
+        asked: Any = [{"role": "user", "content": "hello"}]
+        own = counting(model="native", messages=asked, system=SYSTEM, tools=TOOLS, extra_body={"routemoa": {"k": 1}})
+        assert own.parse().input_tokens == 4321
+        assert "x-routemoa-estimated" not in own.headers
+        assert agents.upstream.bodies[-1] == {"model": "native", "messages": asked, "system": SYSTEM, "tools": TOOLS}
+        for model, words in (("native", "broken"), ("thinker", "hello"), ("routemoa", "hello")):
+            estimate = counting(model=model, messages=[{"role": "user", "content": words}])
+            assert estimate.headers["x-routemoa-estimated"] == "true"
+            assert 0 < estimate.parse().input_tokens < 100
+
+
 def test_cache_marks_reach_the_llm_that_has_a_price_for_them(agents: Agents) -> None:
     """And no other, whose endpoint may refuse them."""
     for model, content in (("thinker", SYSTEM), ("plain", SYSTEM[0]["text"])):
