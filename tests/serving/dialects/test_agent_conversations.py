@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import agent_upstream
+import anthropic
 import pytest
 from agent_upstream import THOUGHT
-from agent_world import PLAIN_PRICE, PRICE, Agents, agents_server
+from agent_world import PLAIN_PRICE, PRICE, Agents, AgentWorld, agents_server
 from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import Message
+from routing_client import ready
 
 PRICES = {"thinker": PRICE, "plain": PLAIN_PRICE, "native": PRICE}
 TURNS = 10
@@ -168,3 +172,43 @@ def test_cache_marks_reach_the_llm_that_has_a_price_for_them(agents: Agents) -> 
     for model, content in (("thinker", SYSTEM), ("plain", SYSTEM[0]["text"])):
         sync_answer(agents, False, model=model, max_tokens=100, messages=[{"role": "user", "content": "a"}], system=SYSTEM)
         assert agents.upstream.bodies[-1]["messages"][0] == {"role": "system", "content": content}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("model", ["routemoa", "routemoa-single"])
+def test_a_virtual_model_passes_on_to_an_llm_of_the_dialect(tmp_path: Path, model: str, streamed: bool) -> None:
+    """Where one LLM answers alone, it gets the request as it was written; our facts are there for those who want an explanation."""
+    with agent_upstream.running() as upstream:
+        world = AgentWorld(tmp_path / "project", upstream.base_url, roster=("native",))
+        world.publish("1")
+        for client in ready(world):
+            official = Anthropic(api_key=world.key, base_url="http://testserver", http_client=client, max_retries=0)
+            fields: Any = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "a"}], "tools": TOOLS}
+            sent = {**fields, "extra_headers": {"x-routemoa-explain": "true"}}
+            if streamed:
+                events = list(official.messages.create(**sent, stream=True))
+                assert [event.type for event in events][-2:] == ["message_delta", "message_stop"]
+                facts = events[-2].model_extra["routemoa"]
+            else:
+                facts = official.messages.create(**sent).model_extra["routemoa"]
+            assert facts["llm"] == "native"
+            assert facts["cost_usd"] == pytest.approx(billed_by_hand(upstream.used), abs=1e-9)
+            assert upstream.bodies[-1] == {**fields, "model": "native", "stream": streamed}
+
+
+def test_the_client_that_does_not_wait_raises_its_own_errors(agents: Agents) -> None:
+    """As the other one does; in a stream before its first word, too."""
+
+    async def ask() -> None:
+        messages: Any = [{"role": "user", "content": "a"}]
+        async with AsyncAnthropic(api_key=agents.server.key, base_url=agents.server.url, max_retries=0) as official:
+            with pytest.raises(anthropic.NotFoundError, match="does not exist"):
+                await official.messages.create(model="nobody", max_tokens=9, messages=messages)
+            with pytest.raises(anthropic.BadRequestError, match="max_tokens"):
+                await official.messages.create(model="plain", max_tokens=0, messages=messages, stream=True)
+            with pytest.raises(anthropic.AuthenticationError):
+                await official.with_options(api_key="wrong").messages.create(model="plain", max_tokens=9, messages=messages)
+            counted = await official.messages.count_tokens(model="plain", messages=messages)
+            assert counted.input_tokens > 0
+
+    asyncio.run(ask())
