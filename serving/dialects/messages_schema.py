@@ -1,179 +1,21 @@
-"""What a request in Anthropic's Messages dialect may hold. It is checked under its own names, before anything is translated."""
+"""What a request in Anthropic's Messages dialect may hold beside its turns. It is checked under its own names, before it is translated."""
 
-import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from registry.validation_errors import Complaint, complaints
+from serving.dialects.messages_blocks import CacheControl, Message, Part, Text, as_blocks
 from serving.errors import RequestRefused
 from serving.protocol import MOST_PIECES, json_object
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_=\s-]*\Z")
-_NOT_HERE = "no LLM is sent to an address, and files that lie at a vendor are another's: send the content itself, as base64"
-IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 # Of the vendor's own service: how it counts, bills or keeps what it does. They change no answer.
 WITHOUT_EFFECT = frozenset({"betas", "context_management", "diagnostics", "service_tier", "speed", "user_profile_id", "workspace_id"})
 
 T = TypeVar("T", bound=BaseModel)
 
 
-class _Part(BaseModel):
-    """Keys that are not read (citations, callers of tools) change nothing that an LLM of another vendor could be told."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
-
-class CacheControl(_Part):
-    """Where a prefix ends that should be kept, and for how long."""
-
-    type: Literal["ephemeral"]
-    ttl: Literal["5m", "1h"] | None = None
-
-
-class Text(_Part):
-    """Words."""
-
-    type: Literal["text"]
-    text: str
-    cache_control: CacheControl | None = None
-
-
-class Source(_Part):
-    """An image or a document that comes with the request."""
-
-    type: str
-    media_type: str = ""
-    data: str = ""
-
-    @model_validator(mode="after")
-    def _is_here(self) -> "Source":
-        if self.type in {"url", "file"}:
-            raise ValueError(f"a source of type {self.type!r} is refused: {_NOT_HERE}")
-        if self.type not in {"base64", "text"}:
-            raise ValueError(f"a source of type {self.type[:40]!r} is not known here; known is 'base64', of documents 'text' too")
-        if self.type == "base64" and not _BASE64.match(self.data):
-            raise ValueError("'data' is no base64")
-        if not self.data:
-            raise ValueError("a source needs 'data'")
-        return self
-
-
-class Image(_Part):
-    """An image."""
-
-    type: Literal["image"]
-    source: Source
-    cache_control: CacheControl | None = None
-
-    @model_validator(mode="after")
-    def _is_an_image(self) -> "Image":
-        if self.source.type != "base64" or self.source.media_type not in IMAGES:
-            raise ValueError(f"an image is a source of type 'base64' whose media_type is one of {', '.join(sorted(IMAGES))}")
-        return self
-
-
-class Document(_Part):
-    """A PDF, or a plain text."""
-
-    type: Literal["document"]
-    source: Source
-    title: str | None = None
-    context: str | None = None
-    cache_control: CacheControl | None = None
-
-    @model_validator(mode="after")
-    def _is_readable(self) -> "Document":
-        wanted = {"base64": "application/pdf", "text": "text/plain"}[self.source.type]
-        if self.source.media_type != wanted:
-            raise ValueError(f"a document of type {self.source.type!r} has the media_type {wanted!r}")
-        return self
-
-
-class SearchResult(_Part):
-    """What a search of the caller's found. source: where, as text that an LLM reads."""
-
-    type: Literal["search_result"]
-    source: str
-    title: str
-    content: Annotated[list[Text], Field(max_length=MOST_PIECES)]
-    cache_control: CacheControl | None = None
-
-
-Shown = Annotated[Text | Image | Document | SearchResult, Field(discriminator="type")]
-
-
-class ToolResult(_Part):
-    """What came of a call of a tool."""
-
-    type: Literal["tool_result"]
-    tool_use_id: Annotated[str, Field(min_length=1)]
-    content: list[Shown] = []
-    is_error: bool | None = None
-    cache_control: CacheControl | None = None
-
-    @field_validator("content", mode="before")
-    @classmethod
-    def _text_is_one_block(cls, value: Any) -> Any:
-        return _blocks(value)
-
-
-class ToolUse(_Part):
-    """A call of a tool that an LLM asked for."""
-
-    type: Literal["tool_use"]
-    id: Annotated[str, Field(min_length=1)]
-    name: Annotated[str, Field(min_length=1)]
-    input: dict[str, Any]
-    cache_control: CacheControl | None = None
-
-
-class Thinking(_Part):
-    """What an LLM thought; the signature says to the one that made it that it is its own."""
-
-    type: Literal["thinking"]
-    thinking: str
-    signature: str = ""
-
-
-class RedactedThinking(_Part):
-    """What an LLM thought, in a form that only it can read."""
-
-    type: Literal["redacted_thinking"]
-    data: str
-
-
-Block = Annotated[Text | Image | Document | SearchResult | ToolResult | ToolUse | Thinking | RedactedThinking, Field(discriminator="type")]
-_OF_ROLE: Mapping[str, frozenset[str]] = {
-    "user": frozenset({"text", "image", "document", "search_result", "tool_result"}),
-    "assistant": frozenset({"text", "tool_use", "thinking", "redacted_thinking"}),
-    "system": frozenset({"text"}),
-}
-
-
-class Message(_Part):
-    """One turn."""
-
-    role: Literal["user", "assistant", "system"]
-    content: list[Block]
-
-    @field_validator("content", mode="before")
-    @classmethod
-    def _text_is_one_block(cls, value: Any) -> Any:
-        return _blocks(value)
-
-    @model_validator(mode="after")
-    def _fits_its_role(self) -> "Message":
-        for place, block in enumerate(self.content):
-            if block.type not in _OF_ROLE[self.role]:
-                raise ValueError(f"block {place} is of type {block.type!r}, which no message of role {self.role!r} has")
-        if not self.content and self.role != "assistant":
-            raise ValueError(f"a message of role {self.role!r} needs content")
-        return self
-
-
-class Tool(_Part):
+class Tool(Part):
     """A tool of the caller's. Those that the vendor's servers run do not exist here."""
 
     type: str | None = None
@@ -191,7 +33,7 @@ class Tool(_Part):
         return value
 
 
-class ToolChoice(_Part):
+class ToolChoice(Part):
     """Which tool is to be called."""
 
     type: Literal["auto", "any", "tool", "none"]
@@ -205,7 +47,7 @@ class ToolChoice(_Part):
         return self
 
 
-class ThinkingConfig(_Part):
+class ThinkingConfig(Part):
     """Whether an LLM should think, and for how many tokens at most."""
 
     type: Literal["enabled", "disabled", "adaptive", "between_tools"]
@@ -218,21 +60,21 @@ class ThinkingConfig(_Part):
         return self
 
 
-class OutputFormat(_Part):
+class OutputFormat(Part):
     """Structured output."""
 
     type: Literal["json_schema"]
     json_schema: Annotated[dict[str, Any], Field(alias="schema")]
 
 
-class OutputConfig(_Part):
+class OutputConfig(Part):
     """How much an LLM should put into its answer, and the answer's form."""
 
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: OutputFormat | None = None
 
 
-class Metadata(_Part):
+class Metadata(Part):
     """routemoa: our own options, for clients that send no further fields."""
 
     user_id: Annotated[str, Field(max_length=1024)] | None = None
@@ -267,7 +109,7 @@ class CountRequest(BaseModel):
     @field_validator("system", mode="before")
     @classmethod
     def _text_is_one_block(cls, value: Any) -> Any:
-        return _blocks(value)
+        return as_blocks(value)
 
     @field_validator("messages", mode="before")
     @classmethod
@@ -331,13 +173,6 @@ def _as_written(complaint: Complaint, written: Any) -> list[int | str]:
             continue
         steps.append(step)
     return steps
-
-
-def _blocks(value: Any) -> Any:
-    """A text as the block that it stands for; nothing as no blocks."""
-    if value is None:
-        return []
-    return [{"type": "text", "text": value}] if isinstance(value, str) else value
 
 
 def _pieces(message: Any) -> int:
