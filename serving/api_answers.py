@@ -63,6 +63,17 @@ RESPONSE = fields(
     output=many(fields(type=TEXT)),
     usage={"type": ["object", "null"]},
 )
+MESSAGE = fields(
+    id=TEXT,
+    type=one_of("message"),
+    role=one_of("assistant"),
+    model=TEXT,
+    content=many(fields(type=TEXT)),
+    stop_reason=MAYBE_TEXT,
+    usage=fields(input_tokens=COUNT, output_tokens=COUNT),
+)
+TOKENS = fields(input_tokens=COUNT)
+MESSAGES_ERROR = fields(type=one_of("error"), error=fields(type=TEXT, message=TEXT), request_id=TEXT)
 EMBEDDINGS = fields(object=one_of("list"), data=many(fields(index=COUNT, embedding=ANY)))
 COMPLETION = fields(choices=many(fields(text=TEXT)))
 DELETED = fields(id=TEXT, object=one_of("response"), deleted=TRUTH)

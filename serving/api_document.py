@@ -14,8 +14,10 @@ from pydantic.json_schema import models_json_schema
 from serving import api_answers, scopes
 from serving.admin import Joining, Promotion, Retraining
 from serving.audits import Grade, Grader
+from serving.dialects.messages_schema import CountRequest, MessagesRequest
 from serving.dialects.passed_on import CompletionsRequest, EmbeddingsRequest
 from serving.dialects.responses_request import ResponsesRequest
+from serving.dialects.spoken import MESSAGES, dialect_of
 from serving.feedback import Feedback
 from serving.groups import HowMany, Name
 from serving.protocol import ChatRequest, RouteRequest
@@ -49,6 +51,8 @@ ROUTES: Mapping[tuple[str, str], Described] = {
     ("post", "/v1/chat/completions"): Described(api_answers.CHAT_COMPLETION, ChatRequest, streams=True),
     ("post", "/v1/responses"): Described(api_answers.RESPONSE, ResponsesRequest, streams=True),
     ("delete", "/v1/responses/{response_id}"): Described(api_answers.DELETED),
+    ("post", MESSAGES.path): Described(api_answers.MESSAGE, MessagesRequest, streams=True),
+    ("post", f"{MESSAGES.path}/count_tokens"): Described(api_answers.TOKENS, CountRequest),
     ("post", "/v1/embeddings"): Described(api_answers.EMBEDDINGS, EmbeddingsRequest),
     ("post", "/v1/completions"): Described(api_answers.COMPLETION, CompletionsRequest, streams=True),
     ("post", "/v1/route"): Described(api_answers.ROUTE, RouteRequest),
@@ -90,6 +94,7 @@ ROUTES: Mapping[tuple[str, str], Described] = {
 EXAMPLES: Mapping[str, Any] = {
     "model": "routemoa-single",
     "messages": [{"role": "user", "content": "What is 2 + 3?"}],
+    "max_tokens": 100,
     "input": "What is 2 + 3?",
     "prompt": "2 + 3 =",
     "decision_id": "0123456789abcdef0123456789abcdef",
@@ -111,7 +116,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         for name in EXAMPLES.keys() & set(schema.get("required", ())):
             schema["properties"][name] = {**schema["properties"][name], "examples": [EXAMPLES[name]]}
     made["components"] = {
-        "schemas": {**schemas["$defs"], "Error": api_answers.ERROR},
+        "schemas": {**schemas["$defs"], "Error": api_answers.ERROR, "MessagesError": api_answers.MESSAGES_ERROR},
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "`routemoa keys create` makes one."}},
     }
     return made
@@ -135,4 +140,4 @@ def _describe(operation: dict[str, Any], path: str, described: Described) -> Non
 
 def error_schema(path: str) -> dict[str, Any]:
     """Of errors at an address, in its dialect."""
-    return {"$ref": REFERENCE.format(model="Error")} if not path.startswith("/v1/messages") else {"type": "object", "required": ["error"]}
+    return {"$ref": REFERENCE.format(model="MessagesError" if dialect_of(path) is MESSAGES else "Error")}

@@ -12,6 +12,16 @@ _NOT_HERE = "no LLM is sent to an address, and files that lie at a vendor are an
 IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
 
+def _or_text(schema: dict[str, Any]) -> None:
+    """Says of a list of blocks that a text may stand in its place."""
+    blocks = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string"}, blocks]
+
+
+OR_TEXT = Field(json_schema_extra=_or_text)
+
+
 def as_blocks(value: Any) -> Any:
     """A text as the block that it stands for; nothing as no blocks."""
     if value is None:
@@ -109,7 +119,7 @@ class ToolResult(Part):
 
     type: Literal["tool_result"]
     tool_use_id: Annotated[str, Field(min_length=1)]
-    content: list[Shown] = []
+    content: Annotated[list[Shown], OR_TEXT] = []
     is_error: bool | None = None
     cache_control: CacheControl | None = None
 
@@ -156,7 +166,7 @@ class Message(Part):
     """One turn."""
 
     role: Literal["user", "assistant", "system"]
-    content: list[Block]
+    content: Annotated[list[Block], OR_TEXT]
 
     @field_validator("content", mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from registry.validation_errors import Complaint, complaints
-from serving.dialects.messages_blocks import CacheControl, Message, Part, Text, as_blocks
+from serving.dialects.messages_blocks import OR_TEXT, CacheControl, Message, Part, Text, as_blocks
 from serving.errors import RequestRefused
 from serving.protocol import MOST_PIECES, json_object
 
@@ -89,7 +89,7 @@ class CountRequest(BaseModel):
 
     model: Annotated[str, Field(min_length=1, max_length=256)]
     messages: Annotated[list[Message], Field(min_length=1)]
-    system: Annotated[list[Text], Field(max_length=MOST_PIECES)] = []
+    system: Annotated[list[Text], Field(max_length=MOST_PIECES), OR_TEXT] = []
     tools: Annotated[list[Tool], Field(max_length=MOST_PIECES, fail_fast=True)] | None = None
     tool_choice: ToolChoice | None = None
     thinking: ThinkingConfig | None = None
