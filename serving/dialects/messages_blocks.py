@@ -56,11 +56,15 @@ class Source(Part):
     type: str
     media_type: str = ""
     data: str = ""
+    url: Any = None
+    file_id: Any = None
 
     @model_validator(mode="after")
     def _is_here(self) -> "Source":
         if self.type in {"url", "file"}:
             raise ValueError(f"a source of type {self.type!r} is refused: {_NOT_HERE}")
+        if self.url is not None or self.file_id is not None:
+            raise ValueError(f"a source that names an address or a file is refused: {_NOT_HERE}")
         if self.type not in {"base64", "text"}:
             raise ValueError(f"a source of type {self.type[:40]!r} is not known here; known is 'base64', of documents 'text' too")
         if self.type == "base64" and not _BASE64.match(self.data):

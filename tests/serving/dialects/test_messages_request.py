@@ -230,6 +230,7 @@ def test_another_servers_signature_goes_to_nobody() -> None:
         ({"messages": turns({"type": "text"})}, "messages.0.content.0.text"),
         ({"messages": turns({"type": "image", "source": {"type": "url", "url": "http://127.0.0.1"}})}, "messages.0.content.0.source"),
         ({"messages": turns({"type": "image", "source": {"type": "file", "file_id": "f"}})}, "messages.0.content.0.source"),
+        ({"messages": turns({"type": "image", "source": PIXEL | {"url": "http://127.0.0.1"}})}, "messages.0.content.0.source"),
         ({"messages": turns({"type": "image", "source": PIXEL | {"media_type": "image/tiff"}})}, "messages.0.content.0"),
         ({"messages": turns({"type": "server_tool_use"})}, "messages.0.content.0"),
         ({"messages": turns({"type": "tool_use", "id": "t", "name": "f", "input": {}})}, "messages.0"),
