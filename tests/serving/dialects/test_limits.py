@@ -10,6 +10,7 @@ from serving import keys
 ASK = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "x"}]},
     "/v1/responses": {"input": "x"},
+    "/v1/messages": {"messages": [{"role": "user", "content": "x"}], "max_tokens": 5},
     "/v1/embeddings": {"input": "x"},
     "/v1/completions": {"prompt": "x"},
 }
