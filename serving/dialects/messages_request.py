@@ -7,12 +7,13 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
+from mixture.effort import level_of
 from serving.dialects import messages_schema as schema
 from serving.dialects.messages_schema import CountRequest, MessagesRequest
 from serving.dialects.messages_turns import messages_of
 
 MOST_OF_A_USER = 64  # characters of a `user` that endpoints take
-EFFORTS = ((4096, "low"), (16384, "medium"))  # thinking tokens below which an effort is meant; more is high
+NEAREST = {"minimal": "low", "xhigh": "high", "max": "high"}  # levels that only some endpoints know
 NOT_PASSED_ON = frozenset({"routemoa", "betas", "service_tier", "speed", "user_profile_id", "workspace_id"})
 _BETAS = re.compile(r"[\w.,; -]{1,1000}", re.ASCII)
 Chat = dict[str, Any]
@@ -79,11 +80,14 @@ def _tool_choice(choice: schema.ToolChoice) -> Chat:
 
 
 def _effort(body: CountRequest) -> str | None:
-    """How much is to be thought, in the chat dialect's words; None where that is left to the LLM."""
+    """How much is to be thought, in a level that most endpoints know; None where that is left to the LLM."""
     if body.output_config is not None and body.output_config.effort is not None:
-        return body.output_config.effort if body.output_config.effort in {"low", "medium"} else "high"
-    budget = None if body.thinking is None else body.thinking.budget_tokens
-    return None if budget is None else next((effort for below, effort in EFFORTS if budget < below), "high")
+        level: str = body.output_config.effort
+    elif body.thinking is not None and body.thinking.budget_tokens is not None and isinstance(body, MessagesRequest):
+        level = level_of(body.thinking.budget_tokens, body.max_tokens)
+    else:
+        return None
+    return NEAREST.get(level, level)
 
 
 def _user(user_id: str) -> str:

@@ -75,7 +75,7 @@ def test_every_field_has_its_place() -> None:
         ],
         "tool_choice": {"type": "function", "function": {"name": "add"}},
         "parallel_tool_calls": False,
-        "reasoning_effort": "low",
+        "reasoning_effort": "medium",
         "max_tokens": 4000,
         "response_format": {"type": "json_schema", "json_schema": {"name": "output", "schema": {"type": "object"}, "strict": True}},
         "user": "u-1",
@@ -93,8 +93,8 @@ def test_tool_choice(choice: str, meant: str) -> None:
     ("fields", "effort"),
     [
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "low"),
-        ({"thinking": {"type": "enabled", "budget_tokens": 8000}}, "medium"),
-        ({"thinking": {"type": "enabled", "budget_tokens": 32000}}, "high"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 30000}}, "medium"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 60000}}, "high"),
         ({"output_config": {"effort": "max"}}, "high"),
         ({"output_config": {"effort": "low"}, "thinking": {"type": "adaptive"}}, "low"),
         ({"thinking": {"type": "adaptive"}}, None),
@@ -102,7 +102,7 @@ def test_tool_choice(choice: str, meant: str) -> None:
     ],
 )
 def test_thinking_is_an_effort(fields: dict[str, Any], effort: str | None) -> None:
-    """A budget of tokens is the nearest effort; where the LLM decides, nothing is said."""
+    """A budget of tokens is a level by its share of the answer; where the LLM decides, nothing is said."""
     assert chat(max_tokens=64000, **fields).get("reasoning_effort") == effort
 
 
