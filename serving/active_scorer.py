@@ -7,22 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from mixture.choose.posterior import AgreementPosterior
+from monitoring.errors import ProfileRefused
 from registry import certificate, current_version
 from registry.certificate import Certificate
 from registry.current_version import CurrentVersion
 from scorer.errors import ArtifactRefused
 from scorer.runtime import Precision, RuntimeScorer, load
+from serving.familiarity import Familiarity
 
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """One loaded scorer version; a request takes it once and uses nothing else. posterior: how its pool's answers are weighed."""
+    """One loaded scorer version; a request takes it once and uses nothing else.
+
+    posterior: how its pool's answers are weighed. familiarity: what it was trained on.
+    """
 
     version: str
     scorer: RuntimeScorer
     posterior: AgreementPosterior
     published_at: str
     loaded_at: float
+    familiarity: Familiarity
     certificate: Certificate | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -71,6 +77,9 @@ def _load(scorers: Path, published: CurrentVersion, precision: Precision) -> Act
             f"{published.folder}/calibration.json: these constants weigh answers by another rule than this server's ({exc}).",
             next_step="Train a version with this code: `routemoa retrain`, then promote it.",
         ) from exc
-    return Active(
-        published.version, scorer, posterior, published.published_at, time.time(), certificate=certificate.read(published.certificate)
-    )
+    try:
+        familiarity = Familiarity.read(scorers / published.folder)
+    except ProfileRefused as exc:
+        raise ArtifactRefused(exc.what, next_step=exc.next_step) from exc
+    certified = certificate.read(published.certificate)
+    return Active(published.version, scorer, posterior, published.published_at, time.time(), familiarity, certified)

@@ -47,6 +47,7 @@ from serving import (
     scopes,
     shared_keys,
     supervisor,
+    unfamiliar,
 )
 from serving.dialects.spoken import dialect_of
 from serving.errors import MethodRefused, NotFound, RequestRefused
@@ -190,6 +191,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
         await needed.refresh()
         if needed.refusal is not None:
             raise needed.refusal
+    unfamiliar.check(state.settings.unfamiliar, [llm.id for llm in state.llms.llms])
     await state.scorer.refresh()
     await state.void.refresh()
     followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer, state.void)

@@ -72,6 +72,7 @@ class Completion:
             "cost_usd": None if decision.unpriced else decision.cost_usd,
             "unsettled_usd": decision.unsettled_usd,
             "latency_s": decision.latency_s,
+            "unlike_anything_labelled": None if scored is None or scored.familiar is None else scored.familiar.unlike,
         }
         if self.explain:
             scores = {} if scored is None else dict(scored.scores)

@@ -4,11 +4,28 @@ from collections.abc import Collection, Sequence
 
 from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Ranked
+from serving.familiarity import Familiar
+from serving.unfamiliar import said
 
 
-def explanation(options: Options, ranking: Sequence[Ranked], *, excluded: Collection[str], of: int) -> str:
-    """What `ranking` decides under `options`. excluded: the LLMs that may not answer; of: how many there are with them."""
-    parts = [_chosen(options, ranking), _too_dear(options.weights, ranking), _stepped_over(ranking), _excluded(excluded, of)]
+def explanation(
+    options: Options,
+    ranking: Sequence[Ranked],
+    *,
+    excluded: Collection[str],
+    of: int,
+    familiar: Familiar | None = None,
+    unfamiliar: str = "nothing",
+) -> str:
+    """What `ranking` decides under `options`. excluded: the LLMs that may not answer; of: how many there are with them.
+
+    familiar: how near the query is to what was labelled; unfamiliar: what is done where nothing is (`serving.unfamiliar`).
+    """
+    unlike = familiar is not None and familiar.unlike
+    known = [f"{familiar} {said(unfamiliar)}".strip()] if unlike else []
+    favoured = unlike and unfamiliar not in {"nothing", "more"}  # the others stand by, which is no silence of theirs
+    stepped_over = "" if favoured else _stepped_over(ranking)
+    parts = [*known, _chosen(options, ranking), _too_dear(options.weights, ranking), stepped_over, _excluded(excluded, of)]
     return " ".join(part for part in parts if part)
 
 

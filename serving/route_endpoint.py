@@ -25,11 +25,11 @@ async def route(request: requests.Request) -> Response:
     chat, written = parse(RouteRequest, await read(request, state.settings.max_request_bytes))
     if chat.model not in VIRTUAL:
         raise model_unknown(state, chat.model)
-    return json_response(as_dict(await scored_request(state, chat, written, holder_of(request)), chat.model))
+    return json_response(as_dict(await scored_request(state, chat, written, holder_of(request)), chat.model, state.settings.unfamiliar))
 
 
-def as_dict(scored: ScoredRequest, model: str) -> dict[str, Any]:
-    """What would be decided, JSON-ready. Raises NoAnswer where no LLM may answer."""
+def as_dict(scored: ScoredRequest, model: str, wanted: str) -> dict[str, Any]:
+    """What would be decided, JSON-ready. wanted: what a query unlike anything labelled gets. Raises NoAnswer where no LLM may answer."""
     request = scored.request.with_requirements()
     ranking, excluded = request.first_ranking(), request.excluded()
     ranked = [
@@ -54,5 +54,8 @@ def as_dict(scored: ScoredRequest, model: str) -> dict[str, Any]:
         "scores": dict(scored.scores),
         "options": request.options.as_dict() | {"deadline": None},
         "strategy": as_json(request.strategy),
-        "explanation": explanation(request.options, ranking, excluded=excluded, of=len(scored.scores)),
+        "familiar": None if scored.familiar is None else scored.familiar.as_dict(),
+        "explanation": explanation(
+            request.options, ranking, excluded=excluded, of=len(scored.scores), familiar=scored.familiar, unfamiliar=wanted
+        ),
     }

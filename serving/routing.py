@@ -18,9 +18,10 @@ from mixture.client.native import Native
 from mixture.llm import LLM
 from mixture.run.bounded_fields import unbounded
 from mixture.run.request import Request
-from serving import certified
+from serving import certified, unfamiliar
 from serving.active_scorer import Active
 from serving.errors import LLMNotAllowed, RequestRefused
+from serving.familiarity import Familiar
 from serving.keys import KeyEntry
 from serving.observed_latency import RequestSize
 from serving.protocol import ChatRequest, passed_on
@@ -35,6 +36,7 @@ class ScoredRequest:
 
     active: the scorer version it was scored by. text: what of the conversation was scored. scores: by LLM id, in roster order.
     request: its candidates are the LLMs of the roster that can be called; it says of the others why not.
+    familiar: how near the query is to what was labelled.
     """
 
     active: Active
@@ -42,6 +44,7 @@ class ScoredRequest:
     scores: Mapping[str, float]
     query_D: NDArray[np.float32]
     request: Request
+    familiar: Familiar | None = None
 
 
 async def scored_request(
@@ -68,7 +71,7 @@ async def scored_request(
     expected = {llm: _candidate(state, pool[llm], score, size) for llm, score in scores.items() if llm not in uncallable}
     candidates = tuple(rule.candidate(candidate, state.recorded_calls.get(llm)) for llm, candidate in expected.items())
     request = Request(messages, candidates, options, strategy, passed_on(written), uncallable, native)
-    return ScoredRequest(active, text, scores, prediction.queries_QD[0], request)
+    return unfamiliar.applied(state.settings.unfamiliar, ScoredRequest(active, text, scores, prediction.queries_QD[0], request))
 
 
 def request_to_named_llm(

@@ -147,6 +147,11 @@ class ServingSettings(HostSettings):
     workers: int = Field(default=1, ge=1)
     precision: Precision = "int8"
     scoring_threads: int = Field(default=2, ge=1, description="queries scored at once, per worker")
+    unfamiliar: str = Field(
+        default="nothing",
+        min_length=1,
+        description="what a query unlike anything labelled gets: nothing, best, more, or an LLM of the pool",
+    )
     store_text: bool = Field(default=False, description="whether records keep prompts and answers")
     keep_records_days: float | None = Field(
         default=None, gt=0, allow_inf_nan=False, description="after which records are removed; else never"
