@@ -13,8 +13,10 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from cli import project
+from registry import extras
 
 if TYPE_CHECKING:
+    from monitoring.group_actions import Chosen
     from registry.jobs import Job, Jobs
 
 commands = typer.Typer()
@@ -54,16 +56,46 @@ def retrain(
     full: Annotated[bool, typer.Option("--full", help="Train all LLMs together from now on, those too that joined by their row.")] = False,
     harvest: Annotated[bool, typer.Option("--harvest", help="First take in all that `routemoa harvest` would.")] = False,
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "a person asked for it",
+    group: Annotated[list[str] | None, typer.Option(help="For this group of unknown queries; may be repeated.", show_default=False)] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take in, whom it would ask, and for how many USD.")] = False,
 ) -> None:
     """Start the job that asks and labels what is missing and trains the scorer; asks no LLM more queries than its entry says."""
+    groups = _groups(group or [])
+    if plan:
+        _plan(groups, console=Console(soft_wrap=True), harvesting=harvest or bool(groups))
+        return
     from registry import pool
 
     settings, console = project.existing(), Console(soft_wrap=True)
     if full:
         changed = ", ".join(pool.train_jointly(settings.pool_file)) or "none was joined by its row"
         console.print(f"Trained with all others from now on: {changed}.", highlight=False, markup=False)
-    job = _jobs().submit("retrain", {"reason": reason, "harvest": harvest})
+    arguments = {"reason": reason, "harvest": harvest or bool(groups)}
+    job = _jobs().submit("retrain", {**arguments, "groups": [each.as_arguments() for each in groups]} if groups else arguments)
     console.print(f"Job {job.id} retrains the scorer, once a worker runs (`routemoa up`); follow it with `routemoa jobs`.", highlight=False)
+
+
+def _groups(called: list[str]) -> "list[Chosen]":
+    from monitoring.group_actions import Actions
+    from monitoring.records import RecordStore
+
+    settings = project.existing()
+    return [Actions(settings.var, RecordStore.of(settings)).find(each) for each in called] if called else []
+
+
+def _plan(groups: "list[Chosen]", *, console: Console, harvesting: bool) -> None:
+    """What a retraining would do now."""
+    extras.need("train")
+    from pipelines import harvest, params
+    from pipelines import plan as planning
+    from pipelines.project import Project
+    from registry import pool
+
+    settings = project.existing()
+    where = Project(settings.home)
+    parsed = params.load(where.params)
+    found = harvest.look(where, parsed.label) if harvesting else harvest.Harvest()
+    planning.make(where, pool.load(settings.pool_file), parsed, found, groups).show(console)
 
 
 def _jobs() -> "Jobs":

@@ -19,6 +19,8 @@ from monitoring.profile import ReferenceProfile
 from monitoring.record import AUDIT, Record, is_audited
 from monitoring.records import RecordStore
 from registry import current_version
+from registry.jobs import Jobs
+from registry.settings import Settings
 from scorer.errors import ArtifactRefused
 from scorer.near_matches import near_matches
 
@@ -37,6 +39,13 @@ class Chosen:
     def as_arguments(self) -> dict[str, Any]:
         """As a job's arguments hold it."""
         return asdict(self)
+
+
+def groups_of(settings: Settings, job: str) -> tuple[Chosen, ...]:
+    """The groups that a job names; none where it names none or is not there. Raises JobRefused."""
+    found = Jobs.of(settings).get(job) if job else None
+    named = found.arguments.get("groups", []) if found is not None else []
+    return tuple(Chosen(str(each["name"]), tuple(map(str, each["members"]))) for each in named)
 
 
 @dataclass(frozen=True, slots=True)

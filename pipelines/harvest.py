@@ -14,13 +14,14 @@ its query came in by one of these ways.
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from monitoring import named_domains
 from monitoring.records import Record, RecordStore
 from monitoring.redaction import has_secrets, redact
 from monitoring.reference import Reference
@@ -39,6 +40,7 @@ GRADER = "outcome"
 GRADER_VERSION = "1"
 SOURCE = "served traffic"
 LICENCE = "not for publication"
+UNKNOWN = "unknown"  # the domain of queries that nobody tagged or named
 EVER = 1e12  # seconds since the epoch, far from now
 ADVICE = "Report references with their outcomes (POST /v1/feedback), or set label.judge in params.yaml."
 Row = Mapping[str, Any]
@@ -117,7 +119,7 @@ def _served(project: Project) -> list[Record]:
     settings = Settings(home=project.home)
     if not settings.database_url.get_secret_value() and not project.records.exists():
         return []
-    return RecordStore.of(settings).scan(0, EVER)
+    return _with_named_domains(RecordStore.of(settings))
 
 
 def take(project: Project, harvest: Harvest) -> None:
@@ -131,6 +133,14 @@ def take(project: Project, harvest: Harvest) -> None:
         path = project.recorded_labels(llm)
         every = _recorded(path) | {(row["query_id"], row["grader"]): row for row in rows}
         tables.write(path, pd.DataFrame([every[key] for key in sorted(every)]), tables.LABELS)
+
+
+def _with_named_domains(store: RecordStore) -> list[Record]:
+    """Every record; one that nobody tagged is of the domain that a person named its like (`monitoring.named_domains`)."""
+    named = {each: domain.name for domain in named_domains.load(store).domains if domain.state == "named" for each in domain.members}
+    of_later = "SELECT records.id, draws.domain FROM draws JOIN records USING (number) JOIN named_domains ON name = draws.domain"
+    named |= dict(store.ask(f"{of_later} WHERE state = 'named'"))
+    return [replace(each, domain=named[each.id]) if each.domain is None and each.id in named else each for each in store.scan(0, EVER)]
 
 
 def _asking_the_same(records: Sequence[Record], of: Collection[str]) -> list[Record]:
@@ -192,7 +202,7 @@ def _row(query: Identity, asked: Sequence[Record], settings: Label) -> dict[str,
     row: dict[str, Any] = {
         "query_id": f"{DATASET}-{hashlib.sha256(repr(query).encode() if options else text.encode()).hexdigest()[:12]}",
         "dataset": DATASET,
-        "domain": asked[0].domain or "unknown",
+        "domain": asked[0].domain or UNKNOWN,
         "language": "und",  # undetermined, as BCP 47 says it
         "text": text,
         "choices": list(options),
@@ -204,7 +214,7 @@ def _row(query: Identity, asked: Sequence[Record], settings: Label) -> dict[str,
     audited = [(record.outcome, record) for record in asked if record.outcome is not None]
     for outcome, record in sorted(audited, key=lambda pair: pair[0].reported_at, reverse=True):
         if outcome.reference is not None:
-            graded = row | _grading(outcome.reference) | {"domain": record.domain or "unknown"}
+            graded = row | _grading(outcome.reference) | {"domain": record.domain or UNKNOWN}
             if _can_grade(outcome.reference, graded, settings):
                 return graded
     return row

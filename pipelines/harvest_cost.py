@@ -37,10 +37,10 @@ def bills(project: Project, pool: Pool, settings: Params, harvest: Harvest) -> l
         if llm.endpoint is None or llm.status == "retired":
             continue
         asked = _to_ask(project, llm, rows)
-        output_tokens = _mean_output(project, llm)
+        output_tokens = mean_output(project, llm)
         inputs = [prompt_tokens(llm, query.text) for query in asked]
         if asked:
-            answering.append(_bill(llm, "answers", len(asked), sum(inputs), len(asked) * output_tokens))
+            answering.append(bill(llm, "answers", len(asked), sum(inputs), len(asked) * output_tokens))
         judged += [(query, output_tokens) for query in asked if query.grader in OPEN]
     return [*answering, *judging(pool, settings, judged)]
 
@@ -62,7 +62,7 @@ def _to_ask(project: Project, llm: LLM, rows: Sequence[Row]) -> list[Query]:
     return [query for query_id, query in harvested.items() if query_id not in answered]
 
 
-def _mean_output(project: Project, llm: LLM) -> float:
+def mean_output(project: Project, llm: LLM) -> float:
     """Mean tokens of its recorded answers; the most it may write where it has none."""
     every = AnswerStore(project, llm).every()
     tokens = every.loc[every["error"].isna(), "output_tokens"].dropna()
@@ -75,7 +75,7 @@ def judging(pool: Pool, settings: Params, answers: Sequence[tuple[Query, float]]
         return []
     llm = pool.by_id(settings.label.judge)
     inputs = [tokens + expected_input_tokens(rubric.messages(rubric.ANSWERS, query, "", swapped=False), {}) for query, tokens in answers]
-    return [_bill(llm, "judges", 2 * len(answers), 2 * sum(inputs), 2 * len(answers) * judge.VERDICT_TOKENS)]
+    return [bill(llm, "judges", 2 * len(answers), 2 * sum(inputs), 2 * len(answers) * judge.VERDICT_TOKENS)]
 
 
 def prompt_tokens(llm: LLM, text: str) -> int:
@@ -83,5 +83,6 @@ def prompt_tokens(llm: LLM, text: str) -> int:
     return expected_input_tokens(llm.prompt.apply([{"role": "user", "content": text}]), {})
 
 
-def _bill(llm: LLM, role: str, calls: int, input_tokens: float, output_tokens: float) -> Bill:
+def bill(llm: LLM, role: str, calls: int, input_tokens: float, output_tokens: float) -> Bill:
+    """Of so many calls, whose tokens together are these, at the LLM's price."""
     return Bill(llm.id, role, calls, input_tokens, output_tokens, llm.price.cost(round(input_tokens), round(output_tokens), calls))

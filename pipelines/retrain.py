@@ -1,13 +1,15 @@
 """Goes once round the loop: `python -m pipelines.retrain [--harvest] [--reason WHY]`.
 
 Takes served queries in where it is told to (`--harvest`), pins the data, asks all LLMs at once what they lack, has `dvc repro` do the
-rest, says what was registered, and saves it as a DVC experiment, which `dvc exp apply scorer-N && dvc checkout` restores.
+rest, says what was registered and what that bought for the groups of unknown queries that the job names, and saves it as a DVC experiment,
+which `dvc exp apply scorer-N && dvc checkout` restores.
 
 Progress is a line a step (`registry.progress`) on standard output; every other line is DVC's or a stage's.
 Nothing is promoted: the new scorer version is a challenger.
 """
 
 import argparse
+import json
 import re
 import signal
 import sys
@@ -17,19 +19,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from rich.console import Console
 from ruamel.yaml import YAML
 
-from monitoring.group_actions import Chosen
-from pipelines import data_pin, harvest, json_files, params, scorer_run
+from monitoring.group_actions import Chosen, groups_of
+from pipelines import data_pin, harvest, json_files, params, plan, scorer_run
 from pipelines.errors import PipelineError, RetrainRefused
 from pipelines.project import Project
 from pipelines.project_lock import alone
-from registry import lineage, pool, versions
+from registry import lineage, local_store, pool, versions
 from registry.child_process import Child, end_with_parent
 from registry.errors import ChildFailed
-from registry.jobs import Jobs
 from registry.progress import Progress
 from registry.settings import Settings
+from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
 
 STARTED = re.compile(r"Running stage '([^']+)'|Stage '([^']+)' (?:didn't change, skipping|is cached)")
@@ -98,6 +101,13 @@ class Steps:
             reason = " ".join(_said(exc)[-5:]) or exc.what
             raise PipelineError(reason) from exc
 
+    def consensus(self, job: str) -> None:
+        """Asks the pool what nothing else grades of the job's groups. Raises PipelineError where an LLM could not be asked to the end."""
+        try:
+            self._run("pipelines.consensus", "--job", job, progress=AskingProgress())
+        except ChildFailed as exc:
+            raise PipelineError(" ".join(_said(exc)[-5:]) or exc.what) from exc
+
     def stop(self, number: int = signal.SIGINT) -> None:
         """Ends what runs as Ctrl-C would: DVC releases its locks, and what was answered is kept."""
         self._child.stop(number)
@@ -152,13 +162,6 @@ class Order:
         return frozenset(each for group in self.groups for each in group.members)
 
 
-def groups_of(settings: Settings, job: str) -> tuple[Chosen, ...]:
-    """The groups that a job's arguments name."""
-    found = Jobs.of(settings).get(job) if job else None
-    named = found.arguments.get("groups", []) if found is not None else []
-    return tuple(Chosen(str(each["name"]), tuple(each["members"])) for each in named)
-
-
 def only_harvest(settings: Settings, order: Order) -> str:
     """Takes in what can be graded of the order's groups, or of everything where it names none; asks nobody. Raises as `retrain` does."""
     project = Project(settings.home)
@@ -176,30 +179,54 @@ def retrain(settings: Settings, steps: Steps, order: Order) -> str:
     project = Project(settings.home)
     with alone(project), scorer_run.of_a_job(settings, order.job, order.reason) as environment:
         steps.environment.update(environment)
-        return _round(project, settings, steps, harvesting=order.harvesting)
+        return _round(project, settings, steps, order)
 
 
-def _round(project: Project, settings: Settings, steps: Steps, *, harvesting: bool) -> str:
-    llms = len(pool.load(settings.pool_file).llms)  # malformed files are refused before anything is changed
+def _round(project: Project, settings: Settings, steps: Steps, order: Order) -> str:
+    entries = pool.load(settings.pool_file)  # malformed files are refused before anything is changed
     parsed = params.load(project.params)
-    before = _version(project)
+    before, served = _version(project), served_scorer(settings)
     said = "nothing was harvested (`routemoa harvest` says what served queries would bring)."
-    if harvesting:
+    if order.harvesting:
         print(Progress("harvest", 0.0).line(), flush=True)
         harvested = harvest.look(project, parsed.label)
-        print(harvested, flush=True)
+        plan.make(project, entries, parsed, harvested, order.groups).show(Console(soft_wrap=True))
         harvest.take(project, harvested)
         said = str(harvested)
+        if order.groups:
+            steps.consensus(order.job)
     print(Progress("asking", SHARE_OF_ASKING[0]).line(), flush=True)
     if not data_pin.is_pinned(project):
         steps.dvc("add", "data")
     steps.ask_all()
-    steps.dvc("repro", progress=ReproProgress(_count_stages(project, llms)))
+    steps.dvc("repro", progress=ReproProgress(_count_stages(project, len(entries.llms))))
     version = _version(project)
     if version == before:
         return f"no new scorer version, {before} stays: {said}"
     save_experiment(project, settings, steps, str(version))
-    return f"scorer version {version} registered, {_judged(json_files.read(project.gate, 'gate'), version)}"
+    bought = _bought(project, order, served)
+    return f"scorer version {version} registered, {_judged(json_files.read(project.gate, 'gate'), version)}{bought}"
+
+
+def served_scorer(settings: Settings) -> Path | None:
+    """The folder of the scorer that serves on this host now, None where none does."""
+    active = local_store.current(settings.var)
+    return None if active is None else settings.var / "scorers" / active.folder
+
+
+def _bought(project: Project, order: Order, served: Path | None) -> str:
+    """What the round did for the groups that caused it, in words; also written down. What cannot be told ends no retraining."""
+    from pipelines import gain
+
+    try:
+        gains = gain.of_groups(project, order.groups, served)
+    except RouteMoAError as exc:
+        print(f"What the groups gained cannot be told: {' '.join(str(exc).split())}", flush=True)
+        return ""
+    if gains:
+        with replacing(project.build / "gain.json") as partial:
+            partial.write_text(json.dumps({"job": order.job, "groups": [each.as_dict() for each in gains]}, indent=1), encoding="utf-8")
+    return "".join(f" {each}" for each in gains)
 
 
 def save_experiment(project: Project, settings: Settings, steps: Steps, version: str) -> None:
