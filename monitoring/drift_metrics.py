@@ -3,6 +3,7 @@
 Evidently keeps a metric by its class, so the classes stand at a module's top and not inside a function.
 """
 
+import json
 from typing import Any
 
 from evidently.core.metric_types import SingleValueCalculation, SingleValueMetric
@@ -13,17 +14,20 @@ from monitoring import report_tables
 
 
 class VerdictKind(SingleValueMetric):  # type: ignore[misc]
-    """The verdict as a number a dashboard can draw (`report_tables.SEVERITY`), with its reasons in words."""
+    """The verdict as a number a dashboard can draw (`report_tables.SEVERITY`), what it comes to in words, and the groups of the unknown."""
 
 
 class VerdictKindCalculation(SingleValueCalculation[VerdictKind]):  # type: ignore[misc]
     """Reads the columns; every row holds the same verdict."""
 
     def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:  # noqa: ARG002 (Evidently's signature)
-        """The severity, with the reasons as text."""
+        """The severity, with the first screen as text and table."""
         first = current_data.as_dataframe().iloc[0]
         result = self.result(report_tables.SEVERITY[first[report_tables.VERDICT]])
-        result.widget = [text_widget(title=f"Verdict: {first[report_tables.VERDICT]}", text=first[report_tables.REASONS])]
+        result.widget = [text_widget(title=f"Verdict: {first[report_tables.VERDICT]}", text=first[report_tables.SUMMARY])]
+        if rows := json.loads(first[report_tables.GROUPS]):
+            title = "What the unknown is, with its most central queries"
+            result.widget.append(table_data(title=title, column_names=list(report_tables.GROUP_COLUMNS), data=rows))
         return result
 
     def display_name(self) -> str:

@@ -4,6 +4,7 @@ Evidently takes seconds to import: so only to build a report. What decides is `m
 defaults: EmbeddingsDrift always runs a t-SNE, over a minute for a thousand queries.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pandas as pd
 from filelock import FileLock
 
 from monitoring import report_tables
+from monitoring.baseline import Baseline
 from monitoring.errors import ReportFailed
 from monitoring.novelty import Novelty
 from monitoring.profile import ReferenceProfile
@@ -26,6 +28,8 @@ from registry.settings import Settings
 from scorer.atomic_write import replacing
 
 DASHBOARD = "Traffic"
+WINDOW = "window"  # metadata of a run: scorer version and index of the window it is of
+LATEST = ".latest.json"  # in the workspace: of which window the runs are that were filed last
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def write(window: Window, verdict: Verdict, profile: ReferenceProfile, settings:
     folder = settings.var / "reports"
     name = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     with _evidently():
-        table = report_tables.recent(window, window.novelty, verdict)
+        table = report_tables.recent(window, window.novelty, verdict, Baseline.of(profile, settings.pool_file))
         runs = [_traffic(table, window, window.novelty, profile, metadata=_metadata(verdict), now=now)]
         if len(rows := report_tables.audited(table)):
             runs.append(_mispredictions(rows, verdict, now))
@@ -77,7 +81,7 @@ def write(window: Window, verdict: Verdict, profile: ReferenceProfile, settings:
         pages = [folder / f"{name}{suffix}.html" for suffix in ("", "-mispredictions")][: len(runs)]
         for run, page in zip(runs, pages, strict=True):
             _save(run, page)
-        project, ids = _file(runs, settings)
+        project, ids = _file(runs, settings, of_window=f"{window.stats.scorer_version}/{window.stats.index}")
     return Report(pages[0], pages[0].with_suffix(".json"), pages[1] if len(pages) > 1 else None, project, ids[0])
 
 
@@ -116,6 +120,7 @@ def _traffic(
     scores = [report_tables.score_column(llm) for llm in profile.roster]
     compared = [*scores, report_tables.NOVELTY, report_tables.NOVEL]
     served = [report_tables.COST, report_tables.LATENCY, report_tables.TOKENS]
+    served += [report_tables.SAVED] if report_tables.SAVED in table else []
     descriptors = [TextLength("text", alias="text length"), WordCount("text", alias="words")] if "text" in table else []
     recent = Dataset.from_pandas(
         table,
@@ -136,7 +141,8 @@ def _traffic(
         VerdictKind(),
         *(Figure(figure=name, tests=[gte(alpha)] if name in tested else None) for name in report_tables.figures(window.stats)),
         NovelShare(domain="all", tests=[lte(window.stats.novel_expected * 2)]),
-        *(NovelShare(domain=domain.name) for domain in window.stats.domains),
+        # by name: the UI gives colours in the order in which series first appear
+        *(NovelShare(domain=name) for name in sorted(domain.name for domain in window.stats.domains)),
         ValueDrift(column=report_tables.NOVELTY, method="ks", threshold=alpha),
         *(ValueDrift(column=column, method="ks", threshold=alpha / len(scores)) for column in scores),
         *(TrafficStatistic(column=column, statistic=statistic) for column in served for statistic in ("mean", "p95")),
@@ -170,7 +176,9 @@ def _mispredictions(rows: pd.DataFrame, verdict: Verdict, now: datetime) -> Any:
 
 
 def _metadata(verdict: Verdict) -> dict[str, str]:
-    return {"verdict": verdict.kind, "scorer_version": verdict.stats.scorer_version, "reasons": " ".join(verdict.reasons)}
+    stats = verdict.stats
+    window = f"{stats.scorer_version}/{stats.index}"
+    return {"verdict": verdict.kind, "scorer_version": stats.scorer_version, WINDOW: window, "reasons": " ".join(verdict.reasons)}
 
 
 def _save(run: Any, page: Path) -> None:
@@ -179,8 +187,11 @@ def _save(run: Any, page: Path) -> None:
     run.save_json(str(page.with_suffix(".json")))
 
 
-def _file(runs: list[Any], settings: Settings) -> tuple[str, list[str]]:
-    """Adds `runs` to the scorer's project in the workspace, made with its dashboard if it is not there; returns their ids."""
+def _file(runs: list[Any], settings: Settings, *, of_window: str) -> tuple[str, list[str]]:
+    """Adds `runs` to the scorer's project in the workspace, made with its dashboard if it is not there; returns their ids.
+
+    They replace the runs of earlier looks at the same window, so that the dashboard's points share no record.
+    """
     from evidently.ui.workspace import Workspace
 
     folder = _workspace_folder(settings)
@@ -189,13 +200,28 @@ def _file(runs: list[Any], settings: Settings) -> tuple[str, list[str]]:
         workspace = Workspace.create(str(folder))
         existing = [project for project in workspace.list_projects() if project.name == settings.scorer_name]
         project = existing[0] if existing else _project(workspace, settings.scorer_name)
-        return str(project.id), [str(workspace.add_run(project.id, run, include_data=False).id) for run in runs]
+        for earlier in _runs_of(folder, of_window):
+            if earlier in {str(each) for each in workspace.list_runs(project.id)}:
+                workspace.delete_run(project.id, earlier)
+        added = [str(workspace.add_run(project.id, run, include_data=False).id) for run in runs]
+        with replacing(folder / LATEST) as partial:
+            partial.write_text(json.dumps({WINDOW: of_window, "runs": added}), encoding="utf-8")
+        return str(project.id), added
+
+
+def _runs_of(folder: Path, window: str) -> list[str]:
+    """The runs that were filed last, where they are of this window."""
+    try:
+        last = json.loads((folder / LATEST).read_text(encoding="utf-8"))
+        return [str(each) for each in last["runs"]] if last[WINDOW] == window else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _project(workspace: Any, name: str) -> Any:
     """A project whose dashboard follows drift, novelty, quality, cost and latency from run to run."""
     from evidently.sdk.models import PanelMetric
-    from evidently.sdk.panels import counter_panel, line_plot_panel
+    from evidently.sdk.panels import bar_plot_panel, counter_panel, line_plot_panel
 
     def figure(name: str) -> Any:
         return PanelMetric(legend=name, metric="Figure", metric_labels={"figure": name})
@@ -207,7 +233,7 @@ def _project(workspace: Any, name: str) -> Any:
     everything = PanelMetric(legend="all queries", metric="NovelShare", metric_labels={"domain": "all"})
     verdict = PanelMetric(legend=", ".join(f"{number} {kind}" for kind, number in report_tables.SEVERITY.items()), metric="VerdictKind")
     for panel in (
-        line_plot_panel(title="Verdict", values=[verdict]),
+        bar_plot_panel(title="Verdict", values=[verdict]),  # a kind is no curve
         counter_panel(title="Novel share, last look", values=[everything], size="half"),
         counter_panel(title="Query drift p, last look", values=[figure(report_tables.QUERY_P)], size="half"),
         line_plot_panel(title="Novel (out-of-domain) share per domain", values=[PanelMetric(legend="{{domain}}", metric="NovelShare")]),
@@ -216,11 +242,20 @@ def _project(workspace: Any, name: str) -> Any:
             values=[figure(p) for p in (report_tables.QUERY_P, report_tables.NOVELTY_P, report_tables.SCORE_P)],
         ),
         line_plot_panel(title="Mispredicted share", values=[figure("mispredicted share")], size="half"),
-        line_plot_panel(title="Estimated quality", values=[figure("estimated quality")], size="half"),
+        line_plot_panel(
+            title="Estimated quality, with its interval",
+            values=[figure(name) for name in (report_tables.QUALITY, report_tables.QUALITY_LOW, report_tables.QUALITY_HIGH)],
+            size="half",
+        ),
         line_plot_panel(
             title="Latency (s)", values=[served(report_tables.LATENCY, "mean"), served(report_tables.LATENCY, "p95")], size="half"
         ),
         line_plot_panel(title="Cost per query (USD)", values=[served(report_tables.COST, "mean")], size="half"),
+        line_plot_panel(
+            title="Saved per query (USD), beside always asking the LLM that is best overall",
+            values=[served(report_tables.SAVED, "mean")],
+            size="half",
+        ),
     ):
         project.dashboard.add_panel(panel, tab=DASHBOARD)
     return project

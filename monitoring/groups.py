@@ -17,6 +17,7 @@ from monitoring.profile import Floats, Names, ReferenceProfile
 from monitoring.record import Record, is_audited
 
 SMALLEST = 5  # queries of a group (HDBSCAN's min_cluster_size)
+SCATTERED = "scattered"
 EXAMPLES = 3
 WORDS = 5
 WORD = r"(?u)\b[^\W\d_]{3,}\b"
@@ -96,7 +97,7 @@ def _alike(queries_ND: Floats, novel_M: Rows) -> list[tuple[str, Rows]]:
     members.sort(key=len, reverse=True)
     found = [(f"unknown {number}", rows) for number, rows in enumerate(members, 1)]
     alone = novel_M[places_M < 0]
-    return [*found, ("scattered", alone)] if len(alone) else found
+    return [*found, (SCATTERED, alone)] if len(alone) else found
 
 
 def lines(group: Group) -> list[str]:
@@ -109,7 +110,7 @@ def lines(group: Group) -> list[str]:
     size = f"{group.queries} queries ({group.share:.0%}; {earlier} in the older half of the window, {later} in the newer)"
     figures = f"{group.name}{called}, {size}, promised {group.promised:.2f}{judged}, {group.cost_usd:.4f} USD{words}"
     near = ", ".join(f"{each.domain} at {each.distance:.2f}" for each in group.near)
-    examples = (f"    {example.decision_id}  {_shown(example.text)}" for example in group.examples)
+    examples = (f"    {example.decision_id}  {shown(example.text)}" for example in group.examples)
     return [figures, *examples, f"    nearest training queries: {near}"]
 
 
@@ -123,7 +124,8 @@ def of_json(tree: Mapping[str, Any]) -> Group:
     return Group(**{**tree, **parts})
 
 
-def _shown(text: str | None) -> str:
+def shown(text: str | None) -> str:
+    """An example on one line."""
     return "text not kept (ROUTEMOA_STORE_TEXT)" if text is None else shorten(" ".join(text.split()), TEXT, placeholder=" …")
 
 

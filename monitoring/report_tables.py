@@ -1,9 +1,12 @@
 """The tables an Evidently report is drawn from: one row a query, of recent traffic and of the scorer's held-out queries."""
 
+import json
+
 import numpy as np
 import pandas as pd
 
-from monitoring import groups
+from monitoring import groups, summary
+from monitoring.baseline import Baseline
 from monitoring.misprediction import ADEQUATE
 from monitoring.novelty import Novelty
 from monitoring.profile import ReferenceProfile
@@ -15,8 +18,14 @@ NOVELTY, NOVEL, DOMAIN = "novelty", "novel", "domain"
 PROMISED, OUTCOME, AUDITED, WRONG = "promised", "outcome", "audited", "mispredicted"
 PROMISED_LABEL, OUTCOME_LABEL = "promised adequate", "adequate"
 COST, LATENCY, TOKENS = "cost (USD)", "latency (s)", "output tokens"
-VERDICT, REASONS = "verdict", "reasons"
+VERDICT, SUMMARY, GROUPS = "verdict", "summary", "groups"
+SAVED = "saved (USD)"
+GROUP_COLUMNS = (
+    *("group", "queries", "older, newer half", "promised", "audited at", "USD", "about", "nearest training queries"),
+    "most central queries",
+)
 SEVERITY = {"too-little-data": 0, "keep": 1, "watch": 2, "retrain": 3}
+QUALITY, QUALITY_LOW, QUALITY_HIGH = "estimated quality", "estimated quality, low", "estimated quality, high"
 QUERY_P, NOVELTY_P, SCORE_P = "query drift p", "novelty p", "score drift p (smallest)"
 
 
@@ -25,8 +34,11 @@ def score_column(llm: str) -> str:
     return f"score {llm}"
 
 
-def recent(window: Window, novelty: Novelty, verdict: Verdict) -> pd.DataFrame:
-    """One row a record of the window. A figure of the whole window has a column of its own and stands in every row of it."""
+def recent(window: Window, novelty: Novelty, verdict: Verdict, baseline: Baseline | None = None) -> pd.DataFrame:
+    """One row a record of the window. A figure of the whole window has a column of its own and stands in every row of it.
+
+    baseline: what savings are told against, None where no price is known.
+    """
     records = window.records
     table = pd.DataFrame({score_column(llm): [record.scores[index] for record in records] for index, llm in enumerate(records[0].roster)})
     table[NOVELTY] = novelty.distances_N
@@ -42,8 +54,27 @@ def recent(window: Window, novelty: Novelty, verdict: Verdict) -> pd.DataFrame:
     table[TOKENS] = [float(record.output_tokens) for record in records]
     if all(record.text is not None for record in records):
         table["text"] = [record.text for record in records]
-    unknown = ["\n\n".join(groups.lines(group)) for group in window.groups]
-    return table.assign(**figures(window.stats), **{VERDICT: verdict.kind, REASONS: "\n\n".join([*verdict.reasons, *unknown])})
+    saved = {SAVED: baseline.saved(records)} if baseline is not None else {}
+    told = {VERDICT: verdict.kind, SUMMARY: summary.of(window, verdict).markdown(), GROUPS: json.dumps(_groups(window))}
+    return table.assign(**figures(window.stats), **saved, **told)
+
+
+def _groups(window: Window) -> list[list[str]]:
+    """A row of words and figures for each group of unknown queries, under GROUP_COLUMNS."""
+    return [
+        [
+            group.name,
+            f"{group.queries} ({group.share:.0%})",
+            "{} then {}".format(*group.growth),
+            f"{group.promised:.2f}",
+            "none" if group.audited[1] is None else f"{group.audited[1]:.2f} of {group.audited[0]}",
+            f"{group.cost_usd:.4f}",
+            ", ".join(group.words or group.tags) or f"(nearest: {', '.join(group.nearest)})",
+            ", ".join(f"{each.domain} {each.distance:.2f}" for each in group.near),
+            " | ".join(groups.shown(each.text) if each.text is not None else each.decision_id for each in group.examples),
+        ]
+        for group in window.groups
+    ]
 
 
 def held_out(profile: ReferenceProfile, novelty: Novelty) -> pd.DataFrame:
@@ -75,7 +106,7 @@ def figures(stats: WindowStats) -> dict[str, float]:
         values |= {QUERY_P: adjusted["queries"], NOVELTY_P: adjusted["novelty"]}
         values[SCORE_P] = min((p for name, p in adjusted.items() if name.startswith("score ")), default=1.0)
     if stats.quality is not None:
-        values["estimated quality"] = stats.quality.value
+        values |= {QUALITY: stats.quality.value, QUALITY_LOW: stats.quality.low, QUALITY_HIGH: stats.quality.high}
     if (wrong := stats.mispredictions) is not None:
         values |= {
             "mispredicted share": wrong.share,

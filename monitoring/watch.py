@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring import audits, certificate_void, groups, named_domains, policy, profile
+from monitoring import audits, certificate_void, groups, named_domains, policy, profile, summary
 from monitoring.errors import NothingActive
 from monitoring.group_actions import Chosen
 from monitoring.groups import Group
@@ -244,6 +244,7 @@ def _write_latest(path: Path, judged: JudgedWindow, drawn: "Report | None", *, n
     content: dict[str, Any] = {
         "at": now.isoformat(timespec="seconds"),
         "verdict": judged.verdict.as_dict(),
+        "summary": asdict(summary.of(judged.window, judged.verdict)),
         "groups": [asdict(group) for group in judged.window.groups],
         "report": None if drawn is None else asdict(drawn),
         "job": job,

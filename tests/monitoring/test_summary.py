@@ -1,0 +1,68 @@
+"""The first screen answers six questions; savings are told against one LLM at the tokens that were served."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from monitoring import summary, window
+from monitoring.baseline import Baseline
+from monitoring.verdict import decide
+from tests.monitoring.test_groups import LAW, strangers
+
+
+def looked(records, world, rules):
+    made = window.measure(records, world.profile(), rules, scorer_version="1", index=0)
+    return summary.of(made, decide(made.stats, rules)), made
+
+
+def test_an_unknown_group_is_named_with_time_certainty_money_and_commands(world, rules) -> None:
+    """Where and since when are those of the group's queries; what to do are commands that exist."""
+    usual = [replace(record, text="Add two and three.") for record in world.records(60)]
+    law = [replace(each, created_at=each.created_at + 1000, outcome=None) for each in strangers(world, 100, 20, LAW, "law")]
+    told, made = looked([*usual, *law], world, rules)
+    assert "queries are novel" in told.changed
+    assert told.where.startswith("Unlike anything labelled: unknown 1: ")
+    assert "queries, " in told.where
+    assert told.since.startswith("The first such query came 2023-11-14 22:30 UTC; ")
+    assert "Nothing is audited, so nothing is known of quality." in told.sure
+    assert "for unknown queries" in told.costs
+    assert "`routemoa groups audit 'unknown 1'`" in told.do
+    assert "`routemoa groups name 'unknown 1' NAME`" in told.do
+    assert "`routemoa retrain --plan" in told.do or made.groups
+    assert told.markdown().startswith("**What changed.** ")
+
+
+def test_usual_traffic_asks_for_nothing(world, rules) -> None:
+    """Nothing to do; too few queries are waited for; an idle server has a summary too."""
+    assert looked(world.records(100, audited=0.5), world, rules)[0].do == "Nothing."
+    assert "Wait for more" in looked(world.records(5), world, rules)[0].do
+    assert looked([], world, rules)[0].since == "No query was scored yet."
+
+
+def test_broken_promises_are_named_by_domain(world, rules) -> None:
+    """With the gap and the audits that showed it, and the odds."""
+    told, _ = looked(world.records(200, audited=1.0, error=0.4), world, rules)
+    assert "Worse than promised: " in told.where
+    assert "audits: odds of" in told.sure
+    assert "Estimated quality" in told.costs
+
+
+def test_savings_are_told_beside_the_llm_that_is_best_overall(world, make_record, tmp_path: Path) -> None:
+    """Its price at the tokens of the call whose answer was served; no price, no figure."""
+    profile = world.profile()
+    profile.scores_RL[:] = [0.2, 0.3, 0.9]
+    entry = {"name": "x", "endpoint": None, "price": {"input": 1.0, "output": 2.0}}
+    YAML().dump({"llms": {"small": entry, "large": entry | {"price": {"input": 10.0, "output": 20.0}}}}, tmp_path / "pool.yaml")
+    baseline = Baseline.of(profile, tmp_path / "pool.yaml")
+    assert baseline is not None
+    assert baseline.llm.id == "large"
+    run = {"llm": "small", "input_tokens": 100, "output_tokens": 10}
+    other = {"llm": "middle", "input_tokens": 100, "output_tokens": 90}
+    two = make_record(llm="small", cost_usd=0.0001, input_tokens=200, output_tokens=100, decision={"layers": [{"runs": [run, other]}]})
+    synthesis = make_record(
+        "r-2", llm=None, cost_usd=0.0, input_tokens=200, output_tokens=100, decision={"layers": [{"runs": [run, other]}]}
+    )
+    assert list(baseline.saved([two, synthesis])) == pytest.approx([100e-5 + 10 * 2e-5 - 1e-4, 100e-5 + 50 * 2e-5])
+    assert Baseline.of(profile, tmp_path / "nothing.yaml") is None
