@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS draws (number INTEGER PRIMARY KEY, probability REAL N
 AUDITS = """
 ALTER TABLE draws ADD COLUMN domain TEXT;
 ALTER TABLE draws ADD COLUMN why TEXT;
+CREATE INDEX draws_drawn ON draws (number) WHERE drawn = 1;
+CREATE INDEX draws_of_domain ON draws (domain, number);
 CREATE TABLE opinions (
     record_id TEXT NOT NULL REFERENCES records (id), grader TEXT NOT NULL, score REAL, cost_usd REAL NOT NULL, given_at REAL NOT NULL,
     PRIMARY KEY (record_id, grader));

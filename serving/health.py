@@ -40,4 +40,5 @@ async def metrics(request: Request) -> Response:
     """Prometheus' text format: this server's figures, and what the monitor last found."""
     state = state_of(request)
     found = await asyncio.to_thread(monitor_gauges.text, state.settings.var / "reports" / "latest.json")
-    return Response(state.metrics.text() + found, media_type="text/plain; version=0.0.4; charset=utf-8")
+    waiting = await asyncio.to_thread(monitor_gauges.of_queue, state.records)
+    return Response(state.metrics.text() + found + waiting, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,4 +1,4 @@
-"""What the monitor last found, as Prometheus gauges: read from `var/reports/latest.json`, so no worker counts anything itself."""
+"""What the monitor last found and what waits for people, as Prometheus gauges: read from files, so no worker counts anything itself."""
 
 from datetime import datetime
 from pathlib import Path
@@ -7,6 +7,11 @@ from typing import Any
 import orjson
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from monitoring.audit_queue import AuditQueue
+from monitoring.errors import RecordsRefused
+from monitoring.records import RecordStore
+
+DAY_S = 86_400.0
 KINDS = ("too-little-data", "keep", "watch", "retrain")
 
 
@@ -17,6 +22,18 @@ def text(latest: Path) -> bytes:
         return generate_latest(_gauges(look))
     except (OSError, ValueError, KeyError, TypeError):
         return b""
+
+
+def of_queue(records: RecordStore) -> bytes:
+    """What waits in the audit queue, and what judges cost today, in the same format; nothing where the record file cannot be read."""
+    registry, now, queue = CollectorRegistry(), records.now(), AuditQueue(records)
+    try:
+        waiting, usd = queue.count(), queue.spent_usd(now - now % DAY_S)
+    except RecordsRefused:
+        return b""
+    Gauge("routemoa_audits_waiting", "Drawn answers that wait for a person's grade", registry=registry).set(waiting)
+    Gauge("routemoa_judge_usd_today", "What judges cost today (UTC) that grade drawn answers", registry=registry).set(usd)
+    return generate_latest(registry)
 
 
 def _gauges(look: dict[str, Any]) -> CollectorRegistry:
