@@ -6,12 +6,14 @@ FOLDER holds recorded outcomes, or is a dataset of the stage `assemble`. Each re
 Windows, through `measure` and `decide` as shipped: the share of windows whose looks, all of them, ever say more than `keep`.
 Audits, through `promises.bet`, of outcomes drawn from the promises: the share of scorer versions that are ever called `watch` or
 `retrain`, by the number of requests, some of which are audited.
-Estimate: quality from 60 audits of 500 answers: bias, coverage of the 95 % interval, its width beside the plain mean's.
+Estimate: quality of 500 answers from 60 audits, as they are drawn and as traffic comes, from a broken forecast, and from a judge that
+people check: bias, coverage of the 95 % interval, its width beside the plain mean's of as many random labels, and what forecast and domains
+explain. `--only estimate` leaves the rest out.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import recorded_set, report, set_file
-from monitoring import misprediction, policy, promises, window
+from monitoring import audits as audits_drawn
+from monitoring import policy, promises, quality, student, window
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
 from monitoring.record import AUDIT, Outcome, Record
@@ -185,31 +188,87 @@ def _domains_of(world: World, share: float) -> list[str]:
     return chosen
 
 
-def estimate(data: Dataset, queries_QD: Floats, replays: int) -> dict[str, float]:
-    """Quality of 500 answers from 60 audits among them, against the mean of all traffic's outcomes."""
-    errors, covered, widths, plain = [], [], [], []
+@dataclass(frozen=True, slots=True)
+class Auditing:
+    """How answers come to be audited.
+
+    evenly: by equal chances, else as `monitoring.audits` draws. forecast: `right`, or `broken`: shuffled.
+    judged: whether a judge graded all draws, calling a fifth of wrong answers right, and people a third of them; else people all.
+    """
+
+    draws: int = 60
+    evenly: bool = False
+    forecast: str = "right"
+    judged: bool = False
+
+
+def estimate(data: Dataset, queries_QD: Floats, replays: int, rules: Policy, how: Auditing) -> dict[str, float]:
+    """Quality of 500 answers through `quality.estimate`, against the mean of all traffic's outcomes.
+
+    `explained`: the share of outcomes' variance that forecast and domains explain; sqrt(1 - explained) is what they can make of the width.
+    """
+    errors, covered, widths, plain, explained = [], [], [], [], []
     for seed in range(replays):
         world = World(data, queries_QD, seed)
         best_Q = world.scores_QL.argmax(axis=1)
         truth = float(world.labels_QL[world.traffic, best_Q[world.traffic]].mean())
-        rows = same(world, 500)
-        promised = world.scores_QL[rows, best_Q[rows]].astype(float)
-        outcome = world.labels_QL[rows, best_Q[rows]].astype(float)
-        found = misprediction.estimated_quality(promised, promised[:60], outcome[:60], confidence=0.95)
-        if found is None or found.low is None or found.high is None:
+        answers, outcome_N = _audited_answers(world, rules, how)
+        found = quality.estimate(answers, confidence=0.95)
+        if found.low is None or found.high is None or found.value is None:
             continue
         errors.append(found.value - truth)
         covered.append(found.low <= truth <= found.high)
         widths.append(found.high - found.low)
-        plain.append(2 * 2.0 * outcome[:60].std(ddof=1) / np.sqrt(60))
-    names = ("bias", "coverage", "width beside the plain mean's")
-    return dict(zip(names, (float(np.mean(errors)), float(np.mean(covered)), float(np.mean(widths) / np.mean(plain))), strict=True))
+        plain.append(2 * student.quantile(0.975, how.draws - 1) * outcome_N[: how.draws].std(ddof=1) / np.sqrt(how.draws))
+        explained.append(_explained(answers, outcome_N))
+    names = ("bias", "coverage", "width", "width beside the plain mean's", "explained")
+    values = (np.mean(errors), np.mean(covered), np.mean(widths), np.mean(widths) / np.mean(plain), np.mean(explained))
+    return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)} | {"replays": len(errors)}
+
+
+def _audited_answers(world: World, rules: Policy, how: Auditing) -> tuple[quality.Answers, NDArray[np.float64]]:
+    """500 answers, some of them audited, and the outcome of each."""
+    rows, profile = same(world, 500), world.profile()
+    records = world.records(rows)
+    outcome_N = np.array([record.outcome.score if record.outcome else np.nan for record in records])
+    promised_N = np.array([record.predicted or 0.0 for record in records])
+    often = rules.model_copy(update={"audit_share": how.draws / len(rows)})
+    chances = audits_drawn.chances_of(records, [], profile, often)
+    chance_N = np.full(len(rows), how.draws / len(rows)) if how.evenly else np.array([each.probability for each in chances])
+    drawn_N = world.rng.random(len(rows)) < chance_N
+    forecast_N = world.rng.permutation(promised_N) if how.forecast == "broken" else promised_N
+    graded_N = drawn_N & (world.rng.random(len(rows)) < (1 / 3 if how.judged else 1.0))
+    judged_N = np.where(world.rng.random(len(rows)) < 0.2, 1.0, outcome_N)
+    names = np.array(["1"] * len(rows))
+    answers = quality.Answers(
+        version_N=names,
+        domain_N=np.array([each.domain for each in chances], dtype=np.str_),
+        llm_N=names,
+        key_N=names,
+        forecast_N=forecast_N,
+        promised_N=promised_N,
+        drawn_with_N=np.where(drawn_N, chance_N, np.nan),
+        grade_N=np.where(graded_N, outcome_N, np.nan),
+        opinion_N=np.where(drawn_N & how.judged, judged_N, np.nan),
+        usd_N=np.zeros(len(rows)),
+    )
+    return answers, outcome_N
+
+
+def _explained(answers: quality.Answers, outcome_N: NDArray[np.float64]) -> float:
+    """By the forecast, and each domain's own level."""
+    places_N = np.unique(answers.domain_N, return_inverse=True)[1]
+    design_NK = np.column_stack([answers.forecast_N, np.eye(places_N.max() + 1)[places_N]])
+    fitted_N = design_NK @ np.linalg.lstsq(design_NK, outcome_N, rcond=None)[0]
+    return float(1 - np.square(outcome_N - fitted_N).mean() / outcome_N.var())
 
 
 def main() -> None:
     """Prints every figure."""
     parser = set_file.parser(__doc__, out="monitor")
     parser.add_argument("--replays", type=int, default=100)
+    parser.add_argument("--estimates", type=int, default=400, help="replays of the estimate, which takes no look")
+    parser.add_argument("--only", choices=("estimate",), help="print these figures, and write none")
     arguments = parser.parse_args()
     data, rules = recorded_set.read(arguments.folder, set_file.named(arguments)), policy.load(Path("params.yaml"))
     encoder = embeddings.load_encoder(params.load(Path("params.yaml")).train)
@@ -219,6 +278,18 @@ def main() -> None:
 
     began, replays = time.process_time(), arguments.replays
     figures: dict[str, Any] = {"queries": len(queries_QD), "domains": len(names), "replays": replays}
+    ways = {
+        "60 draws as shipped": Auditing(),
+        "60 draws as traffic comes": Auditing(evenly=True),
+        "a broken forecast, 60 draws as shipped": Auditing(forecast="broken"),
+        "180 draws judged, people on a third": Auditing(draws=180, judged=True),
+    }
+    figures["estimate"] = {name: estimate(data, queries_QD, arguments.estimates, rules, how) for name, how in ways.items()}
+    figures["cpu_s_an_estimate"] = round((time.process_time() - began) / (len(ways) * arguments.estimates), 3)
+    if arguments.only == "estimate":
+        report.print_json(figures)
+        return
+    began = time.process_time()
     figures["windows"] = {
         name: windows(partial(World, data, queries_QD), draw, replays, rules)
         for name, draw in (("same mix", same), ("30 % repeated", repeated), ("mixed otherwise", mixed_otherwise))
@@ -235,7 +306,6 @@ def main() -> None:
         ".25 too high in a fifth of traffic": audits(data, queries_QD, replays, rules, gap=0.25, share=0.2, half=False),
         ".10 too high everywhere": audits(data, queries_QD, replays, rules, gap=0.10, share=1.0, half=False),
     }
-    figures["estimate"] = estimate(data, queries_QD, 2 * replays)
     report.write(arguments.out, [], figures)
     report.print_json(figures)
 

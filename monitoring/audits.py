@@ -3,7 +3,7 @@
 Every scored record gets its chance once: `monitor.audit_share` on average, more where the scorer is unsure of the answer or the query is
 unlike its training queries, and about as many draws in each domain, however much traffic it has:
 
-    probability = share * c / (domains * share of its domain) * sqrt(4 p (1 - p)) * (2 if novel)
+    probability = share * c / (domains * share of its domain) * sqrt(max(4 p (1 - p), .16)) * (2 if novel)
 
 with the promise p, and c so that the average over the latest traffic is the share. Whether a record is drawn follows from a hash of its id,
 so a monitor that is started again decides the same.

@@ -22,12 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring import student
+from monitoring.record import Record, is_audited
 
 Doubles = NDArray[np.float64]
 Names = NDArray[np.str_]
 Rows = NDArray[np.intp]
 LEAST_AUDITS = 5  # for an interval; and a domain with fewer is put together with others
 LEAST_CHECKED = 10  # answers that people and machine graded, from which on the machine's grades count
+SEVERAL, NOBODY = "several", "(no key)"  # stand for the LLM of a synthesis, and for who asked before keys were recorded
 GUARD = 0.25  # added to a sum of squared errors: five like grades make nothing certain
 
 
@@ -55,6 +57,24 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.forecast_N)
+
+
+def of_records(records: Sequence[Record], domains: Sequence[str]) -> Answers:
+    """Served answers with what their records say of them; machines' opinions are not among it."""
+    drawn = [np.nan if record.drawn_with is None else record.drawn_with for record in records]
+    grades = [record.outcome.score if is_audited(record) and record.outcome is not None else np.nan for record in records]
+    return Answers(
+        version_N=np.array([record.scorer_version for record in records], dtype=np.str_),
+        domain_N=np.array(domains, dtype=np.str_),
+        llm_N=np.array([record.llm or SEVERAL for record in records], dtype=np.str_),
+        key_N=np.array([record.asked_by or NOBODY for record in records], dtype=np.str_),
+        forecast_N=np.array([record.expected for record in records], dtype=np.float64),
+        promised_N=np.array([record.predicted for record in records], dtype=np.float64),
+        drawn_with_N=np.array(drawn, dtype=np.float64),
+        grade_N=np.array(grades, dtype=np.float64),
+        opinion_N=np.full(len(records), np.nan),
+        usd_N=np.array([record.cost_usd for record in records], dtype=np.float64),
+    )
 
 
 @dataclass(frozen=True, slots=True)

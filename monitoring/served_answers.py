@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from monitoring.quality import Answers, Quality, by_group
+from monitoring.quality import NOBODY, SEVERAL, Answers, Quality, by_group
 from monitoring.record import AUDIT
 from monitoring.records import RecordStore
 
 MOST = 20_000  # answers read, the latest first: bounds what an endpoint holds
-SEVERAL = "several"  # stands for the LLM of a synthesis
-NOBODY = "(no key)"
 SELECT = f"""SELECT scorer_version, coalesce(draws.domain, records.domain, 'unknown'), llm, coalesce(asked_by, '{NOBODY}'), roster, scores,
     json_extract(decision, '$.score'), CASE WHEN drawn = 1 THEN probability END,
     CASE WHEN source = '{AUDIT}' THEN outcomes.score END,

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring import drift_tests, misprediction, promises
+from monitoring import drift_tests, misprediction, promises, quality
 from monitoring.groups import Group, group
 from monitoring.misprediction import Doubles, Estimate, Mispredictions
 from monitoring.named_domains import NOTHING_NAMED, NamedDomains
@@ -162,7 +162,7 @@ def measure(
         novel_expected=1 - policy.novel_quantile,
         domains=_by_domain(ours, domains, novelty, distinct_M, policy),
         **_drift(queries_ND[distinct_M], scores_NL[distinct_M], profile, of_distinct, policy),
-        **_outcomes(ours, policy),
+        **_outcomes(ours, domains, policy),
         promises=_promises(ours if audited is None else comparable(audited, profile), profile, policy),
         **_service(ours),
     )
@@ -261,27 +261,25 @@ def _audited(records: Sequence[Record]) -> tuple[Doubles, Doubles]:
     return table[:, 0], table[:, 1]
 
 
-def _outcomes(records: Sequence[Record], policy: Policy) -> dict[str, Any]:
+def _outcomes(records: Sequence[Record], domains: Sequence[str], policy: Policy) -> dict[str, Any]:
     promised_M, outcome_M = _audited(records)
     promised_N = np.array([record.predicted for record in records if record.status == "ok" and record.predicted is not None])
     reported = [record.outcome.score for record in records if record.outcome is not None and record.outcome.source != AUDIT]
     return {
         "mispredictions": misprediction.mispredictions(promised_M, outcome_M, confidence=1 - policy.alpha_per_look),
         "promised": float(promised_N.mean()) if len(promised_N) else None,
-        "quality": _quality(records, promised_N, policy),
+        "quality": _quality(records, domains, promised_N, policy),
         "complaints": (len(reported), float(np.mean(reported))) if reported else None,
     }
 
 
-def _quality(records: Sequence[Record], promised_N: Doubles, policy: Policy) -> Estimate | None:
+def _quality(records: Sequence[Record], domains: Sequence[str], promised_N: Doubles, policy: Policy) -> Estimate | None:
     """From the audits that were drawn, where there are enough of them; else from all audits, as if they had been drawn at random."""
-    drawn = [record for record in records if record.drawn_with is not None]
-    graded = [record for record in drawn if is_audited(record)]
-    if len(graded) < LEAST_DRAWN:
+    served = [(record, domain) for record, domain in zip(records, domains, strict=True) if record.status == "ok" and record.scores]
+    if sum(record.drawn_with is not None and is_audited(record) for record, _ in served) < LEAST_DRAWN:
         return misprediction.estimated_quality(promised_N, *_audited(records), confidence=1 - policy.alpha)
-    so_far = len(graded) / len(drawn)  # those that still wait for a grade are taken for a random part
-    drawn_with_M = np.array([(record.drawn_with or 1.0) * so_far for record in graded], dtype=np.float64)
-    return misprediction.estimated_quality(promised_N, *_audited(graded), confidence=1 - policy.alpha, drawn_with_M=drawn_with_M)
+    found = quality.estimate(quality.of_records(*zip(*served, strict=True)), confidence=1 - policy.alpha)
+    return None if found.value is None else Estimate(found.value, found.low, found.high)
 
 
 def _promises(records: Sequence[Record], profile: ReferenceProfile, policy: Policy) -> Promises:
