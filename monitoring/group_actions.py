@@ -14,6 +14,7 @@ from monitoring import named_domains, profile
 from monitoring.audit_queue import ASKED_FOR, AuditQueue
 from monitoring.audits import place
 from monitoring.errors import GroupUnknown, NothingActive
+from monitoring.groups import group_id
 from monitoring.named_domains import NamedDomain, State
 from monitoring.profile import ReferenceProfile
 from monitoring.record import AUDIT, Record, is_audited
@@ -97,8 +98,13 @@ class Actions:
         return self._keep(called, new_name, by, "named")
 
     def leave(self, called: str, *, by: str | None) -> NamedDomain:
-        """Keeps that a person looked at the group and wants nothing done. Raises as `name` does."""
-        return self._keep(called, called, by, "left")
+        """Keeps that a person looked at the group and wants nothing done. Raises as `name` does.
+
+        One without a name gets one that no later group has.
+        """
+        chosen = self.find(called)
+        is_named = named_domains.load(self.store).get(chosen.name) is not None
+        return self._keep(called, chosen.name if is_named else f"left {group_id(chosen.members)[:6]}", by, "left")
 
     def audit(self, called: str, count: int) -> int:
         """Draws about `count` more of its answers for an audit, by chance; how many. Raises GroupUnknown.

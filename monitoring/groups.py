@@ -146,7 +146,7 @@ def _measured(name: str, rows_M: Rows, traffic: _Traffic, words: tuple[str, ...]
     later = sum(record.created_at > half for record in members)
     ids = tuple(record.id for record in members)
     return Group(
-        id=hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest()[:12],
+        id=group_id(ids),
         name=name,
         queries=len(members),
         share=len(members) / len(traffic.records),
@@ -161,6 +161,11 @@ def _measured(name: str, rows_M: Rows, traffic: _Traffic, words: tuple[str, ...]
         near=_near(queries_MD, traffic.profile),
         members=ids,
     )
+
+
+def group_id(members: Sequence[str]) -> str:
+    """What a group of these decisions is called, whoever found it."""
+    return hashlib.sha256(" ".join(sorted(members)).encode()).hexdigest()[:12]
 
 
 def _near(queries_MD: Floats, profile: ReferenceProfile) -> tuple[Near, ...]:

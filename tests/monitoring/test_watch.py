@@ -18,6 +18,7 @@ from rich.console import Console
 
 from monitoring import evidently_report, watch, window
 from monitoring.errors import NothingActive
+from monitoring.group_actions import Actions
 from monitoring.records import RecordStore
 from monitoring.verdict import decide
 from registry.jobs import Jobs
@@ -295,3 +296,45 @@ def test_a_verdict_is_told_once(home: Path, world, rules, monkeypatch: pytest.Mo
     (notice,) = told
     assert notice["title"] == f"RouteMoA: verdict {judged.verdict.id} says retrain"
     assert judged.verdict.reasons[0] in notice["message"]
+
+
+def test_a_verdicts_job_knows_the_groups_that_caused_it(home: Path, world, rules) -> None:
+    """All of the look but those that a person left: a retraining harvests and measures by them."""
+    settings = Settings(home=home)
+    keep(home, [replace(record, domain=None) for record in world.records(60, novel=1.0)])
+    actions = Actions(settings.var, RecordStore(home / "var" / "records.db"))
+    judged = watch.step(settings, rules, Console(quiet=True))
+    (job,) = Jobs(home / "var" / "jobs.db").list()
+    assert [each["name"] for each in job.arguments["groups"]] == [group.name for group in judged.window.groups]
+    assert set(job.arguments["groups"][0]["members"]) == set(judged.window.groups[0].members)
+    left = actions.leave(judged.window.groups[0].name, by=None).name
+    judged = watch.judge(settings, rules)
+    assert left in {group.name for group in judged.window.groups}
+    later = datetime.fromtimestamp(datetime.now(UTC).timestamp() + rules.cool_down_s + 60, UTC)
+    other = replace(judged.verdict, id="another")
+    watch.submit_retraining(other, settings, rules, now=later, groups=judged.window.groups)
+    assert left not in {each["name"] for each in Jobs(home / "var" / "jobs.db").list()[-1].arguments["groups"]}
+
+
+def test_a_name_holds_for_later_traffic_of_its_kind(home: Path, world, rules) -> None:
+    """Named law, queries of law that come later are of that domain in verdict, draws and groups; known and other queries are not."""
+    settings = Settings(home=home)
+    store = RecordStore(home / "var" / "records.db")
+    keep(home, [replace(record, domain=None) for record in world.records(30, novel=1.0, prefix="law")])
+    watch.step(settings, rules, Console(quiet=True))
+    actions = Actions(settings.var, store)
+    group = max(json.loads((home / "var" / "reports" / "latest.json").read_text())["groups"], key=lambda each: each["queries"])
+    made = actions.name(group["id"], " law  of  contracts ", by="ann")
+    assert made.name == "law of contracts"
+    keep(home, [replace(record, domain=None) for record in world.records(30, novel=1.0, prefix="later")])
+    keep(home, [replace(record, domain=None) for record in world.records(30, prefix="usual")])
+    watch.draw_audits(settings, rules)
+    names = dict(store.ask("SELECT id, draws.domain FROM draws JOIN records USING (number)"))
+    later = [name for record, name in names.items() if record.startswith("later")]
+    usual = [name for record, name in names.items() if record.startswith("usual")]
+    assert later.count("law of contracts") >= 15
+    assert "law of contracts" not in usual
+    judged = watch.judge(settings, rules)
+    assert "law of contracts" in {domain.name for domain in judged.window.stats.domains}
+    assert judged.window.groups[0].name == "law of contracts"
+    assert len(actions.find("law of contracts").members) > len(made.members)
