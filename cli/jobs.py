@@ -86,16 +86,9 @@ def _groups(called: list[str]) -> "list[Chosen]":
 def _plan(groups: "list[Chosen]", *, console: Console, harvesting: bool) -> None:
     """What a retraining would do now."""
     extras.need("train")
-    from pipelines import harvest, params
     from pipelines import plan as planning
-    from pipelines.project import Project
-    from registry import pool
 
-    settings = project.existing()
-    where = Project(settings.home)
-    parsed = params.load(where.params)
-    found = harvest.look(where, parsed.label) if harvesting else harvest.Harvest()
-    planning.make(where, pool.load(settings.pool_file), parsed, found, groups).show(console)
+    planning.of_project(project.existing(), groups, harvesting=harvesting).show(console)
 
 
 def _jobs() -> "Jobs":

@@ -1,15 +1,22 @@
-"""What a retraining would do, said before: what it is for, what it takes in, whom it asks, for how many USD, what is expected of it."""
+"""What a retraining would do, said before: what it is for, what it takes in, whom it asks, for how many USD, what is expected of it.
 
+`python -m pipelines.plan [--harvest] [--group NAME]...` prints it as JSON: lines, usd, most_usd, new, pending, missing.
+"""
+
+import argparse
+import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rich.console import Console
 
 from mixture.llm import LLM
-from monitoring.group_actions import Chosen
+from monitoring.group_actions import Actions, Chosen
 from monitoring.record import Record, is_audited
 from monitoring.records import RecordStore
-from pipelines import harvest_cost, query_pool, second_round
+from pipelines import harvest, harvest_cost, params, query_pool, second_round
 from pipelines.answer_store import AnswerStore
 from pipelines.consensus import callable_llms
 from pipelines.graders.names import OPEN
@@ -17,8 +24,10 @@ from pipelines.harvest import Harvest, Row
 from pipelines.harvest_cost import Bill
 from pipelines.params import Params
 from pipelines.project import Project
+from registry import pool
 from registry.pool import Pool
 from registry.settings import Settings
+from scorer.errors import RouteMoAError
 
 PRIOR = 10  # audits that a promise counts as much as, in what is expected of a group
 
@@ -82,6 +91,11 @@ class Plan:
         yield "Expected: promises that fit the harvested queries; better choices where another LLM turns out to be better there."
         yield "A gate compares the new version with the one that serves; nothing is promoted by itself."
 
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready. new: queries that would come in; pending: those that do where the pool agrees; missing: LLM id -> queries asked."""
+        counts = {"new": len(self.harvest.new), "pending": self.pending, "missing": self.missing}
+        return {"lines": list(self.lines()), "usd": self.usd, "most_usd": self.most_usd, **counts}
+
     def show(self, console: Console) -> None:
         """Prints the lines and the bills."""
         for line in self.lines():
@@ -90,29 +104,29 @@ class Plan:
             console.print(harvest_cost.table(self.bills))
 
 
-def make(project: Project, pool: Pool, settings: Params, harvest: Harvest, groups: Sequence[Chosen]) -> Plan:
-    """The plan of a retraining that takes `harvest` in for `groups`. Raises TableRefused where there is no query pool."""
+def make(project: Project, llms: Pool, settings: Params, found: Harvest, groups: Sequence[Chosen]) -> Plan:
+    """The plan of a retraining that takes `found` in for `groups`. Raises TableRefused where there is no query pool."""
     members = frozenset(each for group in groups for each in group.members)
-    pending = _pending(project, harvest, members) if members else []
-    coming = [*harvest.new, *harvest.regraded, *pending]
+    pending = _pending(project, found, members) if members else []
+    coming = [*found.new, *found.regraded, *pending]
     there = query_pool.read(project)
     texts = dict(zip(there["query_id"], there["text"], strict=True))
-    missing, bills = {}, list(harvest_cost.bills(project, pool, settings, replace(harvest, new=[*harvest.new, *pending])))
+    missing, bills = {}, list(harvest_cost.bills(project, llms, settings, replace(found, new=[*found.new, *pending])))
     new_ids = {row["query_id"] for row in coming}
-    for llm in callable_llms(pool.llms):
+    for llm in callable_llms(llms.llms):
         asked = set(AnswerStore(project, llm).current(texts)["query_id"])
         older = [each for each in second_round.first_missing(project, llm, there, settings, asked) if each not in new_ids]
         billed = sum(bill.calls for bill in bills if bill.llm == llm.id and bill.role == "answers")
         missing[llm.id] = len(older) + billed
         if older:
             bills.append(_of_older(project, llm, [texts[each] for each in older]))
-    return Plan([_cause(project, group) for group in groups], harvest, len(pending), missing, bills, settings.answer.budget_usd)
+    return Plan([_cause(project, group) for group in groups], found, len(pending), missing, bills, settings.answer.budget_usd)
 
 
-def _pending(project: Project, harvest: Harvest, members: frozenset[str]) -> list[Row]:
+def _pending(project: Project, found: Harvest, members: frozenset[str]) -> list[Row]:
     """Queries of the groups that nothing would grade."""
     asked = {query_pool.identity(each.text)[0] for each in RecordStore.of(Settings(home=project.home)).of_ids(sorted(members)) if each.text}
-    return [row for row in harvest.ungradable if query_pool.identity(str(row["text"]))[0] in asked]
+    return [row for row in found.ungradable if query_pool.identity(str(row["text"]))[0] in asked]
 
 
 def _of_older(project: Project, llm: LLM, texts: Sequence[str]) -> Bill:
@@ -128,3 +142,31 @@ def _cause(project: Project, group: Chosen) -> Cause:
     outcomes = [each.outcome.score for each in records if is_audited(each) and each.outcome is not None]
     promised = sum(each.predicted or 0.0 for each in records) / max(1, len(records))
     return Cause(group.name, len(records), promised, len(outcomes), sum(outcomes) / len(outcomes) if outcomes else None)
+
+
+def of_project(settings: Settings, groups: Sequence[Chosen], *, harvesting: bool) -> Plan:
+    """The plan of a retraining of the project that is there now. Raises as `make` does, and for malformed files."""
+    project = Project(settings.home)
+    parsed = params.load(project.params)
+    found = harvest.look(project, parsed.label) if harvesting else Harvest()
+    return make(project, pool.load(settings.pool_file), parsed, found, groups)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Prints the plan as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--harvest", action="store_true", help="as a retraining that takes served queries in")
+    parser.add_argument("--group", action="append", default=[], help="for this group of unknown queries; may be repeated")
+    command_line = parser.parse_args(arguments)
+    settings = Settings()
+    try:
+        actions = Actions(settings.var, RecordStore.of(settings))
+        groups = [actions.find(each) for each in command_line.group]
+        made = of_project(settings, groups, harvesting=command_line.harvest or bool(groups))
+    except RouteMoAError as exc:
+        sys.exit(" ".join(str(exc).split()))
+    print(json.dumps(made.as_dict()))
+
+
+if __name__ == "__main__":
+    main()

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from monitoring import named_domains
 from monitoring.errors import GroupUnknown
 from monitoring.group_actions import Actions
+from registry import retraining_plan
 from registry.jobs import Kind
 from serving import audit
 from serving.body import read
@@ -91,6 +92,18 @@ async def draw(request: Request, group: str) -> Response:
 async def harvest(request: Request, group: str) -> Response:
     """Starts the job that takes its queries into the query pool (202, the job); asks no LLM."""
     return await _job(request, group, "harvest")
+
+
+@router.get("/{group}/plan")
+async def plan(request: Request, group: str) -> Response:
+    """What a retraining for it would do, computed in a process of its own, which takes seconds; asks nobody.
+
+    `{"plan": {"lines": ["For:", ...], "usd": 0.02, "most_usd": 5.0, "new": 12, "pending": 4, "missing": {"llm": 16}}}`; `{"plan": null}`
+    where this host cannot tell: it has no query pool, or does not train.
+    """
+    chosen = await asyncio.to_thread(_actions(request).find, group)
+    told = await asyncio.to_thread(retraining_plan.told, state_of(request).settings.home, chosen.name)
+    return json_response({"plan": told})
 
 
 @router.post("/{group}/retrain")

@@ -1,6 +1,7 @@
 """A retraining says beforehand what it is for, what it takes in, whom it asks, for how many USD and what is expected."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -9,7 +10,7 @@ from monitoring.records import RecordStore
 from monitoring.reference import Reference
 from pipelines import harvest, params, plan
 from pipelines.project import Project
-from registry import pool
+from registry import pool, retraining_plan
 from registry.settings import Settings
 from tests.cli.command_line import output
 from tests.pipelines.endpoint import Endpoint
@@ -54,3 +55,19 @@ def test_a_plan_counts_calls_and_money_and_asks_nobody(asked: Asked, monkeypatch
     printed = output("retrain", "--plan", "--harvest")
     assert "Takes in: 6 records, 6 with text: 1 new queries" in printed
     assert "Left out: 5 that nothing would grade" in printed
+
+
+def test_a_server_reads_the_plan_of_a_named_group(asked: Asked) -> None:  # noqa: F811
+    """From a process of its own: the same figures as JSON; a group that is none has no plan."""
+    project, _, _, _ = asked
+    store = RecordStore(project.records)
+    members = tuple(each.id for each in store.scan(0, 2000)[:5])
+    look = {"groups": [{"id": "0", "name": "unknown 1", "members": members}]}
+    (project.var / "reports").mkdir()
+    (project.var / "reports" / "latest.json").write_text(json.dumps(look))
+    told = retraining_plan.told(project.home, "unknown 1")
+    assert told is not None
+    assert (told["new"], told["pending"], told["missing"]) == (0, 5, {"one": 5, "other": 5})
+    assert told["usd"] > 0
+    assert any("unknown 1: 5 answers, promised 0.50, none audited" in line for line in told["lines"])
+    assert retraining_plan.told(project.home, "nothing") is None

@@ -70,6 +70,13 @@ def test_a_group_starts_jobs_that_know_its_decisions(grouped) -> None:
     assert [job.kind for job in Jobs.of(world.settings()).list()] == ["harvest", "retrain"]
 
 
+def test_a_host_that_does_not_train_tells_no_plan(grouped) -> None:
+    """It has no query pool; a group that is none is refused all the same."""
+    client, _, _ = grouped
+    assert client.get("/admin/groups/unknown 1/plan").json() == {"plan": None}
+    assert client.get("/admin/groups/nobody/plan").status_code == 404
+
+
 def test_a_left_group_is_kept_as_left_and_an_unknown_one_refused(grouped) -> None:
     """404 names near groups; a name that is none is 400."""
     client, _, _ = grouped
