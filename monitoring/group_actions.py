@@ -4,20 +4,21 @@ Groups are those of the monitor's last look (`var/reports/latest.json`), by id o
 To add them to the query pool and to retrain are jobs (`registry.jobs`), which read a group's decisions from their arguments.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from monitoring import named_domains, profile
+from monitoring import named_domains, profile, served_answers
 from monitoring.audit_queue import ASKED_FOR, AuditQueue
 from monitoring.audits import place
 from monitoring.errors import GroupUnknown, NothingActive
 from monitoring.groups import group_id
 from monitoring.named_domains import NamedDomain, State
 from monitoring.profile import ReferenceProfile
-from monitoring.record import AUDIT, Record, is_audited
+from monitoring.record import AUDIT, Record
 from monitoring.records import RecordStore
 from registry import current_version
 from registry.jobs import Jobs
@@ -61,8 +62,7 @@ class Actions:
         look = self._last_look()
         named = []
         for domain in named_domains.load(self.store).domains:
-            records = self.store.of_ids(self._members(domain))
-            outcomes = [record.outcome.score for record in records if is_audited(record) and record.outcome is not None]
+            promised, outcomes, usd = self._figures(self._members(domain))
             named.append(
                 {
                     "name": domain.name,
@@ -70,11 +70,11 @@ class Actions:
                     "named_by": domain.named_by,
                     "named_at": domain.named_at,
                     "scorer_version": domain.scorer_version,
-                    "queries": len(records),
-                    "promised": sum(record.predicted or 0.0 for record in records) / len(records) if records else None,
+                    "queries": len(promised),
+                    "promised": sum(promised) / len(promised) if promised else None,
                     "audited": [len(outcomes), sum(outcomes) / len(outcomes) if outcomes else None],
                     "waiting": AuditQueue(self.store).count(domain.name),
-                    "cost_usd": sum(record.cost_usd for record in records),
+                    "cost_usd": usd,
                 }
             )
         verdict = (look.get("verdict") or {}).get("kind")
@@ -138,6 +138,16 @@ class Actions:
         )
         self.store.change("UPDATE draws SET probability = ? WHERE number = (SELECT number FROM records WHERE id = ?)", whole)
         return len(taken)
+
+    def _figures(self, members: Sequence[str]) -> tuple[list[float], list[float], float]:
+        """Promises of these answers, outcomes of the audited ones, and what all cost; without their texts and embeddings."""
+        rows = self.store.ask(
+            f"""SELECT llm, roster, scores, cost_usd, CASE WHEN source = '{AUDIT}' AND status = 'ok' THEN outcomes.score END
+                FROM records LEFT JOIN outcomes ON record_id = id WHERE id IN (SELECT value FROM json_each(?))""",  # noqa: S608
+            (orjson.dumps(list(members)).decode(),),
+        )
+        promised = [served_answers.promised(row[0], row[1], row[2]) for row in rows]
+        return promised, [row[4] for row in rows if row[4] is not None], float(sum(row[3] for row in rows))
 
     def _keep(self, called: str, new_name: str, by: str | None, state: State) -> NamedDomain:
         chosen = self.find(called)

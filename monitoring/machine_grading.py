@@ -55,6 +55,11 @@ class MachineGrading:
 
     def _run(self, child: Child) -> None:
         try:
-            child.run(list(self.command), lambda line: log.info("audits_graded", said=line.strip()), cwd=self.settings.home)
+            child.run(
+                list(self.command),
+                lambda line: log.info("audits_graded", said=line.strip()),
+                cwd=self.settings.home,
+                ROUTEMOA_HOME=str(self.settings.home),
+            )
         except ChildFailed as exc:  # no judge answers, or the loop is not installed here: people grade, and the next round tries again
             log.warning("audits_not_graded", error=exc.what)

@@ -30,14 +30,14 @@ def quality(store: RecordStore, *, since: float, until: float, confidence: float
 def read(store: RecordStore, *, since: float, until: float) -> Answers:
     """The answers themselves, at most MOST. Blocks."""
     rows = store.ask(SELECT, (since, until))
-    promised = [_promised(row[2], row[4], row[5]) for row in rows]
+    promises = [promised(row[2], row[4], row[5]) for row in rows]
     return Answers(
         version_N=_names(rows, 0),
         domain_N=_names(rows, 1),
         llm_N=np.array([row[2] or SEVERAL for row in rows], dtype=np.str_),
         key_N=_names(rows, 3),
-        forecast_N=np.array([_forecast(row[6], each) for row, each in zip(rows, promised, strict=True)], dtype=np.float64),
-        promised_N=np.array(promised, dtype=np.float64),
+        forecast_N=np.array([_forecast(row[6], each) for row, each in zip(rows, promises, strict=True)], dtype=np.float64),
+        promised_N=np.array(promises, dtype=np.float64),
         drawn_with_N=_numbers(rows, 7),
         grade_N=_numbers(rows, 8),
         opinion_N=_numbers(rows, 9),
@@ -53,8 +53,8 @@ def _numbers(rows: list[tuple[Any, ...]], at: int) -> np.ndarray[Any, Any]:
     return np.array([np.nan if row[at] is None else row[at] for row in rows], dtype=np.float64)
 
 
-def _promised(llm: str | None, roster: str, scores: str) -> float:
-    """As `monitoring.record.Record.predicted`."""
+def promised(llm: str | None, roster: str, scores: str) -> float:
+    """As `monitoring.record.Record.predicted`; roster and scores as the file holds them, in JSON."""
     llms, values = orjson.loads(roster), orjson.loads(scores)
     return float(values[llms.index(llm)] if llm in llms else max(values))
 
