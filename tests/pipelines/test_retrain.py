@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from monitoring.records import RecordStore
 from monitoring.reference import Reference
 from pipelines.retrain import AskingProgress, ReproProgress
+from registry.jobs import Jobs
 from registry.progress import Progress
 from tests.pipelines import dvc_project
 from tests.pipelines.served import serve
@@ -85,6 +87,29 @@ def test_served_queries_are_taken_in_only_where_it_is_told_to(home: Path) -> Non
     (home / "data" / "brought.txt").write_text("by an import")
     assert retrain(home)[0] == 0
     assert (home / "data.dvc").read_text() not in {pinned, harvested}
+
+
+@pytest.mark.slow
+def test_a_round_for_a_group_says_first_what_it_will_do(home: Path) -> None:
+    """Its plan stands in the log before anything is asked; what nothing grades is put to the pool; a failure keeps what came in."""
+    serve(home / "var" / "records.db", "What is two and two?", outcome=1.0, reference=Reference("number", "4"))
+    serve(home / "var" / "records.db", "What is love?")
+    members = [record.id for record in RecordStore(home / "var" / "records.db").scan(0, 2000)]
+    job = Jobs(home / "var" / "jobs.db").submit("retrain", {"groups": [{"name": "sums", "members": members}], "harvest": True})
+    (home / "stage-fails").touch()
+    code, said = retrain(home, "--job", job.id, "--harvest")
+    assert code == 1
+    plan, consensus = (
+        said.index("sums: 2 answers, promised 0.50"),
+        said.index("consensus: 0 of 1 queries that nothing else grades got a reference."),
+    )
+    assert plan < said.index("Costs about 0.0000 USD") < consensus < said.index("The endpoint at")
+    assert "1 new queries (mathematics 1), 1 new labels." in said
+    assert (home / "data" / "harvested.parquet").exists()
+    (home / "stage-fails").unlink()
+    code, said = retrain(home, "--job", job.id, "--harvest")
+    assert code == 0, said
+    assert "0 new queries" in said
 
 
 @pytest.mark.slow
