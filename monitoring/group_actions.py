@@ -31,6 +31,11 @@ DRAWN = """SELECT coalesce(probability, 0), coalesce(drawn, 0), source FROM reco
     LEFT JOIN outcomes ON record_id = records.id WHERE status = 'ok' AND records.id = ?"""
 
 
+FIGURES = f"""SELECT llm, roster, scores, cost_usd, CASE WHEN source = '{AUDIT}' AND status = 'ok' THEN outcomes.score END
+    FROM records LEFT JOIN outcomes ON record_id = id"""  # noqa: S608
+MOST_AT_ONCE = 500  # values of one statement
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """A group that a person means: its name, and the decisions it is made of, the latest last."""
@@ -141,11 +146,10 @@ class Actions:
 
     def _figures(self, members: Sequence[str]) -> tuple[list[float], list[float], float]:
         """Promises of these answers, outcomes of the audited ones, and what all cost; without their texts and embeddings."""
-        rows = self.store.ask(
-            f"""SELECT llm, roster, scores, cost_usd, CASE WHEN source = '{AUDIT}' AND status = 'ok' THEN outcomes.score END
-                FROM records LEFT JOIN outcomes ON record_id = id WHERE id IN (SELECT value FROM json_each(?))""",  # noqa: S608
-            (orjson.dumps(list(members)).decode(),),
-        )
+        rows: list[tuple[Any, ...]] = []
+        for first in range(0, len(members), MOST_AT_ONCE):
+            some = tuple(members[first : first + MOST_AT_ONCE])
+            rows += self.store.ask(f"{FIGURES} WHERE id IN ({', '.join('?' * len(some))})", some)
         promised = [served_answers.promised(row[0], row[1], row[2]) for row in rows]
         return promised, [row[4] for row in rows if row[4] is not None], float(sum(row[3] for row in rows))
 

@@ -27,7 +27,8 @@ from monitoring.record import Record, is_audited
 Doubles = NDArray[np.float64]
 Names = NDArray[np.str_]
 Rows = NDArray[np.intp]
-LEAST_AUDITS = 5  # for an interval; and a domain with fewer is put together with others
+LEAST_AUDITS = 5  # for an interval
+LEAST_IN_STRATUM = 10  # a domain with fewer is put together with others: what each costs in certainty, it has to explain first
 LEAST_CHECKED = 10  # answers that people and machine graded, from which on the machine's grades count
 SEVERAL, NOBODY = "several", "(no key)"  # stand for the LLM of a synthesis, and for who asked before keys were recorded
 GUARD = 0.25  # added to a sum of squared errors: five like grades make nothing certain
@@ -220,14 +221,14 @@ def _variance(w_M: Doubles, away_M: Doubles) -> float:
 
 
 def _strata(domain_N: Names, graded_N: NDArray[np.bool_]) -> Iterable[Rows]:
-    """Rows of each domain; those with fewer than LEAST_AUDITS audits together, with the smallest other one where they are too few still."""
+    """Rows of each domain; those with fewer than LEAST_IN_STRATUM audits together, and with the smallest other one if they are too few."""
     names, place_N = np.unique(domain_N, return_inverse=True)
     rows = [np.flatnonzero(place_N == at) for at in range(len(names))]
-    large = sorted((each for each in rows if graded_N[each].sum() >= LEAST_AUDITS), key=len)
-    small = [each for each in rows if graded_N[each].sum() < LEAST_AUDITS]
+    large = sorted((each for each in rows if graded_N[each].sum() >= LEAST_IN_STRATUM), key=len)
+    small = [each for each in rows if graded_N[each].sum() < LEAST_IN_STRATUM]
     if small:
         rest = np.concatenate(small)
-        if graded_N[rest].sum() < LEAST_AUDITS and large:
+        if graded_N[rest].sum() < LEAST_IN_STRATUM and large:
             large[0] = np.concatenate([large[0], rest])
         else:
             large.append(rest)
