@@ -304,7 +304,7 @@ def test_a_verdicts_job_knows_the_groups_that_caused_it(home: Path, world, rules
     keep(home, [replace(record, domain=None) for record in world.records(60, novel=1.0)])
     actions = Actions(settings.var, RecordStore(home / "var" / "records.db"))
     judged = watch.step(settings, rules, Console(quiet=True))
-    (job,) = Jobs(home / "var" / "jobs.db").list()
+    (job,) = Jobs.in_file(home / "var" / "jobs.db").list()
     assert [each["name"] for each in job.arguments["groups"]] == [group.name for group in judged.window.groups]
     assert set(job.arguments["groups"][0]["members"]) == set(judged.window.groups[0].members)
     left = actions.leave(judged.window.groups[0].name, by=None).name
@@ -313,7 +313,7 @@ def test_a_verdicts_job_knows_the_groups_that_caused_it(home: Path, world, rules
     later = datetime.fromtimestamp(datetime.now(UTC).timestamp() + rules.cool_down_s + 60, UTC)
     other = replace(judged.verdict, id="another")
     watch.submit_retraining(other, settings, rules, now=later, groups=judged.window.groups)
-    assert left not in {each["name"] for each in Jobs(home / "var" / "jobs.db").list()[-1].arguments["groups"]}
+    assert left not in {each["name"] for each in Jobs.in_file(home / "var" / "jobs.db").list()[-1].arguments["groups"]}
 
 
 def test_a_name_holds_for_later_traffic_of_its_kind(home: Path, world, rules) -> None:

@@ -62,7 +62,7 @@ def asked(tmp_path: Path) -> Iterator[tuple[Project, Endpoint, Endpoint, str]]:
         for at, text in enumerate(texts):
             one.knows[text], other.knows[text] = f"The answer is {at + 1}.", str(at + 1 if at else 99)
         members = [record.id for record in RecordStore(made.records).scan(0, 2000)][:5]
-        job = Jobs(tmp_path / "var" / "jobs.db").submit("retrain", {"groups": [{"name": "sums", "members": members}]})
+        job = Jobs.in_file(tmp_path / "var" / "jobs.db").submit("retrain", {"groups": [{"name": "sums", "members": members}]})
         yield made, one, other, job.id
 
 

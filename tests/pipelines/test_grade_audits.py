@@ -55,11 +55,11 @@ def served(tmp_path: Path, make_record: MakeRecord) -> Served:  # noqa: F811
 
 
 def grade(served: Served, judge: LLM | None, usd: float = 1.0) -> Graded:
-    project, store = served
+    project, _ = served
 
     async def once() -> Graded:
         async with OpenAIClient() as client:
-            return await Round(project, RecordStore(store.path), LABEL, usd).grade(judge, client)
+            return await Round(project, RecordStore(project.records), LABEL, usd).grade(judge, client)
 
     return asyncio.run(once())
 

@@ -95,7 +95,7 @@ def test_a_round_for_a_group_says_first_what_it_will_do(home: Path) -> None:
     serve(home / "var" / "records.db", "What is two and two?", outcome=1.0, reference=Reference("number", "4"))
     serve(home / "var" / "records.db", "What is love?")
     members = [record.id for record in RecordStore(home / "var" / "records.db").scan(0, 2000)]
-    job = Jobs(home / "var" / "jobs.db").submit("retrain", {"groups": [{"name": "sums", "members": members}], "harvest": True})
+    job = Jobs.in_file(home / "var" / "jobs.db").submit("retrain", {"groups": [{"name": "sums", "members": members}], "harvest": True})
     (home / "stage-fails").touch()
     code, said = retrain(home, "--job", job.id, "--harvest")
     assert code == 1
