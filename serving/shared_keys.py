@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
 from registry.database.door import Connection, Database
 from registry.errors import DatabaseFailed
 from serving import keys
@@ -82,8 +84,10 @@ class SharedKeys:
         self._keep(entries)
 
     def _keep(self, entries: keys.Entries) -> None:
-        if not self._copy.exists() or keys.read(self._copy).entries != entries:
-            keys.write(self._copy, entries)
+        self._copy.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._copy.with_suffix(".lock")):  # a server's follower, and whoever makes a key there
+            if not self._copy.exists() or keys.read(self._copy).entries != entries:
+                keys.write(self._copy, entries)
 
 
 def move(path: Path, database: Database) -> dict[str, int]:

@@ -46,6 +46,8 @@ def upgrade() -> None:
         sa.Column("drawn_at", REAL, nullable=False),
         *(sa.Column(name, sa.Text) for name in ("domain", "why")),
     )
+    op.create_index("draws_drawn", "draws", ["number"], postgresql_where=sa.text("drawn = 1"))
+    op.create_index("draws_of_domain", "draws", ["domain", "number"])
     op.create_table(
         "opinions",
         sa.Column("record_id", sa.Text, sa.ForeignKey("records.id"), primary_key=True),
