@@ -26,6 +26,7 @@ from scorer.types import Floats
 SHARES = {"train": 0.64, "calibration": 0.06, "validation": 0.10, "test": 0.20}  # where the folder's own splits are not used
 FEWEST_LABELS = 20  # of an LLM of the default pool, to be compared
 OWN_SPLITS = ("test", "val", "train")  # a text that is in several belongs to the first
+TYPICAL_OUTPUT = 200  # tokens of an answer that nobody counted
 CHARACTERS_A_TOKEN = 4  # where tokens were not counted
 NEEDED = {"queries": ("query_id", "query"), "outcomes": ("query_id", "llm", "score")}
 COUNTED = ("input_tokens", "output_tokens", "cost")  # columns that outcomes may have
@@ -90,6 +91,19 @@ def _queries(folder: Path, reading: Reading) -> pd.DataFrame:
 def tokens(queries: pd.DataFrame) -> NDArray[np.float64]:
     """About how many tokens each query's text has."""
     return np.asarray(queries["text"].str.len(), dtype=np.float64) / CHARACTERS_A_TOKEN
+
+
+def output_tokens(folder: Path, data: Dataset, reading: Reading) -> NDArray[np.float64]:
+    """Tokens of each answer [Q, L] as recorded or paid for, else what `reading` assumes, else TYPICAL_OUTPUT."""
+    assumed = TYPICAL_OUTPUT if reading.output_tokens is None else reading.output_tokens
+    if (folder / "roster.json").is_file():
+        input_L, output_L = (np.array([getattr(llm, side) for llm in data.llms]) for side in ("input_price", "output_price"))
+        beyond_QL = 1e6 * data.cost_QL - tokens(data.queries)[:, None] * input_L
+        return np.where(np.isnan(beyond_QL), assumed, np.maximum(1.0, beyond_QL / output_L))
+    outcomes = _table(folder, "outcomes").astype({"query_id": str, "llm": str})
+    counted = outcomes.pivot_table(index="query_id", columns="llm", values="output_tokens", dropna=False)
+    counted_QL = counted.reindex(index=data.queries["query_id"], columns=list(data.roster)).to_numpy(dtype=np.float64)
+    return np.where(np.isnan(counted_QL), assumed, counted_QL)
 
 
 def _paid(

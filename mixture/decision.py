@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from mixture.choose.session import SessionChoice
 from mixture.client.protocol import Reply
 from mixture.errors import LLMFailed, LLMGarbled
 from mixture.snapshot import Snapshot
@@ -146,7 +147,7 @@ class Decision:
     unsettled_usd: at most what calls that were cut off or broke may cost on top.
     retried: attempts within a call that failed and were followed by another (their layer is 0).
     excluded: LLM id -> why it could not answer. options, strategy: the effective ones. snapshot: what `mixture.replay.replay` decides again
-    from.
+    from. session: whether its session stayed with its LLM, and why; None where it has none.
     reply: the endpoint's reply where exactly one LLM answered unchanged (not part of `as_dict`).
     """
 
@@ -172,6 +173,7 @@ class Decision:
     options: Mapping[str, Any] = field(default_factory=dict)
     strategy: Mapping[str, Any] = field(default_factory=dict)
     snapshot: Snapshot | None = field(default=None, compare=False)
+    session: SessionChoice | None = None
     reply: Reply | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self, *, texts: bool = True) -> dict[str, Any]:
@@ -187,7 +189,8 @@ class Decision:
         synthesis = _run(tree["synthesis"]) if tree.get("synthesis") else None
         snapshot = Snapshot.from_dict(tree["snapshot"]) if tree.get("snapshot") else None
         read = {"layers": layers, "failures": failures, "retried": retried, "synthesis": synthesis, "snapshot": snapshot}
-        return cls(**{**tree, **read, "unpriced": tuple(tree.get("unpriced", ()))})
+        session = SessionChoice(**tree["session"]) if tree.get("session") else None
+        return cls(**{**tree, **read, "session": session, "unpriced": tuple(tree.get("unpriced", ()))})
 
 
 def _run(tree: Mapping[str, Any]) -> Run:
@@ -199,7 +202,7 @@ def _plain(value: Any, *, texts: bool) -> Any:
         value = value.without_words()
     if isinstance(value, Snapshot):
         return value.as_dict()
-    if isinstance(value, Usage):
+    if isinstance(value, Usage | SessionChoice):
         return asdict(value)
     if isinstance(value, Run | Layer | Failure):
         return {

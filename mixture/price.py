@@ -61,6 +61,7 @@ class Price:
 
     cache_read, cache_write: `input` where None. cache_write_1h: `cache_write`. reasoning: `output`.
     overrides: those that hold apply in order, each over the ones before. discount: share off everything. source, as_of: where it stands.
+    cache_s: seconds that a cache keeps what it was last asked for, None where nobody says.
     """
 
     input: float
@@ -72,6 +73,7 @@ class Price:
     request: float = 0.0
     overrides: tuple[Override, ...] = ()
     discount: float = 0.0
+    cache_s: float | None = field(default=None, compare=False)
     source: str = field(default="", compare=False)
     as_of: date | None = field(default=None, compare=False)
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mixture.choose.ranking import Candidate
+from mixture.choose.session import Session
 from mixture.client.request_size import images, size, size_of_field
 from mixture.llm import Message, SelfAssessment
 from mixture.price import RATES, Override, Price
@@ -19,7 +20,8 @@ class CandidateSnapshot:
 
     output_tokens, latency_s: expected of one call, None where unknown. self_assessment: how it is asked for one.
     schedule: the price in force, where it is more than those two numbers.
-    patience_s: how long an LLM is waited for of which too little was seen. usual_s, silent: as `mixture.choose.ranking.Candidate` has them.
+    patience_s: how long an LLM is waited for of which too little was seen. usual_s, silent, cached_tokens, caches: as
+    `mixture.choose.ranking.Candidate` has them.
     """
 
     llm: str
@@ -37,6 +39,8 @@ class CandidateSnapshot:
     patience_s: float | None = None
     silent: bool = False
     schedule: Mapping[str, Any] | None = None
+    cached_tokens: int = 0
+    caches: bool = False
 
     @property
     def price(self) -> Price:
@@ -60,6 +64,7 @@ class Snapshot:
     """A request's shape and the LLMs that had a score. deadline_s: from the request's start. streamed: whether it was.
 
     counted: the request's COUNTED fields. tools_bytes, other_bytes: of its tools, and of all its other fields.
+    session: what was known of its session, None where it has none.
     """
 
     turns: tuple[Turn, ...]
@@ -69,6 +74,7 @@ class Snapshot:
     deadline_s: float | None
     streamed: bool
     candidates: tuple[CandidateSnapshot, ...]
+    session: Session | None = None
 
     @classmethod
     def of(
@@ -79,6 +85,7 @@ class Snapshot:
         *,
         deadline_s: float | None,
         streamed: bool,
+        session: Session | None = None,
     ) -> "Snapshot":
         """The shape of this request."""
         families: dict[str, str] = {}
@@ -92,13 +99,17 @@ class Snapshot:
             deadline_s=deadline_s,
             streamed=streamed,
             candidates=tuple(_candidate(each, families[each.family]) for each in candidates if math.isfinite(each.prior)),
+            session=session,
         )
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "Snapshot":
         """What `as_dict` wrote. Raises TypeError or KeyError where it is something else."""
         turns = tuple(Turn(**turn) for turn in tree["turns"])
-        return cls(**{**tree, "turns": turns, "candidates": tuple(CandidateSnapshot(**each) for each in tree["candidates"])})
+        session = Session(**tree["session"]) if tree.get("session") else None
+        return cls(
+            **{**tree, "turns": turns, "candidates": tuple(CandidateSnapshot(**each) for each in tree["candidates"]), "session": session}
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -124,6 +135,8 @@ def _candidate(candidate: Candidate, weights: str) -> CandidateSnapshot:
         patience_s=candidate.late_after_s if candidate.unproven else None,
         silent=candidate.silent,
         schedule=None if llm.price.flat else _schedule(llm.price),
+        cached_tokens=candidate.cached_tokens,
+        caches=candidate.caches,
     )
 
 

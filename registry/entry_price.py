@@ -76,7 +76,10 @@ class OverrideEntry(_Strict):
 
 
 class PriceEntry(_Strict):
-    """USD per million tokens, `request` USD per call; what is left out costs what `mixture.price.Price` says."""
+    """USD per million tokens, `request` USD per call; what is left out costs what `mixture.price.Price` says.
+
+    cache_minutes: how long the vendor's cache keeps a prompt after it was last read.
+    """
 
     input: Amount
     output: Amount
@@ -87,6 +90,7 @@ class PriceEntry(_Strict):
     request: Amount = 0.0
     discount: Annotated[float, BeforeValidator(number), Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     overrides: list[OverrideEntry] = []
+    cache_minutes: Annotated[float, BeforeValidator(number), Field(gt=0, allow_inf_nan=False)] | None = None
     source: str = ""
     as_of: date | None = None
 
@@ -94,7 +98,8 @@ class PriceEntry(_Strict):
         """The price that this entry describes."""
         rates = {name: getattr(self, name) for name in RATES}
         overrides = tuple(each.override() for each in self.overrides)
-        return Price(**rates, overrides=overrides, discount=self.discount, source=self.source, as_of=self.as_of)
+        cache_s = None if self.cache_minutes is None else 60 * self.cache_minutes
+        return Price(**rates, overrides=overrides, discount=self.discount, cache_s=cache_s, source=self.source, as_of=self.as_of)
 
     def spelled_out(self) -> dict[str, Any]:
         """For YAML: the two numbers, and of the rest what it says."""
@@ -119,7 +124,8 @@ def entry_of(price: Price) -> PriceEntry | None:
         return None
     rates = {name: getattr(price, name) for name in RATES}
     overrides = [_override_entry(each) for each in price.overrides]
-    return PriceEntry(**rates, discount=price.discount, overrides=overrides, source=price.source, as_of=price.as_of)
+    minutes = None if price.cache_s is None else price.cache_s / 60
+    return PriceEntry(**rates, discount=price.discount, overrides=overrides, cache_minutes=minutes, source=price.source, as_of=price.as_of)
 
 
 def _override_entry(override: Override) -> OverrideEntry:

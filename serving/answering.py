@@ -28,7 +28,9 @@ async def answered(request: Request, dialect: Dialect) -> Response:
     content = await read(request, state.settings.max_request_bytes)
     asked = await dialect.read(Arrived(content, request.headers, holder, state))
     chat = asked.chat
-    scored = await routing.scored_request(state, chat, asked.written, holder, asked.native) if chat.model in VIRTUAL else None
+    scored = None
+    if chat.model in VIRTUAL:
+        scored = await routing.scored_request(state, chat, asked.written, holder, asked.native, headers=request.headers)
     to_answer = routing.request_to_named_llm(state, chat, asked.written, holder, asked.native) if scored is None else scored.request
     if to_answer is None:
         raise model_unknown(state, chat.model)

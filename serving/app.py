@@ -70,6 +70,8 @@ from serving.gate import Gate
 from serving.kept_responses import KeptResponses
 from serving.metrics import Metrics
 from serving.middleware import RequestGuard
+from serving.sessions.keeper import Keeper
+from serving.sessions.store import SqliteSessions
 from serving.settings import ServingSettings
 from serving.state import State
 from serving.tracing import tracing
@@ -176,6 +178,13 @@ def _state(settings: ServingSettings) -> State:
             swapped=lambda new, _: events.emit(CertificateVoid(new.version, new.reasons)) if new.version is not None else None,
             refused=lambda error: events.emit(CertificateVoid(certificate_void.ANY, (str(error),))),
         ),
+        sessions=Keeper(
+            SqliteSessions(settings.sessions_file, keep_s=settings.sessions.keep_s, most=settings.sessions.most),
+            settings.sessions,
+            settings.harness,
+            events,
+            metrics,
+        ),
         scoring=ThreadPoolExecutor(settings.scoring_threads, thread_name_prefix="scoring"),
     )
 
@@ -196,7 +205,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
     await state.void.refresh()
     followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer, state.void)
     following = [asyncio.create_task(watched.follow(state.settings.poll_s)) for watched in followed]
-    following.append(asyncio.create_task(state.gate.follow()))
+    following += [asyncio.create_task(each.follow()) for each in (state.gate, state.sessions)]
     if state.settings.database_url.get_secret_value():
         following.append(asyncio.create_task(shared_keys.follow(state.settings, state.events)))
     if state.settings.keep_records_days is not None:
@@ -211,6 +220,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
         await state.client.aclose()
         await state.gate.close()
         state.kept_responses.close()
+        await state.sessions.store.close()
         await state.records.close()
         await state.tracing.close()
         state.scoring.shutdown(wait=False, cancel_futures=True)

@@ -1,7 +1,7 @@
 """Decisions as OpenAI's chat completions, whole and in chunks, with our own facts under `routemoa`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mixture.client.protocol import Chunk
@@ -73,6 +73,7 @@ class Completion:
             "unsettled_usd": decision.unsettled_usd,
             "latency_s": decision.latency_s,
             "unlike_anything_labelled": None if scored is None or scored.familiar is None else scored.familiar.unlike,
+            "session": None if decision.session is None else asdict(decision.session),
         }
         if self.explain:
             scores = {} if scored is None else dict(scored.scores)

@@ -107,6 +107,10 @@ class BudgetsUnavailable(ServingError):
     """Budgets cannot be counted, so nothing under one is spent."""
 
 
+class SessionsUnavailable(ServingError):
+    """Sessions cannot be read or kept: requests are answered as if they had none."""
+
+
 class RatesUnavailable(ServingError):
     """Requests and tokens cannot be counted where the operator wants them to be."""
 
@@ -150,6 +154,7 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (RateExceeded, ErrorRow(429, "rate_limit_error", "rate_limit_exceeded", retry_after_s=1)),
     (BudgetSpent, ErrorRow(429, "insufficient_quota", "insufficient_quota", retry_after_s=2)),
     (BudgetsUnavailable, ErrorRow(503, SERVER, "budgets_unavailable", retry_after_s=5)),
+    (SessionsUnavailable, ErrorRow(503, SERVER, "sessions_unavailable", retry_after_s=5)),
     (RatesUnavailable, ErrorRow(503, SERVER, "rates_unavailable", retry_after_s=5)),
     (ModelUnknown, ErrorRow(404, CALLER, "model_not_found")),
     (DecisionUnknown, ErrorRow(404, CALLER, "decision_not_found")),

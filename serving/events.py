@@ -104,6 +104,13 @@ class CostDiffers(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionsInterrupted(Event):
+    """Sessions cannot be read or kept, so requests are answered as if they had none; told once a minute."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AdminCalled(Event):
     """Somebody with the admin scope asked for something. key: the key's name. about: what the path does not say; never a secret."""
 

@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 
 from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Ranked
+from mixture.choose.session import SessionChoice
+from mixture.choose.session_words import in_words
 from serving.familiarity import Familiar
 from serving.unfamiliar import said
 
@@ -16,16 +18,20 @@ def explanation(
     of: int,
     familiar: Familiar | None = None,
     unfamiliar: str = "nothing",
+    session: SessionChoice | None = None,
 ) -> str:
     """What `ranking` decides under `options`. excluded: the LLMs that may not answer; of: how many there are with them.
 
     familiar: how near the query is to what was labelled; unfamiliar: what is done where nothing is (`serving.unfamiliar`).
+    session: why its LLM was kept or left, None where it has none.
     """
     unlike = familiar is not None and familiar.unlike
     known = [f"{familiar} {said(unfamiliar)}".strip()] if unlike else []
     favoured = unlike and unfamiliar not in {"nothing", "more"}  # the others stand by, which is no silence of theirs
     stepped_over = "" if favoured else _stepped_over(ranking)
     parts = [*known, _chosen(options, ranking), _too_dear(options.weights, ranking), stepped_over, _excluded(excluded, of)]
+    if session is not None and session.before is not None:
+        parts = [f"The session {in_words(session, ranking[0].id)}.", *parts]
     return " ".join(part for part in parts if part)
 
 

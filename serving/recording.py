@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import structlog
 
 from mixture.decision import Decision
@@ -21,12 +20,12 @@ from serving.events import RecordLost
 from serving.gate import Tab
 from serving.protocol import ChatRequest
 from serving.querytext import query_text
-from serving.routing import ScoredRequest
+from serving.routing import NO_QUERY, ScoredRequest
 from serving.state import State
 from serving.tracing.finished import Finished
 
 log = structlog.get_logger("serving")
-NO_QUERY = np.zeros(0, dtype=np.float32)
+
 WORDS = frozenset({"text", "what", "stopped_because"})  # of a decision: what may hold an answer's or an endpoint's words
 LEAST_WAIT_S = 2.0  # for the disk, where the deadline has passed: a commit takes milliseconds, on a very busy machine a second
 MOST_WAIT_S = 30.0
@@ -80,7 +79,10 @@ class ServedRequest:
             self._trace(decision, exc)
             raise
         self._trace(decision)
-        metrics = self.state.metrics
+        scored, metrics = self.scored, self.state.metrics
+        if scored is not None and scored.session is not None:
+            llms = {each.llm.id: each.llm for each in self.request.candidates}
+            await self.state.sessions.answered(scored.session, decision, self.account, llms)
         metrics.answers.labels(self.chat.model, decision.llm or "synthesis").inc()
 
     async def keep_failure(self, error: BaseException) -> None:
@@ -88,6 +90,8 @@ class ServedRequest:
         account = self.account
         tree = redact_texts(failure_tree(error, account, texts=self.state.settings.store_text), WORDS)
         self._count()
+        if self.scored is not None and self.scored.session is not None:
+            await self.state.sessions.failed(self.scored.session, self.account)
         try:
             await self._append(
                 decision=tree,
@@ -148,7 +152,7 @@ class ServedRequest:
         return MOST_WAIT_S if deadline is None else max(deadline - time.monotonic(), LEAST_WAIT_S)
 
     def _text(self) -> str:
-        return query_text(self.request.messages, MOST_TEXT_TOKENS) if self.scored is None else self.scored.text
+        return query_text(self.request.messages, MOST_TEXT_TOKENS, self.state.settings.harness) if self.scored is None else self.scored.text
 
     def _count(self) -> None:
         """Every call of the request, whatever came of it."""

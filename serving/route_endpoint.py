@@ -1,5 +1,6 @@
 """POST /v1/route: what would be decided for a request, and why; no LLM is called, nothing is recorded."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -25,13 +26,14 @@ async def route(request: requests.Request) -> Response:
     chat, written = parse(RouteRequest, await read(request, state.settings.max_request_bytes))
     if chat.model not in VIRTUAL:
         raise model_unknown(state, chat.model)
-    return json_response(as_dict(await scored_request(state, chat, written, holder_of(request)), chat.model, state.settings.unfamiliar))
+    scored = await scored_request(state, chat, written, holder_of(request), headers=request.headers)
+    return json_response(as_dict(scored, chat.model, state.settings.unfamiliar))
 
 
 def as_dict(scored: ScoredRequest, model: str, wanted: str) -> dict[str, Any]:
     """What would be decided, JSON-ready. wanted: what a query unlike anything labelled gets. Raises NoAnswer where no LLM may answer."""
     request = scored.request.with_requirements()
-    ranking, excluded = request.first_ranking(), request.excluded()
+    (ranking, session), excluded = request.settled(), request.excluded()
     ranked = [
         {
             "llm": each.id,
@@ -55,7 +57,14 @@ def as_dict(scored: ScoredRequest, model: str, wanted: str) -> dict[str, Any]:
         "options": request.options.as_dict() | {"deadline": None},
         "strategy": as_json(request.strategy),
         "familiar": None if scored.familiar is None else scored.familiar.as_dict(),
+        "session": None if session is None else asdict(session),
         "explanation": explanation(
-            request.options, ranking, excluded=excluded, of=len(scored.scores), familiar=scored.familiar, unfamiliar=wanted
+            request.options,
+            ranking,
+            excluded=excluded,
+            of=len(scored.scores),
+            familiar=scored.familiar,
+            unfamiliar=wanted,
+            session=session,
         ),
     }

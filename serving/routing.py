@@ -26,8 +26,13 @@ from serving.keys import KeyEntry
 from serving.observed_latency import RequestSize
 from serving.protocol import ChatRequest, passed_on
 from serving.querytext import query_text
+from serving.sessions.naming import name_of
+from serving.sessions.turn import SessionTurn
 from serving.state import State
 from serving.virtual_models import VIRTUAL
+
+NO_HEADERS: Mapping[str, str] = {}
+NO_QUERY = np.zeros(0, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,8 @@ class ScoredRequest:
     """One scored request.
 
     active: the scorer version it was scored by. text: what of the conversation was scored. scores: by LLM id, in roster order.
-    request: its candidates are the LLMs of the roster that can be called; it says of the others why not.
+    request: its candidates are the LLMs of the roster that can be called; it says of the others why not. session: None where it has none.
+    A session that may not leave its LLM keeps the scores of its present user turn; nothing is embedded then, and `query_D` is empty.
     familiar: how near the query is to what was labelled.
     """
 
@@ -45,13 +51,24 @@ class ScoredRequest:
     query_D: NDArray[np.float32]
     request: Request
     familiar: Familiar | None = None
+    session: SessionTurn | None = None
 
 
 async def scored_request(
-    state: State, chat: ChatRequest, written: Mapping[str, Any], holder: KeyEntry, native: Native | None = None
+    state: State,
+    chat: ChatRequest,
+    written: Mapping[str, Any],
+    holder: KeyEntry,
+    native: Native | None = None,
+    *,
+    headers: Mapping[str, str] = NO_HEADERS,
+    bound: bool = False,
 ) -> ScoredRequest:
-    """Scores the request of a key with the version in force; its deadline counts from before. Raises NotReady without one."""
-    active, llms = state.active, state.llms
+    """Scores the request of a key with the version in force; its deadline counts from before. Raises NotReady without one.
+
+    headers: the request's, among which may be its session's name. bound: whether its conversation lies at its LLM's endpoint.
+    """
+    active = state.active
     messages = written["messages"]
     virtual = VIRTUAL[chat.model]
     strategy = virtual.strategy(state.settings, active.posterior)
@@ -59,19 +76,51 @@ async def scored_request(
     options = restricted(
         rule.options(virtual.options(state.settings)), chat, written, holder, strategy, budgeted=bool(state.gate.limits(holder))
     )
-    text = query_text(messages, active.scorer.manifest.max_tokens)
+    text = query_text(messages, active.scorer.manifest.max_tokens, state.settings.harness)
+    fields = passed_on(written)
+    turn = await state.sessions.open(holder.id, name_of(written, headers), messages, fields, bound=bound)
+    size = RequestSize.of(messages, fields)
+    bare = Request(messages, (), options, strategy, fields, native=native, session=None if turn is None else turn.session())
+    asking = _Asking(state, holder, rule, size, turn, bare)
+    if turn is not None and (kept := turn.kept_scores(active.version)) is not None:
+        request = asking.of(kept)
+        if not request.may_switch():
+            return ScoredRequest(active, text, kept, NO_QUERY, request, turn.scored(active.version, kept))
     started = time.perf_counter()
     prediction = await asyncio.get_running_loop().run_in_executor(state.scoring, active.scorer.score, [text])
     state.metrics.scoring.observe(time.perf_counter() - started)
     scores = dict(zip(active.scorer.roster, map(float, prediction.scores_QL[0]), strict=True))
-    pool = {llm.id: llm for llm in llms.llms}
-    uncallable = cannot_be_called(scores, pool) | not_allowed(scores, holder)
-    uncallable |= rule.excluded(llm for llm in scores if llm not in uncallable)
-    size = RequestSize.of(messages, passed_on(written))
-    expected = {llm: _candidate(state, pool[llm], score, size) for llm, score in scores.items() if llm not in uncallable}
-    candidates = tuple(rule.candidate(candidate, state.recorded_calls.get(llm)) for llm, candidate in expected.items())
-    request = Request(messages, candidates, options, strategy, passed_on(written), uncallable, native)
-    return unfamiliar.applied(state.settings.unfamiliar, ScoredRequest(active, text, scores, prediction.queries_QD[0], request))
+    turn = turn and turn.scored(active.version, scores)
+    scored = ScoredRequest(active, text, scores, prediction.queries_QD[0], asking.of(scores), session=turn)
+    return unfamiliar.applied(state.settings.unfamiliar, scored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What a request asks for, but for the scores. bare: the request without candidates."""
+
+    state: State
+    holder: KeyEntry
+    rule: certified.Rule
+    size: RequestSize
+    turn: SessionTurn | None
+    bare: Request
+
+    def of(self, scores: Mapping[str, float]) -> Request:
+        """The request with the LLMs that have a score and can be called as candidates."""
+        pool = {llm.id: llm for llm in self.state.llms.llms}
+        uncallable = cannot_be_called(scores, pool) | not_allowed(scores, self.holder)
+        uncallable |= self.rule.excluded(llm for llm in scores if llm not in uncallable)
+        candidates = tuple(self._candidate(pool[llm], score) for llm, score in scores.items() if llm not in uncallable)
+        return replace(self.bare, candidates=candidates, uncallable=uncallable)
+
+    def _candidate(self, llm: LLM, score: float) -> Candidate:
+        candidate, turn = _candidate(self.state, llm, score, self.size), self.turn
+        candidate = self.rule.candidate(candidate, self.state.recorded_calls.get(llm.id))
+        if turn is None:
+            return candidate
+        caches = turn.writes_cache and candidate.llm.price.cache_write is not None
+        return replace(candidate, cached_tokens=turn.cached_tokens(candidate.llm), caches=caches)
 
 
 def request_to_named_llm(

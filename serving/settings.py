@@ -22,6 +22,8 @@ from monitoring import certificate_void
 from registry import validation_errors
 from registry.settings import Settings as HostSettings
 from scorer.runtime import Precision
+from serving.harness_text import HarnessSettings
+from serving.sessions.settings import SessionSettings
 
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's; `python -m serving` sets it where there are several workers
 
@@ -173,6 +175,8 @@ class ServingSettings(HostSettings):
     mixture: MixtureSettings = MixtureSettings()
     layers: LayersSettings = LayersSettings()
     certificate: CertificateSettings = CertificateSettings()
+    sessions: SessionSettings = SessionSettings()
+    harness: HarnessSettings = HarnessSettings()
     evidently_url: str = "http://127.0.0.1:8001"
 
     @property
@@ -194,6 +198,11 @@ class ServingSettings(HostSettings):
     def responses_file(self) -> Path | None:
         """What later requests refer to; None where it is kept in memory."""
         return self.var / "responses.db" if self.keep_responses == "disk" else None
+
+    @property
+    def sessions_file(self) -> Path:
+        """Sessions, without a word of theirs."""
+        return self.var / "sessions.db"
 
     @property
     def keys_file(self) -> Path:

@@ -24,6 +24,7 @@ from serving.keys import KeyEntry, Keys
 from serving.metrics import Metrics
 from serving.observed_latency import Experience
 from serving.places import Places
+from serving.sessions.keeper import Keeper
 from serving.settings import ServingSettings
 from serving.silence import Silences
 from serving.stated_costs import StatedCosts
@@ -49,6 +50,7 @@ class State:
     jobs: Jobs
     gate: Gate
     kept_responses: KeptResponses
+    sessions: Keeper
     scoring: ThreadPoolExecutor
     void: Watched[Void]
     tracing: Tracing = field(default_factory=Off)

@@ -9,6 +9,7 @@ from typing import Literal
 from mixture.choose.options import Options
 from mixture.choose.work import work
 from mixture.llm import LLM
+from mixture.usage import Usage
 
 Order = Literal["value", "strict"]
 
@@ -28,6 +29,7 @@ class Candidate:
     usual_s: latency of a call that is answered, where `latency_s` counts those too that were given up.
     patience_s: how long it is waited for before it is late, where too little was seen of it; None where these latencies say it.
     silent: it gave no answer lately; it is asked where nobody else can be.
+    cached_tokens: of the prompt, that its cache is expected to have. caches: whether it takes the rest into it, at `price.cache_write`.
     """
 
     llm: LLM
@@ -38,12 +40,18 @@ class Candidate:
     usual_s: float | None = None
     patience_s: float | None = None
     silent: bool = False
+    cached_tokens: int = 0
+    caches: bool = False
 
     @property
     def cost_usd(self) -> float:
         """Expected cost of one call."""
         output = min(TOKENS_OUT, self.llm.decoding.max_tokens) if self.output_tokens is None else self.output_tokens
-        return self.llm.price.cost(TOKENS_IN if self.input_tokens is None else self.input_tokens, output)
+        read = TOKENS_IN if self.input_tokens is None else self.input_tokens
+        if not self.cached_tokens and not self.caches:
+            return self.llm.price.cost(read, output)
+        cached = min(self.cached_tokens, read)
+        return self.llm.price.bill(Usage(read, output, cache_read=cached, cache_write=read - cached if self.caches else 0))
 
     @property
     def family(self) -> str:

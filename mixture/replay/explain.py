@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from mixture.choose.session_words import in_words
 from mixture.decision import Decision, Failure, Layer, Run
 from mixture.errors import MixtureError
 from mixture.replay.replay import differences
@@ -48,6 +49,8 @@ def tree(decision: Decision) -> Tree:
         if failure.layer > len(decision.layers):
             root.add(_failed(failure))
     root.add(Text(f"stopped: {REASONS.get(decision.stopped_because, decision.stopped_because)}"))
+    if decision.session is not None:
+        root.add(Text(f"session: {in_words(decision.session, decision.llm)}"))
     if decision.aggregation == "synthesise" or any(each.layer == 0 for each in decision.failures):
         _add_synthesis(root.add(Text("synthesis")), decision)
     for failure in decision.retried:

@@ -10,6 +10,7 @@ from typing import Any
 from mixture import errors
 from mixture.choose.options import Options, OptionsRefused
 from mixture.choose.ranking import Candidate
+from mixture.choose.session import SessionChoice
 from mixture.choose.strategies import from_json
 from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Chunk, Reply
@@ -44,6 +45,7 @@ NOT_COMPARED = frozenset(
         "unpriced",
         "reasoning_tokens",
         "cached_tokens",
+        "state_dropped",
     }
 )
 
@@ -77,7 +79,8 @@ def decide_again(recorded: Decision) -> Decision:
     options, strategy = _options(recorded), _strategy(recorded)
     options = replace(options, deadline=snapshot.deadline_s)
     mixture = Mixture(scripted(recorded, snapshot, strategy), clock)
-    request = Request(_messages(snapshot), _candidates(recorded, snapshot, options), options, strategy, _fields(snapshot))
+    candidates = _candidates(recorded, snapshot, options)
+    request = Request(_messages(snapshot), candidates, options, strategy, _fields(snapshot), session=snapshot.session)
     return drive(mixture.answer(request, _nowhere if snapshot.streamed else None))
 
 
@@ -200,13 +203,15 @@ def _candidates(recorded: Decision, snapshot: Snapshot, options: Options) -> lis
             usual_s=each.usual_s,
             patience_s=each.patience_s,
             silent=each.silent,
+            cached_tokens=each.cached_tokens,
+            caches=each.caches,
         )
         for each in snapshot.candidates
     ]
 
 
 def _comparable(value: Any) -> Any:
-    if isinstance(value, Decision | Layer | Run | Failure):
+    if isinstance(value, Decision | Layer | Run | Failure | SessionChoice):
         return {each.name: _comparable(getattr(value, each.name)) for each in fields(value) if each.name not in NOT_COMPARED}
     if isinstance(value, tuple | list):
         return {str(at): _comparable(each) for at, each in enumerate(value, start=1)}

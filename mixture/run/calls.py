@@ -10,6 +10,8 @@ from typing import Any
 
 from mixture.choose.options import Options
 from mixture.choose.ranking import Candidate
+from mixture.choose.session import Session
+from mixture.client import signed_thinking
 from mixture.client.native import Native
 from mixture.client.protocol import LOGPROBS, Call, Chunk, Client, Reply
 from mixture.errors import LLMCutOff, LLMFailed, LLMGarbled, LLMOverloaded, LLMTimedOut, NoAnswer, Why
@@ -35,13 +37,17 @@ _NO_ANSWER: Mapping[Why, tuple[str, str]] = {
 
 @dataclass(slots=True)
 class Calls:
-    """Made for one request and dropped with it. fields: of the OpenAI request. account: what its calls bring and cost."""
+    """Made for one request and dropped with it. fields: of the OpenAI request. account: what its calls bring and cost.
+
+    session: what is known of the request's session: another LLM's provider state is left out of its messages.
+    """
 
     client: Client
     clock: Clock
     options: Options
     fields: Mapping[str, Any]
     account: Account
+    session: Session | None = None
     started_at: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +88,11 @@ class Calls:
         """
         optional = frozenset(LOGPROBS.keys() - self.fields.keys())  # what the caller asked for is not ours to leave out
         sent = {**self.fields, **(fields or {})}
+        if (
+            self.session is not None
+            and (bare := signed_thinking.without(messages, self.session.foreign_until(llm.id, len(messages)))) is not messages
+        ):
+            messages, native = bare, None  # the caller's own request would bring it
         call = Call(llm, messages, sent, self.options.deadline, silent_after_s=self._silent_after_s, optional=optional, native=native)
         return self.ledger.reserve(replace(call, may_retry=partial(self._may_retry, call, self.elapsed_s) if alone else _never))
 

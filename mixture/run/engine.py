@@ -42,9 +42,12 @@ class Mixture:
             request.candidates,
             deadline_s=None if deadline is None else deadline - calls.started_at,
             streamed=emit is not None,
+            session=request.session,
         )
         options, strategy = request.options.as_dict(), as_json(request.strategy)
-        return replace(decision, excluded=request.excluded(), options=options, strategy=strategy, snapshot=snapshot)
+        asked = [run.llm for layer in decision.layers for run in layer.runs]
+        session = request.session_after(decision.llm, asked)
+        return replace(decision, excluded=request.excluded(), options=options, strategy=strategy, snapshot=snapshot, session=session)
 
     async def pass_through(self, request: Request, emit: Emit | None = None, account: Account | None = None) -> Decision:
         """Asks the only candidate, without checking its capabilities or its answer; data policy, budget and deadline still hold.
@@ -58,7 +61,8 @@ class Mixture:
         return await pass_through(self._calls(request, account), candidate, request, emit)
 
     def _calls(self, request: Request, account: Account | None) -> Calls:
-        return Calls(self._client, self._clock, request.options, request.fields, account or Account.of(request.options))
+        account = account or Account.of(request.options)
+        return Calls(self._client, self._clock, request.options, request.fields, account, request.session)
 
 
 async def _answer_in_layers(calls: Calls, request: Request, emit: Emit | None) -> Decision:

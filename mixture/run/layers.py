@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mixture.choose.final_answers import final_answers
 from mixture.choose.posterior import Observation, query_easiness
 from mixture.choose.ranking import Ranked
+from mixture.choose.session import settled
 from mixture.choose.stop_rules import StopReason, exhausted
 from mixture.choose.strategy import AnswersSoFar, Strategy
 from mixture.client.protocol import LOGPROBS, Reply
@@ -44,10 +45,12 @@ class LayerLoop:
         """Runs layers until a reason to stop. Raises NoAnswer where not one LLM answered."""
         self.scores = {each.llm.id: each.prior for each in self.request.candidates if math.isfinite(each.prior)}
         self._easiness = query_easiness(self.scores.values())
-        strategy, options = self.request.strategy, self.request.options
+        strategy, options, session = self.request.strategy, self.request.options, self.request.session
         ranking = strategy.select(self._so_far(), options)
         if not ranking:
             raise nobody_may_answer(self.request.excluded())
+        if session is not None and not self.request.in_layers:
+            ranking = settled(ranking, options, session)[0]
         while (reason := await self._layer(ranking)) is None:
             so_far = self._so_far()
             ranking = strategy.select(so_far, options)

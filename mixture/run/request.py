@@ -9,7 +9,9 @@ from mixture.choose.options import Options
 from mixture.choose.posterior import query_easiness
 from mixture.choose.ranking import Candidate, Ranked, refusal
 from mixture.choose.sequential import Sequential
+from mixture.choose.session import Session, SessionChoice, answered, could_gain, settled
 from mixture.choose.strategy import AnswersSoFar, Strategy
+from mixture.client import signed_thinking
 from mixture.client.native import Native
 from mixture.client.request_size import expected_input_tokens
 from mixture.client.requirements import abilities, one_llm_only
@@ -22,7 +24,7 @@ class Request:
     """candidates: every LLM with a score that can be called. uncallable: LLM id -> why it cannot be called at all.
 
     fields: further fields of the OpenAI request, passed on to the LLMs. native: the request as its caller wrote it in another dialect, for
-    an LLM that speaks it and answers alone.
+    an LLM that speaks it and answers alone. session: what is known of its session, None where it has none.
     """
 
     messages: Sequence[Message]
@@ -32,6 +34,7 @@ class Request:
     fields: Mapping[str, Any] = field(default_factory=dict)
     uncallable: Mapping[str, str] = field(default_factory=dict)
     native: Native | None = field(default=None, compare=False, repr=False)
+    session: Session | None = None
 
     def with_requirements(self) -> "Request":
         """The same with what it requires: abilities, tokens of context, an effort, and one LLM alone where its answer cannot be combined.
@@ -50,11 +53,39 @@ class Request:
         return replace(self, options=options, candidates=kept, fields=fields, uncallable={**self.uncallable, **left_out})
 
     def first_ranking(self) -> tuple[Ranked, ...]:
-        """Who is asked first (`chosen`), and who stands by. Raises NoAnswer where no LLM may answer."""
+        """Who is asked first (`chosen`), the session's LLM where it stays, and who stands by. Raises NoAnswer where no LLM may answer."""
+        return self.settled()[0]
+
+    def settled(self) -> tuple[tuple[Ranked, ...], SessionChoice | None]:
+        """`first_ranking`, and whether the session stays. Raises NoAnswer."""
         ranking = self._ranking()
         if not ranking:
             raise nobody_may_answer(self.excluded())
-        return ranking
+        if self.session is None or self.in_layers:
+            return ranking, None if self.session is None else SessionChoice(self.session.id, self.session.llm, stayed=False, why="layers")
+        return settled(ranking, self.options, self.session)
+
+    def may_switch(self) -> bool:
+        """Whether scores could move the session to another LLM, or it has none that may answer."""
+        session, required = self.session, self.with_requirements()
+        if session is None or session.llm is None or required.in_layers:
+            return True
+        eligible = [each for each in required.candidates if refusal(each, required.options) is None]
+        if not any(each.llm.id == session.llm and not each.silent for each in eligible):
+            return True
+        return session.held is None and could_gain(eligible, required.options, session)
+
+    @property
+    def in_layers(self) -> bool:
+        """Whether layers of LLMs answer that see each other's answers: they are asked anew for each request, whoever served the session."""
+        return self.strategy.shows_answers and not self.options.single
+
+    def session_after(self, llm: str | None, asked: Sequence[str]) -> SessionChoice | None:
+        """Whether the session stayed, once it is known whose answer was returned and who answered. Raises NoAnswer as `settled`."""
+        if self.session is None or (choice := self.settled()[1]) is None:
+            return None
+        dropped = 0 if llm is None else signed_thinking.count(self.messages[: self.session.foreign_until(llm, len(self.messages))])
+        return replace(answered(choice, llm, asked, self.candidates), state_dropped=dropped)
 
     def excluded(self) -> dict[str, str]:
         """LLM id -> why it may not answer; those first that cannot be called at all."""

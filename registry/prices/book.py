@@ -1,7 +1,7 @@
 """The pool's prices beside what a list has today: what differs, and the pool file with the list's price in place of an older one."""
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,8 @@ def compared(llms: Collection[LLM], source: str, find: Find) -> Iterator[Listed]
         except PriceUnknown as exc:
             yield Listed(llm, name, llm.price, None, by_hand, exc.what)
         else:
-            yield Listed(llm, name, price, pace, by_hand)
+            kept = replace(price, cache_s=price.cache_s or llm.price.cache_s)  # no list says how long a cache keeps
+            yield Listed(llm, name, kept, pace, by_hand)
 
 
 def in_genai(today: date) -> Find:

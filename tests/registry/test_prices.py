@@ -165,3 +165,20 @@ def test_a_listed_price_is_written_whole_and_read_back(pool_file: Path) -> None:
     assert (again.by_id("a").price.as_of, again.by_id("a").pace) == (TODAY, Pace(0.45, 0.02))
     assert again.by_id("b").price == Price(1, 2)
     assert not next(iter(book.compared(again.llms, "openrouter", book.in_list(listing())))).changes
+
+
+def test_how_long_a_cache_keeps_outlives_a_refresh(tmp_path: Path) -> None:
+    """No list says it: an entry's own minutes stay, read back as seconds, and are no difference to the list."""
+    entry = {
+        "name": "mini",
+        "endpoint": {"base_url": "https://api.openai.com/v1", "served_name": "gpt-4o-mini", "api_key_env": "KEY"},
+        "price": {"input": 9, "output": 9, "cache_minutes": 30, "source": "genai-prices openai/gpt-4o-mini"},
+    }
+    path = tmp_path / "pool.yaml"
+    path.write_text(yaml.safe_dump({"llms": {"mini": entry}}))
+    (listed,) = book.compared(pool.load(path).llms, genai.NAME, book.in_genai(TODAY))
+    assert listed.llm.price.cache_s == 1800.0
+    written = book.write(path, listed)
+    assert (written.price.input, written.price.cache_s) == (0.15, 1800.0)
+    (again,) = book.compared(pool.load(path).llms, genai.NAME, book.in_genai(TODAY))
+    assert again.changes == []

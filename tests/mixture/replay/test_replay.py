@@ -14,6 +14,7 @@ from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
 from mixture.choose.posterior import AgreementPosterior
 from mixture.choose.sequential import Sequential
+from mixture.choose.session import Session
 from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Call, Chunk
 from mixture.client.scripted import Script, ScriptedClient
@@ -50,6 +51,7 @@ def decided(
     *,
     live: bool = False,
     judges: Mapping[str, SelfAssessment] = MappingProxyType({}),
+    session: Session | None = None,
     **request: Any,
 ) -> Decision:
     """A decision as read back from its record."""
@@ -62,7 +64,7 @@ def decided(
     async def emit(_: Chunk) -> None:
         """Takes the stream."""
 
-    decision = drive(mixture.answer(Request(user(), pool, options, strategy, request), emit if live else None))
+    decision = drive(mixture.answer(Request(user(), pool, options, strategy, request, session=session), emit if live else None))
     return Decision.from_dict(json.loads(json.dumps(decision.as_dict())))
 
 
@@ -150,3 +152,28 @@ def test_the_command_replays() -> None:
         printed = subprocess.run(command, input=json.dumps(given.as_dict()), capture_output=True, text=True, check=False)
         assert (printed.returncode, printed.stderr) == (code, "")
         assert told in printed.stdout
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(
+    ("session", "scripts", "options", "strategy"),
+    [
+        (Session("s"), {}, Options().as_single(), BY_VALUE),
+        (Session("s", "d", held="tool loop"), {}, Options().as_single(), BY_VALUE),
+        (Session("s", "d", margin=1.0), {}, Options().as_single(), Sequential()),
+        (Session("s", "d"), {}, Options(weights=FREE).as_single(), Sequential()),
+        (Session("s", "d", held="same turn"), {"d": broken("d")}, Options().as_single(), Sequential()),
+        (Session("s", "small", held="tool loop"), {}, Options().as_single(), Sequential()),
+        (Session("s", "d", margin=1.0), {}, Options(k=1, max_layers=3, weights=FREE), Sequential()),
+        (Session("s", "d", margin=1.0), {}, Options(), BY_VALUE),
+    ],
+)
+def test_a_sessions_choice_is_made_again(session, scripts, options, strategy, live) -> None:
+    """Stayed, switched or failed: the record says why, and leads to the same."""
+    decision = decided(scripts, options, strategy, live=live, session=session)
+    assert decision.session is not None
+    assert decision.session.before == session.llm
+    assert decision.session.stayed == (decision.llm == session.llm and session.llm is not None and decision.session.why != "layers")
+    assert differences(decision) == []
+    changed = replace(decision, session=replace(decision.session, why="bound"))
+    assert differences(changed) == [f"session why: recorded 'bound', now {decision.session.why!r}"]
