@@ -104,8 +104,8 @@ def test_ten_turns_with_tools_and_their_bill(agents: Agents, model: str, streame
     assert [each.stop_reason for each in answers] == ["tool_use", "end_turn"] * TURNS
     assert [[block.type for block in each.content] for each in answers] == [["thinking", "text", "tool_use"], ["thinking", "text"]] * TURNS
     by_hand = billed_by_hand(used)
-    llm = model if model in PRICES else used[0][0]
-    assert billed_by_usage(answers, llm) == pytest.approx(by_hand, abs=1e-9)
+    by_usage = sum(billed_by_usage([each], model if model in PRICES else asked[0]) for each, asked in zip(answers, used, strict=True))
+    assert by_usage == pytest.approx(by_hand, abs=1e-9)
     if model != "native":  # its answers have its own ids
         with agents.server.client() as client:
             recorded = [client.get(f"/v1/decisions/{each.id.removeprefix('msg_')}").json() for each in answers]
