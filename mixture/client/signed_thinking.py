@@ -5,10 +5,8 @@ from typing import Any
 
 from mixture.llm import Message
 
-# Fields of a message: Anthropic's thinking with signatures, OpenRouter's details (encrypted, signed), DeepSeek's and vLLM's plain thinking.
-FIELDS = frozenset(
-    {"thinking_blocks", "reasoning_details", "reasoning_content", "reasoning", "encrypted_content", "provider_specific_fields"}
-)
+# Fields of a message: Anthropic's thinking with signatures, OpenRouter's details (encrypted, signed). Thinking in plain words stays.
+FIELDS = frozenset({"thinking_blocks", "reasoning_details", "encrypted_content"})
 PARTS = frozenset({"thinking", "redacted_thinking", "reasoning"})  # types of parts of a message's content
 
 
