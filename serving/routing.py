@@ -78,14 +78,15 @@ async def scored_request(
     )
     text = query_text(messages, active.scorer.manifest.max_tokens, state.settings.harness)
     fields = passed_on(written)
-    turn = await state.sessions.open(holder.id, name_of(written, headers), messages, fields, bound=bound)
+    named = {**written, **(chat.model_extra or {}), "routemoa": {"session": chat.routemoa.session}}
+    turn = await state.sessions.open(holder.id, name_of(named, headers), messages, fields, bound=bound)
     size = RequestSize.of(messages, fields)
     bare = Request(messages, (), options, strategy, fields, native=native, session=None if turn is None else turn.session())
     asking = _Asking(state, holder, rule, size, turn, bare)
     if turn is not None and (kept := turn.kept_scores(active.version)) is not None:
         request = asking.of(kept)
         if not request.may_switch():
-            return ScoredRequest(active, text, kept, NO_QUERY, request, turn.scored(active.version, kept))
+            return ScoredRequest(active, text, kept, NO_QUERY, request, session=turn.scored(active.version, kept))
     started = time.perf_counter()
     prediction = await asyncio.get_running_loop().run_in_executor(state.scoring, active.scorer.score, [text])
     state.metrics.scoring.observe(time.perf_counter() - started)

@@ -11,6 +11,7 @@ from mixture.effort import level_of
 from serving.dialects import messages_schema as schema
 from serving.dialects.messages_schema import CountRequest, MessagesRequest
 from serving.dialects.messages_turns import messages_of
+from serving.sessions.naming import in_metadata
 
 MOST_OF_A_USER = 64  # characters of a `user` that endpoints take
 NEAREST = {"minimal": "low", "xhigh": "high", "max": "high"}  # levels that only some endpoints know
@@ -34,8 +35,10 @@ def as_chat(body: CountRequest) -> Chat:
     metadata = body.metadata or schema.Metadata()
     if metadata.user_id:
         chat["user"] = _user(metadata.user_id)
-    options = metadata.routemoa if body.routemoa is None else body.routemoa
-    chat |= {} if options is None else {"routemoa": options}
+    options = (metadata.routemoa if body.routemoa is None else body.routemoa) or {}
+    if (session := in_metadata({"session_id": metadata.session_id, "user_id": metadata.user_id})) and "session" not in options:
+        options = {**options, "session": session}  # metadata themselves go to no endpoint
+    chat |= {"routemoa": options} if options else {}
     return chat | _of_the_answer(body) if isinstance(body, MessagesRequest) else chat
 
 

@@ -41,7 +41,7 @@ class Keeper:
     ) -> SessionTurn | None:
         """The session of a request of the key `scope`, None where it has none. bound: whether its conversation lies at the endpoint."""
         settings = self.settings
-        if not settings.enabled or not (name.text or name.follows or name.answer or settings.recognise):
+        if not settings.enabled or not (name.text or settings.recognise):
             return None
         beginnings, now = Beginnings.of(messages, fields), self.clock()
         keys = keys_of(scope, name, beginnings)
@@ -81,10 +81,9 @@ class Keeper:
 
 
 def keys_of(scope: str, name: Name, beginnings: Beginnings) -> list[str]:
-    """Where a request's session may be kept: by its own beginning, by the answer it follows, by its name.
+    """Where a request's session may be kept: by its own beginning, by its name.
 
     Under one name there may be several conversations (an agent's, and its helpers'), so the beginning comes first.
     """
     keys = [session_key(scope, "beginning", name.text, each) for each in beginnings.answered()]
-    keys += [session_key(scope, "answer", name.follows)] if name.follows else []
     return keys + ([session_key(scope, "name", name.text)] if name.text else [])

@@ -141,7 +141,6 @@ class SessionTurn:
         return [
             session_key(self.scope, "beginning", self.name.text, self.beginnings.whole),
             *([session_key(self.scope, "name", self.name.text)] if self.name.text else []),
-            *([session_key(self.scope, "answer", self.name.answer)] if self.name.answer else []),
         ]
 
 

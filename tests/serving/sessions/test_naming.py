@@ -30,10 +30,3 @@ from serving.sessions.naming import MOST_CHARACTERS, Name, name_of
 def test_the_first_name_counts(written, headers, name) -> None:
     """Ours, the header, the cache key, the metadata; a user alone is no session, and what is no name is none."""
     assert name_of(written, headers) == Name(name)
-
-
-@pytest.mark.parametrize("response", ["resp_0123abcd", "chatcmpl-0123abcd", "0123abcd"])
-def test_an_answer_names_what_follows_it(response) -> None:
-    """Whatever prefix its dialect gave the decision's id."""
-    assert name_of({"previous_response_id": response}, {}).follows == "0123abcd"
-    assert name_of({"previous_response_id": 3}, {}).follows == ""

@@ -324,3 +324,37 @@ def rows(path: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
     finally:
         connection.close()
+
+
+RESPONSES = "/v1/responses"
+MESSAGES = "/v1/messages"
+OTHER_DIALECTS = {
+    "a response that follows another": (RESPONSES, {}, {}),
+    "Responses, by its cache key": (RESPONSES, {"prompt_cache_key": "k"}, {"prompt_cache_key": "k"}),
+    "Messages, by metadata": (MESSAGES, {"metadata": {"session_id": "m"}}, {"metadata": {"session_id": "m"}}),
+    "Messages, by a coding agent's user": (
+        MESSAGES,
+        {"metadata": {"user_id": "user_1_account__session_01234567-89ab"}},
+        {"metadata": {"user_id": "user_1_account__session_01234567-89ab"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("how", OTHER_DIALECTS)
+def test_other_dialects_have_sessions_too(pair: Pair, how: str) -> None:
+    """The second turn knows who answered the first: by what the caller says, or because it follows a kept response."""
+    path, first_more, second_more = OTHER_DIALECTS[how]
+    with pair.served(**STAYS) as server, server.client() as client:
+        common = {"model": "routemoa-single"} | ({"max_tokens": 50} if path == MESSAGES else {})
+        said = {"messages": [{"role": "user", "content": "sum anna 1 ?"}]} if path == MESSAGES else {"input": "sum anna 1 ?"}
+        first = client.post(path, json=common | said | first_more)
+        assert first.status_code == 200, first.text
+        if path == RESPONSES:
+            following: dict[str, Any] = {"input": "law python 2 ?"}
+            following |= {"previous_response_id": first.json()["id"]} if not second_more else {}
+        else:
+            following = {"messages": [{"role": "user", "content": "law python 2 ?"}]}
+        second = client.post(path, json=common | following | second_more)
+        assert second.status_code == 200, second.text
+        decision = client.get(f"/v1/decisions/{second.headers['x-routemoa-decision']}").json()["decision"]
+        assert decision["session"]["before"] == first.headers["x-routemoa-llm"]

@@ -119,12 +119,12 @@ def test_a_cache_that_had_nothing_is_not_counted_on_again(tmp_path: Path) -> Non
 
 
 def test_no_key_finds_another_keys_session(tmp_path: Path) -> None:
-    """Neither by its name, nor by its words, nor by the answer it follows."""
+    """Neither by its name, nor by its words."""
 
     async def story(made: Story) -> None:
-        for name in (NAMED, Name(), Name(answer="d1")):
+        for name in (NAMED, Name()):
             await made.answered(await made.opened(BEGUN, name))
-        for name in (NAMED, Name(), Name(follows="d1")):
+        for name in (NAMED, Name()):
             assert (await made.opened(FOLLOWING, name)).kept is not None
             assert (await made.opened(FOLLOWING, name, scope="other")).kept is None
 
