@@ -21,7 +21,7 @@ from pipelines.graders.names import OPEN
 from pipelines.graders.query import Query
 from pipelines.params import Params
 from pipelines.project import Project, stage_settings
-from registry import pool
+from registry import joining, pool
 from registry.asking_cost import AskingCost
 from registry.pool import Pool
 from scorer.errors import RouteMoAError
@@ -89,12 +89,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Reads the command line and prints the cost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("llm", help="an id of registry/pool.yaml")
+    parser.add_argument("--entry", type=json.loads, help="its entry as JSON, where it is not in that file yet")
     command_line = parser.parse_args(arguments)
     settings = stage_settings()
     project = Project(settings.home)
     try:
         known = pool.load(settings.pool_file)
-        cost = estimate(project, known.by_id(command_line.llm), known, params.load(project.params))
+        llm = known.by_id(command_line.llm) if command_line.entry is None else joining.parsed(command_line.llm, command_line.entry)
+        cost = estimate(project, llm, known, params.load(project.params))
     except RouteMoAError as exc:
         sys.exit(str(exc))
     print(json.dumps(dataclasses.asdict(cost)))

@@ -2,8 +2,10 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from registry import child_process
 from registry.errors import ChildFailed
@@ -41,14 +43,16 @@ class AskingCost:
         )
 
 
-def told(home: Path, llm_id: str) -> AskingCost | None:
+def told(home: Path, llm_id: str, entry: Mapping[str, Any] | None = None) -> AskingCost | None:
     """The cost of asking the LLM `llm_id` of the pool at `home`, computed in a process of its own, which takes seconds.
+
+    entry: its pool entry, where it is in no pool yet.
 
     None where it cannot be told: the project has no queries or parameters here.
     """
     if not (home / "params.yaml").is_file():  # a host that serves and trains nothing
         return None
-    command = [sys.executable, "-m", "pipelines.asking_cost", llm_id]
+    command = [sys.executable, "-m", "pipelines.asking_cost", llm_id, *([] if entry is None else ["--entry", json.dumps(dict(entry))])]
     try:
         return AskingCost(**json.loads(child_process.output(command, cwd=home, timeout_s=WITHIN_S)))
     except (ChildFailed, ValueError, TypeError):

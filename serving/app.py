@@ -25,6 +25,10 @@ from scorer.errors import RouteMoAError
 from serving import (
     active_scorer,
     admin,
+    admin_jobs,
+    admin_keys,
+    admin_pool,
+    admin_records,
     api_docs,
     audits,
     budgets,
@@ -79,6 +83,7 @@ from serving.watched_file import Watched
 
 ENDING_S = 5.0
 NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResumed, Noticed.REPLACED: RecordFileReplaced}
+ADMIN = (admin, admin_pool, admin_jobs, admin_keys, admin_records, groups, quality)
 ROUTERS = (
     chat,
     responses_endpoint,
@@ -89,9 +94,7 @@ ROUTERS = (
     audits,
     decisions,
     models,
-    admin,
-    groups,
-    quality,
+    *ADMIN,
     health,
     api_docs,
     console,

@@ -1,23 +1,14 @@
-"""GET /: the console, one self-contained page; it asks for an API key and talks to the API like anybody else."""
+"""GET /: the way to the console, which is a process of its own (`python -m console`)."""
 
-import html
-from pathlib import Path
-
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse
 
 from serving.state import state_of
 
 router = APIRouter()
-PAGE = Path(__file__).with_name("console.html")
-# Nothing from elsewhere runs in it, and it runs in nobody's frame.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'"
 
 
 @router.get("/")
-async def page(request: Request) -> Response:
-    """The page, told where MLflow and Evidently are."""
-    settings = state_of(request).settings
-    page_text = PAGE.read_text(encoding="utf-8")
-    for name, address in (("mlflow", settings.mlflow_url), ("evidently", settings.evidently_url)):
-        page_text = page_text.replace(f"{{{{{name}}}}}", html.escape(address))
-    return Response(page_text, media_type="text/html", headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+async def page(request: Request) -> RedirectResponse:
+    """A person who opens the server's address in a browser is sent on."""
+    return RedirectResponse(state_of(request).settings.console_url, headers={"Cache-Control": "no-store"})

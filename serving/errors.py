@@ -185,6 +185,7 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (registry.JobRefused, ErrorRow(503, SERVER, "jobs_unavailable", retry_after_s=5)),
     (registry.PromotionRefused, ErrorRow(409, CALLER, "promotion_refused")),
     (registry.VersionUnknown, ErrorRow(404, CALLER, "version_not_found")),
+    (registry.PriceUnknown, ErrorRow(404, CALLER, "price_unknown")),
     (registry.RegistryUnreachable, ErrorRow(503, SERVER, "registry_unreachable", retry_after_s=5)),
     (registry.RegistryError, ErrorRow(400, CALLER, "registry_refused")),
     (monitoring.AuditUnknown, ErrorRow(404, CALLER, "audit_not_found")),

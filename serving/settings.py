@@ -177,7 +177,7 @@ class ServingSettings(HostSettings):
     certificate: CertificateSettings = CertificateSettings()
     sessions: SessionSettings = SessionSettings()
     harness: HarnessSettings = HarnessSettings()
-    evidently_url: str = "http://127.0.0.1:8001"
+    console_url: str = Field(default="http://127.0.0.1:8070", description="where GET / sends a browser")
 
     @property
     def scorers(self) -> Path:

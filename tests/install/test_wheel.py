@@ -128,11 +128,11 @@ def test_the_wheel_holds_its_data(core: Core, world: World) -> None:
     site = Path(listing.stdout.strip())
     assert site.is_relative_to(core.folder)
     kept = subprocess.run(
-        ["git", "ls-files", "--", "local/*.yaml", "pipelines/*.yaml", "serving/*.html"],
+        ["git", "ls-files", "--", "local/*.yaml", "pipelines/*.yaml", "console/*.css"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split()
-    assert "serving/console.html" in kept
+    assert "console/style.css" in kept
     assert [name for name in kept if not (site / name).is_file()] == []

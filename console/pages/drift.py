@@ -1,0 +1,199 @@
+"""What changed: the verdict with its reasons, the groups of unknown queries with examples, quality by domain; and what to do about it."""
+
+import asyncio
+from typing import Any
+
+from nicegui import ui
+
+from console import parts, words
+from console.errors import ConsoleError, NotOffered, ServerRefused
+from console.frame import Page, View
+from console.parts import Column
+from console.region import Region
+
+LOOK_S = 15.0
+BY = {"domain": "Domain", "llm": "LLM", "version": "Scorer version", "key": "Key"}
+
+
+def draw(view: View) -> None:
+    """The verdict and groups, then estimated quality."""
+
+    async def fetch() -> dict[str, Any]:
+        latest, scorer = await asyncio.gather(view.api.get("/admin/verdict"), view.api.get("/admin/scorer"))
+        return dict(latest) | {"serving": scorer["version"], "waiting": await _waiting(view)}
+
+    look: Region[dict[str, Any]] = Region(fetch, lambda latest: _latest(view, latest, look.reload), every=LOOK_S, lines=8)
+    with parts.card("Estimated quality", "From audited answers, corrected by the chance with which each was drawn; 95 % intervals"):
+        by = ui.toggle(BY, value="domain").props("no-caps unelevated dense")
+        quality: Region[dict[str, Any]] = Region(lambda: view.api.get("/admin/quality"), lambda found: _quality(found, by.value), lines=3)
+        by.on_value_change(quality.reload)
+
+
+async def _waiting(view: View) -> int | None:
+    """Answers to grade, None where this server or this key has no queue."""
+    try:
+        return int((await view.api.get("/v1/audits", limit=1))["waiting"])
+    except ServerRefused:
+        return None
+
+
+def _latest(view: View, latest: dict[str, Any], reload: Any) -> None:
+    verdict = latest["verdict"]
+    if verdict is None:
+        parts.empty("The monitor has not looked yet", "Its first look takes 100 requests; `routemoa verdict` looks now.", icon="radar")
+    else:
+        _verdict(view, verdict, latest)
+        with parts.box("figures"):
+            _figures(verdict["stats"], latest["waiting"])
+        _groups(view, latest.get("groups") or [], reload)
+        _domains(verdict["stats"]["domains"])
+
+
+def _verdict(view: View, verdict: dict[str, Any], latest: dict[str, Any]) -> None:
+    kind = verdict["kind"]
+    tone = parts.VERDICTS.get(kind, "info")
+    with parts.card():
+        with parts.box("row-flex"):
+            parts.heading("Verdict")
+            parts.chip(kind, tone)
+            stats = verdict["stats"]
+            ui.label(f"scorer version {stats['scorer_version']}, {latest['at'].replace('T', ' ')[:16]} UTC").classes("faint")
+            if latest["serving"] != stats["scorer_version"]:
+                parts.chip(f"version {latest['serving']} serves by now", "warn")
+        with parts.box("reasons", "ul"):
+            for reason in verdict["reasons"]:
+                with parts.box(tag="li"):
+                    ui.icon("check" if kind == "keep" else "info" if kind == "too-little-data" else "priority_high").classes(tone)
+                    ui.label(reason)
+        with parts.box("row-flex"):
+            if latest.get("job"):
+                parts.button("Its retraining", lambda: ui.navigate.to(f"/jobs/{latest['job']}"), icon="autorenew", kind="first")
+            parts.button("Retrain now", lambda: _retrain(view, verdict), icon="model_training", kind="" if latest.get("job") else "first")
+            if latest["waiting"]:
+                parts.button(
+                    f"Grade {words.counted(latest['waiting'], 'answer')}", lambda: ui.navigate.to("/drift/audits"), icon="fact_check"
+                )
+            report = latest.get("report")
+            if report:
+                target = f"{view.settings.evidently_url.rstrip('/')}/projects/{report['project']}/reports/{report['run']}"
+                parts.link("Report in Evidently ↗", target, away=True)
+
+
+def _figures(stats: dict[str, Any], waiting: int | None) -> None:
+    parts.figure("Queries looked at", words.count(stats["n"]), f"{words.count(stats['distinct'])} distinct")
+    novel = "warn" if stats["novel_low"] > stats["novel_expected"] else "plain"
+    about = f"surely over {words.share(stats['novel_low'])}, expected {words.share(stats['novel_expected'])}"
+    parts.figure("Unlike anything labelled", words.share(stats["novel_share"]), about, novel)  # type: ignore[arg-type]
+    wrong = stats.get("mispredictions")
+    about = "nothing was audited" if wrong is None else f"of {words.counted(wrong['n'], 'audited answer')}"
+    parts.figure("Mispredicted", words.share(None if wrong is None else wrong["share"]), about)
+    parts.figure("To grade", words.count(waiting), "not available here" if waiting is None else "drawn for audits")
+
+
+def _groups(view: View, groups: list[dict[str, Any]], reload: Any) -> None:
+    with parts.card("What the unknown is", "Queries that are unlike all labelled ones, grouped by what they have in common"):
+        if not groups:
+            parts.empty("No group of unknown queries", "Where novel queries are alike, they show here with examples.", icon="blur_on")
+        with parts.box("grid-2"):
+            for group in groups:
+                _group(view, group, reload)
+
+
+def _group(view: View, group: dict[str, Any], reload: Any) -> None:
+    with parts.card(classes="inner"):
+        called = ", ".join(group.get("tags") or ()) or f"nearest: {', '.join(group['nearest'])}"
+        with parts.box("row-flex"):
+            parts.heading(str(group.get("title") or group["name"]).capitalize(), called)
+            parts.chip(f"{words.counted(group['queries'], 'query')} · {words.share(group['share'])}", "warn")
+        if group["words"]:
+            with parts.box("row-flex").style("gap: 5px"):
+                for word in group["words"]:
+                    parts.chip(word)
+        audited, outcome = group["audited"]
+        judged = "nothing audited yet" if outcome is None else f"{audited} audited at {words.score(outcome)}"
+        ui.label(f"Promised {words.score(group['promised'])}, {judged}, {words.usd(group['cost_usd'])} spent").classes("faint")
+        with parts.box("stack"):
+            for example in group["examples"]:
+                with (
+                    parts.box("quote", "a")
+                    .props(f'href="/decisions/{example["decision_id"]}"')
+                    .style("color: inherit; text-decoration: none")
+                ):
+                    ui.label(example["text"] or "text not kept (ROUTEMOA_STORE_TEXT)")
+        _actions(view, group, reload)
+
+
+def _actions(view: View, group: dict[str, Any], reload: Any) -> None:
+    async def act(action: str, body: dict[str, Any]) -> None:
+        try:
+            await view.api.post(f"/admin/groups/{group['name']}/{action}", body)
+        except NotOffered:
+            parts.failure(ConsoleError("This server cannot do that for one group.", next_step="Retrain takes in all that can be graded."))
+            return
+        except ConsoleError as exc:
+            parts.failure(exc)
+            return
+        parts.success(f"{group['name']}: {action} begun.")
+        await reload()
+
+    with parts.box("row-flex"):
+        parts.button("Audit 20", lambda: act("audit", {"answers": 20}), icon="fact_check")
+        parts.button("Add to the query pool", lambda: act("add", {}), icon="library_add")
+        parts.button("Leave it", lambda: act("leave", {}), icon="visibility_off")
+
+
+def _domains(domains: list[dict[str, Any]]) -> None:
+    def novel(domain: dict[str, Any]) -> str | None:
+        with parts.box("row-flex").style("flex-wrap: nowrap; min-width: 110px"):
+            share = domain["novel"] / domain["n"] if domain["n"] else 0.0
+            parts.bar(share, "bad" if domain["novel_low"] >= 0.5 else "")
+            ui.label(words.share(share)).style("white-space: nowrap")
+        return None
+
+    columns = (
+        Column("Domain", lambda domain: domain["name"], main=True),
+        Column("Queries", lambda domain: words.count(domain["n"]), number=True),
+        Column("Novel", novel),
+        Column("Promised", lambda domain: words.score(domain["promised"]), number=True),
+        Column("Audited", lambda domain: words.count(domain["audited"]), number=True),
+        Column("Mispredicted", lambda domain: words.share(domain["mispredicted"]), number=True),
+    )
+    with parts.card("By domain", "As callers tag their requests, else by the nearest labelled queries"):
+        parts.table(columns, domains, label="Domains of the last window")
+
+
+def _quality(found: dict[str, Any], by: str) -> None:
+    rows = sorted(found["by"].get(by, {}).items(), key=lambda row: -row[1]["answers"])
+    if not rows:
+        parts.empty("No answer in this time", icon="query_stats")
+        return
+
+    def band(row: tuple[str, dict[str, Any]]) -> str | None:
+        estimate = row[1]
+        if estimate["value"] is None:
+            return str(estimate["why"] or "not known")
+        parts.band(estimate["low"], estimate["value"], estimate["high"], estimate["promised"])
+        return None
+
+    columns = (
+        Column(BY[by], lambda row: row[0], main=True),
+        Column("Estimated", lambda row: words.score(row[1]["value"]), number=True),
+        Column("0 to 1, with its band; | is what was promised", band),
+        Column("Promised", lambda row: words.score(row[1]["promised"]), number=True),
+        Column("Answers", lambda row: words.count(row[1]["answers"]), number=True),
+        Column("Audited", lambda row: words.count(row[1]["audited"]), number=True),
+        Column("Cost", lambda row: words.usd(row[1]["cost_usd"]), number=True),
+    )
+    parts.table(columns, [("all", found["all"]), *rows], label="Estimated quality")
+
+
+async def _retrain(view: View, verdict: dict[str, Any]) -> None:
+    try:
+        job = await view.api.post("/admin/jobs", {"kind": "retrain", "reason": f"verdict {verdict['kind']}, by a person", "harvest": True})
+    except ConsoleError as exc:
+        parts.failure(exc)
+        return
+    ui.navigate.to(f"/jobs/{job['id']}")
+
+
+PAGE = Page("/drift", "Drift", "Drift", "What is asked that was not asked before, and whether promises are kept.", draw)

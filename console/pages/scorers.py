@@ -1,0 +1,250 @@
+"""Scorer versions: the champion and its challengers side by side, why the gate says so, quality against cost; promoted and rolled back."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui import ui
+
+from console import charts, parts, versions, words
+from console.errors import ConsoleError
+from console.frame import Page, View
+from console.parts import Column
+from console.region import Region
+from registry.version import CHALLENGER, CHAMPION, PREVIOUS, ROLLED_BACK, Version
+
+LOOK_S, JOB_LOOK_S = 10.0, 0.5
+BASELINES = {"best_single": "best single LLM", "cheapest": "cheapest", "random": "random", "oracle": "oracle"}
+ALIASES: dict[str, parts.Tone] = {CHAMPION: "good", CHALLENGER: "info", PREVIOUS: "plain"}
+CERTIFICATE = "certificate"  # prefix of the tags in which a version carries one
+SIDE_BY_SIDE = 2
+PER = 1_000  # queries that a cost is stated for
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What MLflow and the server say. figures: headline figures by version number. serving: the version that the server serves."""
+
+    versions: tuple[Version, ...]
+    figures: dict[str, dict[str, float]]
+    serving: str | None
+
+
+def draw(view: View) -> None:
+    """Versions side by side, then all of them."""
+
+    async def fetch() -> Shown:
+        scorer = await view.api.get("/admin/scorer")  # first: a key that may not see it sees no version either
+        every = await versions.listed(view.settings)
+        beside = _beside(every)
+        figures = await asyncio.gather(*(versions.figures(view.settings, each) for each in beside))
+        return Shown(tuple(every), {each.version: found for each, found in zip(beside, figures, strict=True)}, scorer["version"])
+
+    shown: Region[Shown] = Region(fetch, lambda fetched: _draw(view, fetched, shown.reload), every=LOOK_S, lines=8)
+
+
+def _beside(every: list[Version]) -> list[Version]:
+    """The champion and the newest versions that may replace it."""
+    champion = [one for one in every if CHAMPION in one.aliases]
+    newest = [one for one in every if one not in champion and ROLLED_BACK not in one.tags and PREVIOUS not in one.aliases]
+    challengers = sorted(newest, key=lambda one: (CHALLENGER not in one.aliases, -int(one.version)))
+    if champion:
+        challengers = [one for one in challengers if CHALLENGER in one.aliases or int(one.version) > int(champion[0].version)]
+    return [*champion, *challengers[: SIDE_BY_SIDE - len(champion)]]
+
+
+def _draw(view: View, shown: Shown, reload: Any) -> None:
+    if not shown.versions:
+        parts.empty("No scorer version yet", "Registering an LLM makes one; so does `dvc repro`.", icon="military_tech")
+        return
+    beside = _beside(list(shown.versions))
+    with parts.box("grid-2"):
+        for version in beside:
+            _card(view, version, shown, reload)
+        if len(beside) == 1:
+            with parts.card("Challenger"):
+                parts.empty(
+                    "Nothing waits to replace it", "Retraining, or registering an LLM, makes the next version.", icon="hourglass_empty"
+                )
+    points = list(_points(beside, shown.figures))
+    with parts.box("grid-2"):
+        if points:
+            with parts.card("Quality against cost", "On test queries; baselines beside it"):
+                charts.quality_cost(points)
+        challenger = next((one for one in beside if CHAMPION not in one.aliases), None)
+        if challenger is not None and versions.by_domain(challenger):
+            with parts.card(
+                f"Version {challenger.version} by domain", "Quality gained over the champion on validation queries, 95 % intervals"
+            ):
+                _domains(versions.by_domain(challenger))
+    with parts.card("Every version"):
+        _table(view, shown)
+
+
+def _card(view: View, version: Version, shown: Shown, reload: Any) -> None:
+    champion = CHAMPION in version.aliases
+    with parts.card():
+        with parts.box("row-flex"):
+            parts.heading(f"Version {version.version}", version.tags.get("reason", ""))
+            for alias in version.aliases:
+                parts.chip(alias, ALIASES.get(alias, "plain"))
+            if version.version == shown.serving:
+                parts.chip("in use", "good")
+        figures = shown.figures.get(version.version, {})
+        with parts.box("figures"):
+            quality, low, high = (figures.get(f"test/ours/quality{end}") for end in ("", "/low", "/high"))
+            band = "" if low is None or high is None else f"{words.score(low)} to {words.score(high)}"
+            parts.figure("Quality, test", words.score(quality), band)
+            cost = figures.get("test/ours/cost_usd")
+            parts.figure("USD per 1,000", words.usd(None if cost is None else PER * cost), f"{words.counted(len(version.roster), 'LLM')}")
+        with parts.box("row-flex"):
+            ui.label("Gate").style("font-weight: 550")
+            parts.chip(version.gate)
+        _reasons(version)
+        _certificate(version)
+        with parts.box("row-flex"):
+            if champion:
+                back = any(PREVIOUS in one.aliases for one in shown.versions)
+                parts.button("Roll back", lambda: _roll_back(view, shown, reload), icon="undo", disabled=not back)
+            else:
+                parts.button("Promote", lambda: _promote(view, version, reload), icon="military_tech", kind="first")
+            parts.link("In MLflow ↗", versions.page(view.settings, version), away=True)
+
+
+def _reasons(version: Version) -> None:
+    if not version.reasons:
+        ui.label("The gate was not run." if version.gate == "not run" else "No reason was kept.").classes("faint")
+        return
+    with parts.box("reasons", "ul"):
+        for reason in version.reasons:
+            bad = any(word in reason for word in ("worse", "nothing can be compared", "too few", "not enough", "fails"))
+            tone = "bad" if bad and "not worse" not in reason and "no worse" not in reason else "good" if version.gate == "passed" else ""
+            with parts.box(tag="li"):
+                ui.icon("close" if tone == "bad" else "check" if tone == "good" else "remove").classes(tone)
+                ui.label(reason)
+
+
+def _certificate(version: Version) -> None:
+    tags = {name: value for name, value in version.tags.items() if name.startswith(CERTIFICATE)}
+    if tags:
+        ui.label("Certificate").style("font-weight: 550")
+        parts.facts(
+            (name.removeprefix(CERTIFICATE).strip("._/").replace("_", " ") or "states", value) for name, value in sorted(tags.items())
+        )
+
+
+def _points(beside: list[Version], figures: dict[str, dict[str, float]]) -> Any:
+    """Versions, and the baselines as the newest version's run has them."""
+    for version in beside:
+        found = figures.get(version.version, {})
+        if "test/ours/cost_usd" in found and "test/ours/quality" in found:
+            yield f"version {version.version}", round(PER * found["test/ours/cost_usd"], 6), round(found["test/ours/quality"], 4), True
+    newest = figures.get(beside[-1].version, {}) if beside else {}
+    for row, name in BASELINES.items():
+        if f"test/{row}/cost_usd" in newest and f"test/{row}/quality" in newest:
+            yield name, round(PER * newest[f"test/{row}/cost_usd"], 6), round(newest[f"test/{row}/quality"], 4), False
+
+
+def _domains(gains: list[versions.DomainGain]) -> None:
+    reach = max(0.02, *(max(abs(each.low), abs(each.high)) for each in gains))
+
+    def drawn(each: versions.DomainGain) -> str | None:
+        parts.interval(each.low, each.mean, each.high, reach=reach, tone="good" if each.low > 0 else "bad" if each.high < 0 else "plain")
+        return None
+
+    columns = (
+        Column("Domain", lambda each: each.name, main=True),
+        Column("Worse ← → better", drawn),
+        Column("Gain", lambda each: f"{each.mean:+.3f}", number=True),
+        Column("Queries", lambda each: words.count(each.queries), number=True),
+    )
+    parts.table(columns, gains, label="Gain by domain")
+
+
+def _table(view: View, shown: Shown) -> None:
+    def aliases(version: Version) -> str | None:
+        with parts.box("row-flex").style("gap: 5px"):
+            for alias in version.aliases:
+                parts.chip(alias, ALIASES.get(alias, "plain"))
+            if version.version == shown.serving:
+                parts.chip("in use", "good")
+        return None
+
+    def gate(version: Version) -> str | None:
+        parts.chip("refused by a host" if "refused" in version.tags else version.gate, "bad" if "refused" in version.tags else None)
+        return None
+
+    def link(version: Version) -> str | None:
+        parts.link("MLflow ↗", versions.page(view.settings, version), away=True)
+        return None
+
+    columns = (
+        Column("Version", lambda version: version.version, main=True),
+        Column("", aliases),
+        Column("Gate", gate),
+        Column("Made because", lambda version: version.tags.get("reason", "–")),
+        Column("LLMs", lambda version: words.count(len(version.roster)), number=True),
+        Column("Made", lambda version: words.moment(version.created_at)),
+        Column("", link),
+    )
+    parts.table(columns, shown.versions, label="Scorer versions")
+
+
+def _promote(view: View, version: Version, reload: Any) -> None:
+    async def promote() -> None:
+        if not passed and not why.value.strip():
+            why.props('error error-message="Say why; it is kept with the version."')
+            return
+        body = {"version": version.version} | ({} if passed else {"override": why.value.strip()})
+        if await _run_job(view, "/admin/scorer/promote", body, dialog):
+            parts.success(f"Version {version.version} is champion; servers follow within 5 seconds.")
+        await reload()
+
+    passed = version.gate == "passed"
+    with ui.dialog(value=True) as dialog, ui.card():
+        about = "Its gate passed. Servers follow within 5 seconds, and a rollback undoes it."
+        parts.heading(f"Promote version {version.version}?", about if passed else f"Its gate: {version.gate}. Promoting it needs a reason.")
+        why = ui.input("Why, although its gate has not passed").props("outlined").classes("w-full")
+        why.set_visibility(not passed)
+        with parts.box("row-flex"):
+            parts.button("Promote it", promote, kind="first")
+            parts.button("Leave it", dialog.close)
+
+
+def _roll_back(view: View, shown: Shown, reload: Any) -> None:
+    before = next((one.version for one in shown.versions if PREVIOUS in one.aliases), "")
+
+    async def roll_back() -> None:
+        if await _run_job(view, "/admin/scorer/rollback", {}, dialog):
+            parts.success(f"Version {before} is champion again.")
+        await reload()
+
+    with ui.dialog(value=True) as dialog, ui.card():
+        parts.heading(f"Return to version {before}?", "The version that is left is marked, and no rollback returns to it.")
+        with parts.box("row-flex"):
+            parts.button("Roll back", roll_back, kind="danger")
+            parts.button("Leave it", dialog.close)
+
+
+async def _run_job(view: View, path: str, body: dict[str, Any], dialog: ui.dialog) -> bool:
+    """Starts a job and waits until it ended; whether it is done. What went wrong is told."""
+    try:
+        job = await view.api.post(path, body)
+        dialog.clear()
+        with dialog, ui.card(), parts.box("row-flex"):
+            ui.spinner()
+            ui.label(f"Job {job['id']}: the worker does it.")
+        while job["state"] in {"queued", "running"}:
+            await asyncio.sleep(JOB_LOOK_S)
+            job = await view.api.get(f"/admin/jobs/{job['id']}")
+    except ConsoleError as exc:
+        parts.failure(exc)
+        return False
+    finally:
+        dialog.close()
+    if job["state"] != "done":
+        parts.failure(ConsoleError(job["error"] or f"The job is {job['state']}."))
+    return bool(job["state"] == "done")
+
+
+PAGE = Page("/scorers", "Scorers", "Scorers", "Which version decides, which ones wait, and why the gate says what it says.", draw)

@@ -1,0 +1,53 @@
+"""Scorer versions as MLflow has them, through the registry's door: read only. Whoever promotes goes through the server's API, by key."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+
+from console.settings import ConsoleSettings
+from registry import versions
+from registry.mlflow_rest import Rest
+from registry.version import Version
+
+BY_DOMAIN = re.compile(r"^(?P<name>.+?): (?P<mean>[+-]\d\.\d+) \[(?P<low>[+-]\d\.\d+), (?P<high>[+-]\d\.\d+)\], (?P<queries>\d+) quer")
+
+
+@dataclass(frozen=True, slots=True)
+class DomainGain:
+    """Realised quality against the champion in one domain, with its 95 % interval, as the gate's reasons state it."""
+
+    name: str
+    mean: float
+    low: float
+    high: float
+    queries: int
+
+
+async def listed(settings: ConsoleSettings) -> list[Version]:
+    """Every version, the newest first. Raises RegistryError."""
+    return await asyncio.to_thread(versions.list_versions, settings=settings)
+
+
+async def figures(settings: ConsoleSettings, version: Version) -> dict[str, float]:
+    """The headline figures of a version's run (`registry.headline`); none where it has no run any more. Raises RegistryError."""
+    return await asyncio.to_thread(_figures, settings, version.run_id) if version.run_id else {}
+
+
+def _figures(settings: ConsoleSettings, run_id: str) -> dict[str, float]:
+    run = Rest(settings.mlflow_url).call("GET", "runs/get", run_id=run_id)["run"]
+    return {each["key"]: float(each["value"]) for each in run["data"].get("metrics", [])}
+
+
+def page(settings: ConsoleSettings, version: Version) -> str:
+    """The address of a version in MLflow."""
+    return f"{settings.mlflow_url}/#/models/{settings.scorer_name}/versions/{version.version}"
+
+
+def by_domain(version: Version) -> list[DomainGain]:
+    """What the gate found per domain."""
+    found = (BY_DOMAIN.match(reason) for reason in version.reasons)
+    return [
+        DomainGain(each["name"], float(each["mean"]), float(each["low"]), float(each["high"]), int(each["queries"]))
+        for each in found
+        if each
+    ]

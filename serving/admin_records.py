@@ -1,0 +1,67 @@
+"""/admin/records and /admin/traffic: what was served, to look up, and in figures."""
+
+import asyncio
+import time
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from monitoring.record_search import Wanted, search
+from monitoring.traffic import Traffic, best_single
+from registry.pool import Pool
+from serving import audit
+from serving.responses import json_response
+from serving.state import state_of
+
+router = APIRouter(prefix="/admin", route_class=audit.Audited)
+Words = Annotated[str | None, Query(max_length=200)]
+Name = Annotated[str | None, Query(max_length=256)]
+MOST_HOURS = 24 * 366
+
+
+@router.get("/records")
+async def records(
+    request: Request,
+    *,
+    words: Words = None,
+    llm: Name = None,
+    model: Name = None,
+    status: Literal["ok", "error"] | None = None,
+    domain: Name = None,
+    asked_by: Name = None,
+    version: Name = None,
+    judged: bool | None = None,
+    before: Annotated[int | None, Query(ge=1)] = None,
+    most: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Response:
+    """Records that fit, the newest first; `next` is the `before` of the next page, null where this is the last."""
+    wanted = Wanted(words, llm, model, status, domain, asked_by, version, judged, before)
+    found = await asyncio.to_thread(search, state_of(request).records.path, wanted, most + 1)
+    page = found[:most]
+    return json_response({"records": page, "next": page[-1]["number"] if len(found) > most else None})
+
+
+@router.get("/traffic")
+async def traffic(
+    request: Request,
+    hours: Annotated[float, Query(gt=0, le=MOST_HOURS)] = 24.0,
+    baseline: Name = None,
+    parts: Annotated[int, Query(ge=1, le=96)] = 24,
+) -> Response:
+    """The last `hours` in figures: totals, `parts` spans of time, by LLM, promised quality by domain, and what routing saved.
+
+    baseline: the LLM that savings are against; unsaid, the one with the best mean score, which a team without routing would ask.
+    """
+    state, now = state_of(request), time.time()
+    window = Traffic(state.records.path, now - 3600 * hours, now)
+    return json_response({"hours": hours} | await asyncio.to_thread(_figures, window, state.llms, baseline, parts))
+
+
+def _figures(window: Traffic, pool: Pool, baseline: str | None, parts: int) -> dict[str, Any]:
+    """Raises LLMUnknown for a baseline that is not of the pool."""
+    promised = window.promised()
+    against = baseline or best_single(promised, {llm.id for llm in pool.active})
+    savings = None if against is None else asdict(window.savings(against, pool.by_id(against).price))
+    figures = {"totals": window.totals(), "over_time": window.over_time(parts), "by_llm": window.by_llm()}
+    return figures | {"promised": promised, "savings": savings}
