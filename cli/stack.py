@@ -29,7 +29,7 @@ def demo(
 def up() -> None:
     """Start the platform for the project in this folder and stay up until Ctrl-C."""
     project.check(Path.cwd())
-    extras.need("train", "monitor")
+    extras.need("train", "monitor", "console")
     from local.stack import up as start
 
     start(Path.cwd())

@@ -14,6 +14,7 @@ from console.errors import ConsoleError, ServerRefused
 from console.sessions import Session, Sessions, Theme
 from console.settings import ConsoleSettings
 
+PRIMARY = "#3457d5"
 STYLE = Path(__file__).with_name("style.css")
 NEXT_THEME: dict[Theme, Theme] = {"auto": "light", "light": "dark", "dark": "auto"}
 THEMES: dict[Theme, tuple[bool | None, str]] = {
@@ -81,6 +82,7 @@ class Frame:
 
     def _show(self, page: Page) -> None:
         ui.add_css(STYLE)
+        ui.colors(primary=PRIMARY)
         browser = str(app.storage.browser["id"])
         session = self.sessions.of(browser)
         if session is None:
@@ -106,7 +108,7 @@ class Frame:
                     with parts.box("brand-mark"):
                         ui.icon("alt_route")
                     ui.label("RouteMoA")
-                menu = ui.button(icon="menu", on_click=lambda: side.classes(toggle="open"))
+                menu = ui.button(icon="menu", on_click=lambda: side.classes(toggle="open"), color=None)
                 menu.props('flat round aria-label="Menu"').classes("icon-button menu-button")
             with parts.box("nav", "nav").props('aria-label="Pages"'):
                 for section in SECTIONS:
@@ -118,7 +120,7 @@ class Frame:
                 parts.link("Evidently ↗", self.settings.evidently_url, away=True)
                 with parts.box("side-actions"):
                     self._theme_button(session, theme)
-                    out = ui.button(icon="logout", on_click=lambda: self._sign_out(browser))
+                    out = ui.button(icon="logout", on_click=lambda: self._sign_out(browser), color=None)
                     out.props('flat round aria-label="Sign out"').classes("icon-button").tooltip("Sign out")
 
     def _theme_button(self, session: Session, theme: ui.dark_mode) -> None:
@@ -127,7 +129,7 @@ class Frame:
             theme.value, icon = THEMES[session.theme]
             button.props(f"icon={icon}")
 
-        button = ui.button(icon=THEMES[session.theme][1], on_click=turn)
+        button = ui.button(icon=THEMES[session.theme][1], on_click=turn, color=None)
         button.props('flat round aria-label="Light, dark or as the system has it"').classes("icon-button").tooltip("Light or dark")
 
     def _sign_in(self, browser: str) -> None:
@@ -159,7 +161,7 @@ class Frame:
             key.on("keydown.enter", begin)
             error = ui.label().classes("state-text").style("color: var(--bad)").props("role=alert")
             submit = parts.button("Sign in", begin, kind="first")
-            ui.label("`routemoa up` prints one; `routemoa keys create NAME --scope admin --scope chat` makes one.").classes("faint")
+            ui.label("No key yet? It is printed by: routemoa up").classes("faint")
 
     def _sign_out(self, browser: str) -> None:
         self.sessions.end(browser)

@@ -73,7 +73,7 @@ def chip(content: str, tone: Tone | None = None) -> ui.label:
 
 def button(title: str, action: Callable[..., Any], *, icon: str | None = None, kind: str = "", disabled: bool = False) -> ui.button:
     """A button. kind: `first` for what the page is for, `danger` for what is hard to undo."""
-    made = ui.button(title, on_click=action, icon=icon).props("unelevated no-caps").classes(f"button {kind}")
+    made = ui.button(title, on_click=action, icon=icon, color=None).props("unelevated no-caps").classes(f"button {kind}")
     made.set_enabled(not disabled)
     return made
 
@@ -139,7 +139,7 @@ def table(columns: Sequence[Column], rows: Iterable[Any], *, label: str, opens: 
 
 
 def _cell(column: Column, row: Any, target: str | None) -> None:
-    classes = " ".join(filter(None, ("number" if column.number else "", "main" if column.main else "")))
+    classes = " ".join(filter(None, ("number" if column.number else "", "lead" if column.main else "")))
     with box(classes, "td").props(f'data-label="{column.title}"'):
         content = column.draw(row)
         if content is not None and target:

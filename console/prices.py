@@ -22,10 +22,14 @@ class PriceFields:
         self._view, self._published = view, None
         known = price or {}
         with parts.box("wide row-flex").style("flex-wrap: nowrap; align-items: flex-start"):
-            self.name = ui.input("Published as", placeholder="openai/gpt-4o-mini").props("outlined dense").classes("grow")
+            self.name = ui.input("Published as", placeholder="openai/gpt-4o-mini").props("outlined dense stack-label").classes("grow")
             parts.button("Look up", self.look_up, icon="search")
-        self.input = ui.number("USD per 1M tokens in", value=known.get("input"), min=0, on_change=self._by_hand).props("outlined dense")
-        self.output = ui.number("USD per 1M tokens out", value=known.get("output"), min=0, on_change=self._by_hand).props("outlined dense")
+        self.input = ui.number("USD per 1M tokens in", value=known.get("input"), min=0, on_change=self._by_hand).props(
+            "outlined dense stack-label"
+        )
+        self.output = ui.number("USD per 1M tokens out", value=known.get("output"), min=0, on_change=self._by_hand).props(
+            "outlined dense stack-label"
+        )
         self.about = ui.label().classes("faint wide")
 
     async def look_up(self) -> None:

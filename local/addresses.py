@@ -15,7 +15,7 @@ from registry.settings import Settings
 
 # Written by demos of before: the server refuses the renamed ones (CHANGELOG.md), and a copied project would write into the old folder.
 STALE = ("ROUTEMOA_HOME", *(f"ROUTEMOA_MIXTURE__{name}" for name in ("USD", "SECOND", "DEEPEN", "RANKING", "HEADROOM")))
-PORTS = {"mlflow": 5001, "server": 8080, "evidently": 8001}
+PORTS = {"mlflow": 5001, "server": 8080, "evidently": 8001, "console": 8070}
 MLFLOW_URL = "ROUTEMOA_MLFLOW_URL"
 OWN_ADDRESS = Path("var") / "mlflow" / "address"  # of the server we started: another one in `.env` is somebody's
 
@@ -27,6 +27,7 @@ class Addresses:
     mlflow: str
     server: str
     evidently: str
+    console: str
 
     def as_environment(self) -> dict[str, str]:
         """The variables by which every command run in the project finds them."""
@@ -34,6 +35,8 @@ class Addresses:
             "ROUTEMOA_MLFLOW_URL": self.mlflow,
             "ROUTEMOA_PORT": str(urlsplit(self.server).port),
             "ROUTEMOA_EVIDENTLY_URL": self.evidently,
+            "ROUTEMOA_CONSOLE_URL": self.console,
+            "ROUTEMOA_CONSOLE_PORT": str(urlsplit(self.console).port),
         }
 
 

@@ -182,7 +182,7 @@ def usual_traffic(stage: Stage) -> None:
         act.say(f"through the mixture: {figures.traffic(stage.home, mixed)}")
         act.say(_verdict(_monitor(stage)))
         act.means = f"Routed: {act.lines[0]}."
-        act.look = f"{stage.platform.addresses.server} (console), {stage.platform.settings.var / 'reports'}"
+        act.look = f"`routemoa up` (console), {stage.platform.settings.var / 'reports'}"
 
 
 def one_more_llm(stage: Stage) -> None:

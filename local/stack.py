@@ -1,4 +1,4 @@
-"""The whole platform on this machine: local LLM servers, MLflow, sync, worker, server, Evidently; `routemoa up` runs it."""
+"""The whole platform on this machine: local LLM servers, MLflow, sync, worker, server, Evidently, console; `routemoa up` runs it."""
 
 import json
 import re
@@ -102,6 +102,12 @@ class Stack:
         """Starts the monitor, which looks at the traffic by itself and submits a job on the verdict `retrain`."""
         self.processes.start("monitor", [sys.executable, "-m", "monitoring.watch"])
 
+    def start_console(self) -> None:
+        """Starts the web page and waits until it answers."""
+        self._move_off_taken_ports("console")
+        self.processes.start("console", [sys.executable, "-m", "console"])
+        self.processes.wait_until_ready("console", f"{self.addresses.console}/livez", seconds=READY_S)
+
     def wait_until_routing(self) -> None:
         """Returns when the server has a scorer and routes."""
         self.processes.check("sync", "server")
@@ -142,8 +148,9 @@ def up(home: Path) -> None:
 
 
 def stay(platform: Stack) -> None:
-    """Keeps the platform and its monitor up until Ctrl-C; raises ProcessFailed as soon as one of its processes ends."""
+    """Keeps the platform, its monitor and its console up until Ctrl-C; raises ProcessFailed as soon as one of its processes ends."""
     platform.start_monitor()
+    platform.start_console()
     Console().print("Up. Ctrl-C stops everything.")
     pause = threading.Event()
     try:
@@ -159,7 +166,8 @@ def where(platform: Stack) -> Table:
     table.add_column(overflow="fold", max_width=26)  # leaves the key on one line of 80 columns, to be copied
     table.add_column(overflow="fold")
     for name, place in {
-        "Console and API": platform.addresses.server,
+        "Console": platform.addresses.console,
+        "API": platform.addresses.server,
         "API key": platform.api_key,
         "MLflow (promote here: set the alias `champion`)": platform.addresses.mlflow,
         "Evidently": platform.addresses.evidently,

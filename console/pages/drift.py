@@ -40,7 +40,9 @@ async def _waiting(view: View) -> int | None:
 def _latest(view: View, latest: dict[str, Any], reload: Any) -> None:
     verdict = latest["verdict"]
     if verdict is None:
-        parts.empty("The monitor has not looked yet", "Its first look takes 100 requests; `routemoa verdict` looks now.", icon="radar")
+        parts.empty(
+            "The monitor has not looked yet", "Its first look takes 100 requests; the command “routemoa verdict” looks now.", icon="radar"
+        )
     else:
         _verdict(view, verdict, latest)
         with parts.box("figures"):

@@ -56,16 +56,16 @@ def _create(view: View, reload: Any) -> None:
         await reload()
 
     with parts.box("form"):
-        name = ui.input("Name", placeholder="support-bot").props("outlined dense")
+        name = ui.input("Name", placeholder="support-bot").props("outlined dense stack-label")
         scopes = ui.select({scope: f"{scope}: {about}" for scope, about in SCOPES.items()}, multiple=True, value=["chat"], label="May")
-        scopes.props("outlined dense use-chips")
+        scopes.props("outlined dense stack-label use-chips")
     with ui.expansion("Limits and expiry", icon="tune").classes("w-full").props("dense"), parts.box("form").style("padding-top: 12px"):
-        day = ui.number("USD a day", min=0).props("outlined dense")
-        month = ui.number("USD a month", min=0).props("outlined dense")
-        requests = ui.number("Requests a minute", min=1, precision=0).props("outlined dense")
-        tokens = ui.number("Tokens a minute", min=1, precision=0).props("outlined dense")
-        days = ui.number("Expires in days", min=0).props("outlined dense")
-        llms = ui.input("Only these LLMs, with commas", placeholder="all").props("outlined dense")
+        day = ui.number("USD a day", min=0).props("outlined dense stack-label")
+        month = ui.number("USD a month", min=0).props("outlined dense stack-label")
+        requests = ui.number("Requests a minute", min=1, precision=0).props("outlined dense stack-label")
+        tokens = ui.number("Tokens a minute", min=1, precision=0).props("outlined dense stack-label")
+        days = ui.number("Expires in days", min=0).props("outlined dense stack-label")
+        llms = ui.input("Only these LLMs, with commas", placeholder="all").props("outlined dense stack-label")
     with parts.box("row-flex"):
         parts.button("Create the key", create, icon="add", kind="first")
     shown = parts.box("stack")

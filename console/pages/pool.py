@@ -79,7 +79,10 @@ def _share(row: dict[str, Any] | None) -> str | None:
 
 
 def _actions(view: View, llm: dict[str, Any], reload: Any) -> None:
-    with ui.button(icon="more_horiz").props(f'flat round aria-label="Actions for {llm["id"]}"').classes("icon-button"), ui.menu():
+    with (
+        ui.button(icon="more_horiz", color=None).props(f'flat round aria-label="Actions for {llm["id"]}"').classes("icon-button"),
+        ui.menu(),
+    ):
         ui.menu_item("Reprice", lambda: prices.reprice(view, llm, reload))
         if llm["status"] == "active":
             ui.menu_item("Retire", lambda: _retire(view, llm["id"], reload))
@@ -117,7 +120,7 @@ def _domains(promised: list[dict[str, Any]]) -> None:
 def jobs(listed: list[dict[str, Any]]) -> None:
     """Jobs as a table, each linking to its page."""
     if not listed:
-        parts.empty("No job yet", "Registering an LLM starts one; so does the verdict `retrain`.", icon="work_history")
+        parts.empty("No job yet", "Registering an LLM starts one; so does the verdict “retrain”.", icon="work_history")
         return
 
     def progress(job: dict[str, Any]) -> str | None:

@@ -57,15 +57,19 @@ def draw(view: View) -> None:
 
 class _Fields:
     def __init__(self, view: View) -> None:
-        self.id = ui.input("Id", placeholder="my-llm").props('outlined dense hint="a-z, 0-9 and -"')
-        self.name = ui.input("Name for people (optional)").props("outlined dense")
-        self.base_url = ui.input("Address", placeholder="http://127.0.0.1:8000/v1").props("outlined dense").classes("wide")
-        self.served_name = ui.input("What that server calls it").props("outlined dense")
-        self.key_variable = ui.input("Variable with its key (optional)", placeholder="OPENAI_API_KEY").props("outlined dense")
+        self.id = ui.input("Id", placeholder="my-llm").props('outlined dense stack-label hint="a-z, 0-9 and -"')
+        self.name = ui.input("Name for people (optional)").props("outlined dense stack-label")
+        self.base_url = ui.input("Address", placeholder="http://127.0.0.1:8000/v1").props("outlined dense stack-label").classes("wide")
+        self.served_name = ui.input("What that server calls it").props("outlined dense stack-label")
+        self.key_variable = ui.input("Variable with its key (optional)", placeholder="OPENAI_API_KEY").props("outlined dense stack-label")
         self.price = PriceFields(view)
-        self.capabilities = ui.select(CAPABILITIES, multiple=True, label="It can (optional)", value=[]).props("outlined dense use-chips")
-        self.max_tokens = ui.number("Longest answer, tokens", value=1024, min=1, precision=0).props("outlined dense")
-        self.queries = ui.number("Queries to ask it", value=400, min=1, precision=0).props('outlined dense hint="of the query pool"')
+        self.capabilities = ui.select(CAPABILITIES, multiple=True, label="It can (optional)", value=[]).props(
+            "outlined dense stack-label use-chips"
+        )
+        self.max_tokens = ui.number("Longest answer, tokens", value=1024, min=1, precision=0).props("outlined dense stack-label")
+        self.queries = ui.number("Queries to ask it", value=400, min=1, precision=0).props(
+            'outlined dense stack-label hint="of the query pool"'
+        )
         self.jointly = ui.checkbox("Train all LLMs together").tooltip("Asks it every query and trains the whole scorer anew.")
 
     def entry(self) -> dict[str, Any]:

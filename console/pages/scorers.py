@@ -55,7 +55,7 @@ def _beside(every: list[Version]) -> list[Version]:
 
 def _draw(view: View, shown: Shown, reload: Any) -> None:
     if not shown.versions:
-        parts.empty("No scorer version yet", "Registering an LLM makes one; so does `dvc repro`.", icon="military_tech")
+        parts.empty("No scorer version yet", "Registering an LLM makes one; so does the command “dvc repro”.", icon="military_tech")
         return
     beside = _beside(list(shown.versions))
     with parts.box("grid-2"):

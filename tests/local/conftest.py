@@ -44,5 +44,5 @@ def platform(project: World, server: Running, tmp_path: Path) -> Iterator[Stack]
     """The platform as the demo sees it: that server, a worker that does nothing."""
     with Processes(logs=tmp_path, home=tmp_path) as processes:
         processes.start("worker", [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"])
-        addresses = Addresses(mlflow="http://127.0.0.1:9", server=server.url, evidently="http://127.0.0.1:9")
+        addresses = Addresses(mlflow="http://127.0.0.1:9", server=server.url, evidently="http://127.0.0.1:9", console="http://127.0.0.1:9")
         yield Stack(Settings(_env_file=None, home=project.home), processes, addresses, server.key)

@@ -224,7 +224,13 @@ def test_where_to_look_names_every_address_in_full(home: Path) -> None:
         with console.capture() as captured:
             console.print(where(platform))
         text = captured.get()
-        for place in (platform.addresses.server, platform.addresses.mlflow, platform.addresses.evidently, platform.api_key):
+        for place in (
+            platform.addresses.server,
+            platform.addresses.mlflow,
+            platform.addresses.evidently,
+            platform.addresses.console,
+            platform.api_key,
+        ):
             assert place in text
 
 

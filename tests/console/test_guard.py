@@ -1,0 +1,63 @@
+"""What the guard lets through to pages and sockets, and what it tells browsers."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from console.guard import Guard
+
+NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+async def inner(scope: Any, receive: Any, send: Any) -> None:
+    """Answers whatever comes through."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"cache-control", b"public")]})
+
+
+def call(kind: str, *, host: str, origin: str | None = None, path: str = "/") -> dict[str, Any]:
+    """The first thing that is sent back."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    headers = [(b"host", host.encode()), *([(b"origin", origin.encode())] if origin else [])]
+    asyncio.run(Guard(inner, names=NAMES)({"type": kind, "path": path, "headers": headers}, None, send))
+    return sent[0]
+
+
+@pytest.mark.parametrize("host", ["localhost:8070", "127.0.0.1", "[::1]:8070", "LOCALHOST"])
+def test_its_own_names_are_let_in(host: str) -> None:
+    """With and without a port, in any case."""
+    assert call("http", host=host)["status"] == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "127.0.0.1.evil.example:8070"])
+def test_another_name_is_refused(host: str) -> None:
+    """A page that had its own name point here reads nothing (DNS rebinding)."""
+    assert call("http", host=host)["status"] == 403
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:9999", "null", "https://localhost.evil.example"])
+def test_another_origin_opens_no_socket_and_no_page(origin: str) -> None:
+    """Neither a form of another page nor its script acts with a person's session; another port of this machine is another origin."""
+    assert call("http", host="localhost:8070", origin=origin)["status"] == 403
+    assert call("websocket", host="localhost:8070", origin=origin) == {"type": "websocket.close", "code": 1008}
+
+
+def test_its_own_page_opens_a_socket() -> None:
+    """The pages live by it."""
+    assert call("websocket", host="localhost:8070", origin="http://localhost:8070")["type"] == "websocket.accept"
+
+
+def test_pages_are_not_kept_framed_or_mixed_with_strangers() -> None:
+    """Every answer has a policy; what a key may see is in no cache, the library's own files may be."""
+    headers = dict(call("http", host="localhost")["headers"])
+    assert headers[b"cache-control"] == b"no-store"
+    assert b"frame-ancestors 'none'" in headers[b"content-security-policy"]
+    assert b"http" not in headers[b"content-security-policy"]  # nothing from elsewhere
+    assert dict(call("http", host="localhost", path="/_nicegui/x.js")["headers"])[b"cache-control"] == b"public"
