@@ -1,6 +1,7 @@
 """Charts, drawn by ECharts, which NiceGUI ships; their colours read on light and dark ground."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,16 @@ MARK, WARM, FAINT, GOOD = "#5b7cfa", "#e0873a", "#8a94a6", "#2fa36b"
 GRID = {"left": 8, "right": 8, "top": 34, "bottom": 4, "containLabel": True}
 LINE = {"lineStyle": {"color": "rgba(138,148,166,.22)"}}
 WORDS = {"color": FAINT, "fontFamily": "Inter, system-ui, sans-serif", "fontSize": 12}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """USD per 1,000 queries and quality of a scorer version (`ours`) or of what it is measured against."""
+
+    name: str
+    cost_usd: float
+    quality: float
+    ours: bool
 
 
 def over_time(spans: Sequence[Mapping[str, Any]], hours: float) -> None:
@@ -52,36 +63,39 @@ def over_time(spans: Sequence[Mapping[str, Any]], hours: float) -> None:
     )
 
 
-def quality_cost(points: Sequence[tuple[str, float, float, bool]]) -> None:
-    """name, USD per 1,000 queries, quality, whether it is a scorer version; the others are what it is measured against."""
-
-    def drawn(ours: bool) -> dict[str, Any]:
-        data = [{"name": name, "value": [cost, quality]} for name, cost, quality, version in points if version == ours]
-        label = {"show": True, "position": "top", "formatter": "{b}", **WORDS}
-        return {
-            "type": "scatter",
-            "name": "scorer versions" if ours else "baselines",
-            "data": data,
-            "symbolSize": 15 if ours else 10,
-            "symbol": "circle" if ours else "diamond",
-            "itemStyle": {"color": MARK if ours else FAINT},
-            "label": label,
-            "labelLayout": {"moveOverlap": "shiftY"},
-        }
-
+def quality_cost(points: Sequence[Point], lines: Sequence[tuple[str, float]]) -> None:
+    """Points, and dashed lines at qualities whose cost is not known."""
     axis = {"type": "value", "scale": True, "axisLabel": WORDS, "splitLine": LINE, "nameTextStyle": WORDS, "nameLocation": "middle"}
+    marks = [{"yAxis": round(quality, 4), "name": name, "label": {"formatter": "{b}", **WORDS}} for name, quality in lines]
+    dashed = {"silent": True, "symbol": "none", "lineStyle": {"type": "dashed", "color": FAINT, "opacity": 0.7}, "data": marks}
+    qualities = [*(point.quality for point in points), *(quality for _, quality in lines)]
+    room = 0.08 * (max(qualities) - min(qualities)) + 0.01
+    bounds = {"min": round(min(qualities) - room, 2), "max": round(max(qualities) + room, 2)}
     _chart(
         {
-            "legend": {"right": 0, "top": 0, "textStyle": WORDS},
+            "legend": {"right": 0, "top": 0, "textStyle": WORDS, "itemHeight": 9},
             "tooltip": {"trigger": "item", "formatter": "{b}: {c}"},
-            "grid": {**GRID, "left": 30, "right": 40, "bottom": 26, "top": 44},
-            "xAxis": {**axis, "name": "USD per 1,000 queries", "nameGap": 28},
-            "yAxis": {**axis, "name": "quality", "nameGap": 44},
-            "series": [drawn(True), drawn(False)],
+            "grid": {**GRID, "left": 30, "right": 90, "bottom": 26, "top": 44},
+            "xAxis": {**axis, "name": "USD per 1,000 queries", "nameGap": 28, "splitNumber": 4},
+            "yAxis": {**axis, **bounds, "name": "quality", "nameGap": 44},
+            "series": [_scatter(points, ours=True), {**_scatter(points, ours=False), "markLine": dashed}],
         },
         "Quality against cost of scorer versions and baselines",
         320,
     )
+
+
+def _scatter(points: Sequence[Point], *, ours: bool) -> dict[str, Any]:
+    data = [{"name": each.name, "value": [float(f"{each.cost_usd:.3g}"), round(each.quality, 4)]} for each in points if each.ours == ours]
+    return {
+        "type": "scatter",
+        "name": "scorer versions" if ours else "baselines",
+        "data": data,
+        "symbolSize": 15 if ours else 11,
+        "symbol": "circle" if ours else "diamond",
+        "itemStyle": {"color": MARK if ours else FAINT},
+        "label": {"show": True, "position": "top" if ours else "bottom", "formatter": "{b}", **WORDS},
+    }
 
 
 def _chart(options: dict[str, Any], label: str, height: int) -> None:

@@ -35,7 +35,7 @@ def ranking(route: Mapping[str, Any]) -> None:
         return None
 
     columns = (
-        Column("LLM", lambda llm: llm, main=True),
+        Column("LLM", lambda llm: llm, lead=True),
         Column("Promised", lambda llm: _score_bar(scores[llm], llm in chosen)),
         Column("Cost", lambda llm: words.usd(ranked[llm]["cost_usd"]) if llm in ranked else "", number=True),
         Column("Time", lambda llm: words.seconds(ranked[llm]["latency_s"]) if llm in ranked else "", number=True),
@@ -90,7 +90,7 @@ def _layer(layer: Mapping[str, Any], served: str | None) -> None:
         return ", ".join([*own, *([] if cross is None else [f"judged {cross:.2f}"])]) or "–"
 
     columns = (
-        Column("LLM", name, main=True),
+        Column("LLM", name, lead=True),
         Column("Score", score),
         Column("Votes", votes),
         Column("Cost", lambda run: words.usd(run["cost_usd"]), number=True),

@@ -31,7 +31,7 @@ class Column:
     title: str
     draw: Callable[[Any], str | None]
     number: bool = False
-    main: bool = False
+    lead: bool = False
 
 
 def box(classes: str = "", tag: str = "div") -> Element:
@@ -139,7 +139,7 @@ def table(columns: Sequence[Column], rows: Iterable[Any], *, label: str, opens: 
 
 
 def _cell(column: Column, row: Any, target: str | None) -> None:
-    classes = " ".join(filter(None, ("number" if column.number else "", "lead" if column.main else "")))
+    classes = " ".join(filter(None, ("number" if column.number else "", "lead" if column.lead else "")))
     with box(classes, "td").props(f'data-label="{column.title}"'):
         content = column.draw(row)
         if content is not None and target:

@@ -1,11 +1,12 @@
 """Figures as people read them: money, seconds, shares, moments."""
 
+import math
 import time
 from datetime import UTC, datetime
 
 
 def usd(amount: float | None) -> str:
-    """`$12.30`, `$0.0042`, `$1.3e-06`; a dash where nobody knows."""
+    """`$12.30`, `$0.0042`, `$0.0000013`: two digits of what is less than a dollar; a dash where nobody knows."""
     if amount is None:
         return "–"
     if amount == 0:
@@ -13,7 +14,8 @@ def usd(amount: float | None) -> str:
     sign, size = ("−" if amount < 0 else ""), abs(amount)
     if size >= 1:
         return f"{sign}${size:,.2f}"
-    return f"{sign}${size:.2g}" if size < 0.001 else f"{sign}${size:.4f}".rstrip("0")
+    digits = 1 - math.floor(math.log10(size))
+    return f"{sign}${size:.{digits}f}"
 
 
 def per_million(rate: float | None) -> str:

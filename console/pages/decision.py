@@ -51,7 +51,7 @@ def _draw(view: View, record: dict[str, Any], reload: Any) -> None:
     if record["scores"]:
         with parts.card("Promised of each LLM"):
             columns = (
-                parts.Column("LLM", lambda each: each[0], main=True),
+                parts.Column("LLM", lambda each: each[0], lead=True),
                 parts.Column("Promised", lambda each: _promised(each, record["llm"])),
             )
             parts.table(columns, sorted(record["scores"].items(), key=lambda each: -each[1]), label="Promised of each LLM")

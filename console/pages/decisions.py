@@ -87,7 +87,7 @@ def _records(found: dict[str, Any]) -> None:
         return None
 
     columns = (
-        Column("When", lambda record: words.ago(record["created_at"]), main=True),
+        Column("When", lambda record: words.ago(record["created_at"]), lead=True),
         Column("Query", query),
         Column("Answered by", lambda record: record["llm"] or ("–" if record["status"] == "error" else "a synthesis")),
         Column("Judged", outcome),

@@ -5,8 +5,8 @@ from typing import Any
 
 from nicegui import ui
 
-from console import parts, words
-from console.errors import ConsoleError, NotOffered, ServerRefused
+from console import groups, parts, words
+from console.errors import ConsoleError, ServerRefused
 from console.frame import Page, View
 from console.parts import Column
 from console.region import Region
@@ -22,7 +22,11 @@ def draw(view: View) -> None:
         latest, scorer = await asyncio.gather(view.api.get("/admin/verdict"), view.api.get("/admin/scorer"))
         return dict(latest) | {"serving": scorer["version"], "waiting": await _waiting(view)}
 
-    look: Region[dict[str, Any]] = Region(fetch, lambda latest: _latest(view, latest, look.reload), every=LOOK_S, lines=8)
+    Region(fetch, lambda latest: _latest(view, latest), every=LOOK_S, lines=8)
+    with parts.card("What the unknown is", "Queries that are unlike all labelled ones, grouped by what they have in common"):
+        unknown: Region[dict[str, Any]] = Region(
+            lambda: view.api.get("/admin/groups"), lambda found: groups.draw(view, found, unknown.reload), every=LOOK_S
+        )
     with parts.card("Estimated quality", "From audited answers, corrected by the chance with which each was drawn; 95 % intervals"):
         by = ui.toggle(BY, value="domain").props("no-caps unelevated dense")
         quality: Region[dict[str, Any]] = Region(lambda: view.api.get("/admin/quality"), lambda found: _quality(found, by.value), lines=3)
@@ -37,7 +41,7 @@ async def _waiting(view: View) -> int | None:
         return None
 
 
-def _latest(view: View, latest: dict[str, Any], reload: Any) -> None:
+def _latest(view: View, latest: dict[str, Any]) -> None:
     verdict = latest["verdict"]
     if verdict is None:
         parts.empty(
@@ -47,7 +51,6 @@ def _latest(view: View, latest: dict[str, Any], reload: Any) -> None:
         _verdict(view, verdict, latest)
         with parts.box("figures"):
             _figures(verdict["stats"], latest["waiting"])
-        _groups(view, latest.get("groups") or [], reload)
         _domains(verdict["stats"]["domains"])
 
 
@@ -92,58 +95,6 @@ def _figures(stats: dict[str, Any], waiting: int | None) -> None:
     parts.figure("To grade", words.count(waiting), "not available here" if waiting is None else "drawn for audits")
 
 
-def _groups(view: View, groups: list[dict[str, Any]], reload: Any) -> None:
-    with parts.card("What the unknown is", "Queries that are unlike all labelled ones, grouped by what they have in common"):
-        if not groups:
-            parts.empty("No group of unknown queries", "Where novel queries are alike, they show here with examples.", icon="blur_on")
-        with parts.box("grid-2"):
-            for group in groups:
-                _group(view, group, reload)
-
-
-def _group(view: View, group: dict[str, Any], reload: Any) -> None:
-    with parts.card(classes="inner"):
-        called = ", ".join(group.get("tags") or ()) or f"nearest: {', '.join(group['nearest'])}"
-        with parts.box("row-flex"):
-            parts.heading(str(group.get("title") or group["name"]).capitalize(), called)
-            parts.chip(f"{words.counted(group['queries'], 'query')} · {words.share(group['share'])}", "warn")
-        if group["words"]:
-            with parts.box("row-flex").style("gap: 5px"):
-                for word in group["words"]:
-                    parts.chip(word)
-        audited, outcome = group["audited"]
-        judged = "nothing audited yet" if outcome is None else f"{audited} audited at {words.score(outcome)}"
-        ui.label(f"Promised {words.score(group['promised'])}, {judged}, {words.usd(group['cost_usd'])} spent").classes("faint")
-        with parts.box("stack"):
-            for example in group["examples"]:
-                with (
-                    parts.box("quote", "a")
-                    .props(f'href="/decisions/{example["decision_id"]}"')
-                    .style("color: inherit; text-decoration: none")
-                ):
-                    ui.label(example["text"] or "text not kept (ROUTEMOA_STORE_TEXT)")
-        _actions(view, group, reload)
-
-
-def _actions(view: View, group: dict[str, Any], reload: Any) -> None:
-    async def act(action: str, body: dict[str, Any]) -> None:
-        try:
-            await view.api.post(f"/admin/groups/{group['name']}/{action}", body)
-        except NotOffered:
-            parts.failure(ConsoleError("This server cannot do that for one group.", next_step="Retrain takes in all that can be graded."))
-            return
-        except ConsoleError as exc:
-            parts.failure(exc)
-            return
-        parts.success(f"{group['name']}: {action} begun.")
-        await reload()
-
-    with parts.box("row-flex"):
-        parts.button("Audit 20", lambda: act("audit", {"answers": 20}), icon="fact_check")
-        parts.button("Add to the query pool", lambda: act("add", {}), icon="library_add")
-        parts.button("Leave it", lambda: act("leave", {}), icon="visibility_off")
-
-
 def _domains(domains: list[dict[str, Any]]) -> None:
     def novel(domain: dict[str, Any]) -> str | None:
         with parts.box("row-flex").style("flex-wrap: nowrap; min-width: 110px"):
@@ -153,7 +104,7 @@ def _domains(domains: list[dict[str, Any]]) -> None:
         return None
 
     columns = (
-        Column("Domain", lambda domain: domain["name"], main=True),
+        Column("Domain", lambda domain: domain["name"], lead=True),
         Column("Queries", lambda domain: words.count(domain["n"]), number=True),
         Column("Novel", novel),
         Column("Promised", lambda domain: words.score(domain["promised"]), number=True),
@@ -178,7 +129,7 @@ def _quality(found: dict[str, Any], by: str) -> None:
         return None
 
     columns = (
-        Column(BY[by], lambda row: row[0], main=True),
+        Column(BY[by], lambda row: row[0], lead=True),
         Column("Estimated", lambda row: words.score(row[1]["value"]), number=True),
         Column("0 to 1, with its band; | is what was promised", band),
         Column("Promised", lambda row: words.score(row[1]["promised"]), number=True),

@@ -100,7 +100,7 @@ def _keys(view: View, fetched: dict[str, Any], reload: Any) -> None:
         return None
 
     columns = (
-        Column("Name", lambda key: key["name"], main=True),
+        Column("Name", lambda key: key["name"], lead=True),
         Column("May", scopes),
         Column("Today", lambda key: _spent(key["day"], key["usd_per_day"]), number=True),
         Column("This month", lambda key: _spent(key["month"], key["usd_per_month"]), number=True),

@@ -1,6 +1,7 @@
 """The first page: what was asked, what it cost and saved, how good it is, what the monitor says and what waits for a person."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +84,7 @@ def _figures(fetched: dict[str, Any], choose: Any) -> None:
         with parts.card("Who answered"):
             parts.table(
                 (
-                    Column("LLM", lambda row: row["llm"] or "a synthesis of several", main=True),
+                    Column("LLM", lambda row: row["llm"] or "synthesis", lead=True),
                     Column("Share", lambda row: _share(row["share"])),
                     Column("USD each", lambda row: words.usd(row["mean_usd"]), number=True),
                 ),
@@ -107,7 +108,12 @@ def _saved(savings: dict[str, Any] | None) -> None:
         return
     share = savings["saved_usd"] / savings["baseline_usd"]
     tone: parts.Tone = "good" if share > 0 else "bad"
-    parts.figure("Saved, net", words.usd(savings["saved_usd"]), f"{100 * share:.0f} % against always {savings['baseline']}", tone)
+    parts.figure(
+        "Saved, net",
+        words.usd(savings["saved_usd"]),
+        f"{f'{100 * share:.0f}'.replace('-', '−')} % against always {savings['baseline']}",
+        tone,
+    )
 
 
 def _of_verdict(verdict: dict[str, Any] | None) -> dict[str, Any]:
@@ -225,9 +231,14 @@ def _events(scorer: dict[str, Any]) -> None:
         )
         with parts.box("stack").style("gap: 0"):
             with parts.box("row-flex"):
-                ui.label(event["event"].replace("_", " ")).style("font-weight: 550")
+                ui.label(_spaced(event["event"])).style("font-weight: 550")
                 ui.label(words.ago(event["at"])).classes("faint")
             ui.label(about[:200]).classes("faint")
+
+
+def _spaced(name: str) -> str:
+    """`ScorerSwapped` as `Scorer swapped`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()
 
 
 def _plain(value: Any) -> str:

@@ -37,7 +37,7 @@ def _draw(view: View, fetched: dict[str, Any], reload: Any) -> None:
         return
     llms = sorted(llms, key=lambda llm: (llm["status"] != "active", -served.get(llm["id"], {}).get("requests", 0)))
     columns = (
-        Column("LLM", _name, main=True),
+        Column("LLM", _name, lead=True),
         Column("State", _state),
         Column("USD per 1M, in", lambda llm: prices.rate(llm["price"], "input"), number=True),
         Column("out", lambda llm: prices.rate(llm["price"], "output"), number=True),
@@ -113,7 +113,7 @@ def _domains(promised: list[dict[str, Any]]) -> None:
 
         return draw
 
-    columns = [Column("LLM", lambda llm: llm, main=True), *(Column(f"{domain} ({sizes[domain]})", cell(domain)) for domain in domains)]
+    columns = [Column("LLM", lambda llm: llm, lead=True), *(Column(f"{domain} ({sizes[domain]})", cell(domain)) for domain in domains)]
     parts.table(columns, llms, label="Promised quality by domain")
 
 
@@ -135,7 +135,7 @@ def jobs(listed: list[dict[str, Any]]) -> None:
         return None
 
     columns = (
-        Column("Job", lambda job: job["id"], main=True),
+        Column("Job", lambda job: job["id"], lead=True),
         Column("State", state),
         Column("What it does", progress),
         Column("Why", lambda job: why(job)[:120]),

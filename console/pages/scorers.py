@@ -1,6 +1,8 @@
 """Scorer versions: the champion and its challengers side by side, why the gate says so, quality against cost; promoted and rolled back."""
 
 import asyncio
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ BASELINES = {"best_single": "best single LLM", "cheapest": "cheapest", "random":
 ALIASES: dict[str, parts.Tone] = {CHAMPION: "good", CHALLENGER: "info", PREVIOUS: "plain"}
 CERTIFICATE = "certificate"  # prefix of the tags in which a version carries one
 SIDE_BY_SIDE = 2
+WORSE = re.compile(r"(?<!not )(?<!clearly )\bworse\b(?! by more)|nothing can be compared|too few")  # in a reason of a gate that failed
 PER = 1_000  # queries that a cost is stated for
 
 
@@ -66,17 +69,18 @@ def _draw(view: View, shown: Shown, reload: Any) -> None:
                 parts.empty(
                     "Nothing waits to replace it", "Retraining, or registering an LLM, makes the next version.", icon="hourglass_empty"
                 )
-    points = list(_points(beside, shown.figures))
-    with parts.box("grid-2"):
+    points, lines = list(_points(beside, shown.figures)), _lines(beside, shown.figures)
+    challenger = next((one for one in beside if CHAMPION not in one.aliases), None)
+    gains = [] if challenger is None else versions.by_domain(challenger)
+    with parts.box("grid-2" if points and gains else "stack"):
         if points:
-            with parts.card("Quality against cost", "On test queries; baselines beside it"):
-                charts.quality_cost(points)
-        challenger = next((one for one in beside if CHAMPION not in one.aliases), None)
-        if challenger is not None and versions.by_domain(challenger):
+            with parts.card("Quality against cost", "On test queries; dashed: what choosing otherwise would come to"):
+                charts.quality_cost(points, lines)
+        if challenger is not None and gains:
             with parts.card(
                 f"Version {challenger.version} by domain", "Quality gained over the champion on validation queries, 95 % intervals"
             ):
-                _domains(versions.by_domain(challenger))
+                _domains(gains)
     with parts.card("Every version"):
         _table(view, shown)
 
@@ -115,12 +119,12 @@ def _reasons(version: Version) -> None:
     if not version.reasons:
         ui.label("The gate was not run." if version.gate == "not run" else "No reason was kept.").classes("faint")
         return
+    icon, tone = ("check", "good") if version.gate == "passed" else ("remove", "")
     with parts.box("reasons", "ul"):
         for reason in version.reasons:
-            bad = any(word in reason for word in ("worse", "nothing can be compared", "too few", "not enough", "fails"))
-            tone = "bad" if bad and "not worse" not in reason and "no worse" not in reason else "good" if version.gate == "passed" else ""
+            worse = version.gate == "failed" and WORSE.search(reason)
             with parts.box(tag="li"):
-                ui.icon("close" if tone == "bad" else "check" if tone == "good" else "remove").classes(tone)
+                ui.icon("close" if worse else icon).classes("bad" if worse else tone)
                 ui.label(reason)
 
 
@@ -133,16 +137,25 @@ def _certificate(version: Version) -> None:
         )
 
 
-def _points(beside: list[Version], figures: dict[str, dict[str, float]]) -> Any:
-    """Versions, and the baselines as the newest version's run has them."""
+def _points(beside: list[Version], figures: dict[str, dict[str, float]]) -> Iterator[charts.Point]:
+    """Versions, and the best single LLM as the newest version's run has it."""
     for version in beside:
-        found = figures.get(version.version, {})
-        if "test/ours/cost_usd" in found and "test/ours/quality" in found:
-            yield f"version {version.version}", round(PER * found["test/ours/cost_usd"], 6), round(found["test/ours/quality"], 4), True
-    newest = figures.get(beside[-1].version, {}) if beside else {}
+        yield from _point(figures.get(version.version, {}), "ours", f"version {version.version}")
     for row, name in BASELINES.items():
-        if f"test/{row}/cost_usd" in newest and f"test/{row}/quality" in newest:
-            yield name, round(PER * newest[f"test/{row}/cost_usd"], 6), round(newest[f"test/{row}/quality"], 4), False
+        yield from _point(figures.get(beside[-1].version, {}), row, name)
+
+
+def _point(figures: dict[str, float], row: str, name: str) -> Iterator[charts.Point]:
+    cost, quality = figures.get(f"test/{row}/cost_usd"), figures.get(f"test/{row}/quality")
+    if cost is not None and quality is not None:
+        yield charts.Point(name, PER * cost, quality, ours=row == "ours")
+
+
+def _lines(beside: list[Version], figures: dict[str, dict[str, float]]) -> list[tuple[str, float]]:
+    """Baselines whose cost is in no headline: their quality alone."""
+    newest = figures.get(beside[-1].version, {}) if beside else {}
+    rows = ((name, newest.get(f"test/{row}/quality")) for row, name in BASELINES.items() if f"test/{row}/cost_usd" not in newest)
+    return [(name, quality) for name, quality in rows if quality is not None]
 
 
 def _domains(gains: list[versions.DomainGain]) -> None:
@@ -153,7 +166,7 @@ def _domains(gains: list[versions.DomainGain]) -> None:
         return None
 
     columns = (
-        Column("Domain", lambda each: each.name, main=True),
+        Column("Domain", lambda each: each.name, lead=True),
         Column("Worse ← → better", drawn),
         Column("Gain", lambda each: f"{each.mean:+.3f}", number=True),
         Column("Queries", lambda each: words.count(each.queries), number=True),
@@ -179,7 +192,7 @@ def _table(view: View, shown: Shown) -> None:
         return None
 
     columns = (
-        Column("Version", lambda version: version.version, main=True),
+        Column("Version", lambda version: version.version, lead=True),
         Column("", aliases),
         Column("Gate", gate),
         Column("Made because", lambda version: version.tags.get("reason", "–")),

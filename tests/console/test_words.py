@@ -15,15 +15,16 @@ from console import words
         (None, "–"),
         (0, "$0"),
         (12.3, "$12.30"),
-        (0.5, "$0.5"),
+        (0.5, "$0.50"),
         (0.0042, "$0.0042"),
-        (1.3e-6, "$1.3e-06"),
+        (1.3e-6, "$0.0000013"),
         (-0.25, "−$0.25"),
+        (0.0999, "$0.100"),
         (1234.5, "$1,234.50"),
     ],
 )
 def test_money(amount: float | None, shown: str) -> None:
-    """Cents where there are dollars, two digits below a tenth of a cent; what nobody knows is a dash."""
+    """Cents where there are dollars, two digits of less than a dollar; what nobody knows is a dash."""
     assert words.usd(amount) == shown
 
 
