@@ -1,6 +1,7 @@
-"""Takes the guide's pictures of MLflow's pages: `python -m benchmarks.screenshots [--version N] [--chromium PATH]`.
+"""Takes the guide's pictures: `python -m benchmarks.screenshots [mlflow | console] [--version N] [--key KEY] [--chromium PATH]`.
 
-In a project whose MLflow runs (`routemoa up`); writes docs/guide/mlflow-{version,gate,signature,run}.png into this checkout.
+In a project whose platform runs (`routemoa up`). mlflow: its pages of a version and its run. console: the console's pages, signed in with
+`--key`. They are written into this checkout as docs/guide/{mlflow,console}-PAGE.png.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from console.settings import ConsoleSettings
 from registry import versions
 from registry.settings import Settings
 
@@ -17,6 +19,8 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 COLOURS = 48  # of a palette: text stays sharp, a page stays below 150 kB
 SETTLE_MS = 4_000  # pictures and tables come after the page
+CONSOLE = {"overview": "/", "register": "/pool/register", "scorers": "/scorers", "drift": "/drift", "playground": "/playground"}
+QUESTION = "What is the sum of 12 and 30? Give the number."
 
 
 def take(settings: Settings, number: str, chromium: str) -> list[Path]:
@@ -50,6 +54,32 @@ def take(settings: Settings, number: str, chromium: str) -> list[Path]:
     return written
 
 
+def take_console(url: str, key: str, chromium: str) -> list[Path]:
+    """The console's pages at `url`, as whoever holds `key` sees them."""
+    from playwright.sync_api import sync_playwright
+
+    written = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 860})
+        page.set_default_timeout(120_000)
+        page.goto(url)
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        page.locator(".shell").wait_for()
+        for name, path in CONSOLE.items():
+            page.goto(f"{url}{path}")
+            page.wait_for_function("document.querySelector('.skeleton') === null")
+            if name == "playground":
+                page.get_by_label("Question").fill(QUESTION)
+                page.get_by_role("button", name="Ask").click()
+                page.get_by_text("Stopped:").wait_for()
+            page.wait_for_timeout(SETTLE_MS / 4)
+            written.append(_save(page, f"console-{name}.png"))
+        browser.close()
+    return written
+
+
 def _close_assistant(page: Any) -> None:
     """MLflow's own chat stands open on a first visit, over a third of the page."""
     close = page.locator('[data-component-id="mlflow.assistant.chat_panel.close"]')
@@ -77,12 +107,20 @@ def _save(page: Any, name: str) -> Path:
 def main() -> None:
     """Takes them and says how large they are."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("of", nargs="?", choices=["mlflow", "console"], default="mlflow")
     parser.add_argument("--version", default="challenger", help="the version to show: a number or an alias")
+    parser.add_argument("--key", help="for the console: an API key with every scope")
     parser.add_argument("--chromium", default=next(filter(None, map(shutil.which, CHROMIUM)), None), help="the browser")
     options = parser.parse_args()
     if options.chromium is None:
         parser.error("no Chromium is on PATH: name one with --chromium.")
-    for path in take(Settings(), options.version, options.chromium):
+    if options.of == "console":
+        if options.key is None:
+            parser.error("the console needs a --key: `routemoa up` prints one.")
+        pictures = take_console(f"http://127.0.0.1:{ConsoleSettings().console_port}", options.key, options.chromium)
+    else:
+        pictures = take(Settings(), options.version, options.chromium)
+    for path in pictures:
         print(f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}: {path.stat().st_size / 1000:.0f} kB")
 
 

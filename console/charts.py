@@ -7,6 +7,8 @@ from typing import Any
 
 from nicegui import ui
 
+from console import parts
+
 MARK, WARM, FAINT, GOOD = "#5b7cfa", "#e0873a", "#8a94a6", "#2fa36b"
 GRID = {"left": 8, "right": 8, "top": 34, "bottom": 4, "containLabel": True}
 LINE = {"lineStyle": {"color": "rgba(138,148,166,.22)"}}
@@ -100,4 +102,4 @@ def _scatter(points: Sequence[Point], *, ours: bool) -> dict[str, Any]:
 
 def _chart(options: dict[str, Any], label: str, height: int) -> None:
     chart = ui.echart({"animationDuration": 300, "backgroundColor": "transparent", "textStyle": WORDS, **options})
-    chart.classes("w-full").style(f"height: {height}px; min-width: 0").props(f'role=img aria-label="{label}"')
+    parts.attribute(chart.classes("w-full").style(f"height: {height}px; min-width: 0").props("role=img"), "aria-label", label)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 from nicegui import ui
 
@@ -26,7 +27,7 @@ def draw(view: View, found: dict[str, Any], reload: Reload) -> None:
 
 
 def _group(view: View, group: dict[str, Any], reload: Reload) -> None:
-    with parts.card(classes="inner").props(f'aria-label="Group {group["name"]}"'):
+    with parts.attribute(parts.card(classes="inner"), "aria-label", f"Group {group['name']}"):
         called = ", ".join(group["tags"]) or f"nearest known: {', '.join(group['nearest'])}"
         with parts.box("row-flex"):
             parts.heading(str(group["name"]).capitalize(), called, level=3)
@@ -41,11 +42,7 @@ def _group(view: View, group: dict[str, Any], reload: Reload) -> None:
         )
         with parts.box("stack"):
             for example in group["examples"]:
-                with (
-                    parts.box("quote", "a")
-                    .props(f'href="/decisions/{example["decision_id"]}"')
-                    .style("color: inherit; text-decoration: none")
-                ):
+                with parts.attribute(parts.box("quote plain-link", "a"), "href", f"/decisions/{example['decision_id']}"):
                     ui.label(example["text"] or "text not kept (ROUTEMOA_STORE_TEXT)")
         nearest = ", ".join(f"{each['domain']} at {each['distance']:.2f}" for each in group["near"][:3])
         if nearest:
@@ -103,7 +100,7 @@ def _name(name: str, act: Callable[[str], Awaitable[None]]) -> None:
 def _named(view: View, named: list[dict[str, Any]], reload: Reload) -> None:
     async def forget(name: str) -> None:
         try:
-            await view.api.delete(f"/admin/groups/{name}")
+            await view.api.delete(f"/admin/groups/{quote(name, safe='')}")
         except ConsoleError as exc:
             parts.failure(exc)
             return
@@ -113,7 +110,7 @@ def _named(view: View, named: list[dict[str, Any]], reload: Reload) -> None:
         parts.chip(row["state"], "info" if row["state"] == "named" else "plain")
 
     def actions(row: dict[str, Any]) -> None:
-        parts.button("Forget", lambda: forget(row["name"])).props(f'aria-label="Forget {row["name"]}"')
+        parts.attribute(parts.button("Forget", lambda: forget(row["name"])), "aria-label", f"Forget {row['name']}")
 
     columns = (
         parts.Column("Domain", lambda row: row["name"], lead=True),

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from nicegui import ui
 from nicegui.element import Element
 
+Shown = TypeVar("Shown", bound=Element)
 Tone = Literal["good", "bad", "warn", "info", "plain"]
 VERDICTS: dict[str, Tone] = {"keep": "good", "watch": "warn", "retrain": "bad", "too-little-data": "info"}
 STATES: dict[str, Tone] = {
@@ -34,6 +35,12 @@ class Column:
     lead: bool = False
 
 
+def attribute(element: Shown, name: str, value: str) -> Shown:
+    """`element` with an attribute of any content: in the text that `props` parses, a quote in a caller's own name would end it."""
+    element.props[name] = value
+    return element
+
+
 def box(classes: str = "", tag: str = "div") -> Element:
     """A plain element."""
     return ui.element(tag).classes(classes)
@@ -50,7 +57,7 @@ def text(content: str, classes: str = "", tag: str = "span") -> Element:
 def heading(title: str, about: str = "", *, level: int = 2) -> Element:
     """A card's title and a line about it."""
     with box("heading") as made:
-        with box("heading-title").props(f"role=heading aria-level={level}"):
+        with box("heading-title").props(f"role=heading aria-level={level:d}"):
             ui.label(title)
         if about:
             ui.label(about).classes("faint")
@@ -95,7 +102,7 @@ def figure(name: str, value: str, about: str = "", tone: Tone = "plain") -> None
 
 def bar(share: float, classes: str = "", title: str = "") -> None:
     """A bar filled to `share` in [0, 1]."""
-    with box("bar").props(f'role=img aria-label="{round(100 * share)} percent"'):
+    with attribute(box("bar").props("role=img"), "aria-label", f"{round(100 * share)} percent"):
         box(f"bar-fill {classes}").style(f"width: {100 * min(max(share, 0.0), 1.0):.1f}%")
     if title:
         ui.tooltip(title)
@@ -107,7 +114,7 @@ def interval(low: float, mean: float, high: float, *, reach: float, tone: Tone) 
     def at(value: float) -> float:
         return 50 + 50 * min(max(value / reach, -1.0), 1.0)
 
-    with box("interval").props(f'role=img aria-label="{mean:+.3f}, from {low:+.3f} to {high:+.3f}"'):
+    with attribute(box("interval").props("role=img"), "aria-label", f"{mean:+.3f}, from {low:+.3f} to {high:+.3f}"):
         box("interval-zero")
         box(f"interval-line {tone}").style(f"left: {at(low):.1f}%; width: {max(at(high) - at(low), 0.8):.1f}%")
         box(f"interval-dot {tone}").style(f"left: {at(mean):.1f}%")
@@ -115,7 +122,7 @@ def interval(low: float, mean: float, high: float, *, reach: float, tone: Tone) 
 
 def band(low: float | None, mean: float, high: float | None, promised: float | None) -> None:
     """An estimate in [0, 1] with its interval, and a mark where the promise is."""
-    with box("interval").props(f'role=img aria-label="{mean:.2f}"'):
+    with attribute(box("interval").props("role=img"), "aria-label", f"{mean:.2f}"):
         if low is not None and high is not None:
             box("interval-line info").style(f"left: {100 * low:.1f}%; width: {max(100 * (high - low), 0.8):.1f}%")
         if promised is not None:
@@ -125,7 +132,7 @@ def band(low: float | None, mean: float, high: float | None, promised: float | N
 
 def table(columns: Sequence[Column], rows: Iterable[Any], *, label: str, opens: Callable[[Any], str] | None = None) -> Element:
     """A table that becomes a list of cards on a narrow screen. opens: the address that a row's first cell links to."""
-    with box("table", "table").props(f'aria-label="{label}"') as made:
+    with attribute(box("table", "table"), "aria-label", label) as made:
         with box(tag="thead"), box(tag="tr"):
             for column in columns:
                 with box("number" if column.number else "", "th").props("scope=col"):
@@ -140,7 +147,7 @@ def table(columns: Sequence[Column], rows: Iterable[Any], *, label: str, opens: 
 
 def _cell(column: Column, row: Any, target: str | None) -> None:
     classes = " ".join(filter(None, ("number" if column.number else "", "lead" if column.lead else "")))
-    with box(classes, "td").props(f'data-label="{column.title}"'):
+    with attribute(box(classes, "td"), "data-label", column.title):
         content = column.draw(row)
         if content is not None and target:
             link(content, target)

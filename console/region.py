@@ -4,12 +4,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+import structlog
 from nicegui import ui
 
 from console import parts
-from console.errors import NotOffered, ServerRefused
+from console.errors import NotOffered, ServerRefused, ServerSilent
 from scorer.errors import RouteMoAError
 
+log = structlog.get_logger("console")
 T = TypeVar("T")
 FORBIDDEN, UNKNOWN_KEY = 403, 401
 
@@ -54,7 +56,7 @@ class Region(Generic[T]):
         except RouteMoAError as exc:
             self._replace(str(exc), partial(self._failed, exc))
         else:
-            self._replace(fetched, lambda: self._draw(fetched))
+            self._replace(fetched, partial(self._drawn, fetched))
             if self._timer is not None and self._until(fetched):
                 self._timer.deactivate()
         finally:
@@ -67,6 +69,15 @@ class Region(Generic[T]):
         self.box.clear()
         with self.box:
             draw()
+
+    def _drawn(self, fetched: T) -> None:
+        try:
+            self._draw(fetched)
+        except (KeyError, TypeError, ValueError, IndexError) as exc:  # a field that this release does not know, or no longer there
+            log.warning("not drawn", because=repr(exc))
+            self.box.clear()
+            with self.box:
+                self._failed(ServerSilent("The server answers otherwise than this console expects.", next_step="Run both of one release."))
 
     def _failed(self, error: RouteMoAError) -> None:
         if isinstance(error, NotOffered):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from typing import Any
+from urllib.parse import quote
 
 from nicegui import ui
 
@@ -20,7 +21,7 @@ def draw(view: View) -> None:
     decision_id = view.path["decision_id"]
 
     async def fetch() -> dict[str, Any]:
-        return dict(await view.api.get(f"/v1/decisions/{decision_id}"))
+        return dict(await view.api.get(f"/v1/decisions/{quote(decision_id, safe='')}"))
 
     record: Region[dict[str, Any]] = Region(fetch, lambda fetched: _draw(view, fetched, record.reload), lines=8)
 

@@ -18,15 +18,17 @@ BY = {"domain": "Domain", "llm": "LLM", "version": "Scorer version", "key": "Key
 def draw(view: View) -> None:
     """The verdict and groups, then estimated quality."""
 
-    async def fetch() -> dict[str, Any]:
-        latest, scorer = await asyncio.gather(view.api.get("/admin/verdict"), view.api.get("/admin/scorer"))
-        return dict(latest) | {"serving": scorer["version"], "waiting": await _waiting(view)}
+    async def latest() -> dict[str, Any]:
+        found, scorer = await asyncio.gather(view.api.get("/admin/verdict"), view.api.get("/admin/scorer"))
+        return dict(found) | {"serving": scorer["version"], "waiting": await _waiting(view)}
 
-    Region(fetch, lambda latest: _latest(view, latest), every=LOOK_S, lines=8)
+    Region(latest, lambda found: _latest(view, found), every=LOOK_S, lines=8)
     with parts.card("What the unknown is", "Queries that are unlike all labelled ones, grouped by what they have in common"):
         unknown: Region[dict[str, Any]] = Region(
             lambda: view.api.get("/admin/groups"), lambda found: groups.draw(view, found, unknown.reload), every=LOOK_S
         )
+    with parts.card("By domain", "As callers tag their requests, else by the nearest labelled queries"):
+        Region(lambda: view.api.get("/admin/verdict"), lambda found: _domains(found["verdict"]), every=LOOK_S)
     with parts.card("Estimated quality", "From audited answers, corrected by the chance with which each was drawn; 95 % intervals"):
         by = ui.toggle(BY, value="domain").props("no-caps unelevated dense")
         quality: Region[dict[str, Any]] = Region(lambda: view.api.get("/admin/quality"), lambda found: _quality(found, by.value), lines=3)
@@ -51,7 +53,6 @@ def _latest(view: View, latest: dict[str, Any]) -> None:
         _verdict(view, verdict, latest)
         with parts.box("figures"):
             _figures(verdict["stats"], latest["waiting"])
-        _domains(verdict["stats"]["domains"])
 
 
 def _verdict(view: View, verdict: dict[str, Any], latest: dict[str, Any]) -> None:
@@ -95,7 +96,11 @@ def _figures(stats: dict[str, Any], waiting: int | None) -> None:
     parts.figure("To grade", words.count(waiting), "not available here" if waiting is None else "drawn for audits")
 
 
-def _domains(domains: list[dict[str, Any]]) -> None:
+def _domains(verdict: dict[str, Any] | None) -> None:
+    if verdict is None:
+        parts.empty("The monitor has not looked yet", icon="category")
+        return
+
     def novel(domain: dict[str, Any]) -> str | None:
         with parts.box("row-flex").style("flex-wrap: nowrap; min-width: 110px"):
             share = domain["novel"] / domain["n"] if domain["n"] else 0.0
@@ -111,8 +116,7 @@ def _domains(domains: list[dict[str, Any]]) -> None:
         Column("Audited", lambda domain: words.count(domain["audited"]), number=True),
         Column("Mispredicted", lambda domain: words.share(domain["mispredicted"]), number=True),
     )
-    with parts.card("By domain", "As callers tag their requests, else by the nearest labelled queries"):
-        parts.table(columns, domains, label="Domains of the last window")
+    parts.table(columns, verdict["stats"]["domains"], label="Domains of the last window")
 
 
 def _quality(found: dict[str, Any], by: str) -> None:

@@ -1,6 +1,7 @@
 """One job, as it runs: its stage, how far it is, what it prints; cancelled here."""
 
 from typing import Any
+from urllib.parse import quote
 
 from nicegui import ui
 
@@ -18,7 +19,7 @@ LONGEST_LOG = 100_000  # characters that the page keeps
 
 def draw(view: View) -> None:
     """The state, then the log."""
-    job_id = view.path["job_id"]
+    job_id = quote(view.path["job_id"], safe="")
     printed = {"text": "", "next": 0}
 
     async def fetch() -> dict[str, Any]:

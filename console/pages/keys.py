@@ -1,6 +1,7 @@
 """API keys: what each may do and spend and what it spent; made, shown once, revoked."""
 
 from typing import Any
+from urllib.parse import quote
 
 from nicegui import ui
 
@@ -131,7 +132,7 @@ def _revoke(view: View, name: str, reload: Any) -> None:
     async def revoke() -> None:
         dialog.close()
         try:
-            await view.api.delete(f"/admin/keys/{name}")
+            await view.api.delete(f"/admin/keys/{quote(name, safe='')}")
         except ConsoleError as exc:
             parts.failure(exc)
             return

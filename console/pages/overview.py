@@ -211,7 +211,7 @@ def _draw_waiting(waiting: list[Todo]) -> None:
     if not waiting:
         parts.empty("Nothing waits for you", icon="check_circle")
     for each in waiting:
-        with parts.box("todo", "a").props(f'href="{each.target}"'):
+        with parts.attribute(parts.box("todo", "a"), "href", each.target):
             ui.icon(each.icon)
             with parts.box("todo-body"):
                 ui.label(each.title).classes("todo-title")

@@ -79,10 +79,8 @@ def _share(row: dict[str, Any] | None) -> str | None:
 
 
 def _actions(view: View, llm: dict[str, Any], reload: Any) -> None:
-    with (
-        ui.button(icon="more_horiz", color=None).props(f'flat round aria-label="Actions for {llm["id"]}"').classes("icon-button"),
-        ui.menu(),
-    ):
+    button = ui.button(icon="more_horiz", color=None).props("flat round").classes("icon-button")
+    with parts.attribute(button, "aria-label", f"Actions for {llm['id']}"), ui.menu():
         ui.menu_item("Reprice", lambda: prices.reprice(view, llm, reload))
         if llm["status"] == "active":
             ui.menu_item("Retire", lambda: _retire(view, llm["id"], reload))
