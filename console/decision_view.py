@@ -46,14 +46,15 @@ def ranking(route: Mapping[str, Any]) -> None:
 
 def story(decision: Mapping[str, Any]) -> None:
     """What happened: the layers in order, failures, and the end."""
-    failures = decision.get("failures", ())
-    for place, layer in enumerate(decision.get("layers", ()), start=1):
+    failures, layers = decision.get("failures", ()), decision.get("layers", ())
+    last = max((place for place, layer in enumerate(layers, 1) if _asked(layer, decision.get("llm"))), default=0)
+    for place, layer in enumerate(layers, start=1):
         with parts.box("stack"):
             ui.label(f"Layer {place} · {words.seconds(layer.get('latency_s'))}").classes("faint")
-            _layer(layer, decision.get("llm"))
+            for run in layer["runs"]:
+                _run(run, layer, served=place == last and run["llm"] == decision.get("llm"))
             _failures([each for each in failures if each["layer"] == place])
-    late = [each for each in failures if each["layer"] > len(decision.get("layers", ())) or each["layer"] == 0]
-    _failures(late)
+    _failures([each for each in failures if each["layer"] > len(layers) or each["layer"] == 0])
     if written := decision.get("synthesis"):
         ui.label(f"Written together by {written['llm']}: {words.usd(written['cost_usd'])}, {words.seconds(written['latency_s'])}.")
     why = decision["stopped_because"]
@@ -67,37 +68,30 @@ def story(decision: Mapping[str, Any]) -> None:
         ui.label(f"Not asked: {listed}").classes("faint")
 
 
-def _layer(layer: Mapping[str, Any], served: str | None) -> None:
-    judge = layer.get("judge")
+def _asked(layer: Mapping[str, Any], llm: str | None) -> bool:
+    return any(run["llm"] == llm for run in layer["runs"])
 
-    def score(run: Mapping[str, Any]) -> str | None:
-        before, after = layer["before"].get(run["llm"]), layer["after"].get(run["llm"])
-        _score_bar(after if after is not None else 0.0, run["llm"] == served, f"{words.score(before)} → {words.score(after)}")
-        return None
 
-    def name(run: Mapping[str, Any]) -> str | None:
+def _run(run: Mapping[str, Any], layer: Mapping[str, Any], *, served: bool) -> None:
+    """One LLM's part: what was expected of it before and after, its votes, cost and time, and how its answer begins."""
+    before, after = layer["before"].get(run["llm"]), layer["after"].get(run["llm"])
+    with parts.box("run served" if served else "run"):
         with parts.box("row-flex"):
-            ui.label(run["llm"])
-            if run["llm"] == served:
+            ui.label(run["llm"]).style("font-weight: 550")
+            if served:
                 parts.chip("served", "good")
-            if run["llm"] == judge:
+            if run["llm"] == layer.get("judge"):
                 parts.chip("judge", "info")
-        return None
+            ui.label(" · ".join(_figures(run, layer))).classes("faint")
+        _score_bar(after if after is not None else 0.0, served, f"{words.score(before)} → {words.score(after)}")
+        ui.label(_snippet(run.get("text", "")) or "Its answer is not kept.").classes("faint snippet")
 
-    def votes(run: Mapping[str, Any]) -> str:
-        own = [] if run.get("self_score") is None else [f"itself {run['self_score']:.2f}"]
-        cross = layer.get("cross", {}).get(run["llm"])
-        return ", ".join([*own, *([] if cross is None else [f"judged {cross:.2f}"])]) or "–"
 
-    columns = (
-        Column("LLM", name, lead=True),
-        Column("Score", score),
-        Column("Votes", votes),
-        Column("Cost", lambda run: words.usd(run["cost_usd"]), number=True),
-        Column("Time", lambda run: words.seconds(run["latency_s"]), number=True),
-        Column("Answer", lambda run: _snippet(run.get("text", "")) or "not kept"),
-    )
-    parts.table(columns, layer["runs"], label="LLMs asked")
+def _figures(run: Mapping[str, Any], layer: Mapping[str, Any]) -> list[str]:
+    cross = layer.get("cross", {}).get(run["llm"])
+    own = [] if run.get("self_score") is None else [f"votes {run['self_score']:.2f} for itself"]
+    judged = [] if cross is None else [f"judged {cross:.2f}"]
+    return [words.usd(run["cost_usd"]), words.seconds(run["latency_s"]), *own, *judged]
 
 
 def _failures(failures: Sequence[Mapping[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from nicegui.element import Element
 
 Shown = TypeVar("Shown", bound=Element)
 Tone = Literal["good", "bad", "warn", "info", "plain"]
+LONG = 8  # characters of a figure that are drawn smaller
 VERDICTS: dict[str, Tone] = {"keep": "good", "watch": "warn", "retrain": "bad", "too-little-data": "info"}
 STATES: dict[str, Tone] = {
     "done": "good",
@@ -95,7 +96,7 @@ def figure(name: str, value: str, about: str = "", tone: Tone = "plain") -> None
     """One number that matters, with its name and what it means."""
     with box(f"figure {tone}"):
         ui.label(name).classes("figure-name")
-        ui.label(value).classes("figure-value")
+        ui.label(value).classes("figure-value long" if len(value) > LONG else "figure-value")
         if about:
             ui.label(about).classes("faint figure-about")
 
