@@ -1,5 +1,6 @@
 """Charts, drawn by ECharts, which NiceGUI ships; their colours read on light and dark ground."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -71,8 +72,7 @@ def quality_cost(points: Sequence[Point], lines: Sequence[tuple[str, float]]) ->
     marks = [{"yAxis": round(quality, 4), "name": name, "label": {"formatter": "{b}", **WORDS}} for name, quality in lines]
     dashed = {"silent": True, "symbol": "none", "lineStyle": {"type": "dashed", "color": FAINT, "opacity": 0.7}, "data": marks}
     qualities = [*(point.quality for point in points), *(quality for _, quality in lines)]
-    room = 0.08 * (max(qualities) - min(qualities)) + 0.01
-    bounds = {"min": round(min(qualities) - room, 2), "max": round(max(qualities) + room, 2)}
+    bounds = {"min": math.floor(20 * min(qualities) - 0.5) / 20, "max": math.ceil(20 * max(qualities) + 0.5) / 20}
     _chart(
         {
             "legend": {"right": 0, "top": 0, "textStyle": WORDS, "itemHeight": 9},

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from console.settings import ConsoleSettings
@@ -9,7 +10,12 @@ from registry import versions
 from registry.mlflow_rest import Rest
 from registry.version import Version
 
-BY_DOMAIN = re.compile(r"^(?P<name>.+?): (?P<mean>[+-]\d\.\d+) \[(?P<low>[+-]\d\.\d+), (?P<high>[+-]\d\.\d+)\], (?P<queries>\d+) quer")
+NUMBER = r"[+-]?\d+\.\d+"
+BOUNDS = rf"\[(?P<low>{NUMBER}), (?P<high>{NUMBER})\]"
+BY_DOMAIN = (  # as registry.gate_rules and registry.join_rules write their reasons
+    re.compile(rf"^(?P<name>.+?): (?P<mean>{NUMBER}) {BOUNDS}, (?P<queries>\d+) quer"),
+    re.compile(rf"^(?P<name>.+?): (?P<before>{NUMBER}) -> (?P<after>{NUMBER}) {BOUNDS} on (?P<queries>\d+) quer"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +51,10 @@ def page(settings: ConsoleSettings, version: Version) -> str:
 
 def by_domain(version: Version) -> list[DomainGain]:
     """What the gate found per domain."""
-    found = (BY_DOMAIN.match(reason) for reason in version.reasons)
-    return [
-        DomainGain(each["name"], float(each["mean"]), float(each["low"]), float(each["high"]), int(each["queries"]))
-        for each in found
-        if each
-    ]
+    found = (pattern.match(reason) for reason in version.reasons for pattern in BY_DOMAIN)
+    return [_gain(each.groupdict()) for each in found if each]
+
+
+def _gain(found: Mapping[str, str]) -> DomainGain:
+    mean = float(found["mean"]) if "mean" in found else float(found["after"]) - float(found["before"])
+    return DomainGain(found["name"], mean, float(found["low"]), float(found["high"]), int(found["queries"]))

@@ -81,7 +81,8 @@ def _log(text: str) -> None:
     if not text:
         parts.empty("It has printed nothing yet", icon="terminal")
         return
-    parts.text(text, "log", "pre").props('tabindex=0 aria-label="Log"')
+    box = parts.text(text, "log", "pre").props('tabindex=0 aria-label="Log"')
+    ui.run_javascript(f"const log = getElement({box.id}); log.scrollTop = log.scrollHeight")  # the newest lines
 
 
 PAGE = Page("/jobs/{job_id}", "Pool", "Job", "Asking, labelling, training or promoting; one at a time.", draw)

@@ -222,3 +222,17 @@ def test_light_and_dark_by_a_button_and_the_keyboard_alone(somebody: Person) -> 
     page.locator("body.body--dark").wait_for()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "To the content"
+
+
+def test_what_callers_write_stays_text(somebody: Person, server: Running) -> None:
+    """A domain, and a query, that are markup and attributes run nothing and make no element."""
+    evil = '"><img src=x onerror="document.title=1"> onclick="document.title=2"'
+    body = {"model": "routemoa-single", "messages": [{"role": "user", "content": evil}], "routemoa": {"domain": evil[:64]}}
+    with server.client() as client:
+        decision = client.post("/v1/chat/completions", json=body).json()["routemoa"]["decision_id"]
+    for path in ("/pool", "/decisions", f"/decisions/{decision}", "/drift"):
+        page = somebody.open(path).page
+        page.wait_for_timeout(300)
+        assert page.locator("img[src=x], [onclick], [onerror]").count() == 0, path
+        assert page.title().endswith("RouteMoA"), path
+    somebody.open("/decisions").page.get_by_text("onerror").first.wait_for()
