@@ -70,6 +70,9 @@ def take_console(url: str, key: str, chromium: str) -> list[Path]:
         for name, path in CONSOLE.items():
             page.goto(f"{url}{path}")
             page.wait_for_function("document.querySelector('.skeleton') === null")
+            if name == "overview":
+                page.get_by_label("Span of time").click()
+                page.get_by_role("option").filter(has_text="last hour").click()
             if name == "playground":
                 page.get_by_label("Question").fill(QUESTION)
                 page.get_by_role("button", name="Ask").click()

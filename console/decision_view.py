@@ -96,9 +96,9 @@ def _figures(run: Mapping[str, Any], layer: Mapping[str, Any]) -> list[str]:
 
 def _failures(failures: Sequence[Mapping[str, Any]]) -> None:
     for failure in failures:
-        with parts.box("row-flex"):
+        with parts.box("row-flex").style("flex-wrap: nowrap"):
             parts.chip("failed")
-            ui.label(f"{failure['llm']}: {failure['error']} {failure.get('what', '')}".strip()).classes("faint")
+            ui.label(failure.get("what") or f"{failure['llm']}: {failure['error']}").classes("faint")
 
 
 def _score_bar(score: float, first: bool, about: str | None = None) -> None:

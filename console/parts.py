@@ -1,12 +1,13 @@
 """The pieces that pages are made of. Whatever comes from a server is drawn as text, never as HTML."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from nicegui import ui
 from nicegui.element import Element
 
+Action = Callable[[], Any]
 Shown = TypeVar("Shown", bound=Element)
 Tone = Literal["good", "bad", "warn", "info", "plain"]
 LONG = 8  # characters of a figure that are drawn smaller
@@ -79,9 +80,27 @@ def chip(content: str, tone: Tone | None = None) -> ui.label:
     return ui.label(content).classes(f"chip {tone or STATES.get(content, 'plain')}")
 
 
-def button(title: str, action: Callable[..., Any], *, icon: str | None = None, kind: str = "", disabled: bool = False) -> ui.button:
+def on_page(action: Action) -> Callable[[], Awaitable[None]]:
+    """`action` as the page's own: it may tell and draw things after the part that it was called from has been drawn anew."""
+    client = ui.context.client
+
+    async def run() -> None:
+        with client:
+            result = action()
+            if isinstance(result, Awaitable):
+                await result
+
+    return run
+
+
+def menu_item(title: str, action: Action) -> None:
+    """An entry of a menu."""
+    ui.menu_item(title, on_page(action))
+
+
+def button(title: str, action: Action, *, icon: str | None = None, kind: str = "", disabled: bool = False) -> ui.button:
     """A button. kind: `first` for what the page is for, `danger` for what is hard to undo."""
-    made = ui.button(title, on_click=action, icon=icon, color=None).props("unelevated no-caps").classes(f"button {kind}")
+    made = ui.button(title, on_click=on_page(action), icon=icon, color=None).props("unelevated no-caps").classes(f"button {kind}")
     made.set_enabled(not disabled)
     return made
 

@@ -125,16 +125,18 @@ def _quality(found: dict[str, Any], by: str) -> None:
         parts.empty("No answer in this time", icon="query_stats")
         return
 
+    def known(row: tuple[str, dict[str, Any]]) -> bool:
+        return row[1]["value"] is not None and row[1]["low"] is not None
+
     def band(row: tuple[str, dict[str, Any]]) -> str | None:
-        estimate = row[1]
-        if estimate["value"] is None:
-            return str(estimate["why"] or "not known")
-        parts.band(estimate["low"], estimate["value"], estimate["high"], estimate["promised"])
+        if not known(row):
+            return str(row[1]["why"] or "too few were graded to tell")
+        parts.band(row[1]["low"], row[1]["value"], row[1]["high"], row[1]["promised"])
         return None
 
     columns = (
         Column(BY[by], lambda row: row[0], lead=True),
-        Column("Estimated", lambda row: words.score(row[1]["value"]), number=True),
+        Column("Estimated", lambda row: words.score(row[1]["value"] if known(row) else None), number=True),
         Column("0 to 1, with its band; | is what was promised", band),
         Column("Promised", lambda row: words.score(row[1]["promised"]), number=True),
         Column("Answers", lambda row: words.count(row[1]["answers"]), number=True),

@@ -15,8 +15,8 @@ from console.region import Region
 from registry.errors import RegistryError
 from registry.version import CHALLENGER
 
-SPANS = {24.0: "last 24 hours", 24.0 * 7: "last 7 days", 24.0 * 30: "last 30 days"}
-PARTS = {24.0: 24, 24.0 * 7: 28, 24.0 * 30: 30}
+SPANS = {1.0: "last hour", 24.0: "last 24 hours", 24.0 * 7: "last 7 days", 24.0 * 30: "last 30 days"}
+PARTS = {1.0: 30, 24.0: 24, 24.0 * 7: 28, 24.0 * 30: 30}
 LOOK_S = 10.0
 
 
@@ -86,7 +86,7 @@ def _figures(fetched: dict[str, Any], choose: Any) -> None:
                 (
                     Column("LLM", lambda row: row["llm"] or "synthesis", lead=True),
                     Column("Share", lambda row: _share(row["share"])),
-                    Column("USD each", lambda row: words.usd(row["mean_usd"]), number=True),
+                    Column("per 1,000", lambda row: words.usd(1_000 * row["mean_usd"]), number=True),
                 ),
                 fetched["by_llm"],
                 label="Who answered",
@@ -123,17 +123,12 @@ def _of_verdict(verdict: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _quality(estimate: dict[str, Any]) -> None:
-    if estimate["value"] is None:
-        promised = estimate.get("promised")
-        about = estimate.get("why") or "no answer was audited yet"
-        parts.figure("Estimated quality", "–", about if promised is None else f"{about}; promised {words.score(promised)}")
+    promised = f"promised {words.score(estimate.get('promised'))}" if estimate.get("promised") is not None else "nothing was promised yet"
+    if estimate["value"] is None or estimate.get("low") is None:
+        parts.figure("Estimated quality", "–", f"too few answers were graded to tell; {promised}")
         return
-    band = (
-        "too few audits for a band"
-        if estimate["low"] is None
-        else f"{words.score(estimate['low'])} to {words.score(estimate['high'])} (95 %)"
-    )
-    parts.figure("Estimated quality", words.score(estimate["value"]), f"{band}; promised {words.score(estimate.get('promised'))}")
+    band = f"{words.score(estimate['low'])} to {words.score(estimate['high'])} (95 %)"
+    parts.figure("Estimated quality", words.score(estimate["value"]), f"{band}; {promised}")
 
 
 def _verdict(verdict: dict[str, Any]) -> None:

@@ -23,9 +23,10 @@ def draw(view: View) -> None:
 
     async def ask() -> None:
         query = question.value.strip()
-        if not query:
+        if not query or busy:
             question.run_method("focus")
             return
+        busy.append(query)
         wanted = [first.value, *([second.value] if second.value != NOBODY else [])]
         columns.clear()
         columns.classes(replace="grid-2" if len(wanted) > 1 else "stack")
@@ -35,8 +36,10 @@ def draw(view: View) -> None:
         try:
             await asyncio.gather(*(each.run() for each in made))
         finally:
+            busy.clear()
             asking.props(remove="loading")
 
+    busy: list[str] = []  # what is being answered: one question at a time
     with parts.card():
         question = ui.textarea(placeholder="Ask something").props('outlined autogrow autofocus aria-label="Question"').classes("w-full")
         question.on("keydown.ctrl.enter", ask)

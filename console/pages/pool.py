@@ -81,11 +81,11 @@ def _share(row: dict[str, Any] | None) -> str | None:
 def _actions(view: View, llm: dict[str, Any], reload: Any) -> None:
     button = ui.button(icon="more_horiz", color=None).props("flat round").classes("icon-button")
     with parts.attribute(button, "aria-label", f"Actions for {llm['id']}"), ui.menu():
-        ui.menu_item("Reprice", lambda: prices.reprice(view, llm, reload))
+        parts.menu_item("Reprice", lambda: prices.reprice(view, llm, reload))
         if llm["status"] == "active":
-            ui.menu_item("Retire", lambda: _retire(view, llm["id"], reload))
+            parts.menu_item("Retire", lambda: _retire(view, llm["id"], reload))
         else:
-            ui.menu_item("Take back", lambda: _set(view, llm["id"], "active", reload))
+            parts.menu_item("Take back", lambda: _set(view, llm["id"], "active", reload))
 
 
 def _domains(promised: list[dict[str, Any]]) -> None:

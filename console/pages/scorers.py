@@ -82,7 +82,7 @@ def _draw(view: View, shown: Shown, reload: Any) -> None:
             ):
                 _domains(gains)
     with parts.card("Every version"):
-        _table(view, shown)
+        _table(view, shown, reload)
 
 
 def _card(view: View, version: Version, shown: Shown, reload: Any) -> None:
@@ -174,7 +174,7 @@ def _domains(gains: list[versions.DomainGain]) -> None:
     parts.table(columns, gains, label="Gain by domain")
 
 
-def _table(view: View, shown: Shown) -> None:
+def _table(view: View, shown: Shown, reload: Any) -> None:
     def aliases(version: Version) -> str | None:
         with parts.box("row-flex").style("gap: 5px"):
             for alias in version.aliases:
@@ -187,9 +187,12 @@ def _table(view: View, shown: Shown) -> None:
         parts.chip("refused by a host" if "refused" in version.tags else version.gate, "bad" if "refused" in version.tags else None)
         return None
 
-    def link(version: Version) -> str | None:
-        parts.link("MLflow ↗", versions.page(view.settings, version), away=True)
-        return None
+    def actions(version: Version) -> None:
+        with parts.box("row-flex"):
+            if CHAMPION not in version.aliases and "refused" not in version.tags:
+                button = parts.button("Promote", lambda: _promote(view, version, reload))
+                parts.attribute(button, "aria-label", f"Promote version {version.version}")
+            parts.link("MLflow ↗", versions.page(view.settings, version), away=True)
 
     columns = (
         Column("Version", lambda version: version.version, lead=True),
@@ -198,7 +201,7 @@ def _table(view: View, shown: Shown) -> None:
         Column("Made because", lambda version: version.tags.get("reason", "–")),
         Column("LLMs", lambda version: words.count(len(version.roster)), number=True),
         Column("Made", lambda version: words.moment(version.created_at)),
-        Column("", link),
+        Column("", actions),
     )
     parts.table(columns, shown.versions, label="Scorer versions")
 
@@ -242,19 +245,15 @@ def _roll_back(view: View, shown: Shown, reload: Any) -> None:
 async def _run_job(view: View, path: str, body: dict[str, Any], dialog: ui.dialog) -> bool:
     """Starts a job and waits until it ended; whether it is done. What went wrong is told."""
     try:
+        dialog.close()
         job = await view.api.post(path, body)
-        dialog.clear()
-        with dialog, ui.card(), parts.box("row-flex"):
-            ui.spinner()
-            ui.label(f"Job {job['id']}: the worker does it.")
+        ui.notify(f"Job {job['id']}: the worker does it.", type="ongoing", position="top", timeout=2000)
         while job["state"] in {"queued", "running"}:
             await asyncio.sleep(JOB_LOOK_S)
             job = await view.api.get(f"/admin/jobs/{job['id']}")
     except ConsoleError as exc:
         parts.failure(exc)
         return False
-    finally:
-        dialog.close()
     if job["state"] != "done":
         parts.failure(ConsoleError(job["error"] or f"The job is {job['state']}."))
     return bool(job["state"] == "done")
