@@ -1,4 +1,4 @@
-"""Takes the guide's pictures: `python -m benchmarks.screenshots [mlflow | console] [--version N] [--key KEY] [--chromium PATH]`.
+"""Takes the guide's pictures: `python -m benchmarks.screenshots [mlflow | console] [--version N] [--key KEY] ...`.
 
 In a project whose platform runs (`routemoa up`). mlflow: its pages of a version and its run. console: the console's pages, signed in with
 `--key`. They are written into this checkout as docs/guide/{mlflow,console}-PAGE.png.
@@ -17,7 +17,7 @@ from registry.settings import Settings
 FOLDER = Path(__file__).parents[1] / "docs" / "guide"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-COLOURS = 48  # of a palette: text stays sharp, a page stays below 150 kB
+COLOURS = {"mlflow": 48, "console": 160}  # of a palette: text stays sharp, a page stays below 150 kB
 SETTLE_MS = 4_000  # pictures and tables come after the page
 CONSOLE = {"overview": "/", "register": "/pool/register", "scorers": "/scorers", "drift": "/drift", "playground": "/playground"}
 QUESTION = "What is the sum of 12 and 30? Give the number."
@@ -54,8 +54,8 @@ def take(settings: Settings, number: str, chromium: str) -> list[Path]:
     return written
 
 
-def take_console(url: str, key: str, chromium: str) -> list[Path]:
-    """The console's pages at `url`, as whoever holds `key` sees them."""
+def take_console(url: str, key: str, question: str, chromium: str) -> list[Path]:
+    """The console's pages at `url`, as whoever holds `key` sees them; the playground answers `question`."""
     from playwright.sync_api import sync_playwright
 
     written = []
@@ -74,7 +74,7 @@ def take_console(url: str, key: str, chromium: str) -> list[Path]:
                 page.get_by_label("Span of time").click()
                 page.get_by_role("option").filter(has_text="last hour").click()
             if name == "playground":
-                page.get_by_label("Question").fill(QUESTION)
+                page.get_by_label("Question").fill(question)
                 page.get_by_role("button", name="Ask").click()
                 page.get_by_text("Stopped:").wait_for()
             page.wait_for_timeout(SETTLE_MS / 4)
@@ -103,7 +103,7 @@ def _save(page: Any, name: str) -> Path:
     from PIL import Image
 
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(COLOURS).save(FOLDER / name, optimize=True)
+    picture.quantize(COLOURS[name.partition("-")[0]]).save(FOLDER / name, optimize=True)
     return FOLDER / name
 
 
@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("of", nargs="?", choices=["mlflow", "console"], default="mlflow")
     parser.add_argument("--version", default="challenger", help="the version to show: a number or an alias")
     parser.add_argument("--key", help="for the console: an API key with every scope")
+    parser.add_argument("--question", default=QUESTION, help="for the console's playground")
     parser.add_argument("--chromium", default=next(filter(None, map(shutil.which, CHROMIUM)), None), help="the browser")
     options = parser.parse_args()
     if options.chromium is None:
@@ -120,7 +121,7 @@ def main() -> None:
     if options.of == "console":
         if options.key is None:
             parser.error("the console needs a --key: `routemoa up` prints one.")
-        pictures = take_console(f"http://127.0.0.1:{ConsoleSettings().console_port}", options.key, options.chromium)
+        pictures = take_console(f"http://127.0.0.1:{ConsoleSettings().console_port}", options.key, options.question, options.chromium)
     else:
         pictures = take(Settings(), options.version, options.chromium)
     for path in pictures:

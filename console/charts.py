@@ -13,7 +13,7 @@ from console import parts
 MARK, WARM, FAINT, GOOD = "#5b7cfa", "#e0873a", "#8a94a6", "#2fa36b"
 GRID = {"left": 8, "right": 8, "top": 34, "bottom": 4, "containLabel": True}
 LINE = {"lineStyle": {"color": "rgba(138,148,166,.22)"}}
-WORDS = {"color": FAINT, "fontFamily": "Inter, system-ui, sans-serif", "fontSize": 12}
+WORDS = {"color": FAINT, "fontFamily": "Inter, Roboto, system-ui, sans-serif", "fontSize": 12}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ SERVED_OUTPUT = """coalesce(
      WHERE json_extract(run.value, '$.llm') = records.llm ORDER BY layer.key DESC LIMIT 1),
     output_tokens)"""
 PROMPT = "coalesce(json_extract(decision, '$.layers[0].runs[0].input_tokens'), input_tokens)"
-ASSUMED = "every routed request that was answered, asked of it once: the prompt's tokens, and an answer as long as the one that was served"
+ASSUMED = (
+    "every routed request that was answered, asked of it once at its price of now: the prompt's tokens, an answer as long as was served"
+)
 
 
 @dataclass(frozen=True, slots=True)
