@@ -8,6 +8,7 @@ import yaml
 from pages import INLINE, LINK, PAGES, ROOT, TODAY, headings, name, prose
 from pydantic import BaseModel
 
+from console.settings import ConsoleSettings
 from serving.settings import ServingSettings
 
 FILE = re.compile(r"(?:[\w.-]+/)+[\w.-]+\.(?:py|md|yaml|toml|svg)|(?:[a-z_]+/)+")
@@ -39,7 +40,7 @@ def test_named_files(page: Path) -> None:
 def test_settings(page: Path) -> None:
     """A variable `ROUTEMOA_...` is one that a setting reads."""
     named = set(VARIABLE.findall(page.read_text(encoding="utf-8"))) - ELSEWHERE
-    assert not named - variables(ServingSettings, "ROUTEMOA_")
+    assert not named - variables(ServingSettings, "ROUTEMOA_") - variables(ConsoleSettings, "ROUTEMOA_")
 
 
 @pytest.mark.parametrize("page", TODAY, ids=name)
