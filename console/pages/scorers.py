@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from nicegui import ui
@@ -18,9 +19,12 @@ from registry.version import CHALLENGER, CHAMPION, PREVIOUS, ROLLED_BACK, Versio
 LOOK_S, JOB_LOOK_S = 10.0, 0.5
 BASELINES = {"best_single": "best single LLM", "cheapest": "cheapest", "random": "random", "oracle": "oracle"}
 ALIASES: dict[str, parts.Tone] = {CHAMPION: "good", CHALLENGER: "info", PREVIOUS: "plain"}
-CERTIFICATE = "certificate"  # prefix of the tags in which a version carries one
+CERTIFICATE = "certificate"  # the tag in which a version carries one
 SIDE_BY_SIDE = 2
-WORSE = re.compile(r"(?<!not )(?<!clearly )\bworse\b(?! by more)|nothing can be compared|too few")  # in a reason of a gate that failed
+LONGEST_REASON = 110  # characters of what a version was made for
+WORSE = re.compile(
+    r"(?<!not )(?<!clearly )\bworse\b(?! by more)|nothing can be compared|not shown to be better|label more"
+)  # in a reason of a gate that failed
 PER = 1_000  # queries that a cost is stated for
 
 
@@ -89,7 +93,7 @@ def _card(view: View, version: Version, shown: Shown, reload: Any) -> None:
     champion = CHAMPION in version.aliases
     with parts.card():
         with parts.box("row-flex"):
-            parts.heading(f"Version {version.version}", version.tags.get("reason", ""))
+            parts.heading(f"Version {version.version}", _shortened(version.tags.get("reason", "")))
             for alias in version.aliases:
                 parts.chip(alias, ALIASES.get(alias, "plain"))
             if version.version == shown.serving:
@@ -115,6 +119,10 @@ def _card(view: View, version: Version, shown: Shown, reload: Any) -> None:
             parts.link("In MLflow ↗", versions.page(view.settings, version), away=True)
 
 
+def _shortened(reason: str) -> str:
+    return shorten(reason, LONGEST_REASON, placeholder=" …")
+
+
 def _reasons(version: Version) -> None:
     if not version.reasons:
         ui.label("The gate was not run." if version.gate == "not run" else "No reason was kept.").classes("faint")
@@ -129,12 +137,17 @@ def _reasons(version: Version) -> None:
 
 
 def _certificate(version: Version) -> None:
-    tags = {name: value for name, value in version.tags.items() if name.startswith(CERTIFICATE)}
-    if tags:
-        ui.label("Certificate").style("font-weight: 550")
-        parts.facts(
-            (name.removeprefix(CERTIFICATE).strip("._/").replace("_", " ") or "states", value) for name, value in sorted(tags.items())
-        )
+    """What it promises against the best LLM, a sentence for all domains and one for each; nothing where it carries none."""
+    lines = version.tags.get(CERTIFICATE, "").split("\n")
+    if not lines[0]:
+        return
+    ui.label("Certificate").style("font-weight: 550")
+    with parts.box("reasons", "ul"):
+        for line in lines:
+            certain = not line.startswith("Not certifiable") and "not certified" not in line
+            with parts.box(tag="li"):
+                ui.icon("verified" if certain else "remove").classes("good" if certain else "")
+                ui.label(line)
 
 
 def _points(beside: list[Version], figures: dict[str, dict[str, float]]) -> Iterator[charts.Point]:
@@ -198,9 +211,9 @@ def _table(view: View, shown: Shown, reload: Any) -> None:
         Column("Version", lambda version: version.version, lead=True),
         Column("", aliases),
         Column("Gate", gate),
-        Column("Made because", lambda version: version.tags.get("reason", "–")),
+        Column("Made because", lambda version: _shortened(version.tags.get("reason", "–"))),
         Column("LLMs", lambda version: words.count(len(version.roster)), number=True),
-        Column("Made", lambda version: words.moment(version.created_at)),
+        Column("Made", lambda version: words.ago(version.created_at)),
         Column("", actions),
     )
     parts.table(columns, shown.versions, label="Scorer versions")
