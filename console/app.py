@@ -27,6 +27,7 @@ def run(settings: ConsoleSettings) -> None:
         title="RouteMoA",
         favicon="🔀",
         dark=None,
+        language="en-US",
         reload=False,
         show=False,
         show_welcome_message=False,

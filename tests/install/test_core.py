@@ -14,8 +14,17 @@ from registry import extras
 from registry.errors import ExtraMissing
 
 ROOT = Path(__file__).parents[2]
-OURS = ("cli", "local", "mixture", "monitoring", "pipelines", "registry", "scorer", "serving")
-ROOTS = ("serving.__main__", "serving.app", "serving.keys", "cli.main", "registry.sync", "registry.worker", "monitoring.watch")
+OURS = ("cli", "console", "local", "mixture", "monitoring", "pipelines", "registry", "scorer", "serving")
+ROOTS = (
+    "serving.__main__",
+    "serving.app",
+    "serving.keys",
+    "cli.main",
+    "registry.sync",
+    "registry.worker",
+    "monitoring.watch",
+    "console.__main__",
+)
 
 
 def file_of(module: str) -> Path | None:
