@@ -78,13 +78,25 @@ def quality_cost(points: Sequence[Point], lines: Sequence[tuple[str, float]]) ->
             "legend": {"right": 0, "top": 0, "textStyle": WORDS, "itemHeight": 9},
             "tooltip": {"trigger": "item", "formatter": "{b}: {c}"},
             "grid": {**GRID, "left": 30, "right": 90, "bottom": 26, "top": 44},
-            "xAxis": {**axis, "name": "USD per 1,000 queries", "nameGap": 28, "splitNumber": 4},
+            "xAxis": {
+                **axis,
+                **_around([point.cost_usd for point in points]),
+                "name": "USD per 1,000 queries",
+                "nameGap": 28,
+                "splitNumber": 4,
+            },
             "yAxis": {**axis, **bounds, "name": "quality", "nameGap": 44},
             "series": [_scatter(points, ours=True), {**_scatter(points, ours=False), "markLine": dashed}],
         },
         "Quality against cost of scorer versions and baselines",
         320,
     )
+
+
+def _around(costs: Sequence[float]) -> dict[str, float]:
+    """Bounds of an axis that leave room for labels beside the outermost; two digits."""
+    room = 0.15 * (max(costs) - min(costs)) or 0.5 * max(costs) or 1.0
+    return {"min": float(f"{max(min(costs) - room, 0.0):.2g}"), "max": float(f"{max(costs) + room:.2g}")}
 
 
 def _scatter(points: Sequence[Point], *, ours: bool) -> dict[str, Any]:
@@ -96,7 +108,7 @@ def _scatter(points: Sequence[Point], *, ours: bool) -> dict[str, Any]:
         "symbolSize": 15 if ours else 11,
         "symbol": "circle" if ours else "diamond",
         "itemStyle": {"color": MARK if ours else FAINT},
-        "label": {"show": True, "position": "top" if ours else "bottom", "formatter": "{b}", **WORDS},
+        "label": {"show": True, "position": "right" if ours else "bottom", "formatter": "{b}", **WORDS},
     }
 
 
