@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx2
 import pytest
 
 from console.guard import Guard
@@ -61,3 +62,19 @@ def test_pages_are_not_kept_framed_or_mixed_with_strangers() -> None:
     assert b"frame-ancestors 'none'" in headers[b"content-security-policy"]
     assert b"http" not in headers[b"content-security-policy"]  # nothing from elsewhere
     assert dict(call("http", host="localhost", path="/_nicegui/x.js")["headers"])[b"cache-control"] == b"public"
+
+
+@pytest.mark.parametrize("path", ["/", "/_nicegui_ws/socket.io/?EIO=4&transport=polling"])
+def test_a_real_console_is_guarded(console: str, path: str) -> None:
+    """Its pages, and the library's socket, which takes every origin by itself."""
+    with httpx2.Client(base_url=console, trust_env=False) as client:
+        assert client.get(path).status_code == 200
+        assert client.get(path, headers={"Origin": "http://evil.example"}).status_code == 403
+        assert client.get(path, headers={"Host": "evil.example"}).status_code == 403
+
+
+def test_its_cookie_is_for_no_script_and_no_other_site(console: str) -> None:
+    """It names a session, and holds no key."""
+    cookie = httpx2.get(console, trust_env=False).headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
