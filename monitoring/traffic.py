@@ -11,7 +11,7 @@ from mixture.price import Price
 from monitoring.errors import RecordsRefused
 
 BUSY_S = 10.0
-MOST_REPRICED = 20_000  # requests, the newest: reading the decision of each takes 20 us
+MOST_REPRICED = 5_000  # requests, the newest: reading the decision of each takes 80 us of CPU
 MOST_SCORED = 5_000  # records by which promised qualities are told
 ROUTED = "roster <> '[]'"  # a request that named its LLM saved nothing
 SERVED_OUTPUT = """coalesce(
