@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving import audit, budgets, keys
+from serving import audit, budgets, keys, shared_keys
 from serving.body import read
 from serving.errors import RequestRefused, ScopeMissing
 from serving.protocol import parse
@@ -56,7 +56,9 @@ async def create_key(request: Request) -> Response:
     expires_at = None if wanted.expires_in_days is None else time.time() + wanted.expires_in_days * 86400
     if any(each.name == wanted.name for each in await asyncio.to_thread(_entries, state)):
         raise RequestRefused(f"A key called {wanted.name!r} exists already.", next_step="Choose another name.", param="name")
-    key = await asyncio.to_thread(keys.create, state.settings.keys_file, wanted.name, wanted.scopes, expires_at=expires_at, **limits)
+    key = await asyncio.to_thread(
+        keys.create, shared_keys.store(state.settings), wanted.name, wanted.scopes, expires_at=expires_at, **limits
+    )
     await state.keys.refresh()
     return json_response({"name": wanted.name, "key": key}, status=CREATED)
 
@@ -70,19 +72,20 @@ async def revoke_key(request: Request, name: str) -> Response:
         raise RequestRefused(f"{name!r} is the key that asks.", next_step="Revoke it with another, or with `routemoa keys revoke`.")
     if not any(each.name == name for each in await asyncio.to_thread(_entries, state)):
         raise RequestRefused(f"No key is called {name!r}.", next_step="GET /admin/keys lists all.")
-    await asyncio.to_thread(keys.revoke, state.settings.keys_file, name)
+    await asyncio.to_thread(keys.revoke, shared_keys.store(state.settings), name)
     await state.keys.refresh()
     return json_response({"name": name, "revoked": True})
 
 
 def _entries(state: State) -> tuple[keys.KeyEntry, ...]:
+    shared_keys.refresh(state.settings)
     return keys.read(state.settings.keys_file).entries
 
 
 def _listed(state: State, now: datetime) -> dict[str, Any]:
     entries, settings = _entries(state), state.settings
     scopes = [budgets.PLATFORM, *(each.id for each in entries)]
-    spends = budgets.read(settings.spend_file, [place for scope in scopes for place in budgets.windows(scope, now)])
+    spends = budgets.read(settings, [place for scope in scopes for place in budgets.windows(scope, now)])
     spent = [_spent(day, month) for day, month in zip(spends[::2], spends[1::2], strict=True)]
     listed = [each.model_dump(exclude={"sha256"}) | one for each, one in zip(entries, spent[1:], strict=True)]
     return {"keys": listed, "platform": spent[0] | {"usd_per_day": settings.usd_per_day, "usd_per_month": settings.usd_per_month}}

@@ -37,7 +37,7 @@ async def records(
 ) -> Response:
     """Records that fit, the newest first; `next` is the `before` of the next page, null where this is the last."""
     wanted = Wanted(words, llm, model, status, domain, asked_by, version, judged, before)
-    found = await asyncio.to_thread(search, state_of(request).records.path, wanted, most + 1)
+    found = await asyncio.to_thread(search, state_of(request).records, wanted, most + 1)
     page = found[:most]
     return json_response({"records": page, "next": page[-1]["number"] if len(found) > most else None})
 
@@ -54,7 +54,7 @@ async def traffic(
     baseline: the LLM that savings are against; unsaid, the one with the best mean score, which a team without routing would ask.
     """
     state, now = state_of(request), time.time()
-    window = Traffic(state.records.path, now - 3600 * hours, now)
+    window = Traffic(state.records, now - 3600 * hours, now)
     return json_response({"hours": hours} | await asyncio.to_thread(_figures, window, state.llms, baseline, parts))
 
 

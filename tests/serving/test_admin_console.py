@@ -123,7 +123,7 @@ def test_a_jobs_log_is_read_as_it_grows(client: Any, shared: World) -> None:
     job = client.post("/admin/jobs", json={"kind": "retrain"}).json()["id"]
     address = f"/admin/jobs/{job}/log"
     assert client.get(address).json() == {"text": "", "from": 0, "next": 0}
-    log = Jobs(shared.home / "var" / "jobs.db").log(job)
+    log = Jobs.of(shared.settings()).log(job)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("one\n")
     first = client.get(address).json()
