@@ -114,6 +114,10 @@ def test_the_server_is_told_the_same_by_a_process(project: Project) -> None:
     entry = replace(NEW, max_training_queries=None, decoding=Decoding())
     assert told == estimate(project, entry)
     assert figures.told(project.home, "nobody") is None
+    entry_of_it = {"endpoint": {"base_url": "http://127.0.0.1:1/v1", "served_name": "m"}, "price": {"input": 1.0, "output": 2.0}}
+    asked = figures.told(project.home, "maybe", entry_of_it)  # which is in no pool yet
+    assert asked is not None
+    assert asked.queries == told.queries
 
 
 def test_a_project_without_queries_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
