@@ -9,14 +9,13 @@ from typing import Any
 
 from nicegui import ui
 
-from console import charts, parts, versions, words
-from console.errors import ConsoleError
+from console import charts, parts, promotion, versions, words
 from console.frame import Page, View
 from console.parts import Column
 from console.region import Region
 from registry.version import CHALLENGER, CHAMPION, PREVIOUS, ROLLED_BACK, Version
 
-LOOK_S, JOB_LOOK_S = 10.0, 0.5
+LOOK_S = 10.0
 BASELINES = {"best_single": "best single LLM", "cheapest": "cheapest", "random": "random", "oracle": "oracle"}
 ALIASES: dict[str, parts.Tone] = {CHAMPION: "good", CHALLENGER: "info", PREVIOUS: "plain"}
 CERTIFICATE = "certificate"  # the tag in which a version carries one
@@ -112,10 +111,10 @@ def _card(view: View, version: Version, shown: Shown, reload: Any) -> None:
         _certificate(version)
         with parts.box("row-flex"):
             if champion:
-                back = any(PREVIOUS in one.aliases for one in shown.versions)
-                parts.button("Roll back", lambda: _roll_back(view, shown, reload), icon="undo", disabled=not back)
+                before = next((one.version for one in shown.versions if PREVIOUS in one.aliases), "")
+                parts.button("Roll back", lambda: promotion.roll_back(view, before, reload), icon="undo", disabled=not before)
             else:
-                parts.button("Promote", lambda: _promote(view, version, reload), icon="military_tech", kind="first")
+                parts.button("Promote", lambda: promotion.promote(view, version, reload), icon="military_tech", kind="first")
             parts.link("In MLflow ↗", versions.page(view.settings, version), away=True)
 
 
@@ -203,7 +202,7 @@ def _table(view: View, shown: Shown, reload: Any) -> None:
     def actions(version: Version) -> None:
         with parts.box("row-flex"):
             if CHAMPION not in version.aliases and "refused" not in version.tags:
-                button = parts.button("Promote", lambda: _promote(view, version, reload))
+                button = parts.button("Promote", lambda: promotion.promote(view, version, reload))
                 parts.attribute(button, "aria-label", f"Promote version {version.version}")
             parts.link("MLflow ↗", versions.page(view.settings, version), away=True)
 
@@ -217,59 +216,6 @@ def _table(view: View, shown: Shown, reload: Any) -> None:
         Column("", actions),
     )
     parts.table(columns, shown.versions, label="Scorer versions")
-
-
-def _promote(view: View, version: Version, reload: Any) -> None:
-    async def promote() -> None:
-        if not passed and not why.value.strip():
-            why.props('error error-message="Say why; it is kept with the version."')
-            return
-        body = {"version": version.version} | ({} if passed else {"override": why.value.strip()})
-        if await _run_job(view, "/admin/scorer/promote", body, dialog):
-            parts.success(f"Version {version.version} is champion; servers follow within 5 seconds.")
-        await reload()
-
-    passed = version.gate == "passed"
-    with ui.dialog(value=True) as dialog, ui.card():
-        about = "Its gate passed. Servers follow within 5 seconds, and a rollback undoes it."
-        parts.heading(f"Promote version {version.version}?", about if passed else f"Its gate: {version.gate}. Promoting it needs a reason.")
-        why = ui.input("Why, although its gate has not passed").props("outlined").classes("w-full")
-        why.set_visibility(not passed)
-        with parts.box("row-flex"):
-            parts.button("Promote it", promote, kind="first")
-            parts.button("Leave it", dialog.close)
-
-
-def _roll_back(view: View, shown: Shown, reload: Any) -> None:
-    before = next((one.version for one in shown.versions if PREVIOUS in one.aliases), "")
-
-    async def roll_back() -> None:
-        if await _run_job(view, "/admin/scorer/rollback", {}, dialog):
-            parts.success(f"Version {before} is champion again.")
-        await reload()
-
-    with ui.dialog(value=True) as dialog, ui.card():
-        parts.heading(f"Return to version {before}?", "The version that is left is marked, and no rollback returns to it.")
-        with parts.box("row-flex"):
-            parts.button("Roll back", roll_back, kind="danger")
-            parts.button("Leave it", dialog.close)
-
-
-async def _run_job(view: View, path: str, body: dict[str, Any], dialog: ui.dialog) -> bool:
-    """Starts a job and waits until it ended; whether it is done. What went wrong is told."""
-    try:
-        dialog.close()
-        job = await view.api.post(path, body)
-        ui.notify(f"Job {job['id']}: the worker does it.", type="ongoing", position="top", timeout=2000)
-        while job["state"] in {"queued", "running"}:
-            await asyncio.sleep(JOB_LOOK_S)
-            job = await view.api.get(f"/admin/jobs/{job['id']}")
-    except ConsoleError as exc:
-        parts.failure(exc)
-        return False
-    if job["state"] != "done":
-        parts.failure(ConsoleError(job["error"] or f"The job is {job['state']}."))
-    return bool(job["state"] == "done")
 
 
 PAGE = Page("/scorers", "Scorers", "Scorers", "Which version decides, which ones wait, and why the gate says what it says.", draw)
