@@ -44,9 +44,9 @@ def console(world: World, server: Running) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium; skips where there is none."""
+    """Headless Chromium; skips where there is none. Closed after a module: while it is open, no test can run an event loop."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: the console is not clicked")
     with chromium() as made:
