@@ -12,7 +12,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from serving import api_answers, scopes
-from serving.admin import Joining, Promotion, Retraining
+from serving.admin import Promotion
+from serving.admin_jobs import Retraining
+from serving.admin_keys import KeyWanted
+from serving.admin_pool import Change, Joining
 from serving.audits import Grade, Grader
 from serving.dialects.messages_schema import CountRequest, MessagesRequest
 from serving.dialects.passed_on import CompletionsRequest, EmbeddingsRequest
@@ -67,10 +70,19 @@ ROUTES: Mapping[tuple[str, str], Described] = {
     ("post", "/v1/audits/{decision_id}/skip"): Described(api_answers.SKIPPED, Grader, optional=True),
     ("get", "/admin/llms"): Described(api_answers.LLMS),
     ("post", "/admin/llms"): Described(api_answers.ADDED, Joining, HTTPStatus.ACCEPTED),
+    ("post", "/admin/llms/check"): Described(api_answers.TREE, Joining),
+    ("patch", "/admin/llms/{llm_id}"): Described(api_answers.TREE, Change),
+    ("get", "/admin/prices"): Described(api_answers.TREE),
+    ("get", "/admin/records"): Described(api_answers.TREE),
+    ("get", "/admin/traffic"): Described(api_answers.TREE),
+    ("get", "/admin/keys"): Described(api_answers.TREE),
+    ("post", "/admin/keys"): Described(api_answers.TREE, KeyWanted, HTTPStatus.CREATED),
+    ("delete", "/admin/keys/{name}"): Described(api_answers.TREE),
     ("get", "/admin/jobs"): Described(api_answers.JOBS),
     ("post", "/admin/jobs"): Described(api_answers.JOB, Retraining, HTTPStatus.ACCEPTED),
     ("get", "/admin/jobs/{job_id}"): Described(api_answers.JOB),
     ("delete", "/admin/jobs/{job_id}"): Described(api_answers.JOB),
+    ("get", "/admin/jobs/{job_id}/log"): Described(api_answers.TREE),
     ("get", "/admin/scorer"): Described(api_answers.SCORER),
     ("get", "/admin/verdict"): Described(api_answers.VERDICT),
     ("post", "/admin/scorer/promote"): Described(api_answers.JOB, Promotion, HTTPStatus.ACCEPTED),
