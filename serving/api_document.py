@@ -98,7 +98,7 @@ ROUTES: Mapping[tuple[str, str], Described] = {
     ("get", "/livez"): Described(api_answers.ALIVE),
     ("get", "/readyz"): Described(api_answers.READY),
     ("get", "/metrics"): Described(api_answers.TEXT, kind="text/plain"),
-    ("get", "/"): Described(api_answers.TEXT, kind="text/html"),
+    ("get", "/"): Described(api_answers.TEXT, kind="text/html", status=HTTPStatus.TEMPORARY_REDIRECT),
     ("get", "/docs"): Described(api_answers.TEXT, kind="text/html"),
     ("get", "/openapi.json"): Described(api_answers.TREE),
 }

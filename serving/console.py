@@ -11,4 +11,6 @@ router = APIRouter()
 @router.get("/")
 async def page(request: Request) -> RedirectResponse:
     """A person who opens the server's address in a browser is sent on."""
-    return RedirectResponse(state_of(request).settings.console_url, headers={"Cache-Control": "no-store"})
+    return RedirectResponse(
+        state_of(request).settings.console_url, headers={"Cache-Control": "no-store", "Content-Type": "text/html; charset=utf-8"}
+    )
