@@ -74,8 +74,8 @@ from serving.gate import Gate
 from serving.kept_responses import KeptResponses
 from serving.metrics import Metrics
 from serving.middleware import RequestGuard
+from serving.sessions import shared_store
 from serving.sessions.keeper import Keeper
-from serving.sessions.store import SqliteSessions
 from serving.settings import ServingSettings
 from serving.state import State
 from serving.tracing import tracing
@@ -182,7 +182,7 @@ def _state(settings: ServingSettings) -> State:
             refused=lambda error: events.emit(CertificateVoid(certificate_void.ANY, (str(error),))),
         ),
         sessions=Keeper(
-            SqliteSessions(settings.sessions_file, keep_s=settings.sessions.keep_s, most=settings.sessions.most),
+            shared_store.make(settings),
             settings.sessions,
             settings.harness,
             events,

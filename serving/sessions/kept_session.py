@@ -50,3 +50,11 @@ class KeptSession:
         """What `as_json` wrote. Raises TypeError, ValueError or KeyError where it is something else."""
         tree = orjson.loads(written)
         return cls(**{**tree, "caches": {llm: Cached(**each) for llm, each in tree["caches"].items()}})
+
+
+def read(written: bytes) -> KeptSession | None:
+    """A session as it was kept, None for one of another version: it is as if there were none."""
+    try:
+        return KeptSession.from_json(written)
+    except (TypeError, ValueError, KeyError):
+        return None

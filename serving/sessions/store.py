@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from monitoring.open_file import make_private
 from serving.errors import SessionsUnavailable
-from serving.sessions.kept_session import KeptSession
+from serving.sessions.kept_session import KeptSession, read
 
 BUSY_S = 0.5  # another worker's transaction takes a tenth of a millisecond
 SCHEMA = (
@@ -56,11 +56,7 @@ class SqliteSessions:
         query = f"SELECT key, kept FROM sessions WHERE key IN ({','.join('?' * len(keys))}) AND until > ?"  # noqa: S608  only marks
         with self._open() as connection:
             kept = dict(connection.execute(query, (*keys, self._clock())).fetchall())
-        row = next((kept[key] for key in keys if key in kept), None)
-        try:
-            return None if row is None else KeptSession.from_json(row)
-        except (TypeError, ValueError, KeyError):
-            return None  # of another version
+        return next((read(kept[key]) for key in keys if key in kept), None)
 
     async def keep(self, keys: Sequence[str], session: KeptSession) -> None:
         """As `Sessions` says."""

@@ -57,6 +57,11 @@ def test_each_knows_what_the_other_served(hosts: tuple[World, World]) -> None:
         assert there.get(f"/v1/decisions/{decision}").json()["llm"]
         assert there.post("/v1/feedback", json={"decision_id": decision, "score": 0.5}).status_code == 200
         assert here.get(f"/v1/decisions/{decision}").json()["outcome"]["score"] == 0.5
+        talking = ASK | {"routemoa": {"session": "a talk"}}
+        told = [client.post("/v1/chat/completions", json=talking).headers["x-routemoa-decision"] for client in (here, there)]
+        first_llm = here.get(f"/v1/decisions/{told[0]}").json()["llm"]
+        assert here.get(f"/v1/decisions/{told[1]}").json()["decision"]["session"]["before"] == first_llm
+
         job = here.post("/admin/jobs", json={"kind": "retrain"}).json()["id"]
         assert [each["id"] for each in there.get("/admin/jobs").json()["jobs"]] == [job]
         assert there.delete(f"/admin/jobs/{job}").status_code == 200

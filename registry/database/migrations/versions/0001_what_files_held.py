@@ -95,6 +95,12 @@ def upgrade() -> None:
         sa.Column("last_used", REAL),
     )
     op.execute(JSON_EXTRACT)
+    op.create_table(
+        "sessions",
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("until", REAL, nullable=False, index=True),
+        sa.Column("kept", sa.LargeBinary, nullable=False),
+    )
     op.create_table("keys", sa.Column("name", sa.Text, primary_key=True), sa.Column("entry", sa.Text, nullable=False))
 
 
