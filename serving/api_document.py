@@ -88,6 +88,7 @@ ROUTES: Mapping[tuple[str, str], Described] = {
     ("post", "/admin/scorer/promote"): Described(api_answers.JOB, Promotion, HTTPStatus.ACCEPTED),
     ("post", "/admin/scorer/rollback"): Described(api_answers.JOB, status=HTTPStatus.ACCEPTED),
     ("get", "/admin/groups"): Described(api_answers.TREE),
+    ("get", "/admin/groups/{group}/plan"): Described(api_answers.TREE),
     ("post", "/admin/groups/{group}/name"): Described(api_answers.TREE, Name),
     ("post", "/admin/groups/{group}/leave"): Described(api_answers.TREE),
     ("post", "/admin/groups/{group}/audit"): Described(api_answers.TREE, HowMany, optional=True),

@@ -46,6 +46,6 @@ def test_planted_gaps_are_found_and_kept_promises_are_not(recorded) -> None:
 
 def test_the_estimate_is_without_bias_and_covers(recorded) -> None:
     """60 audits of 500 answers, 60 times."""
-    found = monitor.estimate(*recorded, 60)
+    found = monitor.estimate(*recorded, 60, RULES, monitor.Auditing())
     assert abs(found["bias"]) < 0.02
     assert found["coverage"] >= 0.85

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -30,13 +31,14 @@ def project(tmp_path: Path) -> Project:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     queries = pd.DataFrame({name: ["x"] * 10 for name in tables.QUERIES.names} | {"query_id": [f"q{n}" for n in range(10)]})
     tables.write(project.queries, queries.assign(text=TEXT, choices=None), tables.QUERIES)
-    entries = {
-        llm.id: {"name": llm.name, "endpoint": asdict(llm.endpoint) if llm.endpoint else None, "price": asdict(llm.price)}
-        for llm in (NEW, BRIEF, WORDY)
-    }
+    entries = {llm.id: {"name": llm.name, "endpoint": _written(llm.endpoint), "price": {"input": llm.price.input, "output": llm.price.output}} for llm in (NEW, BRIEF, WORDY)}
     (tmp_path / "registry").mkdir()
     YAML().dump({"llms": entries}, tmp_path / "registry" / "pool.yaml")
     return project
+
+
+def _written(endpoint: Endpoint | None) -> dict[str, Any] | None:
+    return None if endpoint is None else {**asdict(endpoint), "dialects": sorted(endpoint.dialects)}
 
 
 def write_answers(path: Path, llm: str, lengths: list[tuple[int, int]], *, error: str | None = None) -> None:
