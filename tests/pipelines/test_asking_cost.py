@@ -31,7 +31,10 @@ def project(tmp_path: Path) -> Project:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     queries = pd.DataFrame({name: ["x"] * 10 for name in tables.QUERIES.names} | {"query_id": [f"q{n}" for n in range(10)]})
     tables.write(project.queries, queries.assign(text=TEXT, choices=None), tables.QUERIES)
-    entries = {llm.id: {"name": llm.name, "endpoint": _written(llm.endpoint), "price": {"input": llm.price.input, "output": llm.price.output}} for llm in (NEW, BRIEF, WORDY)}
+    entries = {
+        llm.id: {"name": llm.name, "endpoint": _written(llm.endpoint), "price": {"input": llm.price.input, "output": llm.price.output}}
+        for llm in (NEW, BRIEF, WORDY)
+    }
     (tmp_path / "registry").mkdir()
     YAML().dump({"llms": entries}, tmp_path / "registry" / "pool.yaml")
     return project
