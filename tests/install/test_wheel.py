@@ -69,11 +69,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def test_the_core_serves(core: Core, world: World) -> None:
-    """The page and a routed answer come from an environment without torch, mlflow and the checkout."""
+    """A description of every route and a routed answer come from an environment without torch, mlflow and the checkout."""
     with world.served(python=core.python) as server, server.client() as client:
-        page = client.get("/")
+        page = client.get("/docs")
         assert page.status_code == 200
-        assert "<html" in page.text
+        assert "/v1/messages" in page.text
         answered = client.post(
             "/v1/chat/completions", json={"model": "routemoa-single", "messages": [{"role": "user", "content": "what is the sum ?"}]}
         )
@@ -98,7 +98,7 @@ def test_the_core_is_small(core: Core, world: World) -> None:
         (("routemoa", "report"), "monitor"),
         (("routemoa", "import", "queries.csv"), "train"),
         (("routemoa", "harvest"), "train"),
-        (("routemoa", "up"), "train,monitor"),
+        (("routemoa", "up"), "train,monitor,console"),
         (("routemoa", "demo"), "demo"),
         (("python", "-m", "registry.sync"), "sync"),
         (("python", "-m", "registry.worker"), "train"),
