@@ -125,9 +125,10 @@ def test_an_unknown_domain_is_found_harvested_and_learned(stage: Stage) -> None:
     assert "retrain" in stage.story.acts["unusual"].means
     demo.lesson(stage)
     data = dataset.load(Project(stage.home).dataset)
-    learned = data.queries[data.queries["dataset"] == "harvested"]
-    assert (learned["domain"] == UNKNOWN).mean() >= 0.8  # a usual query may look as strange
+    harvested = data.queries[data.queries["dataset"] == "harvested"]
+    learned = harvested[harvested["domain"] == UNKNOWN]
     assert len(learned) == stage.plan.audited
+    assert len(harvested) - len(learned) <= 3  # a usual query may look as strange as they do
     assert np.isfinite(data.labels_QL[learned.index]).all()  # of the references that the audits brought
     lesson = stage.story.acts["lesson"]
     assert f"Retrained with {stage.plan.audited} of these queries; on others of them quality" in lesson.means
