@@ -225,7 +225,7 @@ def unusual_traffic(stage: Stage) -> None:
 
 
 def lesson(stage: Stage) -> None:
-    """The job that the verdict started harvests the audited queries, asks the pool about them, retrains; then the same traffic again."""
+    """The job that the verdict started harvests its groups' queries, asks the pool about them, retrains; then the same traffic again."""
     if stage.story.told("lesson") or stage.story.acts["unusual"].facts["job"] is None:
         return
     home = stage.home
@@ -234,7 +234,8 @@ def lesson(stage: Stage) -> None:
         act.say(follow(stage, stage.story.acts["unusual"].facts["job"]))
         after = _promoted(stage, act, reason="it learned the unknown domains")
         served = {one.query_id for one in read(stage.served_file("unusual"))}
-        unseen = stage.held_back.unseen(served, dataset.load(Project(home).dataset).llms)
+        known = dataset.load(Project(home).dataset)
+        unseen = stage.held_back.unseen(served, known.llms)
         compared = figures.compare(home, stage.version_folder(before), stage.version_folder(after), unseen)
         act.say(f"version {before} -> {after} on queries of these domains: {compared.quality()}")
         act.say(f"squared error of the promises there: smaller by {figures.signed(compared.closer)}")
@@ -244,7 +245,8 @@ def lesson(stage: Stage) -> None:
         act.say(_verdict(latest))
         strange = sum(query["domain"] in stage.plan.unusual for query in again)
         act.means = (
-            f"Retrained with {min(stage.plan.audited, len(served))} of these queries; on others of them {compared.quality()}, "
+            f"Retrained with {(known.queries['dataset'] == 'harvested').sum()} of these queries, {min(stage.plan.audited, len(served))} of "
+            f"them audited; on others of these domains {compared.quality()}, "
             f"squared error of the promises {figures.signed(compared.closer)} smaller; {len(again)} new queries, {strange} of them "
             f"of these domains: the monitor says “{latest['verdict']['kind']}”."
         )

@@ -127,11 +127,11 @@ def test_an_unknown_domain_is_found_harvested_and_learned(stage: Stage) -> None:
     data = dataset.load(Project(stage.home).dataset)
     harvested = data.queries[data.queries["dataset"] == "harvested"]
     learned = harvested[harvested["domain"] == UNKNOWN]
-    assert len(learned) == stage.plan.audited
+    assert len(learned) >= stage.plan.audited  # and others of their groups, by consensus
     assert len(harvested) - len(learned) <= 3  # a usual query may look as strange as they do
-    assert np.isfinite(data.labels_QL[learned.index]).all()  # of the references that the audits brought
+    assert np.isfinite(data.labels_QL[learned.index]).any(axis=1).all()
     lesson = stage.story.acts["lesson"]
-    assert f"Retrained with {stage.plan.audited} of these queries; on others of them quality" in lesson.means
+    assert f"Retrained with {len(harvested)} of these queries, {stage.plan.audited} of them audited; on others" in lesson.means
     assert f"15 new queries, {stage.plan.again} of them of these domains: the monitor says" in lesson.means
     assert "retrain" not in lesson.means
     assert len(read(stage.served_file("again"))) == stage.plan.again + stage.plan.among
