@@ -44,10 +44,10 @@ def import_files() -> None:
 
 
 def _database(settings: "ServingSettings") -> "Postgres":
-    from registry.database import postgres
+    from registry.database.shared import shared
 
-    if not (url := settings.database_url.get_secret_value()):
+    if (database := shared(settings)) is None:
         raise typer.BadParameter(
             "ROUTEMOA_DATABASE_URL is not set, in the environment or in .env: postgresql://USER:PASSWORD@HOST/DATABASE"
         )
-    return postgres.opened(url)
+    return database

@@ -16,6 +16,7 @@ from monitoring.record_place import Notice, Noticed, PlaceFailed, RecordPlace
 from monitoring.record_tables import RecordTables
 from monitoring.record_writer import Writer
 from monitoring.reference import Reference, redacted
+from registry.database.shared import shared
 from registry.errors import DatabaseFailed
 from registry.settings import Settings
 
@@ -50,14 +51,11 @@ class RecordStore:
     @classmethod
     def of(cls, settings: Settings, *, noticed: Notice = lambda *_: None) -> "RecordStore":
         """Those of this host (`var/records.db`), or of all hosts that share its database. Raises RecordsRefused."""
-        if not (url := settings.database_url.get_secret_value()):
-            return cls(settings.var / "records.db", noticed=noticed)
-        from registry.database import postgres
-
         try:
-            return cls(RecordTables(postgres.opened(url)), noticed=noticed)
+            database = shared(settings)
         except DatabaseFailed as exc:
             raise RecordsRefused(f"Records cannot be kept: {exc.what}", next_step=exc.next_step) from exc
+        return cls(settings.var / "records.db" if database is None else RecordTables(database), noticed=noticed)
 
     async def append(self, record: Record, *, within_s: float = WITHIN_S) -> None:
         """Keeps `record`; returns only when it is on disk. A second append of the same id changes nothing.

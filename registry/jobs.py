@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from registry.database import files
 from registry.database.door import Database
+from registry.database.shared import shared
 from registry.database.sqlite import SqliteFile
 from registry.errors import DatabaseFailed, JobEnded, JobRefused, JobUnknown
 from registry.settings import Settings
@@ -73,10 +74,8 @@ class Jobs:
     def of(cls, settings: Settings) -> "Jobs":
         """Those of this host (`var/jobs.db`), or of all hosts that share its database. Raises JobRefused."""
         with _refusing():
-            if url := settings.database_url.get_secret_value():
-                from registry.database import postgres
-
-                return cls(postgres.opened(url), settings.var / "logs" / "jobs")
+            if (database := shared(settings)) is not None:
+                return cls(database, settings.var / "logs" / "jobs")
             return cls.in_file(settings.var / "jobs.db")
 
     @classmethod

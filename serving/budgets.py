@@ -18,6 +18,7 @@ from filelock import FileLock
 from monitoring.open_file import make_private
 from registry.database import files
 from registry.database.door import Connection, Database
+from registry.database.shared import shared
 from registry.errors import DatabaseFailed
 from serving.errors import BudgetSpent, BudgetsUnavailable
 from serving.settings import ServingSettings
@@ -100,11 +101,8 @@ def ends_in_s(period: Period, now: datetime) -> int:
 
 def make(settings: ServingSettings) -> Budgets:
     """Those of this host (`var/spend.db`), or of all hosts that share a database. Raises DatabaseFailed."""
-    if url := settings.database_url.get_secret_value():
-        from registry.database import postgres
-
-        return SharedBudgets(postgres.opened(url))
-    return SqliteBudgets(settings.spend_file)
+    database = shared(settings)
+    return SqliteBudgets(settings.spend_file) if database is None else SharedBudgets(database)
 
 
 class SharedBudgets:
@@ -215,11 +213,9 @@ class SqliteBudgets:
 
 def read(settings: ServingSettings, places: Sequence[tuple[str, str]]) -> list[Spend]:
     """What was spent in each of these windows; nothing where nobody spent yet. Raises BudgetsUnavailable."""
-    if url := settings.database_url.get_secret_value():
-        from registry.database import postgres
-
+    if (database := shared(settings)) is not None:
         try:
-            with postgres.opened(url).reading() as connection:
+            with database.reading() as connection:
                 return [_read(connection, place) for place in places]
         except DatabaseFailed as exc:
             raise BudgetsUnavailable(f"Budgets cannot be read: {exc.what}", next_step=exc.next_step) from exc

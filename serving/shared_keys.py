@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from registry.database.door import Connection, Database
+from registry.database.shared import shared
 from registry.errors import DatabaseFailed
 from serving import keys
 from serving.errors import KeysRefused
@@ -16,18 +17,15 @@ from serving.settings import ServingSettings
 
 def store(settings: ServingSettings) -> keys.KeyStore:
     """Where this host's keys are made and revoked. Raises KeysRefused."""
-    if not (url := settings.database_url.get_secret_value()):
-        return keys.KeyFileStore(settings.keys_file)
-    from registry.database import postgres
-
-    return SharedKeys(postgres.opened(url), settings.keys_file)
+    database = shared(settings)
+    return keys.KeyFileStore(settings.keys_file) if database is None else SharedKeys(database, settings.keys_file)
 
 
 def refresh(settings: ServingSettings) -> None:
     """Brings this host's copy up to date where it shares a database. Raises KeysRefused: then it stays in force as it is."""
-    shared = store(settings)
-    if isinstance(shared, SharedKeys):
-        shared.refresh()
+    kept = store(settings)
+    if isinstance(kept, SharedKeys):
+        kept.refresh()
 
 
 async def first(settings: ServingSettings, events: Events) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from registry.database.shared import shared
 from registry.settings import Settings
 
 ASK_S = 2.0  # between two questions whether it is ours by now: with what PostgreSQL takes to miss a dead host, a takeover within 10 s
@@ -30,8 +31,5 @@ class Alone:
 
 def lead(settings: Settings, name: str) -> Lead:
     """The place called `name`, not taken yet. Raises DatabaseFailed."""
-    if not (url := settings.database_url.get_secret_value()):
-        return Alone()
-    from registry.database import postgres
-
-    return postgres.opened(url).lead(name)
+    database = shared(settings)
+    return Alone() if database is None else database.lead(name)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from registry.database.door import Connection, Database
+from registry.database.shared import shared
 from registry.errors import DatabaseFailed
 from serving.errors import SessionsUnavailable
 from serving.sessions.kept_session import KeptSession, read
@@ -19,10 +20,8 @@ KEEP = """INSERT INTO sessions (key, until, kept) VALUES (?, ?, ?)
 def make(settings: ServingSettings) -> Sessions:
     """Those of this host (`var/sessions.db`), or of all hosts that share a database. Raises DatabaseFailed."""
     keep_s, most = settings.sessions.keep_s, settings.sessions.most
-    if url := settings.database_url.get_secret_value():
-        from registry.database import postgres
-
-        return SharedSessions(postgres.opened(url), keep_s=keep_s, most=most)
+    if (database := shared(settings)) is not None:
+        return SharedSessions(database, keep_s=keep_s, most=most)
     return SqliteSessions(settings.sessions_file, keep_s=keep_s, most=most)
 
 
