@@ -11,6 +11,7 @@ from monitoring.errors import RecordsRefused
 from monitoring.open_file import OpenFile, make_private
 from monitoring.record_place import Notice, Noticed, PlaceBusy, PlaceFailed, Statement, ValueRefused
 from registry.database.door import Connection
+from registry.database.sqlite import immediate
 
 SCHEMA_VERSION = 5
 DRAWS = """
@@ -125,13 +126,8 @@ class RecordFile:
         """As `RecordPlace` says."""
         with _failing(), closing(self._connect()) as connection:
             connection.execute("PRAGMA secure_delete = ON")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with immediate(connection):
                 yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
 
     def _in_place(self, notice: Notice) -> OpenFile:
         """The file that is at the path now."""

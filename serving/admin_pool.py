@@ -1,6 +1,7 @@
 """/admin/llms and /admin/prices: who is in the pool; an LLM is checked, joins, gets another price, retires."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -24,6 +25,7 @@ from serving.state import State, state_of
 
 router = APIRouter(prefix="/admin", route_class=audit.Audited)
 ACCEPTED = 202
+Ask = Callable[..., Awaitable[LLM]]  # `join` or `probe`
 
 
 class Joining(BaseModel):
@@ -56,11 +58,7 @@ async def llms(request: Request) -> Response:
 async def add_llm(request: Request) -> Response:
     """Probes an LLM, adds it to the pool and starts the job that asks it, labels its answers and retrains; says what asking will cost."""
     state = state_of(request)
-    wanted, entry = await _wanted(request, state)
-    try:
-        llm = await join(wanted.id, entry, pool_file=state.settings.pool_file, client=state.client)
-    except ProbeFailed as exc:
-        raise _told(wanted, exc) from exc
+    _, llm = await _probed(request, state, join)
     await state.pool.refresh()
     cost = await asyncio.to_thread(asking_cost.told, state.settings.home, llm.id)
     job = await asyncio.to_thread(state.jobs.submit, "retrain", {"reason": f"{llm.id} joined", "llm": llm.id})
@@ -71,11 +69,7 @@ async def add_llm(request: Request) -> Response:
 async def check_llm(request: Request) -> Response:
     """Probes an LLM that may join and says what asking it would cost; nothing is written."""
     state = state_of(request)
-    wanted, entry = await _wanted(request, state)
-    try:
-        llm = await probe(wanted.id, entry, pool_file=state.settings.pool_file, client=state.client)
-    except ProbeFailed as exc:
-        raise _told(wanted, exc) from exc
+    entry, llm = await _probed(request, state, probe)
     cost = await asyncio.to_thread(asking_cost.told, state.settings.home, llm.id, entry)
     return json_response({"llm": _llm(llm), "asking": cost and asdict(cost), "says": cost and str(cost)})
 
@@ -106,6 +100,15 @@ async def price(
     if named is None or entry is None:
         raise PriceUnknown(f"No price is published for {name!r}.", next_step=await asyncio.to_thread(_near, name))
     return json_response({"published_as": named.published_as, "price": entry.spelled_out()})
+
+
+async def _probed(request: Request, state: State, ask: Ask) -> tuple[dict[str, Any], LLM]:
+    """The entry that a request describes, and the LLM once `ask` was content with it. Raises as `registry.joining.probe`."""
+    wanted, entry = await _wanted(request, state)
+    try:
+        return entry, await ask(wanted.id, entry, pool_file=state.settings.pool_file, client=state.client)
+    except ProbeFailed as exc:
+        raise _told(wanted, exc) from exc
 
 
 async def _wanted(request: Request, state: State) -> tuple[LLM, dict[str, Any]]:

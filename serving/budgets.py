@@ -19,6 +19,7 @@ from monitoring.open_file import make_private
 from registry.database import files
 from registry.database.door import Connection, Database
 from registry.database.shared import shared
+from registry.database.sqlite import immediate
 from registry.errors import DatabaseFailed
 from serving.errors import BudgetSpent, BudgetsUnavailable
 from serving.settings import ServingSettings
@@ -183,13 +184,8 @@ class SqliteBudgets:
         """One transaction that no other worker interleaves. Raises BudgetsUnavailable: what cannot be counted is not spent."""
         try:
             connection = self._connection or self._open()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with immediate(connection):
                 yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as exc:
             raise BudgetsUnavailable(f"{self._path}: budgets cannot be counted ({exc}).", next_step="Free the disk or its lock.") from exc
 

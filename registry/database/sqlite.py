@@ -14,6 +14,18 @@ from registry.errors import DatabaseFailed
 BUSY_S = 10.0
 
 
+@contextmanager
+def immediate(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction that no other writer interleaves: all that is done in it, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
 class SqliteFile:
     """A connection for each transaction: as many processes as like share the file. lay_out: makes its tables, once for each object.
 
@@ -39,14 +51,8 @@ class SqliteFile:
     @contextmanager
     def transaction(self, *_: str) -> Iterator[Connection]:
         """As `Database` says; the whole file is the lock."""
-        with self._failing(), self._connected() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        with self._failing(), self._connected() as connection, immediate(connection):
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
