@@ -13,7 +13,7 @@ Sets that are not there are named and skipped.
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,17 @@ def rows(folder: Path, draws: int, shift: int, most: int | None) -> Iterator[tup
         yield "shift", [name, *found.cells()], found.as_dict()
 
 
+def present(folders: Iterable[Path]) -> Iterator[Path]:
+    """Those of `folders` that are there; says which are not, and ends where a name is no set's."""
+    for folder in folders:
+        if folder.name not in SETS:
+            sys.exit(f"{folder}: no set is called so. Name folders called {', '.join(SETS)}.")
+        if folder.is_dir():
+            yield folder
+        else:
+            print(f"skipped: {folder} is not there", file=sys.stderr)
+
+
 def main() -> None:
     """Prints and writes both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -161,12 +172,7 @@ def main() -> None:
     columns = ["set", "LLMs", "labels", "floor", *(f"{rule}: {figure}" for rule in RULES for figure in ("served", "violated", "cost"))]
     blocks: list[str] = []
     results: dict[str, Any] = {}
-    for folder in arguments.folders:
-        if folder.name not in SETS:
-            sys.exit(f"{folder}: no set is called so. Name folders called {', '.join(SETS)}.")
-        if not folder.is_dir():
-            print(f"skipped: {folder} is not there", file=sys.stderr)
-            continue
+    for folder in present(arguments.folders):
         try:
             for table, cells, figures in rows(folder, arguments.draws, arguments.shift, arguments.queries):
                 tables[table].append(cells)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import recorded_set, report
-from benchmarks.certificate import SETS, costs, read
+from benchmarks.certificate import costs, present, read
 from benchmarks.monitor import World
 from benchmarks.report import BUILT
 from mixture.llm import LLM
@@ -197,12 +197,7 @@ def main() -> None:
     rows: list[list[Any]] = []
     blocks: list[str] = []
     results: dict[str, Any] = {}
-    for folder in arguments.folders:
-        if folder.name not in SETS:
-            sys.exit(f"{folder}: no set is called so. Name folders called {', '.join(SETS)}.")
-        if not folder.is_dir():
-            print(f"skipped: {folder} is not there", file=sys.stderr)
-            continue
+    for folder in present(arguments.folders):
         try:
             recorded = Recorded.of(folder, arguments.queries)
         except RouteMoAError as exc:
