@@ -35,10 +35,6 @@ class Database(Protocol):
     def name(self) -> str:
         """For people; no password stands in it."""
 
-    @property
-    def shared(self) -> bool:
-        """Whether other hosts see it, too."""
-
     def transaction(self, *locks: str) -> AbstractContextManager[Connection]:
         """All its statements or none, and nobody who names one of `locks` in between. What is committed survives `kill -9`."""
 

@@ -33,8 +33,6 @@ def opened(url: str) -> "Postgres":
 class Postgres:
     """A pool of connections. Raises DatabaseFailed where it cannot be reached, or a newer platform laid out its tables."""
 
-    shared = True
-
     def __init__(self, url: str) -> None:
         extras.need("postgres")
         import psycopg

@@ -32,8 +32,6 @@ class SqliteFile:
     Raises DatabaseFailed where `path` cannot hold them.
     """
 
-    shared = False
-
     def __init__(self, path: Path, lay_out: Callable[[sqlite3.Connection], None]) -> None:
         self.path = path
         # SQLite refuses a second switch to WAL at once instead of waiting: whoever starts beside another on a new file would fail
