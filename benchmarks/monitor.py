@@ -166,11 +166,10 @@ def audits(data: Dataset, queries_QD: Floats, replays: int, rules: Policy, *, ga
         kept = world.rng.random(len(rows)) < promised  # promises that come true, so that only the planted gap speaks
         outcome = np.where(world.rng.random(len(rows)) < np.where(bad[rows], gap, 0) / np.maximum(promised, 1e-9), 0.0, kept)
         known = frozenset(map(str, np.unique(world.domains_Q)))
-        wealth = [
-            promises.bet(promised[:n], outcome[:n], world.domains_Q[rows[:n]].tolist(), known, tolerance=rules.promise_tolerance).wealth
-            for n in range(5, len(rows) + 1, 5)
-        ]
-        crossed = next((5 * (at + 1) for at, value in enumerate(wealth) if value >= 1 / rules.alpha), None)
+        domains = world.domains_Q[rows].tolist()
+        looks = range(5, len(rows) + 1, 5)
+        seen = {n: promises.bet(promised[:n], outcome[:n], domains[:n], known) for n in looks}
+        crossed = next((n for n in looks if seen[n].broken(alpha=rules.alpha, tolerance=rules.promise_tolerance)), None)
         found.append(np.inf if crossed is None else crossed / AUDITED)
     return {f"{step} requests": float(np.mean([at <= step for at in found])) for step in steps}
 

@@ -89,13 +89,13 @@ def _drift(stats: WindowStats) -> list[Finding]:
 
 
 def _quality(stats: WindowStats, policy: Policy) -> list[Finding]:
-    """Outcomes below what was promised, beyond doubt, on all audits of this version; where they fall shortest if not everywhere."""
+    """Outcomes below what was promised, beyond doubt and by more than the tolerance, on all audits of this version."""
     promises = stats.promises
-    if promises.wealth < 1 / policy.alpha:
+    worst = promises.broken(alpha=policy.alpha, tolerance=policy.promise_tolerance)
+    if worst is None:
         return []
-    worst = max(promises.groups, key=lambda group: group.wealth)
     where = "" if worst is promises.groups[0] else f" in {worst.group}"
-    odds = f"{min(promises.wealth, 1e6):.0f} to 1 against promises kept within {policy.promise_tolerance:g}"
+    odds = f"{min(promises.wealth, 1e6):.0f} to 1 against promises kept"
     reason = f"Outcomes are {worst.gap:.2f} below promises on {worst.audits} audited answers{where} ({odds})."
     return [("retrain" if worst.gap >= policy.quality_drop_retrain else "watch", reason)]
 

@@ -163,7 +163,7 @@ def measure(
         domains=_by_domain(ours, domains, novelty, distinct_M, policy),
         **_drift(queries_ND[distinct_M], scores_NL[distinct_M], profile, of_distinct, policy),
         **_outcomes(ours, domains, policy),
-        promises=_promises(ours if audited is None else comparable(audited, profile), profile, policy),
+        promises=_promises(ours if audited is None else comparable(audited, profile), profile),
         **_service(ours),
     )
     groups = group([ours[at] for at in distinct_M], queries_ND[distinct_M], of_distinct, profile, named) if of_distinct else ()
@@ -282,13 +282,17 @@ def _quality(records: Sequence[Record], domains: Sequence[str], promised_N: Doub
     return None if found.value is None else Estimate(found.value, found.low, found.high)
 
 
-def _promises(records: Sequence[Record], profile: ReferenceProfile, policy: Policy) -> Promises:
+def _promises(records: Sequence[Record], profile: ReferenceProfile) -> Promises:
     """What the audits among `records` say of the promises, by tag or, without one, by the domain of the nearest training query."""
-    audits = [record for record in records if is_audited(record)]
+    audits = sorted((record for record in records if is_audited(record)), key=_reported_at)
     _, nearest_M = neighbours(embeddings(audits, profile), profile.queries_RD, 1)
     domains = [record.domain or str(name) for record, name in zip(audits, profile.domains_R[nearest_M], strict=True)]
     known = frozenset(map(str, profile.domains_R))
-    return promises.bet(*_audited(audits), domains, known, tolerance=policy.promise_tolerance)
+    return promises.bet(*_audited(audits), domains, known)
+
+
+def _reported_at(record: Record) -> tuple[float, str]:
+    return (record.outcome.reported_at if record.outcome else 0.0, record.id)
 
 
 def _service(records: Sequence[Record]) -> dict[str, Any]:
