@@ -177,7 +177,7 @@ def _of_grades(answers: Answers, grade_N: Doubles, graded_N: NDArray[np.bool_]) 
     """The stratified estimate. grade_N is read where graded_N."""
     strata = list(_strata(answers.domain_N, graded_N))
     weight_N = np.where(graded_N, 1 / np.where(graded_N, np.maximum(answers.drawn_with_N, 1e-9), 1.0), 0.0)
-    b = _confirmed(answers.forecast_N, grade_N, weight_N, [rows[graded_N[rows]] for rows in strata])
+    b = confirmed(answers.forecast_N, grade_N, weight_N, [rows[graded_N[rows]] for rows in strata])
     value, variance, spreads, parts = 0.0, 0.0, 0.0, []
     for rows in strata:
         share, seen = len(rows) / len(answers), rows[graded_N[rows]]
@@ -235,7 +235,7 @@ def _strata(domain_N: Names, graded_N: NDArray[np.bool_]) -> Iterable[Rows]:
     return large
 
 
-def _confirmed(forecast_N: Doubles, grade_N: Doubles, weight_N: Doubles, strata: Sequence[Rows]) -> float:
+def confirmed(forecast_N: Doubles, grade_N: Doubles, weight_N: Doubles, strata: Sequence[Rows]) -> float:
     """b: the slope of grades on forecasts within the strata, kept in [0, 1]."""
     across, along = 0.0, 0.0
     for seen in strata:
