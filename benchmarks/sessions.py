@@ -144,7 +144,7 @@ class Asked:
         if self.keeper is None:
             if self.sticky and self.first is not None and any(each.llm.id == self.first.id for each in candidates):
                 return self.first, None
-            ranked = Request(dialogue.messages, candidates, self.options, fields=dialogue.fields).with_requirements().first_ranking()[0]
+            ranked = Request(dialogue.messages, candidates, self.options, fields=dialogue.fields).with_requirements().opened()[0][0]
             self.first = self.first or ranked.candidate.llm
             return ranked.candidate.llm, None
         return await self._ours(self.keeper, dialogue, step, candidates)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from mixture.choose.action import Action
 from mixture.choose.session import SessionChoice
 from mixture.client.protocol import Reply
 from mixture.errors import LLMFailed, LLMGarbled
@@ -147,7 +148,8 @@ class Decision:
     unsettled_usd: at most what calls that were cut off or broke may cost on top.
     retried: attempts within a call that failed and were followed by another (their layer is 0).
     excluded: LLM id -> why it could not answer. options, strategy: the effective ones. snapshot: what `mixture.replay.replay` decides again
-    from. session: whether its session stayed with its LLM, and why; None where it has none.
+    from. session: whether its session stayed with its LLM, and why; None where it has none. action: who was asked first, and with which
+    probability each LLM might have been; None where the caller named the LLM, and in records from before it was kept.
     reply: the endpoint's reply where exactly one LLM answered unchanged (not part of `as_dict`).
     """
 
@@ -174,6 +176,7 @@ class Decision:
     strategy: Mapping[str, Any] = field(default_factory=dict)
     snapshot: Snapshot | None = field(default=None, compare=False)
     session: SessionChoice | None = None
+    action: Action | None = None
     reply: Reply | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self, *, texts: bool = True) -> dict[str, Any]:
@@ -190,7 +193,8 @@ class Decision:
         snapshot = Snapshot.from_dict(tree["snapshot"]) if tree.get("snapshot") else None
         read = {"layers": layers, "failures": failures, "retried": retried, "synthesis": synthesis, "snapshot": snapshot}
         session = SessionChoice(**tree["session"]) if tree.get("session") else None
-        return cls(**{**tree, **read, "session": session, "unpriced": tuple(tree.get("unpriced", ()))})
+        action = Action.from_dict(tree["action"]) if tree.get("action") else None
+        return cls(**{**tree, **read, "session": session, "action": action, "unpriced": tuple(tree.get("unpriced", ()))})
 
 
 def _run(tree: Mapping[str, Any]) -> Run:
@@ -202,7 +206,7 @@ def _plain(value: Any, *, texts: bool) -> Any:
         value = value.without_words()
     if isinstance(value, Snapshot):
         return value.as_dict()
-    if isinstance(value, Usage | SessionChoice):
+    if isinstance(value, Usage | SessionChoice | Action):
         return asdict(value)
     if isinstance(value, Run | Layer | Failure):
         return {

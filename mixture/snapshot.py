@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mixture.choose.action import OFF, Explore
 from mixture.choose.ranking import Candidate
 from mixture.choose.session import Session
 from mixture.client.request_size import images, size, size_of_field
@@ -64,7 +65,7 @@ class Snapshot:
     """A request's shape and the LLMs that had a score. deadline_s: from the request's start. streamed: whether it was.
 
     counted: the request's COUNTED fields. tools_bytes, other_bytes: of its tools, and of all its other fields.
-    session: what was known of its session, None where it has none.
+    session: what was known of its session, None where it has none. explore: what of the choice was left to chance.
     """
 
     turns: tuple[Turn, ...]
@@ -75,6 +76,7 @@ class Snapshot:
     streamed: bool
     candidates: tuple[CandidateSnapshot, ...]
     session: Session | None = None
+    explore: Explore = OFF
 
     @classmethod
     def of(
@@ -86,6 +88,7 @@ class Snapshot:
         deadline_s: float | None,
         streamed: bool,
         session: Session | None = None,
+        explore: Explore = OFF,
     ) -> "Snapshot":
         """The shape of this request."""
         families: dict[str, str] = {}
@@ -100,6 +103,7 @@ class Snapshot:
             streamed=streamed,
             candidates=tuple(_candidate(each, families[each.family]) for each in candidates if math.isfinite(each.prior)),
             session=session,
+            explore=explore,
         )
 
     @classmethod
@@ -107,9 +111,9 @@ class Snapshot:
         """What `as_dict` wrote. Raises TypeError or KeyError where it is something else."""
         turns = tuple(Turn(**turn) for turn in tree["turns"])
         session = Session(**tree["session"]) if tree.get("session") else None
-        return cls(
-            **{**tree, "turns": turns, "candidates": tuple(CandidateSnapshot(**each) for each in tree["candidates"]), "session": session}
-        )
+        candidates = tuple(CandidateSnapshot(**each) for each in tree["candidates"])
+        explore = Explore(**tree["explore"]) if tree.get("explore") else OFF
+        return cls(**{**tree, "turns": turns, "candidates": candidates, "session": session, "explore": explore})
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""

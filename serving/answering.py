@@ -36,7 +36,7 @@ async def answered(request: Request, dialect: Dialect) -> Response:
         raise model_unknown(state, chat.model)
     decision_id = uuid.uuid4().hex
     tab = await state.gate.open(holder, to_answer, answer_headers_of(request), named=scored is None)
-    to_answer = tab.within(to_answer)
+    to_answer = state.exploration.drawn(tab.within(to_answer))
     account = Account.of(to_answer.options)
     served = ServedRequest(state, decision_id, chat, scored, to_answer, started, account, holder.name, tab)
     answer = asked.answer(decision_id, int(time.time()), scored)

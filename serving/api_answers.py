@@ -79,13 +79,16 @@ COMPLETION = fields(choices=many(fields(text=TEXT)))
 DELETED = fields(id=TEXT, object=one_of("response"), deleted=TRUTH)
 MODEL = fields(id=TEXT, object=one_of("model"), created=COUNT, owned_by=TEXT, description=TEXT)
 MODELS = fields(object=one_of("list"), data=many(MODEL))
-RANKED = fields(llm=TEXT, score=NUMBER, value=NUMBER, cost_usd=NUMBER, latency_s=MAYBE_NUMBER, chosen=TRUTH, stepped_over=TRUTH)
+RANKED = fields(
+    llm=TEXT, score=NUMBER, value=NUMBER, cost_usd=NUMBER, latency_s=MAYBE_NUMBER, chosen=TRUTH, stepped_over=TRUTH, propensity=NUMBER
+)
 ROUTE = fields(
     model=TEXT,
     scorer_version=TEXT,
     scored_characters=COUNT,
     chosen=many(TEXT),
     ranked=many(RANKED),
+    exploration=fields(share=NUMBER, delta=NUMBER, why_not=MAYBE_TEXT),
     excluded=mapping(TEXT),
     scores=mapping(NUMBER),
     options=TREE,

@@ -70,6 +70,7 @@ from serving.events import (
     ScorerSwapped,
     SupervisorLost,
 )
+from serving.exploration import Exploration
 from serving.gate import Gate
 from serving.kept_responses import KeptResponses
 from serving.metrics import Metrics
@@ -151,6 +152,7 @@ def _state(settings: ServingSettings) -> State:
         refused=lambda error: events.emit(ScorerRefused(str(error), scorer.value.version if scorer.value else None)),
         last_good=functools.partial(active_scorer.newest_sound, precision=settings.precision),
     )
+    gate = Gate(settings, budgets.make(settings))
     return State(
         settings=settings,
         events=events,
@@ -173,7 +175,8 @@ def _state(settings: ServingSettings) -> State:
         records=RecordStore.of(settings, noticed=lambda what, words: events.emit(NOTICED[what](words))),
         jobs=Jobs.of(settings),
         kept_responses=KeptResponses(settings.responses_file, settings.keep_responses_s, settings.keep_responses_bytes),
-        gate=Gate(settings, budgets.make(settings)),
+        gate=gate,
+        exploration=Exploration(settings, gate.budgets),
         tracing=tracing.from_environment(os.environ, metrics),
         void=Watched(
             settings.certificate_void_file,
@@ -208,7 +211,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
     await state.void.refresh()
     followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer, state.void)
     following = [asyncio.create_task(watched.follow(state.settings.poll_s)) for watched in followed]
-    following += [asyncio.create_task(each.follow()) for each in (state.gate, state.sessions)]
+    following += [asyncio.create_task(each.follow()) for each in (state.gate, state.sessions, state.exploration)]
     if state.settings.database_url.get_secret_value():
         following.append(asyncio.create_task(shared_keys.follow(state.settings, state.events)))
     if state.settings.keep_records_days is not None:
@@ -221,6 +224,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
         await asyncio.gather(*following, return_exceptions=True)
         await _ended(state)
         await state.client.aclose()
+        await state.exploration.tend()
         await state.gate.close()
         state.kept_responses.close()
         await state.sessions.store.close()

@@ -7,7 +7,7 @@ measured with, and no verdict made it void. Else requests are answered as `ROUTE
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Candidate
@@ -21,7 +21,9 @@ NONE = "The active scorer version has no certificate."
 
 
 class Rule(Protocol):
-    """What is changed about a request before LLMs are chosen."""
+    """What is changed about a request before LLMs are chosen. certified: whether a certificate says it."""
+
+    certified: ClassVar[bool]
 
     def options(self, operator: Options) -> Options:
         """The operator's options under this rule; what a request asks for narrows them as ever."""
@@ -36,6 +38,8 @@ class Rule(Protocol):
 @dataclass(frozen=True, slots=True)
 class AsSet:
     """The operator's settings, unchanged."""
+
+    certified: ClassVar[bool] = False
 
     def options(self, operator: Options) -> Options:
         """Unchanged."""
@@ -54,6 +58,7 @@ class AsSet:
 class Certified(AsSet):
     """A dollar is worth what was certified and a second nothing; costs are expected as they were then."""
 
+    certified: ClassVar[bool] = True
     usd: float
 
     def options(self, operator: Options) -> Options:
@@ -70,6 +75,7 @@ class Certified(AsSet):
 class OnlyBest(AsSet):
     """The LLM that the certificate measures against answers everything, where it can."""
 
+    certified: ClassVar[bool] = True
     llm: str
 
     def excluded(self, callable_llms: Iterable[str]) -> dict[str, str]:

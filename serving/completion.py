@@ -73,6 +73,7 @@ class Completion:
             "unsettled_usd": decision.unsettled_usd,
             "latency_s": decision.latency_s,
             "unlike_anything_labelled": None if scored is None or scored.familiar is None else scored.familiar.unlike,
+            "explored": decision.action is not None and decision.action.explored,
             "session": None if decision.session is None else asdict(decision.session),
         }
         if self.explain:

@@ -27,6 +27,8 @@ class Metrics:
         self.unpriced = Counter("routemoa_unpriced_calls", "Answered calls whose cost nobody knows", ["llm"], registry=registry)
         self.unsettled = Counter("routemoa_unsettled_usd", "At most what calls without a reply may cost on top", registry=registry)
         self.tokens = Counter("routemoa_tokens", "Tokens in and out of LLMs", ["direction"], registry=registry)
+        self.explored = Counter("routemoa_explored", "Answers by an LLM that chance drew", ["llm"], registry=registry)
+        self.exploration = Counter("routemoa_exploration_usd", "Expected cost of drawn LLMs beyond the usual ones", registry=registry)
         self.sessions = Counter("routemoa_session_turns", "Answered requests of sessions", ["why", "stayed"], registry=registry)
         self.errors = Counter("routemoa_errors", "Errors answered", ["code"], registry=registry)
         self.events = Counter("routemoa_events", "What happened to the server", ["event"], registry=registry)

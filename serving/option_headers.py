@@ -18,6 +18,7 @@ READ: Mapping[str, Any] = {
     "data-policy": lambda text: [each.strip() for each in text.split(",")],
     "explain": lambda text: {"true": True, "false": False}[text.lower()],
     "domain": str,
+    "explore": lambda text: {"true": True, "false": False}[text.lower()],
 }
 
 

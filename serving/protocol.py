@@ -34,7 +34,10 @@ class WeightsIn(BaseModel):
 
 
 class RequestOptions(BaseModel):
-    """`routemoa: {...}` of a request: narrows what the operator allows. `domain` is only recorded; `session` names its session."""
+    """`routemoa: {...}` of a request: narrows what the operator allows. `domain` is only recorded; `session` names its session.
+
+    explore: false leaves nothing of the choice to chance; true gets what the operator allows.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -47,6 +50,7 @@ class RequestOptions(BaseModel):
     data_policy: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=32)] | None = None
     explain: bool = False
     domain: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    explore: bool | None = None
     session: Annotated[str, Field(min_length=1, max_length=512)] | None = None
 
     def requested(self, operator: Options, now: float) -> Requested:

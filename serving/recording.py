@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from mixture.choose.action import Action
 from mixture.decision import Decision
 from mixture.errors import LLMFailed, NoAnswer
 from mixture.run.account import Account
@@ -79,6 +80,7 @@ class ServedRequest:
             self._trace(decision, exc)
             raise
         self._trace(decision)
+        self._count_exploration(decision.action)
         scored, metrics = self.scored, self.state.metrics
         if scored is not None and scored.session is not None:
             llms = {each.llm.id: each.llm for each in self.request.candidates}
@@ -171,6 +173,13 @@ class ServedRequest:
         metrics.tokens.labels("out").inc(account.output_tokens)
         self.state.silences.note(account.replies, [failed.error for failed in account.failed], time.monotonic())
         self.state.experience.note(self.request, account, self.state.recorded_calls)
+
+    def _count_exploration(self, action: Action | None) -> None:
+        if action is None or not action.explored:
+            return
+        self.state.exploration.note(action)
+        self.state.metrics.explored.labels(action.first).inc()
+        self.state.metrics.exploration.inc(max(0.0, action.extra_usd))
 
     def _log(self, error: LLMFailed) -> None:
         """A call that brought no answer, also where another LLM answered; an endpoint's own words may repeat a prompt."""

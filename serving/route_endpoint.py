@@ -34,6 +34,8 @@ def as_dict(scored: ScoredRequest, model: str, wanted: str) -> dict[str, Any]:
     """What would be decided, JSON-ready. wanted: what a query unlike anything labelled gets. Raises NoAnswer where no LLM may answer."""
     request = scored.request.with_requirements()
     (ranking, session), excluded = request.settled(), request.excluded()
+    action = request.opened()[1]
+    propensities = {each.llm: each.propensity for each in action.candidates}
     ranked = [
         {
             "llm": each.id,
@@ -43,6 +45,7 @@ def as_dict(scored: ScoredRequest, model: str, wanted: str) -> dict[str, Any]:
             "latency_s": each.candidate.latency_s,
             "chosen": each.chosen,
             "stepped_over": each.candidate.silent,
+            "propensity": propensities[each.id],
         }
         for each in ranking
     ]
@@ -52,6 +55,7 @@ def as_dict(scored: ScoredRequest, model: str, wanted: str) -> dict[str, Any]:
         "scored_characters": len(scored.text),
         "chosen": [each["llm"] for each in ranked if each["chosen"]],
         "ranked": ranked,
+        "exploration": {"share": 0.0 if action.why else request.explore.share, "delta": action.delta, "why_not": action.why or None},
         "excluded": excluded,
         "scores": dict(scored.scores),
         "options": request.options.as_dict() | {"deadline": None},

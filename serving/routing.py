@@ -81,7 +81,9 @@ async def scored_request(
     named = {**written, **(chat.model_extra or {}), "routemoa": {"session": chat.routemoa.session}}
     turn = await state.sessions.open(holder.id, name_of(named, headers), messages, fields, bound=bound)
     size = RequestSize.of(messages, fields)
-    bare = Request(messages, (), options, strategy, fields, native=native, session=None if turn is None else turn.session())
+    explore = state.exploration.of(holder, wanted=chat.routemoa.explore, certified=rule.certified)
+    session = None if turn is None else turn.session()
+    bare = Request(messages, (), options, strategy, fields, native=native, session=session, explore=explore)
     asking = _Asking(state, holder, rule, size, turn, bare)
     if turn is not None and (kept := turn.kept_scores(active.version)) is not None:
         request = asking.of(kept)

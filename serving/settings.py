@@ -114,6 +114,19 @@ Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]  # written 
 Usd = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+class ExploreSettings(BaseModel):
+    """What of the choices is left to chance (`ROUTEMOA_EXPLORE__*`), so that traffic can judge other choices. Off by default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: float = Field(
+        default=0.0, ge=0, le=0.5, description="of requests, whose LLM is drawn evenly from those within delta of the best"
+    )
+    delta: float = Field(default=0.1, ge=0, allow_inf_nan=False, description="value that may be given up, in right answers")
+    usd_per_day: Usd | None = Field(default=None, description="what it may cost beyond the usual choices in a UTC day")
+    keys: Words = Field(default=frozenset(), description="names of keys whose requests may be drawn; else all")
+
+
 class ConnectionSettings(BaseModel):
     """What one connection may cost, whoever is behind it (`ROUTEMOA_CONNECTIONS__*`)."""
 
@@ -175,6 +188,7 @@ class ServingSettings(HostSettings):
     mixture: MixtureSettings = MixtureSettings()
     layers: LayersSettings = LayersSettings()
     certificate: CertificateSettings = CertificateSettings()
+    explore: ExploreSettings = ExploreSettings()
     sessions: SessionSettings = SessionSettings()
     harness: HarnessSettings = HarnessSettings()
     console_url: str = Field(default="http://127.0.0.1:8070", description="where GET / sends a browser")

@@ -18,6 +18,7 @@ from scorer.recorded_calls import RecordedCalls
 from serving.active_scorer import Active
 from serving.errors import NotReady
 from serving.events import Events
+from serving.exploration import Exploration
 from serving.gate import Gate
 from serving.kept_responses import KeptResponses
 from serving.keys import KeyEntry, Keys
@@ -53,6 +54,7 @@ class State:
     sessions: Keeper
     scoring: ThreadPoolExecutor
     void: Watched[Void]
+    exploration: Exploration
     tracing: Tracing = field(default_factory=Off)
     experience: Experience = field(default_factory=Experience)
     silences: Silences = field(default_factory=Silences)

@@ -46,6 +46,7 @@ NOT_COMPARED = frozenset(
         "reasoning_tokens",
         "cached_tokens",
         "state_dropped",
+        "action",
     }
 )
 
@@ -76,12 +77,26 @@ def decide_again(recorded: Decision) -> Decision:
         raise CannotReplay("The record does not say what the decision was made from.", next_step="Replay one that a mixture made.")
     if not recorded.text or not all(run.text for layer in recorded.layers for run in layer.runs):
         raise CannotReplay("The record holds no texts of answers.", next_step="Ask with explain, or store texts.")
-    options, strategy = _options(recorded), _strategy(recorded)
-    options = replace(options, deadline=snapshot.deadline_s)
-    mixture = Mixture(scripted(recorded, snapshot, strategy), clock)
-    candidates = _candidates(recorded, snapshot, options)
-    request = Request(_messages(snapshot), candidates, options, strategy, _fields(snapshot), session=snapshot.session)
+    request = request_again(recorded)
+    mixture = Mixture(scripted(recorded, snapshot, request.strategy), clock)
     return drive(mixture.answer(request, _nowhere if snapshot.streamed else None))
+
+
+def request_again(recorded: Decision) -> Request:
+    """The request that a decision was made for: its shape, options and candidates, without a word of it. Raises CannotReplay."""
+    snapshot = recorded.snapshot
+    if snapshot is None:
+        raise CannotReplay("The record does not say what the decision was made from.", next_step="Replay one that a mixture made.")
+    options, strategy = replace(_options(recorded), deadline=snapshot.deadline_s), _strategy(recorded)
+    return Request(
+        _messages(snapshot),
+        _candidates(recorded, snapshot, options),
+        options,
+        strategy,
+        _fields(snapshot),
+        session=snapshot.session,
+        explore=snapshot.explore,
+    )
 
 
 async def _nowhere(_: Chunk) -> None:

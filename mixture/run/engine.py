@@ -43,6 +43,7 @@ class Mixture:
             deadline_s=None if deadline is None else deadline - calls.started_at,
             streamed=emit is not None,
             session=request.session,
+            explore=request.explore,
         )
         options, strategy = request.options.as_dict(), as_json(request.strategy)
         asked = [run.llm for layer in decision.layers for run in layer.runs]
@@ -71,4 +72,5 @@ async def _answer_in_layers(calls: Calls, request: Request, emit: Emit | None) -
     await loop.run()
     way, run = await final_answer(loop, emit)
     score = max(loop.scores[llm] for llm in loop.answers) if way == "synthesise" else loop.scores[run.llm]
-    return decided(calls, tuple(loop.layers), run, way=way, reason=loop.stopped_because, score=score)
+    decision = decided(calls, tuple(loop.layers), run, way=way, reason=loop.stopped_because, score=score)
+    return replace(decision, action=loop.action)

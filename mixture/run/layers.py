@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mixture.choose.action import Action
 from mixture.choose.final_answers import final_answers
 from mixture.choose.posterior import Observation, query_easiness
 from mixture.choose.ranking import Ranked
-from mixture.choose.session import settled
 from mixture.choose.stop_rules import StopReason, exhausted
 from mixture.choose.strategy import AnswersSoFar, Strategy
 from mixture.client.protocol import LOGPROBS, Reply
@@ -21,14 +21,15 @@ from mixture.reading.thinking import spoken
 from mixture.run.calls import Calls
 from mixture.run.ledger import Reservation
 from mixture.run.parallel_calls import ParallelCalls
-from mixture.run.request import Request, nobody_may_answer
+from mixture.run.request import Request
 
 
 @dataclass(slots=True)
 class LayerLoop:
     """One request's layers so far. `run()` fills it.
 
-    answers: each LLM's latest answer. scores: s_l of every candidate. failed: LLMs that failed and are not asked again.
+    answers: each LLM's latest answer. scores: s_l of every candidate. failed: LLMs that failed and are not asked again. action: who was
+    asked first.
     """
 
     calls: Calls
@@ -38,6 +39,7 @@ class LayerLoop:
     scores: dict[str, float] = field(default_factory=dict)
     stopped_because: StopReason = "layers"
     failed: set[str] = field(default_factory=set)
+    action: Action | None = None
     _cross_scores: dict[str, float] = field(default_factory=dict)
     _easiness: float = 0.0
 
@@ -45,12 +47,8 @@ class LayerLoop:
         """Runs layers until a reason to stop. Raises NoAnswer where not one LLM answered."""
         self.scores = {each.llm.id: each.prior for each in self.request.candidates if math.isfinite(each.prior)}
         self._easiness = query_easiness(self.scores.values())
-        strategy, options, session = self.request.strategy, self.request.options, self.request.session
-        ranking = strategy.select(self._so_far(), options)
-        if not ranking:
-            raise nobody_may_answer(self.request.excluded())
-        if session is not None and not self.request.in_layers:
-            ranking = settled(ranking, options, session)[0]
+        strategy, options = self.request.strategy, self.request.options
+        ranking, self.action = self.request.opened(strategy.select(self._so_far(), options))
         while (reason := await self._layer(ranking)) is None:
             so_far = self._so_far()
             ranking = strategy.select(so_far, options)

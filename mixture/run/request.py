@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mixture.choose.action import OFF, Action, Circumstances, Explore, act
 from mixture.choose.efforts import narrowed
 from mixture.choose.options import Options
 from mixture.choose.posterior import query_easiness
@@ -13,10 +14,11 @@ from mixture.choose.session import Session, SessionChoice, answered, could_gain,
 from mixture.choose.strategy import AnswersSoFar, Strategy
 from mixture.client import signed_thinking
 from mixture.client.native import Native
-from mixture.client.request_size import expected_input_tokens
+from mixture.client.protocol import Call
+from mixture.client.request_size import expected_input_tokens, worst_case_usd
 from mixture.client.requirements import abilities, one_llm_only
 from mixture.errors import NoAnswer
-from mixture.llm import Message
+from mixture.llm import LLM, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class Request:
     """candidates: every LLM with a score that can be called. uncallable: LLM id -> why it cannot be called at all.
 
     fields: further fields of the OpenAI request, passed on to the LLMs. native: the request as its caller wrote it in another dialect, for
-    an LLM that speaks it and answers alone. session: what is known of its session, None where it has none.
+    an LLM that speaks it and answers alone. session: what is known of its session, None where it has none. explore: what of the choice is
+    left to chance.
     """
 
     messages: Sequence[Message]
@@ -35,6 +38,7 @@ class Request:
     uncallable: Mapping[str, str] = field(default_factory=dict)
     native: Native | None = field(default=None, compare=False, repr=False)
     session: Session | None = None
+    explore: Explore = OFF
 
     def with_requirements(self) -> "Request":
         """The same with what it requires: abilities, tokens of context, an effort, and one LLM alone where its answer cannot be combined.
@@ -52,13 +56,17 @@ class Request:
         fields = {name: value for name, value in self.fields.items() if name != "reasoning_effort"}
         return replace(self, options=options, candidates=kept, fields=fields, uncallable={**self.uncallable, **left_out})
 
-    def first_ranking(self) -> tuple[Ranked, ...]:
-        """Who is asked first (`chosen`), the session's LLM where it stays, and who stands by. Raises NoAnswer where no LLM may answer."""
-        return self.settled()[0]
+    def opened(self, ranking: Sequence[Ranked] | None = None) -> tuple[tuple[Ranked, ...], Action]:
+        """Who is asked first (`chosen`): the session's LLM where it stays, or whom chance drew; who stands by; and with which propensities.
 
-    def settled(self) -> tuple[tuple[Ranked, ...], SessionChoice | None]:
-        """`first_ranking`, and whether the session stays. Raises NoAnswer."""
-        ranking = self._ranking()
+        ranking: by the request's strategy, for who has one already. Raises NoAnswer where no LLM may answer.
+        """
+        ranked = self.settled(ranking)[0]
+        return act(ranked, self.options, self.explore, Circumstances(self.session, self.in_layers, self._affordable))
+
+    def settled(self, ranking: Sequence[Ranked] | None = None) -> tuple[tuple[Ranked, ...], SessionChoice | None]:
+        """The ranking before chance, with the session's LLM in front where it stays, and whether it does. Raises NoAnswer."""
+        ranking = tuple(self._ranking() if ranking is None else ranking)
         if not ranking:
             raise nobody_may_answer(self.excluded())
         if self.session is None or self.in_layers:
@@ -90,6 +98,11 @@ class Request:
     def excluded(self) -> dict[str, str]:
         """LLM id -> why it may not answer; those first that cannot be called at all."""
         return {**self.uncallable, **{each.llm.id: why for each in self.candidates if (why := refusal(each, self.options)) is not None}}
+
+    def _affordable(self, llm: LLM) -> bool:
+        """Whether the worst case of its call fits into the budget."""
+        budget_usd = self.options.budget_usd
+        return budget_usd is None or worst_case_usd(Call(llm, self.messages, self.fields, native=self.native)) <= budget_usd
 
     def _ranking(self) -> tuple[Ranked, ...]:
         if self.options.single:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from itertools import zip_longest
 
 from mixture.choose.ranking import Candidate, Ranked
@@ -20,12 +21,13 @@ async def answer_alone(calls: Calls, request: Request, emit: Emit | None) -> Dec
 
     Once all have failed, those whose failure may pass are asked again.
     """
-    ranking = request.first_ranking()[: 1 + request.options.spares]
+    opened, action = request.opened()
+    ranking = opened[: 1 + request.options.spares]
     for ranked, successor in zip_longest(ranking, [each.candidate for each in ranking[1:]]):
         reserved = calls.reserve(ranked.candidate.llm, request.messages, alone=len(ranking) == 1, native=request.native)
         replace_after_s = calls.replace_after_s(ranked.candidate, successor, request.messages)
         if reserved is not None and (reply := await _asked(calls, ranked, reserved, replace_after_s, emit)) is not None:
-            return _chosen(calls, request, ranked, reply)
+            return replace(_chosen(calls, request, ranked, reply), action=action)
     by_id = {each.id: each for each in ranking}
     while (failed := calls.next_retry(layer=1)) is not None:
         ranked = by_id[failed.error.llm]
@@ -33,7 +35,7 @@ async def answer_alone(calls: Calls, request: Request, emit: Emit | None) -> Dec
             break
         await asyncio.sleep(calls.retry(failed))
         if (reply := await _asked(calls, ranked, reserved, math.inf, emit)) is not None:
-            return _chosen(calls, request, ranked, reply)
+            return replace(_chosen(calls, request, ranked, reply), action=action)
     raise calls.no_answer("failed" if calls.failed else "budget")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mixture.choose.action import OFF, Explore
 from mixture.choose.layered import Layered
 from mixture.choose.options import Options, Weights
 from mixture.choose.posterior import AgreementPosterior
@@ -52,6 +53,7 @@ def decided(
     live: bool = False,
     judges: Mapping[str, SelfAssessment] = MappingProxyType({}),
     session: Session | None = None,
+    explore: Explore = OFF,
     **request: Any,
 ) -> Decision:
     """A decision as read back from its record."""
@@ -64,7 +66,9 @@ def decided(
     async def emit(_: Chunk) -> None:
         """Takes the stream."""
 
-    decision = drive(mixture.answer(Request(user(), pool, options, strategy, request, session=session), emit if live else None))
+    decision = drive(
+        mixture.answer(Request(user(), pool, options, strategy, request, session=session, explore=explore), emit if live else None)
+    )
     return Decision.from_dict(json.loads(json.dumps(decision.as_dict())))
 
 
@@ -85,6 +89,16 @@ def decided(
 def test_a_record_leads_to_the_same_decision(scripts: dict[str, Script], options: Options, live: bool) -> None:
     """Layers, scores, judges, stand-ins, stop reason, aggregation, text and costs come out again, streamed or not."""
     assert differences(decided(scripts, options, live=live, max_tokens=100)) == []
+
+
+@pytest.mark.parametrize(("options", "strategy"), [(Options().as_single(), BY_VALUE), (Options(weights=FREE, k=1), Sequential())])
+def test_a_choice_of_chance_is_made_again(options: Options, strategy: Strategy) -> None:
+    """The number that was drawn is in the record."""
+    decision = decided({}, options, strategy, explore=Explore(0.5, 1.0, 0.25, why=""))
+    assert decision.action is not None
+    assert decision.action.explored
+    assert decision.layers[0].runs[0].llm == decision.action.first
+    assert differences(decision) == []
 
 
 @pytest.mark.parametrize("budget_usd", [None, 0.003])
