@@ -49,12 +49,12 @@ class World:
         self.training, self.held_out, self.traffic = np.split(inside, [int(0.5 * len(inside)), int(0.7 * len(inside))])
         self.strange = order[np.isin(self.domains_Q[order], unknown)]
         self.roster = tuple(llm.id for llm in data.llms)
-        self.scores_QL = self._promises()
+        self.scores_QL = self.promises()
 
-    def _promises(self) -> Floats:
+    def promises(self, ridge: float = RIDGE) -> Floats:
         """Ridge on the training queries' embeddings, and Platt-like shrinkage on held-out ones: calibrated in domain, and nowhere else."""
         features_RD, mean_L = self.queries_QD[self.training], self.labels_QL[self.training].mean(axis=0)
-        gram_DD = features_RD.T @ features_RD + RIDGE * np.eye(features_RD.shape[1])
+        gram_DD = features_RD.T @ features_RD + ridge * np.eye(features_RD.shape[1])
         weights_DL = np.linalg.solve(gram_DD, features_RD.T @ (self.labels_QL[self.training] - mean_L))
         raw_QL = self.queries_QD @ weights_DL
         held_HL, truth_HL = raw_QL[self.held_out], self.labels_QL[self.held_out]

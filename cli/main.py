@@ -6,7 +6,23 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli import audits, data, database, groups, installed, jobs, keys, llms, monitor, prices, results, stack, versions, what_if
+from cli import (
+    audits,
+    data,
+    database,
+    evaluate_policy,
+    groups,
+    installed,
+    jobs,
+    keys,
+    llms,
+    monitor,
+    prices,
+    results,
+    stack,
+    versions,
+    what_if,
+)
 from scorer.errors import RouteMoAError
 
 commands = typer.Typer(
@@ -18,6 +34,7 @@ for part in (
     versions.commands,
     results.commands,
     what_if.commands,
+    evaluate_policy.commands,
     monitor.commands,
     audits.commands,
     data.commands,

@@ -3,7 +3,7 @@
 Every scored record gets its chance once: `monitor.audit_share` on average, more where the scorer is unsure of the answer or the query is
 unlike its training queries, and about as many draws in each domain, however much traffic it has:
 
-    probability = share * c / (domains * share of its domain) * sqrt(max(4 p (1 - p), .16)) * (2 if novel)
+    probability = share * c / (domains * share of its domain) * sqrt(max(4 p (1 - p), .16)) * (2 if novel) * (5 if chance chose it)
 
 with the promise p, and c so that the average over the latest traffic is the share. Whether a record is drawn follows from a hash of its id,
 so a monitor that is started again decides the same.
@@ -28,6 +28,7 @@ from monitoring.window import comparable, domain_names, embeddings
 
 AT_ONCE = 500
 LATEST = 500  # records by which the domains' shares of traffic are told
+EXPLORED = 5.0  # times as likely to be drawn: a choice of chance stands for many requests when another policy is judged
 LEAST, MOST = 0.2, 10.0  # times the share: every answer may be drawn, and none weighs too much
 HASHES = 2**64
 UNSURE = 0.15  # promises so near to .5 are called that
@@ -72,6 +73,7 @@ def chances_of(
     names = domain_names(together, profile, far, named)
     counts = Counter(names)
     wanted_T = _wanted(together, names, counts) * np.where(far.novel_N, 2.0, 1.0)
+    wanted_T = wanted_T * np.where([each.explored for each in together], EXPLORED, 1.0)
     scaled_T = wanted_T / wanted_T.mean()
     chance_T = np.minimum(1.0, policy.audit_share * np.clip(scaled_T, LEAST, MOST))
     return [
@@ -81,7 +83,7 @@ def chances_of(
 
 def _why(record: Record, novel: bool, name: str, counts: Counter[str]) -> tuple[str, ...]:
     promised, share = record.predicted or 0.0, counts[name] / counts.total()
-    reasons = []
+    reasons = ["chance chose this LLM"] if record.explored else []
     if abs(promised - 0.5) < UNSURE:
         reasons.append(f"the scorer is unsure (it promised {promised:.2f})")
     if novel:

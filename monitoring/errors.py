@@ -53,3 +53,7 @@ class NothingActive(MonitoringError):
 
 class ReportFailed(MonitoringError):
     """Evidently could not build, save or file a report."""
+
+
+class NothingToEvaluate(MonitoringError):
+    """No record says anything of a policy: none is of the kind wanted, or none holds propensities."""

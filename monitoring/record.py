@@ -122,6 +122,12 @@ class Record:
         return float(score) if isinstance(score, int | float) and 0 <= score <= 1 and self.scores else self.predicted
 
     @property
+    def explored(self) -> bool:
+        """Whether chance chose whom to ask first, another LLM than the usual one."""
+        action = self.decision.get("action") or {}
+        return action.get("first") != action.get("usual")
+
+    @property
     def answer(self) -> str | None:
         """What was answered; None where the operator keeps no texts."""
         return (self.decision.get("text") or None) if self.text is not None else None

@@ -1,0 +1,171 @@
+"""What policies would have brought on recorded traffic, beside what was served: quality and money with intervals, or why not."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from monitoring import off_policy
+from monitoring.logged_actions import UNSCORED, Seen, Served, Target, seen
+from monitoring.off_policy import Value
+
+DELTA = 0.1  # as `ROUTEMOA_EXPLORE__DELTA` has it where the records do not say
+MOST_SHARE = 0.5  # that `ROUTEMOA_EXPLORE__SHARE` takes
+MOST_GAPS = 0.95  # of the requests where the target differs, that a delta has to reach
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One policy. quality in [0, 1] and usd a request; each also less what the log does without chance. usd_weight: value of a dollar."""
+
+    name: str
+    usd_weight: float | None
+    quality: Value
+    usd: Value
+    quality_difference: Value
+    usd_difference: Value
+    advice: str = ""
+
+    def surely_within(self, floor: float) -> bool:
+        """Whether its quality is at most `floor` below what the log does without chance, by the interval."""
+        low = self.quality_difference.low
+        return low is not None and low >= -floor
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """requests: judged. explored: of them, by an LLM that chance chose; their extra cost as expected. not_judged: by reason.
+
+    served: as it was, chance included. best: by the floor.
+    """
+
+    version: str
+    strategy: str
+    requests: int
+    audited: int
+    explored: int
+    exploration_usd: float
+    not_judged: Mapping[str, int]
+    served: tuple[Value, Value] | None = None
+    rows: tuple[Row, ...] = ()
+    floor: float | None = None
+    best: Row | None = None
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**asdict(self), "assumed": list(ASSUMED)}
+
+
+ASSUMED = (
+    "Only the LLM that is asked first differs: what follows it (another in place of a failed one, asking one more) is as it was.",
+    "Sessions are taken as they stood: what an earlier request's other choice would have changed in later ones is not counted.",
+    "Only audited answers say something of quality; outcomes that callers report do not, for nobody drew who reports.",
+)
+
+
+def evaluate(
+    served: Sequence[Served],
+    targets: Sequence[Target],
+    *,
+    version: str,
+    strategy: str,
+    not_judged: Mapping[str, int],
+    floor: float | None,
+    notes: tuple[str, ...] = (),
+) -> Report:
+    """The report. Where a floor is given, targets are in the order of falling cost, and the best is the last before the first to fail."""
+    why = Counter(not_judged)
+    asked_first = [each.action for each in served]
+    made = Report(
+        version=version,
+        strategy=strategy,
+        requests=len(served),
+        audited=0,
+        explored=sum(action.explored for action in asked_first),
+        exploration_usd=sum(action.extra_usd for action in asked_first),
+        not_judged=why,
+        floor=floor,
+        notes=notes,
+    )
+    if not served:
+        return made
+    usual = Target("without exploration", as_logged=True)
+    rows = [row(served, usual)]
+    for target in targets:
+        rows.append(row(served, target))
+        why[UNSCORED] = max(why[UNSCORED], len(served) - rows[-1].quality.requests)
+    ours = seen(served, usual, delta=DELTA)
+    graded = int((~np.isnan(ours.quality.outcome_N)).sum())
+    best = None
+    for each in rows[1:] if floor is not None else ():
+        if not each.surely_within(floor or 0.0):
+            break
+        best = each
+    return replace(made, audited=graded, not_judged=+why, served=_as_served(ours), rows=tuple(rows), best=best)
+
+
+def row(served: Sequence[Served], target: Target) -> Row:
+    """One policy's figures, on the requests whose query it can score."""
+    whole = seen(served, target, delta=_delta(served))
+    kept = [each for each, is_kept in zip(served, whole.kept_N, strict=True) if is_kept]
+    usual = seen(kept, Target("usual", prices=target.prices, as_logged=True), delta=DELTA)
+    return Row(
+        name=target.name,
+        usd_weight=target.usd,
+        quality=off_policy.value(whole.quality),
+        usd=off_policy.value(whole.money, most=None),
+        quality_difference=off_policy.difference(whole.quality, usual.quality),
+        usd_difference=off_policy.difference(whole.money, usual.money, most=None),
+        advice=advice(whole, kept),
+    )
+
+
+def advice(whole: Seen, served: Sequence[Served]) -> str:
+    """What exploration it would take, where the estimate of quality is refused; empty where it is not."""
+    logged = whole.quality
+    if not len(logged) or not logged.differs_N.any() or off_policy.refusal(logged, off_policy.judged(logged)) is None:
+        return ""
+    delta = _delta(served)
+    beyond = float((whole.gap_N[logged.differs_N] > delta).mean())
+    if beyond > 1 - MOST_GAPS:
+        finite_N = whole.gap_N[logged.differs_N & np.isfinite(whole.gap_N)]
+        if not len(finite_N):
+            return "No exploration would do: the LLMs that it asks were no candidates."
+        wanted = float(np.quantile(finite_N, MOST_GAPS))
+        return (
+            f"It differs by more than delta = {delta:g} in {beyond:.0%} of those requests; ROUTEMOA_EXPLORE__DELTA={wanted:.2g} would do."
+        )
+    observed = _observed(logged, served)
+    share = off_policy.share_needed(logged, whole.chance_N, observed)
+    if share is not None and share <= MOST_SHARE:
+        return f"ROUTEMOA_EXPLORE__SHARE={_upwards(share)} over as many requests again would bring enough."
+    brought = float(whole.chance_N[logged.differs_N].sum()) * observed
+    if not brought:
+        return "Nothing is audited: set monitor.audit_share, and grade what is drawn."
+    times = 2 * off_policy.LEAST_OUTCOMES / (0.1 * brought)
+    return f"ROUTEMOA_EXPLORE__SHARE=0.1 over {max(2, round(times))} times as many requests would bring enough."
+
+
+def _upwards(share: float) -> str:
+    """Two digits, never less."""
+    return f"{float(np.ceil(share * 100) / 100):g}"
+
+
+def _observed(logged: off_policy.Logged, served: Sequence[Served]) -> float:
+    """The share of explored answers that are audited, of all where none was explored."""
+    explored_N = np.array([each.action.explored for each in served])
+    seen_N = ~np.isnan(logged.outcome_N)
+    return float(seen_N[explored_N].mean()) if explored_N.any() else float(seen_N.mean())
+
+
+def _delta(served: Sequence[Served]) -> float:
+    return max((each.action.delta for each in served), default=0.0) or DELTA
+
+
+def _as_served(usual: Seen) -> tuple[Value, Value]:
+    """Quality and USD a request of what was served."""
+    quality, money = (off_policy.as_served(each.logged_N, each.outcome_N, each.observed_N) for each in (usual.quality, usual.money))
+    return off_policy.value(quality), off_policy.value(money, most=None)
