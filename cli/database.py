@@ -24,8 +24,8 @@ def upgrade() -> None:
 
 @commands.command("import")
 def import_files() -> None:
-    """Take in what this host kept in its own files: records, audits, jobs, spending, keys. Stop its server before; twice is as once."""
-    from monitoring import record_import
+    """Take in what this host kept in its own files: records, audits, jobs, spending, keys, looks. Stop its server first."""
+    from monitoring import certificate_void, looks, record_import
     from registry import jobs
     from serving import budgets, shared_keys
 
@@ -37,6 +37,8 @@ def import_files() -> None:
         (settings.var / "jobs.db", jobs.move),
         (settings.var / "spend.db", budgets.move),
         (settings.var / "keys.json", shared_keys.move),
+        (looks.folder(settings) / "looks.db", looks.move),
+        (looks.folder(settings) / certificate_void.NAME, looks.move_void),
     ):
         came |= move(path, database) if path.exists() else {}
     words = ", ".join(f"{count} {what}" for what, count in came.items() if count) or "nothing that it had not yet"

@@ -1,7 +1,8 @@
 """`var/reports/certificate_void.json`: that traffic is no longer what a certificate was measured on, and why; servers follow it.
 
 The monitor writes it and never takes it back: a window in which a test finds nothing does not make an old measurement good again. It holds
-until another scorer version serves, or until a person who has looked deletes the file.
+until another scorer version serves, or until a person who has looked takes it back (`monitoring.looks.take_void_back`; on a host that
+shares no database, by deleting the file).
 """
 
 import json
@@ -41,16 +42,18 @@ def reasons(verdict: Verdict) -> tuple[str, ...]:
     return verdict.reasons if verdict.kind == "keep" and mix is not None and mix.p_value <= verdict.stats.alpha else ()
 
 
-def note(reports: Path, verdict: Verdict, now: datetime) -> Void | None:
-    """Writes that the certificate is void, where this verdict is the first to make it so; what was written, else None."""
+def made_by(verdict: Verdict, reports: Path, now: datetime) -> Void | None:
+    """That the certificate is void, where this verdict is the first to make it so."""
     found, version = reasons(verdict), verdict.stats.scorer_version
     if not found or read(reports / NAME).covers(version):
         return None
-    void = Void(version, now.isoformat(timespec="seconds"), verdict.id, found)
-    reports.mkdir(parents=True, exist_ok=True)
+    return Void(version, now.isoformat(timespec="seconds"), verdict.id, found)
+
+
+def write(reports: Path, void: Void) -> None:
+    """Says so to the servers of this host."""
     with replacing(reports / NAME, durable=True) as partial:
         partial.write_text(json.dumps(asdict(void), indent=1) + "\n", encoding="utf-8")
-    return void
 
 
 def read(path: Path) -> Void:

@@ -48,7 +48,7 @@ class Report:
 
 def ui_command(settings: Settings, port: int) -> list[str]:
     """The command that serves the Evidently workspace on 127.0.0.1:`port`; DO_NOT_TRACK=1 belongs in its environment."""
-    workspace = _workspace_folder(settings)
+    workspace = settings.evidently_workspace
     workspace.mkdir(parents=True, exist_ok=True)
     return [
         sys.executable,
@@ -67,10 +67,10 @@ def ui_command(settings: Settings, port: int) -> list[str]:
 
 
 def write(window: Window, verdict: Verdict, profile: ReferenceProfile, settings: Settings, *, now: datetime) -> Report:
-    """Builds the report of `window`, saves it under var/reports and adds it to the workspace. Raises ReportFailed."""
+    """Builds the report of `window`, saves it in the folder of reports and adds it to the workspace. Raises ReportFailed."""
     if window.novelty is None:
         raise ReportFailed("No records to report on.", next_step="Send queries through the server first.")
-    folder = settings.var / "reports"
+    folder = settings.report_pages
     name = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     with _evidently():
         table = report_tables.recent(window, window.novelty, verdict, Baseline.of(profile, settings.pool_file))
@@ -83,10 +83,6 @@ def write(window: Window, verdict: Verdict, profile: ReferenceProfile, settings:
             _save(run, page)
         project, ids = _file(runs, settings, of_window=f"{window.stats.scorer_version}/{window.stats.index}")
     return Report(pages[0], pages[0].with_suffix(".json"), pages[1] if len(pages) > 1 else None, project, ids[0])
-
-
-def _workspace_folder(settings: Settings) -> Path:
-    return settings.var / "evidently"
 
 
 @contextmanager
@@ -194,7 +190,7 @@ def _file(runs: list[Any], settings: Settings, *, of_window: str) -> tuple[str, 
     """
     from evidently.ui.workspace import Workspace
 
-    folder = _workspace_folder(settings)
+    folder = settings.evidently_workspace
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         workspace = Workspace.create(str(folder))

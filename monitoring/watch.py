@@ -8,6 +8,7 @@ verdict starts a job.
 import argparse
 import json
 import logging
+import platform
 import signal
 import sys
 import threading
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring import audits, certificate_void, groups, named_domains, policy, profile, summary
+from monitoring import audits, certificate_void, groups, looks, named_domains, policy, profile, summary
 from monitoring.errors import NothingActive
 from monitoring.group_actions import Chosen
 from monitoring.groups import Group
@@ -34,8 +35,8 @@ from monitoring.verdict import Verdict, decide
 from monitoring.window import Window, looks_after, measure, window_to_judge
 from registry import extras, local_store, notices
 from registry.database.lead import ASK_S, lead
+from registry.errors import DatabaseFailed
 from registry.settings import Settings
-from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def report(judged: JudgedWindow, settings: Settings, *, now: datetime, job: str 
         if judged.window.novelty is not None
         else None
     )
-    _write_latest(_latest(settings), judged, drawn, now=now, job=job)
+    _keep(settings, judged, drawn, now=now, job=job)
     return drawn
 
 
@@ -179,7 +180,8 @@ def step(settings: Settings, rules: Policy, console: Console, look: Due | None =
     """One look, printed and acted on; and reported, unless it says `keep` and `draw` is off."""
     judged, now = judge(settings, rules, look), datetime.now(UTC)
     show(judged, console)
-    if (void := certificate_void.note(_latest(settings).parent, judged.verdict, now)) is not None:
+    if (void := certificate_void.made_by(judged.verdict, looks.folder(settings), now)) is not None:
+        looks.keep_void(settings, void)
         console.print(f"  what scorer version {void.version} was certified for is void", highlight=False)
     job = submit_retraining(judged.verdict, settings, rules, now=now, groups=judged.window.groups)
     if job is not None:
@@ -197,22 +199,31 @@ def step(settings: Settings, rules: Policy, console: Console, look: Due | None =
 def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
     """Takes every look that came due, in order, every `interval_s`, until `stop` is set; goes on after the last look that was reported.
 
-    Of hosts that share a database one monitor does.
+    Of hosts that share a database one monitor does; another one that takes over goes on after the last look of any.
     """
-    console, last, leading = Console(), _last_look(settings), lead(settings, "monitor")
+    console, leading = Console(), lead(settings, "monitor")
+    last: Due | None = None
+    leads = False
     with MachineGrading(settings) as grading:
         while not stop.is_set():
             try:
                 if not leading.holds():
+                    leads = False
                     stop.wait(ASK_S)
                     continue
+                if not leads:
+                    looks.refresh(settings)
+                    last, leads = _last_look(settings), True
                 grading.note(draw_audits(settings, rules))
-                looks = looks_due(settings, rules, last)
-                for look in looks:
-                    step(settings, rules, console, look, draw=look == looks[-1])
+                to_take = looks_due(settings, rules, last)
+                for look in to_take:
+                    step(settings, rules, console, look, draw=look == to_take[-1])
                     last = look
                     if stop.is_set():
                         break
+            except DatabaseFailed as exc:  # somebody else may lead by now
+                leads = False
+                log.warning("no_lead", error=str(exc))
             except RouteMoAError as exc:  # it may pass: a scorer is published, the disk has room again
                 log.warning("no_look", kind=type(exc).__name__, error=str(exc))
             stop.wait(rules.interval_s)
@@ -237,20 +248,20 @@ def _last_verdict(settings: Settings) -> dict[str, Any]:
 
 
 def _latest(settings: Settings) -> Path:
-    return settings.var / "reports" / "latest.json"
+    return looks.folder(settings) / looks.LATEST
 
 
-def _write_latest(path: Path, judged: JudgedWindow, drawn: "Report | None", *, now: datetime, job: str | None) -> None:
+def _keep(settings: Settings, judged: JudgedWindow, drawn: "Report | None", *, now: datetime, job: str | None) -> None:
     content: dict[str, Any] = {
         "at": now.isoformat(timespec="seconds"),
+        "host": platform.node(),
         "verdict": judged.verdict.as_dict(),
         "summary": asdict(summary.of(judged.window, judged.verdict)),
         "groups": [asdict(group) for group in judged.window.groups],
         "report": None if drawn is None else asdict(drawn),
         "job": job,
     }
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+    looks.keep(settings, content)
 
 
 def main(arguments: list[str] | None = None) -> int:

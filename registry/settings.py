@@ -22,12 +22,23 @@ class Settings(BaseSettings):
     mlflow_database: SecretStr = SecretStr("")  # where our own MLflow server keeps versions: an SQLAlchemy URL, SQLite in `var` without one
     mlflow_artifacts: str = ""  # where it keeps files: a folder or `s3://BUCKET/...`, in `var` without one
     scorer_name: str = "routemoa-scorer"
+    reports: Path | None = None  # where the monitor's pages and Evidently's workspace lie: a folder that hosts share, `var` without one
     notify: SecretStr = SecretStr("")  # whom `registry.notices` tells
 
     @property
     def var(self) -> Path:
         """State of this host: MLflow's database, records, jobs, published scorers, reports, logs."""
         return self.home / "var"
+
+    @property
+    def report_pages(self) -> Path:
+        """The monitor's pages; figures are in `var` on every host (`monitoring.looks`)."""
+        return (self.reports or self.var) / "reports"
+
+    @property
+    def evidently_workspace(self) -> Path:
+        """Evidently's projects and runs."""
+        return (self.reports or self.var) / "evidently"
 
     @property
     def pool_file(self) -> Path:

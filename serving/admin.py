@@ -5,10 +5,13 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from monitoring import looks
+from monitoring.looks import Look, Looks
 from registry.jobs import Job, Kind
+from registry.settings import Settings
 from serving import audit, certified
 from serving.body import read
 from serving.protocol import parse
@@ -41,12 +44,27 @@ async def scorer(request: Request) -> Response:
 @router.get("/verdict")
 async def verdict(request: Request) -> Response:
     """The last verdict of the monitor, and where its report lies; no verdict before its first look."""
-    latest = state_of(request).settings.var / "reports" / "latest.json"
+    latest = looks.folder(state_of(request).settings) / looks.LATEST
     try:
         latest_verdict = orjson.loads(await asyncio.to_thread(latest.read_bytes))
     except (OSError, orjson.JSONDecodeError):
         return json_response({"verdict": None, "report": None})
     return json_response(latest_verdict)
+
+
+@router.get("/verdicts")
+async def verdicts(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
+    """What the monitor said at its last looks, the newest first; of all hosts that share a database the same."""
+    found = await asyncio.to_thread(_history, state_of(request).settings, limit)
+    return json_response({"verdicts": [asdict(each) for each in found]})
+
+
+@router.delete("/scorer/void")
+async def take_void_back(request: Request) -> Response:
+    """Puts a certificate into force again that a verdict made void, on all hosts: for a person who has looked at the traffic."""
+    was_void = await asyncio.to_thread(looks.take_void_back, state_of(request).settings)
+    audit.note(request, was_void=str(was_void).lower())
+    return json_response({"was_void": was_void})
 
 
 @router.post("/scorer/promote")
@@ -62,6 +80,10 @@ async def promote(request: Request) -> Response:
 async def rollback(request: Request) -> Response:
     """Starts the job that makes the previous champion champion again."""
     return json_response(asdict(await _submit(state_of(request), "rollback", {})), status=ACCEPTED)
+
+
+def _history(settings: Settings, limit: int) -> list[Look]:
+    return Looks.of(settings).history(limit)
 
 
 async def _submit(state: State, kind: Kind, arguments: dict[str, Any]) -> Job:

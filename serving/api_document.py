@@ -85,6 +85,8 @@ ROUTES: Mapping[tuple[str, str], Described] = {
     ("get", "/admin/jobs/{job_id}/log"): Described(api_answers.TREE),
     ("get", "/admin/scorer"): Described(api_answers.SCORER),
     ("get", "/admin/verdict"): Described(api_answers.VERDICT),
+    ("get", "/admin/verdicts"): Described(api_answers.TREE),
+    ("delete", "/admin/scorer/void"): Described(api_answers.TREE),
     ("post", "/admin/scorer/promote"): Described(api_answers.JOB, Promotion, HTTPStatus.ACCEPTED),
     ("post", "/admin/scorer/rollback"): Described(api_answers.JOB, status=HTTPStatus.ACCEPTED),
     ("get", "/admin/groups"): Described(api_answers.TREE),

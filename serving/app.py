@@ -46,10 +46,10 @@ from serving import (
     passed_on,
     quality,
     responses_endpoint,
+    responses_place,
     retention,
     route_endpoint,
     scopes,
-    shared_keys,
     supervisor,
     unfamiliar,
 )
@@ -68,16 +68,19 @@ from serving.events import (
     ScorerRefused,
     ScorerServedInFp32,
     ScorerSwapped,
+    ServerLeaves,
     SupervisorLost,
 )
 from serving.exploration import Exploration
 from serving.gate import Gate
 from serving.kept_responses import KeptResponses
+from serving.leaving import Leaving
 from serving.metrics import Metrics
 from serving.middleware import RequestGuard
 from serving.sessions import shared_store
 from serving.sessions.keeper import Keeper
 from serving.settings import ServingSettings
+from serving.shared_copies import SharedCopies
 from serving.state import State
 from serving.tracing import tracing
 from serving.watched_file import Watched
@@ -174,7 +177,9 @@ def _state(settings: ServingSettings) -> State:
         mixture=Mixture(client),
         records=RecordStore.of(settings, noticed=lambda what, words: events.emit(NOTICED[what](words))),
         jobs=Jobs.of(settings),
-        kept_responses=KeptResponses(settings.responses_file, settings.keep_responses_s, settings.keep_responses_bytes),
+        kept_responses=KeptResponses(responses_place.make(settings), settings.keep_responses_s, settings.keep_responses_bytes),
+        copies=SharedCopies(settings, events),
+        leaving=Leaving(settings.leave_s, lambda leave_s: events.emit(ServerLeaves(leave_s))),
         gate=gate,
         exploration=Exploration(settings, gate.budgets),
         tracing=tracing.from_environment(os.environ, metrics),
@@ -201,7 +206,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
 
     Raises PoolRefused or KeysRefused where those files are broken at the start: there is no good copy to keep.
     """
-    await shared_keys.first(state.settings, state.events)
+    await state.copies.first()
     for needed in (state.keys, state.pool):
         await needed.refresh()
         if needed.refusal is not None:
@@ -211,13 +216,12 @@ async def _running(state: State) -> AsyncGenerator[None]:
     await state.void.refresh()
     followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer, state.void)
     following = [asyncio.create_task(watched.follow(state.settings.poll_s)) for watched in followed]
-    following += [asyncio.create_task(each.follow()) for each in (state.gate, state.sessions, state.exploration)]
-    if state.settings.database_url.get_secret_value():
-        following.append(asyncio.create_task(shared_keys.follow(state.settings, state.events)))
+    following += [asyncio.create_task(each.follow()) for each in (state.gate, state.sessions, state.copies, state.exploration)]
     if state.settings.keep_records_days is not None:
         following.append(asyncio.create_task(retention.forget_old(state.records, state.settings.keep_records_days, state.events)))
     try:
-        yield
+        with state.leaving.heeded():
+            yield
     finally:
         for task in following:
             task.cancel()
@@ -227,6 +231,7 @@ async def _running(state: State) -> AsyncGenerator[None]:
         await state.exploration.tend()
         await state.gate.close()
         state.kept_responses.close()
+        state.copies.close()
         await state.sessions.store.close()
         await state.records.close()
         await state.tracing.close()

@@ -151,6 +151,13 @@ class WorkerDied(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ServerLeaves(Event):
+    """The server was told to stop: `/readyz` says no from now on, and after `leave_s` nobody new is let in."""
+
+    leave_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class SupervisorLost(Event):
     """The process that started the workers is gone; this one answers what it has begun and ends."""
 

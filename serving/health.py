@@ -4,6 +4,7 @@ import asyncio
 
 from fastapi import APIRouter, Request, Response
 
+from monitoring import looks
 from serving import monitor_gauges
 from serving.errors import NotReady
 from serving.responses import json_response
@@ -21,9 +22,11 @@ async def livez() -> Response:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """A scorer and a pool are loaded, with LLMs to call, and records can be kept: queries are routed. NotReady (503) until then."""
+    """A scorer and a pool are loaded, with LLMs to call, and records can be kept: queries are routed. NotReady (503) else."""
     state = state_of(request)
-    if state.records.refusal is not None:
+    if state.leaving.begun:
+        raise NotReady("The server was told to stop, and takes no new work.", next_step="Ask another host.")
+    if state.refusal is not None:
         raise NotReady("No record can be kept, so nothing is answered.", next_step="The log says why; GET /admin/scorer lists the events.")
     active = state.active
     able = len(active.scorer.roster) - len(cannot_be_called(active.scorer.roster, {llm.id: llm for llm in state.llms.llms}))
@@ -39,6 +42,6 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Prometheus' text format: this server's figures, and what the monitor last found."""
     state = state_of(request)
-    found = await asyncio.to_thread(monitor_gauges.text, state.settings.var / "reports" / "latest.json")
-    waiting = await asyncio.to_thread(monitor_gauges.of_queue, state.records)
+    found = await asyncio.to_thread(monitor_gauges.text, looks.folder(state.settings) / looks.LATEST)
+    waiting = await asyncio.to_thread(monitor_gauges.of_queue, state.records) if state.refusal is None else b""
     return Response(state.metrics.text() + found + waiting, media_type="text/plain; version=0.0.4; charset=utf-8")

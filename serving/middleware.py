@@ -43,6 +43,8 @@ class RequestGuard:
     async def _pass(self, scope: Scope, receive: Receive, send: "_Counted") -> None:
         """A place in flight is taken once the body is here: one that never ends holds none."""
         path, state = scope["path"], self._state
+        if state.leaving.begun:
+            send.headers["connection"] = "close"  # nobody sends the next request on a connection that will be gone
         if path in scopes.PUBLIC:
             await self._app(scope, receive, send)
             return
@@ -53,7 +55,7 @@ class RequestGuard:
             scopes.check(holder, path)
             if path in SHED:
                 await state.gate.admit(holder, send.headers)
-            refusal = state.records.refusal
+            refusal = state.refusal
             if path in RECORDED and refusal is not None:  # before an LLM is paid for an answer that may not leave
                 raise RecordNotKept(refusal.what, next_step=refusal.next_step)
             body = await self._body(scope, receive, holder)

@@ -177,13 +177,19 @@ class ServingSettings(HostSettings):
     usd_per_day: Usd | None = Field(default=None, description="what all keys together may spend in a UTC day")
     usd_per_month: Usd | None = Field(default=None, description="the same in a UTC month")
     limits_url: str = Field(default="memory://", description="where requests and tokens a minute are counted: memory:// or redis://...")
-    keep_responses: Literal["memory", "disk"] = Field(
-        default="memory", description="where what previous_response_id refers to is kept; workers share only what is on disk"
+    keep_responses: Literal["memory", "disk"] | None = Field(
+        default=None,
+        description="what previous_response_id refers to: in a worker's memory, or on disk (the database that hosts share, else a file);"
+        " without it on disk where hosts share a database",
     )
     keep_responses_s: float = Field(default=3600.0, ge=0, description="for so long after its last use; 0 keeps nothing")
     keep_responses_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, description="at most so much of it; one key has half")
     poll_s: float = Field(default=0.5, gt=0, description="between looks at the published scorer, the pool and the keys")
-    drain_s: int = Field(default=60, ge=0, description="what requests in flight get to end after SIGTERM")
+    database_silent_s: float = Field(default=5.0, gt=0, description="without an answer of the shared database; then this host is not ready")
+    leave_s: float = Field(
+        default=0.0, ge=0, description="after SIGTERM, while /readyz says no and requests are still taken, until a balancer sends no more"
+    )
+    drain_s: int = Field(default=60, ge=0, description="what requests in flight get to end after that")
     connections: ConnectionSettings = ConnectionSettings()
     mixture: MixtureSettings = MixtureSettings()
     layers: LayersSettings = LayersSettings()
@@ -209,9 +215,14 @@ class ServingSettings(HostSettings):
         return self.var / "spend.db"
 
     @property
+    def keeps_responses_on_disk(self) -> bool:
+        """In memory a balancer's next request would not find them."""
+        return self.keep_responses == "disk" or (self.keep_responses is None and bool(self.database_url.get_secret_value()))
+
+    @property
     def responses_file(self) -> Path | None:
-        """What later requests refer to; None where it is kept in memory."""
-        return self.var / "responses.db" if self.keep_responses == "disk" else None
+        """What later requests refer to, of a host of its own; None where it is kept in memory."""
+        return self.var / "responses.db" if self.keeps_responses_on_disk else None
 
     @property
     def sessions_file(self) -> Path:

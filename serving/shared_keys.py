@@ -1,6 +1,5 @@
 """API keys of all hosts that share a database. Each host keeps a copy in a file: that is in force while the database is away."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from registry.database.shared import shared
 from registry.errors import DatabaseFailed
 from serving import keys
 from serving.errors import KeysRefused
-from serving.events import Events, KeysFileRefused
 from serving.settings import ServingSettings
 
 
@@ -26,30 +24,6 @@ def refresh(settings: ServingSettings) -> None:
     kept = store(settings)
     if isinstance(kept, SharedKeys):
         kept.refresh()
-
-
-async def first(settings: ServingSettings, events: Events) -> None:
-    """The same at a server's start. Raises KeysRefused where there is no copy to go on with."""
-    try:
-        await asyncio.to_thread(refresh, settings)
-    except KeysRefused as exc:
-        if not settings.keys_file.exists():
-            raise
-        events.emit(KeysFileRefused(str(exc)))
-
-
-async def follow(settings: ServingSettings, events: Events) -> None:
-    """The same until cancelled; says once that the database is away."""
-    away = False
-    while True:
-        await asyncio.sleep(settings.poll_s)
-        try:
-            await asyncio.to_thread(refresh, settings)
-            away = False
-        except KeysRefused as exc:
-            if not away:
-                events.emit(KeysFileRefused(str(exc)))
-            away = True
 
 
 class SharedKeys:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from mixture.client.openai import OpenAIClient
 from mixture.run.engine import Mixture
 from monitoring.certificate_void import Void
+from monitoring.errors import RecordNotKept
 from monitoring.records import RecordStore
 from registry.jobs import Jobs
 from registry.pool import Pool
@@ -22,11 +23,13 @@ from serving.exploration import Exploration
 from serving.gate import Gate
 from serving.kept_responses import KeptResponses
 from serving.keys import KeyEntry, Keys
+from serving.leaving import Leaving
 from serving.metrics import Metrics
 from serving.observed_latency import Experience
 from serving.places import Places
 from serving.sessions.keeper import Keeper
 from serving.settings import ServingSettings
+from serving.shared_copies import SharedCopies
 from serving.silence import Silences
 from serving.stated_costs import StatedCosts
 from serving.tracing.tracing import Off, Tracing
@@ -51,6 +54,8 @@ class State:
     jobs: Jobs
     gate: Gate
     kept_responses: KeptResponses
+    copies: SharedCopies
+    leaving: Leaving
     sessions: Keeper
     scoring: ThreadPoolExecutor
     void: Watched[Void]
@@ -69,6 +74,11 @@ class State:
         self.stated_costs = StatedCosts(self.events, self.metrics)
         self.in_flight = Places("in flight", settings.max_in_flight, key_share=settings.key_share, changed=self.metrics.in_flight.set)
         self.arriving = Places("being sent", math.ceil(settings.max_in_flight * ARRIVING), key_share=settings.key_share)
+
+    @property
+    def refusal(self) -> RecordNotKept | None:
+        """Why no record can be kept at present, None where it can: nothing should be begun then whose record matters."""
+        return self.records.refusal or self.copies.refusal
 
     @property
     def active(self) -> Active:

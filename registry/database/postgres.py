@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 CONNECT_S = 5
 STATEMENT_S = 30  # a statement of ours takes milliseconds; an import of records a second
 SILENT_S = 10  # after which a connection that the network swallowed is given up
-OPTIONS = (  # of every session; the last three let the server miss a host that is gone, and give its locks to another
+OPTIONS = (  # of every session; the last ones let the server miss a host that is gone, and give its locks to another
     f"-c statement_timeout={STATEMENT_S}s -c synchronous_commit=on"
     " -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
+    " -c tcp_user_timeout=6s"  # while a word is on its way no keep-alive is sent, and Linux gives up after 15 minutes
 )
 CONNECTIONS = 8  # of one process
 
@@ -50,7 +51,9 @@ class Postgres:
                 connect_args={
                     "connect_timeout": CONNECT_S,
                     "options": OPTIONS,
-                    "keepalives_idle": SILENT_S,
+                    "keepalives_idle": SILENT_S // 2,
+                    "keepalives_interval": 1,
+                    "keepalives_count": 3,
                     "tcp_user_timeout": SILENT_S * 1000,
                     "application_name": "routemoa",
                 },

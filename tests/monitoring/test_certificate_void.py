@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from monitoring import certificate_void, watch, window
-from monitoring.certificate_void import NAME, read
+from monitoring.certificate_void import NAME, Void, read
 from monitoring.verdict import Verdict, decide
 from registry.settings import Settings
 from tests.monitoring.test_watch import home, keep  # noqa: F401  a fixture
@@ -20,22 +20,29 @@ def verdict_on(records, profile, rules, version: str = "1") -> Verdict:
     return decide(window.measure(records, profile, rules, scorer_version=version, index=0).stats, rules)
 
 
+def noted(folder: Path, verdict: Verdict) -> Void | None:
+    void = certificate_void.made_by(verdict, folder, NOW)
+    if void is not None:
+        certificate_void.write(folder, void)
+    return void
+
+
 def test_drift_voids_and_quiet_does_not_take_it_back(tmp_path: Path, world, rules) -> None:
     """The first verdict that says so is kept, of each version."""
     quiet = verdict_on(world.records(120), world.profile(), rules)
     drifted = verdict_on(world.records(120, novel=0.5), world.profile(), rules)
-    assert certificate_void.note(tmp_path, quiet, NOW) is None
+    assert noted(tmp_path, quiet) is None
     assert not read(tmp_path / NAME).covers("1")
-    void = certificate_void.note(tmp_path, drifted, NOW)
+    void = noted(tmp_path, drifted)
     assert void is not None
     assert void == read(tmp_path / NAME)
     assert void.reasons == drifted.reasons
-    assert certificate_void.note(tmp_path, drifted, NOW) is None
-    assert certificate_void.note(tmp_path, quiet, NOW) is None
+    assert noted(tmp_path, drifted) is None
+    assert noted(tmp_path, quiet) is None
     assert read(tmp_path / NAME).covers("1")
     assert not read(tmp_path / NAME).covers("2")
     again = verdict_on(world.records(120, novel=0.5), world.profile(), rules, "2")
-    assert certificate_void.note(tmp_path, again, NOW) is not None
+    assert noted(tmp_path, again) is not None
     assert read(tmp_path / NAME).covers("2")
 
 

@@ -283,7 +283,7 @@ def test_a_verdict_is_told_once(home: Path, world, rules, monkeypatch: pytest.Mo
     """Whoever ROUTEMOA_NOTIFY names hears that a verdict says retrain, with its reasons and its job; the next look at it tells nobody."""
 
     def undrawn(judged: watch.JudgedWindow, settings: Settings, *, now: datetime, job: str | None) -> None:
-        watch._write_latest(settings.var / "reports" / "latest.json", judged, None, now=now, job=job)
+        watch._keep(settings, judged, None, now=now, job=job)
 
     (home / "var" / "reports").mkdir(parents=True, exist_ok=True)
     monkeypatch.setattr(watch, "report", undrawn)

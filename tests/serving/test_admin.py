@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from world import World, entry
 
+from monitoring import looks
 from monitoring.records import RecordStore
 from registry.asking_cost import AskingCost
 from registry.jobs import Jobs
@@ -152,6 +153,13 @@ def test_the_monitors_last_word_is_told(client, shared: World) -> None:
     said = {"verdict": {"kind": "keep", "reasons": ["nothing changed"]}, "report": {"html": "/srv/var/reports/1.html", "run": "1"}}
     (reports / "latest.json").write_text(json.dumps(said))
     assert client.get("/admin/verdict").json() == said
+    assert client.get("/admin/verdicts").json() == {"verdicts": []}
+    stats = {"scorer_version": "1"}
+    for number in (1, 2):
+        verdict = {"id": f"v{number}", "kind": "watch", "reasons": ["law is new"], "stats": stats}
+        looks.keep(shared.settings(), {"at": f"2026-11-01T00:00:0{number}+00:00", "verdict": verdict, "job": None})
+    (last,) = client.get("/admin/verdicts", params={"limit": 1}).json()["verdicts"]
+    assert (last["verdict"], last["kind"], last["reasons"], last["scorer_version"]) == ("v2", "watch", ["law is new"], "1")
 
 
 def test_metrics_count_what_happened(client) -> None:

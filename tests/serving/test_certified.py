@@ -88,8 +88,9 @@ def test_drift_voids_it_and_the_settings_are_served(world: World) -> None:
         until(lambda: routed(client)["options"]["weights"]["usd"] == 123)
         write_void(world, "{")
         until(lambda: "cannot be read" in str(stands(client)["why_not_in_force"]))
-        world.settings().certificate_void_file.unlink()
+        assert client.delete("/admin/scorer/void").json() == {"was_void": True}
         until(lambda: routed(client)["options"]["weights"]["usd"] == 123)
+        assert client.delete("/admin/scorer/void").json() == {"was_void": False}
 
 
 def test_the_best_llm_answers_meanwhile_where_the_operator_chose_so(world: World) -> None:

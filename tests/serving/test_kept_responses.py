@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from registry.database.postgres import opened
 from serving.errors import PreviousResponseUnknown, ResponsesUnavailable
-from serving.kept_responses import Kept, KeptResponses
+from serving.kept_responses import LONGEST, Kept, KeptResponses, Place
+from serving.responses_place import ResponsesFile, ResponsesTable, make
+from serving.settings import ServingSettings
 
 
 class Clock:
@@ -29,13 +32,15 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(work)
 
 
-@pytest.fixture(params=["memory", "disk"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
-    """Either place."""
-    return tmp_path / "var" / "responses.db" if request.param == "disk" else None
+@pytest.fixture(params=["memory", "file", "postgres"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Each place."""
+    if request.param == "postgres":
+        return ResponsesTable(opened(request.getfixturevalue("database_url")))
+    return ResponsesFile(tmp_path / "var" / "responses.db" if request.param == "file" else None)
 
 
-def test_a_conversation_is_put_together_from_its_responses(where: Path | None) -> None:
+def test_a_conversation_is_put_together_from_its_responses(where: Place) -> None:
     """In order; a response that two go on from is the beginning of both. The last one's endpoint is told."""
     kept = KeptResponses(where, 60, 2**20)
     run(kept.keep("key", Kept("a", None, said("one"))))
@@ -48,7 +53,7 @@ def test_a_conversation_is_put_together_from_its_responses(where: Path | None) -
     kept.close()
 
 
-def test_it_is_of_one_key(where: Path | None) -> None:
+def test_it_is_of_one_key(where: Place) -> None:
     """Two keys with the same id know each his own."""
     kept = KeptResponses(where, 60, 2**20)
     run(kept.keep("one", Kept("a", None, said("mine"))))
@@ -60,7 +65,7 @@ def test_it_is_of_one_key(where: Path | None) -> None:
     kept.close()
 
 
-def test_it_ends_some_time_after_its_last_use(where: Path | None) -> None:
+def test_it_ends_some_time_after_its_last_use(where: Place) -> None:
     """Use of a later one is use of those before it."""
     clock = Clock()
     kept = KeptResponses(where, 60, 2**20, clock)
@@ -76,7 +81,7 @@ def test_it_ends_some_time_after_its_last_use(where: Path | None) -> None:
     kept.close()
 
 
-def test_it_is_bounded(where: Path | None) -> None:
+def test_it_is_bounded(where: Place) -> None:
     """The longest unused go first; one key takes no other's room."""
     clock = Clock()
     kept = KeptResponses(where, 60, 10_000, clock)
@@ -91,7 +96,7 @@ def test_it_is_bounded(where: Path | None) -> None:
     kept.close()
 
 
-def test_nothing_is_kept_where_nobody_wants_it(where: Path | None) -> None:
+def test_nothing_is_kept_where_nobody_wants_it(where: Place) -> None:
     """0 seconds."""
     kept = KeptResponses(where, 0, 2**20)
     run(kept.keep("key", Kept("a", None, said("one"))))
@@ -103,7 +108,7 @@ def test_nothing_is_kept_where_nobody_wants_it(where: Path | None) -> None:
 def test_a_file_is_shared_private_and_leaves_nothing_of_what_is_forgotten(tmp_path: Path) -> None:
     """Workers of one host share it, a restart leaves it, its owner alone reads it."""
     path = tmp_path / "responses.db"
-    one, other = KeptResponses(path, 60, 2**20), KeptResponses(path, 60, 2**20)
+    one, other = KeptResponses(ResponsesFile(path), 60, 2**20), KeptResponses(ResponsesFile(path), 60, 2**20)
     run(one.keep("key", Kept("a", None, said("xyzzy-secret"))))
     assert run(other.past("key", "a")).items[0]["content"] == "xyzzy-secret"
     assert path.stat().st_mode & 0o777 == 0o600
@@ -120,4 +125,36 @@ def test_a_broken_file_is_said(tmp_path: Path) -> None:
     path = tmp_path / "responses.db"
     path.write_bytes(b"no database " * 1000)
     with pytest.raises(ResponsesUnavailable, match="whole conversation"):
-        run(KeptResponses(path, 60, 2**20).past("key", "a"))
+        run(KeptResponses(ResponsesFile(path), 60, 2**20).past("key", "a"))
+
+
+def test_hosts_that_share_a_database_keep_them_there_unless_told_otherwise(tmp_path: Path, either_url: str) -> None:
+    """Else each worker keeps its own in memory, or the host a file."""
+
+    def places(**changed: str) -> list[str]:
+        settings = ServingSettings(_env_file=None, home=tmp_path, database_url=either_url, **changed)
+        one, other = (KeptResponses(make(settings), 60, 2**20) for _ in range(2))
+        run(one.keep("key", Kept("a", None, said("one"))))
+        try:
+            return [item["content"] for item in run(other.past("key", "a")).items]
+        except PreviousResponseUnknown:
+            return []
+        finally:
+            one.close()
+            other.close()
+
+    assert places() == (["one"] if either_url else [])
+    assert places(keep_responses="memory") == []
+    assert places(keep_responses="disk") == ["one"]
+    assert (tmp_path / "var" / "responses.db").exists() == (not either_url)
+
+
+def test_the_longest_conversation_is_read_at_once(where: Place) -> None:
+    """A chain of as many responses as may go on from one another; what is beyond them is left out, not looked for for ever."""
+    kept = KeptResponses(where, 60, 2**24)
+    for number in range(60):
+        run(kept.keep("key", Kept(f"r{number}", f"r{number - 1}" if number else None, said(str(number)))))
+    run(kept.keep("key", Kept("again", "again", said("round"))))
+    assert len(run(kept.past("key", "r59")).items) == 60
+    assert len(run(kept.past("key", "again")).items) == LONGEST
+    kept.close()

@@ -12,13 +12,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
-from monitoring import policy, watch
+from monitoring import looks, policy, watch
 from monitoring.audit_queue import AuditQueue, Opinion
 from monitoring.profile import ReferenceProfile
 from monitoring.record import AUDIT, Draw, Outcome, Record
 from monitoring.records import RecordStore
 from monitoring.verdict import decide
 from monitoring.window import measure
+from registry.settings import Settings
 from serving import metrics, monitor_gauges
 
 ROOT = Path(__file__).parents[2]
@@ -39,9 +40,9 @@ def latest(folder: Path) -> Path:
     rules = policy.load(ROOT / "params.yaml")
     window = measure(records, profile, rules, scorer_version="1", index=0)
     judged = watch.JudgedWindow(window, decide(window.stats, rules), profile)
-    path = folder / "latest.json"
-    watch._write_latest(path, judged, None, now=watch.datetime(2026, 11, 1, tzinfo=watch.UTC), job=None)
-    return path
+    settings = Settings(_env_file=None, home=folder)
+    watch._keep(settings, judged, None, now=watch.datetime(2026, 11, 1, tzinfo=watch.UTC), job=None)
+    return looks.folder(settings) / looks.LATEST
 
 
 def families(text: bytes) -> dict[str, float]:

@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 from world import Running, World
 
+from monitoring import looks
+from monitoring.certificate_void import Void
 from monitoring.records import RecordStore
 from serving import budgets, keys, shared_keys
 from tests.servers.postgres import Postgres
@@ -41,6 +44,20 @@ def asked(server: Running, body: dict[str, object] = ASK) -> str:
         answered = client.post("/v1/chat/completions", json=body)
     assert answered.status_code == 200, answered.text
     return str(answered.headers["x-routemoa-decision"])
+
+
+@contextlib.contextmanager
+def stopped(postgres: Postgres) -> Iterator[None]:
+    """All its processes: connections are taken by the kernel, and nobody reads them."""
+    server = psutil.Process(int((postgres.folder / "postmaster.pid").read_text().split()[0]))
+    processes = [server, *server.children(recursive=True)]
+    for each in processes:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in processes:
+            each.resume()
 
 
 def until(what: str, condition, seconds: float = 20) -> None:
@@ -75,6 +92,55 @@ def test_each_knows_what_the_other_served(hosts: tuple[World, World]) -> None:
         second.process.kill()
         second.process.wait()
         assert here.get(f"/v1/decisions/{decision}").status_code == 200
+        asked(first)
+
+
+def test_a_response_is_gone_on_from_on_the_other_host(hosts: tuple[World, World]) -> None:
+    """`previous_response_id`, also after the host that answered was killed; what one host forgets is forgotten."""
+    with served(hosts) as (first, second), first.client() as here, second.client() as there:
+        one = here.post("/v1/responses", json={"model": "echo", "input": "remember 17"}).json()["id"]
+        two = there.post("/v1/responses", json={"model": "echo", "input": "and 18", "previous_response_id": one}).json()["id"]
+        first.process.kill()
+        first.process.wait()
+        assert there.post("/v1/responses", json={"model": "echo", "input": "all?", "previous_response_id": two}).status_code == 200
+        assert there.delete(f"/v1/responses/{one}").status_code == 200
+        gone = there.post("/v1/responses", json={"model": "echo", "input": "all?", "previous_response_id": two})
+        assert gone.json()["error"]["code"] == "previous_response_not_found"
+
+
+def test_both_tell_the_same_verdict(hosts: tuple[World, World]) -> None:
+    """Whichever host's monitor found it: the verdict, its history, its gauges, a void certificate; and the same once that is taken back."""
+    stats = {"scorer_version": "1", "novel_share": 0.4, "promises": {"audits": 3, "wealth": 1.0}, "quality": None}
+    verdict = {"id": "v7", "kind": "retrain", "reasons": ["law is new"], "stats": stats}
+    said = {"at": "2026-11-01T12:00:00+00:00", "verdict": verdict, "groups": [], "report": None, "job": None}
+    with served(hosts) as (first, second), first.client() as here, second.client() as there:
+        assert there.get("/admin/verdict").json() == {"verdict": None, "report": None}
+        looks.keep(hosts[0].settings(), said)
+        until("the other host has the look", lambda: there.get("/admin/verdict").json() == said)
+        assert there.get("/admin/verdicts").json() == here.get("/admin/verdicts").json()
+        assert 'routemoa_verdict{kind="retrain"} 1.0' in there.get("/metrics").text
+        looks.keep_void(hosts[0].settings(), Void("1", "now", "v7", ("law is new",)))
+        void = hosts[1].settings().certificate_void_file
+        until("the certificate is void there", void.exists)
+        assert there.delete("/admin/scorer/void").json() == {"was_void": True}
+        until("and in force again here", lambda: not hosts[0].settings().certificate_void_file.exists())
+
+
+def test_a_host_whose_database_is_silent_is_taken_out(hosts: tuple[World, World], postgres: Postgres) -> None:
+    """It accepts and never answers, as one behind a broken network: not ready before a request fails, refused before an LLM is paid."""
+    with served(hosts, ROUTEMOA_DATABASE_SILENT_S="2") as (first, second):
+        asked(first)
+        with stopped(postgres), first.client() as here:
+            until("not ready", lambda: here.get("/readyz").status_code == 503)
+            began = time.monotonic()
+            answered = here.post("/v1/chat/completions", json=ASK)
+            assert (answered.status_code, answered.json()["error"]["code"]) == (503, "record_not_kept")
+            assert int(answered.headers["retry-after"]) > 0
+            assert time.monotonic() - began < 5
+            assert here.get("/v1/models").status_code == 200
+            assert "routemoa_requests" in here.get("/metrics").text
+        for each in (first, second):
+            each.wait_for("/readyz")
         asked(first)
 
 

@@ -31,6 +31,8 @@ ADDRESSES = [
     ("DELETE", "/admin/jobs/x", "admin"),
     ("GET", "/admin/scorer", "admin"),
     ("GET", "/admin/verdict", "admin"),
+    ("GET", "/admin/verdicts", "admin"),
+    ("DELETE", "/admin/scorer/void", "admin"),
     ("POST", "/admin/scorer/promote", "admin"),
     ("POST", "/admin/scorer/rollback", "admin"),
     ("GET", "/metrics", "metrics"),

@@ -10,11 +10,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from monitoring.looks import Looks
 from registry.database import lead, migrate, postgres
 from registry.database.postgres import Postgres
 from registry.errors import DatabaseFailed
 from registry.jobs import Jobs
 from registry.settings import Settings
+from serving.responses_place import ResponsesFile
 from tests.servers.postgres import Postgres as Server
 
 ROOT = Path(__file__).parents[3]
@@ -29,6 +31,7 @@ LISTS = """
 import sys
 from registry.jobs import Jobs
 from registry.settings import Settings
+from serving.responses_place import ResponsesFile
 Jobs.of(Settings(_env_file=None)).list()
 print({"psycopg", "sqlalchemy", "alembic"} & {*sys.modules})
 """
@@ -71,10 +74,13 @@ def test_the_tables_are_those_of_the_files(database_url: str, tmp_path: Path) ->
     """Every table and column that SQLite's files have."""
     Postgres(database_url).upgrade()
     Jobs.in_file(tmp_path / "jobs.db")
+    Looks.of(Settings(_env_file=None, home=tmp_path))
+    with ResponsesFile(tmp_path / "responses.db").transaction():
+        pass
     with psycopg.connect(database_url) as connection:
         query = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
         shared = set(connection.execute(query).fetchall())
-    for path in tmp_path.glob("*.db"):
+    for path in tmp_path.rglob("*.db"):
         with sqlite3.connect(path) as connection:
             tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             assert {(table, row[1]) for table in tables for row in connection.execute(f"PRAGMA table_info({table})")} <= shared
