@@ -48,9 +48,9 @@ class Vectors:
 
 def vectors_of(encoder: Encoder, data: Dataset, cache: Path) -> Vectors:
     """From the caches, else embedded now."""
-    served, identity = embeddings.int8_encoder(encoder, embeddings.exported(encoder, cache))
+    served = embeddings.int8_encoder(encoder, embeddings.exported(encoder, cache))
     texts, tested = (part.queries["text"].tolist() for part in (data, data.take("test")))
-    return Vectors(embeddings.trained_on(encoder, texts, cache), embeddings.served(served, identity, tested, cache))
+    return Vectors(embeddings.trained_on(encoder, texts, cache), embeddings.served(served, tested, cache))
 
 
 def qualities(data: Dataset, vectors: Vectors, settings: params.Train) -> dict[str, dict[str, NDArray[np.float64]]]:
@@ -99,7 +99,7 @@ def measured(data: Dataset, encoders: dict[str, Encoder], settings: params.Train
 
 def decision_ms(encoder: Encoder, cache: Path) -> float:
     """CPU milliseconds of embedding a text of TOKENS tokens in int8."""
-    return precision.encoder_ms(embeddings.int8_encoder(encoder, embeddings.exported(encoder, cache))[0], TOKENS)
+    return precision.encoder_ms(embeddings.int8_encoder(encoder, embeddings.exported(encoder, cache)).encoder, TOKENS)
 
 
 def shaped_ms(like: Encoder, layers: int) -> float:

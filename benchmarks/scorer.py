@@ -72,9 +72,9 @@ def compare(made: Comparison) -> tuple[list[str], dict[str, Any]]:
         for name, router in rows.items()
     }
     cache = Project(Path()).embeddings
-    served, identity = embeddings.int8_encoder(made.encoder, embeddings.exported(made.encoder, cache))
-    agreement = precision.agreement(rows[OURS], test, embeddings.served(served, identity, texts, cache))
-    encoder_ms = precision.encoder_ms(served)
+    served = embeddings.int8_encoder(made.encoder, embeddings.exported(made.encoder, cache))
+    agreement = precision.agreement(rows[OURS], test, embeddings.served(served, texts, cache))
+    encoder_ms = precision.encoder_ms(served.encoder)
     blocks = [
         scorer_tables.routers_table(figures, {name: router.detail for name, router in rows.items()}),
         f"`decision ms`: given the embedding; the int8 encoder takes {encoder_ms:.1f} ms of CPU (median, {precision.TOKENS} tokens).",

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import LOGPROBS, Call, Client, Reply
 from mixture.client.request_body import headers
 from mixture.errors import LLMFailed, LLMRefused
 from mixture.llm import LLM
 from mixture.run.ledger import Ledger, Reservation
 from pipelines.errors import AskingStopped, BudgetSpent
+from pipelines.executor import door
 
 FAILURES_IN_A_ROW = 10  # a broken endpoint, not a hard query
 
@@ -56,7 +56,7 @@ class Asking:
             next_step = "Set it where this runs: in the shell of `dvc repro`, for jobs in that of `routemoa up`."
             raise AskingStopped(exc.what, next_step=next_step) from exc
         todo = iter(questions)
-        async with OpenAIClient(attempts=self.attempts, cool_down_s=1.0) as client:
+        async with door.chosen().client(attempts=self.attempts, cool_down_s=1.0) as client:
             try:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(self.llm.limits.concurrency):

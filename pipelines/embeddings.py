@@ -1,24 +1,17 @@
-"""Embeddings of queries, cached by content: a text is embedded once per encoder, whatever splits or labels change.
-
-One file per encoder state and precision: text hashes and their vectors, replaced whole by atomic rename, so it is never half written.
-"""
+"""Embeddings of queries: by the encoder that is trained on, or as a server has it; none is computed twice (`pipelines.vector_cache`)."""
 
 import hashlib
 import shutil
 import tempfile
-import time
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 import scorer.text_features
+from pipelines import vector_cache
+from pipelines.embedding_work import InBatches, OneByOne, ServedEncoder
+from pipelines.executor import door
 from pipelines.params import EncoderChoice, Train
-from scorer.atomic_write import replacing
 from scorer.errors import EncoderUnknown
 from scorer.types import Floats
 
@@ -28,8 +21,7 @@ if TYPE_CHECKING:
     from scorer.runtime import OnnxEncoder, Precision
 
 PACKAGED = "packaged:"
-SAVE_EVERY_S = 60.0  # a killed run loses at most this much embedding
-Batches = Callable[[list[str]], Iterable[tuple[Sequence[int], Floats]]]  # places in the texts, and their vectors
+BATCHES, TEXTS = 4, 64  # of a shard, where embedding is spread: half a second of work
 
 
 def load_encoder(settings: Train, choice: EncoderChoice | None = None) -> "Encoder":
@@ -69,17 +61,24 @@ def _place(name: str) -> str | Path:
 
 def trained_on(encoder: "Encoder", texts: Sequence[str], cache: Path) -> Floats:
     """Embeddings of `texts` by the encoder that training sees (fp32)."""
-    return _cached(cache / encoder.fingerprint()[:16] / "fp32.npz", texts, encoder.embed_in_batches, "embedding queries")
+
+    def in_batches(missing: list[str]) -> Iterator[tuple[Sequence[int], Floats]]:
+        batches = encoder.batches(missing)
+        as_texts = [[missing[place] for place in places] for places in batches]
+        for at, vectors_BD in door.chosen().map(InBatches(encoder), as_texts, size=BATCHES, gpu=encoder.on != "cpu"):
+            yield batches[at], vectors_BD
+
+    return vector_cache.vectors(cache / encoder.fingerprint()[:16] / "fp32", texts, in_batches, "embedding queries")
 
 
-def served(encoder: "OnnxEncoder", identity: str, texts: Sequence[str], cache: Path) -> Floats:
-    """Embeddings of `texts` as a server computes them; `identity` is that of its encoder."""
+def served(encoder: ServedEncoder, texts: Sequence[str], cache: Path) -> Floats:
+    """Embeddings of `texts` as a server computes them."""
 
     def one_by_one(missing: list[str]) -> Iterator[tuple[Sequence[int], Floats]]:
-        for place, text in enumerate(missing):
-            yield [place], encoder.embed([text])
+        for place, vector_1D in door.chosen().map(OneByOne(encoder), missing, size=TEXTS):
+            yield [place], vector_1D
 
-    return _cached(cache / "served" / f"{identity[:16]}.npz", texts, one_by_one, "embedding queries as served")
+    return vector_cache.vectors(cache / "served" / encoder.identity[:16], texts, one_by_one, "embedding queries as served")
 
 
 def identity(graph: str, tokenizer: str, max_tokens: int, *, text_features: bool) -> str:
@@ -89,16 +88,13 @@ def identity(graph: str, tokenizer: str, max_tokens: int, *, text_features: bool
     ).hexdigest()
 
 
-def int8_encoder(encoder: "Encoder", folder: Path) -> tuple["OnnxEncoder", str]:
-    """The encoder as a server has it, read from the `folder` that `exported` made, and its identity for `served`."""
-    from scorer import runtime
+def int8_encoder(encoder: "Encoder", folder: Path) -> ServedEncoder:
+    """The encoder as a server has it, read from the `folder` that `exported` made."""
     from scorer.manifest import ENCODERS, TOKENIZER, sha256
 
     graph, tokenizer = folder / ENCODERS["int8"], folder / TOKENIZER
-    made = runtime.OnnxEncoder(
-        graph.read_bytes(), tokenizer.read_bytes(), max_tokens=encoder.max_tokens, text_features=encoder.text_features
-    )
-    return made, identity(sha256(graph), sha256(tokenizer), encoder.max_tokens, text_features=encoder.text_features)
+    known_by = identity(sha256(graph), sha256(tokenizer), encoder.max_tokens, text_features=encoder.text_features)
+    return ServedEncoder(graph, tokenizer, encoder.max_tokens, encoder.text_features, known_by)
 
 
 def as_served(
@@ -108,10 +104,17 @@ def as_served(
     from scorer import runtime
     from scorer.manifest import ENCODERS, TOKENIZER
 
-    encoder = loaded or runtime.load_encoder(folder, manifest, precision=precision)
-    graph, tokenizer = manifest.files[ENCODERS[precision]], manifest.files[TOKENIZER]
-    encoder_identity = identity(graph, tokenizer, manifest.max_tokens, text_features=manifest.text_features)
-    return lambda texts: served(encoder, encoder_identity, texts, cache)
+    graph, tokenizer = (manifest.files[name] for name in (ENCODERS[precision], TOKENIZER))
+    known_by = identity(graph, tokenizer, manifest.max_tokens, text_features=manifest.text_features)
+    encoder = ServedEncoder(
+        folder / ENCODERS[precision],
+        folder / TOKENIZER,
+        manifest.max_tokens,
+        manifest.text_features,
+        known_by,
+        loaded or runtime.load_encoder(folder, manifest, precision=precision),
+    )
+    return lambda texts: served(encoder, texts, cache)
 
 
 def exported(encoder: "Encoder", cache: Path) -> Path:
@@ -125,43 +128,3 @@ def exported(encoder: "Encoder", cache: Path) -> Path:
             export.export_encoder(encoder, Path(temporary) / "made")
             shutil.move(Path(temporary) / "made", folder)
     return folder
-
-
-def _cached(path: Path, texts: Sequence[str], compute: Batches, title: str) -> Floats:
-    vectors = _read(path)
-    keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in vectors}
-    if missing:
-        places = list(missing)
-        saved = time.monotonic()
-        for batch, vectors_BD in _with_bar(compute(list(missing.values())), len(missing), title):
-            vectors.update((places[place], vector_D) for place, vector_D in zip(batch, vectors_BD, strict=True))
-            if time.monotonic() - saved > SAVE_EVERY_S:
-                _write(path, vectors)
-                saved = time.monotonic()
-        _write(path, vectors)
-    return np.stack([vectors[key] for key in keys])
-
-
-def _read(path: Path) -> dict[bytes, Floats]:
-    """What the cache holds; a file that cannot be read is as good as none."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return dict(zip(map(bytes, arrays["keys_N32"]), arrays["vectors_ND"], strict=True))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return {}
-
-
-def _write(path: Path, vectors: dict[bytes, Floats]) -> None:
-    keys_N32 = np.array([list(key) for key in vectors], dtype=np.uint8)
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.savez(file, keys_N32=keys_N32, vectors_ND=np.stack(list(vectors.values())))
-
-
-def _with_bar(batches: Iterable[tuple[Sequence[int], Floats]], total: int, title: str) -> Iterator[tuple[Sequence[int], Floats]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(title, total=total)
-        for batch, vectors_BD in batches:
-            yield batch, vectors_BD
-            progress.advance(task, len(batch))

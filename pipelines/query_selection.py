@@ -94,5 +94,5 @@ def _covering(
 def _embedded(project: Project, settings: Train, texts: list[str]) -> Floats:
     """As a server embeds them, one by one: training embeds in batches of its own, and what is asked may not change those."""
     encoder = embeddings.load_encoder(settings)
-    served, identity = embeddings.int8_encoder(encoder, embeddings.exported(encoder, project.embeddings))
-    return embeddings.served(served, identity, texts, project.embeddings)
+    served = embeddings.int8_encoder(encoder, embeddings.exported(encoder, project.embeddings))
+    return embeddings.served(served, texts, project.embeddings)

@@ -43,10 +43,10 @@ def write(
     from scorer import export
 
     exported = embeddings.exported(encoder, project.embeddings)
-    served, identity = embeddings.int8_encoder(encoder, exported)
+    served = embeddings.int8_encoder(encoder, exported)
 
     def seen(data: Dataset) -> tuple[Floats, Floats]:
-        queries_QD = embeddings.served(served, identity, data.queries["text"].tolist(), project.embeddings)
+        queries_QD = embeddings.served(served, data.queries["text"].tolist(), project.embeddings)
         return queries_QD[:, : encoder.dims], calibration.probabilities(weights.logits(queries_QD))
 
     train, held_out = _sample(parts.train), _sample(parts.held_out)

@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     mlflow_url: str = "http://127.0.0.1:5001"
     mlflow_database: SecretStr = SecretStr("")  # where our own MLflow server keeps versions: an SQLAlchemy URL, SQLite in `var` without one
     mlflow_artifacts: str = ""  # where it keeps files: a folder or `s3://BUCKET/...`, in `var` without one
+    executor: str = "local"  # where stages do the work that grows (`pipelines.executor`): here, or on a `ray` cluster
     scorer_name: str = "routemoa-scorer"
     reports: Path | None = None  # where the monitor's pages and Evidently's workspace lie: a folder that hosts share, `var` without one
     notify: SecretStr = SecretStr("")  # whom `registry.notices` tells

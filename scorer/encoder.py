@@ -31,6 +31,7 @@ class Encoder(nn.Module):
     tokenizer: truncates from the left to `max_tokens`: the end of a prompt says what is asked.
     prompt: stands before every text, as a part of the tokenizer. A text that leaves it no room is read without it.
     text_features: whether features of the text (`scorer.text_features`) follow its embedding in its vector.
+    on: the device that it was wanted on, by torch's name or `auto`.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Encoder(nn.Module):
         max_tokens: int,
         prompt: str = "",
         text_features: bool = False,
+        on: str = "cpu",
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -54,6 +56,7 @@ class Encoder(nn.Module):
         self.tokenizer.enable_truncation(max_tokens, direction="left")
         self.max_tokens = max_tokens
         self.text_features = text_features
+        self.on = on
         self.eval()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -80,16 +83,26 @@ class Encoder(nn.Module):
             rows.update(zip(places, vectors_BD, strict=True))
         return np.stack([rows[place] for place in range(len(texts))])
 
-    @torch.inference_mode()
     def embed_in_batches(self, texts: Sequence[str], *, batch_size: int = 32) -> Iterator[tuple[list[int], Floats]]:
-        """Places in `texts` and their vectors, batch by batch, alike lengths together (padding is paid for)."""
-        device = next(self.parameters()).device
+        """Places in `texts` and their vectors, batch by batch."""
+        for places in self.batches(texts, batch_size=batch_size):
+            yield places, self.embed_batch([texts[place] for place in places])
+
+    def batches(self, texts: Sequence[str], *, batch_size: int = 32) -> list[list[int]]:
+        """Places in `texts`, alike lengths together (padding is paid for)."""
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            chosen = [texts[place] for place in places]
-            vectors_BD = self(*(tensor.to(device) for tensor in self.batch(chosen))).cpu().numpy().astype(np.float32)
-            yield places, text_features.beside(vectors_BD, chosen) if self.text_features else vectors_BD
+        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+    @torch.inference_mode()
+    def embed_batch(self, texts: Sequence[str]) -> Floats:
+        """Vectors (B, D) of texts that are embedded together."""
+        device = next(self.parameters()).device
+        vectors_BD = self(*(tensor.to(device) for tensor in self.batch(texts))).cpu().numpy().astype(np.float32)
+        return text_features.beside(vectors_BD, texts) if self.text_features else vectors_BD
+
+    def moved(self) -> "Encoder":
+        """Itself, on the device that `on` names where this runs."""
+        return self.to(_device(self.on))
 
     @property
     def dims(self) -> int:
@@ -145,7 +158,13 @@ def load(name: str | Path, *, max_tokens: int, text_features: bool = False, prom
         raise EncoderUnknown(f"encoder {name}: it pools without its prompt.", next_step="Choose another, or set its prompt to ''.")
     limit = loaded.max_seq_length or max_tokens
     return Encoder(
-        backbone, tokenizer.backend_tokenizer, after, max_tokens=min(max_tokens, limit), prompt=prompt, text_features=text_features
+        backbone,
+        tokenizer.backend_tokenizer,
+        after,
+        max_tokens=min(max_tokens, limit),
+        prompt=prompt,
+        text_features=text_features,
+        on=device,
     )
 
 

@@ -1,5 +1,8 @@
 """The root of every error this platform raises on purpose; each package's `errors.py` grows one branch of it."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 
 class RouteMoAError(Exception):
     """Something the user can act on: says what is wrong, with the offending value, and what to do next."""
@@ -8,6 +11,17 @@ class RouteMoAError(Exception):
         super().__init__(f"{what} {next_step}".strip())
         self.what = what
         self.next_step = next_step
+
+    def __reduce__(self) -> tuple[Callable[..., "RouteMoAError"], tuple[Any, ...]]:
+        """How an error leaves the process that works for another: as it is, whatever its class takes to be made."""
+        return _as_it_was, (type(self), self.args, dict(vars(self)))
+
+
+def _as_it_was(kind: type[RouteMoAError], args: tuple[Any, ...], state: Mapping[str, Any]) -> RouteMoAError:
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 class ScorerError(RouteMoAError):

@@ -113,7 +113,7 @@ def test_training_again_gives_the_same_scorer_and_embeds_nothing(home: Path, mon
         assert set(texts) <= set(probes.TEXTS), "a cached text was embedded again"
         return embed(encoder, texts)
 
-    monkeypatch.setattr("scorer.encoder.Encoder.embed_in_batches", embedded_again)
+    monkeypatch.setattr("scorer.encoder.Encoder.embed_batch", embedded_again)
     monkeypatch.setattr("scorer.runtime.OnnxEncoder.embed", only_probes)
     monkeypatch.setattr("scorer.export.export_encoder", embedded_again)
     assert train.run(Project(home))["content_hash"] == before
@@ -191,21 +191,6 @@ def test_bad_input_is_said_in_a_sentence(home: Path, spoil, error: type[Exceptio
     with pytest.raises(error, match=reason):
         train.run(Project(home))
     artifact.verify(Project(home).scorer)
-
-
-def test_a_spoiled_cache_is_made_again(tmp_path: Path) -> None:
-    """A cache file nobody can read is as good as none; one that can is added to."""
-    path = tmp_path / "cache.npz"
-    path.write_bytes(b"PK\x03\x04 not really")
-    asked: list[str] = []
-
-    def lengths(texts):
-        asked.extend(texts)
-        yield range(len(texts)), np.array([[len(text)] for text in texts], dtype=np.float32)
-
-    assert embeddings._cached(path, ["a", "bb", "a"], lengths, "test")[:, 0].tolist() == [1, 2, 1]
-    assert embeddings._cached(path, ["ccc", "bb"], lengths, "test")[:, 0].tolist() == [3, 2]
-    assert asked == ["a", "bb", "ccc"]
 
 
 @pytest.mark.slow
