@@ -2,11 +2,14 @@
 
 Texts are compared by their three-word shingles (Broder 1997), counted exactly. Shingles that many texts share belong to a template and
 are left out: two sums in the same sentence are two queries, the same sum in two sentences is one.
+
+A shingle that is left is in at most TEMPLATE texts, so the pairs that share one grow as the texts do: what is exact stays affordable at a
+million texts, in less time and memory than MinHash (docs/decisions/0033-ray-does-the-work-this-process-keeps-the-books.md).
 """
 
 import re
 import unicodedata
-from collections import Counter
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -39,33 +42,41 @@ def groups(texts: Sequence[str]) -> NDArray[np.intp]:
 
 
 def pairs(texts: Sequence[str]) -> list[Pair]:
-    """Near-duplicate pairs: equal but for case, spacing and Unicode form, or alike in what is not template."""
-    first: dict[tuple[str, ...], int] = {}
-    same = [Pair(at, here, 1.0) for here, text in enumerate(texts) if (at := first.setdefault(_words(text), here)) != here]
-    return [*same, *_alike(list(first), list(first.values()))]
+    """Near-duplicate pairs: equal but for case, spacing and Unicode form, or alike in what is not template; by their positions."""
+    numbers: dict[str, int] = {}
+    first: dict[bytes, int] = {}
+    same, positions, shingles = [], [], []
+    for here, text in enumerate(texts):
+        words = [numbers.setdefault(word, len(numbers)) for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold())]
+        if (at := first.setdefault(array("Q", words).tobytes(), here)) != here:
+            same.append(Pair(at, here, 1.0))
+            continue
+        positions.append(here)
+        shingles.append(_shingles(words))
+    alike = [Pair(positions[left], positions[right], likeness) for left, right, likeness in _alike(shingles)] if positions else []
+    return [*same, *sorted(alike, key=lambda pair: (pair.left, pair.right))]
 
 
-def _words(text: str) -> tuple[str, ...]:
-    """The words, numbers and signs of a text, folded."""
-    return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+def _shingles(words: list[int]) -> NDArray[np.int64]:
+    """Hashes of the distinct shingles of a text; those of numbers are the same in every process."""
+    distinct = {hash(tuple(words[at : at + WORDS])) for at in range(max(1, len(words) - WORDS + 1))}
+    return np.fromiter(distinct, dtype=np.int64, count=len(distinct))
 
 
-def _alike(distinct: list[tuple[str, ...]], positions: list[int]) -> Iterator[Pair]:
-    """Pairs of distinct texts whose shingles (without those of templates) are alike."""
+def _alike(shingles: list[NDArray[np.int64]]) -> Iterator[tuple[int, int, float]]:
+    """Places (left < right) of texts whose shingles, without those of templates, are alike, and how alike."""
     from scipy.sparse import csr_array, triu
 
-    shingles = [{words[at : at + WORDS] for at in range(max(1, len(words) - WORDS + 1))} for words in distinct]
-    shared_by = Counter(shingle for each in shingles for shingle in each)
-    own = [{shingle for shingle in each if shared_by[shingle] <= TEMPLATE} for each in shingles]
-    columns = {shingle: column for column, shingle in enumerate(key for key, count in shared_by.items() if 1 < count <= TEMPLATE)}
-    rows, at = [], []
-    for row, each in enumerate(own):
-        shared = [columns[shingle] for shingle in each if shingle in columns]
-        rows += [row] * len(shared)
-        at += shared
-    has = csr_array((np.ones(len(rows), dtype=np.int32), (rows, at)), shape=(len(own), max(len(columns), 1)))
+    text_S = np.repeat(np.arange(len(shingles)), [len(each) for each in shingles])
+    _, shingle_S, shared_by = np.unique(np.concatenate(shingles), return_inverse=True, return_counts=True)
+    texts_S = shared_by[shingle_S]
+    own_T = np.bincount(text_S[texts_S <= TEMPLATE], minlength=len(shingles))
+    shared_S = (texts_S > 1) & (texts_S <= TEMPLATE)
+    _, column_S = np.unique(shingle_S[shared_S], return_inverse=True)
+    shape = (len(shingles), int(column_S.max(initial=0)) + 1)
+    has = csr_array((np.ones(int(shared_S.sum()), dtype=np.int32), (text_S[shared_S], column_S)), shape=shape)
     common = triu(has @ has.T, k=1).tocoo()
-    for left, right, both in zip(*common.coords, common.data, strict=True):
-        likeness = float(both) / (len(own[left]) + len(own[right]) - int(both))
-        if likeness >= ALIKE:
-            yield Pair(positions[left], positions[right], likeness)
+    left_P, right_P = common.coords
+    likeness_P = common.data / (own_T[left_P] + own_T[right_P] - common.data)
+    for pair in np.flatnonzero(likeness_P >= ALIKE):
+        yield int(left_P[pair]), int(right_P[pair]), float(likeness_P[pair])
