@@ -1,12 +1,13 @@
 """The trained scorer beside its baselines: every figure of each on the same queries, with its bootstrap interval."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.dataset import Dataset
+from pipelines.executor import door
 from scorer import baselines, metrics
 from scorer.baselines import Baseline, Embed, TrainingSet
 from scorer.initialisation import Labels
@@ -18,6 +19,7 @@ RIDGE_PENALTIES = (10.0, 30.0, 100.0, 300.0)
 SHOWN = ("regret", "hit1_any", "hit1_split", "hit3_any", "hit3_split", "agree3_any", "agree3_split")
 CLUSTERS = (4, 8, 16, 32)
 RANKS = (1, 2, 4)
+BOOTSTRAPS = 8  # of a shard, where they are spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +99,48 @@ def expected_cost(data: Dataset) -> NDArray[np.float64]:
 
 def row(name: str, detail: str, scores_QL: NDArray[np.floating], data: Dataset, *, resamples: int) -> Row:
     """Every figure of one scorer on the queries of `data`."""
+    return rows([(name, detail, scores_QL)], data, resamples=resamples)[0]
+
+
+def rows(scorers: Sequence[tuple[str, str, NDArray[np.floating]]], data: Dataset, *, resamples: int) -> list[Row]:
+    """The same of several: the name, detail and scores_QL of each."""
+    per_query = [per_query_figures(scores_QL, data) for _, _, scores_QL in scorers]
+    every = iter(intervals([values_Q for figures in per_query for values_Q in figures.values()], resamples=resamples))
+    made = []
+    for (name, detail, _), figures in zip(scorers, per_query, strict=True):
+        resampled = {figure: next(every) for figure in figures}
+        known = {figure: interval for figure, interval in resampled.items() if np.isfinite(interval.mean)}
+        made.append(Row(name, detail, known, figures["quality"]))
+    return made
+
+
+def per_query_figures(scores_QL: NDArray[np.floating], data: Dataset) -> dict[str, NDArray[np.float64]]:
+    """What a scorer's choices are worth, query by query (NaN: undefined)."""
     labels_QL = data.labels_QL
-    quality_Q = metrics.quality(scores_QL, labels_QL)
-    per_query = {
-        "quality": quality_Q,
+    return {
+        "quality": metrics.quality(scores_QL, labels_QL),
         "regret": metrics.regret(scores_QL, labels_QL),
         "cost_usd": metrics.at_choice(data.cost_QL, metrics.choices(scores_QL, labels_QL)),
         **hits(scores_QL, labels_QL),
     }
-    figures = {figure: metrics.interval(values_Q, resamples=resamples) for figure, values_Q in per_query.items()}
-    return Row(name, detail, {figure: interval for figure, interval in figures.items() if np.isfinite(interval.mean)}, quality_Q)
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """Bootstraps, as an executor spreads them: each has dice of its own, so it matters not where it is done."""
+
+    resamples: int
+
+    def __call__(self, values: Sequence[NDArray[np.float64]]) -> Iterator[tuple[int, Interval]]:
+        """The place and interval of each values_Q."""
+        for at, values_Q in enumerate(values):
+            yield at, metrics.interval(values_Q, resamples=self.resamples)
+
+
+def intervals(values: Sequence[NDArray[np.float64]], *, resamples: int) -> list[Interval]:
+    """Mean and bootstrap interval of each values_Q, in their order."""
+    found = dict(door.chosen().map(Resampling(resamples), values, size=BOOTSTRAPS))
+    return [found[at] for at in range(len(values))]
 
 
 def hits(scores_QL: NDArray[np.floating], labels_QL: Labels) -> dict[str, NDArray[np.float64]]:
@@ -131,7 +165,9 @@ def flat(split: str, rows: Sequence[Row]) -> dict[str, float]:
 def gains(rows: Sequence[Row], *, resamples: int) -> dict[str, Interval]:
     """Paired difference in realised quality of our row over each other, by name."""
     ours = next(one for one in rows if one.name == OURS)
-    return {one.name: metrics.difference(ours.quality_Q, one.quality_Q, resamples=resamples) for one in rows if one.name != OURS}
+    others = [one for one in rows if one.name != OURS]
+    found = intervals([ours.quality_Q - one.quality_Q for one in others], resamples=resamples)
+    return {one.name: interval for one, interval in zip(others, found, strict=True)}
 
 
 def table(rows: Sequence[Row], gained: dict[str, Interval]) -> str:

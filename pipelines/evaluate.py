@@ -85,9 +85,8 @@ def judge(data: Dataset, ours: RuntimeScorer, rivals: list[tuple[Baseline, str]]
     """Every row on the queries of `data`, ours first."""
     texts = data.queries["text"].tolist()
     scores_QL = ours.score_embedded(embed(texts))
-    rows = [comparison.row(OURS, f"as served, {ours.precision}", scores_QL, data, resamples=settings.bootstrap)]
-    for rival, detail in rivals:
-        rows.append(comparison.row(rival.name, detail, rival.order(texts), data, resamples=settings.bootstrap))
+    others = [(rival.name, detail, rival.order(texts)) for rival, detail in rivals]
+    rows = comparison.rows([(OURS, f"as served, {ours.precision}", scores_QL), *others], data, resamples=settings.bootstrap)
     return Judged(data, scores_QL, rows)
 
 
@@ -121,7 +120,8 @@ def domains(judged: dict[str, Judged], settings: Evaluate) -> dict[str, dict[str
             inside_Q = of_query == domain
             if inside_Q.sum() >= LEAST_IN_SLICE:
                 label = f"{domain} (ood)" if split == "ood" else str(domain)
-                qualities[label] = {row.name: metrics.interval(row.quality_Q[inside_Q], resamples=settings.bootstrap) for row in one.rows}
+                found = comparison.intervals([row.quality_Q[inside_Q] for row in one.rows], resamples=settings.bootstrap)
+                qualities[label] = {row.name: interval for row, interval in zip(one.rows, found, strict=True)}
     return qualities
 
 

@@ -17,9 +17,9 @@ import pandas as pd
 import structlog
 from rich.progress import Progress
 
-from mixture.client.openai import OpenAIClient
 from mixture.llm import LLM
 from pipelines import params, query_pool, tables
+from pipelines.executor import door
 from pipelines.graders import judge, kinds, names, reward_model
 from pipelines.graders.kinds import Graded, Task
 from pipelines.graders.query import Query, answered
@@ -72,7 +72,7 @@ def _judge(project: Project, llm: LLM, judging: LLM, answers: Sequence[tuple[Que
     """The judge's labels; logs how many judgements had no score, and how far apart its two verdicts are."""
 
     async def ask() -> list[Graded]:
-        async with OpenAIClient() as client:
+        async with door.chosen().client() as client:
             return await judge.Judge(judging, client, project.judgements(judging.id)).grade(answers, advance)
 
     graded = asyncio.run(ask())

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 from mixture.choose.posterior import AgreementPosterior
 from pipelines import dataset, embeddings, fit_posterior, json_files, params, scorer_artifact, scorer_run, tags, training_parts
 from pipelines.dataset import Dataset
+from pipelines.executor import door
 from pipelines.params import AUTO, EncoderChoice, Train
 from pipelines.project import Project, stage_settings
 from pipelines.recorded_calls import recorded_calls
@@ -21,7 +22,7 @@ from scorer.types import Floats
 
 if TYPE_CHECKING:
     from pipelines.row_guard import Guarded
-    from scorer.choosing import EncoderTrial, Wanted
+    from scorer.choosing import EncoderTrial, HeldOut, OfFold, Wanted
     from scorer.training import Plan
     from scorer.weights import Calibration, HeadWeights
 
@@ -46,7 +47,7 @@ def run(project: Project) -> dict[str, Any]:
 
     # first and on their own: an embedding depends slightly on its batch, so a newcomer's queries must not share one
     seen = Embedded(with_features(parts.train), parts.train.labels_QL, parts.train.weights_QL, tags.of(parts.train))
-    chosen = choosing.choose(seen, encoder.dims, wanted(settings), shrinkage_of(settings), settings.seed)
+    chosen = choosing.choose(seen, encoder.dims, wanted(settings), shrinkage_of(settings), settings.seed, spread=spread)
 
     def embed(part: Dataset) -> Floats:
         return chosen.fitting(with_features(part), encoder.dims)
@@ -113,8 +114,13 @@ def chosen_encoder(settings: Train, training: Dataset, project: Project) -> tupl
         found_QD = embeddings.trained_on(encoder, training.queries["text"].tolist(), project.embeddings)
         vectors[str(each)] = np.ascontiguousarray(found_QD[:, : encoder.dims])
     seen = Embedded(vectors[str(first)], training.labels_QL, training.weights_QL, tags.of(training))
-    name, trials = choosing.choose_encoder(vectors, seen, wanted(settings), shrinkage_of(settings), settings.seed)
+    name, trials = choosing.choose_encoder(vectors, seen, wanted(settings), shrinkage_of(settings), settings.seed, spread=spread)
     return next(each for each in settings.encoders if str(each) == name), trials
+
+
+def spread(work: "HeldOut", ways_and_folds: Sequence[tuple[int, int]]) -> "Iterator[tuple[int, OfFold]]":
+    """Cross-fitting, by the executor: a fold a shard."""
+    return door.chosen().map(work, ways_and_folds, size=1)
 
 
 def answer_posterior(folder: Path, held_out: Dataset, scores_HL: Floats) -> AgreementPosterior:

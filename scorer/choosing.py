@@ -6,7 +6,7 @@ more. Tags are about the kinds there are, so random folds alone judge them. The 
 LLMs it chooses are surely better: by more than two standard errors.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,6 +22,8 @@ SURE = 2.0  # standard errors that a gain must be
 FEWEST_KINDS = 5  # to tell from kinds left out
 OTHER_GROUPS = (8, 32)
 OTHER_RIDGES = (30.0, 300.0)
+OfFold = tuple[int, NDArray[np.bool_], NDArray[np.float64]]
+Spread = Callable[["HeldOut", Sequence[tuple[int, int]]], Iterator[tuple[int, OfFold]]]  # applies it to each, here or elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +82,20 @@ class Chosen:
         return {"said": str(self.settings), "settings": asdict(self.settings), "tried": [asdict(trial) for trial in self.trials]}
 
 
-def choose(training: Embedded, dims: int, wanted: Wanted, shrinkage: Shrinkage, seed: int) -> Chosen:
+def choose(training: Embedded, dims: int, wanted: Wanted, shrinkage: Shrinkage, seed: int, *, spread: Spread | None = None) -> Chosen:
     """The settings for `training`; its vectors are embeddings of `dims` numbers, then text features where the user has not left them out.
 
-    tags_Q of `training` are those that could make the groups, None where there are none.
+    tags_Q of `training` are those that could make the groups, None where there are none. spread: who fits the folds (None: this process).
     """
     first = _first(training, wanted, shrinkage)
     if len(training.queries_QD) < FEWEST or None not in (wanted.text_features, wanted.tags, wanted.groups, wanted.ridge):
         return Chosen(first, ())
     folds = Folds.of(training, dims, shrinkage.groups, seed)
-    stands, stands_QW = first, quality(folds, first, shrinkage, dims)
+    stands, stands_QW = first, quality(folds, first, shrinkage, dims, spread)
     trials = [Trial(first, *_means(stands_QW), 0.0, 0.0, taken=True)]
     for others in _alternatives(wanted, training):
         for other in others(stands):
-            other_QW = quality(folds, other, shrinkage, dims)
+            other_QW = quality(folds, other, shrinkage, dims, spread)
             gain, error = gained(other_QW - stands_QW, folds.kinds_Q, tags=other.tags != stands.tags)
             taken = gain > SURE * error
             trials.append(Trial(other, *_means(other_QW), gain, error, taken))
@@ -115,7 +117,7 @@ class EncoderTrial:
 
 
 def choose_encoder(
-    embeddings: Mapping[str, Floats], training: Embedded, wanted: Wanted, shrinkage: Shrinkage, seed: int
+    embeddings: Mapping[str, Floats], training: Embedded, wanted: Wanted, shrinkage: Shrinkage, seed: int, *, spread: Spread | None = None
 ) -> tuple[str, tuple[EncoderTrial, ...]]:
     """The encoder for `training`, by name, and what was tried. embeddings: of its queries by each, the simplest encoder first.
 
@@ -129,7 +131,7 @@ def choose_encoder(
     folds = Folds.of(replace(training, queries_QD=queries_QD), queries_QD.shape[1], shrinkage.groups, seed)
 
     def quality_of(name: str) -> NDArray[np.float64]:
-        return quality(folds.embedded_as(embeddings[name]), first, shrinkage, embeddings[name].shape[1])
+        return quality(folds.embedded_as(embeddings[name]), first, shrinkage, embeddings[name].shape[1], spread)
 
     stands_QW = quality_of(stands)
     trials = [EncoderTrial(stands, *_means(stands_QW), 0.0, 0.0, taken=True)]
@@ -165,14 +167,34 @@ def _alternatives(wanted: Wanted, training: Embedded) -> Iterator[Callable[[Sett
         yield lambda at: [replace(at, ridge=ridge) for ridge in OTHER_RIDGES]
 
 
-def quality(folds: Folds, settings: Settings, shrinkage: Shrinkage, dims: int) -> NDArray[np.float64]:
+def quality(folds: Folds, settings: Settings, shrinkage: Shrinkage, dims: int, spread: Spread | None = None) -> NDArray[np.float64]:
     """quality_QW: the label of each query's choice, by a start that has not seen its fold, in both ways to hold it out."""
     found_QW = np.full(folds.folds_QW.shape, np.nan)
-    width = None if settings.text_features else dims
-    for fold in folds.starts(settings.of(shrinkage), width):
-        logits_QL = fold.start.logits(folds.training.queries_QD[fold.out_Q, :width])
-        found_QW[fold.out_Q, fold.way] = metrics.quality(logits_QL, folds.training.labels_QL[fold.out_Q])
+    work = HeldOut(folds, settings.of(shrinkage), None if settings.text_features else dims)
+    for _, (way, out_Q, quality_O) in (spread or _here)(work, folds.ways_and_folds()):
+        found_QW[out_Q, way] = quality_O
     return found_QW
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Cross-fitting by one setting: what is applied to each way and fold, wherever that is done."""
+
+    folds: Folds
+    shrinkage: Shrinkage
+    width: int | None
+
+    def __call__(self, ways_and_folds: Sequence[tuple[int, int]]) -> Iterator[tuple[int, OfFold]]:
+        """Each one's place, its way, which queries it holds out, and the label of the choice for each of those."""
+        for at, (way, number) in enumerate(ways_and_folds):
+            fold = self.folds.start(way, number, self.shrinkage, self.width)
+            if fold is not None:
+                logits_OL = fold.start.logits(self.folds.training.queries_QD[fold.out_Q, : self.width])
+                yield at, (way, fold.out_Q, metrics.quality(logits_OL, self.folds.training.labels_QL[fold.out_Q]))
+
+
+def _here(work: HeldOut, ways_and_folds: Sequence[tuple[int, int]]) -> Iterator[tuple[int, OfFold]]:
+    return work(ways_and_folds)
 
 
 def gained(gain_QW: NDArray[np.float64], kinds_Q: NDArray[Any], *, tags: bool = False) -> tuple[float, float]:

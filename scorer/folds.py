@@ -61,17 +61,25 @@ class Folds:
 
     def starts(self, shrinkage: Shrinkage, dims: int | None = None) -> Iterator[Fold]:
         """A start for each fold of both ways, on the first `dims` numbers of the vectors (None: all)."""
-        seen_QD = np.ascontiguousarray(self.training.queries_QD[:, :dims])
-        training = replace(self.training, queries_QD=seen_QD)
+        for way, fold in self.ways_and_folds():
+            if (made := self.start(way, fold, shrinkage, dims)) is not None:
+                yield made
+
+    def ways_and_folds(self) -> list[tuple[int, int]]:
+        """Both ways, and the folds of each."""
+        return [(way, fold) for way in (KNOWN, LEFT_OUT) for fold in sorted(set(self.folds_QW[:, way].tolist()))]
+
+    def start(self, way: int, fold: int, shrinkage: Shrinkage, dims: int | None = None) -> Fold | None:
+        """A start that has not seen that fold; None where nothing labelled is left to see."""
+        training = replace(self.training, queries_QD=np.ascontiguousarray(self.training.queries_QD[:, :dims]))
+        out_Q = self.folds_QW[:, way] == fold
+        seen = training.where(~out_Q)
+        labelled_L = (~np.isnan(seen.labels_QL)).any(axis=0)
+        if not len(seen.queries_QD) or not labelled_L.any():
+            return None
+        seen = replace(seen, labels_QL=np.where(labelled_L, seen.labels_QL, 0.0))  # never seen right
         roster = tuple(map(str, range(training.labels_QL.shape[1])))
-        for way in (KNOWN, LEFT_OUT):
-            folds_Q = self.folds_QW[:, way]
-            for fold in sorted(set(folds_Q.tolist())):
-                seen = training.where(folds_Q != fold)
-                labelled_L = (~np.isnan(seen.labels_QL)).any(axis=0)
-                if len(seen.queries_QD) and labelled_L.any():
-                    seen = replace(seen, labels_QL=np.where(labelled_L, seen.labels_QL, 0.0))  # never seen right
-                    yield Fold(way, folds_Q == fold, starting_weights(roster, seen, shrinkage, self.seed))
+        return Fold(way, out_Q, starting_weights(roster, seen, shrinkage, self.seed))
 
 
 def _kinds(training: Embedded, dims: int, groups: int, seed: int) -> NDArray[Any]:

@@ -1,4 +1,5 @@
-"""The executor on a Ray cluster: RAY_ADDRESS names it; without that Ray starts one on this machine for as long as the process runs.
+"""The executor on a Ray cluster: RAY_ADDRESS names it; without that it is the one `ray start` left on this machine, else one is started
+here for as long as the process runs.
 
 This process keeps everything that must not be lost or done twice: which shard is where, results, journals, budgets. Workers hold nothing:
 one that dies, alone or with its machine, costs the work on its shards, which others do again.
@@ -51,17 +52,22 @@ def connected() -> Any:
 
 
 class Worker:
-    """An actor: the work, kept from one shard to the next."""
+    """An actor. The work is kept from one shard to the next, what it imported from one work to the next."""
 
-    def __init__(self, work: Callable[[Sequence[Any]], Iterable[tuple[int, Any]]]) -> None:
-        self._work = work
+    def __init__(self) -> None:
+        self._of: Any = None
+        self._work: Callable[[Sequence[Any]], Iterable[tuple[int, Any]]] = enumerate
 
     def ready(self) -> bool:
         """Answers once the actor runs."""
         return True
 
-    def run(self, items: Sequence[Any]) -> Done:
-        """Every result of a shard."""
+    def run(self, works: Sequence[Any], items: Sequence[Any]) -> Done:
+        """Every result of a shard. works: one reference, in a list, or Ray would send what it refers to with each shard."""
+        if self._of != works[0]:
+            import ray
+
+            self._of, self._work = works[0], ray.get(works[0])
         return list(self._work(items))
 
 
@@ -79,6 +85,7 @@ class RayExecutor:
 
     def __init__(self) -> None:
         self._ray = connected()
+        self._crew: _Crew | None = None  # that has nothing to do: the next work takes it
 
     def map(
         self, work: Callable[[Sequence[Item]], Iterable[tuple[int, Result]]], items: Sequence[Item], *, size: int, gpu: bool = False
@@ -89,14 +96,27 @@ class RayExecutor:
         """
         if not items:
             return
-        crew = _Crew(self._ray, self._ray.put(work), gpu=gpu and self._ray.cluster_resources().get("GPU", 0) >= 1)
+        crew = self._taken(gpu=gpu and self._ray.cluster_resources().get("GPU", 0) >= 1)
         shards = [items[start : start + size] for start in range(0, len(items), size)]
+        ended = False
         try:
-            for shard, done in crew.done(shards):
+            for shard, done in crew.done(self._ray.put(work), shards):
                 for place, result in done:
                     yield shard * size + place, result
+            ended = True
         finally:
+            if ended and self._crew is None:
+                self._crew = crew
+            else:
+                crew.dismiss()
+
+    def _taken(self, *, gpu: bool) -> "_Crew":
+        """Workers of that kind; others give their places back."""
+        crew, self._crew = self._crew, None
+        if crew is not None and crew.gpu != gpu:
             crew.dismiss()
+            crew = None
+        return crew or _Crew(self._ray, gpu=gpu)
 
     def client(self, *, attempts: int = 3, cool_down_s: float = 10.0) -> OpenAIClient:
         """Asks from the cluster's machines; retries, breaker, limits and money are this process's."""
@@ -114,10 +134,10 @@ def places(ray: Any, cpus: int) -> int:
 
 
 class _Crew:
-    """The workers of one `map`."""
+    """Workers of one kind."""
 
-    def __init__(self, ray: Any, work: Any, *, gpu: bool) -> None:
-        self._ray, self._work = ray, work
+    def __init__(self, ray: Any, *, gpu: bool) -> None:
+        self._ray, self.gpu = ray, gpu
         largest = max((node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"]), default=1)
         self._threads = max(1, min(threads(), int(largest)))
         self._most = int(ray.cluster_resources()["GPU"]) if gpu else places(ray, self._threads)
@@ -132,14 +152,15 @@ class _Crew:
         self._hands: list[_Hand] = []
         self._tries: Counter[int] = Counter()
 
-    def done(self, shards: Sequence[Sequence[Any]]) -> Iterator[tuple[int, Done]]:
+    def done(self, work: Any, shards: Sequence[Sequence[Any]]) -> Iterator[tuple[int, Done]]:
         """Every shard's number and results, as they end; a lost worker's shards are given to others first."""
         lost = (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError)
         todo = deque(range(len(shards)))
-        self._hands = [self._hired() for _ in range(min(self._most, len(shards)))]
+        self._tries.clear()
+        self._hands += [self._hired() for _ in range(min(self._most, len(shards)) - len(self._hands))]
         heard = time.monotonic()
         while todo or any(hand.shards for hand in self._hands if hand.runs):
-            self._give(shards, todo)
+            self._give(work, shards, todo)
             ended, _ = self._ray.wait([ref for hand in self._hands for ref in hand.shards], num_returns=1, timeout=LOOK_EVERY_S)
             if ended:
                 heard = time.monotonic()
@@ -167,17 +188,17 @@ class _Crew:
             self._ray.kill(hand.actor)
 
     def _hired(self) -> _Hand:
-        hand = _Hand(self._ray.remote(Worker).options(**self._options).remote(self._work))
+        hand = _Hand(self._ray.remote(Worker).options(**self._options).remote())
         hand.shards[hand.actor.ready.remote()] = -1
         return hand
 
-    def _give(self, shards: Sequence[Sequence[Any]], todo: deque[int]) -> None:
+    def _give(self, work: Any, shards: Sequence[Sequence[Any]], todo: deque[int]) -> None:
         """Shards to those that run and have room: evenly, so that the last ones do not queue behind each other."""
         for round_ in range(1, AHEAD + 1):
             for hand in self._hands:
                 if todo and hand.runs and len(hand.shards) < round_:
                     shard = todo.popleft()
-                    hand.shards[hand.actor.run.remote(shards[shard])] = shard
+                    hand.shards[hand.actor.run.remote([work], shards[shard])] = shard
 
     def _replace(self, hand: _Hand, shards: Sequence[int], todo: deque[int], why: Exception) -> None:
         """A new worker in the place of one that is lost; its shards come first again. Raises PipelineError where one was lost too often."""

@@ -8,7 +8,7 @@ the model takes is cut (`Rewards.cut` says how many). Its version is the hash of
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from typing import Any
 from mixture.reading.thinking import spoken
 from pipelines import journal
 from pipelines.errors import GraderFailed
+from pipelines.executor import door
 from pipelines.graders.kinds import Graded
 from pipelines.graders.query import Query
 
 VERSION = "1"
 BATCH = 8
+SHARD = 4  # batches, where scoring is spread
 MOST_TOKENS = 1024
 _NEXT = "Set label.reward_model to a sequence classifier: a Hugging Face name or a local folder with safetensors weights."
 
@@ -35,32 +37,41 @@ class RewardModel:
     version: str
     cut: int = field(default=0)
 
-    def score(self, pairs: Sequence[tuple[str, str]], advance: Callable[[], None] = lambda: None) -> list[float]:
-        """The score in [0, 1] of each (query, answer), alike lengths together (padding is paid for), in the order given."""
-        import torch
-
-        scores: dict[int, float] = {}
-        order = sorted(range(len(pairs)), key=lambda place: sum(map(len, pairs[place])))
-        for start in range(0, len(order), BATCH):
-            places = order[start : start + BATCH]
-            with torch.inference_mode():
-                logits = self.model(**self._batch([pairs[place] for place in places])).logits.double()
-            margins = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
-            for place, score in zip(places, torch.sigmoid(margins).tolist(), strict=True):
-                scores[place] = score
-                advance()
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The score in [0, 1] of each (query, answer), in the order given."""
+        scores = dict(self.scores(pairs))
         return [scores[place] for place in range(len(pairs))]
 
-    def _batch(self, pairs: Sequence[tuple[str, str]]) -> Any:
-        """Token ids and masks; of a pair the longer text is cut at its end first, of a chat its beginning (the answer is at the end)."""
+    def scores(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, float]]:
+        """The place of each (query, answer) and its score in [0, 1], as it is known: alike lengths together (padding is paid for)."""
+        order = sorted(range(len(pairs)), key=lambda place: sum(map(len, pairs[place])))
+        batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+        as_pairs = [[pairs[place] for place in places] for places in batches]
+        for at, (scored, cut) in door.chosen().map(self.scored, as_pairs, size=SHARD):
+            self.cut += cut
+            yield from zip(batches[at], scored, strict=True)
+
+    def scored(self, batches: Sequence[Sequence[tuple[str, str]]]) -> Iterator[tuple[int, tuple[list[float], int]]]:
+        """Each batch's place, its scores, and how many of its texts were cut."""
+        import torch
+
+        for at, pairs in enumerate(batches):
+            inputs, cut = self._batch(pairs)
+            with torch.inference_mode():
+                logits = self.model(**inputs).logits.double()
+            margins = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+            yield at, (torch.sigmoid(margins).tolist(), cut)
+
+    def _batch(self, pairs: Sequence[tuple[str, str]]) -> tuple[Any, int]:
+        """Token ids and masks, and how many texts were cut: of a pair the longer one at its end first, of a chat its beginning."""
         texts: list[Any] = list(map(list, zip(*pairs, strict=True)))
         chat = bool(getattr(self.tokenizer, "chat_template", None))
         if chat:
             texts = [[self._chat(*pair) for pair in pairs]]
         self.tokenizer.truncation_side = "left" if chat else "right"
         special = {"add_special_tokens": not chat}  # a template writes its own
-        self.cut += sum(len(ids) > self.max_tokens for ids in self.tokenizer(*texts, **special)["input_ids"])
-        return self.tokenizer(*texts, **special, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt")
+        cut = sum(len(ids) > self.max_tokens for ids in self.tokenizer(*texts, **special)["input_ids"])
+        return self.tokenizer(*texts, **special, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt"), cut
 
     def _chat(self, query: str, answer: str) -> str:
         turns = [{"role": "user", "content": query}, {"role": "assistant", "content": answer}]
@@ -127,7 +138,10 @@ def grade(model: RewardModel, answers: Sequence[tuple[Query, str]], kept: Path, 
     fresh = {key: (query.text, answer) for key, (query, answer) in zip(keys, answers, strict=True) if key not in scores}
     before = model.cut
     with journal.Journal(kept) as computed:
-        for key, score in zip(fresh, model.score(list(fresh.values()), advance), strict=True):
+        hashes = list(fresh)
+        for place, score in model.scores(list(fresh.values())):
+            advance()
+            key = hashes[place]
             if math.isfinite(score):
                 scores[key] = score
                 computed.append({"key": key, "score": score})

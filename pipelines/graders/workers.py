@@ -6,14 +6,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from queue import SimpleQueue
 from typing import Any
 
+from pipelines.executor import door
 from pipelines.graders import sandbox
 from pipelines.graders.kinds import Graded, Task, longest_s
 
 COMMAND = (sys.executable, "-m", "pipelines.graders.worker")
 WORKERS = 2
+SHARD = 64  # answers, where grading is spread: starting the processes is a hundredth of grading them
 GRACE_S = 30  # for a process that does not even take its own alarm (a loop in native code), or is only starting
 
 
@@ -21,24 +24,44 @@ def grade_all(
     tasks: Sequence[Task], advance: Callable[[], None] = lambda: None, *, workers: int = WORKERS, command: Sequence[str] = COMMAND
 ) -> list[Graded]:
     """One result a task, in order."""
-    if any(task.query.grader == "unit_tests" for task in tasks):
-        sandbox.announce()
     results: dict[int, Graded] = {}
-    todo, lock = iter(range(len(tasks))), threading.Lock()
-
-    def next_task() -> int | None:
-        with lock:
-            return next(todo, None)
-
-    def work() -> None:
-        for at, graded in _graded(tasks, iter(next_task, None), command):
-            results[at] = graded
-            advance()
-
-    with ThreadPoolExecutor(workers) as threads:
-        for future in [threads.submit(work) for _ in range(min(workers, len(tasks)))]:
-            future.result()
+    for at, graded in door.chosen().map(Grading(workers, tuple(command)), tasks, size=SHARD):
+        results[at] = graded
+        advance()
     return [results[at] for at in range(len(tasks))]
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """Grades tasks in `workers` processes of `command`."""
+
+    workers: int
+    command: tuple[str, ...]
+
+    def __call__(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Graded]]:
+        """Each task's place and result, as it is graded."""
+        if any(task.query.grader == "unit_tests" for task in tasks):
+            sandbox.announce()
+        todo, lock = iter(range(len(tasks))), threading.Lock()
+        done: SimpleQueue[tuple[int, Graded] | None] = SimpleQueue()
+
+        def next_task() -> int | None:
+            with lock:
+                return next(todo, None)
+
+        def work() -> None:
+            try:
+                for each in _graded(tasks, iter(next_task, None), self.command):
+                    done.put(each)
+            finally:
+                done.put(None)
+
+        with ThreadPoolExecutor(self.workers) as threads:
+            futures = [threads.submit(work) for _ in range(min(self.workers, len(tasks)))]
+            for _ in futures:
+                yield from iter(done.get, None)
+            for future in futures:
+                future.result()
 
 
 def _graded(tasks: Sequence[Task], todo: Iterator[int], command: Sequence[str]) -> Iterator[tuple[int, Graded]]:

@@ -74,7 +74,7 @@ def test_a_chat_template_is_used(tmp_path: Path) -> None:
     assert loaded.cut == 1
     assert 0 < first < 1
     assert 0 < second < 1
-    ids = loaded._batch([("what " * 90, "ben")])["input_ids"][0].tolist()
+    ids = loaded._batch([("what " * 90, "ben")])[0]["input_ids"][0].tolist()
     assert loaded.tokenizer.decode(ids).replace(" ", "").endswith("ben[SEP]")
 
 
@@ -113,7 +113,7 @@ def test_open_questions_are_labelled_and_computed_once(folder: str, tmp_path: Pa
     first = label.label(HERE, LLM_A, table, timeout_s=5, rewarding=loaded)
     assert first["grader"].tolist() == ["reward_model", "reward_model", "number"]
     assert set(first["grader_version"][:2]) == {loaded.version}
-    monkeypatch.setattr(loaded, "score", lambda pairs, _advance: [] if not pairs else pytest.fail(f"computed again: {pairs}"))
+    monkeypatch.setattr(loaded, "scores", lambda pairs: [] if not pairs else pytest.fail(f"computed again: {pairs}"))
     pd.testing.assert_frame_equal(first, label.label(HERE, LLM_A, table, timeout_s=5, rewarding=loaded))
 
 

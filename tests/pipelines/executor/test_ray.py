@@ -134,6 +134,31 @@ def test_embeddings_are_the_same_to_the_bit(tmp_path: Path, monkeypatch: pytest.
         np.testing.assert_array_equal(far, here)
 
 
+def test_grades_intervals_and_folds_are_the_same_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is graded, resampled and cross-fitted elsewhere is what this process would have made."""
+    from pipelines import comparison, train
+    from pipelines.graders.kinds import Task
+    from pipelines.graders.query import Query
+    from pipelines.graders.workers import grade_all
+    from scorer import choosing
+    from scorer.initialisation import Embedded, Shrinkage
+    from tests.scorer import world
+
+    tasks = [Task(Query(f"q{at}", "how many?", "number", reference=str(at % 3)), f"There are {at % 5}.", 5.0) for at in range(90)]
+    values = [np.random.default_rng(seed).normal(size=50) for seed in range(20)]
+    made = world.world(300, seed=1)
+    training = Embedded(made.queries_QD, made.labels_QL)
+
+    def all_of_it() -> tuple[Any, ...]:
+        tried = choosing.choose(training, made.queries_QD.shape[1], choosing.Wanted(), Shrinkage(groups=4, dims=16), 0, spread=train.spread)
+        return grade_all(tasks), comparison.intervals(values, resamples=200), tried
+
+    spread = all_of_it()
+    monkeypatch.setenv("ROUTEMOA_EXECUTOR", "local")
+    door.chosen.cache_clear()
+    assert spread == all_of_it()
+
+
 def write_project(home: Path, url: str, **answering: Any) -> Project:
     """A project with COUNT queries and one LLM at `url`."""
     (home / "registry").mkdir(parents=True)
