@@ -145,6 +145,7 @@ class Decision:
     llm: whose answer `text` is, None for a synthesis. aggregation: single, best, vote or synthesise. score: expected quality of the
     answer. cost_usd, tokens: of every answered call; reasoning_tokens are those of the
     output that were thought, cached_tokens those of the input that a cache had. unpriced: LLMs that answered and whose cost nobody knows.
+    energy_kwh: of the answered calls whose energy is known, None where it is of none; unmetered: the LLMs of which it is not.
     unsettled_usd: at most what calls that were cut off or broke may cost on top.
     retried: attempts within a call that failed and were followed by another (their layer is 0).
     excluded: LLM id -> why it could not answer. options, strategy: the effective ones. snapshot: what `mixture.replay.replay` decides again
@@ -168,6 +169,8 @@ class Decision:
     cached_tokens: int = 0
     unsettled_usd: float = 0.0
     unpriced: tuple[str, ...] = ()
+    energy_kwh: float | None = None
+    unmetered: tuple[str, ...] = ()
     synthesis: Run | None = None
     failures: tuple[Failure, ...] = ()
     retried: tuple[Failure, ...] = ()
@@ -194,7 +197,8 @@ class Decision:
         read = {"layers": layers, "failures": failures, "retried": retried, "synthesis": synthesis, "snapshot": snapshot}
         session = SessionChoice(**tree["session"]) if tree.get("session") else None
         action = Action.from_dict(tree["action"]) if tree.get("action") else None
-        return cls(**{**tree, **read, "session": session, "action": action, "unpriced": tuple(tree.get("unpriced", ()))})
+        unknown = {name: tuple(tree.get(name, ())) for name in ("unpriced", "unmetered")}
+        return cls(**{**tree, **read, **unknown, "session": session, "action": action})
 
 
 def _run(tree: Mapping[str, Any]) -> Run:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from mixture.effort import Effort, Way
+from mixture.energy import Energy
 from mixture.price import Price
 
 Dialect = Literal["chat", "responses", "messages"]
@@ -115,6 +116,7 @@ class LLM:
     # its own answer and its peers': in lines after the answer, by structured output, or not at all
     self_assessment: SelfAssessment = "in_text"
     pace: Pace | None = None
+    energy: Energy | None = None  # None: unknown
     effort: Effort | None = None  # how hard it thinks: the same weights at two efforts are two LLMs of one family; None says nothing to it
     effort_way: Way | None = None  # how its endpoint is told; None: by its host (mixture.client.effort_fields)
     trained: Trained = "jointly"  # trained with all others, or "row": its row of the scorer is fitted alone, the others stay as they are

@@ -21,6 +21,7 @@ class CandidateSnapshot:
 
     output_tokens, latency_s: expected of one call, None where unknown. self_assessment: how it is asked for one.
     schedule: the price in force, where it is more than those two numbers.
+    energy: joules per token in, per token out, and per call; None where unknown.
     patience_s: how long an LLM is waited for of which too little was seen. usual_s, silent, cached_tokens, caches: as
     `mixture.choose.ranking.Candidate` has them.
     """
@@ -42,6 +43,7 @@ class CandidateSnapshot:
     schedule: Mapping[str, Any] | None = None
     cached_tokens: int = 0
     caches: bool = False
+    energy: tuple[float, float, float] | None = None
 
     @property
     def price(self) -> Price:
@@ -141,6 +143,7 @@ def _candidate(candidate: Candidate, weights: str) -> CandidateSnapshot:
         schedule=None if llm.price.flat else _schedule(llm.price),
         cached_tokens=candidate.cached_tokens,
         caches=candidate.caches,
+        energy=None if llm.energy is None else (llm.energy.input, llm.energy.output, llm.energy.request),
     )
 
 

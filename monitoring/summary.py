@@ -1,10 +1,11 @@
 """What a look comes to, on one screen: what changed, where, since when, how sure, what it costs, what to do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from monitoring.groups import SCATTERED, Group
+from monitoring.record import Record
 from monitoring.verdict import Verdict
 from monitoring.window import Window
 
@@ -104,11 +105,20 @@ def _costs(window: Window) -> str:
     stats = window.stats
     of_groups = sum(group.cost_usd for group in window.groups)
     money = f"{stats.cost_usd:.4f} USD for {stats.n} answers" + (f", {of_groups:.4f} of it for unknown queries." if window.groups else ".")
+    money += _energy(window.records)
     if stats.quality is None or stats.promised is None:
         return money
     low, high = stats.quality.low, stats.quality.high
     interval = "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
     return f"{money} Estimated quality {stats.quality.value:.2f}{interval}, promised {stats.promised:.2f}."
+
+
+def _energy(records: Sequence[Record]) -> str:
+    """What is known of it; nothing where no LLM's energy is."""
+    known = [kwh for record in records if (kwh := record.decision.get("energy_kwh")) is not None]
+    unmetered = sum(bool(record.decision.get("unmetered")) or record.decision.get("energy_kwh") is None for record in records)
+    unknown = f"; {unmetered} asked LLMs of unknown energy" if unmetered else ""
+    return f" {sum(known):.3g} kWh for {len(known)} of them{unknown}." if known else ""
 
 
 def _do(window: Window, verdict: Verdict, named: frozenset[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from mixture.client.effort_fields import effort_fields
 from mixture.effort import LEVELS, Effort, Level, Way
 from mixture.llm import LLM, Decoding, Dialect, Endpoint, Limits, Pace, Prompt, RequestFields, SelfAssessment, Status, Trained
 from mixture.price import Price
+from registry.entry_energy import EnergyEntry
 from registry.entry_price import Amount, PaceEntry, PriceEntry, Seconds, number, price_of
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -173,6 +174,7 @@ class PoolEntry(StrictMapping):
     trained: Trained = DEFAULTS.trained
     self_assessment: SelfAssessment = DEFAULTS.self_assessment
     pace: PaceEntry | None = None
+    energy: EnergyEntry | None = None
     effort: EffortEntry = None
     effort_way: Way | None = None
 
@@ -209,6 +211,7 @@ class PoolEntry(StrictMapping):
             trained=self.trained,
             self_assessment=self.self_assessment,
             pace=Pace(**self.pace.model_dump()) if self.pace else None,
+            energy=self.energy.energy() if self.energy else None,
             effort=self.effort,
             effort_way=self.effort_way,
         )

@@ -71,6 +71,7 @@ class Completion:
             "stopped_because": decision.stopped_because,
             "cost_usd": None if decision.unpriced else decision.cost_usd,
             "unsettled_usd": decision.unsettled_usd,
+            "energy_kwh": None if decision.unmetered else decision.energy_kwh,
             "latency_s": decision.latency_s,
             "unlike_anything_labelled": None if scored is None or scored.familiar is None else scored.familiar.unlike,
             "explored": decision.action is not None and decision.action.explored,

@@ -1,6 +1,7 @@
 """A decision in a few sentences: who answers, what its price hides, who is stepped over and who could not answer."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Ranked
@@ -47,7 +48,7 @@ def _chosen(options: Options, ranking: Sequence[Ranked]) -> str:
     does = "answers" if options.single else f"in layer 1 of at most {options.max_layers}"
     return (
         f"{chosen} {does}: the best expected quality at weight {weights.quality:g}, a dollar weighing {weights.usd:g} and a second "
-        f"{weights.second:g}."
+        f"{weights.second:g}" + (f", a kilowatt-hour {weights.kwh:g}." if weights.kwh else ".")
     )
 
 
@@ -59,7 +60,8 @@ def _too_dear(weights: Weights, ranking: Sequence[Ranked]) -> str:
     if not hidden:
         return ""
     best = max(hidden, key=lambda each: (each.quality, each.value))
-    needed = (weights.penalty(best.cost_usd, best.latency_s) - weights.penalty(chosen.cost_usd, chosen.latency_s)) / weights.quality
+    dear, spent = (weights.penalty(each.cost_usd, each.latency_s, each.candidate.kwh) for each in (best, chosen))
+    needed = (dear - spent) / weights.quality
     return (
         f"{best.id} is expected to be better by {best.quality - chosen.quality:.2f}, but costs {best.cost_usd:.6f} USD: with a dollar "
         f"weighing {weights.usd:g} it would have to be better by {needed:.2f}. It would be chosen were a dollar to weigh less than "
@@ -69,7 +71,10 @@ def _too_dear(weights: Weights, ranking: Sequence[Ranked]) -> str:
 
 def _break_even(weights: Weights, other: Ranked, chosen: Ranked) -> float:
     """The dollar's weight at which the other is worth as much as the chosen one; infinite where its price is not what keeps it back."""
-    gain = weights.quality * (other.quality - chosen.quality) - weights.second * (other.latency_s - chosen.latency_s)
+    free = replace(weights, usd=0.0)
+    gain = weights.quality * (other.quality - chosen.quality) - (
+        free.penalty(0.0, other.latency_s, other.candidate.kwh) - free.penalty(0.0, chosen.latency_s, chosen.candidate.kwh)
+    )
     dearer = other.cost_usd - chosen.cost_usd
     return gain / dearer if gain > 0 and dearer > 0 else float("inf")
 

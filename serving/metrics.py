@@ -25,6 +25,8 @@ class Metrics:
         self.cost = Counter("routemoa_cost_usd", "Spent on LLMs", ["llm"], registry=registry)
         self.cost_differs = Counter("routemoa_cost_differs", "Calls whose endpoint states another cost", ["llm"], registry=registry)
         self.unpriced = Counter("routemoa_unpriced_calls", "Answered calls whose cost nobody knows", ["llm"], registry=registry)
+        self.energy = Counter("routemoa_energy_kwh", "Energy of calls whose LLM's is known", ["llm"], registry=registry)
+        self.unmetered = Counter("routemoa_unmetered_calls", "Answered calls whose energy nobody knows", ["llm"], registry=registry)
         self.unsettled = Counter("routemoa_unsettled_usd", "At most what calls without a reply may cost on top", registry=registry)
         self.tokens = Counter("routemoa_tokens", "Tokens in and out of LLMs", ["direction"], registry=registry)
         self.explored = Counter("routemoa_explored", "Answers by an LLM that chance drew", ["llm"], registry=registry)

@@ -24,13 +24,14 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class WeightsIn(BaseModel):
-    """What a right answer, a dollar and a second are worth, in one unit."""
+    """What a right answer, a dollar, a second and a kilowatt-hour are worth, in one unit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     quality: Positive | None = None
     usd: Positive | None = None
     second: Positive | None = None
+    kwh: Positive | None = None
 
 
 class RequestOptions(BaseModel):

@@ -159,8 +159,12 @@ class ServedRequest:
     def _count(self) -> None:
         """Every call of the request, whatever came of it."""
         metrics, account = self.state.metrics, self.account
-        for reply in account.replies:
+        for reply, kwh in zip(account.replies, account.kwh, strict=True):
             metrics.calls.labels(reply.llm).inc()
+            if kwh is None:
+                metrics.unmetered.labels(reply.llm).inc()
+            else:
+                metrics.energy.labels(reply.llm).inc(kwh)
             metrics.cost.labels(reply.llm).inc(reply.cost_usd)
             if not reply.cost_known:
                 metrics.unpriced.labels(reply.llm).inc()
@@ -206,4 +210,6 @@ def failure_tree(error: BaseException, account: Account, *, texts: bool) -> dict
         ],
         "cost_usd": account.ledger.spent_usd,
         "unsettled_usd": account.ledger.unsettled_usd,
+        "energy_kwh": account.energy_kwh,
+        "unmetered": list(account.unmetered),
     }

@@ -43,6 +43,7 @@ def as_dict(scored: ScoredRequest, model: str, wanted: str) -> dict[str, Any]:
             "value": each.value,
             "cost_usd": each.cost_usd,
             "latency_s": each.candidate.latency_s,
+            "energy_kwh": each.candidate.kwh,
             "chosen": each.chosen,
             "stepped_over": each.candidate.silent,
             "propensity": propensities[each.id],

@@ -181,6 +181,7 @@ def _refuse_wider(operator: Weights, requested: Weights) -> None:
         ("quality", requested.quality > operator.quality),
         ("usd", requested.usd < operator.usd),
         ("second", requested.second < operator.second),
+        ("kwh", requested.kwh < operator.kwh),
     ):
         if wider:
             allowed, wanted = getattr(operator, name), getattr(requested, name)

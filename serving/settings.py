@@ -40,6 +40,7 @@ class MixtureSettings(BaseModel):
     quality: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     value_per_usd: float = Field(default=10.0, ge=0, allow_inf_nan=False)
     value_per_second: float = Field(default=0.002, ge=0, allow_inf_nan=False)
+    value_per_kwh: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     stop_threshold: float | None = Field(default=None, ge=0, le=1, description="expected quality that is enough; else the strategy's own")
     refine_gain: float | None = Field(default=None, ge=0, le=1, description="share of failures that a synthesis mends; else its own")
     budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
@@ -65,7 +66,7 @@ class MixtureSettings(BaseModel):
             k=self.k,
             max_layers=self.max_layers,
             aggregation=self.aggregation,
-            weights=Weights(self.quality, self.value_per_usd, self.value_per_second),
+            weights=Weights(self.quality, self.value_per_usd, self.value_per_second, self.value_per_kwh),
             budget_usd=self.budget_usd,
             deadline=time.monotonic() + self.deadline_s,
             data_policy=self.data_policy,

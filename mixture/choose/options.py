@@ -1,5 +1,6 @@
 """What a request may spend and asks for, whatever the strategy by which it is answered."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
@@ -16,22 +17,24 @@ class OptionsRefused(RouteMoAError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What a right answer, a dollar and a second are worth, in one unit.
+    """What a right answer, a dollar, a second and a kilowatt-hour are worth, in one unit.
 
-    The defaults say: a right answer is worth ten cents, and a second of waiting 0.2 % of a right answer.
+    The defaults say: a right answer is worth ten cents, a second of waiting 0.2 % of a right answer, and energy nothing of its own.
     """
 
     quality: float = 1.0
     usd: float = 10.0
     second: float = 0.002
+    kwh: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.quality, self.usd, self.second) < 0:
+        if min(self.quality, self.usd, self.second, self.kwh) < 0:
             raise OptionsRefused(f"Weights must not be negative, got {self}.", next_step="Give 0 to ignore one.")
 
-    def penalty(self, cost_usd: float, latency_s: float) -> float:
-        """What `cost_usd` and `latency_s` are worth."""
-        return (self.usd * cost_usd if self.usd else 0.0) + self.second * latency_s  # a price that nobody knows is infinite
+    def penalty(self, cost_usd: float, latency_s: float, kwh: float | None) -> float:
+        """What so much money, time and energy are worth; infinite where energy counts and nobody knows it."""
+        energy = self.kwh * (math.inf if kwh is None else kwh) if self.kwh else 0.0
+        return (self.usd * cost_usd if self.usd else 0.0) + self.second * latency_s + energy  # a price that nobody knows is infinite
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,11 @@ class Options:
     def counts_cost(self) -> bool:
         """Whether the price of an LLM matters; one of unknown price is left out then."""
         return self.budget_usd is not None or self.weights.usd > 0
+
+    @property
+    def counts_energy(self) -> bool:
+        """Whether the energy of an LLM matters; one of unknown energy is left out then."""
+        return self.weights.kwh > 0
 
     @property
     def single(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from mixture.choose.options import Options
 from mixture.choose.work import work
+from mixture.energy import together
 from mixture.llm import LLM
 from mixture.usage import Usage
 
@@ -46,12 +47,22 @@ class Candidate:
     @property
     def cost_usd(self) -> float:
         """Expected cost of one call."""
+        if not self.cached_tokens and not self.caches:
+            usage = self._usage
+            return self.llm.price.cost(usage.input_tokens, usage.output_tokens)
+        return self.llm.price.bill(self._usage)
+
+    @property
+    def kwh(self) -> float | None:
+        """Expected energy of one call, None where nobody knows it."""
+        return None if self.llm.energy is None else self.llm.energy.kwh(self._usage)
+
+    @property
+    def _usage(self) -> Usage:
         output = min(TOKENS_OUT, self.llm.decoding.max_tokens) if self.output_tokens is None else self.output_tokens
         read = TOKENS_IN if self.input_tokens is None else self.input_tokens
-        if not self.cached_tokens and not self.caches:
-            return self.llm.price.cost(read, output)
         cached = min(self.cached_tokens, read)
-        return self.llm.price.bill(Usage(read, output, cache_read=cached, cache_write=read - cached if self.caches else 0))
+        return Usage(read, output, cache_read=cached, cache_write=read - cached if self.caches else 0)
 
     @property
     def family(self) -> str:
@@ -139,6 +150,8 @@ def refusal(candidate: Candidate, options: Options) -> str | None:
         return f"no score ({candidate.prior})"
     if options.counts_cost and not llm.price.known:
         return "its price is unknown, and cost counts here"
+    if options.counts_energy and llm.energy is None:
+        return "its energy is unknown, and energy counts here"
     if missing := options.capabilities - llm.capabilities:
         return f"cannot {', '.join(sorted(missing))}"
     if options.data_policy is not None and not options.data_policy & llm.data_policy:
@@ -149,8 +162,9 @@ def refusal(candidate: Candidate, options: Options) -> str | None:
 
 
 def value(candidate: Candidate, options: Options) -> float:
-    """What asking one LLM is worth: its quality - its cost - its latency, each at its weight."""
-    return options.weights.quality * candidate.prior - options.weights.penalty(candidate.cost_usd, candidate.latency_s or 0.0)
+    """What asking one LLM is worth: its quality - its cost - its latency - its energy, each at its weight."""
+    penalty = options.weights.penalty(candidate.cost_usd, candidate.latency_s or 0.0, candidate.kwh)
+    return options.weights.quality * candidate.prior - penalty
 
 
 def expected_quality(members: Sequence[Candidate], refine_gain: float) -> float:
@@ -195,5 +209,6 @@ def _preference(members: Sequence[Candidate], options: Options, refine_gain: flo
     cost_usd = math.fsum(each.cost_usd for each in members)
     latencies_s = [each.latency_s or 0.0 for each in members]
     expected = expected_quality(members, refine_gain)
-    worth = options.weights.quality * expected - options.weights.penalty(cost_usd, max(latencies_s, default=0.0))
+    kwh = together(each.kwh for each in members) if options.counts_energy else 0.0
+    worth = options.weights.quality * expected - options.weights.penalty(cost_usd, max(latencies_s, default=0.0), kwh)
     return worth, -cost_usd, -sum(latencies_s), expected

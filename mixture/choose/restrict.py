@@ -60,7 +60,12 @@ def _tightest(allowed: float | None, requested: float | None) -> float | None:
 def _dearer(operator: Weights, requested: Weights | None) -> Weights:
     if requested is None:
         return operator
-    return Weights(min(operator.quality, requested.quality), max(operator.usd, requested.usd), max(operator.second, requested.second))
+    return Weights(
+        quality=min(operator.quality, requested.quality),
+        usd=max(operator.usd, requested.usd),
+        second=max(operator.second, requested.second),
+        kwh=max(operator.kwh, requested.kwh),
+    )
 
 
 def _common(allowed: frozenset[str] | None, requested: frozenset[str] | None) -> frozenset[str] | None:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from mixture.choose.options import Options
 from mixture.choose.ranking import Ranked
+from mixture.energy import together
 
 StopReason = Literal[
     "single",  # exactly one LLM was to answer
@@ -29,5 +30,6 @@ def exhausted(layers_run: int, upcoming: Sequence[Ranked], options: Options) -> 
 
 
 def expected_penalty(asked: Sequence[Ranked], options: Options) -> float:
-    """What the money and the time of asking these LLMs at once are worth, in the unit of the weights."""
-    return options.weights.penalty(sum(each.cost_usd for each in asked), max((each.latency_s for each in asked), default=0.0))
+    """What money, time and energy of asking these LLMs at once are worth, in the unit of the weights."""
+    latency_s = max((each.latency_s for each in asked), default=0.0)
+    return options.weights.penalty(sum(each.cost_usd for each in asked), latency_s, together(each.candidate.kwh for each in asked))

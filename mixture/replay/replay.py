@@ -16,6 +16,7 @@ from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Chunk, Reply
 from mixture.client.scripted import NO_SCRIPT, Script, ScriptedClient
 from mixture.decision import Decision, Failure, Layer, Run
+from mixture.energy import Energy
 from mixture.errors import LLMFailed, MixtureError, NoAnswer
 from mixture.judge.assessment import Questions
 from mixture.judge.text_reply import JudgedReply
@@ -43,6 +44,8 @@ NOT_COMPARED = frozenset(
         "reply",
         "usage",
         "unpriced",
+        "energy_kwh",
+        "unmetered",
         "reasoning_tokens",
         "cached_tokens",
         "state_dropped",
@@ -211,6 +214,7 @@ def _candidates(recorded: Decision, snapshot: Snapshot, options: Options) -> lis
                 self_assessment=each.self_assessment,
                 data_policy=options.data_policy or frozenset(),
                 status="retired" if each.llm in recorded.excluded else "active",
+                energy=None if each.energy is None else Energy(*each.energy),
             ),
             priors[each.llm],
             output_tokens=each.output_tokens,

@@ -177,7 +177,7 @@ class Calls:
         failed.took_s = self.elapsed_s - since_s
         if len(self.account.retried) >= MOST_RETRIES or not _may_pass(failed) or not self.ledger.reserve_retry(call, failed):
             return False
-        self._note_paid(failed, 0.0)
+        self._note_paid(call.llm, failed, 0.0)
         self.account.retried.append(FailedCall(0, failed, self.elapsed_s))
         return True
 
@@ -191,7 +191,7 @@ class Calls:
 
     def _settle(self, reserved: Reservation, reply: Reply) -> None:
         self.ledger.settle(reserved, reply.cost_usd)
-        self.account.note(reply, self.elapsed_s)
+        self.account.note(reply, self.elapsed_s, reserved.call.llm.energy)
 
     @contextmanager
     def _accounted(self, reserved: Reservation, late_s: float, *, began: bool = False) -> Iterator[None]:
@@ -209,16 +209,17 @@ class Calls:
                 failed.waited_s = self.clock() - started
             failed.billable = failed.billable or began
             self.ledger.fail(reserved, failed)
-            self._note_paid(failed, self.clock() - started)
+            self._note_paid(reserved.call.llm, failed, self.clock() - started)
             raise
         except TimeoutError as exc:
             raise self._given_up(reserved.call.llm, self.clock() - started, late_s) from exc
 
-    def _note_paid(self, failed: LLMFailed, waited_s: float) -> None:
+    def _note_paid(self, llm: LLM, failed: LLMFailed, waited_s: float) -> None:
         """A reply that was of no use and whose tokens the endpoint counted was one all the same."""
         cost_usd, input_tokens, output_tokens = failed.paid
         if any(failed.paid):
-            self.account.note(Reply(failed.llm, "", "error", input_tokens, output_tokens, cost_usd, waited_s), self.elapsed_s)
+            reply = Reply(failed.llm, "", "error", input_tokens, output_tokens, cost_usd, waited_s)
+            self.account.note(reply, self.elapsed_s, llm.energy)
 
     def _given_up(self, llm: LLM, waited_s: float, late_s: float) -> LLMTimedOut:
         """The error of a call that the request ended: at its deadline, or because it was later than it may be."""

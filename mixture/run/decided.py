@@ -27,6 +27,8 @@ def decided(
         reasoning_tokens=calls.account.reasoning_tokens,
         cached_tokens=calls.account.cached_tokens,
         unpriced=calls.account.unpriced,
+        energy_kwh=calls.account.energy_kwh,
+        unmetered=calls.account.unmetered,
         unsettled_usd=calls.ledger.unsettled_usd,
         synthesis=run if synthesised else None,
         failures=tuple(calls.account.failures()),

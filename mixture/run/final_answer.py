@@ -94,7 +94,7 @@ def _synthesis_price(loop: LayerLoop, aggregators: Sequence[Candidate]) -> float
     if not aggregators or loop.scores[aggregators[0].llm.id] < best:
         return math.inf
     sized = aggregators[0].reading(_tokens(loop))
-    return loop.request.options.weights.penalty(sized.cost_usd, sized.latency_s or 0.0)
+    return loop.request.options.weights.penalty(sized.cost_usd, sized.latency_s or 0.0, sized.kwh)
 
 
 def _tokens(loop: LayerLoop) -> int:

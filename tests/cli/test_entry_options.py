@@ -9,7 +9,7 @@ from cli import llms
 from cli.entry_options import FIELDS, default, entry
 from registry.entry import PoolEntry
 
-NO_OPTION = {"status", "trained", "price", "pace", "seed", "rename", "omit", "dialects"} | {
+NO_OPTION = {"status", "trained", "price", "pace", "energy", "seed", "rename", "omit", "dialects"} | {
     "concurrency",
     "connect_s",
     "first_token_s",

@@ -61,7 +61,7 @@ def write_void(
 def test_the_certified_value_of_a_dollar_is_served(world: World) -> None:
     """In place of the operator's, with nothing for a second; a request may ask for a dearer dollar and for no cheaper one."""
     with serving(world, CERTIFICATE, USED) as client:
-        assert routed(client)["options"]["weights"] == {"quality": 1.0, "usd": 123.0, "second": 0.0}
+        assert routed(client)["options"]["weights"] == {"quality": 1.0, "usd": 123.0, "second": 0.0, "kwh": 0.0}
         assert stands(client)["stands"]
         assert "at most 1 point below always asking tooled" in stands(client)["sentence"]
         assert routed(client, routemoa={"weights": {"usd": 200}})["options"]["weights"]["usd"] == 200
