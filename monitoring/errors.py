@@ -43,6 +43,10 @@ class ProfileRefused(MonitoringError):
     """A scorer artifact's reference profile is missing, malformed or of other shapes than its roster."""
 
 
+class LearnedRefused(MonitoringError):
+    """The file of what was learnt between retrainings is malformed, or of other shapes than its roster."""
+
+
 class PolicyRefused(MonitoringError):
     """The section `monitor` of params.yaml is missing or has a value that makes no sense."""
 

@@ -27,6 +27,7 @@ from monitoring import audits, certificate_void, groups, looks, named_domains, p
 from monitoring.errors import NothingActive
 from monitoring.group_actions import Chosen
 from monitoring.groups import Group
+from monitoring.learning.learner import Learner
 from monitoring.machine_grading import MachineGrading
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
@@ -201,12 +202,13 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
 
     Of hosts that share a database one monitor does; another one that takes over goes on after the last look of any.
     """
-    console, leading = Console(), lead(settings, "monitor")
+    console, leading, learner = Console(), lead(settings, "monitor"), Learner(settings)
     last: Due | None = None
     leads = False
     with MachineGrading(settings) as grading:
         while not stop.is_set():
             try:
+                learner.step()  # for this host's servers, whoever leads
                 if not leading.holds():
                     leads = False
                     stop.wait(ASK_S)
@@ -275,6 +277,7 @@ def main(arguments: list[str] | None = None) -> int:
         extras.need("monitor")
         rules = policy.load(settings.home / "params.yaml")
         if once:
+            Learner(settings).step()
             step(settings, rules, Console())
             return 0
         stop = threading.Event()

@@ -1,7 +1,7 @@
 """Where things run on this host: read once from the environment, at the edge."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     executor: str = "local"  # where stages do the work that grows (`pipelines.executor`): here, or on a `ray` cluster
     scorer_name: str = "routemoa-scorer"
     reports: Path | None = None  # where the monitor's pages and Evidently's workspace lie: a folder that hosts share, `var` without one
+    learning: Literal["off", "bandit"] = "off"  # between retrainings: whether outcomes correct the scorer's scores (`monitoring.learning`)
+    learning_feedback: float = Field(default=0.25, ge=0, le=1)  # what a reported outcome counts there beside an audit's
     notify: SecretStr = SecretStr("")  # whom `registry.notices` tells
 
     @property

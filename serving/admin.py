@@ -12,7 +12,7 @@ from monitoring import looks
 from monitoring.looks import Look, Looks
 from registry.jobs import Job, Kind
 from registry.settings import Settings
-from serving import audit, certified
+from serving import audit, certified, learned
 from serving.body import read
 from serving.protocol import parse
 from serving.responses import json_response
@@ -37,7 +37,7 @@ async def scorer(request: Request) -> Response:
     state = state_of(request)
     active = {"version": None, "roster": []} if state.scorer.value is None else state.scorer.value.as_dict()
     refusal = None if state.scorer.refusal is None else str(state.scorer.refusal)
-    shown = {**active, "certificate": certified.shown(state)}
+    shown = {**active, "certificate": certified.shown(state), "learned": learned.shown(state)}
     return json_response({**shown, "refused": refusal, "in_flight": state.in_flight.taken, "events": state.events.recent()})
 
 

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import os
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -18,6 +18,7 @@ from uvicorn.config import STARTUP_FAILURE
 from mixture.client.openai import OpenAIClient
 from mixture.run.engine import Mixture
 from monitoring import certificate_void
+from monitoring.learning import table
 from monitoring.records import Noticed, RecordStore
 from registry import pool as pools
 from registry.jobs import Jobs
@@ -60,6 +61,8 @@ from serving.events import (
     Events,
     KeysFileRefused,
     KeysReloaded,
+    LearnedFileRefused,
+    LearnedReloaded,
     PoolFileRefused,
     PoolReloaded,
     RecordFileReplaced,
@@ -189,6 +192,12 @@ def _state(settings: ServingSettings) -> State:
             swapped=lambda new, _: events.emit(CertificateVoid(new.version, new.reasons)) if new.version is not None else None,
             refused=lambda error: events.emit(CertificateVoid(certificate_void.ANY, (str(error),))),
         ),
+        learned=Watched(
+            settings.var / table.NAME,
+            table.read,
+            swapped=lambda new, _: events.emit(LearnedReloaded(new.version, sum(new.outcomes_L))) if new is not None else None,
+            refused=lambda error: events.emit(LearnedFileRefused(str(error))),
+        ),
         sessions=Keeper(
             shared_store.make(settings),
             settings.sessions,
@@ -214,7 +223,10 @@ async def _running(state: State) -> AsyncGenerator[None]:
     unfamiliar.check(state.settings.unfamiliar, [llm.id for llm in state.llms.llms])
     await state.scorer.refresh()
     await state.void.refresh()
-    followed: Sequence[Watched[Any]] = (state.keys, state.pool, state.scorer, state.void)
+    followed: list[Watched[Any]] = [state.keys, state.pool, state.scorer, state.void]
+    if state.settings.learning != "off":
+        await state.learned.refresh()
+        followed.append(state.learned)
     following = [asyncio.create_task(watched.follow(state.settings.poll_s)) for watched in followed]
     following += [asyncio.create_task(each.follow()) for each in (state.gate, state.sessions, state.copies, state.exploration)]
     if state.settings.keep_records_days is not None:

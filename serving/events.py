@@ -52,6 +52,21 @@ class CertificateVoid(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedReloaded(Event):
+    """What was learnt between retrainings is in force: of this scorer version, from so many outcomes."""
+
+    version: str
+    outcomes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedFileRefused(Event):
+    """The file of what was learnt cannot be used; what was read before stays in force."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PoolReloaded(Event):
     """Another pool file is in force."""
 

@@ -18,7 +18,7 @@ from mixture.client.native import Native
 from mixture.llm import LLM
 from mixture.run.bounded_fields import unbounded
 from mixture.run.request import Request
-from serving import certified, unfamiliar
+from serving import certified, learned, unfamiliar
 from serving.active_scorer import Active
 from serving.errors import LLMNotAllowed, RequestRefused
 from serving.familiarity import Familiar
@@ -94,7 +94,10 @@ async def scored_request(
     state.metrics.scoring.observe(time.perf_counter() - started)
     scores = dict(zip(active.scorer.roster, map(float, prediction.scores_QL[0]), strict=True))
     turn = turn and turn.scored(active.version, scores)
-    scored = ScoredRequest(active, text, scores, prediction.queries_QD[0], asking.of(scores), session=turn)
+    query_D = prediction.queries_QD[0]
+    # a certificate was measured on the scorer's own choices
+    request = asking.of(scores if rule.certified else learned.corrected(state, active.version, scores, query_D))
+    scored = ScoredRequest(active, text, scores, query_D, request, session=turn)
     return unfamiliar.applied(state.settings.unfamiliar, scored)
 
 

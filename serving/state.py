@@ -12,6 +12,7 @@ from mixture.client.openai import OpenAIClient
 from mixture.run.engine import Mixture
 from monitoring.certificate_void import Void
 from monitoring.errors import RecordNotKept
+from monitoring.learning.table import Table
 from monitoring.records import RecordStore
 from registry.jobs import Jobs
 from registry.pool import Pool
@@ -60,6 +61,7 @@ class State:
     scoring: ThreadPoolExecutor
     void: Watched[Void]
     exploration: Exploration
+    learned: Watched[Table | None]
     tracing: Tracing = field(default_factory=Off)
     experience: Experience = field(default_factory=Experience)
     silences: Silences = field(default_factory=Silences)
