@@ -14,7 +14,7 @@ help:
 	@echo "make demo-small  the loop on the smallest weights and a few dozen queries"
 	@echo "make test        install if needed, run the tests"
 	@echo "make test-all    the same and the long ones; CI runs these"
-	@echo "make check       ruff, mypy, import contracts, declared dependencies, Dockerfile"
+	@echo "make check       ruff, mypy, import contracts, declared dependencies, deploy/"
 
 install: .venv/.installed
 .venv/.installed: pyproject.toml constraints.txt
@@ -47,6 +47,9 @@ check: install
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/yamllint --strict --config-file deploy/.yamllint.yaml deploy
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/kubernetes-validate --strict --quiet $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.yaml))
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -66,6 +66,10 @@ class DatabaseFailed(RegistryError):
     """A database, a file or a server, that does not do what it is asked; what was begun left nothing."""
 
 
+class StorageFailed(RegistryError):
+    """S3 does not answer, or refused; names the bucket."""
+
+
 class JobRefused(RegistryError):
     """A job that cannot be taken: an unknown kind, a file that cannot hold it, a second worker."""
 

@@ -12,12 +12,12 @@ from registry.settings import Settings
 from scorer.atomic_write import replacing
 
 
-def command(port: int) -> list[str]:
-    """The command line of an MLflow server on 127.0.0.1. Where it keeps things is in its environment: a database may have a password.
+def command(port: int, host: str = "127.0.0.1") -> list[str]:
+    """The command line of an MLflow server. Where it keeps things is in its environment: a database may have a password.
 
     One worker without job execution: two processes and 0.5 GB instead of fifteen and 2.4 GB.
     """
-    return [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    return [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -57,7 +57,7 @@ def main() -> None:
         extras.need("train")
     except ExtraMissing as exc:
         sys.exit(str(exc))
-    line = command(urlsplit(settings.mlflow_url).port or 5001)
+    line = command(urlsplit(settings.mlflow_url).port or 5001, settings.mlflow_host)
     os.execve(line[0], line, {**os.environ, **environment(settings)})  # noqa: S606 - a list of our own making
 
 

@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     cache: Path = Path.home() / ".cache" / "routemoa"
     database_url: SecretStr = SecretStr("")  # PostgreSQL that all hosts share; without it files in `var`
     mlflow_url: str = "http://127.0.0.1:5001"
+    mlflow_host: str = "127.0.0.1"  # where our own MLflow server listens, at the port of `mlflow_url`
     mlflow_database: SecretStr = SecretStr("")  # where our own MLflow server keeps versions: an SQLAlchemy URL, SQLite in `var` without one
     mlflow_artifacts: str = ""  # where it keeps files: a folder or `s3://BUCKET/...`, in `var` without one
     executor: str = "local"  # where stages do the work that grows (`pipelines.executor`): here, or on a `ray` cluster

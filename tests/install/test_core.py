@@ -131,4 +131,10 @@ def test_the_image_is_made_from_the_packages_of_the_wheel() -> None:
     for name in packages:
         assert f"COPY {name} {name}" in lines
         assert f"!{name}" in context
-    assert [line for line in lines if line.startswith("USER ")] == ["USER 10001"]
+    images = [part.splitlines() for part in "\n".join(lines).split("\nFROM ")[2:]]
+    assert {
+        image[0].partition(" AS ")[2]: [line for line in image if line.startswith("USER ")] for image in images if "CMD" in str(image)
+    } == {
+        "loop": ["USER 10001"],
+        "server": ["USER 10001"],
+    }

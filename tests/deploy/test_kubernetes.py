@@ -1,0 +1,88 @@
+"""deploy/kubernetes, read: what schemas do not say."""
+
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from tests.deploy.manifests import DEPLOY, containers, is_read, manifests, pods
+
+
+def test_every_file_is_in_the_kustomization() -> None:
+    """One that is not listed is never applied."""
+    listed = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text())["resources"]
+    assert sorted([*listed, "kustomization.yaml"]) == sorted(path.name for path in (DEPLOY / "kubernetes").glob("*.yaml"))
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_kustomize_builds_it() -> None:
+    """Everything is in one namespace, and every image has its tag."""
+    built = subprocess.run(["kubectl", "kustomize", DEPLOY / "kubernetes"], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    objects = list(yaml.safe_load_all(built.stdout))
+    assert len(objects) == len(list(manifests()))
+    assert {each["metadata"].get("namespace") for each in objects if each["kind"] != "Namespace"} == {"routemoa"}
+    assert "image: routemoa-server:latest" in built.stdout
+
+
+@pytest.mark.parametrize("name", containers())
+def test_every_container_is_confined_and_bounded(name: str) -> None:
+    """Nobody's rights, a root that is read-only, and as much memory as it is given."""
+    container, pod = containers()[name], pods()[name.partition("/")[0]]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == 10001
+    assert pod["automountServiceAccountToken"] is False
+    assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+    assert "memory" in container["resources"]["limits"]
+    volumes = {each["name"] for each in pod["volumes"]} | {"project"}
+    assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+    assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+def test_what_is_set_is_read_and_no_secret_stands_there() -> None:
+    """Variables are ones that the code reads; Secrets are named, never written."""
+    settings = next(each for each in manifests() if each["metadata"]["name"] == "settings")
+    written = dict(settings["data"])
+    for container in containers().values():
+        written |= {each["name"]: each.get("value", "") for each in container.get("env", [])}
+    assert {name for name in written if not is_read(name)} == set()
+    assert [
+        name for name, value in written.items() if value and any(word in name for word in ("PASSWORD", "SECRET", "KEY", "DATABASE"))
+    ] == []
+    assert "Secret" not in {each["kind"] for each in manifests()}
+
+
+def test_a_server_leaves_before_it_stops() -> None:
+    """Nothing new is sent to it while it drains, and it is not killed before its drain is over; one stays up whatever is drained."""
+    pod = pods()["server"]
+    (server,) = pod["containers"]
+    waits = int(server["lifecycle"]["preStop"]["exec"]["command"][1])
+    readiness = server["readinessProbe"]
+    assert waits > readiness["periodSeconds"] * readiness["failureThreshold"]
+    drain = next(each for each in manifests() if each["metadata"]["name"] == "settings")["data"]["ROUTEMOA_DRAIN_S"]
+    assert pod["terminationGracePeriodSeconds"] > waits + int(drain)
+    assert {probe: server[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "liveness", "readiness")} == {
+        "startup": "/livez",
+        "liveness": "/livez",
+        "readiness": "/readyz",
+    }
+    (budget,) = (each for each in manifests() if each["kind"] == "PodDisruptionBudget")
+    (deployment,) = (each for each in manifests() if each["kind"] == "Deployment" and each["metadata"]["name"] == "server")
+    assert budget["spec"]["selector"]["matchLabels"] == deployment["spec"]["template"]["metadata"]["labels"]
+    assert budget["spec"]["minAvailable"] < deployment["spec"]["replicas"]
+
+
+def test_services_find_their_pods() -> None:
+    """By a label that a pod has, and a port that it names."""
+    makers = [each for each in manifests() if each["kind"] in {"Deployment", "StatefulSet"}]
+    labels = {each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"] for each in makers}
+    for service in (each for each in manifests() if each["kind"] == "Service"):
+        (name,) = (name for name, own in labels.items() if own.items() >= service["spec"]["selector"].items())
+        ports = {port["name"] for container in pods()[name]["containers"] for port in container.get("ports", [])}
+        assert {port["targetPort"] for port in service["spec"].get("ports", [])} <= ports
