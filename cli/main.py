@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from cli import (
     audits,
+    backup,
     data,
     database,
     evaluate_policy,
@@ -40,6 +41,7 @@ for part in (
     data.commands,
     jobs.commands,
     installed.commands,
+    backup.commands,
 ):
     commands.registered_commands.extend(part.registered_commands)
 commands.add_typer(keys.commands, name="keys")

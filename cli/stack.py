@@ -14,15 +14,18 @@ commands = typer.Typer()
 @commands.command()
 def demo(
     small: Annotated[bool, typer.Option(help="The smallest weights and a few dozen queries.")] = False,
+    team: Annotated[bool, typer.Option(help="On PostgreSQL, S3 and two servers behind haproxy, each started here.")] = False,
     stay: Annotated[bool, typer.Option(help="Stay up until Ctrl-C.")] = False,
-    at: Annotated[Path | None, typer.Option(help="Where its project is made (default: .demo/full or .demo/small).")] = None,
+    at: Annotated[Path | None, typer.Option(help="Where its project is made (default: .demo/full, small, team or team-small).")] = None,
 ) -> None:
     """Run the whole loop on real LLMs, in a project of its own, and say what happened."""
     project.check(Path.cwd())
-    extras.need("demo")
+    extras.need(*(("demo", "team") if team else ("demo",)))
     from local.demo import run
 
-    run(source=Path.cwd(), at=at or Path(".demo") / ("small" if small else "full"), small=small, stay_up=stay)
+    size = "small" if small else "full"
+    name = ("team-small" if small else "team") if team else size
+    run(source=Path.cwd(), at=at or Path(".demo") / name, small=small, stay_up=stay, team=team)
 
 
 @commands.command()

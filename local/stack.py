@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from local import addresses, llama
 from local.addresses import PORTS, Addresses
+from local.ground import Ground, OneHost, Server, exported
 from local.processes import Processes, free_ports
 from pipelines.project import Project
 from registry import pool as pools
@@ -38,6 +39,9 @@ class Stack:
     addresses: Addresses
     api_key: str
     own_registry: bool = True  # False: MLflow is somebody's server, named by ROUTEMOA_MLFLOW_URL
+    ground: Ground = field(default_factory=OneHost)
+    servers: tuple[Server, ...] = ()  # those that answer behind the server's address, once they are started
+    front: str = "server"  # the process that listens there
 
     def start_llms(self) -> list[str]:
         """Starts a llama.cpp server for each local LLM the pool names; returns the servers' names."""
@@ -71,17 +75,18 @@ class Stack:
         self.processes.wait_until_ready("mlflow", f"{self.addresses.mlflow}/health", seconds=READY_S)
 
     def start_serving(self) -> None:
-        """Starts sync, the job worker, the server and Evidently's pages; waits until each that has an address answers."""
+        """Starts sync, the job worker, the servers and Evidently's pages; waits until each that has an address answers."""
         from monitoring import evidently_report
 
         self._move_off_taken_ports("server", "evidently")
         self.processes.start("sync", [sys.executable, "-m", "registry.sync"])
         self.processes.start("worker", [sys.executable, "-m", "registry.worker"])
-        self.processes.start("server", [sys.executable, "-m", "serving"])
+        self.front, self.servers = self.ground.start_servers(self.processes, self.addresses.server)
         self.processes.start(
             "evidently", evidently_report.ui_command(self.settings, urlsplit(self.addresses.evidently).port or PORTS["evidently"])
         )
-        self.processes.wait_until_ready("server", f"{self.addresses.server}/livez", seconds=READY_S)
+        for server in self.servers:
+            self.processes.wait_until_ready(server.name, f"{server.url}/livez", seconds=READY_S)
 
     def _move_off_taken_ports(self, *parts: str) -> None:
         """Chooses again where something took a port in the meantime: LLMs may have loaded, the pipeline may have run for minutes since."""
@@ -109,28 +114,36 @@ class Stack:
         self.processes.wait_until_ready("console", f"{self.addresses.console}/livez", seconds=READY_S)
 
     def wait_until_routing(self) -> None:
-        """Returns when the server has a scorer and routes."""
-        self.processes.check("sync", "server")
-        self.processes.wait_until_ready("server", f"{self.addresses.server}/readyz", seconds=READY_S)
+        """Returns when every server has a scorer and routes."""
+        self.processes.check("sync", self.front)
+        for server in (*self.servers, Server(self.front, self.addresses.server)):
+            self.processes.wait_until_ready(server.name, f"{server.url}/readyz", seconds=READY_S)
 
 
 @contextmanager
-def stack(home: Path, preferences: Mapping[str, str] | None = None, *, own_registry: bool = False) -> Iterator[Stack]:
+def stack(
+    home: Path, preferences: Mapping[str, str] | None = None, *, own_registry: bool = False, ground: Ground | None = None
+) -> Iterator[Stack]:
     """The platform's processes for the project in `home`; whatever was started is stopped on leaving, Ctrl-C and SIGTERM included.
 
     Addresses and `preferences` (ROUTEMOA_* variables) are written into the project's `.env`, for every command run in it.
-    own_registry: MLflow is this project's own, whatever ROUTEMOA_MLFLOW_URL names.
+    own_registry: MLflow is this project's own, whatever ROUTEMOA_MLFLOW_URL names. ground: what it stands on, files without one; where that
+    is, every process learns from its environment, and `.env` does not say.
     """
-    home = home.absolute()
+    home, ground = home.absolute(), ground or OneHost()
     named = None if own_registry else addresses.named_registry(home)
     chosen = addresses.choose(named)
     _avoid_taken_ports(home / "registry" / "pool.yaml")
-    with addresses.exported_as(chosen):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    logs = home / "var" / "logs"
+    with (
+        addresses.exported_as(chosen),
+        Processes(logs=logs, home=home, environment={"ROUTEMOA_HOME": str(home)}) as processes,
+        exported(ground.lay(processes, home / "var" / "ground")),
+    ):
         settings = addresses.settings(home, chosen, own_registry=named is None)
         addresses.write_env(home, preferences or {})
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        with Processes(logs=settings.var / "logs", home=home, environment={"ROUTEMOA_HOME": str(home)}) as processes:
-            yield Stack(settings, processes, chosen, _api_key(settings), own_registry=named is None)
+        yield Stack(settings, processes, chosen, _api_key(settings), own_registry=named is None, ground=ground)
 
 
 def up(home: Path) -> None:
@@ -173,6 +186,7 @@ def where(platform: Stack) -> Table:
         "Evidently": platform.addresses.evidently,
         "Drift reports": str(platform.settings.var / "reports"),
         "Data Docs": str(Project(platform.settings.home).validation),
+        **platform.ground.places(),
         "Logs": str(platform.settings.var / "logs"),
         "Project": str(platform.settings.home),
     }.items():

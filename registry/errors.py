@@ -70,6 +70,10 @@ class StorageFailed(RegistryError):
     """S3 does not answer, or refused; names the bucket."""
 
 
+class BackupFailed(RegistryError):
+    """A backup that could not be taken, is damaged, or has no place to go to."""
+
+
 class JobRefused(RegistryError):
     """A job that cannot be taken: an unknown kind, a file that cannot hold it, a second worker."""
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from local import build_results, demo, workspace
-from local.demo import Stage
+from local import acts, build_results, demo, steps, workspace
 from local.errors import ProcessFailed, StepFailed
 from local.held_back import HeldBack
 from local.plan import FULL, SMALL
 from local.stack import Stack
+from local.stage import Stage
 from local.story import Act, Story
 from local.traffic import Served, append
 from pipelines import dataset, query_pool
@@ -52,7 +52,7 @@ def test_a_job_is_followed_until_it_is_done(platform: Stack, stage: Stage, job: 
     finish = threading.Timer(1.5, lambda: jobs.finish(running.id, "scorer version 7 registered, gate passed"))
     finish.start()
     began = time.monotonic()
-    assert demo.follow(stage, running.id) == "scorer version 7 registered, gate passed"
+    assert steps.follow(stage, running.id) == "scorer version 7 registered, gate passed"
     assert time.monotonic() - began > 1.4
 
 
@@ -61,7 +61,7 @@ def test_a_failed_job_ends_the_step_with_its_reason_and_log(platform: Stack, sta
     jobs, running = job
     jobs.fail(running.id, "no labels for smollm2-135m")
     with pytest.raises(StepFailed, match=rf"job {running.id} failed: no labels for smollm2-135m Read .*{running.id}\.log\.$"):
-        demo.follow(stage, running.id)
+        steps.follow(stage, running.id)
 
 
 def test_a_job_without_a_worker_is_not_waited_for(platform: Stack, stage: Stage, job: tuple[Jobs, Job]) -> None:
@@ -69,20 +69,20 @@ def test_a_job_without_a_worker_is_not_waited_for(platform: Stack, stage: Stage,
     platform.processes.running["worker"].kill()
     platform.processes.running["worker"].wait()
     with pytest.raises(ProcessFailed, match=r"worker ended with exit code -9"):
-        demo.follow(stage, job[1].id)
+        steps.follow(stage, job[1].id)
 
 
 def test_a_server_that_does_not_swap_ends_the_act(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The version that serves is seen at once; another one is waited for, but not for ever."""
-    monkeypatch.setattr(demo, "promote", lambda *_, **__: "promoted")
-    monkeypatch.setattr(demo, "_keep_version", lambda _: "1")
+    monkeypatch.setattr(steps, "promote", lambda *_, **__: "promoted")
+    monkeypatch.setattr(steps, "keep_version", lambda _: "1")
     act = Act("join", "Join")
-    assert demo._promoted(stage, act, reason="a test") == "1"
+    assert steps.promoted(stage, act, reason="a test") == "1"
     assert act.lines[1].startswith("the server swapped to version 1 after 0.")
-    monkeypatch.setattr(demo, "SWAP_S", 0.3)
-    monkeypatch.setattr(demo, "_keep_version", lambda _: "2")
+    monkeypatch.setattr(steps, "SWAP_S", 0.3)
+    monkeypatch.setattr(steps, "keep_version", lambda _: "2")
     with pytest.raises(StepFailed, match=r"did not swap to version 2 within 0 s\. Read var/logs/sync\.log"):
-        demo._promoted(stage, act, reason="a test")
+        steps.promoted(stage, act, reason="a test")
 
 
 @pytest.mark.parametrize(("passed", "says"), [(True, "(gate passed)"), (False, "(gate overridden: a test)")])
@@ -101,7 +101,7 @@ def test_the_registered_version_is_promoted_whatever_the_gate_says_and_that_is_t
     (home / "build" / "registered.json").write_text(json.dumps({"version": version}))
     (home / "build" / "gate.json").write_text(json.dumps({"passed": passed}))
     ours = Stage(Story(), replace(platform, settings=settings), SMALL)
-    assert demo.promote(ours, reason="a test") == f"version {version} promoted {says}"
+    assert steps.promote(ours, reason="a test") == f"version {version} promoted {says}"
     champion = versions.champion(settings=settings)
     assert champion is not None
     assert ("demo: a test" in champion.tags.values()) is not passed
@@ -110,14 +110,14 @@ def test_the_registered_version_is_promoted_whatever_the_gate_says_and_that_is_t
 def test_a_stage_that_fails_ends_the_step_with_its_command(tmp_path: Path) -> None:
     """What it printed is on the terminal already."""
     with pytest.raises(StepFailed, match=r"`python -m no_such_module --now` ended with code 1\. What it printed is above\.$"):
-        demo._run(tmp_path, "no_such_module", "--now")
+        steps.run(tmp_path, "no_such_module", "--now")
 
 
 def test_a_stage_is_of_the_demos_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever exported ROUTEMOA_HOME for a project of his own keeps it as it is."""
     monkeypatch.setenv("ROUTEMOA_HOME", str(tmp_path / "theirs"))
     (tmp_path / "says.py").write_text("import os, sys; open('says.txt', 'w').write(os.environ['ROUTEMOA_HOME'])")
-    demo._run(tmp_path, "says")
+    steps.run(tmp_path, "says")
     assert (tmp_path / "says.txt").read_text() == str(tmp_path)
 
 
@@ -174,6 +174,6 @@ def test_the_traffic_after_the_lesson_is_mixed_as_before_and_new(platform: Stack
     sent = [*build_results.sample(tmp_path, 5, "test"), *played.held_back.queries()[:20]]
     for at, query in enumerate(sent):
         append(played.served_file("usual" if at < 5 else "unusual"), Served(query["query_id"], "", None, None, 0.0))
-    follow_up = demo.follow_up(played)
+    follow_up = acts.follow_up(played)
     assert "".join("us"[query["domain"] == "biomedicine"] for query in follow_up) == "usususususususu"
     assert not {query["query_id"] for query in follow_up} & {query["query_id"] for query in sent}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from local import demo
-from local.demo import Stage
+from local import acts, demo
 from local.plan import SMALL
 from local.stack import Stack, stack
+from local.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,9 +24,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with stack(home, demo.PREFERENCES) as platform:
         try:
             made = Stage(story, platform, SMALL)
-            demo.start(made)
-            demo.first_scorer(made)
-            demo.serve(made)
+            acts.start(made)
+            acts.first_scorer(made)
+            acts.serve(made)
             yield made
         finally:
             if kept := os.environ.get("CI_LOGS"):

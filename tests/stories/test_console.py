@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local import demo
-from local.demo import Stage
+from local import steps
+from local.stage import Stage
 from tests.console.processes import CHROMIUM, Person, chromium, person
 from tests.stories.test_own_llms import UNKNOWN, Places, places, queries, stage
 
@@ -108,7 +108,7 @@ def test_drift_is_reviewed_and_answers_are_graded(somebody: Person, stage: Stage
     """User story 3: which domain is unknown, three of its queries, its name, ten answers graded by two keys, and the retraining begun."""
     new = queries(1)
     ask(stage, [query for query in new if query["domain"] != UNKNOWN][:90] + [query for query in new if query["domain"] == UNKNOWN][:40])
-    demo._monitor(stage)
+    steps.look(stage)
     page = somebody.open("/drift").page
     groups = page.locator('[aria-label^="Group "]')
     group = groups.first  # the largest that is alike; `scattered`, where no five are

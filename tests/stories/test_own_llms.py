@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from local import build_results, demo
-from local.demo import Stage
+from local import acts, build_results, demo, steps
 from local.plan import SMALL
 from local.stack import stack
+from local.stage import Stage
 from local.story import Story
 from local.traffic import read
 from pipelines import dataset, query_pool, tables
@@ -84,8 +84,8 @@ def stage(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         made = Stage(Story(), platform, replace(SMALL, unusual=(UNKNOWN,)))
         hold_back(made, [row for row in rows if row["domain"] == UNKNOWN])
         platform.start_registry()
-        demo._run(home, "pipelines.retrain")
-        demo.serve(made)
+        steps.run(home, "pipelines.retrain")
+        acts.serve(made)
         yield made
 
 
@@ -111,9 +111,9 @@ def test_a_specialist_joins_passes_its_gate_and_is_used(stage: Stage, places: Pl
     before = {llm: place.asked.total() for llm, place in places.items()}
     registered = stage.visitor.request("POST", "/admin/llms", {"id": "specialist", **entry("specialist", places["specialist"])})
     with stage.act("join", "It joins") as act:
-        assert "gate passed: better in mathematics" in demo.follow(stage, registered["job"]["id"])
+        assert "gate passed: better in mathematics" in steps.follow(stage, registered["job"]["id"])
         assert {llm for llm, place in places.items() if place.asked.total() > before[llm]} == {"specialist"}
-        act.facts["version"] = version = demo._promoted(stage, act, reason="a test")
+        act.facts["version"] = version = steps.promoted(stage, act, reason="a test")
     assert act.lines[0] == f"version {version} promoted (gate passed)"
     assert asked(stage, "mathematics").count("specialist") >= 7
     assert "specialist" not in asked(stage, "reading")
@@ -121,9 +121,9 @@ def test_a_specialist_joins_passes_its_gate_and_is_used(stage: Stage, places: Pl
 
 def test_an_unknown_domain_is_found_harvested_and_learned(stage: Stage) -> None:
     """The verdict starts a job by itself; every LLM is asked what was audited; the next version knows the domain, and is in use."""
-    demo.unusual_traffic(stage)
+    acts.unusual_traffic(stage)
     assert "retrain" in stage.story.acts["unusual"].means
-    demo.lesson(stage)
+    acts.lesson(stage)
     data = dataset.load(Project(stage.home).dataset)
     harvested = data.queries[data.queries["dataset"] == "harvested"]
     learned = harvested[harvested["domain"] == UNKNOWN]

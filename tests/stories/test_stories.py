@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from local import demo
-from local.demo import Stage
+from local import acts
 from local.stack import Stack
+from local.stage import Stage
 from local.traffic import Visitor
 from registry import pool as pools
 from registry import versions
@@ -38,7 +38,7 @@ def answers(platform: Stack) -> dict[str, pd.DataFrame]:
 
 def test_usual_traffic_is_served_recorded_and_kept(stage: Stage, platform: Stack, visitor: Visitor) -> None:
     """Queries like the training ones are answered, each decision can be read back, and the monitor does not ask for a retrain."""
-    demo.usual_traffic(stage)
+    acts.usual_traffic(stage)
     assert latest(platform)["verdict"]["kind"] in {"keep", "too-little-data", "watch"}
     route = {"model": "routemoa-single", "messages": [{"role": "user", "content": "What is 2 + 2?"}]}
     assert visitor.request("POST", "/v1/route", route)
@@ -54,7 +54,7 @@ def test_registering_an_llm_retrains_the_scorer(stage: Stage, platform: Stack) -
     """User story 1: one registration, and a challenger whose roster holds the new LLM is in MLflow; only the new LLM was asked."""
     before = answers(platform)
     known = {version.version for version in versions.list_versions(settings=platform.settings)}
-    demo.one_more_llm(stage)
+    acts.one_more_llm(stage)
     newest = [version for version in versions.list_versions(settings=platform.settings) if version.version not in known]
     assert len(newest) == 1
     roster = json.loads((platform.settings.home / "build" / "scorer" / "roster.json").read_text())
@@ -67,7 +67,7 @@ def test_registering_an_llm_retrains_the_scorer(stage: Stage, platform: Stack) -
 
 def test_unknown_domains_show_in_the_drift_report(stage: Stage, platform: Stack) -> None:
     """User story 3: traffic of domains never trained on changes the verdict, and the report names those domains."""
-    demo.unusual_traffic(stage)
+    acts.unusual_traffic(stage)
     said = latest(platform)
     assert said["verdict"]["kind"] in {"watch", "retrain"}
     html = Path(said["report"]["html"]).read_text()
