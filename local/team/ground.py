@@ -1,4 +1,4 @@
-"""PostgreSQL for what hosts share and for MLflow's versions, S3 for MLflow's files and DVC's, two servers behind haproxy."""
+"""PostgreSQL for what hosts share and for MLflow's versions, S3 for MLflow's files and DVC's, Ray where it is installed, two servers."""
 
 import sys
 from collections.abc import Mapping
@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 from local.ground import Server
 from local.processes import Processes, free_ports
 from local.team import balancer
+from local.team.cluster import Cluster
 from local.team.postgres import Postgres, program
 from local.team.storage import BUCKET, Storage
 
 SERVERS = 2
-FIRST_PORTS = {"postgres": 5640, "s3": 5740, "servers": 8180}
+FIRST_PORTS = {"postgres": 5640, "s3": 5740, "ray": 6400, "servers": 8180}
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Team:
     _postgres: Postgres | None = None
     _storage: Storage | None = None
     _folder: Path = Path()
+    _ray: str = "not installed: routemoa[ray]"
     _ports: dict[str, int] = field(default_factory=dict)  # of the servers, by name
 
     def lay(self, processes: Processes, folder: Path) -> Mapping[str, str]:
@@ -35,7 +37,10 @@ class Team:
         self._storage = Storage(next(free_ports(FIRST_PORTS["s3"])))
         self._postgres.start(processes, "routemoa", "mlflow")
         self._storage.start(processes)
+        cluster = Cluster(free_ports(FIRST_PORTS["ray"])).start(processes) if Cluster.installed() else {}
+        self._ray = cluster.get("RAY_ADDRESS", self._ray)
         return {
+            **cluster,
             **self._storage.environment,
             "ROUTEMOA_DATABASE_URL": self._postgres.url("routemoa"),
             "ROUTEMOA_MLFLOW_DATABASE": self._postgres.url("mlflow").replace("postgresql:", "postgresql+psycopg:"),
@@ -62,4 +67,4 @@ class Team:
         postgres = f"127.0.0.1:{self._postgres.port}" if self._postgres else ""
         storage = self._storage.url if self._storage else ""
         servers = ", ".join(f"127.0.0.1:{port}" for port in self._ports.values())
-        return {"Servers behind the API": servers, "PostgreSQL": postgres, "S3": storage}
+        return {"Servers behind the API": servers, "PostgreSQL": postgres, "S3": storage, "Ray": self._ray}
