@@ -11,7 +11,7 @@ so a monitor that is started again decides the same.
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,8 @@ LATEST = 500  # records by which the domains' shares of traffic are told
 EXPLORED = 5.0  # times as likely to be drawn: a choice of chance stands for many requests when another policy is judged
 LEAST, MOST = 0.2, 10.0  # times the share: every answer may be drawn, and none weighs too much
 HASHES = 2**64
+CHOSEN_DIFFERENTLY = "the canary and the champion choose differently"
+Wanted = Mapping[str, float]  # record id -> probability
 UNSURE = 0.15  # promises so near to .5 are called that
 
 
@@ -43,18 +45,32 @@ class Chance:
     why: tuple[str, ...] = ()
 
 
-def draw(store: RecordStore, version: str, profile: ReferenceProfile, policy: Policy) -> int:
-    """Decides on all records that nobody decided on yet; returns how many are drawn. Records of other versions have an equal chance."""
+def draw(
+    store: RecordStore, version: str, profile: ReferenceProfile, policy: Policy, *, wanted: Wanted | None = None, until: float | None = None
+) -> int:
+    """Decides on all records that nobody decided on yet; returns how many are drawn. Records of other versions have an equal chance.
+
+    wanted: those that have at least a chance of their own. until: records made later (seconds since the epoch) are left for the next time.
+    """
     count, named = 0, named_domains.load(store)
-    while records := store.undecided(AT_ONCE):
+    while records := _made_before(store.undecided(AT_ONCE), until):
         chances = {record.id: Chance(policy.audit_share, record.domain) for record in records if record.status == "ok"}
         ours = [record for record in comparable(records, profile) if record.scorer_version == version and record.id in chances]
         latest = comparable(store.scored(version, max(0, store.count_scored(version) - LATEST), LATEST), profile)
         chances |= dict(zip((record.id for record in ours), chances_of(ours, latest, profile, policy, named), strict=True))
+        for record_id, least in (wanted or {}).items():
+            if record_id in chances and chances[record_id].probability < least:
+                chances[record_id] = Chance(least, chances[record_id].domain, (CHOSEN_DIFFERENTLY,))
         draws = [_drawn(record.id, chances.get(record.id, Chance(0.0, record.domain))) for record in records]
         store.decide_draws(draws)
         count += sum(each.drawn for each in draws)
     return count
+
+
+def _made_before(records: list[Record], until: float | None) -> list[Record]:
+    """The first of `records` up to one that was made too late: draws are decided in order."""
+    late = next((at for at, record in enumerate(records) if until is not None and record.created_at >= until), len(records))
+    return records[:late]
 
 
 def probabilities(records: Sequence[Record], latest: Sequence[Record], profile: ReferenceProfile, policy: Policy) -> list[float]:

@@ -13,7 +13,7 @@ from monitoring.record_place import Notice, Noticed, PlaceBusy, PlaceFailed, Sta
 from registry.database.door import Connection
 from registry.database.sqlite import immediate
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 DRAWS = """
 CREATE TABLE IF NOT EXISTS draws (number INTEGER PRIMARY KEY, probability REAL NOT NULL, drawn INTEGER NOT NULL, drawn_at REAL NOT NULL);
 """
@@ -32,6 +32,14 @@ CREATE TABLE named_domains (
     name TEXT PRIMARY KEY, centre BLOB NOT NULL, reach REAL NOT NULL, scorer_version TEXT NOT NULL, members TEXT NOT NULL,
     state TEXT NOT NULL, named_by TEXT, named_at REAL NOT NULL);
 """
+SHADOWS = """
+CREATE TABLE shadows (
+    record_id TEXT NOT NULL REFERENCES records (id), scorer_version TEXT NOT NULL, served_version TEXT NOT NULL, unit TEXT NOT NULL,
+    llm TEXT, promised REAL, cost_usd REAL, served_llm TEXT NOT NULL, served_promised REAL NOT NULL, served_usd REAL NOT NULL,
+    same INTEGER NOT NULL, alike INTEGER NOT NULL, scores TEXT NOT NULL, why_not TEXT, scored_at REAL NOT NULL,
+    PRIMARY KEY (record_id, scorer_version));
+CREATE INDEX shadows_of_versions ON shadows (scorer_version, served_version, scored_at);
+"""
 SCHEMA = (
     """
 CREATE TABLE IF NOT EXISTS records (
@@ -49,6 +57,7 @@ CREATE TABLE IF NOT EXISTS forgotten (scorer_version TEXT PRIMARY KEY, records I
 """
     + DRAWS
     + AUDITS
+    + SHADOWS
 )
 UPGRADES = {  # from each earlier version to the next
     1: "ALTER TABLE outcomes ADD COLUMN grader TEXT; ALTER TABLE outcomes ADD COLUMN reference TEXT;"
@@ -57,6 +66,7 @@ UPGRADES = {  # from each earlier version to the next
     " CREATE TABLE forgotten (scorer_version TEXT PRIMARY KEY, records INTEGER NOT NULL);",
     3: DRAWS,
     4: AUDITS,
+    5: SHADOWS,
 }
 BUSY_S = 10.0  # another process may hold the file's write lock for the length of its own commit
 WRITER_BUSY_S = 2.0  # after which the writer says that it waits, and goes on waiting

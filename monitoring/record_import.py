@@ -7,7 +7,7 @@ from monitoring.record_tables import LOCK
 from registry.database import files
 from registry.database.door import Database
 
-BESIDE = ("outcomes", "opinions", "claims", "named_domains", "forgotten")
+BESIDE = ("outcomes", "opinions", "claims", "shadows", "named_domains", "forgotten")
 DRAWS = """SELECT probability, drawn, drawn_at, draws.domain, why, records.id FROM draws JOIN records ON records.number = draws.number
     ORDER BY draws.number"""
 DRAW = """INSERT INTO draws (number, probability, drawn, drawn_at, domain, why) SELECT number, ?, ?, ?, ?, ? FROM records WHERE id = ?

@@ -16,6 +16,10 @@ from monitoring.record_place import Notice, Noticed, PlaceFailed, RecordPlace
 from monitoring.record_tables import RecordTables
 from monitoring.record_writer import Writer
 from monitoring.reference import Reference, redacted
+from monitoring.shadow import INSERT as INSERT_SHADOW
+from monitoring.shadow import OF_RECORD as SHADOWS_OF_RECORD
+from monitoring.shadow import SHOWN, Shadow
+from monitoring.shadow import to_row as to_shadow_row
 from registry.database.shared import shared
 from registry.errors import DatabaseFailed
 from registry.settings import Settings
@@ -85,10 +89,17 @@ class RecordStore:
             grading = (kept.grader, kept.text, orjson.dumps(kept.choices).decode())
         return await self._writer.write(REPORT, (float(score), source, self._clock(), *grading, reported_by, id), WITHIN_S)
 
+    async def add_shadow(self, shadow: Shadow) -> bool:
+        """Keeps what another version would have decided beside its record; False where there is none. Raises RecordNotKept."""
+        return await self._writer.write(INSERT_SHADOW, to_shadow_row(shadow), WITHIN_S)
+
     async def get(self, id: str) -> dict[str, Any] | None:  # noqa: A002
         """Record `id` as JSON-ready values with `scores` by LLM, without embedding and text; None where there is none."""
         records = await asyncio.to_thread(self._select, "WHERE id = ?", (id,))
-        return _as_dict(records[0]) if records else None
+        if not records:
+            return None
+        shadows = await asyncio.to_thread(self.ask, SHADOWS_OF_RECORD, (id,))
+        return _as_dict(records[0]) | ({"shadows": [dict(zip(SHOWN, row, strict=True)) for row in shadows]} if shadows else {})
 
     def scan(self, since: float, until: float) -> list[Record]:
         """Records with `since <= created_at < until` in order of time, each with its outcome. Blocks: for reports."""
@@ -185,7 +196,7 @@ class RecordStore:
                     GROUP BY scorer_version ON CONFLICT (scorer_version) DO UPDATE SET records = forgotten.records + excluded.records""",
                     until,
                 )
-                for table in ("outcomes", "opinions", "claims"):
+                for table in ("outcomes", "opinions", "claims", "shadows"):
                     connection.execute(f"DELETE FROM {table} WHERE record_id IN (SELECT id FROM records WHERE number <= ?)", until)  # noqa: S608
                 # the last draw says how far draws are decided
                 connection.execute("DELETE FROM draws WHERE number <= ? AND number < (SELECT max(number) FROM draws)", until)

@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring import audits, certificate_void, groups, looks, named_domains, policy, profile, summary
+from monitoring import audits, canary_end, certificate_void, groups, looks, named_domains, policy, profile, summary
+from monitoring.canary import chances
 from monitoring.errors import NothingActive
 from monitoring.group_actions import Chosen
 from monitoring.groups import Group
@@ -89,7 +90,13 @@ def draw_audits(settings: Settings, rules: Policy) -> int:
     """Draws answers for audits among the records that came since; how many. Raises NothingActive, ProfileRefused, RecordsRefused."""
     version, folder = _active(settings)
     store = RecordStore.of(settings)
-    return audits.draw(store, version, profile.read(folder), rules) if store.undecided(1) else 0  # mostly nothing came: read no profile
+    if not store.undecided(1):  # mostly nothing came: read no profile
+        return 0
+    _, canary = local_store.beside(settings.var)
+    if canary is None:
+        return audits.draw(store, version, profile.read(folder), rules)
+    until = store.now() - canary_end.SETTLED_S
+    return audits.draw(store, version, profile.read(folder), rules, wanted=chances(store, version, canary), until=until)
 
 
 def judge(settings: Settings, rules: Policy, look: Due | None = None) -> JudgedWindow:
@@ -217,6 +224,7 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
                     looks.refresh(settings)
                     last, leads = _last_look(settings), True
                 grading.note(draw_audits(settings, rules))
+                canary_end.step(settings)
                 to_take = looks_due(settings, rules, last)
                 for look in to_take:
                     step(settings, rules, console, look, draw=look == to_take[-1])

@@ -1,15 +1,20 @@
-"""`var/scorers/current.json`: which scorer version serves on this host. `registry.sync` writes it, every server reads it."""
+"""`var/scorers/current.json`: which scorer version serves on this host. `registry.sync` writes it, every server reads it.
+
+Beside it lie `shadow.json` and `canary.json` where there are such versions.
+"""
 
 import re
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from registry.canary_plan import CanaryPlan
 from registry.validation_errors import explain
 from scorer.atomic_write import replacing
 from scorer.errors import ArtifactRefused
 
-NAME = "current.json"
+NAME, SHADOW_NAME, CANARY_NAME = "current.json", "shadow.json", "canary.json"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PUBLISH = "Start `python -m registry.sync`, and promote a version in MLflow."
 
@@ -36,16 +41,31 @@ class CurrentVersion(BaseModel):
         return value
 
 
+class PublishedCanary(CurrentVersion):
+    """since: when it began to answer (ISO 8601, UTC)."""
+
+    plan: CanaryPlan = CanaryPlan()
+    since: str = ""
+
+
+Published = TypeVar("Published", bound=CurrentVersion)
+
+
 def read(path: Path) -> CurrentVersion:
     """What the file at `path` says. Raises ArtifactRefused where there is none, or where it does not name a published version."""
+    return read_as(CurrentVersion, path)
+
+
+def read_as(kind: type[Published], path: Path) -> Published:
+    """The same of a file of that kind."""
     try:
-        return CurrentVersion.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError as exc:
         raise ArtifactRefused(f"{path}: no scorer is published on this host.", next_step=PUBLISH) from exc
     except OSError as exc:
         raise ArtifactRefused(f"{path}: cannot be read ({exc.strerror}).", next_step=PUBLISH) from exc
     except ValidationError as exc:
-        raise ArtifactRefused(f"{path}: does not name a published scorer: {explain(exc, CurrentVersion)}", next_step=PUBLISH) from exc
+        raise ArtifactRefused(f"{path}: does not name a published scorer: {explain(exc, kind)}", next_step=PUBLISH) from exc
 
 
 def write(path: Path, current: CurrentVersion) -> None:

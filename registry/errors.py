@@ -37,6 +37,14 @@ class PromotionRefused(RegistryError):
     """A scorer version that may not become champion: its gate failed, was never run, or its files were refused."""
 
 
+class ShadowRefused(RegistryError):
+    """A scorer version that may not score beside the champion: it is the champion, or its files were refused."""
+
+
+class CanaryRefused(RegistryError):
+    """A scorer version that may not answer a share of the traffic, or a plan for it that is none."""
+
+
 class LineageMissing(RegistryError):
     """Something a registered scorer must be traced to (data hash, git commit) cannot be read."""
 

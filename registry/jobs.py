@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,10 @@ from registry.errors import DatabaseFailed, JobEnded, JobRefused, JobUnknown
 from registry.settings import Settings
 from scorer.near_matches import near_matches
 
-Kind = Literal["retrain", "harvest", "promote", "rollback"]
+Kind = Literal["retrain", "harvest", "promote", "rollback", "shadow", "canary"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-KINDS = ("retrain", "harvest", "promote", "rollback")
+QUICK = ("promote", "rollback", "shadow", "canary")  # a second or two: they do not wait for a retraining
+KINDS = ("retrain", "harvest", *QUICK)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, key TEXT UNIQUE, kind TEXT NOT NULL, arguments TEXT NOT NULL,
@@ -129,9 +130,10 @@ class Jobs:
         """All jobs, in the order they were submitted."""
         return self._select("ORDER BY number", ())
 
-    def claim_next(self) -> Job | None:
-        """The job that waits longest, now running; None where none waits."""
-        waiting = self._select("WHERE state = 'queued' ORDER BY number LIMIT 1", ())
+    def claim_next(self, kinds: Sequence[str] = KINDS) -> Job | None:
+        """The job of these kinds that waits longest, now running; None where none waits."""
+        marks = ", ".join("?" * len(kinds))
+        waiting = self._select(f"WHERE state = 'queued' AND kind IN ({marks}) ORDER BY number LIMIT 1", tuple(kinds))
         return self.claim(waiting[0].id) if waiting else None
 
     def claim(self, job_id: str) -> Job | None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from registry import current_version, pool, versions
-from registry.current_version import CurrentVersion
+from registry.current_version import CANARY_NAME, SHADOW_NAME, CurrentVersion, Published, PublishedCanary
 from registry.settings import Settings
 from registry.version import CERTIFICATE_JSON, Version
 from scorer import artifact
@@ -21,10 +21,7 @@ INCOMING = ".incoming-"
 
 def current(var: Path) -> CurrentVersion | None:
     """The published version; None before the first. A damaged file counts as none: the next look at the registry publishes again."""
-    try:
-        return current_version.read(var / "scorers" / current_version.NAME)
-    except ArtifactRefused:
-        return None
+    return _read(CurrentVersion, var / "scorers" / current_version.NAME)
 
 
 def publish(version: Version, settings: Settings) -> Path:
@@ -33,6 +30,15 @@ def publish(version: Version, settings: Settings) -> Path:
     Raises ArtifactRefused where its files are unsound or not the registered ones, LLMUnknown where the pool lacks an LLM of its
     roster, RegistryError where it cannot be downloaded, OSError where it cannot be stored. What was current stays so.
     """
+    published = store(version, settings)
+    scorers = settings.var / "scorers"
+    current_version.write(scorers / current_version.NAME, published)
+    _prune(scorers)
+    return scorers / published.folder
+
+
+def store(version: Version, settings: Settings) -> CurrentVersion:
+    """Downloads and checks `version` without making anything of it; what names it in a file. Raises as `publish`."""
     scorers = settings.var / "scorers"
     scorers.mkdir(parents=True, exist_ok=True)
     folder = scorers / version.version
@@ -53,17 +59,18 @@ def publish(version: Version, settings: Settings) -> Path:
     else:
         _check(folder, version, settings)
     os.utime(folder)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    published = CurrentVersion(
+    return CurrentVersion(
         version=version.version,
         folder=folder.name,
-        published_at=now,
+        published_at=datetime.now(UTC).isoformat(timespec="seconds"),
         content_hash=version.content_hash,
         certificate=version.tags.get(CERTIFICATE_JSON, ""),
     )
-    current_version.write(scorers / current_version.NAME, published)
-    _prune(scorers, folder.name)
-    return folder
+
+
+def beside(var: Path) -> tuple[CurrentVersion | None, PublishedCanary | None]:
+    """The published shadow and canary; a damaged file counts as none."""
+    return _read(CurrentVersion, var / "scorers" / SHADOW_NAME), _read(PublishedCanary, var / "scorers" / CANARY_NAME)
 
 
 def sweep(var: Path) -> None:
@@ -94,11 +101,20 @@ def _check(folder: Path, version: Version, settings: Settings) -> None:
         llms.by_id(llm_id)
 
 
-def _prune(scorers: Path, serving: str) -> None:
-    """Keeps the KEEP folders used last."""
+def _prune(scorers: Path) -> None:
+    """Keeps the KEEP folders used last, and those that files name."""
+    kinds = ((CurrentVersion, current_version.NAME), (CurrentVersion, SHADOW_NAME), (PublishedCanary, CANARY_NAME))
+    named = {found.folder for kind, name in kinds if (found := _read(kind, scorers / name)) is not None}
     folders = sorted(
         (path for path in scorers.iterdir() if path.is_dir() and not path.name.startswith(".")), key=lambda path: -path.stat().st_mtime
     )
     for old in folders[KEEP:]:
-        if old.name != serving and time.time() - old.stat().st_mtime > GRACE_S:
+        if old.name not in named and time.time() - old.stat().st_mtime > GRACE_S:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _read(kind: type[Published], path: Path) -> Published | None:
+    try:
+        return current_version.read_as(kind, path)
+    except ArtifactRefused:
+        return None

@@ -7,6 +7,7 @@ from registry.errors import PromotionRefused, VersionUnknown
 from registry.mlflow_door import Door
 from registry.settings import Settings
 from registry.version import (
+    CANARY,
     CHALLENGER,
     CHAMPION,
     CHAMPION_SINCE,
@@ -14,6 +15,7 @@ from registry.version import (
     PREVIOUS,
     REFUSED,
     ROLLED_BACK,
+    SHADOW,
     Version,
     misspelt,
     resolve,
@@ -148,11 +150,14 @@ def _point_champion(door: Door, number: str) -> None:
 
 
 def _tidy(door: Door, champion: str, aliases: Mapping[str, str]) -> None:
-    """Leaves no alias in another case, and no `challenger` that is the champion."""
+    """Leaves no alias in another case, and no `challenger`, `shadow` or `canary` that is the champion."""
     if aliases.get(CHAMPION) != champion:
         door.set_alias(CHAMPION, champion)
     for written, number in aliases.items():
-        if misspelt(written) is not None or (written == CHALLENGER and number == champion):
+        meant = misspelt(written)
+        if meant in {SHADOW, CANARY} and number != champion:
+            door.set_alias(str(meant), number)
+        if meant is not None or (written in {CHALLENGER, SHADOW, CANARY} and number == champion):
             door.delete_alias(written)
 
 

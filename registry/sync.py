@@ -1,4 +1,4 @@
-"""Follows the alias `champion` and publishes its files to this host's servers: `python -m registry.sync`, one process per host."""
+"""Follows `champion`, `shadow` and `canary` for this host's servers and publishes their files: `python -m registry.sync`, one a host."""
 
 import json
 import logging
@@ -17,7 +17,8 @@ from registry import extras, local_store, promotion, versions
 from registry.current_version import CurrentVersion
 from registry.errors import RegistryError, RegistryUnreachable
 from registry.settings import Settings
-from registry.version import CERTIFICATE_JSON, Version, misspelt
+from registry.sync_beside import Beside
+from registry.version import CERTIFICATE_JSON, CHAMPION, Version, misspelt
 from scorer.errors import ArtifactRefused, RouteMoAError
 
 POLL_S = 1.0  # servers follow within 5 s: 1 s to notice, 4 s to download, check and load
@@ -46,14 +47,19 @@ class Sync:
     champion_missing: bool = False
     settled: str | None = None
     settle_at: float = 0.0
+    beside: Beside = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Follows the versions beside the champion, too."""
+        self.beside = Beside(self.settings, self._report)
 
     def step(self, now: float) -> None:
-        """Looks up the champion, and publishes it if it is another version than the published one.
+        """Looks up the champion, and publishes it if it is another version than the published one; then what is beside it.
 
         now: monotonic seconds. Raises nothing that may clear up without help (registry down, full disk): it is logged.
         """
         try:
-            champion = versions.champion(settings=self.settings)
+            followed = versions.followed(settings=self.settings)
         except RegistryError as exc:
             if self.reachable:
                 log.warning("registry_unreachable", error=str(exc), serving=_serving(self.settings))
@@ -62,6 +68,13 @@ class Sync:
         if not self.reachable:
             log.info("registry_back", url=self.settings.mlflow_url)
             self.reachable = True
+        self._follow_champion(followed.get(CHAMPION), now)
+        try:
+            self.beside.step(followed, now)
+        except OSError as exc:
+            log.warning("not_written", error=str(exc))
+
+    def _follow_champion(self, champion: Version | None, now: float) -> None:
         published = local_store.current(self.settings.var)
         self._note_missing(champion, published.version if published else None)
         if champion is None:
@@ -123,7 +136,7 @@ class Sync:
 
     def _report(self, event: str, **fields: Any) -> None:
         """To the log, and to `var/events.jsonl`, which operators read; nothing here does."""
-        (log.info if event == "scorer_published" else log.warning)(event, **fields)
+        (log.info if event.endswith("_published") else log.warning)(event, **fields)
         line = json.dumps({"at": time.time(), "event": event, **fields}) + "\n"
         try:
             with (self.settings.var / "events.jsonl").open("a", encoding="utf-8") as file:

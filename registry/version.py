@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
+SHADOW, CANARY = "shadow", "canary"  # beside the champion: scores its traffic, answers a share of it (`registry.beside`)
+ALIASES = (CHAMPION, CHALLENGER, PREVIOUS, SHADOW, CANARY)
 
 CONTENT_HASH = "content_hash"  # sha256 over the artifact's files: the version's identity
 ROSTER = "roster"  # LLM ids, comma-separated, in column order
@@ -17,6 +18,10 @@ OVERRIDE = "override"  # why a person promoted it although its gate had not pass
 CHAMPION_SINCE = "champion_since"  # when it became champion last (ISO 8601, UTC): the history that rollbacks go back in
 ROLLED_BACK = "rolled_back"  # a rollback left it; cleared when it is promoted again
 REFUSED = "refused"  # why a host did not load it
+CANARY_SINCE = "canary_since"  # when it began to answer a share (ISO 8601, UTC)
+CANARY_ENDED = "canary_ended"  # when and why it no longer does
+CANARY_PASSED = "canary_passed"  # what the test said that found it surely not worse by the floor
+CANARY_OVERRIDE = "canary_override"  # why it answers although its gate had not passed
 ARTIFACT = "artifact"  # where the scorer artifact lies within the version's files; versions without it are the artifact itself
 DVC_EXPERIMENT = "dvc_exp"  # the DVC experiment that has pool, parameters, data and stages as they were
 VALIDATION = "validation"  # prefix: how many expectations of the tables were broken (Great Expectations)

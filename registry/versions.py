@@ -14,7 +14,9 @@ from registry.mlflow_runs import MetricValue, RunContent
 from registry.run_state import Runs
 from registry.settings import Settings
 from registry.version import (
+    ALIASES,
     ARTIFACT,
+    CANARY,
     CERTIFICATE,
     CERTIFICATE_JSON,
     CHALLENGER,
@@ -23,13 +25,14 @@ from registry.version import (
     DVC_EXPERIMENT,
     GATE,
     GATE_REASONS,
-    PREVIOUS,
     REASON,
     REFUSED,
     ROSTER,
+    SHADOW,
     VALIDATION,
     GateState,
     Version,
+    resolve,
 )
 
 if TYPE_CHECKING:
@@ -186,6 +189,18 @@ def challenger(*, settings: Settings | None = None) -> Version | None:
     return Door.of(settings).by_alias(CHALLENGER)
 
 
+def followed(*, settings: Settings | None = None) -> dict[str, Version]:
+    """The versions that hosts load, by alias: `champion`, `shadow` and `canary`, those that there are."""
+    door = Door.of(settings)
+    aliases, existing = door.aliases(), {}
+    for alias in (CHAMPION, SHADOW, CANARY):
+        number = resolve(alias, aliases)
+        if number is not None:
+            with contextlib.suppress(VersionUnknown):  # deleted since
+                existing[alias] = door.version(number)
+    return existing
+
+
 def list_versions(*, settings: Settings | None = None) -> list[Version]:
     """Every version, the newest first."""
     return Door.of(settings).versions()
@@ -194,7 +209,7 @@ def list_versions(*, settings: Settings | None = None) -> list[Version]:
 def find(number: str, *, settings: Settings | None = None) -> Version:
     """The version called `number`, or the one an alias of that name points to. Raises VersionUnknown."""
     door = Door.of(settings)
-    if number in {CHAMPION, CHALLENGER, PREVIOUS}:
+    if number in ALIASES:
         version = door.by_alias(number)
         if version is None:
             raise VersionUnknown(f"No scorer version is {number}.", next_step="See `routemoa list`.")

@@ -17,7 +17,7 @@ from registry import extras, job_log, notices
 from registry.child_process import Child
 from registry.database.lead import ASK_S, Alone, Lead, lead
 from registry.errors import ChildFailed, DatabaseFailed, JobFailed, JobRefused
-from registry.jobs import Job, Jobs
+from registry.jobs import QUICK, Job, Jobs
 from registry.progress import Progress
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
@@ -102,7 +102,28 @@ class Worker:
             return f"scorer version {promoted.version} is champion"
         if job.kind == "rollback":
             return f"scorer version {promotion.rollback(settings=self.settings).version} is champion again"
+        if job.kind in {"shadow", "canary"}:
+            return self._beside(job)
         return self._stages(job)
+
+    def _beside(self, job: Job) -> str:
+        """Starts or ends a shadow or a canary."""
+        from registry import beside
+        from registry.canary_plan import CanaryPlan
+
+        version, settings = job.arguments.get("version"), self.settings
+        if version is None:
+            left = (
+                beside.stop_shadow(settings=settings)
+                if job.kind == "shadow"
+                else beside.end_canary(str(job.arguments.get("reason") or "a person ended it"), settings=settings)
+            )
+            return f"there was no {job.kind}" if left is None else f"scorer version {left.version} is no {job.kind} any more"
+        if job.kind == "shadow":
+            return f"scorer version {beside.start_shadow(str(version), settings=settings).version} is the shadow"
+        plan = CanaryPlan.model_validate(job.arguments.get("plan", {}))
+        started = beside.start_canary(str(version), plan, override=job.arguments.get("override"), settings=settings)
+        return f"scorer version {started.version} answers {plan.share:.0%} of {plan.by}s"
 
     def _stages(self, job: Job) -> str:
         """Runs the stages, or for a harvest what comes before them, in a process of their own, and follows their progress.
@@ -128,7 +149,7 @@ class Worker:
 
     @contextlib.contextmanager
     def _stopped_if_cancelled(self, job: Job, child: Child) -> Iterator[None]:
-        """Looks meanwhile whether somebody cancels the job, or another host's worker leads, and stops its process then."""
+        """Does quick jobs meanwhile; stops the process where somebody cancels this one, or another host's worker leads."""
         ended = threading.Event()
 
         def watch() -> None:
@@ -138,6 +159,8 @@ class Worker:
                     if (now is not None and now.state != "running") or not self.lead.holds():
                         child.stop()
                         return
+                    if (quick := self.jobs.claim_next(QUICK)) is not None:
+                        self.perform(quick)
 
         watching = threading.Thread(target=watch, daemon=True)
         watching.start()

@@ -1,4 +1,4 @@
-"""The active scorer: the version that `var/scorers/current.json` names, verified and loaded beside the one that answers."""
+"""A loaded scorer version: that which `var/scorers/current.json` names, verified and loaded beside the one that answers."""
 
 import time
 from contextlib import suppress
@@ -12,8 +12,9 @@ from registry import certificate, current_version
 from registry.certificate import Certificate
 from registry.current_version import CurrentVersion
 from scorer.errors import ArtifactRefused
-from scorer.runtime import Precision, RuntimeScorer, load
+from scorer.runtime import Precision, RuntimeScorer
 from serving.familiarity import Familiarity
+from serving.shared_encoders import Encoders
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,12 @@ class Active:
         }
 
 
-def read(current: Path, *, precision: Precision = "int8") -> Active:
+def read(current: Path, *, precision: Precision = "int8", encoders: Encoders | None = None) -> Active:
     """The version that `current` names. Executes nothing from its files. Raises ArtifactRefused."""
-    return _load(current.parent, current_version.read(current), precision)
+    return loaded(current.parent, current_version.read(current), precision, encoders)
 
 
-def newest_sound(current: Path, *, precision: Precision = "int8") -> Active:
+def newest_sound(current: Path, *, precision: Precision = "int8", encoders: Encoders | None = None) -> Active:
     """The version published last whose files are sound, called by its folder, where the one that `current` names cannot be loaded.
 
     Raises ArtifactRefused where there is none, or where nothing was ever published.
@@ -64,12 +65,13 @@ def newest_sound(current: Path, *, precision: Precision = "int8") -> Active:
     folders = [path for path in current.parent.iterdir() if path.is_dir() and current_version.PLAIN_NAME.fullmatch(path.name)]
     for folder in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
         with suppress(ArtifactRefused):
-            return _load(current.parent, CurrentVersion(version=folder.name, folder=folder.name), precision)
+            return loaded(current.parent, CurrentVersion(version=folder.name, folder=folder.name), precision, encoders)
     raise ArtifactRefused(f"{current.parent}: no folder holds a sound scorer.", next_step=current_version.PUBLISH)
 
 
-def _load(scorers: Path, published: CurrentVersion, precision: Precision) -> Active:
-    scorer = load(scorers / published.folder, precision=precision)
+def loaded(scorers: Path, published: CurrentVersion, precision: Precision, encoders: Encoders | None = None) -> Active:
+    """A published version. encoders: those of the versions loaded already. Raises ArtifactRefused."""
+    scorer = (encoders or Encoders()).load(scorers / published.folder, precision=precision)
     try:
         posterior = AgreementPosterior(**scorer.answers)
     except TypeError as exc:

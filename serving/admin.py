@@ -37,7 +37,7 @@ async def scorer(request: Request) -> Response:
     state = state_of(request)
     active = {"version": None, "roster": []} if state.scorer.value is None else state.scorer.value.as_dict()
     refusal = None if state.scorer.refusal is None else str(state.scorer.refusal)
-    shown = {**active, "certificate": certified.shown(state), "learned": learned.shown(state)}
+    shown = {**active, "certificate": certified.shown(state), "learned": learned.shown(state), **state.beside.shown(state.scorer.value)}
     return json_response({**shown, "refused": refusal, "in_flight": state.in_flight.taken, "events": state.events.recent()})
 
 

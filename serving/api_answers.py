@@ -119,6 +119,7 @@ JOB = fields(
 JOBS = fields(jobs=many(JOB))
 ADDED = fields(llm=TREE, job=JOB, asking={"type": ["object", "null"]})
 SCORER = fields(version=MAYBE_TEXT, roster=many(TEXT), refused=MAYBE_TEXT, in_flight=COUNT, events=many(TREE))
+BESIDE = fields(version=MAYBE_TEXT, champion=MAYBE_TEXT, refused=MAYBE_TEXT)
 VERDICT = fields(verdict=MAYBE_TEXT)
 ALIVE = fields(status=one_of("alive"))
 READY = fields(status=one_of("ready"), scorer_version=TEXT, llms=COUNT)

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from serving import api_answers, scopes
 from serving.admin import Promotion
+from serving.admin_beside import CanaryWanted, ShadowWanted
 from serving.admin_jobs import Retraining
 from serving.admin_keys import KeyWanted
 from serving.admin_pool import Change, Joining
@@ -89,6 +90,12 @@ ROUTES: Mapping[tuple[str, str], Described] = {
     ("delete", "/admin/scorer/void"): Described(api_answers.TREE),
     ("post", "/admin/scorer/promote"): Described(api_answers.JOB, Promotion, HTTPStatus.ACCEPTED),
     ("post", "/admin/scorer/rollback"): Described(api_answers.JOB, status=HTTPStatus.ACCEPTED),
+    ("get", "/admin/scorer/shadow"): Described(api_answers.BESIDE),
+    ("post", "/admin/scorer/shadow"): Described(api_answers.JOB, ShadowWanted, HTTPStatus.ACCEPTED),
+    ("delete", "/admin/scorer/shadow"): Described(api_answers.JOB, status=HTTPStatus.ACCEPTED),
+    ("get", "/admin/scorer/canary"): Described(api_answers.BESIDE),
+    ("post", "/admin/scorer/canary"): Described(api_answers.JOB, CanaryWanted, HTTPStatus.ACCEPTED),
+    ("delete", "/admin/scorer/canary"): Described(api_answers.JOB, status=HTTPStatus.ACCEPTED),
     ("get", "/admin/groups"): Described(api_answers.TREE),
     ("get", "/admin/groups/{group}/plan"): Described(api_answers.TREE),
     ("post", "/admin/groups/{group}/name"): Described(api_answers.TREE, Name),

@@ -26,6 +26,7 @@ from scorer.errors import RouteMoAError
 from serving import (
     active_scorer,
     admin,
+    admin_beside,
     admin_jobs,
     admin_keys,
     admin_pool,
@@ -51,9 +52,11 @@ from serving import (
     retention,
     route_endpoint,
     scopes,
+    shadow_scoring,
     supervisor,
     unfamiliar,
 )
+from serving.beside import Beside
 from serving.dialects.spoken import dialect_of
 from serving.errors import MethodRefused, NotFound, RequestRefused
 from serving.events import (
@@ -84,13 +87,14 @@ from serving.sessions import shared_store
 from serving.sessions.keeper import Keeper
 from serving.settings import ServingSettings
 from serving.shared_copies import SharedCopies
+from serving.shared_encoders import Encoders
 from serving.state import State
 from serving.tracing import tracing
 from serving.watched_file import Watched
 
 ENDING_S = 5.0
 NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResumed, Noticed.REPLACED: RecordFileReplaced}
-ADMIN = (admin, admin_pool, admin_jobs, admin_keys, admin_records, groups, quality)
+ADMIN = (admin, admin_beside, admin_pool, admin_jobs, admin_keys, admin_records, groups, quality)
 ROUTERS = (
     chat,
     responses_endpoint,
@@ -144,7 +148,7 @@ def from_environment() -> FastAPI:
 def _state(settings: ServingSettings) -> State:
     metrics = Metrics()
     events = Events(metrics.note)
-    client = OpenAIClient()
+    client, encoders = OpenAIClient(), Encoders()
 
     def swapped(new: active_scorer.Active, old: active_scorer.Active | None) -> None:
         events.emit(ScorerSwapped(new.version, old.version if old else None, new.scorer.roster))
@@ -153,10 +157,10 @@ def _state(settings: ServingSettings) -> State:
 
     scorer: Watched[active_scorer.Active] = Watched(
         settings.scorers / "current.json",
-        functools.partial(active_scorer.read, precision=settings.precision),
+        functools.partial(active_scorer.read, precision=settings.precision, encoders=encoders),
         swapped=swapped,
         refused=lambda error: events.emit(ScorerRefused(str(error), scorer.value.version if scorer.value else None)),
-        last_good=functools.partial(active_scorer.newest_sound, precision=settings.precision),
+        last_good=functools.partial(active_scorer.newest_sound, precision=settings.precision, encoders=encoders),
     )
     gate = Gate(settings, budgets.make(settings))
     return State(
@@ -198,6 +202,7 @@ def _state(settings: ServingSettings) -> State:
             swapped=lambda new, _: events.emit(LearnedReloaded(new.version, sum(new.outcomes_L))) if new is not None else None,
             refused=lambda error: events.emit(LearnedFileRefused(str(error))),
         ),
+        beside=Beside.of(settings.scorers, settings.precision, encoders, events),
         sessions=Keeper(
             shared_store.make(settings),
             settings.sessions,
@@ -223,12 +228,15 @@ async def _running(state: State) -> AsyncGenerator[None]:
     unfamiliar.check(state.settings.unfamiliar, [llm.id for llm in state.llms.llms])
     await state.scorer.refresh()
     await state.void.refresh()
-    followed: list[Watched[Any]] = [state.keys, state.pool, state.scorer, state.void]
+    for beside in (state.beside.shadow, state.beside.canary):  # after the champion, whose encoder they may share
+        await beside.refresh()
+    followed: list[Watched[Any]] = [state.keys, state.pool, state.scorer, state.void, state.beside.shadow, state.beside.canary]
     if state.settings.learning != "off":
         await state.learned.refresh()
         followed.append(state.learned)
     following = [asyncio.create_task(watched.follow(state.settings.poll_s)) for watched in followed]
     following += [asyncio.create_task(each.follow()) for each in (state.gate, state.sessions, state.copies, state.exploration)]
+    following.append(asyncio.create_task(shadow_scoring.follow(state)))
     if state.settings.keep_records_days is not None:
         following.append(asyncio.create_task(retention.forget_old(state.records, state.settings.keep_records_days, state.events)))
     try:

@@ -15,6 +15,7 @@ from monitoring.certificate_void import Void
 from registry.certificate import Certificate
 from registry.pool import Pool
 from scorer.recorded_calls import RecordedCalls
+from serving.active_scorer import Active
 from serving.state import State
 
 NONE = "The active scorer version has no certificate."
@@ -99,9 +100,9 @@ class Standing:
         return {**self.certificate.as_dict(), "stands": not self.why_not, "why_not_in_force": list(self.why_not)}
 
 
-def standing(state: State) -> Standing:
-    """Of the active scorer version's certificate. Raises NotReady without a scorer or a pool."""
-    active = state.active
+def standing(state: State, active: Active | None = None) -> Standing:
+    """Of a scorer version's certificate, the active one's where none is named. Raises NotReady without a scorer or a pool."""
+    active = active or state.active
     return of(active.certificate, active.version, state.void.value or Void(), state.llms)
 
 
@@ -123,12 +124,12 @@ def of(certificate: Certificate | None, version: str, void: Void, pool: Pool) ->
     return Standing(certificate, _changed(certificate.prices or {}, pool))
 
 
-def rule(state: State) -> Rule:
-    """How requests are answered now."""
+def rule(state: State, active: Active | None = None) -> Rule:
+    """How requests are answered now by a scorer version, by the active one where none is named."""
     chosen = state.settings.certificate
     if not chosen.use:
         return AsSet()
-    stands = standing(state)
+    stands = standing(state, active)
     if not stands.why_not and stands.certificate is not None and stands.certificate.usd is not None:
         return Certified(stands.certificate.usd)
     if chosen.otherwise == "best" and stands.certificate is not None and stands.certificate.baseline:

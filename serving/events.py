@@ -44,6 +44,30 @@ class ScorerRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class VersionBesideLoaded(Event):
+    """Another version is the `shadow` or the `canary` from now on, or answers by another plan."""
+
+    alias: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionBesideLeft(Event):
+    """There is no `shadow` or no `canary` any more."""
+
+    alias: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionBesideRefused(Event):
+    """A published shadow or canary was not loaded, so there is none; the champion answers."""
+
+    alias: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateVoid(Event):
     """The monitor declared the certificate of a scorer version void; `ROUTEMOA_CERTIFICATE__OTHERWISE` is served in its place."""
 

@@ -35,6 +35,9 @@ class Metrics:
         self.errors = Counter("routemoa_errors", "Errors answered", ["code"], registry=registry)
         self.events = Counter("routemoa_events", "What happened to the server", ["event"], registry=registry)
         self.spans = Counter("routemoa_spans", "Spans for OpenTelemetry: sent, failed or dropped", ["result"], registry=registry)
+        self.shadowed = Counter(
+            "routemoa_shadowed", "Served requests scored by a version beside the one that answered", ["result"], registry=registry
+        )
         self.in_flight = Gauge("routemoa_in_flight", "Chat and route requests now", registry=registry, multiprocess_mode="livesum")
         self.version = Gauge(
             "routemoa_scorer_version",

@@ -133,9 +133,10 @@ class ChatRequest(BaseModel):
 
 
 class RouteRequest(ChatRequest):
-    """A chat completion request that is only decided on."""
+    """A chat completion request that is only decided on. scorer_version: a loaded one, or its alias; asked for with the scope `admin`."""
 
     model: Annotated[str, Field(min_length=1, max_length=256)] = "routemoa"
+    scorer_version: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
 def parse(kind: type[T], content: bytes) -> tuple[T, dict[str, Any]]:

@@ -17,6 +17,7 @@ from monitoring.errors import RecordNotKept
 from monitoring.records import Record
 from monitoring.redaction import redact, redact_texts
 from scorer.errors import RouteMoAError
+from serving import shadow_scoring
 from serving.events import RecordLost
 from serving.gate import Tab
 from serving.protocol import ChatRequest
@@ -86,6 +87,8 @@ class ServedRequest:
             llms = {each.llm.id: each.llm for each in self.request.candidates}
             await self.state.sessions.answered(scored.session, decision, self.account, llms)
         metrics.answers.labels(self.chat.model, decision.llm or "synthesis").inc()
+        if scored is not None and shadow_scoring.wanted(self.state, scored):
+            self.state.shadowing.note(self.decision_id, scored)
 
     async def keep_failure(self, error: BaseException) -> None:
         """Keeps a request that got no answer, with what it spent; that it failed is said to the caller in any case."""

@@ -7,13 +7,16 @@ from fastapi import APIRouter, Response
 from starlette import requests
 
 from mixture.choose.strategies import as_json
+from serving.active_scorer import Active
 from serving.body import read
+from serving.errors import RequestRefused, ScopeMissing
 from serving.explanation import explanation
+from serving.keys import KeyEntry
 from serving.named import model_unknown
 from serving.protocol import RouteRequest, parse
 from serving.responses import json_response
 from serving.routing import ScoredRequest, scored_request
-from serving.state import holder_of, state_of
+from serving.state import State, holder_of, state_of
 from serving.virtual_models import VIRTUAL
 
 router = APIRouter()
@@ -26,8 +29,21 @@ async def route(request: requests.Request) -> Response:
     chat, written = parse(RouteRequest, await read(request, state.settings.max_request_bytes))
     if chat.model not in VIRTUAL:
         raise model_unknown(state, chat.model)
-    scored = await scored_request(state, chat, written, holder_of(request), headers=request.headers)
+    holder, version = holder_of(request), written.pop("scorer_version", None)
+    by = None if version is None else _named(state, holder, version)
+    scored = await scored_request(state, chat, written, holder, headers=request.headers, by=by)
     return json_response(as_dict(scored, chat.model, state.settings.unfamiliar))
+
+
+def _named(state: State, holder: KeyEntry, version: str) -> Active:
+    """The loaded version of that number or alias. Raises ScopeMissing, RequestRefused, NotReady."""
+    if "admin" not in holder.scopes:
+        raise ScopeMissing(f"The key {holder.name!r} may not choose the scorer version.", next_step="Leave scorer_version out.")
+    loaded = state.beside.versions(state.active)
+    if version not in loaded:
+        what = f"scorer_version: {version!r} is not loaded here; {', '.join(sorted(loaded))} are."
+        raise RequestRefused(what, next_step="`routemoa shadow VERSION` has a version loaded.", param="scorer_version")
+    return loaded[version]
 
 
 def as_dict(scored: ScoredRequest, model: str, wanted: str) -> dict[str, Any]:

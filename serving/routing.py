@@ -18,8 +18,11 @@ from mixture.client.native import Native
 from mixture.llm import LLM
 from mixture.run.bounded_fields import unbounded
 from mixture.run.request import Request
+from scorer.recorded_calls import RecordedCalls
+from scorer.types import Floats
 from serving import certified, learned, unfamiliar
 from serving.active_scorer import Active
+from serving.beside import Assigned
 from serving.errors import LLMNotAllowed, RequestRefused
 from serving.familiarity import Familiar
 from serving.keys import KeyEntry
@@ -36,13 +39,23 @@ NO_QUERY = np.zeros(0, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for a virtual model, as it was sent by the holder of a key. native: where it was written in another dialect."""
+
+    chat: ChatRequest
+    written: Mapping[str, Any]
+    holder: KeyEntry
+    native: Native | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ScoredRequest:
     """One scored request.
 
     active: the scorer version it was scored by. text: what of the conversation was scored. scores: by LLM id, in roster order.
     request: its candidates are the LLMs of the roster that can be called; it says of the others why not. session: None where it has none.
     A session that may not leave its LLM keeps the scores of its present user turn; nothing is embedded then, and `query_D` is empty.
-    familiar: how near the query is to what was labelled.
+    familiar: how near the query is to what was labelled. unit: what drew the version where a canary runs (`serving.beside`).
     """
 
     active: Active
@@ -50,8 +63,10 @@ class ScoredRequest:
     scores: Mapping[str, float]
     query_D: NDArray[np.float32]
     request: Request
+    asked: Asked
     familiar: Familiar | None = None
     session: SessionTurn | None = None
+    unit: str = ""
 
 
 async def scored_request(
@@ -63,42 +78,55 @@ async def scored_request(
     *,
     headers: Mapping[str, str] = NO_HEADERS,
     bound: bool = False,
+    by: Active | None = None,
 ) -> ScoredRequest:
     """Scores the request of a key with the version in force; its deadline counts from before. Raises NotReady without one.
 
     headers: the request's, among which may be its session's name. bound: whether its conversation lies at its LLM's endpoint.
+    by: the version, where it is not the traffic that says which.
     """
-    active = state.active
-    messages = written["messages"]
-    virtual = VIRTUAL[chat.model]
-    strategy = virtual.strategy(state.settings, active.posterior)
-    rule = certified.rule(state)
-    options = restricted(
-        rule.options(virtual.options(state.settings)), chat, written, holder, strategy, budgeted=bool(state.gate.limits(holder))
-    )
-    text = query_text(messages, active.scorer.manifest.max_tokens, state.settings.harness)
-    fields = passed_on(written)
-    named = {**written, **(chat.model_extra or {}), "routemoa": {"session": chat.routemoa.session}}
-    turn = await state.sessions.open(holder.id, name_of(named, headers), messages, fields, bound=bound)
-    size = RequestSize.of(messages, fields)
-    explore = state.exploration.of(holder, wanted=chat.routemoa.explore, certified=rule.certified)
-    session = None if turn is None else turn.session()
-    bare = Request(messages, (), options, strategy, fields, native=native, session=session, explore=explore)
-    asking = _Asking(state, holder, rule, size, turn, bare)
+    champion, messages, asked = state.active, written["messages"], Asked(chat, written, holder, native)
+    name = name_of({**written, **(chat.model_extra or {}), "routemoa": {"session": chat.routemoa.session}}, headers)
+    turn = await state.sessions.open(holder.id, name, messages, passed_on(written), bound=bound)
+    assigned = Assigned(by) if by is not None else state.beside.assign(champion, holder.id, turn, name.text, messages)
+    active = assigned.active
+    asking, text = _asking(state, active, asked, turn), query_text(messages, active.scorer.manifest.max_tokens, state.settings.harness)
     if turn is not None and (kept := turn.kept_scores(active.version)) is not None:
         request = asking.of(kept)
         if not request.may_switch():
-            return ScoredRequest(active, text, kept, NO_QUERY, request, session=turn.scored(active.version, kept))
+            return ScoredRequest(active, text, kept, NO_QUERY, request, asked, session=turn.scored(active.version, kept))
     started = time.perf_counter()
     prediction = await asyncio.get_running_loop().run_in_executor(state.scoring, active.scorer.score, [text])
     state.metrics.scoring.observe(time.perf_counter() - started)
     scores = dict(zip(active.scorer.roster, map(float, prediction.scores_QL[0]), strict=True))
     turn = turn and turn.scored(active.version, scores)
     query_D = prediction.queries_QD[0]
-    # a certificate was measured on the scorer's own choices
-    request = asking.of(scores if rule.certified else learned.corrected(state, active.version, scores, query_D))
-    scored = ScoredRequest(active, text, scores, query_D, request, session=turn)
+    request = asking.of(asking.corrected(scores, query_D))
+    scored = ScoredRequest(active, text, scores, query_D, request, asked, session=turn, unit=assigned.unit)
     return unfamiliar.applied(state.settings.unfamiliar, scored)
+
+
+def by_another(state: State, active: Active, scored: ScoredRequest, scores: Mapping[str, float], query_D: Floats) -> ScoredRequest:
+    """What the version `active`, which gives these scores, makes of a request that another one was asked for. Raises as it would."""
+    asking = _asking(state, active, scored.asked, scored.session)
+    request = asking.of(asking.corrected(scores, query_D))
+    other = ScoredRequest(active, scored.text, scores, query_D, request, scored.asked, session=scored.session, unit=scored.unit)
+    return unfamiliar.applied(state.settings.unfamiliar, other)
+
+
+def _asking(state: State, active: Active, asked: Asked, turn: SessionTurn | None) -> "_Asking":
+    """What is asked of a version. Raises RequestRefused."""
+    chat, written, holder = asked.chat, asked.written, asked.holder
+    virtual, rule = VIRTUAL[chat.model], certified.rule(state, active)
+    strategy = virtual.strategy(state.settings, active.posterior)
+    options = restricted(
+        rule.options(virtual.options(state.settings)), chat, written, holder, strategy, budgeted=bool(state.gate.limits(holder))
+    )
+    messages, fields = written["messages"], passed_on(written)
+    explore = state.exploration.of(holder, wanted=chat.routemoa.explore, certified=rule.certified)
+    session = None if turn is None else turn.session()
+    bare = Request(messages, (), options, strategy, fields, native=asked.native, session=session, explore=explore)
+    return _Asking(state, active, holder, rule, RequestSize.of(messages, fields), turn, bare)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +134,7 @@ class _Asking:
     """What a request asks for, but for the scores. bare: the request without candidates."""
 
     state: State
+    active: Active
     holder: KeyEntry
     rule: certified.Rule
     size: RequestSize
@@ -120,9 +149,13 @@ class _Asking:
         candidates = tuple(self._candidate(pool[llm], score) for llm, score in scores.items() if llm not in uncallable)
         return replace(self.bare, candidates=candidates, uncallable=uncallable)
 
+    def corrected(self, scores: Mapping[str, float], query_D: Floats) -> Mapping[str, float]:
+        """With what was learnt since; not under a certificate, which was measured on the scorer's own choices."""
+        return scores if self.rule.certified else learned.corrected(self.state, self.active.version, scores, query_D)
+
     def _candidate(self, llm: LLM, score: float) -> Candidate:
-        candidate, turn = _candidate(self.state, llm, score, self.size), self.turn
-        candidate = self.rule.candidate(candidate, self.state.recorded_calls.get(llm.id))
+        recorded, turn = self.active.scorer.recorded_calls.get(llm.id), self.turn
+        candidate = self.rule.candidate(_candidate(self.state, llm, score, self.size, recorded), recorded)
         if turn is None:
             return candidate
         caches = turn.writes_cache and candidate.llm.price.cache_write is not None
@@ -141,13 +174,15 @@ def request_to_named_llm(
         raise LLMNotAllowed(f"The key {holder.name!r} may not use {llm.id}.", next_step=next_step)
     options = restricted(state.settings.mixture.options(), chat, written, holder, budgeted=bool(state.gate.limits(holder)))
     size = RequestSize.of(written["messages"], passed_on(written))
-    unsized = replace(_candidate(state, llm, 0.0, size), input_tokens=None)  # nobody asked whether the request fits
+    unsized = replace(
+        _candidate(state, llm, 0.0, size, state.recorded_calls.get(llm.id)), input_tokens=None
+    )  # nobody asked whether the request fits
     return Request(written["messages"], (unsized,), options, fields=passed_on(written), native=native)
 
 
-def _candidate(state: State, llm: LLM, prior: float, size: RequestSize) -> Candidate:
+def _candidate(state: State, llm: LLM, prior: float, size: RequestSize, recorded: RecordedCalls | None) -> Candidate:
     llm = llm.priced_at(datetime.now(UTC))
-    return state.silences.applied(state.experience.candidate(llm, prior, size, state.recorded_calls.get(llm.id)), time.monotonic())
+    return state.silences.applied(state.experience.candidate(llm, prior, size, recorded), time.monotonic())
 
 
 def restricted(

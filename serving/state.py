@@ -18,6 +18,7 @@ from registry.jobs import Jobs
 from registry.pool import Pool
 from scorer.recorded_calls import RecordedCalls
 from serving.active_scorer import Active
+from serving.beside import Beside
 from serving.errors import NotReady
 from serving.events import Events
 from serving.exploration import Exploration
@@ -30,6 +31,7 @@ from serving.observed_latency import Experience
 from serving.places import Places
 from serving.sessions.keeper import Keeper
 from serving.settings import ServingSettings
+from serving.shadowing import Shadowing
 from serving.shared_copies import SharedCopies
 from serving.silence import Silences
 from serving.stated_costs import StatedCosts
@@ -62,11 +64,13 @@ class State:
     void: Watched[Void]
     exploration: Exploration
     learned: Watched[Table | None]
+    beside: Beside
     tracing: Tracing = field(default_factory=Off)
     experience: Experience = field(default_factory=Experience)
     silences: Silences = field(default_factory=Silences)
     stated_costs: StatedCosts = field(init=False)
     background: set[asyncio.Task[None]] = field(default_factory=set)
+    shadowing: Shadowing = field(init=False)
     in_flight: Places = field(init=False)
     arriving: Places = field(init=False)
 
@@ -74,6 +78,7 @@ class State:
         """Makes the places."""
         settings = self.settings
         self.stated_costs = StatedCosts(self.events, self.metrics)
+        self.shadowing = Shadowing(self.metrics)
         self.in_flight = Places("in flight", settings.max_in_flight, key_share=settings.key_share, changed=self.metrics.in_flight.set)
         self.arriving = Places("being sent", math.ceil(settings.max_in_flight * ARRIVING), key_share=settings.key_share)
 

@@ -25,7 +25,7 @@ class KeptSession:
 
     present: the hash up to the last request's user turn. requests, turns: answered so far, and those with a new user turn.
     calls_open: whether the last answer called tools. own_from: the place of the first message that `llm` may have written.
-    spent_usd, rebilled_usd: over all requests.
+    spent_usd, rebilled_usd: over all requests. began: epoch seconds.
     """
 
     id: str
@@ -40,6 +40,7 @@ class KeptSession:
     own_from: int = 0
     spent_usd: float = 0.0
     rebilled_usd: float = 0.0
+    began: float = 0.0
 
     def as_json(self) -> bytes:
         """Read back by `from_json`."""

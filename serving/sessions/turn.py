@@ -91,7 +91,7 @@ class SessionTurn:
 
     async def answered(self, decision: Decision, account: Account, llms: Mapping[str, LLM]) -> None:
         """Keeps what the next request needs to know. Raises SessionsUnavailable."""
-        kept = self.kept or KeptSession(self.id)
+        kept = self.kept or KeptSession(self.id, began=self.now)
         live = {llm: cached for llm, cached in kept.caches.items() if cached.until > self.now}
         read = {reply.llm: self._cached(reply, llms[reply.llm]) for reply in account.replies if reply.text or reply.raw}
         choice = decision.session
