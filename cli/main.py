@@ -9,6 +9,7 @@ from rich.markup import escape
 from cli import (
     audits,
     backup,
+    beside,
     data,
     database,
     evaluate_policy,
@@ -33,6 +34,7 @@ for part in (
     stack.commands,
     llms.commands,
     versions.commands,
+    beside.commands,
     results.commands,
     what_if.commands,
     evaluate_policy.commands,

@@ -70,7 +70,7 @@ def _remarks(existing: list[Version]) -> Iterator[str]:
 
 
 @commands.command()
-def show(version: Annotated[str, typer.Argument(help="A number, or champion, challenger, previous.")] = "champion") -> None:
+def show(version: Annotated[str, typer.Argument(help="A number, or champion, challenger, previous, shadow, canary.")] = "champion") -> None:
     """Show one scorer version: its card, its gate, its tags."""
     from rich.markdown import Markdown
 

@@ -5,12 +5,13 @@ Where both versions choose the same LLM nothing differs. What counts is the firs
 where it was audited. With y its grade, pi the probability of the audit and w = least pi / pi, somebody bets at every possible mean c of
 the champion that the champion's mean is above c and the canary's below c - harm:
 
-    wealth(c) = mean over bets a of  prod over the champion's audits (1 + a w (y - c))
-              * mean over bets b of  prod over the canary's audits   (1 + b w (c - harm - y))
+    wealth(c) = mean over bets a of  prod over the champion's audits (1 + a w (y - c) / c)
+              * mean over bets b of  prod over the canary's audits   (1 + b w (c - harm - y) / (1 - c + harm))
 
 Where the canary is not worse by more than `harm`, wealth(true mean) is 1 on average at any time, so the chance that the least of
 wealth(c) over all c ever reaches 1 / alpha is at most alpha (Ville 1939; betting: Waudby-Smith & Ramdas, arXiv 2010.09686). The same the
-other way round says that it is surely not worse by the floor. The bets do not change with what was seen, so late audits count like any.
+other way round says that it is surely not worse by the floor. The bets in (0, 1) do not change with what was seen, so an audit that is
+reported late counts like any.
 harm and floor are of all answers: among those that differ they are larger by the share of requests on which the choices differ, of which
 bounds are taken that hold at all times (Howard et al., arXiv 1810.08240, equation 2).
 """
@@ -31,8 +32,9 @@ from registry.current_version import PublishedCanary
 
 Doubles = NDArray[np.float64]
 State = Literal["goes on", "worse", "not worse"]
-BETS = np.array([0.05, 0.1, 0.2, 0.4, 0.8])  # below 1, so that no audit ruins
+BETS = np.array([0.15, 0.5])  # shares of what would ruin, were the worst audit to come
 MEANS = np.linspace(0.0, 1.0, 201)
+STEP = float(MEANS[1])
 MOST_LOG = 700.0
 POINTS = 100
 BOUNDED = 0.1  # of alpha, that the bounds of the differing share may spend
@@ -69,11 +71,11 @@ class Arm:
 
     def above(self, means_C: Doubles) -> Doubles:
         """Log wealth of who bets that the mean is above each of `means_C`."""
-        return _log_wealth(self.weight_N, self.grade_N[:, None] - means_C)
+        return _log_wealth(self.weight_N, self.grade_N[:, None] - means_C, 1 / np.maximum(means_C, STEP))
 
     def below(self, means_C: Doubles) -> Doubles:
         """Log wealth of who bets that it is below."""
-        return _log_wealth(self.weight_N, means_C - self.grade_N[:, None])
+        return _log_wealth(self.weight_N, means_C - self.grade_N[:, None], 1 / np.maximum(1 - means_C, STEP))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +232,8 @@ def _among(points: float, share: float) -> float:
     return 0.0 if points == 0 else points / share if share > 0 else math.inf
 
 
-def _log_wealth(weight_N: Doubles, gain_NC: Doubles) -> Doubles:
-    """Log of the mean over bets of the wealth, at each of C means. gain_NC in [-1, 1]."""
-    if not len(weight_N):
-        return np.zeros(gain_NC.shape[1])
-    staked_BN = BETS[:, None] * weight_N
-    log_BC: Doubles = np.array([np.log1p(each_N[:, None] * gain_NC).sum(axis=0) for each_N in staked_BN])
-    most_C = log_BC.max(axis=0)
-    summed: Doubles = most_C + np.log(np.exp(log_BC - most_C).mean(axis=0))
-    return summed
+def _log_wealth(weight_N: Doubles, gain_NC: Doubles, most_C: Doubles) -> Doubles:
+    """log of the mean over bets of the wealth, at each of C means. gain_NC in [-1, 1]; most_C: what ruins whoever stakes it."""
+    scaled_NC = weight_N[:, None] * gain_NC * most_C
+    log_C: Doubles = np.logaddexp.reduce([np.log1p(share * scaled_NC).sum(axis=0) for share in BETS]) - math.log(len(BETS))
+    return log_C
