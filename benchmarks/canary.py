@@ -35,7 +35,6 @@ Choices = NDArray[np.intp]
 
 REQUESTS = 20_000  # of a replay
 LEAST = 10  # audits of either version before Welch's test is looked at
-AUDITED = (0.2, 1.0)
 COLUMNS = (
     "canary",
     "audited",
@@ -193,31 +192,29 @@ def first_at(true_M: NDArray[np.bool_]) -> int | None:
     return int(true_M.argmax()) if true_M.any() else None
 
 
-def rows(folder: Path, replays: int, most: int | None) -> list[tuple[list[Any], dict[str, Any]]]:
+def rows(folder: Path, replays: int, most: int | None, audited: float) -> list[tuple[list[Any], dict[str, Any]]]:
     """A table row and its figures for each kind of canary and each share of audits."""
     data, queries_QD = read(folder, most)
     worlds = [World(data, queries_QD, seed) for seed in range(10)]
     found = []
-    for audited in AUDITED:
-        for setting in SETTINGS:
-            plan = CanaryPlan(audited=audited)
-            seen = [replay(worlds[seed % len(worlds)], setting, plan, seed) for seed in range(replays)]
-            figures = summary(seen)
-            cells = [
-                folder.name,
-                setting.name,
-                f"{audited:.0%}",
-                f"{100 * figures['truth']:+.1f}",
-                f"{figures['differ']:.0%}",
-                f"{figures['rolled_back']:.1%}",
-                _number(figures["requests"]),
-                _number(figures["audits"]),
-                f"{figures['passed']:.1%}",
-                _number(figures["requests_passed"]),
-                f"{figures['welch']:.1%}",
-                f"{figures['welch_once']:.1%}",
-            ]
-            found.append((cells, figures))
+    plan = CanaryPlan(audited=audited)
+    for setting in SETTINGS:
+        figures = summary([replay(worlds[seed % len(worlds)], setting, plan, seed) for seed in range(replays)])
+        cells = [
+            folder.name,
+            setting.name,
+            f"{audited:.0%}",
+            f"{100 * figures['truth']:+.1f}",
+            f"{figures['differ']:.0%}",
+            f"{figures['rolled_back']:.1%}",
+            _number(figures["requests"]),
+            _number(figures["audits"]),
+            f"{figures['passed']:.1%}",
+            _number(figures["requests_passed"]),
+            f"{figures['welch']:.1%}",
+            f"{figures['welch_once']:.1%}",
+        ]
+        found.append((cells, figures))
     return found
 
 
@@ -252,6 +249,9 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="*", default=[Path("build/dataset")])
     parser.add_argument("--queries", type=int, help="about so many of each set, by hash; else all")
     parser.add_argument("--replays", type=int, default=400)
+    parser.add_argument(
+        "--audited", type=float, default=0.2, help="share of the canary's answers that are audited, where choices differ"
+    )
     parser.add_argument("--out", type=Path, default=BUILT / "canary")
     arguments = parser.parse_args()
     cells: list[list[Any]] = []
@@ -259,7 +259,7 @@ def main() -> None:
     blocks: list[str] = []
     for folder in present(arguments.folders):
         try:
-            for row, figures in rows(folder, arguments.replays, arguments.queries):
+            for row, figures in rows(folder, arguments.replays, arguments.queries, arguments.audited):
                 cells.append(row)
                 results[f"{folder.name}/{row[1]}/{row[2]}"] = figures
         except RouteMoAError as exc:

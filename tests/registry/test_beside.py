@@ -1,6 +1,7 @@
 """Versions beside the champion, against a real MLflow server: who may be one, how a canary ends, and who publishes them."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from mlflow import MlflowClient
 
 from registry import beside, canary_plan, local_store, promotion, versions
 from registry.canary_plan import CanaryPlan
+from registry.child_process import Child
 from registry.errors import CanaryRefused, ShadowRefused
 from registry.jobs import Jobs
 from registry.mlflow_door import Door
@@ -139,3 +141,20 @@ def test_jobs_start_and_end_both(two: Settings) -> None:
     assert done("canary", {"version": None, "reason": "enough"}) == "scorer version 2 is no canary any more"
     assert done("shadow", {"version": None}) == "scorer version 2 is no shadow any more"
     assert done("shadow", {"version": None}) == "there was no shadow"
+
+
+def test_they_do_not_wait_for_a_retraining(two: Settings) -> None:
+    """While one runs, a shadow is started, and a rollback would be done: nobody waits hours for a second's work."""
+    jobs = Jobs.of(two)
+    worker = Worker(two, jobs)
+    retraining = jobs.claim(jobs.submit("retrain", {}).id)
+    assert retraining is not None
+    other = jobs.submit("retrain", {})
+    with worker._stopped_if_cancelled(retraining, Child()):
+        started = jobs.submit("shadow", {"version": "2"})
+        give_up = time.monotonic() + 120
+        while jobs.require(started.id).state != "done":
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+    assert [jobs.require(each.id).state for each in (retraining, other)] == ["running", "queued"]
+    assert "shadow" in versions.find("2", settings=two).aliases
