@@ -12,14 +12,14 @@ import argparse
 import copy
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import report
+from benchmarks import recorded_set, report
 from benchmarks.certificate import costs, present, read
 from benchmarks.monitor import World
 from benchmarks.report import BUILT
@@ -36,7 +36,7 @@ from scorer.errors import RouteMoAError
 
 Rows = NDArray[np.intp]
 WORLDS = 10
-SHARE, DELTA = 0.1, 0.3  # of the log
+SHARE, DELTA = 0.1, 0.3  # of requests, and in right answers
 DOLLAR, CHEAPER = 14, 18  # places in the certificate's grid of values of a dollar: the log's, and the target's
 TARGETS = ("another dollar", "another scorer", "another pool")
 COLUMNS = (
@@ -44,7 +44,7 @@ COLUMNS = (
     *("by weights: bias", "covered", "half width", "forecast: bias"),
     *("difference: bias", "covered", "half width", "money: bias", "covered"),
 )
-OUTCOMES = {"all": (1.0, 5_000), "10 % audited": (0.10, 10_000), "3 % audited": (0.03, 30_000)}
+OUTCOMES = {"all": (1.0, 5_000), "10 % audited": (0.10, 10_000), "3 % audited": (0.03, 20_000)}
 Z = 1.96
 
 
@@ -55,45 +55,51 @@ class Traffic:
     labels_QL: Doubles
     cost_QL: Doubles
     scores_QL: Doubles
-    expected_L: Doubles
+    expected_QL: Doubles
     propensity_QL: Doubles
     usual_Q: Rows
     chosen: dict[str, Rows]
 
     @classmethod
-    def of(cls, world: World, cost_QL: Doubles, *, share: float = SHARE) -> "Traffic":
+    def of(cls, world: World, cost_QL: Doubles, read_QL: Doubles, delta: float) -> "Traffic":
         """What the log does is decided by the product's own code."""
         rows = world.traffic
-        expected_L = cost_QL[world.training].mean(axis=0)
-        grid = certificate.grid(expected_L[None])
+        expected_QL = read_QL[rows] + (cost_QL - read_QL)[world.training].mean(axis=0)
+        grid = certificate.grid(expected_QL)
         usd = float(grid[DOLLAR])
         scores_QL = world.scores_QL.astype(np.float64)
-        propensity_QL, usual_Q = logging_policy(world.roster, scores_QL[rows], expected_L, usd, share)
+        propensity_QL, usual_Q = logging_policy(world.roster, scores_QL[rows], expected_QL, usd, delta)
         other = copy.copy(world)
         other.training = world.training[::2]
-        mine_QL = scores_QL[rows] - usd * expected_L
-        without = int(np.bincount(usual_Q, minlength=len(expected_L)).argmax())
+        mine_QL = scores_QL[rows] - usd * expected_QL
+        without = int(np.bincount(usual_Q, minlength=len(world.roster)).argmax())
         smaller_QL = mine_QL.copy()
         smaller_QL[:, without] = -np.inf
-        rivals_QL = other.promises(ridge=3.0)[rows] - usd * expected_L
+        rivals_QL = other.promises(ridge=3.0)[rows] - usd * expected_QL
         chosen = {
-            "another dollar": (scores_QL[rows] - float(grid[CHEAPER]) * expected_L).argmax(axis=1),
+            "another dollar": (scores_QL[rows] - float(grid[CHEAPER]) * expected_QL).argmax(axis=1),
             "another scorer": rivals_QL.argmax(axis=1),
             "another pool": smaller_QL.argmax(axis=1),
             "the worst LLM": mine_QL.argmin(axis=1),
         }
-        return cls(world.labels_QL[rows], cost_QL[rows], scores_QL[rows], expected_L, propensity_QL, usual_Q, chosen)
+        return cls(world.labels_QL[rows], cost_QL[rows], scores_QL[rows], expected_QL, propensity_QL, usual_Q, chosen)
+
+    def without_chance(self) -> "Traffic":
+        """The same log where nothing is left to chance."""
+        return replace(self, propensity_QL=np.eye(self.labels_QL.shape[1])[self.usual_Q])
 
 
-def logging_policy(roster: tuple[str, ...], scores_QL: Doubles, expected_L: Doubles, usd: float, share: float) -> tuple[Doubles, Rows]:
+def logging_policy(roster: tuple[str, ...], scores_QL: Doubles, expected_QL: Doubles, usd: float, delta: float) -> tuple[Doubles, Rows]:
     """propensity_QL and usual_Q of `act` at this value of a dollar; an answer is of a million tokens, so that its price is its cost."""
     options = Options(k=1, max_layers=1, weights=Weights(1.0, usd, 0.0))
-    llms = [LLM(name, name, Price(0.0, float(cost))) for name, cost in zip(roster, expected_L, strict=True)]
     place = {name: at for at, name in enumerate(roster)}
     propensity_QL, usual_Q = np.zeros(scores_QL.shape), np.zeros(len(scores_QL), dtype=np.intp)
-    explore = Explore(share, DELTA, None, why="" if share else "off")
-    for at, scores_L in enumerate(scores_QL):
-        candidates = [Candidate(llm, float(score), 0, 1_000_000) for llm, score in zip(llms, scores_L, strict=True)]
+    explore = Explore(SHARE, delta, None, why="")
+    for at, (scores_L, expected_L) in enumerate(zip(scores_QL.tolist(), expected_QL.tolist(), strict=True)):
+        candidates = [
+            Candidate(LLM(name, name, Price(0.0, cost)), score, 0, 1_000_000)
+            for name, cost, score in zip(roster, expected_L, scores_L, strict=True)
+        ]
         _, action = act(rank(candidates, options), options, explore, Circumstances())
         usual_Q[at] = place[action.usual]
         for each in action.candidates:
@@ -155,8 +161,7 @@ def estimated(log: Log, target: str, forecast_QL: Doubles) -> dict[str, float]:
     if found.value is None or found.low is None or found.high is None:
         return {"refused": 1.0, "differs": found.differs}
     apart = off_policy.difference(seen, log.as_seen_by(traffic.usual_Q, traffic.labels_QL, forecast_QL))
-    expected_QL = np.tile(traffic.expected_L, (len(at), 1))
-    money = off_policy.value(log.as_seen_by(chosen_Q, traffic.cost_QL, expected_QL, money=True), most=None)
+    money = off_policy.value(log.as_seen_by(chosen_Q, traffic.cost_QL, traffic.expected_QL, money=True), most=None)
     plain, half = textbook(seen)
     figures = {
         "refused": 0.0,
@@ -198,19 +203,22 @@ CASES = (
 )
 
 
-def rows(name: str, worlds: list[World], cost_QL: Doubles, resamples: int) -> Iterator[tuple[list[Any], dict[str, float]]]:
+def rows(name: str, explored: list[Traffic], resamples: int) -> Iterator[tuple[list[Any], dict[str, float]]]:
     """A table row and its figures for each case."""
-    traffics = {share: [Traffic.of(world, cost_QL, share=share) for world in worlds] for share in sorted({case.share for case in CASES})}
-    for case in CASES:
-        audited, requests = OUTCOMES[case.outcomes]
-        drawn: list[dict[str, float]] = []
-        for number in range(resamples):
-            traffic, random = traffics[case.share][number % len(worlds)], np.random.default_rng([number, 24])
-            forecast_QL = 1 - traffic.scores_QL if case.forecast == "the opposite" else traffic.scores_QL
-            drawn.append(estimated(Log.of(traffic, audited, requests, random), case.target, forecast_QL))
-        names = sorted({each for figures in drawn for each in figures})
-        mean = {each: float(np.mean([figures[each] for figures in drawn if each in figures])) for each in names}
-        yield [name, _called(case), case.outcomes, f"{requests:,}", *_cells(mean)], mean
+    traffics = {SHARE: explored, 0.0: [each.without_chance() for each in explored]}
+    drawn: dict[Case, list[dict[str, float]]] = {case: [] for case in CASES}
+    for number in range(resamples):
+        for share, outcomes in dict.fromkeys((case.share, case.outcomes) for case in CASES):
+            traffic, random = traffics[share][number % len(explored)], np.random.default_rng([number, 24])
+            log = Log.of(traffic, *OUTCOMES[outcomes], random)
+            for case in CASES:
+                if (case.share, case.outcomes) == (share, outcomes):
+                    forecast_QL = 1 - traffic.scores_QL if case.forecast == "the opposite" else traffic.scores_QL
+                    drawn[case].append(estimated(log, case.target, forecast_QL))
+    for case, found in drawn.items():
+        names = sorted({each for figures in found for each in figures})
+        mean = {each: float(np.mean([figures[each] for figures in found if each in figures])) for each in names}
+        yield [name, _called(case), case.outcomes, f"{OUTCOMES[case.outcomes][1]:,}", *_cells(mean)], mean
 
 
 def _called(case: Case) -> str:
@@ -233,10 +241,10 @@ def _cells(mean: dict[str, float]) -> list[str]:
     return [cell(name) for name in (*order, *last)]
 
 
-def what_it_costs(worlds: list[World], cost_QL: Doubles) -> dict[str, float]:
-    """Of exploring a SHARE of requests within DELTA: money beyond the usual choices, as a share, and quality given up, a share of 1."""
+def what_it_costs(explored: list[Traffic]) -> dict[str, float]:
+    """Of exploring a SHARE of requests: money beyond the usual choices, as a share, and how quality changes."""
     money, quality, near = [], [], []
-    for traffic in (Traffic.of(world, cost_QL) for world in worlds):
+    for traffic in explored:
         at = np.arange(len(traffic.usual_Q))
         usual, mixed = traffic.cost_QL[at, traffic.usual_Q].mean(), (traffic.propensity_QL * traffic.cost_QL).sum(axis=1).mean()
         money.append(mixed / usual - 1)
@@ -252,6 +260,7 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="*", default=[Path("build/dataset")])
     parser.add_argument("--queries", type=int, help="about so many of each set, by hash; else all")
     parser.add_argument("--resamples", type=int, default=200)
+    parser.add_argument("--delta", type=float, default=DELTA, help="value that exploration may give up")
     parser.add_argument("--out", type=Path, default=BUILT / "off-policy")
     arguments = parser.parse_args()
     table: list[list[Any]] = []
@@ -264,12 +273,15 @@ def main() -> None:
         except RouteMoAError as exc:
             sys.exit(str(exc))
         cost_QL, assumed = costs(data)
-        worlds = [World(data, queries_QD, seed) for seed in range(WORLDS)]
+        prices_L = np.array([0.0 if assumed else llm.input_price for llm in data.llms])
+        read_QL = np.outer(recorded_set.tokens(data.queries), prices_L) / 1e6  # what a server knows of a call's cost beforehand
+        worlds = (World(data, queries_QD, seed) for seed in range(WORLDS))
+        explored = [Traffic.of(world, cost_QL, read_QL, arguments.delta) for world in worlds]
         name = f"{folder.name}{f' ({assumed})' if assumed else ''}"
-        for cells, figures in rows(name, worlds, cost_QL, arguments.resamples):
+        for cells, figures in rows(name, explored, arguments.resamples):
             table.append(cells)
             results[f"{folder.name}/{cells[1]}/{cells[2]}"] = figures
-        cost = what_it_costs(worlds, cost_QL)
+        cost = what_it_costs(explored)
         results[f"{folder.name}/exploration"] = cost
         prices.append([name, f"{cost['LLMs within delta']:.1f}", f"{cost['money']:+.1%}", f"{100 * cost['quality']:+.2f}"])
         costs_of = report.table(["set", "LLMs within delta", "money", "quality, points"], prices)

@@ -86,7 +86,7 @@ def evaluate(
         audited=0,
         explored=sum(action.explored for action in asked_first),
         exploration_usd=sum(action.extra_usd for action in asked_first),
-        not_judged=why,
+        not_judged=dict(why),
         floor=floor,
         notes=notes,
     )
@@ -104,7 +104,7 @@ def evaluate(
         if not each.surely_within(floor or 0.0):
             break
         best = each
-    return replace(made, audited=graded, not_judged=+why, served=_as_served(ours), rows=tuple(rows), best=best)
+    return replace(made, audited=graded, not_judged=dict(+why), served=_as_served(ours), rows=tuple(rows), best=best)
 
 
 def row(served: Sequence[Served], target: Target) -> Row:
