@@ -54,6 +54,16 @@ def test_small_domains_unsure_and_novel_answers_have_better_chances(world, rules
     assert np.divide(*audits.probabilities([law, even[0]], even, world.profile(), rules)) == pytest.approx(2)
 
 
+def test_choices_of_chance_have_better_chances(world, rules) -> None:
+    """They stand for many requests where another policy is judged; the reason is told."""
+    usual = world.records(200)
+    drawn = replace(usual[0], id="drawn", decision={"action": {"first": "small", "usual": "large"}})
+    plain = replace(usual[0], id="plain", decision={"action": {"first": "large", "usual": "large"}})
+    chances = audits.chances_of([drawn, plain], usual, world.profile(), rules)
+    assert chances[0].probability == pytest.approx(audits.EXPLORED * chances[1].probability)
+    assert chances[0].why[0] == "chance chose this LLM"
+
+
 def test_unequal_draws_leave_the_estimate_without_bias(world, rules) -> None:
     """One domain is answered badly and audited far more often than its share: weighted, quality is right and covered; unweighted not."""
     rng, covered, weighted, plain = np.random.default_rng(0), 0, [], []
