@@ -53,11 +53,11 @@ class Upstream:
 
 
 @contextlib.asynccontextmanager
-async def upstream() -> AsyncGenerator[Upstream]:
+async def upstream(host: str = "127.0.0.1") -> AsyncGenerator[Upstream]:
     """One in this event loop, while it runs."""
     made = Upstream("")
-    async with await asyncio.start_server(made.answer, "127.0.0.1", 0, limit=2**26, backlog=1024) as server:
-        made.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with await asyncio.start_server(made.answer, host, 0, limit=2**26, backlog=1024) as server:
+        made.base_url = f"http://{host}:{server.sockets[0].getsockname()[1]}"
         yield made
 
 

@@ -81,9 +81,9 @@ async def run(swaps: int) -> dict[str, Any]:
             shutil.rmtree(home / "var" / "scorers")  # here the registry publishes, and its version 1 is another one
             settings = Settings(_env_file=None, home=home, mlflow_url=registry.url)
             for seed, roster in enumerate(ROSTERS.values()):
-                await asyncio.to_thread(_register, settings, Path(folder), roster, seed)
+                await asyncio.to_thread(register, settings, Path(folder), roster, seed)
             client = MlflowClient(tracking_uri=registry.url)
-            promote = partial(client.set_registered_model_alias, settings.scorer_name, "champion")
+            promote = partial(client.setregistered_model_alias, settings.scorer_name, "champion")
             promote("1")
             with _sync(home, registry.url), serving(home, key) as server:
                 await server.ready()
@@ -132,7 +132,8 @@ async def _answered(seen: Seen, version: str, at: float) -> bool:
     return seen.versions.get(version, 0.0) > at
 
 
-def _register(settings: Settings, folder: Path, roster: tuple[str, ...], seed: int) -> None:
+def register(settings: Settings, folder: Path, roster: tuple[str, ...], seed: int) -> None:
+    """A version of a random little scorer."""
     scorer, evaluation = folder / f"scorer-{seed}", folder / "evaluation"
     tiny_scorer(scorer, roster, seed)
     evaluation.mkdir(exist_ok=True)

@@ -234,6 +234,8 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
             except DatabaseFailed as exc:  # somebody else may lead by now
                 leads = False
                 log.warning("no_lead", error=str(exc))
+                stop.wait(ASK_S)
+                continue
             except RouteMoAError as exc:  # it may pass: a scorer is published, the disk has room again
                 log.warning("no_look", kind=type(exc).__name__, error=str(exc))
             stop.wait(rules.interval_s)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 5
 STATEMENT_S = 30  # a statement of ours takes milliseconds; an import of records a second
-SILENT_S = 10  # after which a connection that the network swallowed is given up
+SILENT_S = 6  # after which a connection that the network swallowed is given up
 OPTIONS = (  # of every session; the last ones let the server miss a host that is gone, and give its locks to another
     f"-c statement_timeout={STATEMENT_S}s -c synchronous_commit=on"
     " -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
