@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class Load:
     versions: dict[str, float] = field(default_factory=dict)  # the latest beginning of an answered request, by version
     answered_begun_at: float = 0.0
     stopping: bool = False
+    name: str = field(default_factory=lambda: uuid.uuid4().hex[:6])
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def run(self) -> None:
@@ -52,7 +54,7 @@ class Load:
 
     async def _call(self, client: AsyncOpenAI, place: int) -> None:
         while not self.stopping:
-            number, began = f"n{next(self._numbers)}", time.monotonic()
+            number, began = f"{self.name}-{next(self._numbers)}", time.monotonic()
             try:
                 facts = await _asked(client, number, streamed=place % 2 == 1)
             except openai.APIStatusError as exc:

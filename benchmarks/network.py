@@ -7,8 +7,12 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
 
 FRONT, DATA, REGISTRY = "front", "data", "models"  # callers and LLMs; the database; MLflow
 WIRES = (FRONT, DATA, REGISTRY)
@@ -95,13 +99,14 @@ class Network:
 
 @contextlib.contextmanager
 def network(*hosts: str) -> Iterator[Network]:
-    """One with these hosts, while it is needed. At most one on a machine: its addresses are fixed."""
+    """One with these hosts, while it is needed. Its addresses are fixed: another process waits until it is gone."""
     made = Network(f"rm{os.getpid() % 100_000}", {host: 11 + at for at, host in enumerate(hosts)})
-    try:
-        made.lay_out()
-        yield made
-    finally:
-        made.clear()
+    with FileLock(Path(tempfile.gettempdir()) / "routemoa-network.lock"):
+        try:
+            made.lay_out()
+            yield made
+        finally:
+            made.clear()
 
 
 def _ip(*words: str) -> None:
