@@ -77,17 +77,16 @@ async def scored_request(
     native: Native | None = None,
     *,
     headers: Mapping[str, str] = NO_HEADERS,
-    bound: bool = False,
     by: Active | None = None,
 ) -> ScoredRequest:
     """Scores the request of a key with the version in force; its deadline counts from before. Raises NotReady without one.
 
-    headers: the request's, among which may be its session's name. bound: whether its conversation lies at its LLM's endpoint.
+    headers: the request's, among which may be its session's name.
     by: the version, where it is not the traffic that says which.
     """
     champion, messages, asked = state.active, written["messages"], Asked(chat, written, holder, native)
     name = name_of({**written, **(chat.model_extra or {}), "routemoa": {"session": chat.routemoa.session}}, headers)
-    turn = await state.sessions.open(holder.id, name, messages, passed_on(written), bound=bound)
+    turn = await state.sessions.open(holder.id, name, messages, passed_on(written))
     assigned = Assigned(by) if by is not None else state.beside.assign(champion, holder.id, turn, name.text, messages)
     active = assigned.active
     asking, text = _asking(state, active, asked, turn), query_text(messages, active.scorer.manifest.max_tokens, state.settings.harness)

@@ -10,7 +10,6 @@ from mixture.choose.ranking import Candidate, Ranked, value
 Held = Literal[
     "tool loop",  # the LLM called tools, and their results come back to it
     "same turn",  # the user said nothing new, and its cache is warm
-    "bound",  # the conversation lies at its endpoint
     "no gain",  # no score of another LLM could be worth the switch
 ]
 Why = Literal[

@@ -5,7 +5,6 @@ from mixture.choose.session import SessionChoice, Why
 _IN_WORDS: dict[Why, str] = {
     "tool loop": "the results of its tool calls go back to the LLM that asked for them",
     "same turn": "the user said nothing new",
-    "bound": "the conversation lies at its endpoint",
     "no gain": "no other LLM could be worth the switch",
     "new": "nobody served it before",
     "worth staying": "another LLM would bring less than it costs to read the conversation anew",

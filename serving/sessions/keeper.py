@@ -36,10 +36,8 @@ class Keeper:
     clock: Callable[[], float] = time.time
     _told_at: float = float("-inf")
 
-    async def open(
-        self, scope: str, name: Name, messages: Sequence[Message], fields: Mapping[str, Any], *, bound: bool = False
-    ) -> SessionTurn | None:
-        """The session of a request of the key `scope`, None where it has none. bound: whether its conversation lies at the endpoint."""
+    async def open(self, scope: str, name: Name, messages: Sequence[Message], fields: Mapping[str, Any]) -> SessionTurn | None:
+        """The session of a request of the key `scope`, None where it has none."""
         settings = self.settings
         if not settings.enabled or not (name.text or settings.recognise):
             return None
@@ -50,7 +48,7 @@ class Keeper:
         except SessionsUnavailable as exc:
             self._tell(exc)
             return None
-        return SessionTurn(self.store, settings, scope, name, beginnings, user_turn(messages, self.rules), kept, now, bound)
+        return SessionTurn(self.store, settings, scope, name, beginnings, user_turn(messages, self.rules), kept, now)
 
     async def answered(self, turn: SessionTurn, decision: Decision, account: Account, llms: Mapping[str, LLM]) -> None:
         """Keeps what came of a request. llms: those that may have been asked, by id."""

@@ -23,8 +23,7 @@ CACHE_1H_S = 3600.0
 class SessionTurn:
     """store: where the session is kept. scope: the id of the key that asks: no other key's session is ever found. kept: None for a new one.
 
-    now: epoch seconds. user_turn: the place of the present one. bound: whether the conversation lies at the endpoint of the session's LLM.
-    version, scores: of the scorer for the present user turn.
+    now: epoch seconds. user_turn: the place of the present one. version, scores: of the scorer for the present user turn.
     """
 
     store: Sessions
@@ -35,7 +34,6 @@ class SessionTurn:
     user_turn: int | None
     kept: KeptSession | None
     now: float
-    bound: bool = False
     version: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
 
@@ -120,8 +118,6 @@ class SessionTurn:
     def _held(self, kept: KeptSession, *, failing: bool) -> Held | None:
         """Why the session may not leave its LLM, None where it may."""
         messages = self.beginnings.messages
-        if self.bound:
-            return "bound"
         if tool_loop.calls_wait(messages) or (tool_loop.is_inside(messages, self.user_turn) and not failing):
             return "tool loop"
         cached = kept.caches.get(kept.llm or "")
