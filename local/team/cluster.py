@@ -33,7 +33,6 @@ class Cluster:
         port, login = next(self.ports), {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token, "OMP_NUM_THREADS": "1"}
         options = {
             "port": port,
-            "ray-client-server-port": next(self.ports),
             "node-ip-address": "127.0.0.1",
             "num-cpus": os.cpu_count() or 1,
             "include-dashboard": "false",

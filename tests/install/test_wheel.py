@@ -1,20 +1,18 @@
 """The wheel, installed without the checkout: it serves from the core alone, and names the extra that anything else needs."""
 
 import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.install import built
 from tests.serving import faulty_upstream
 from tests.serving.world import ROOT, World
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-UV = (sys.executable, "-m", "uv")
 
 
 @dataclass(frozen=True)
@@ -39,24 +37,8 @@ class Core:
 def core(tmp_path_factory: pytest.TempPathFactory) -> Core:
     """Built from the files that the Dockerfile copies, with the pinned versions."""
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    for line in (ROOT / "deploy" / "Dockerfile").read_text().splitlines():
-        if line.startswith("COPY ") and "--from" not in line:
-            for name in line.split()[1:-1]:
-                copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-                source.mkdir(exist_ok=True)
-                copy(ROOT / name, source / name)
-    commands = (
-        (*UV, "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", folder, source),
-        (*UV, "venv", "--quiet", "--python", sys.executable, folder / "core"),
-    )
-    for command in commands:
-        subprocess.run(command, cwd=folder, check=True)
-    (wheel,) = folder.glob("*.whl")
-    core = Core(folder / "core")
-    pins = ("--constraint", ROOT / "constraints.txt")
-    subprocess.run((*UV, "pip", "install", "--quiet", "--python", core.python, *pins, wheel), cwd=folder, check=True)
-    return core
+    built.installed(built.wheel(folder), "", folder / "core")
+    return Core(folder / "core")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +65,9 @@ def test_the_core_serves(core: Core, world: World) -> None:
 
 def test_the_core_is_small(core: Core, world: World) -> None:
     """At most 60 packages, no torch, and the command that says so."""
-    listed = subprocess.run((*UV, "pip", "freeze", "--python", core.python), capture_output=True, text=True, check=True).stdout.split("\n")
+    listed = subprocess.run((*built.UV, "pip", "freeze", "--python", core.python), capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
     packages = {line.partition("=")[0].partition(" ")[0] for line in listed if line}
     assert len(packages) <= 60
     assert not packages & {"torch", "transformers", "mlflow", "pandas", "scipy", "evidently", "dvc"}
