@@ -9,3 +9,11 @@ class ProjectMissing(RouteMoAError):
 
 class Unconfirmed(RouteMoAError):
     """Something that costs money, which nobody agreed to."""
+
+
+class ProjectExists(RouteMoAError):
+    """A folder whose pool a new project would write over."""
+
+
+class CheckoutMissing(RouteMoAError):
+    """An installation that has none of the files that a project's stages run by."""

@@ -14,6 +14,7 @@ from cli import (
     database,
     evaluate_policy,
     groups,
+    init,
     installed,
     jobs,
     keys,
@@ -31,6 +32,7 @@ commands = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Route among many LLMs, as a platform."
 )
 for part in (
+    init.commands,
     stack.commands,
     llms.commands,
     versions.commands,

@@ -51,7 +51,7 @@ def check(home: Path) -> None:
     nearest = next(map(str, _near(home.resolve())), "a checkout or in `.demo/full`, which `make demo` makes")
     raise ProjectMissing(
         f"{home.resolve()} is no RouteMoA project: it has no {POOL}.",
-        next_step=f"Run this in {nearest}; or set ROUTEMOA_HOME to its folder.",
+        next_step=f"Run this in {nearest}; or set ROUTEMOA_HOME to its folder; or make one: `routemoa init FOLDER`.",
     )
 
 

@@ -1,13 +1,12 @@
-"""A Ray cluster of this machine, where `routemoa[ray]` is installed: stages do on it the work that grows (`ROUTEMOA_EXECUTOR=ray`)."""
+"""A Ray cluster of this machine, on which stages do the work that grows (`ROUTEMOA_EXECUTOR=ray`)."""
 
 import os
 import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 from local.errors import ProcessFailed
@@ -18,21 +17,16 @@ START_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """ports: free ones; the first is its address. token: without it nobody gives it work."""
+    """port: where it listens, on this machine alone. token: without it nobody gives it work."""
 
-    ports: Iterator[int]
+    port: int
     token: str = field(default_factory=lambda: secrets.token_hex(32))
-
-    @staticmethod
-    def installed() -> bool:
-        """Whether Ray is here."""
-        return find_spec("ray") is not None
 
     def start(self, processes: Processes) -> Mapping[str, str]:
         """Returns when it listens: by what stages find it. Raises ProcessFailed."""
-        port, login = next(self.ports), {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token, "OMP_NUM_THREADS": "1"}
+        login = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token, "OMP_NUM_THREADS": "1"}
         options = {
-            "port": port,
+            "port": self.port,
             "node-ip-address": "127.0.0.1",
             "num-cpus": os.cpu_count() or 1,
             "include-dashboard": "false",
@@ -41,12 +35,12 @@ class Cluster:
         flags = [f"--{name}={value}" for name, value in options.items()]
         processes.start("ray", [program, "start", "--head", "--block", "--disable-usage-stats", *flags], environment=login)
         give_up = time.monotonic() + START_S
-        while not _listens(port):
+        while not _listens(self.port):
             processes.check("ray")
             if time.monotonic() > give_up:
                 raise ProcessFailed(f"Ray did not listen within {START_S:.0f} s.", next_step=f"Its log is {processes.log('ray')}.")
             time.sleep(0.2)
-        return {**login, "ROUTEMOA_EXECUTOR": "ray", "RAY_ADDRESS": f"127.0.0.1:{port}"}
+        return {**login, "ROUTEMOA_EXECUTOR": "ray", "RAY_ADDRESS": f"127.0.0.1:{self.port}"}
 
 
 def _listens(port: int) -> bool:

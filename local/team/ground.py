@@ -1,4 +1,4 @@
-"""PostgreSQL for what hosts share and for MLflow's versions, S3 for MLflow's files and DVC's, Ray where it is installed, two servers."""
+"""PostgreSQL for what hosts share and for MLflow's versions, S3 for MLflow's files and DVC's, Ray, two servers behind haproxy."""
 
 import sys
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Team:
     _postgres: Postgres | None = None
     _storage: Storage | None = None
     _folder: Path = Path()
-    _ray: str = "not installed: routemoa[ray]"
+    _cluster: Cluster | None = None
     _ports: dict[str, int] = field(default_factory=dict)  # of the servers, by name
 
     def lay(self, processes: Processes, folder: Path) -> Mapping[str, str]:
@@ -37,10 +37,9 @@ class Team:
         self._storage = Storage(next(free_ports(FIRST_PORTS["s3"])))
         self._postgres.start(processes, "routemoa", "mlflow")
         self._storage.start(processes)
-        cluster = Cluster(free_ports(FIRST_PORTS["ray"])).start(processes) if Cluster.installed() else {}
-        self._ray = cluster.get("RAY_ADDRESS", self._ray)
+        self._cluster = Cluster(next(free_ports(FIRST_PORTS["ray"])))
         return {
-            **cluster,
+            **self._cluster.start(processes),
             **self._storage.environment,
             "ROUTEMOA_DATABASE_URL": self._postgres.url("routemoa"),
             "ROUTEMOA_MLFLOW_DATABASE": self._postgres.url("mlflow").replace("postgresql:", "postgresql+psycopg:"),
@@ -66,5 +65,6 @@ class Team:
         """Without the password, which is in the project's var."""
         postgres = f"127.0.0.1:{self._postgres.port}" if self._postgres else ""
         storage = self._storage.url if self._storage else ""
+        cluster = f"127.0.0.1:{self._cluster.port}" if self._cluster else ""
         servers = ", ".join(f"127.0.0.1:{port}" for port in self._ports.values())
-        return {"Servers behind the API": servers, "PostgreSQL": postgres, "S3": storage, "Ray": self._ray}
+        return {"Servers behind the API": servers, "PostgreSQL": postgres, "S3": storage, "Ray": cluster}

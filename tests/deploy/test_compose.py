@@ -85,7 +85,8 @@ def test_our_parts_are_confined() -> None:
     for name, service in OURS.items():
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
     server = COMPOSE["services"]["server"]
-    assert int(server["stop_grace_period"].removesuffix("s")) > int(server["environment"]["ROUTEMOA_DRAIN_S"])
+    takes = int(server["environment"]["ROUTEMOA_LEAVE_S"]) + int(server["environment"]["ROUTEMOA_DRAIN_S"])
+    assert int(server["stop_grace_period"].removesuffix("s")) > takes
 
 
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")

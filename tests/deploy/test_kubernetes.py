@@ -62,11 +62,10 @@ def test_a_server_leaves_before_it_stops() -> None:
     """Nothing new is sent to it while it drains, and it is not killed before its drain is over; one stays up whatever is drained."""
     pod = pods()["server"]
     (server,) = pod["containers"]
-    waits = int(server["lifecycle"]["preStop"]["exec"]["command"][1])
-    readiness = server["readinessProbe"]
+    told = next(each for each in manifests() if each["metadata"]["name"] == "settings")["data"]
+    waits, drain, readiness = int(told["ROUTEMOA_LEAVE_S"]), int(told["ROUTEMOA_DRAIN_S"]), server["readinessProbe"]
     assert waits > readiness["periodSeconds"] * readiness["failureThreshold"]
-    drain = next(each for each in manifests() if each["metadata"]["name"] == "settings")["data"]["ROUTEMOA_DRAIN_S"]
-    assert pod["terminationGracePeriodSeconds"] > waits + int(drain)
+    assert pod["terminationGracePeriodSeconds"] > waits + drain
     assert {probe: server[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "liveness", "readiness")} == {
         "startup": "/livez",
         "liveness": "/livez",
