@@ -44,6 +44,7 @@ FACTS = fields(
     stopped_because=TEXT,
     cost_usd=MAYBE_NUMBER,
     unsettled_usd=NUMBER,
+    energy_kwh=MAYBE_NUMBER,
     latency_s=NUMBER,
 )
 CHAT_COMPLETION = fields(
@@ -80,7 +81,15 @@ DELETED = fields(id=TEXT, object=one_of("response"), deleted=TRUTH)
 MODEL = fields(id=TEXT, object=one_of("model"), created=COUNT, owned_by=TEXT, description=TEXT)
 MODELS = fields(object=one_of("list"), data=many(MODEL))
 RANKED = fields(
-    llm=TEXT, score=NUMBER, value=NUMBER, cost_usd=NUMBER, latency_s=MAYBE_NUMBER, chosen=TRUTH, stepped_over=TRUTH, propensity=NUMBER
+    llm=TEXT,
+    score=NUMBER,
+    value=NUMBER,
+    cost_usd=NUMBER,
+    latency_s=MAYBE_NUMBER,
+    energy_kwh=MAYBE_NUMBER,
+    chosen=TRUTH,
+    stepped_over=TRUTH,
+    propensity=NUMBER,
 )
 ROUTE = fields(
     model=TEXT,

@@ -3,23 +3,45 @@
 The file is read beside the requests; on a request's way there is one product with what it holds. Records keep the scorer's own scores.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixture.choose.ranking import refusal
+from mixture.run.request import Request
+from monitoring.learning.learned import Seen
 from monitoring.learning.table import Table
 from serving.state import State
 
 
-def corrected(state: State, version: str, scores: Mapping[str, float], query_D: NDArray[np.float32]) -> Mapping[str, float]:
-    """`scores` of that scorer version with what was learnt of it; they themselves where learning is off or nothing was learnt yet."""
-    table = of_version(state, version)
-    if table is None or table.roster != tuple(scores) or not len(query_D):
-        return scores
-    scores_QL = np.array([list(scores.values())])
-    return {**scores, **dict(zip(table.roster, map(float, table.learned.corrected(scores_QL, query_D[None, :])[0]), strict=True))}
+def applied(
+    table: Table, scores: Mapping[str, float], query_D: NDArray[np.float32], asking: Callable[[Mapping[str, float]], Request]
+) -> Request:
+    """What `asking` makes of `scores` with what was learnt, chance's share divided by it; of `scores` where the table is of other LLMs."""
+    if table.roster != tuple(scores):
+        return asking(scores)
+    learned = table.learned
+    seen = learned.seen(np.array([list(scores.values())]), learned.features(query_D[None, :]))
+    request = asking(dict(zip(table.roster, map(float, seen.corrected_QL[0]), strict=True)))
+    if not request.explore.share:
+        return request
+    return replace(request, explore=replace(request.explore, weights=_shares(table, seen, request)))
+
+
+def _shares(table: Table, seen: Seen, request: Request) -> dict[str, float]:
+    """How often each candidate would be worth most under what is known."""
+    weights, candidates = request.options.weights, {each.llm.id: each for each in request.candidates}
+    price_L = np.full(len(table.roster), np.inf)
+    for at, llm in enumerate(table.roster):
+        if (each := candidates.get(llm)) is not None and refusal(each, request.options) is None:
+            price_L[at] = weights.penalty(each.cost_usd, each.latency_s or 0.0, each.kwh)
+    if np.isinf(price_L).all():
+        return {}
+    shares_L = seen.shares(lambda scores: weights.quality * scores - price_L, np.inf)[0]
+    return {llm: float(share) for llm, share in zip(table.roster, shares_L, strict=True) if share > 0}
 
 
 def of_version(state: State, version: str) -> Table | None:

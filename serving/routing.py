@@ -100,7 +100,7 @@ async def scored_request(
     scores = dict(zip(active.scorer.roster, map(float, prediction.scores_QL[0]), strict=True))
     turn = turn and turn.scored(active.version, scores)
     query_D = prediction.queries_QD[0]
-    request = asking.of(asking.corrected(scores, query_D))
+    request = asking.learnt(scores, query_D)
     scored = ScoredRequest(active, text, scores, query_D, request, asked, session=turn, unit=assigned.unit)
     return unfamiliar.applied(state.settings.unfamiliar, scored)
 
@@ -108,7 +108,7 @@ async def scored_request(
 def by_another(state: State, active: Active, scored: ScoredRequest, scores: Mapping[str, float], query_D: Floats) -> ScoredRequest:
     """What the version `active`, which gives these scores, makes of a request that another one was asked for. Raises as it would."""
     asking = _asking(state, active, scored.asked, scored.session)
-    request = asking.of(asking.corrected(scores, query_D))
+    request = asking.learnt(scores, query_D)
     other = ScoredRequest(active, scored.text, scores, query_D, request, scored.asked, session=scored.session, unit=scored.unit)
     return unfamiliar.applied(state.settings.unfamiliar, other)
 
@@ -148,9 +148,10 @@ class _Asking:
         candidates = tuple(self._candidate(pool[llm], score) for llm, score in scores.items() if llm not in uncallable)
         return replace(self.bare, candidates=candidates, uncallable=uncallable)
 
-    def corrected(self, scores: Mapping[str, float], query_D: Floats) -> Mapping[str, float]:
-        """With what was learnt since; not under a certificate, which was measured on the scorer's own choices."""
-        return scores if self.rule.certified else learned.corrected(self.state, self.active.version, scores, query_D)
+    def learnt(self, scores: Mapping[str, float], query_D: Floats) -> Request:
+        """The same by scores with what was learnt since; not under a certificate, which was measured on the scorer's own choices."""
+        known = None if self.rule.certified else learned.of_version(self.state, self.active.version)
+        return self.of(scores) if known is None else learned.applied(known, scores, query_D, self.of)
 
     def _candidate(self, llm: LLM, score: float) -> Candidate:
         recorded, turn = self.active.scorer.recorded_calls.get(llm.id), self.turn

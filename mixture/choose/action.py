@@ -7,10 +7,11 @@ included; else it is the best. So with K of them
 
     propensity(best) = 1 - share + share / K,   propensity(another) = share / K
 
-One number in [0, 1), drawn by who asks, settles both, and a replay decides the same again.
+Where something is learnt between retrainings (`monitoring.learning`), the share is divided by how often each is the best under what is
+known, and not evenly (Thompson sampling). One number in [0, 1), drawn by who asks, settles all of it, and a replay decides the same again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,13 +37,15 @@ Unexplored = Literal[
 class Explore:
     """Chance's part of a request. delta: in the unit of the weights' quality, a share of a right answer. at: what was drawn, in [0, 1).
 
-    None where nobody drew: then the best is asked. why: why nothing is left to chance; share is 0 then.
+    None where nobody drew: then the best is asked. why: why nothing is left to chance; share is 0 then. weights: by which chance divides
+    its share, by LLM; evenly without them.
     """
 
     share: float = 0.0
     delta: float = 0.0
     at: float | None = None
     why: Unexplored = "off"
+    weights: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 OFF = Explore()
@@ -110,11 +113,12 @@ def act(ranking: Sequence[Ranked], options: Options, explore: Explore, around: C
     if not why and len(near) == 1:
         why = "alone"
     share = 0.0 if why else explore.share
-    drawn = explore.at is not None and explore.at < share
-    chosen = near[min(int(explore.at / share * len(near)), len(near) - 1)] if drawn and explore.at is not None else usual
-    even = {each.id: share / len(near) for each in near}
+    parts = _divided(near, explore, share)
+    chosen = usual if explore.at is None or explore.at >= share else _at(explore.at, near, parts)
     considered = tuple(
-        Considered(each.id, each.quality, each.cost_usd, each.value, even.get(each.id, 0.0) + (1.0 - share if each.id == usual.id else 0.0))
+        Considered(
+            each.id, each.quality, each.cost_usd, each.value, parts.get(each.id, 0.0) + (1.0 - share if each.id == usual.id else 0.0)
+        )
         for each in ranking
     )
     action = Action(
@@ -128,6 +132,23 @@ def act(ranking: Sequence[Ranked], options: Options, explore: Explore, around: C
         why=why,
     )
     return (tuple(ranking) if chosen.id == usual.id else first(chosen, ranking)), action
+
+
+def _divided(near: Sequence[Ranked], explore: Explore, share: float) -> dict[str, float]:
+    """What each gets of chance's share."""
+    weights = {each.id: explore.weights.get(each.id, 0.0) for each in near}
+    total = sum(weights.values())
+    return {llm: share * (weight / total if total > 0 else 1.0 / len(near)) for llm, weight in weights.items()}
+
+
+def _at(drawn: float, near: Sequence[Ranked], parts: Mapping[str, float]) -> Ranked:
+    """Who is drawn by a number below the parts' sum."""
+    below, some = 0.0, [each for each in near if parts[each.id] > 0]
+    for each in some:
+        below += parts[each.id]
+        if drawn < below:
+            return each
+    return some[-1]
 
 
 def _why_not(explore: Explore, around: Circumstances, together: int) -> Unexplored:

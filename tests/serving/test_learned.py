@@ -15,6 +15,7 @@ from world import World
 from monitoring.learning import table
 from monitoring.learning.learner import Learner
 from registry.settings import Settings
+from serving.settings import ExploreSettings
 
 MESSAGES = [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]
 ASK = {"model": "routemoa-single", "messages": MESSAGES, "max_tokens": 5}
@@ -116,6 +117,31 @@ def test_what_was_learnt_of_another_version_or_is_broken_is_not_used(world: Worl
         path.write_bytes(b"broken")
         until(lambda: any(each["event"] == "LearnedFileRefused" for each in client.get("/admin/scorer").json()["events"]))
         assert values(routed(client)) != plain
+
+
+def test_chance_is_divided_by_what_is_known_and_recorded_so(world: World) -> None:
+    """Where the operator explores: of an LLM about which little is known much, of one that is surely worse nothing; the record says it."""
+    pool = world.pool()
+    world.write_pool({name: pool[name] for name in ("echo", "slow", "tooled")})
+    made = learner(world).step()
+    assert made is not None
+    root_CLFF = made.learned.root_CLFF.copy()
+    root_CLFF[:] = 1e-9 * np.eye(root_CLFF.shape[-1])
+    root_CLFF[:, made.roster.index("slow"), 0, 0] = 5.0
+    table.write(world.settings().var / table.NAME, replace(made, learned=replace(made.learned, root_CLFF=root_CLFF)))
+    for client in ready(world, learning="bandit", explore=ExploreSettings(share=0.5, delta=1000.0)):
+        route = routed(client)
+        propensities = {each["llm"]: each["propensity"] for each in route["ranked"]}
+        usual = route["chosen"][0]
+        assert sum(propensities.values()) == pytest.approx(1.0)
+        assert propensities[usual] >= 0.5
+        assert 0.02 < propensities["slow"] < 0.98
+        assert sum(value for llm, value in propensities.items() if llm not in {usual, "slow"}) == 0.0
+        answer = client.post("/v1/chat/completions", json=ASK).json()["routemoa"]
+        action = client.get(f"/v1/decisions/{answer['decision_id']}").json()["decision"]["action"]
+        recorded = {each["llm"]: each["propensity"] for each in action["candidates"]}
+        assert recorded["slow"] == pytest.approx(propensities["slow"], abs=0.03)
+        assert action["first"] == answer["llm"]
 
 
 def test_correcting_scores_takes_no_tenth_of_a_millisecond(world: World) -> None:

@@ -39,6 +39,17 @@ def test_the_draw_says_who_is_asked_first(at: float, first: str) -> None:
     assert action.explored == (first != "best")
 
 
+@pytest.mark.parametrize(("at", "first"), [(0.0, "best"), (0.0749, "best"), (0.076, "third"), (0.2999, "third"), (0.3, "best")])
+def test_weights_divide_the_share(at: float, first: str) -> None:
+    """By what is known and not evenly; nobody has a part who has no weight or is too far, and the propensities say so."""
+    weighted = replace(explore(at), weights={"best": 1.0, "third": 3.0, "far": 9.0})
+    moved, action = act(ranking(), OPTIONS, weighted, Circumstances())
+    assert moved[0].id == action.first == first
+    assert {each.llm: round(each.propensity, 9) for each in action.candidates} == {"best": 0.775, "next": 0.0, "third": 0.225, "far": 0.0}
+    nobody_near = replace(weighted, weights={"far": 1.0})
+    assert act(ranking(), OPTIONS, nobody_near, Circumstances())[1] == act(ranking(), OPTIONS, explore(at), Circumstances())[1]
+
+
 def test_over_every_draw_the_frequencies_are_the_propensities() -> None:
     """A fine grid of draws."""
     asked = [act(ranking(), OPTIONS, explore((at + 0.5) / 3000), Circumstances())[1] for at in range(3000)]
