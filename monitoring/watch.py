@@ -214,8 +214,8 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
     leads = False
     with MachineGrading(settings) as grading:
         while not stop.is_set():
+            learn(learner)  # for this host's servers, whoever leads
             try:
-                learner.step()  # for this host's servers, whoever leads
                 if not leading.holds():
                     leads = False
                     stop.wait(ASK_S)
@@ -240,6 +240,14 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
                 log.warning("no_look", kind=type(exc).__name__, error=str(exc))
             stop.wait(rules.interval_s)
     leading.leave()
+
+
+def learn(learner: Learner) -> None:
+    """What came of it is for the servers; that it cannot be done keeps nobody from looking."""
+    try:
+        learner.step()
+    except (RouteMoAError, OSError) as exc:
+        log.warning("nothing_learnt", kind=type(exc).__name__, error=str(exc))
 
 
 def _last_look(settings: Settings) -> Due | None:
@@ -287,7 +295,7 @@ def main(arguments: list[str] | None = None) -> int:
         extras.need("monitor")
         rules = policy.load(settings.home / "params.yaml")
         if once:
-            Learner(settings).step()
+            learn(Learner(settings))
             step(settings, rules, Console())
             return 0
         stop = threading.Event()

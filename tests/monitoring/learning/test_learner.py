@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitoring import certificate_void
+from monitoring import certificate_void, watch
 from monitoring.learning import evidence, table
 from monitoring.learning.learner import Learner
 from monitoring.record import AUDIT, Draw, Record
 from monitoring.records import RecordStore
 from registry.settings import Settings
+from scorer.errors import ArtifactRefused
 from scorer.recorded_calls import RecordedCalls
 from scorer.weights import unit
 from tests.scorer.tiny import DIMS, tiny_artifact
@@ -156,6 +157,17 @@ def test_another_version_starts_from_nothing(settings: Settings, served) -> None
     made = learner.step()
     assert made is not None
     assert (made.version, made.outcomes_L, float(made.learned.changed_L.max())) == ("2", (0, 0, 0), 0.0)
+
+
+def test_what_cannot_be_learnt_from_stops_no_monitor(settings: Settings, served) -> None:
+    """An artifact that is broken, a disk that is full: it says so and goes on."""
+    keep(settings, [served("r")], score=0.0)
+    weights = settings.var / "scorers" / "1" / "scorer.safetensors"
+    weights.write_bytes(b"broken")
+    with pytest.raises(ArtifactRefused):
+        Learner(settings).step()
+    watch.learn(Learner(settings))
+    assert not (settings.var / table.NAME).exists()
 
 
 def test_nothing_is_learnt_where_the_operator_did_not_turn_it_on(settings: Settings, served) -> None:
