@@ -14,7 +14,7 @@ outcome beforehand. FOLDER/SET as in `benchmarks.certificate`; sets that are not
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,26 @@ def _signed(interval: Interval) -> str:
     return f"{interval.mean:+.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
+def headline(results: Mapping[str, Any]) -> str:
+    """One row a set, share and policy: utility after what happens, minus the frozen scorer's, for each thing that happens."""
+    gains = {tuple(name.split("/")): figures["gained"] for name, figures in results.items() if name.count("/") == 3}
+    rows = {(folder, share, policy): None for folder, share, _, policy in gains if policy not in {"frozen scorer", "oracle"}}
+    cells = [
+        [
+            folder,
+            f"{float(share):.0%}",
+            policy,
+            *(_signed(Interval(*gains[at])) if at in gains else "" for at in _each(folder, share, policy)),
+        ]
+        for folder, share, policy in rows
+    ]
+    return report.table(["set", "outcomes seen", "policy", *SCENARIOS.values()], cells)
+
+
+def _each(folder: str, share: str, policy: str) -> list[tuple[str, ...]]:
+    return [(folder, share, scenario, policy) for scenario in SCENARIOS]
+
+
 def main() -> None:
     """Prints and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -129,7 +149,7 @@ def main() -> None:
                     results[f"{folder.name}/{share}/{scenario}/{policy}"] = report.as_json(figures)
             except RouteMoAError as exc:
                 sys.exit(str(exc))
-            blocks = [f"`{report.command(*arguments.folders)}`", report.table(COLUMNS, rows)]
+            blocks = [f"`{report.command(*arguments.folders)}`", headline(results), report.table(COLUMNS, rows)]
             results["cpu_s"] = round(time.process_time() - began, 1)
             report.write(arguments.out, blocks, results)  # after each: a long run that is cut short has said what it knows
     print("\n\n".join(blocks))

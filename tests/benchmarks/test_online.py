@@ -90,6 +90,20 @@ def test_figures_are_over_replays_and_the_oracle_has_no_regret(recorded) -> None
     assert (interval.low < 0.2 < interval.high, interval.mean) == (True, pytest.approx(0.2))
 
 
+def test_the_first_table_has_a_row_a_policy_and_a_column_for_all_that_happens() -> None:
+    """What was not run is empty; who is compared with has no row."""
+    gained = {"gained": [0.01, -0.002, 0.02]}
+    results = {
+        "set/0.05/degrades/ours": gained,
+        "set/0.05/degrades/oracle": gained,
+        "set/0.05/degrades/frozen scorer": gained,
+        "cpu_s": 1.0,
+    }
+    *_, row = online.headline(results).splitlines()
+    assert row == "| set | 5% | ours |  | +0.010 [-0.002, 0.020] |  |  |"
+    assert online.headline(results).count("\n") == 2
+
+
 def test_rivals_learn_by_their_own_rules() -> None:
     """LinUCB's estimate is the ridge's closed form, its context one-hots, complexity within 0 and 100."""
     random = np.random.default_rng(0)
