@@ -249,9 +249,7 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="*", default=[Path("build/dataset")])
     parser.add_argument("--queries", type=int, help="about so many of each set, by hash; else all")
     parser.add_argument("--replays", type=int, default=400)
-    parser.add_argument(
-        "--audited", type=float, default=0.2, help="share of the canary's answers that are audited, where choices differ"
-    )
+    parser.add_argument("--audited", type=float, default=0.2, help="share of the canary's answers that are audited, where choices differ")
     parser.add_argument("--out", type=Path, default=BUILT / "canary")
     arguments = parser.parse_args()
     cells: list[list[Any]] = []

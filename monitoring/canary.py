@@ -233,7 +233,7 @@ def _among(points: float, share: float) -> float:
 
 
 def _log_wealth(weight_N: Doubles, gain_NC: Doubles, most_C: Doubles) -> Doubles:
-    """log of the mean over bets of the wealth, at each of C means. gain_NC in [-1, 1]; most_C: what ruins whoever stakes it."""
+    """Log of the mean over bets of the wealth, at each of C means. gain_NC in [-1, 1]; most_C: what ruins whoever stakes it."""
     scaled_NC = weight_N[:, None] * gain_NC * most_C
     log_C: Doubles = np.logaddexp.reduce([np.log1p(share * scaled_NC).sum(axis=0) for share in BETS]) - math.log(len(BETS))
     return log_C
