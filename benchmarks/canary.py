@@ -2,8 +2,8 @@
 
 Two scorers (ridge on the embeddings of either half of the training queries) choose the LLM they promise most for. Each replay draws 20,000
 requests from the queries that no scorer trained on, a tenth of them for the canary; audits are drawn as the monitor draws them, and the
-test (`monitoring.canary`) is looked at after every one. *As good*: for each query a coin says which of the scorers is the champion's,
-and which the canary's, so that neither is better. *Worse*: the canary is the champion, but on a share of queries it asks the worst LLM,
+test (`monitoring.canary`) is looked at after every one. *As good*: for each request a coin says which scorer is the champion's and
+which the canary's, so that neither is better. *Worse*: the canary is the champion, but on a share of queries it asks the worst LLM,
 so that it is worse by so many points in truth. *Shuffled*: its scores are those of the LLM beside.
 
 Beside it, on the same audits: Welch's test at 5 % looked at after every audit (from ten of either version on), and once, after the last.
@@ -52,10 +52,11 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A kind of canary. choices: of champion and canary for every query, made anew for each replay."""
+    """A kind of canary. choices: of champion and canary for every query. tossed: whether a coin says for each request whose is whose."""
 
     name: str
     choices: Callable[[World, np.random.Generator], tuple[Choices, Choices]]
+    tossed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,9 @@ def half(world: World, part: int) -> Choices:
     return chosen_Q
 
 
-def as_good(world: World, random: np.random.Generator) -> tuple[Choices, Choices]:
-    """Which of two scorers is whose is tossed for each query."""
-    one_Q, other_Q = half(world, 0), half(world, 1)
-    heads_Q = random.random(len(one_Q)) < 0.5
-    return np.where(heads_Q, one_Q, other_Q), np.where(heads_Q, other_Q, one_Q)
+def two_halves(world: World, _: np.random.Generator) -> tuple[Choices, Choices]:
+    """Of either half's scorer."""
+    return half(world, 0), half(world, 1)
 
 
 def worse_by(points: float) -> Callable[[World, np.random.Generator], tuple[Choices, Choices]]:
@@ -107,7 +106,7 @@ def shuffled(world: World, _: np.random.Generator) -> tuple[Choices, Choices]:
 
 
 SETTINGS = (
-    Setting("as good", as_good),
+    Setting("as good", two_halves, tossed=True),
     Setting("2 points worse", worse_by(0.02)),
     Setting("5 points worse", worse_by(0.05)),
     Setting("10 points worse", worse_by(0.10)),
@@ -121,9 +120,11 @@ def replay(world: World, setting: Setting, plan: CanaryPlan, seed: int) -> Repla
     ours_Q, theirs_Q = setting.choices(world, random)
     quality = [world.labels_QL[world.traffic, each_Q[world.traffic]].mean() for each_Q in (ours_Q, theirs_Q)]
     rows = random.choice(world.traffic, REQUESTS)
-    canary_N, differ_N = random.random(REQUESTS) < plan.share, ours_Q[rows] != theirs_Q[rows]
+    tails_N = random.random(REQUESTS) < (0.5 if setting.tossed else 0.0)
+    ours_N, theirs_N = np.where(tails_N, theirs_Q[rows], ours_Q[rows]), np.where(tails_N, ours_Q[rows], theirs_Q[rows])
+    canary_N, differ_N = random.random(REQUESTS) < plan.share, ours_N != theirs_N
     audited_N = differ_N & (random.random(REQUESTS) < np.where(canary_N, plan.audited, plan.champion_audited))
-    grade_N = world.labels_QL[rows, np.where(canary_N, theirs_Q[rows], ours_Q[rows])].astype(np.float64)
+    grade_N = world.labels_QL[rows, np.where(canary_N, theirs_N, ours_N)].astype(np.float64)
     at_M = np.flatnonzero(audited_N)
     worse_M, not_worse_M = odds_after_each(grade_N[at_M], canary_N[at_M], differ_N, at_M, plan)
     needed = 1 / (1 - plan.confidence)
@@ -136,7 +137,7 @@ def replay(world: World, setting: Setting, plan: CanaryPlan, seed: int) -> Repla
         not_worse=math.nan if passed is None else float(asked_N[at_M[passed]]),
         welch=bool((welch_M < 1 - plan.confidence).any()),
         welch_once=bool(len(welch_M) and welch_M[-1] < 1 - plan.confidence),
-        truth=float(quality[1] - quality[0]),
+        truth=0.0 if setting.tossed else float(quality[1] - quality[0]),
         differ=float(differ_N.mean()),
     )
 

@@ -80,7 +80,7 @@ def compare(store: RecordStore, champion: str, challenger: str, since: float) ->
         champion=Side(champion, _mean([row[4] for row in scored]), float(sum(row[5] for row in scored))),
         challenger=Side(challenger, _mean([row[1] for row in scored]), float(sum(row[2] for row in scored))),
         agreed=quality.estimate(_answers([row for row in same if row[7] and row[9] == row[3]], challenger), confidence=CONFIDENCE),
-        why=_why(agreement),
+        why=_why(agreement, challenger),
         by_llm=tuple((llm, ours[llm], theirs[llm]) for llm in llms),
     )
 
@@ -89,14 +89,14 @@ def _mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _why(agreement: float | None) -> str:
+def _why(agreement: float | None, version: str) -> str:
     if agreement is None:
         return "No request was scored by both versions yet."
     if agreement == 1:
         return ""
     return (
-        f"On {1 - agreement:.0%} of requests they choose differently: what the other version's choices are worth there is its promise, and "
-        f"only exploration or a canary can tell."
+        f"On {1 - agreement:.0%} of requests they choose differently: what version {version}'s choices are worth there is its promise, and "
+        f"only exploration (`routemoa evaluate-policy {version}`) or a canary can tell."
     )
 
 

@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import structlog
 
+from mixture.choose.action import OFF
 from monitoring.errors import RecordNotKept
 from monitoring.shadow import Choice, Shadow
 from scorer.errors import RouteMoAError
@@ -100,10 +102,11 @@ async def _scored(state: State, other: Active, record_id: str, scored: ScoredReq
 
 
 def _choice(scored: ScoredRequest) -> tuple[Choice, frozenset[str]]:
-    """Whom a version asks first. Raises NoAnswer where nobody may answer."""
-    ranking = scored.request.with_requirements().first_ranking()
-    chosen = [each for each in ranking if each.chosen]
-    return Choice(chosen[0].id, chosen[0].quality, sum(each.cost_usd for each in chosen)), frozenset(each.id for each in chosen)
+    """Whom a version asks first without chance. Raises NoAnswer where nobody may answer."""
+    ranking, action = replace(scored.request.with_requirements(), explore=OFF).opened()
+    usual = next(each for each in ranking if each.id == action.usual)
+    together = [each for each in ranking if each.chosen] if action.together > 1 else [usual]
+    return Choice(usual.id, usual.quality, sum(each.cost_usd for each in together)), frozenset(each.id for each in together)
 
 
 def _be_nice() -> None:
