@@ -65,7 +65,7 @@ def stub() -> Iterator[str]:
 
 
 class Meter:
-    """CPU seconds and resident bytes of this process and of Ray's on this machine that began after it."""
+    """CPU seconds and resident bytes of this process and of those that Ray has here."""
 
     def __init__(self) -> None:
         self._me = psutil.Process()
@@ -80,10 +80,9 @@ class Meter:
         return sum(self._each(lambda one: one.memory_info().rss)) / 1e6
 
     def _each(self, what: Callable[[psutil.Process], float]) -> Iterator[float]:
-        for one in psutil.process_iter():
+        for one in self._me.children(recursive=True):  # Ray's processes, where this process started it
             try:
-                if one.create_time() >= self._me.create_time() and (one.name().startswith("ray") or "ray::" in " ".join(one.cmdline())):
-                    yield what(one)
+                yield what(one)
             except psutil.Error:
                 continue
 
@@ -167,6 +166,8 @@ def in_a_process(count: int, work: str, url: str, executor: str) -> dict[str, fl
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
         "RAY_AUTH_MODE": "disabled",
+        "RAY_ADDRESS": "local",
+        "RAY_worker_niceness": "0",
     }
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

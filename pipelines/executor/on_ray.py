@@ -24,6 +24,7 @@ AHEAD = 2  # shards that a worker has at once: the next one is there when one en
 TRIES = 3  # of a shard whose worker dies: a shard that kills what works on it would do so for ever
 NOBODY_S = 120.0  # without one worker that can be started
 LOOK_EVERY_S = 1.0
+NOTHING_YET = -1  # in the place of a shard: a worker's word that it runs
 
 
 def threads() -> int:
@@ -40,7 +41,7 @@ def connected() -> Any:
     if not ray.is_initialized():
         try:
             ray.init(include_dashboard=False, logging_level="ERROR", log_to_driver=False, configure_logging=True)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as exc:
+        except Exception as exc:  # Ray raises nothing more exact where a node does not come up
             reason = (str(exc).strip() or type(exc).__name__).splitlines()[0]
             address = os.environ.get("RAY_ADDRESS", "")
             where = f"no Ray cluster at RAY_ADDRESS={address}" if address else "Ray does not start here"
@@ -73,7 +74,7 @@ class Worker:
 
 @dataclass(slots=True, eq=False)
 class _Hand:
-    """A worker as this process knows it: the shards it has by reference; -1 stands for its word that it runs."""
+    """A worker as this process knows it: the shards it has, by the reference to their results."""
 
     actor: Any
     shards: dict[Any, int] = field(default_factory=dict)
@@ -177,7 +178,7 @@ class _Crew:
                 except lost as exc:
                     self._replace(hand, [shard, *hand.shards.values()], todo, exc)
                     break  # the others' references may be this one's
-                if shard < 0:
+                if shard == NOTHING_YET:
                     hand.runs = True
                 else:
                     yield shard, result
@@ -189,7 +190,7 @@ class _Crew:
 
     def _hired(self) -> _Hand:
         hand = _Hand(self._ray.remote(Worker).options(**self._options).remote())
-        hand.shards[hand.actor.ready.remote()] = -1
+        hand.shards[hand.actor.ready.remote()] = NOTHING_YET
         return hand
 
     def _give(self, work: Any, shards: Sequence[Sequence[Any]], todo: deque[int]) -> None:
@@ -205,12 +206,12 @@ class _Crew:
         self._hands.remove(hand)
         self._ray.kill(hand.actor)
         again = sorted(shard for shard in shards if shard >= 0)
-        self._tries.update(again[:1])  # the one it was at; the next had not begun
-        if again and self._tries[again[0]] >= TRIES:
+        lost_at = again[0] if again else NOTHING_YET  # the one it was at; the next had not begun
+        self._tries[lost_at] += 1
+        if self._tries[lost_at] >= TRIES:
             reason = str(why).strip().splitlines()[0]
-            raise PipelineError(
-                f"shard {again[0]} lost its Ray worker {TRIES} times: {reason}",
-                next_step="Read the worker's log (`ray logs`): out of memory?",
-            ) from why
+            what = f"shard {lost_at} lost its Ray worker" if again else "a Ray worker ended before it had begun"
+            next_step = "out of memory?" if again else "is the platform installed there, in the same version?"
+            raise PipelineError(f"{what} {TRIES} times: {reason}", next_step=f"Read the worker's log (`ray logs`): {next_step}") from why
         todo.extendleft(reversed(again))
         self._hands.append(self._hired())
