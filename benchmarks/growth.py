@@ -174,34 +174,40 @@ def in_a_process(count: int, work: str, url: str, executor: str) -> dict[str, fl
     return told
 
 
-def pools(queries_count: int = 1_000, dims: int = 384) -> None:
-    """Training, size and decision for pools of LLMs: a tenth of the labels is known where there are more than ten."""
+def pools_in_processes() -> None:
+    """`pools`, each in a process of its own: memory is the largest that one ever had."""
+    print("| LLMs | training CPU s | head MB | peak MB | decision CPU ms |\n|---|---|---|---|---|", flush=True)
+    for count in POOLS:
+        command = [sys.executable, "-m", "benchmarks.growth", "--pool", str(count)]
+        subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, stderr=subprocess.DEVNULL)
+
+
+def pool(count: int, queries_count: int = 1_000, dims: int = 384) -> None:
+    """Training, size and decision for a pool of so many LLMs; ten labels a query, and a tenth of all where that is more."""
     from safetensors.numpy import save
 
     from scorer import training
     from scorer.initialisation import Embedded, Shrinkage
 
-    print("| LLMs | training CPU s | head MB | peak MB | decision CPU ms |\n|---|---|---|---|---|", flush=True)
-    for count in POOLS:
-        dice = np.random.default_rng(0)
-        queries_QD = dice.normal(size=(queries_count, dims)).astype(np.float32)
-        queries_QD /= np.linalg.norm(queries_QD, axis=1, keepdims=True)
-        skills_LD = dice.normal(size=(count, dims))
-        labels_QL = (queries_QD @ skills_LD.T + 0.3 > 0).astype(np.float64)
-        labels_QL[dice.random(labels_QL.shape) > min(1.0, max(0.1, 10 / count))] = np.nan
-        half = queries_count // 2
-        seen, judged = (Embedded(queries_QD[part], labels_QL[part]) for part in (slice(0, half), slice(half, None)))
-        began = time.process_time()
-        plan = training.Plan(epochs=20, shrinkage=Shrinkage())
-        trained = training.train(tuple(f"llm-{at}" for at in range(count)), seen, judged, plan)
-        took = time.process_time() - began
-        began = time.process_time()
-        for at in range(200):
-            trained.weights.logits(queries_QD[at : at + 1])
-        decision_ms = (time.process_time() - began) / 200 * 1e3
-        arrays = {name: np.ascontiguousarray(value) for name, value in _arrays(trained.weights).items()}
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        print(f"| {count:,} | {took:.1f} | {len(save(arrays)) / 1e6:.2f} | {peak:.0f} | {decision_ms:.2f} |", flush=True)
+    dice = np.random.default_rng(0)
+    queries_QD = dice.normal(size=(queries_count, dims)).astype(np.float32)
+    queries_QD /= np.linalg.norm(queries_QD, axis=1, keepdims=True)
+    skills_LD = dice.normal(size=(count, dims))
+    labels_QL = (queries_QD @ skills_LD.T + 0.3 > 0).astype(np.float64)
+    labels_QL[dice.random(labels_QL.shape) > min(1.0, max(0.1, 10 / count))] = np.nan
+    half = queries_count // 2
+    seen, judged = (Embedded(queries_QD[part], labels_QL[part]) for part in (slice(0, half), slice(half, None)))
+    began = time.process_time()
+    plan = training.Plan(epochs=20, shrinkage=Shrinkage())
+    trained = training.train(tuple(f"llm-{at}" for at in range(count)), seen, judged, plan)
+    took = time.process_time() - began
+    began = time.process_time()
+    for at in range(200):
+        trained.weights.logits(queries_QD[at : at + 1])
+    decision_ms = (time.process_time() - began) / 200 * 1e3
+    arrays = {name: np.ascontiguousarray(value) for name, value in _arrays(trained.weights).items()}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    print(f"| {count:,} | {took:.1f} | {len(save(arrays)) / 1e6:.2f} | {peak:.0f} | {decision_ms:.2f} |", flush=True)
 
 
 def _arrays(weights: Any) -> dict[str, Any]:
@@ -226,13 +232,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=["queries", "pools", "duplicates"])
     parser.add_argument("--most", type=int, default=SIZES[-1])
+    parser.add_argument("--pool", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
         count, work, url = json.loads(chosen.one)
         print(json.dumps(one_size(count, work, url)))
+    elif chosen.pool:
+        pool(chosen.pool)
     elif chosen.what == "pools":
-        pools()
+        pools_in_processes()
     elif chosen.what == "duplicates":
         duplicates(chosen.most)
     else:

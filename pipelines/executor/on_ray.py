@@ -24,6 +24,7 @@ AHEAD = 2  # shards that a worker has at once: the next one is there when one en
 TRIES = 3  # of a shard whose worker dies: a shard that kills what works on it would do so for ever
 NOBODY_S = 120.0  # without one worker that can be started
 LOOK_EVERY_S = 1.0
+STARTS = 4  # Ray gives its own start thirty seconds, which a busy machine may take
 NOTHING_YET = -1  # in the place of a shard: a worker's word that it runs
 
 
@@ -38,10 +39,15 @@ def connected() -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a worker without a GPU leaves the variables alone
     import ray
 
-    if not ray.is_initialized():
+    for left in range(STARTS, 0, -1):
+        if ray.is_initialized():
+            break
         try:
-            ray.init(include_dashboard=False, logging_level="ERROR", log_to_driver=False, configure_logging=True)
+            ray.init(include_dashboard=False, logging_level="ERROR", log_to_driver=False)
         except Exception as exc:  # Ray raises nothing more exact where a node does not come up
+            ray.shutdown()
+            if left > 1 and "timed out during startup" in str(exc):
+                continue
             reason = (str(exc).strip() or type(exc).__name__).splitlines()[0]
             address = os.environ.get("RAY_ADDRESS", "")
             where = f"no Ray cluster at RAY_ADDRESS={address}" if address else "Ray does not start here"
