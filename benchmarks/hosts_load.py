@@ -104,7 +104,7 @@ def loaded(world: Hosts, *, retries: int = 0, rosters: dict[str, tuple[str, ...]
 
 async def _asked(client: AsyncOpenAI, number: str, *, streamed: bool) -> dict[str, Any]:
     """Our facts about the answer."""
-    more: Any = {"routemoa": {"explain": True, "domain": number, "session": f"session of caller {number[-1]}"}}
+    more: Any = {"routemoa": {"explain": True, "domain": number, "session": f"{number[:8]}{number[-1]}"}}
     if not streamed:
         whole = await client.chat.completions.create(model="routemoa-single", messages=MESSAGES, extra_body=more)
         return dict((whole.model_extra or {})["routemoa"])
