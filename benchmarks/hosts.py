@@ -214,10 +214,10 @@ def main() -> int:
     command.add_argument("--case", action="append", choices=CASES, help="one of them; all without it")
     arguments = command.parse_args()
     found: dict[str, Found] = {}
-    for name in arguments.case or CASES:
-        with tempfile.TemporaryDirectory() as folder, hosts(Path(folder)) as world:
+    with tempfile.TemporaryDirectory() as folder, hosts(Path(folder)) as world:
+        for name in arguments.case or CASES:
             found[name] = CASES[name](world)
-        print(name, found[name], file=sys.stderr, flush=True)
+            print(name, found[name], file=sys.stderr, flush=True)
     return conclude(found, arguments.out, wrong=sum(map(wrong, found.values())))
 
 
