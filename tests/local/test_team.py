@@ -29,6 +29,13 @@ BACKEND = (
     "        self.send_response(200); self.end_headers(); self.wfile.write(sys.argv[2].encode())\n"
     "HTTPServer(('127.0.0.1', int(sys.argv[1])), Answer).serve_forever()\n"
 )
+ON_RAY = (
+    "from pipelines.executor import door\n"
+    "def squares(items):\n"
+    "    return [(at, item * item) for at, item in enumerate(items)]\n"
+    "executor = door.chosen()\n"
+    "print(type(executor).__name__, sorted(executor.map(squares, [1, 2, 3], size=3)))\n"
+)
 needs_postgres = pytest.mark.skipif(
     not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) and shutil.which("initdb") is None, reason="PostgreSQL is not installed"
 )
@@ -116,13 +123,15 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_haproxy
 @pytest.mark.slow
 def test_every_part_is_told_where_things_are(folder: Path) -> None:
-    """PostgreSQL and S3 answer to what the variables say, and this process has none of them afterwards."""
+    """PostgreSQL, S3 and Ray answer to what the variables say, and this process has none of them afterwards."""
     team = Team()
     with Processes(logs=folder / "logs", home=folder) as processes, exported(team.lay(processes, folder / "ground")):
         with psycopg.connect(os.environ["ROUTEMOA_DATABASE_URL"]) as connection:
             assert connection.execute("SELECT current_database()").fetchone() == ("routemoa",)
         assert Bucket.at(os.environ["ROUTEMOA_MLFLOW_ARTIFACTS"]).keys() == []
         assert os.environ["ROUTEMOA_MLFLOW_DATABASE"].startswith("postgresql+psycopg://")
+        worked = subprocess.run([sys.executable, "-c", ON_RAY], cwd=folder, capture_output=True, text=True, check=False)
+        assert worked.stdout == "RayExecutor [(0, 1), (1, 4), (2, 9)]\n", worked.stderr
         assert "password" not in str(team.places())
         said = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
         assert urlsplit(os.environ["ROUTEMOA_DATABASE_URL"]).password not in said
