@@ -19,8 +19,9 @@ BY_CODE = "grader:"  # what the name of whoever graded begins with, where that w
 CLAIM_S = 900.0  # after which somebody else may grade a claimed answer
 MOST_WAITING = 5000  # waiting answers that are put in order; older ones wait until those are graded
 WAITING = f"drawn = 1 AND coalesce(source, '') <> '{AUDIT}'"
-OPINE = """INSERT INTO opinions (record_id, grader, score, cost_usd, given_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (record_id, grader)
-    DO UPDATE SET score = excluded.score, cost_usd = excluded.cost_usd, given_at = excluded.given_at"""
+OPINE = """INSERT INTO opinions (record_id, grader, score, cost_usd, given_at, unbooked_usd) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (record_id, grader) DO UPDATE SET score = excluded.score, cost_usd = excluded.cost_usd, given_at = excluded.given_at,
+    unbooked_usd = opinions.unbooked_usd + excluded.unbooked_usd"""
 CLAIM = """INSERT INTO claims (record_id, who, claimed_at, skipped) VALUES (?, ?, ?, ?) ON CONFLICT (record_id, who)
     DO UPDATE SET claimed_at = excluded.claimed_at, skipped = excluded.skipped"""
 OF_DRAWS = "FROM draws JOIN records ON records.number = draws.number LEFT JOIN outcomes ON outcomes.record_id = records.id"
@@ -129,7 +130,7 @@ class AuditQueue:
 
     def opine(self, given: Mapping[str, Opinion]) -> None:
         """Keeps opinions, by decision id; one of the same grader replaces the one before."""
-        rows = [(record_id, each.grader, each.score, each.cost_usd, each.given_at) for record_id, each in given.items()]
+        rows = [(record_id, each.grader, each.score, each.cost_usd, each.given_at, each.cost_usd) for record_id, each in given.items()]
         self._store.change(OPINE, rows)
 
     def spent_usd(self, since: float) -> float:

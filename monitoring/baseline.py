@@ -1,6 +1,6 @@
 """What savings are told against: always asking the LLM that is promised most over all training queries, at the tokens that were served."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mixture.llm import LLM
+from monitoring.ledger_entry import as_one_call
 from monitoring.profile import ReferenceProfile
 from monitoring.record import Record
 from registry import pool
@@ -36,16 +37,4 @@ class Baseline:
         return np.array([self._cost(record) - record.cost_usd for record in records], dtype=np.float64)
 
     def _cost(self, record: Record) -> float:
-        input_tokens, output_tokens = _tokens_of_one_call(record)
-        return self.llm.price.cost(input_tokens, output_tokens)
-
-
-def _tokens_of_one_call(record: Record) -> tuple[int, int]:
-    """Of the call whose answer was served; the mean of all calls where it is not told apart."""
-    layers: Sequence[dict[str, Any]] = record.decision.get("layers") or ()
-    runs = [run for layer in layers for run in layer.get("runs") or ()]
-    own = [run for run in runs if run.get("llm") == record.llm]
-    if own:
-        return int(own[-1]["input_tokens"]), int(own[-1]["output_tokens"])
-    calls = max(1, len(runs))
-    return record.input_tokens // calls, record.output_tokens // calls
+        return self.llm.price.bill(as_one_call(record.decision, record.llm, record.input_tokens, record.output_tokens))

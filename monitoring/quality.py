@@ -185,7 +185,7 @@ def _of_grades(answers: Answers, grade_N: Doubles, graded_N: NDArray[np.bool_]) 
         errors = grade_N[seen] - b * answers.forecast_N[seen]
         mean = float(w @ errors)
         n = len(seen)
-        part = share**2 * _variance(w, errors - mean) * (1 - n / len(rows))  # what was audited is known, not estimated
+        part = share**2 * variance_of_mean(w, errors - mean) * (1 - n / len(rows))  # what was audited is known, not estimated
         value += share * (b * float(answers.forecast_N[rows].mean()) + mean)
         variance += part
         spreads += share * float(w @ np.square(grade_N[seen] - w @ grade_N[seen]))
@@ -208,13 +208,13 @@ def _with_machine(answers: Answers, graded_N: NDArray[np.bool_], judged_N: NDArr
     line_N = mean + slope * (answers.opinion_N - float(w @ opined))
     found = _of_grades(answers, np.where(judged_N, line_N, answers.grade_N), any_N)
     share = float(inverse_N[judged_N].sum() / inverse_N[any_N].sum())
-    part = share**2 * _variance(w, graded - mean - slope * away)
+    part = share**2 * variance_of_mean(w, graded - mean - slope * away)
     variance = found.variance + part
     degrees = variance**2 / (found.variance**2 / found.degrees + part**2 / (len(w) - 2))
     return replace(found, variance=variance, degrees=degrees)
 
 
-def _variance(w_M: Doubles, away_M: Doubles) -> float:
+def variance_of_mean(w_M: Doubles, away_M: Doubles) -> float:
     """Of the mean of M errors that are `away_M` from it, with weights w that sum to 1."""
     n, squares_M = len(w_M), np.square(w_M)
     return float(squares_M @ (n * np.square(away_M) + GUARD)) / max(n - 1, 1)

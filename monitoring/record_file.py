@@ -13,7 +13,7 @@ from monitoring.record_place import Notice, Noticed, PlaceBusy, PlaceFailed, Sta
 from registry.database.door import Connection
 from registry.database.sqlite import immediate
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 DRAWS = """
 CREATE TABLE IF NOT EXISTS draws (number INTEGER PRIMARY KEY, probability REAL NOT NULL, drawn INTEGER NOT NULL, drawn_at REAL NOT NULL);
 """
@@ -40,6 +40,23 @@ CREATE TABLE shadows (
     PRIMARY KEY (record_id, scorer_version));
 CREATE INDEX shadows_of_versions ON shadows (scorer_version, served_version, scored_at);
 """
+LEDGER = """
+CREATE TABLE ledger_days (
+    day TEXT NOT NULL, asked_by TEXT NOT NULL, domain TEXT NOT NULL,
+    requests INTEGER NOT NULL, failed INTEGER NOT NULL, routed INTEGER NOT NULL, explored INTEGER NOT NULL, unpriced INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL,
+    spent_usd REAL NOT NULL, routed_usd REAL NOT NULL, others_usd REAL NOT NULL, failed_usd REAL NOT NULL, rebilled_usd REAL NOT NULL,
+    explored_usd REAL NOT NULL, PRIMARY KEY (day, asked_by, domain));
+CREATE TABLE ledger_baselines (
+    llm TEXT NOT NULL, day TEXT NOT NULL, asked_by TEXT NOT NULL, domain TEXT NOT NULL,
+    compared INTEGER NOT NULL, baseline_usd REAL NOT NULL, spent_usd REAL NOT NULL, PRIMARY KEY (llm, day, asked_by, domain));
+CREATE TABLE ledger_judges (
+    day TEXT NOT NULL, asked_by TEXT NOT NULL, domain TEXT NOT NULL, judged_usd REAL NOT NULL, PRIMARY KEY (day, asked_by, domain));
+CREATE TABLE ledger_cursors (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
+ALTER TABLE opinions ADD COLUMN unbooked_usd REAL NOT NULL DEFAULT 0;
+UPDATE opinions SET unbooked_usd = cost_usd;
+CREATE INDEX opinions_unbooked ON opinions (record_id) WHERE unbooked_usd <> 0;
+"""
 SCHEMA = (
     """
 CREATE TABLE IF NOT EXISTS records (
@@ -58,6 +75,7 @@ CREATE TABLE IF NOT EXISTS forgotten (scorer_version TEXT PRIMARY KEY, records I
     + DRAWS
     + AUDITS
     + SHADOWS
+    + LEDGER
 )
 UPGRADES = {  # from each earlier version to the next
     1: "ALTER TABLE outcomes ADD COLUMN grader TEXT; ALTER TABLE outcomes ADD COLUMN reference TEXT;"
@@ -67,6 +85,7 @@ UPGRADES = {  # from each earlier version to the next
     3: DRAWS,
     4: AUDITS,
     5: SHADOWS,
+    6: LEDGER,
 }
 BUSY_S = 10.0  # another process may hold the file's write lock for the length of its own commit
 WRITER_BUSY_S = 2.0  # after which the writer says that it waits, and goes on waiting

@@ -14,11 +14,19 @@ DRAW = """INSERT INTO draws (number, probability, drawn, drawn_at, domain, why) 
     ON CONFLICT DO NOTHING"""
 
 
+OLDER = "day < (SELECT coalesce(date(min(created_at), 'unixepoch'), '9999') FROM records)"  # days whose records are forgotten
+LEDGER = {"ledger_days": OLDER, "ledger_baselines": OLDER, "ledger_judges": "1 = 1"}  # records are booked anew, opinions are not
+
+
 def move(path: Path, database: Database) -> dict[str, int]:
-    """How many rows of each table came; records keep their order and get new numbers. Raises DatabaseFailed, RecordsRefused."""
+    """How many rows of each table came; records keep their order and get new numbers. Raises DatabaseFailed, RecordsRefused.
+
+    Of the ledger come the days before the first record that is kept; from that day on it is made of the records.
+    """
     RecordFile(path).require()  # an older release's file is brought up to date first
     came = {"records": files.move(path, "records", database, lock=LOCK, leave=("number",))}
     came |= {table: files.move(path, table, database, lock=LOCK) for table in BESIDE}
     with files.reading(path) as file:
         came["draws"] = files.insert_all(file.execute(DRAWS), DRAW, database, LOCK)
+    came["ledger rows"] = sum(files.move(path, table, database, lock=LOCK, where=where) for table, where in LEDGER.items())
     return came

@@ -201,6 +201,9 @@ class RecordStore:
                 # the last draw says how far draws are decided
                 connection.execute("DELETE FROM draws WHERE number <= ? AND number < (SELECT max(number) FROM draws)", until)
                 connection.execute("DELETE FROM records WHERE number <= ?", until)
+                if connection.execute("SELECT 1 FROM records LIMIT 1").fetchone() is None:  # SQLite counts from 1 again
+                    connection.execute("DELETE FROM draws")
+                    connection.execute("UPDATE ledger_cursors SET number = 0")
         return len(old)
 
     def _forgotten(self, scorer_version: str) -> int:

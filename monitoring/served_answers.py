@@ -1,11 +1,13 @@
 """Reads from the record file what `monitoring.quality` estimates from: served answers, their draws, grades and machines' opinions."""
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import orjson
 
-from monitoring.quality import NOBODY, SEVERAL, Answers, Quality, by_group
+from monitoring.quality import NOBODY, SEVERAL, Answers, Doubles, Names, Quality, by_group
 from monitoring.record import AUDIT
 from monitoring.records import RecordStore
 
@@ -13,7 +15,7 @@ MOST = 20_000  # answers read, the latest first: bounds what an endpoint holds
 SELECT = f"""SELECT scorer_version, coalesce(draws.domain, records.domain, 'unknown'), llm, coalesce(asked_by, '{NOBODY}'), roster, scores,
     json_extract(decision, '$.score'), CASE WHEN drawn = 1 THEN probability END,
     CASE WHEN source = '{AUDIT}' THEN outcomes.score END,
-    (SELECT avg(opinions.score) FROM opinions WHERE opinions.record_id = records.id), records.cost_usd
+    (SELECT avg(opinions.score) FROM opinions WHERE opinions.record_id = records.id), records.cost_usd, created_at
     FROM records LEFT JOIN outcomes ON outcomes.record_id = records.id LEFT JOIN draws ON draws.number = records.number
     WHERE status = 'ok' AND length(embedding) > 0 AND created_at >= ? AND created_at < ? ORDER BY records.number DESC LIMIT {MOST}"""  # noqa: S608
 
@@ -29,7 +31,27 @@ def quality(store: RecordStore, *, since: float, until: float, confidence: float
 
 def read(store: RecordStore, *, since: float, until: float) -> Answers:
     """The answers themselves, at most MOST. Blocks."""
+    return _answers(store.ask(SELECT, (since, until)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """N served answers beside one LLM. day_N: UTC days; score_N: what the scorer promised of that LLM, NaN where it did not know it."""
+
+    answers: Answers
+    day_N: Names
+    score_N: Doubles
+
+
+def beside(store: RecordStore, llm: str, *, since: float, until: float) -> Beside:
+    """As `read`, with what `llm` was promised to answer. Blocks."""
     rows = store.ask(SELECT, (since, until))
+    scores = [dict(zip(orjson.loads(row[4]), orjson.loads(row[5]), strict=True)).get(llm, np.nan) for row in rows]
+    days = [datetime.fromtimestamp(row[11], UTC).date().isoformat() for row in rows]
+    return Beside(_answers(rows), np.array(days, dtype=np.str_), np.array(scores, dtype=np.float64))
+
+
+def _answers(rows: list[tuple[Any, ...]]) -> Answers:
     promises = [promised(row[2], row[4], row[5]) for row in rows]
     return Answers(
         version_N=_names(rows, 0),

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 
 from mixture.price import Price
+from mixture.usage import Usage
+from monitoring.ledger_entry import as_one_call
 from monitoring.records import RecordStore
 
 MOST_REPRICED = 5_000  # requests, the newest: their decisions are read
@@ -100,7 +102,7 @@ class Traffic:
             of, spent = of + 1, spent + cost_usd
             if status == "ok":
                 answered += 1
-                usd += price.cost(*_tokens(*served)) if price.known else 0.0
+                usd += price.bill(_one_call(*served)) if price.known else 0.0
         return Savings(baseline, usd if price.known else None, spent, usd - spent if price.known else None, answered, of)
 
     def _latency(self, answered: int, share: float) -> float | None:
@@ -115,12 +117,8 @@ class Traffic:
         return self._records.ask(query, (*self._during, *values))
 
 
-def _tokens(llm: str | None, read: int, written: int, decision: str) -> tuple[int, int]:
-    """The prompt's tokens, asked once, and those of the answer that was served; the record's own where its decision does not say."""
-    tree = orjson.loads(decision)
-    runs = [run for layer in tree.get("layers") or () for run in layer["runs"]]
-    served = tree.get("synthesis") or next((run for run in reversed(runs) if run["llm"] == llm), None)
-    return int(runs[0]["input_tokens"] if runs else read), int(served["output_tokens"] if served else written)
+def _one_call(llm: str | None, read: int, written: int, decision: str) -> Usage:
+    return as_one_call(orjson.loads(decision), llm, read, written)
 
 
 def best_single(promised: Sequence[Mapping[str, Any]], known: set[str]) -> str | None:

@@ -29,13 +29,15 @@ from monitoring.errors import NothingActive
 from monitoring.group_actions import Chosen
 from monitoring.groups import Group
 from monitoring.learning.learner import Learner
+from monitoring.ledger import Ledger
 from monitoring.machine_grading import MachineGrading
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
 from monitoring.records import RecordStore
+from monitoring.savings import asked_for
 from monitoring.verdict import Verdict, decide
 from monitoring.window import Window, looks_after, measure, window_to_judge
-from registry import extras, local_store, notices
+from registry import extras, local_store, notices, pool
 from registry.database.lead import ASK_S, lead
 from registry.errors import DatabaseFailed
 from registry.settings import Settings
@@ -97,6 +99,12 @@ def draw_audits(settings: Settings, rules: Policy) -> int:
         return audits.draw(store, version, profile.read(folder), rules)
     until = store.now() - canary_end.SETTLED_S
     return audits.draw(store, version, profile.read(folder), rules, wanted=chances(store, version, canary), until=until)
+
+
+def book_savings(settings: Settings) -> None:
+    """Books what came since in the ledger, against the baselines that somebody asked for. Raises PoolRefused, RecordsRefused."""
+    ledger = Ledger(RecordStore.of(settings))
+    ledger.book(asked_for(ledger, pool.load(settings.pool_file).llms) if ledger.baselines() else ())
 
 
 def judge(settings: Settings, rules: Policy, look: Due | None = None) -> JudgedWindow:
@@ -231,6 +239,7 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
                     last = look
                     if stop.is_set():
                         break
+                book_savings(settings)
             except DatabaseFailed as exc:  # somebody else may lead by now
                 leads = False
                 log.warning("no_lead", error=str(exc))

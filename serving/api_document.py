@@ -105,6 +105,8 @@ ROUTES: Mapping[tuple[str, str], Described] = {
     ("post", "/admin/groups/{group}/retrain"): Described(api_answers.TREE, status=HTTPStatus.ACCEPTED),
     ("delete", "/admin/groups/{group}"): Described(api_answers.TREE),
     ("get", "/admin/quality"): Described(api_answers.TREE),
+    ("get", "/admin/savings"): Described(api_answers.TREE),
+    ("get", "/admin/savings.csv"): Described(api_answers.TEXT, kind="text/csv"),
     ("get", "/livez"): Described(api_answers.ALIVE),
     ("get", "/readyz"): Described(api_answers.READY),
     ("get", "/metrics"): Described(api_answers.TEXT, kind="text/plain"),

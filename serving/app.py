@@ -51,6 +51,7 @@ from serving import (
     responses_place,
     retention,
     route_endpoint,
+    savings,
     scopes,
     shadow_scoring,
     supervisor,
@@ -94,7 +95,7 @@ from serving.watched_file import Watched
 
 ENDING_S = 5.0
 NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResumed, Noticed.REPLACED: RecordFileReplaced}
-ADMIN = (admin, admin_beside, admin_pool, admin_jobs, admin_keys, admin_records, groups, quality)
+ADMIN = (admin, admin_beside, admin_pool, admin_jobs, admin_keys, admin_records, groups, quality, savings)
 ROUTERS = (
     chat,
     responses_endpoint,
@@ -238,7 +239,8 @@ async def _running(state: State) -> AsyncGenerator[None]:
     following += [asyncio.create_task(each.follow()) for each in (state.gate, state.sessions, state.copies, state.exploration)]
     following.append(asyncio.create_task(shadow_scoring.follow(state)))
     if state.settings.keep_records_days is not None:
-        following.append(asyncio.create_task(retention.forget_old(state.records, state.settings.keep_records_days, state.events)))
+        keep_days, llms = state.settings.keep_records_days, lambda: state.llms.llms
+        following.append(asyncio.create_task(retention.forget_old(state.records, llms, keep_days, state.events)))
     try:
         with state.leaving.heeded():
             yield

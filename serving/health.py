@@ -44,4 +44,5 @@ async def metrics(request: Request) -> Response:
     state = state_of(request)
     found = await asyncio.to_thread(monitor_gauges.text, looks.folder(state.settings) / looks.LATEST)
     waiting = await asyncio.to_thread(monitor_gauges.of_queue, state.records) if state.refusal is None else b""
-    return Response(state.metrics.text() + found + waiting, media_type="text/plain; version=0.0.4; charset=utf-8")
+    saved = await asyncio.to_thread(monitor_gauges.of_ledger, state.records) if state.refusal is None else b""
+    return Response(state.metrics.text() + found + waiting + saved, media_type="text/plain; version=0.0.4; charset=utf-8")

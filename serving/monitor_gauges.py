@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from monitoring.audit_queue import AuditQueue
 from monitoring.errors import RecordsRefused
+from monitoring.ledger import Ledger
 from monitoring.records import RecordStore
 
 DAY_S = 86_400.0
@@ -33,6 +34,23 @@ def of_queue(records: RecordStore) -> bytes:
         return b""
     Gauge("routemoa_audits_waiting", "Drawn answers that wait for a person's grade", registry=registry).set(waiting)
     Gauge("routemoa_judge_usd_today", "What judges cost today (UTC) that grade drawn answers", registry=registry).set(usd)
+    return generate_latest(registry)
+
+
+def of_ledger(records: RecordStore) -> bytes:
+    """What is booked in the ledger of savings, in the same format; nothing where it cannot be read. Reads no record."""
+    registry, ledger = CollectorRegistry(), Ledger(records)
+    try:
+        (spent, against), judged = ledger.totals(), ledger.judged_usd()
+    except RecordsRefused:
+        return b""
+    Gauge("routemoa_ledger_spent_usd", "Booked of what requests cost, since the first one", registry=registry).set(spent)
+    Gauge("routemoa_ledger_judges_usd", "Booked of what judges of audits cost", registry=registry).set(judged)
+    would_be = Gauge("routemoa_ledger_baseline_usd", "What always asking this LLM would have cost", ["baseline"], registry=registry)
+    saved = Gauge("routemoa_ledger_saved_usd", "Saved against always asking this LLM, net", ["baseline"], registry=registry)
+    for llm, found in against.items():
+        would_be.labels(llm).set(found.baseline_usd)
+        saved.labels(llm).set(found.baseline_usd - found.spent_usd - judged)
     return generate_latest(registry)
 
 

@@ -11,10 +11,10 @@ from registry.errors import DatabaseFailed
 AT_ONCE = 500  # rows of one transaction
 
 
-def move(path: Path, table: str, database: Database, *, lock: str, leave: tuple[str, ...] = ()) -> int:
+def move(path: Path, table: str, database: Database, *, lock: str, leave: tuple[str, ...] = (), where: str = "1 = 1") -> int:
     """Copies the rows of `table` that the database has not yet, in their order; returns how many.
 
-    leave: columns that the database gives itself. lock: of `Database.transaction`. Raises DatabaseFailed.
+    leave: columns that the database gives itself. where: which rows. lock: of `Database.transaction`. Raises DatabaseFailed.
     """
     with reading(path) as file:
         names = [row[1] for row in file.execute(f"PRAGMA table_info({table})") if row[1] not in leave]
@@ -22,7 +22,7 @@ def move(path: Path, table: str, database: Database, *, lock: str, leave: tuple[
             return 0
         columns = ", ".join(f'"{name}"' for name in names)
         insert = f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(names))}) ON CONFLICT DO NOTHING"  # noqa: S608  names are ours
-        return insert_all(file.execute(f"SELECT {columns} FROM {table} ORDER BY rowid"), insert, database, lock)  # noqa: S608
+        return insert_all(file.execute(f"SELECT {columns} FROM {table} WHERE {where} ORDER BY rowid"), insert, database, lock)  # noqa: S608
 
 
 def insert_all(rows: sqlite3.Cursor, insert: str, database: Database, lock: str) -> int:

@@ -1,29 +1,18 @@
 """Ten turns of a conversation that uses tools, by OpenAI's own client: the bill is an independent biller's, to the cent."""
 
 import json
-from collections.abc import Iterable
 from decimal import Decimal
 
 import pytest
 from openai import OpenAI
 from starlette.testclient import TestClient
 from vendor import Vendor
-from vendor_world import PRICES
+from vendor_bill import bill
 
 TURNS = 10
 SYSTEM = "You are an agent. " * 200
 ADD = {"name": "add", "description": "Adds.", "parameters": {"type": "object", "properties": {"turn": {"type": "integer"}}}}
 MODELS = ["plain", "thinker", "native", "routemoa-single", "routemoa"]
-
-
-def bill(counted: Iterable[tuple[str, int, int, int, int]]) -> Decimal:
-    """What the vendor's own counts cost at its list prices, in exact arithmetic; nothing of the product's is used."""
-    total = Decimal(0)
-    for name, read, cached, written, thought in counted:
-        price = {kind: Decimal(str(usd)) for kind, usd in PRICES[name].items()}
-        total += (read - cached) * price["input"] + cached * price["cache_read"]
-        total += (written - thought) * price["output"] + thought * price.get("reasoning", price["output"])
-    return total / 1_000_000
 
 
 class Till:
