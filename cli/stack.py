@@ -1,4 +1,4 @@
-"""`routemoa demo` and `routemoa up`: the whole platform on this machine."""
+"""`routemoa demo`, `routemoa example` and `routemoa up`: the whole platform on this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +26,21 @@ def demo(
     size = "small" if small else "full"
     name = ("team-small" if small else "team") if team else size
     run(source=Path.cwd(), at=at or Path(".demo") / name, small=small, stay_up=stay, team=team)
+
+
+@commands.command()
+def example(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A folder of examples/: support, code, biomedical, tutoring, cloud-zoo.")],
+    *,
+    stay: Annotated[bool, typer.Option(help="Stay up until Ctrl-C.")] = False,
+    at: Annotated[Path | None, typer.Option(help="Where its project is made (default: .demo/NAME).", show_default=False)] = None,
+) -> None:
+    """Play one of the uses in examples/ on real local LLMs, and say what routing saved."""
+    project.check(Path.cwd())
+    extras.need("demo")
+    from local.example import run
+
+    run(name, source=Path.cwd(), at=at or Path(".demo") / name, stay_up=stay)
 
 
 @commands.command()

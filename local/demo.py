@@ -94,7 +94,7 @@ def make_project(source: Path, at: Path, script: Plan, *, small: bool, resume: b
         return at, story
     with story.act("project", "A project", "git status") as act:
         forget(at)
-        home = workspace.make(source, at, overlay="small" if small else "full")
+        home = workspace.make(source, at, layer=workspace.overlay("small" if small else "full"))
         held_back, project = HeldBack(home), Project(home)
         steps.run(home, "pipelines.queries")
         stages = build_results.stages_to_pull(home)

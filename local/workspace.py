@@ -1,6 +1,7 @@
 """A project of its own, made from a checkout: the same code and files in another folder, with its own git and DVC state."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,14 @@ MARKER = ".routemoa-project"  # in every project made here: nothing is ever remo
 SETTINGS = "params.yaml"  # an overlay changes single keys of it; every other file of an overlay replaces the project's
 
 
-def make(source: Path, target: Path, *, overlay: str | None = None) -> Path:
-    """Copies what git knows in `source` to `target` (only files that changed), lays `overlay` over it and commits.
+def overlay(name: str) -> dict[str, bytes]:
+    """The files of a folder of OVERLAYS, by their place in a project."""
+    folder = OVERLAYS / name
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def make(source: Path, target: Path, *, layer: Mapping[str, bytes] | None = None) -> Path:
+    """Copies what git knows in `source` to `target` (only files that changed), lays the files of `layer` over it and commits.
 
     What was built or recorded in `target` before stays, so that making it again redoes only what changed.
     Raises LocalError where `source` is no checkout, or `target` holds something that was not made here.
@@ -24,12 +31,9 @@ def make(source: Path, target: Path, *, overlay: str | None = None) -> Path:
     target = target.resolve()
     contents = {name: (source / name).read_bytes() for name in _files_in_git(source)}
     modes = {name: (source / name).stat().st_mode for name in contents}
-    if overlay is not None:
-        folder = OVERLAYS / overlay
-        layer = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        if SETTINGS in layer:
-            layer[SETTINGS] = _laid_over(contents[SETTINGS], layer[SETTINGS])
-        contents |= layer
+    if layer is not None:
+        over = {SETTINGS: laid_over(contents[SETTINGS], layer[SETTINGS])} if SETTINGS in layer else {}
+        contents |= {**layer, **over}
     _claim(target)
     for stale in set(_files_in_git(target)) - set(contents) - {MARKER}:
         (target / stale).unlink(missing_ok=True)
@@ -63,7 +67,7 @@ def _write_if_changed(target: Path, content: bytes, mode: int) -> None:
     target.chmod(mode)
 
 
-def _laid_over(below: bytes, above: bytes) -> bytes:
+def laid_over(below: bytes, above: bytes) -> bytes:
     """The parameters of `below` with those of `above` in their place, as YAML."""
     yaml, merged = YAML(typ="safe"), io.BytesIO()
     yaml.default_flow_style = False

@@ -28,9 +28,7 @@ from scorer.near_matches import did_you_mean
 
 MOST_FAR = 0.10  # of the texts; 5 % of queries like the training ones are called far
 SHOWN = 4  # every fourth value of a dollar is shown
-NOTHING_TRAINED = (
-    "No scorer is trained here, and none ships: what other LLMs would have answered cannot be forecast. It takes labels on a sample:"
-)
+NOTHING_TRAINED = "No scorer is trained here, and none ships: what other LLMs would have answered cannot be forecast."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +54,12 @@ def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
     name, calls = _calls(wanted, project)
     everybody = pool.load(wanted.pool_file or settings.pool_file)
     billed = history.bill(calls, everybody)
-    made = Report(log=f"{name}: {len(calls):,} lines", spent=Spent.of(billed))
+    made = Report(log=f"{name}: {len(calls):,} lines", spent=Spent.of(billed, everybody.active))
     scorer = knowledge.load(settings, wanted.scorer, policy.load(project.params))
     folder = wanted.out or project.var / "what-if"
     folder.mkdir(parents=True, exist_ok=True)
     if scorer is None:
-        command = f"  routemoa import --from {wanted.source or 'FORMAT'} {' '.join(wanted.logs)} --ask 200 --budget 1"
-        made = replace(made, notes=(NOTHING_TRAINED, command, "  routemoa retrain, and then this again."))
+        made = replace(made, notes=_next(wanted, name, calls))
     else:
         known = scorer.knowledge(project)
         llms = candidates(billed, everybody, known, wanted.baseline)
@@ -76,6 +73,22 @@ def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
     json_files.write(folder / f"{name}.json", made.as_dict())
     console.print(f"Written: {_shown(folder / name)}.html, {_shown(folder / name)}.json", highlight=False, markup=False)
     return made
+
+
+def _next(wanted: Wanted, name: str, calls: Sequence[LoggedCall]) -> tuple[str, ...]:
+    """What to do where no scorer is trained: a result file has labels, a log's questions have to be asked of others."""
+    log = f"--from {wanted.source} {' '.join(wanted.logs)}" if wanted.source is not None else f"--from FORMAT FILES --name {name}"
+    if any(call.dataset is not None for call in calls):
+        return (
+            f"{NOTHING_TRAINED} This file has labels to train on:",
+            f"  routemoa import {log} --name {name} --add-llms",
+            "  routemoa retrain, and then this again, of a log.",
+        )
+    return (
+        f"{NOTHING_TRAINED} It takes labels on a sample:",
+        f"  routemoa import {log} --ask 200 --budget 1",
+        "  routemoa retrain, and then this again.",
+    )
 
 
 def candidates(billed: Sequence[history.Billed], everybody: pool.Pool, known: Knowledge, baseline: str | None) -> dict[str, LLM]:

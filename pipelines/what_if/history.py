@@ -81,6 +81,13 @@ def reasons(billed: Iterable[Billed]) -> Mapping[str, int]:
     return dict(Counter(each.why_not for each in billed if each.why_not).most_common())
 
 
+def elsewhere(billed: Sequence[Billed], others: Iterable[LLM]) -> dict[str, float]:
+    """USD of the priced calls on the same tokens with each of `others` alone, the cheapest first; LLMs without a price are left out."""
+    used = [(each.call, each.usage) for each in billed if each.usd is not None and each.usage is not None]
+    usd = {llm.id: sum(at(llm.price, call, usage) for call, usage in used) for llm in others if llm.price.known and used}
+    return dict(sorted(usd.items(), key=lambda pair: pair[1]))
+
+
 def _billed(call: LoggedCall, llm: LLM, *, known: bool) -> Billed:
     made = Billed(call, llm, known)
     if not llm.price.known:

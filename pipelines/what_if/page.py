@@ -6,12 +6,13 @@ from html import escape
 from pathlib import Path
 
 from pipelines.what_if.compare import Compared, Part
-from pipelines.what_if.report import ASSUMED, Report, in_points, percent, spent_lines, verdict_lines
+from pipelines.what_if.report import ASSUMED, ELSEWHERE, Report, elsewhere_rows, in_points, percent, spent_lines, verdict_lines
 from scorer.atomic_write import replacing
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}
 table{border-collapse:collapse;margin:1rem 0;width:100%}th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #ddd}
 tr.best{font-weight:600}svg{max-width:100%;height:auto}h2{margin-top:2rem}footer{color:#555}"""
+ALONE = "What one LLM alone would have cost on the same tokens"
 INK = "#1f4e79"
 
 
@@ -32,6 +33,8 @@ def html(report: Report) -> str:
             parts += [f"<h2>By {escape(kind)}</h2>", _parts(some)]
     parts += ["<h2>What it cost</h2>", *(f"<p>{escape(line)}</p>" for line in spent_lines(report.spent))]
     parts += [_table(("LLM", "calls", "USD"), ((name, f"{count:,}", f"{usd:,.4f}") for name, (count, usd) in report.spent.by_llm.items()))]
+    if report.spent.elsewhere:
+        parts += [f"<h2>{escape(ALONE)}</h2>", _table(ELSEWHERE, elsewhere_rows(report.spent))]
     said = [*report.notes, *(f"Assumed: {line}" for line in ASSUMED if report.settings)]
     parts.append("<footer>" + "".join(f"<p>{escape(line)}</p>" for line in said) + "</footer>")
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>What if</title><style>{STYLE}</style>{"".join(parts)}</html>\n'

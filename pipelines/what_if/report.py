@@ -8,8 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from mixture.llm import LLM
 from pipelines.what_if.compare import Compared, Part
-from pipelines.what_if.history import Billed, reasons
+from pipelines.what_if.history import Billed, elsewhere, reasons
 from registry.certificate import points
 from scorer.metrics import Interval
 
@@ -20,9 +21,16 @@ ASSUMED = (
 )
 
 
+ELSEWHERE = ("the same tokens by", "USD", "saved, quality unknown")
+MOST_ELSEWHERE = 20  # lines on a terminal; the page has all
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What the log cost: calls (requests), those priced, USD at our prices, and as stated there by the calls that state it (None: none)."""
+    """What the log cost: calls (requests), those priced, USD at our prices, and as stated there by the calls that state it (None: none).
+
+    elsewhere: what the priced calls would have cost on the same tokens with one other LLM alone, the cheapest first.
+    """
 
     calls: int
     priced: int
@@ -32,10 +40,11 @@ class Spent:
     stated_as_priced_usd: float
     by_llm: Mapping[str, tuple[int, float]]
     not_priced: Mapping[str, int]
+    elsewhere: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, billed: Sequence[Billed]) -> "Spent":
-        """Of all calls."""
+    def of(cls, billed: Sequence[Billed], others: Sequence[LLM] = ()) -> "Spent":
+        """Of all calls. others: LLMs at whose prices the same tokens are told, too."""
         priced = [each for each in billed if each.usd is not None]
         stated = [each for each in priced if each.call.cost_usd is not None]
         by_llm: dict[str, tuple[int, float]] = {}
@@ -51,6 +60,7 @@ class Spent:
             stated_as_priced_usd=sum(each.usd or 0.0 for each in stated),
             by_llm=dict(sorted(by_llm.items(), key=lambda pair: -pair[1][1])),
             not_priced=reasons(billed),
+            elsewhere=elsewhere(billed, others),
         )
 
 
@@ -85,6 +95,8 @@ def show(report: Report, console: Console) -> None:
         console.print(line, highlight=False, markup=False)
     if report.settings:
         console.print(_settings(report))
+    elif report.spent.elsewhere:
+        console.print(_elsewhere(report.spent))
     if report.best is not None:
         for kind, parts in report.best.parts.items():
             if len(parts) > 1:
@@ -139,6 +151,18 @@ def in_points(interval: Interval) -> str:
     if interval.low <= -1 and interval.high >= 1:
         return f"{100 * interval.mean:+.1f} as forecast (no interval: too few labels)"
     return f"{100 * interval.mean:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+
+
+def elsewhere_rows(spent: Spent) -> list[tuple[str, str, str]]:
+    """LLM, USD, share of what the log cost that would be saved: of every LLM of the pool."""
+    return [(name, f"{usd:,.4f}", f"{1 - usd / spent.usd:.0%}" if spent.usd else "") for name, usd in spent.elsewhere.items()]
+
+
+def _elsewhere(spent: Spent) -> Table:
+    table = Table(*ELSEWHERE, box=SIMPLE_HEAD, pad_edge=False)
+    for row in elsewhere_rows(spent)[:MOST_ELSEWHERE]:
+        table.add_row(*row)
+    return table
 
 
 def _settings(report: Report) -> Table:

@@ -52,7 +52,7 @@ def test_making_it_again_keeps_what_was_built(checkout: Path, tmp_path: Path) ->
 
 def test_an_overlay_changes_single_parameters(checkout: Path, tmp_path: Path) -> None:
     """Keys the overlay names change, the others keep the project's value; the overlay's pool replaces the project's."""
-    made = workspace.make(checkout, tmp_path / "made", overlay="small")
+    made = workspace.make(checkout, tmp_path / "made", layer=workspace.overlay("small"))
     params = yaml.safe_load((made / "params.yaml").read_text())
     assert params["answer"]["retries"] == 3
     assert (

@@ -1,0 +1,173 @@
+"""A use of its own on real LLMs: `routemoa example support [--stay]`. A folder of examples/ has its pool, queries and settings.
+
+Its queries are imported into a project of their own, the pool's LLMs are asked and graded, a scorer is trained and serves; the test queries
+go through it, each answer is audited, and the ledger says what was saved against always asking the LLM that is promised most.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from ruamel.yaml import YAML
+
+from local import build_results, figures, workspace
+from local.demo import PREFERENCES, STORY, Stage, first_scorer, forget, run_module, serve, start
+from local.errors import LocalError
+from local.held_back import HeldBack
+from local.plan import FULL, Plan
+from local.stack import stack, stay, where
+from local.story import Story
+from local.traffic import USERS, Served
+from monitoring import policy, savings, watch
+from monitoring.records import RecordStore
+from pipelines.import_checks import Defaults
+from pipelines.importing import import_files
+from pipelines.project import Project
+from registry import pool as pools
+from scorer.near_matches import did_you_mean
+
+QUERIES, POOL, PARAMS, STAND_INS = "queries.jsonl", "pool.yaml", "params.yaml", "stand-ins.yaml"
+MOST_TOKENS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A folder of examples/."""
+
+    folder: Path
+
+    @classmethod
+    def named(cls, name: str, source: Path) -> "Example":
+        """That of the checkout `source`. Raises LocalError with near names."""
+        there = [path.parent.name for path in sorted((source / "examples").glob(f"*/{QUERIES}"))]
+        if name not in there:
+            raise LocalError(f"No example is called {name!r}.", next_step=did_you_mean(name, there) or f"There are {', '.join(there)}.")
+        return cls(source / "examples" / name)
+
+    @property
+    def name(self) -> str:
+        """Its folder's."""
+        return self.folder.name
+
+    def layer(self, environment: Mapping[str, str]) -> dict[str, bytes]:
+        """What it lays over a project's files: the pool, with stand-ins for LLMs whose key is not set, and settings."""
+        pool = self.folder.joinpath(POOL).read_bytes()
+        if self.stands_in(environment):
+            pool = _with_stand_ins(pool, self.folder / STAND_INS)
+        return {"registry/pool.yaml": pool, workspace.SETTINGS: self.folder.joinpath(PARAMS).read_bytes()}
+
+    def stands_in(self, environment: Mapping[str, str]) -> bool:
+        """Whether local LLMs answer in place of the pool's: it has stand-ins, and a key is missing."""
+        endpoints = [llm.endpoint for llm in pools.load(self.folder / POOL).llms if llm.endpoint is not None]
+        return (self.folder / STAND_INS).exists() and any(each.api_key_env and not environment.get(each.api_key_env) for each in endpoints)
+
+    @property
+    def plan(self) -> Plan:
+        """As far as the demo's acts ask for one."""
+        return Plan(f"routemoa example {self.name}", "", (), 0, 0, 0, 0, 0, 0, max_tokens=MOST_TOKENS, patience=FULL.patience)
+
+
+def run(name: str, *, source: Path, at: Path, stay_up: bool) -> None:
+    """Plays the example in a project of its own at `at`. Raises LocalError, StepFailed."""
+    example = Example.named(name, source)
+    home, story = make_project(example, source, at)
+    with stack(home, PREFERENCES, own_registry=True) as platform:
+        stage = Stage(story, platform, example.plan)
+        start(stage)
+        first_scorer(stage)
+        serve(stage)
+        traffic(stage)
+        story.console.print(story.table())
+        story.end()
+        if stay_up:
+            story.console.print(where(platform))
+            stay(platform)
+    if not stay_up:
+        story.console.print(f"Everything is stopped. To start this project again: cd {home} && routemoa up")
+
+
+def make_project(example: Example, source: Path, at: Path) -> tuple[Path, Story]:
+    """A project at `at` with the example's pool and its queries alone; the story as far as it was told there."""
+    at = at.resolve()
+    story = Story.resumed(HeldBack(at).folder / STORY)
+    if story.acts:
+        story.console.print(f"The example in {at} was interrupted: it goes on there.")
+        return at, story
+    if example.stands_in(os.environ):
+        say_stand_ins(example, story.console)
+    with story.act("project", "A project", "git status") as act:
+        forget(at)
+        home = workspace.make(source, at, layer=example.layer(os.environ))
+        project = Project(home)
+        shutil.rmtree(project.data, ignore_errors=True)
+        imported = import_files(project, example.folder / QUERIES, None, Defaults(example.name, licence="Apache-2.0"))
+        run_module(home, "dvc", "add", "--quiet", "data")
+        roster = ", ".join(llm.id for llm in pools.load(home / "registry" / "pool.yaml").active)
+        act.say(f"{home}: {imported.new_queries} queries, each with a check; LLMs: {roster}")
+    return home, story
+
+
+def say_stand_ins(example: Example, console: Console) -> None:
+    """Loudly."""
+    stand_ins = YAML(typ="safe").load(example.folder / STAND_INS)
+    console.rule("[bold red]STAND-INS[/]")
+    console.print(
+        f"No key is set, so NONE of the {len(stand_ins)} LLMs of this pool is asked. Local LLMs of .1 to 1.5 billion parameters answer in "
+        "their names, at their prices. What is saved and how good answers are says nothing about the LLMs that are named; it shows how "
+        "the platform works with such a pool. With OPENROUTER_API_KEY set, the real ones are asked.",
+        markup=False,
+        highlight=False,
+    )
+    console.rule()
+
+
+def traffic(stage: Stage) -> None:
+    """The queries that no scorer was trained on, through one LLM each; every answer is drawn for an audit, then graded; the ledger."""
+    if stage.story.told("traffic"):
+        return
+    with stage.act("traffic", "2. What it saves") as act:
+        queries = build_results.sample(stage.home, 10_000, "test")
+        served = audited(stage, queries)
+        act.say(figures.traffic(stage.home, served))
+        settings = stage.platform.settings
+        found = savings.report(RecordStore.of(settings), pools.load(settings.pool_file), by="domain")
+        told = found.total.as_dict()
+        share = "" if told["saved_share"] is None else f" ({told['saved_share']:.0%})"
+        if told["saved_usd"] is not None:
+            act.say(f"spent ${told['routed_usd']:.6f}; saved ${told['saved_usd']:.6f}{share} against always {found.baseline}")
+        quality = found.total.quality
+        if quality.low is None or quality.high is None or quality.change is None:
+            act.say(f"quality beside always {found.baseline}: {quality.why}")
+        else:
+            act.say(f"quality beside always {found.baseline}: {quality.change:+.2f} [{quality.low:+.2f}, {quality.high:+.2f}]")
+        act.means = "; ".join(act.lines) + f". {len(queries)} queries are few: intervals are wide."
+        act.look = f"cd {stage.home} && routemoa savings --by domain"
+
+
+def audited(stage: Stage, queries: list[dict[str, Any]]) -> list[Served]:
+    """Asks them all, lets the monitor draw (all of them, as the example's settings say), then grades what came."""
+    settings, visitor = stage.platform.settings, stage.visitor
+    with ThreadPoolExecutor(USERS) as users:
+        asked = users.map(lambda query: visitor.ask(query, virtual_model="routemoa-single", max_tokens=stage.plan.max_tokens), queries)
+        responses = list(asked)
+    watch.draw_audits(settings, policy.load(settings.home / "params.yaml"))
+    return [visitor.report(query, response, audit=True) for query, response in zip(queries, responses, strict=True)]
+
+
+def _with_stand_ins(pool: bytes, file: Path) -> bytes:
+    """The pool with a local endpoint in place of each LLM's; names and prices stay."""
+    yaml = YAML(typ="safe")
+    content, stand_ins = yaml.load(pool), yaml.load(file)
+    for llm, entry in content["llms"].items():
+        other = stand_ins[llm]
+        entry["endpoint"] = {"base_url": other["base_url"], "served_name": other["served_name"], "api_key_env": None}
+        entry["prompt"] = {"system": other["system"], "suffix": ""}
+        entry["decoding"] = {"temperature": 0.0, "max_tokens": other["max_tokens"], "seed": 0}
+        entry["context_window"] = other["context_window"]
+    return json.dumps(content, indent=1).encode()
