@@ -29,7 +29,7 @@ from monitoring import policy
 from monitoring.novelty import novelty
 from pipelines.dataset import Dataset
 from pipelines.logs.call import LoggedCall, LoggedUsage
-from pipelines.what_if import compare, estimate
+from pipelines.what_if import compare, estimate, judgeable
 from pipelines.what_if.history import bill
 from pipelines.what_if.knowledge import HeldOut, Knowledge, Texts
 from registry import certificate
@@ -144,7 +144,7 @@ def outcomes(recorded: Recorded, world: World, rows: Rows, knows: Knowledge, eve
     billed = bill(calls, Pool(recorded.llms), lambda *_: None)
     scored = part(every, rows)
     by_id = {llm.id: llm for llm in recorded.llms}
-    judged, _ = compare.judgeable(billed, {at: at for at in range(len(rows))}, scored, knows, by_id)
+    judged, _ = judgeable.judgeable(billed, {at: at for at in range(len(rows))}, scored, knows, by_id)
     kept = rows[[each.call.row for each in judged.billed]]
     at = np.arange(len(kept))
     for usd in certificate.grid(judged.expected_NL)[DOLLARS]:

@@ -18,8 +18,9 @@ from pipelines.logs import store
 from pipelines.logs.call import LoggedCall
 from pipelines.logs.outcomes import Scale
 from pipelines.project import Project
-from pipelines.what_if import asking_ours, compare, grading, history, knowledge, page, report
-from pipelines.what_if.compare import Compared, Judgeable
+from pipelines.what_if import asking_ours, compare, grading, history, judgeable, knowledge, page, report
+from pipelines.what_if.compare import Compared
+from pipelines.what_if.judgeable import FAR, Judgeable
 from pipelines.what_if.knowledge import Knowledge, Scorer, Texts
 from pipelines.what_if.report import Report, Spent
 from registry import certificate, pool
@@ -107,7 +108,7 @@ def candidates(billed: Sequence[history.Billed], everybody: pool.Pool, known: Kn
 def judge(made: Report, judged: Judgeable, known: Knowledge, why: Mapping[str, int], floor: float) -> Report:
     """The report with every setting, from the one that spends most on; the best is the last before the first that may pass the floor."""
     notes = [f"No interval: {known.why_none}. Grade the requests of the file, or train here."] if known.held_out is None else []
-    if (far := why.get(compare.FAR, 0)) > MOST_FAR * (far + len(judged.billed)):
+    if (far := why.get(FAR, 0)) > MOST_FAR * (far + len(judged.billed)):
         share = far / (far + len(judged.billed))
         notes.append(f"{share:.0%} of the texts are unlike the training queries: intervals rest on labels of other kinds. Grade some.")
     made = replace(
@@ -133,7 +134,7 @@ def _judged(
     scored = {place: row_of[each.call.text] for place, each in enumerate(billed) if each.call.text}
     nothing = Texts(np.empty((0, len(known.roster))), np.empty(0, dtype=bool), np.empty(0, dtype=np.str_))
     of_texts = scorer.texts(texts) if texts else nothing
-    return compare.judgeable(billed, scored, of_texts, known, llms, baseline=baseline)
+    return judgeable.judgeable(billed, scored, of_texts, known, llms, baseline=baseline)
 
 
 def _graded(made: Report, judged: Judgeable, wanted: Wanted, path: Path) -> Report:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipelines.errors import TableRefused
 from pipelines.what_if import compare, estimate
-from pipelines.what_if.compare import Judgeable
+from pipelines.what_if.judgeable import Judgeable
 from scorer.atomic_write import replacing
 from scorer.metrics import Interval
 

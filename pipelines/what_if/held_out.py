@@ -1,0 +1,58 @@
+"""How costs and forecasts come out on held-out queries, whose labels are known, at a value of a dollar. Pure."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.certify import choices, expected_costs
+from pipelines.what_if import estimate
+from pipelines.what_if.estimate import Errors
+from pipelines.what_if.judgeable import Judgeable, Values
+from pipelines.what_if.knowledge import Knowledge
+from scorer.metrics import Interval
+
+MOST_WEIGHT = 20.0  # of one held-out query: where the log is of domains that hardly any is of, a few would say it all
+
+
+def of(judged: Judgeable, known: Knowledge, usd: float, moved: float) -> tuple[Interval, Errors]:
+    """The factor of costs and the errors of forecasts, with the baseline's LLMs in the shares that they have in the log.
+
+    moved: how many independent calls change their LLM.
+    """
+    held_out = known.held_out
+    if held_out is None or not judged.billed:
+        return Interval(1.0, float("nan"), float("nan")), Errors(np.empty(0))
+    columns = list(judged.columns)
+    complete_M = np.asarray(np.isfinite(held_out.labels_ML[:, columns]).all(axis=1))
+    scores_ML, labels_ML = held_out.scored.scores_NL[complete_M][:, columns], held_out.labels_ML[complete_M][:, columns]
+    if not len(scores_ML):
+        return Interval(1.0, float("nan"), float("nan")), Errors(np.empty(0))
+    texts = [text for text, whole in zip(held_out.texts, complete_M, strict=True) if whole]
+    expected_ML = expected_costs(texts, judged.llms, known.recorded)
+    chosen_M = choices(scores_ML, expected_ML, np.array([usd]))[0]
+    rows = np.arange(len(chosen_M))
+    shares_L = np.bincount(judged.baseline_N, minlength=len(judged.llms)) / len(judged.baseline_N)
+    off_ML = labels_ML - scores_ML
+    errors_M = off_ML[rows, chosen_M] - off_ML @ shares_L
+    inputs_M, outputs_M = (grid_ML[complete_M][:, columns][rows, chosen_M] for grid_ML in (held_out.inputs_ML, held_out.outputs_ML))
+    factor = estimate.ratio(*_answers(judged, known, chosen_M, inputs_M, outputs_M), moved)
+    return factor, Errors(errors_M, _mix(judged.domains_N, held_out.scored.domains_N[complete_M]))
+
+
+def _answers(judged: Judgeable, known: Knowledge, chosen_M: NDArray[np.intp], inputs_M: Values, outputs_M: Values) -> tuple[Values, Values]:
+    """USD of held-out answers as long as they were, and as long as they usually are, on the tokens that were read; NaN where unknown."""
+    actual, usual = [], []
+    for choice, read, written in zip(chosen_M, inputs_M, outputs_M, strict=True):
+        llm = judged.llms[choice]
+        recorded = known.recorded.get(llm.id)
+        told = recorded is not None and np.isfinite(read) and np.isfinite(written)
+        actual.append(llm.price.cost(round(read), round(written)) if told else np.nan)
+        usual.append(llm.price.cost(round(read), max(1, round(recorded.output_tokens))) if told and recorded is not None else np.nan)
+    return np.array(actual, dtype=np.float64), np.array(usual, dtype=np.float64)
+
+
+def _mix(domains_N: NDArray[np.str_], domains_M: NDArray[np.str_]) -> Values:
+    """weight_M: by which held-out queries have the domains that the log has; one that the log lacks counts for nothing."""
+    names, places_M, counts = np.unique(domains_M, return_inverse=True, return_counts=True)
+    wanted = np.array([(domains_N == name).mean() for name in names])
+    weight_M = np.minimum((wanted / (counts / len(domains_M)))[places_M], MOST_WEIGHT)
+    return np.asarray(weight_M if weight_M.any() else np.ones(len(domains_M)), dtype=np.float64)
