@@ -16,12 +16,13 @@ from typing import Any
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from local import build_results, figures, workspace
-from local.demo import PREFERENCES, STORY, Stage, first_scorer, forget, run_module, serve, start
+from local import acts, build_results, figures, steps, workspace
+from local.demo import PREFERENCES, STORY, forget
 from local.errors import LocalError
 from local.held_back import HeldBack
 from local.plan import FULL, Plan
 from local.stack import stack, stay, where
+from local.stage import Stage
 from local.story import Story
 from local.traffic import USERS, Served
 from monitoring import policy, savings, watch
@@ -79,10 +80,8 @@ def run(name: str, *, source: Path, at: Path, stay_up: bool) -> None:
     home, story = make_project(example, source, at)
     with stack(home, PREFERENCES, own_registry=True) as platform:
         stage = Stage(story, platform, example.plan)
-        start(stage)
-        first_scorer(stage)
-        serve(stage)
-        traffic(stage)
+        for act in (acts.start, acts.first_scorer, acts.serve, traffic):
+            act(stage)
         story.console.print(story.table())
         story.end()
         if stay_up:
@@ -107,7 +106,7 @@ def make_project(example: Example, source: Path, at: Path) -> tuple[Path, Story]
         project = Project(home)
         shutil.rmtree(project.data, ignore_errors=True)
         imported = import_files(project, example.folder / QUERIES, None, Defaults(example.name, licence="Apache-2.0"))
-        run_module(home, "dvc", "add", "--quiet", "data")
+        steps.run(home, "dvc", "add", "--quiet", "data")
         roster = ", ".join(llm.id for llm in pools.load(home / "registry" / "pool.yaml").active)
         act.say(f"{home}: {imported.new_queries} queries, each with a check; LLMs: {roster}")
     return home, story
