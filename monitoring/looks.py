@@ -29,12 +29,17 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS looks (
     number INTEGER PRIMARY KEY, at REAL NOT NULL, verdict TEXT NOT NULL, kind TEXT NOT NULL, scorer_version TEXT NOT NULL,
     reasons TEXT NOT NULL, job TEXT, content TEXT, UNIQUE (at, verdict))"""
 COLUMNS = "at, verdict, kind, scorer_version, reasons, job"
+FIGURES = ("index", "size", "n", "novel_share", "novel_low", "novel_expected", "promised", "mispredictions", "quality", "cost_usd")
+NEWEST = "ORDER BY at DESC, number DESC LIMIT"
 VOID = "INSERT INTO void_certificates (scorer_version, content) VALUES (?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One that was reported. at: seconds since the epoch. verdict: its id. job: that it started, if any."""
+    """One that was reported. at: seconds since the epoch. verdict: its id. job: that it started, if any.
+
+    figures: of its window, FIGURES of `monitoring.window.WindowStats`; empty where an earlier release kept none.
+    """
 
     at: float
     verdict: str
@@ -42,6 +47,7 @@ class Look:
     scorer_version: str
     reasons: tuple[str, ...]
     job: str | None
+    figures: Mapping[str, Any]
 
 
 class Looks:
@@ -60,12 +66,13 @@ class Looks:
             raise _refused(exc) from exc
 
     def add(self, content: Mapping[str, Any]) -> None:
-        """Keeps a look, as `latest.json` has it; of those before it what it said, and no longer all it saw."""
+        """Keeps a look, as `latest.json` has it; of those before it what it said and its figures, and no longer all it saw."""
         verdict = content["verdict"]
         row = (verdict["id"], verdict["kind"], verdict["stats"]["scorer_version"], json.dumps(verdict["reasons"]), content["job"])
         try:
             with self._database.transaction(LOCK) as connection:
-                connection.execute("UPDATE looks SET content = NULL WHERE content IS NOT NULL")
+                for number, before in connection.execute(f"SELECT number, content FROM looks {NEWEST} 1").fetchall():  # noqa: S608
+                    connection.execute("UPDATE looks SET content = ? WHERE number = ?", (json.dumps(_figures(before)), number))
                 statement = f"INSERT INTO looks ({COLUMNS}, content) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  names are ours
                 connection.execute(statement, (datetime.fromisoformat(content["at"]).timestamp(), *row, _text(content)))
         except DatabaseFailed as exc:
@@ -75,11 +82,14 @@ class Looks:
         """The last ones, the newest first."""
         try:
             with self._database.reading() as connection:
-                statement = f"SELECT {COLUMNS} FROM looks ORDER BY at DESC, number DESC LIMIT ?"  # noqa: S608
+                statement = f"SELECT {COLUMNS}, content FROM looks {NEWEST} ?"  # noqa: S608
                 rows = connection.execute(statement, (most,)).fetchall()
         except DatabaseFailed as exc:
             raise _refused(exc) from exc
-        return [Look(at, verdict, kind, version, tuple(json.loads(reasons)), job) for at, verdict, kind, version, reasons, job in rows]
+        return [
+            Look(at, verdict, kind, version, tuple(json.loads(reasons)), job, _figures(content))
+            for at, verdict, kind, version, reasons, job, content in rows
+        ]
 
 
 def folder(settings: Settings) -> Path:
@@ -125,7 +135,7 @@ def refresh(settings: Settings) -> None:
         if (database := shared(settings)) is None:
             return
         with database.reading() as connection:
-            latest = _first(connection, "SELECT content FROM looks WHERE content IS NOT NULL ORDER BY at DESC, number DESC LIMIT 1")
+            latest = _first(connection, f"SELECT content FROM looks WHERE content IS NOT NULL {NEWEST} 1")  # noqa: S608
             void = _first(connection, "SELECT content FROM void_certificates ORDER BY number DESC LIMIT 1")
     except DatabaseFailed as exc:
         raise _refused(exc) from exc
@@ -152,6 +162,13 @@ def move_void(path: Path, database: Database) -> dict[str, int]:
 
 def _text(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=1, default=str) + "\n"
+
+
+def _figures(content: str | None) -> dict[str, Any]:
+    """Of a look's content, or of what was kept of it."""
+    kept = {} if content is None else json.loads(content)
+    stats = kept["verdict"]["stats"] if "verdict" in kept else kept
+    return {name: stats[name] for name in FIGURES if name in stats}
 
 
 def _copy(path: Path, text: str) -> None:

@@ -36,13 +36,13 @@ class Mean:
     high: float | None
 
     @classmethod
-    def of(cls, values_N: Doubles) -> "Mean":
-        """Of N values, N > 0."""
+    def of(cls, values_N: Doubles, least: float, most: float) -> "Mean":
+        """Of N values in [least, most], N > 0; beyond them the interval is cut off."""
         value, n = float(values_N.mean()), len(values_N)
         if n < LEAST:
             return cls(value, None, None)
         half = student.quantile(0.975, n - 1) * float(values_N.std(ddof=1)) / n**0.5
-        return cls(value, value - half, value + half)
+        return cls(value, max(value - half, least), min(value + half, most))
 
     def __str__(self) -> str:
         return f"{self.value:.2f}" if self.low is None else f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
@@ -121,9 +121,9 @@ def _of(group: Chosen, rows: list[int], data: Dataset, old: runtime.RuntimeScore
         group.name,
         len(labelled),
         int(known.sum()),
-        Mean.of(was_Q[known]),
-        Mean.of(is_Q[known]),
-        Mean.of(is_Q[known] - was_Q[known]),
+        Mean.of(was_Q[known], 0.0, 1.0),
+        Mean.of(is_Q[known], 0.0, 1.0),
+        Mean.of(is_Q[known] - was_Q[known], -1.0, 1.0),
         float(promised_Q[known].mean()),
         float(now_promised_Q[known].mean()),
     )

@@ -1,13 +1,13 @@
 """What a retraining would do, said before: what it is for, what it takes in, whom it asks, for how many USD, what is expected of it.
 
-`python -m pipelines.plan [--harvest] [--group NAME]...` prints it as JSON: lines, usd, most_usd, new, pending, missing.
+`python -m pipelines.plan [--harvest] [--group NAME]...` prints it as JSON (`Plan.as_dict`).
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -41,6 +41,10 @@ class Cause:
     promised: float
     audited: int
     outcome: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self) | {"expected": self.expected}
 
     @property
     def expected(self) -> float:
@@ -92,9 +96,14 @@ class Plan:
         yield "A gate compares the new version with the one that serves; nothing is promoted by itself."
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready. new: queries that would come in; pending: those that do where the pool agrees; missing: LLM id -> queries asked."""
+        """JSON-ready. new: queries that would come in; pending: those that do where the pool agrees; missing: LLM id -> queries asked.
+
+        usd_by_llm: about what asking and judging by each comes to.
+        """
         counts = {"new": len(self.harvest.new), "pending": self.pending, "missing": self.missing}
-        return {"lines": list(self.lines()), "usd": self.usd, "most_usd": self.most_usd, **counts}
+        usd = {llm: sum(bill.usd for bill in self.bills if bill.llm == llm) for llm in sorted({bill.llm for bill in self.bills})}
+        causes = [cause.as_dict() for cause in self.causes]
+        return {"lines": list(self.lines()), "usd": self.usd, "most_usd": self.most_usd, "usd_by_llm": usd, "causes": causes, **counts}
 
     def show(self, console: Console) -> None:
         """Prints the lines and the bills."""

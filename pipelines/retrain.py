@@ -9,7 +9,6 @@ Nothing is promoted: the new scorer version is a challenger.
 """
 
 import argparse
-import json
 import re
 import signal
 import sys
@@ -27,12 +26,11 @@ from pipelines import data_pin, harvest, json_files, params, plan, scorer_run
 from pipelines.errors import PipelineError, RetrainRefused
 from pipelines.project import Project
 from pipelines.project_lock import alone
-from registry import lineage, local_store, pool, versions
+from registry import gains, lineage, local_store, pool, versions
 from registry.child_process import Child, end_with_parent
 from registry.errors import ChildFailed
 from registry.progress import Progress
 from registry.settings import Settings
-from scorer.atomic_write import replacing
 from scorer.errors import RouteMoAError
 
 STARTED = re.compile(r"Running stage '([^']+)'|Stage '([^']+)' (?:didn't change, skipping|is cached)")
@@ -204,8 +202,8 @@ def _round(project: Project, settings: Settings, steps: Steps, order: Order) -> 
     if version == before:
         return f"no new scorer version, {before} stays: {said}"
     save_experiment(project, settings, steps, str(version))
-    bought = _bought(project, order, served)
-    return f"scorer version {version} registered, {_judged(json_files.read(project.gate, 'gate'), version)}{bought}"
+    bought = _bought(project, settings, order, str(version), served)
+    return f"scorer version {version} registered, {_judged(json_files.read(project.gate, 'gate'), version)}{'.' if bought else ''}{bought}"
 
 
 def served_scorer(settings: Settings) -> Path | None:
@@ -214,19 +212,19 @@ def served_scorer(settings: Settings) -> Path | None:
     return None if active is None else settings.var / "scorers" / active.folder
 
 
-def _bought(project: Project, order: Order, served: Path | None) -> str:
+def _bought(project: Project, settings: Settings, order: Order, version: str, served: Path | None) -> str:
     """What the round did for the groups that caused it, in words; also written down. What cannot be told ends no retraining."""
     from pipelines import gain
 
     try:
-        gains = gain.of_groups(project, order.groups, served)
+        found = gain.of_groups(project, order.groups, served)
     except RouteMoAError as exc:
         print(f"What the groups gained cannot be told: {' '.join(str(exc).split())}", flush=True)
         return ""
-    if gains:
-        with replacing(project.build / "gain.json") as partial:
-            partial.write_text(json.dumps({"job": order.job, "groups": [each.as_dict() for each in gains]}, indent=1), encoding="utf-8")
-    return "".join(f" {each}" for each in gains)
+    if found:
+        against = None if served is None else served.name.partition("-")[0]  # a folder may have a hash after its version
+        gains.keep(settings.var, order.job, version, against, [each.as_dict() for each in found])
+    return "".join(f" {each}" for each in found)
 
 
 def save_experiment(project: Project, settings: Settings, steps: Steps, version: str) -> None:

@@ -1,7 +1,9 @@
-"""What a retraining for a group of unknown queries would do, as pipelines (registry knows none of their tables) tells it."""
+"""What a retraining would do, as pipelines (registry knows none of their tables) tells it: for groups of unknown queries, or for none."""
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,26 @@ from registry import child_process
 from registry.errors import ChildFailed
 
 WITHIN_S = 120.0  # seconds of CPU; whoever plans a retraining can wait for a busy machine
+NOT_HERE = "This host serves and trains nothing: its project has no params.yaml."
 
 
-def told(home: Path, group: str) -> dict[str, Any] | None:
-    """`pipelines.plan` of the project at `home` as JSON, computed in a process of its own. None where it cannot be told there."""
-    if not (home / "params.yaml").is_file():  # a host that serves and trains nothing
-        return None
-    command = [sys.executable, "-m", "pipelines.plan", "--harvest", "--group", group]
+@dataclass(frozen=True, slots=True)
+class Told:
+    """plan: `pipelines.plan` as JSON, None where it cannot be told; why_not: then why."""
+
+    plan: dict[str, Any] | None
+    why_not: str | None = None
+
+
+def told(home: Path, groups: Sequence[str] = (), *, harvesting: bool = True) -> Told:
+    """What a retraining of the project at `home` would do for these groups, computed in a process of its own."""
+    if not (home / "params.yaml").is_file():
+        return Told(None, NOT_HERE)
+    named = [each for group in groups for each in ("--group", group)]
+    command = [sys.executable, "-m", "pipelines.plan", *(["--harvest"] if harvesting else []), *named]
     try:
-        return dict(json.loads(child_process.output(command, cwd=home, timeout_s=WITHIN_S)))
-    except (ChildFailed, ValueError, TypeError):
-        return None
+        return Told(dict(json.loads(child_process.output(command, cwd=home, timeout_s=WITHIN_S))))
+    except ChildFailed as exc:
+        return Told(None, exc.lines[-1].strip() if exc.lines else exc.what)
+    except (ValueError, TypeError):
+        return Told(None, "What pipelines.plan printed is no plan: run one release of all parts.")

@@ -2,29 +2,35 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from monitoring.group_actions import Actions
+from registry import gains, retraining_plan
 from registry.pool import train_jointly
 from serving import audit
 from serving.body import read
 from serving.protocol import parse
 from serving.responses import json_response
-from serving.state import state_of
+from serving.state import State, state_of
 
 router = APIRouter(prefix="/admin", route_class=audit.Audited)
 ACCEPTED = 202
 MOST_LOG = 64 * 1024  # bytes an answer
+MOST_GROUPS = 50
 
 
 class Retraining(BaseModel):
     """A retraining by a person's wish.
 
     full: from now on no LLM joins by its row, all are trained together. harvest: served queries that can be graded are taken in first.
+    groups: of unknown queries, by name or id, that it is for: it harvests them, and says afterwards what it bought for them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -33,6 +39,7 @@ class Retraining(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=500)] = "a person asked for it"
     full: bool = False
     harvest: bool = False
+    groups: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=MOST_GROUPS)] = []
 
 
 @router.get("/jobs")
@@ -48,12 +55,32 @@ async def retrain(request: Request) -> Response:
     state = state_of(request)
     wanted, _ = parse(Retraining, await read(request, state.settings.max_request_bytes))
     audit.note(request, reason=wanted.reason)
+    arguments: dict[str, Any] = {"reason": wanted.reason, "harvest": wanted.harvest or bool(wanted.groups)}
+    if wanted.groups:
+        arguments["groups"] = await asyncio.to_thread(_chosen, state, wanted.groups)
     if wanted.full:
         await asyncio.to_thread(train_jointly, state.settings.pool_file)
         await state.pool.refresh()
-    return json_response(
-        asdict(await asyncio.to_thread(state.jobs.submit, "retrain", {"reason": wanted.reason, "harvest": wanted.harvest})), status=ACCEPTED
-    )
+    return json_response(asdict(await asyncio.to_thread(state.jobs.submit, "retrain", arguments)), status=ACCEPTED)
+
+
+@router.get("/jobs/plan")
+async def plan(request: Request, group: Annotated[list[str], Query(default_factory=list)], *, harvest: bool = True) -> Response:
+    """What a retraining would do now, for these groups of unknown queries or for none; it takes seconds, and asks nobody.
+
+    `{"plan": {"lines": [...], "usd": 0.02, "most_usd": 5.0, "new": 12, "pending": 4, "missing": {"llm": 16}, ...}, "why_not": null}`.
+    """
+    state = state_of(request)
+    names = [each["name"] for each in await asyncio.to_thread(_chosen, state, group)]
+    told = await asyncio.to_thread(partial(retraining_plan.told, state.settings.home, names, harvesting=harvest or bool(names)))
+    return json_response(asdict(told))
+
+
+@router.get("/gains")
+async def gained(request: Request, job: str | None = None) -> Response:
+    """What retrainings bought for the groups that caused them, the newest first; of one job, or of all (`registry/gains.py`)."""
+    kept = await asyncio.to_thread(gains.listed, state_of(request).settings.var)
+    return json_response({"gains": [each for each in kept if job is None or each["job"] == job]})
 
 
 @router.get("/jobs/{job_id}")
@@ -73,6 +100,12 @@ async def log(request: Request, job_id: str, after: Annotated[int, Query(ge=0)] 
     """What the processes of a job printed, from byte `after` on; `next` is where to go on. Of a long rest, the end."""
     known = await asyncio.to_thread(state_of(request).jobs.require, job_id)
     return json_response(await asyncio.to_thread(_read_log, Path(known.log), after))
+
+
+def _chosen(state: State, called: Sequence[str]) -> list[dict[str, Any]]:
+    """The groups of these names or ids, as a job's arguments have them. Raises GroupUnknown."""
+    actions = Actions(state.settings.var, state.records)
+    return [actions.find(each).as_arguments() for each in called]
 
 
 def _read_log(path: Path, after: int) -> dict[str, Any]:

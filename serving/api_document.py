@@ -76,6 +76,8 @@ ROUTES: Mapping[tuple[str, str], Described] = {
     ("get", "/admin/prices"): Described(api_answers.TREE),
     ("get", "/admin/records"): Described(api_answers.TREE),
     ("get", "/admin/traffic"): Described(api_answers.TREE),
+    ("get", "/admin/jobs/plan"): Described(api_answers.TREE),
+    ("get", "/admin/gains"): Described(api_answers.TREE),
     ("get", "/admin/keys"): Described(api_answers.TREE),
     ("post", "/admin/keys"): Described(api_answers.TREE, KeyWanted, HTTPStatus.CREATED),
     ("delete", "/admin/keys/{name}"): Described(api_answers.TREE),

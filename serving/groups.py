@@ -98,12 +98,11 @@ async def harvest(request: Request, group: str) -> Response:
 async def plan(request: Request, group: str) -> Response:
     """What a retraining for it would do, computed in a process of its own, which takes seconds; asks nobody.
 
-    `{"plan": {"lines": ["For:", ...], "usd": 0.02, "most_usd": 5.0, "new": 12, "pending": 4, "missing": {"llm": 16}}}`; `{"plan": null}`
-    where this host cannot tell: it has no query pool, or does not train.
+    `{"plan": {"lines": ["For:", ...], "usd": 0.02, "most_usd": 5.0, "new": 12, "pending": 4, "missing": {"llm": 16}}, "why_not": null}`;
+    `{"plan": null, "why_not": "..."}` where this host cannot tell: it has no query pool, or does not train.
     """
     chosen = await asyncio.to_thread(_actions(request).find, group)
-    told = await asyncio.to_thread(retraining_plan.told, state_of(request).settings.home, chosen.name)
-    return json_response({"plan": told})
+    return json_response(asdict(await asyncio.to_thread(retraining_plan.told, state_of(request).settings.home, [chosen.name])))
 
 
 @router.post("/{group}/retrain")

@@ -42,6 +42,7 @@ def test_the_history_of_looks_is_kept(tmp_path: Path, either_url: str) -> None:
         looks.keep(settings, look(number, "retrain" if number == 2 else "keep"))
     assert [(each.verdict, each.kind) for each in Looks.of(settings).history(2)] == [("v3", "keep"), ("v2", "retrain")]
     assert Looks.of(settings).history(1)[0].reasons == ("a reason",)
+    assert [each.figures for each in Looks.of(settings).history(9)] == [{"index": 0, "size": size} for size in (300, 200, 100)]
     assert latest(settings) == look(3)
 
 

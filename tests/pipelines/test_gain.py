@@ -65,5 +65,8 @@ def test_what_cannot_be_told_is_said(home: tuple[Project, Path, Chosen]) -> None
     (found,) = gain.of_groups(project, [Chosen("seen", members)], before)
     assert found.before is None
     assert "none kept out of training to tell by" in str(found)
-    few = gain.Mean.of(np.array([1.0, 0.0]))
+    few = gain.Mean.of(np.array([1.0, 0.0]), 0.0, 1.0)
     assert (few.low, str(few)) == (None, "0.50")
+    near = gain.Mean.of(np.array([1.0] * 9 + [0.0]), 0.0, 1.0)
+    assert near.low is not None
+    assert near.low < near.value < 1.0 == near.high

@@ -65,9 +65,14 @@ def test_a_server_reads_the_plan_of_a_named_group(asked: Asked) -> None:  # noqa
     look = {"groups": [{"id": "0", "name": "unknown 1", "members": members}]}
     (project.var / "reports").mkdir()
     (project.var / "reports" / "latest.json").write_text(json.dumps(look))
-    told = retraining_plan.told(project.home, "unknown 1")
+    told = retraining_plan.told(project.home, ["unknown 1"]).plan
     assert told is not None
     assert (told["new"], told["pending"], told["missing"]) == (0, 5, {"one": 5, "other": 5})
     assert told["usd"] > 0
     assert any("unknown 1: 5 answers, promised 0.50, none audited" in line for line in told["lines"])
-    assert retraining_plan.told(project.home, "nothing") is None
+    assert [(cause["name"], cause["answers"], cause["expected"]) for cause in told["causes"]] == [("unknown 1", 5, 0.5)]
+    assert sum(told["usd_by_llm"].values()) == pytest.approx(told["usd"])
+    refused = retraining_plan.told(project.home, ["nothing"])
+    assert refused.plan is None
+    assert "No group of unknown queries is called 'nothing'." in (refused.why_not or "")
+    assert retraining_plan.told(project.home / "nowhere").why_not == retraining_plan.NOT_HERE

@@ -11,6 +11,7 @@ from world import World
 from monitoring import named_domains
 from monitoring.record import Draw
 from monitoring.records import RecordStore
+from registry import gains
 from registry.jobs import Jobs
 
 
@@ -73,7 +74,7 @@ def test_a_group_starts_jobs_that_know_its_decisions(grouped) -> None:
 def test_a_host_that_does_not_train_tells_no_plan(grouped) -> None:
     """It has no query pool; a group that is none is refused all the same."""
     client, _, _ = grouped
-    assert client.get("/admin/groups/unknown 1/plan").json() == {"plan": None}
+    assert client.get("/admin/groups/unknown 1/plan").json()["plan"] is None
     assert client.get("/admin/groups/nobody/plan").status_code == 404
 
 
@@ -85,3 +86,20 @@ def test_a_left_group_is_kept_as_left_and_an_unknown_one_refused(grouped) -> Non
     refused = client.post("/admin/groups/unknwn 1/name", json={"name": "x"}).json()["error"]
     assert (refused["code"], "'unknown 1'" in refused["message"]) == ("group_not_found", True)
     assert client.post("/admin/groups/unknown 1/name", json={"name": " "}).status_code == 400
+
+
+def test_a_retraining_for_several_groups_is_planned_and_started(grouped) -> None:
+    """The job has their decisions; a host that does not train says so instead of a plan; what a job bought is told of it alone."""
+    client, world, ids = grouped
+    job = client.post("/admin/jobs", json={"kind": "retrain", "groups": ["0123456789ab"]}).json()
+    assert job["arguments"]["groups"] == [{"name": "unknown 1", "members": ids}]
+    assert job["arguments"]["harvest"] is True
+    assert client.post("/admin/jobs", json={"kind": "retrain", "groups": ["none such"]}).json()["error"]["code"] == "group_not_found"
+    assert client.get("/admin/jobs/plan", params={"group": "none such"}).json()["error"]["code"] == "group_not_found"
+    planned = client.get("/admin/jobs/plan", params={"group": "unknown 1"}).json()
+    assert planned["plan"] is None
+    assert planned["why_not"]
+    gains.keep(world.settings().var, job["id"], "2", "1", [{"group": "unknown 1", "queries": 12, "kept_out": 0}])
+    (gained,) = client.get("/admin/gains", params={"job": job["id"]}).json()["gains"]
+    assert (gained["version"], gained["against"], gained["groups"][0]["group"]) == ("2", "1", "unknown 1")
+    assert client.get("/admin/gains", params={"job": "another"}).json() == {"gains": []}
