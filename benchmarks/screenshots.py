@@ -19,7 +19,14 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 COLOURS = {"mlflow": 48, "console": 160}  # of a palette: text stays sharp, a page stays below 150 kB
 SETTLE_MS = 4_000  # pictures and tables come after the page
-CONSOLE = {"overview": "/", "register": "/pool/register", "scorers": "/scorers", "drift": "/drift", "playground": "/playground"}
+CONSOLE = {
+    "overview": "/",
+    "register": "/pool/register",
+    "scorers": "/scorers",
+    "drift": "/drift",
+    "plan": "/drift",
+    "playground": "/playground",
+}
 QUESTION = "What is the sum of 12 and 30? Give the number."
 
 
@@ -55,7 +62,10 @@ def take(settings: Settings, number: str, chromium: str) -> list[Path]:
 
 
 def take_console(url: str, key: str, question: str, chromium: str) -> list[Path]:
-    """The console's pages at `url`, as whoever holds `key` sees them; the playground answers `question`."""
+    """The console's pages at `url`, as whoever holds `key` sees them; the playground answers `question`.
+
+    The drift page needs a verdict, and shows what a retraining bought where one said it.
+    """
     from playwright.sync_api import sync_playwright
 
     written = []
@@ -77,6 +87,9 @@ def take_console(url: str, key: str, question: str, chromium: str) -> list[Path]
                 page.get_by_label("Question").fill(question)
                 page.get_by_role("button", name="Ask").click()
                 page.get_by_text("Stopped:").wait_for()
+            if name == "plan":
+                page.get_by_role("button", name="Retrain now").click()
+                page.get_by_role("button", name="Start it", disabled=False).wait_for()
             page.wait_for_timeout(SETTLE_MS / 4)
             written.append(_save(page, f"console-{name}.png"))
         browser.close()

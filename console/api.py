@@ -22,8 +22,8 @@ class Api:
     key: str
 
     async def get(self, path: str, **query: Any) -> Any:
-        """The JSON at `path`; query fields that are None or empty are left out."""
-        return await self._call("GET", path, params={name: value for name, value in query.items() if value not in {None, ""}})
+        """The JSON at `path`; query fields that are None or empty are left out, a list is a field for each of its values."""
+        return await self._call("GET", path, params=_said(query))
 
     async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """What the server answers to `body`."""
@@ -33,9 +33,9 @@ class Api:
         """What the server answers to a change."""
         return await self._call("PATCH", path, json=dict(body))
 
-    async def delete(self, path: str) -> Any:
-        """What the server answers to a removal."""
-        return await self._call("DELETE", path)
+    async def delete(self, path: str, **query: Any) -> Any:
+        """What the server answers to a removal; query fields as of `get`."""
+        return await self._call("DELETE", path, params=_said(query))
 
     async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """The events of a stream, in order; one that is an error is raised."""
@@ -61,6 +61,10 @@ class Api:
             if response.status_code >= 400:
                 raise _refusal(response)
             return orjson.loads(response.content)
+
+
+def _said(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None and value != ""}
 
 
 def connect(url: str) -> httpx2.AsyncClient:

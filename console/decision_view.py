@@ -102,9 +102,7 @@ def _failures(failures: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _score_bar(score: float, first: bool, about: str | None = None) -> None:
-    with parts.box("row-flex").style("flex-wrap: nowrap"):
-        parts.bar(score, "chosen" if first else "")
-        ui.label(about or words.score(score)).style("white-space: nowrap; font-variant-numeric: tabular-nums")
+    parts.measured(score, about or words.score(score), "chosen" if first else "")
 
 
 def _snippet(text: str) -> str:

@@ -97,9 +97,16 @@ class Frame:
             self._side(page.section, browser, session, theme)
             with parts.box("main", "main").props("id=content tabindex=-1"):
                 with parts.box("page-head"), parts.box():
+                    self._back(page)
                     parts.text(page.title, "page-title", "h1").style("margin: 0")
                     ui.label(page.about).classes("page-about")
                 page.draw(view)
+
+    def _back(self, page: Page) -> None:
+        """From a page within a section to the section's own."""
+        above = next(section for section in SECTIONS if section.title == page.section)
+        if page.path != above.path:
+            parts.link(f"‹ {above.title}", above.path, classes="back")
 
     def _side(self, current: str, browser: str, session: Session, theme: ui.dark_mode) -> None:
         with parts.box("side", "header") as side:

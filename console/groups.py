@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from nicegui import ui
 
-from console import parts, words
+from console import dialogs, parts, retraining, words
 from console.errors import ConsoleError
 from console.frame import View
 
@@ -78,7 +78,7 @@ def _actions(view: View, group: str, name: str, reload: Reload) -> None:
     with parts.box("row-flex"):
         parts.button(f"Audit {count}", lambda: act("audit", {"count": count}, "{drawn} more answers wait for a grade."), icon="fact_check")
         parts.button("Add to the query pool", lambda: act("harvest", None, ""), icon="library_add")
-        parts.button("Retrain on it", lambda: act("retrain", None, ""), icon="model_training")
+        parts.button("Retrain on it", lambda: retraining.ask(view, [name], f"a person asked for group {name}"), icon="model_training")
         parts.button("Name it", lambda: _name(name, lambda new: act("name", {"name": new}, "{name} is a domain now.")), icon="label")
         parts.button("Leave it", lambda: act("leave", None, "{name} is left as it is."), icon="visibility_off")
 
@@ -89,12 +89,9 @@ def _name(name: str, act: Callable[[str], Awaitable[None]]) -> None:
             dialog.close()
             await act(new.value.strip())
 
-    with ui.dialog(value=True) as dialog, ui.card():
-        parts.heading(f"What is “{name}”?", "Its queries count as a domain of this name from now on.")
+    about = "Its queries count as a domain of this name from now on."
+    with dialogs.asking(f"What is “{name}”?", about, does="Name it", action=keep, leave="Not now") as dialog:
         new = ui.input("Name of the domain").props("outlined autofocus").classes("w-full").on("keydown.enter", keep)
-        with parts.box("row-flex"):
-            parts.button("Name it", keep, kind="first")
-            parts.button("Not now", dialog.close)
 
 
 def _named(view: View, named: list[dict[str, Any]], reload: Reload) -> None:

@@ -1,6 +1,6 @@
 """The pieces that pages are made of. Whatever comes from a server is drawn as text, never as HTML."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -8,6 +8,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 Action = Callable[[], Any]
+Draw = Callable[[Any], str | None]  # fills a place, or says what stands there
 Shown = TypeVar("Shown", bound=Element)
 Tone = Literal["good", "bad", "warn", "info", "plain"]
 LONG = 8  # characters of a figure that are drawn smaller
@@ -32,7 +33,7 @@ class Column:
     """One column of a table. draw: fills a cell for a row; a string is shown as it is. number: digits, to the right."""
 
     title: str
-    draw: Callable[[Any], str | None]
+    draw: Draw
     number: bool = False
     lead: bool = False
 
@@ -87,7 +88,7 @@ def on_page(action: Action) -> Callable[[], Awaitable[None]]:
     async def run() -> None:
         with client:
             result = action()
-            if isinstance(result, Awaitable):
+            if isinstance(result, Coroutine):  # a dialog can be awaited too, and would open again
                 await result
 
     return run
@@ -126,6 +127,13 @@ def bar(share: float, classes: str = "", title: str = "") -> None:
         box(f"bar-fill {classes}").style(f"width: {100 * min(max(share, 0.0), 1.0):.1f}%")
     if title:
         ui.tooltip(title)
+
+
+def measured(share: float, told: str, classes: str = "") -> None:
+    """A bar filled to `share` in [0, 1] with its figure beside it, figures of a column below each other."""
+    with box("measured"):
+        bar(share, classes)
+        ui.label(told).classes("measured-value")
 
 
 def interval(low: float, mean: float, high: float, *, reach: float, tone: Tone) -> None:

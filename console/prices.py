@@ -4,7 +4,7 @@ from typing import Any
 
 from nicegui import ui
 
-from console import parts, words
+from console import dialogs, parts, words
 from console.errors import ConsoleError
 from console.frame import View
 
@@ -73,10 +73,6 @@ def reprice(view: View, llm: dict[str, Any], reload: Any) -> None:
         parts.success(f"{llm['id']} has another price; servers follow at once.")
         await reload()
 
-    with ui.dialog(value=True) as dialog, ui.card():
-        parts.heading(f"Reprice {llm['id']}", "Servers follow at once, training at the next. Without rates the price is unknown.")
-        with parts.box("form"):
-            fields = PriceFields(view, llm["price"])
-        with parts.box("row-flex"):
-            parts.button("Change the price", change, kind="first")
-            parts.button("Leave it", dialog.close)
+    about = "Servers follow at once, training at the next. Without rates the price is unknown."
+    with dialogs.asking(f"Reprice {llm['id']}", about, does="Change the price", action=change) as dialog, parts.box("form"):
+        fields = PriceFields(view, llm["price"])

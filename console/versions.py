@@ -3,13 +3,19 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
 
 from console.settings import ConsoleSettings
 from registry import versions
+from registry.errors import RegistryFailed
 from registry.mlflow_rest import Rest
 from registry.version import Version
 
+RESULTS = "evaluation/results.json"  # among a run's files
+OURS, BEST_SINGLE = "ours", "best single"  # rows of it
 NUMBER = r"[+-]?\d+\.\d+"
 BOUNDS = rf"\[(?P<low>{NUMBER}), (?P<high>{NUMBER})\]"
 BY_DOMAIN = (  # as registry.gate_rules and registry.join_rules write their reasons
@@ -29,19 +35,60 @@ class DomainGain:
     queries: int
 
 
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Mean quality of choices in a domain, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a version's evaluation found on test queries.
+
+    figures: headline figures of its run (`registry.headline`). domains: quality by domain; best_single: of the best single LLM there.
+    frontier: USD per query and quality, from "whatever it costs" to "always the cheapest".
+    """
+
+    figures: Mapping[str, float] = field(default_factory=dict)
+    domains: Mapping[str, Quality] = field(default_factory=dict)
+    best_single: Mapping[str, Quality] = field(default_factory=dict)
+    frontier: tuple[tuple[float, float], ...] = ()
+
+
 async def listed(settings: ConsoleSettings) -> list[Version]:
     """Every version, the newest first. Raises RegistryError."""
     return await asyncio.to_thread(versions.list_versions, settings=settings)
 
 
-async def figures(settings: ConsoleSettings, version: Version) -> dict[str, float]:
-    """The headline figures of a version's run (`registry.headline`); none where it has no run any more. Raises RegistryError."""
-    return await asyncio.to_thread(_figures, settings, version.run_id) if version.run_id else {}
+async def evaluation(settings: ConsoleSettings, version: Version) -> Evaluation:
+    """A version's evaluation, as far as MLflow still has its run and the run its files. Raises RegistryUnreachable."""
+    return await asyncio.to_thread(_evaluation, settings, version.run_id) if version.run_id else Evaluation()
 
 
-def _figures(settings: ConsoleSettings, run_id: str) -> dict[str, float]:
-    run = Rest(settings.mlflow_url).call("GET", "runs/get", run_id=run_id)["run"]
-    return {each["key"]: float(each["value"]) for each in run["data"].get("metrics", [])}
+def _evaluation(settings: ConsoleSettings, run_id: str) -> Evaluation:
+    rest = Rest(settings.mlflow_url)
+    try:
+        run = rest.call("GET", "runs/get", run_id=run_id)["run"]
+        figures = {each["key"]: float(each["value"]) for each in run["data"].get("metrics", [])}
+    except RegistryFailed:  # deleted since
+        return Evaluation()
+    try:
+        return _with_results(figures, orjson.loads(rest.file(run_id, RESULTS)))
+    except (RegistryFailed, orjson.JSONDecodeError, KeyError, TypeError, ValueError):  # a run without these files
+        return Evaluation(figures)
+
+
+def _with_results(figures: Mapping[str, float], results: Mapping[str, Any]) -> Evaluation:
+    """Raises KeyError, TypeError, ValueError where `results` (evaluation/results.json) is none."""
+    rows = {
+        row: {domain: Quality(**of_domain[row]) for domain, of_domain in results["domains"].items() if row in of_domain}
+        for row in (OURS, BEST_SINGLE)
+    }
+    points = tuple((float(point["cost"]), float(point["quality"])) for point in results["frontier"] if point["cost"] is not None)
+    return Evaluation(figures, rows[OURS], rows[BEST_SINGLE], points)
 
 
 def page(settings: ConsoleSettings, version: Version) -> str:

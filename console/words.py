@@ -42,6 +42,11 @@ def score(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
+def gain(value: float | None, digits: int = 2) -> str:
+    """A difference of qualities with its sign."""
+    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+
+
 def count(value: float | None) -> str:
     """`12,345`."""
     return "–" if value is None else f"{value:,.0f}"

@@ -35,10 +35,16 @@ class Rest:
 
         Raises RegistryUnreachable where it does not answer, RegistryFailed, with MLflow's `code`, where it refuses.
         """
-        request = self._request(method, path, fields)
+        return self._parsed(self._fetch(self._request(method, path, fields)))
+
+    def file(self, run_id: str, path: str) -> bytes:
+        """A file that a run logged, by its path among the run's artifacts. Raises as `call` does."""
+        return self._fetch(self._at(f"/get-artifact?{urlencode({'run_id': run_id, 'path': path})}"))
+
+    def _fetch(self, request: urllib.request.Request) -> bytes:
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=_tls(self.url)) as response:  # noqa: S310  http(s), checked
-                return self._parsed(response.read())
+                return bytes(response.read())
         except urllib.error.HTTPError as exc:
             with exc:
                 body = exc.read()
@@ -49,15 +55,17 @@ class Rest:
             raise unreachable(self.url) from exc
 
     def _request(self, method: str, path: str, fields: Mapping[str, Any]) -> urllib.request.Request:
+        if method == "GET":
+            return self._at(f"{API}{path}?{urlencode(fields)}")
+        return self._at(f"{API}{path}", method=method, data=json.dumps(fields).encode())
+
+    def _at(self, path: str, *, method: str = "GET", data: bytes | None = None) -> urllib.request.Request:
         if not self.url.startswith(("http://", "https://")):
             raise RegistryFailed(
                 f"{self.url!r} is not the address of an MLflow server.", next_step="Set ROUTEMOA_MLFLOW_URL to http(s)://..."
             )
         headers = {"Content-Type": "application/json", **_authorization()}
-        target = f"{self.url.rstrip('/')}{API}{path}"
-        if method == "GET":
-            return urllib.request.Request(f"{target}?{urlencode(fields)}", headers=headers)  # noqa: S310  http(s), checked
-        return urllib.request.Request(target, method=method, data=json.dumps(fields).encode(), headers=headers)  # noqa: S310  the same
+        return urllib.request.Request(f"{self.url.rstrip('/')}{path}", method=method, data=data, headers=headers)  # noqa: S310  the same
 
     def _parsed(self, body: bytes) -> dict[str, Any]:
         try:

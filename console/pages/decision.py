@@ -59,9 +59,7 @@ def _draw(view: View, record: dict[str, Any], reload: Any) -> None:
 
 
 def _promised(each: tuple[str, float], served: str | None) -> None:
-    with parts.box("row-flex").style("flex-wrap: nowrap"):
-        parts.bar(each[1], "first" if each[0] == served else "")
-        ui.label(words.score(each[1]))
+    parts.measured(each[1], words.score(each[1]), "first" if each[0] == served else "")
 
 
 def _outcome(outcome: dict[str, Any] | None) -> None:

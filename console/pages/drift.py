@@ -5,13 +5,14 @@ from typing import Any
 
 from nicegui import ui
 
-from console import groups, parts, words
-from console.errors import ConsoleError, ServerRefused
+from console import charts, groups, parts, retraining, words
+from console.errors import ServerRefused
 from console.frame import Page, View
 from console.parts import Column
 from console.region import Region
 
 LOOK_S = 15.0
+MOST_LOOKS, SHOWN_LOOKS = 60, 8  # in the chart, in the table
 BY = {"domain": "Domain", "llm": "LLM", "version": "Scorer version", "key": "Key"}
 
 
@@ -19,14 +20,19 @@ def draw(view: View) -> None:
     """The verdict and groups, then estimated quality."""
 
     async def latest() -> dict[str, Any]:
-        found, scorer = await asyncio.gather(view.api.get("/admin/verdict"), view.api.get("/admin/scorer"))
-        return dict(found) | {"serving": scorer["version"], "waiting": await _waiting(view)}
+        found, scorer, known = await asyncio.gather(*map(view.api.get, ("/admin/verdict", "/admin/scorer", "/admin/groups")))
+        left = {each["name"] for each in known["named"] if each["state"] == "left"}
+        open_groups = [group["name"] for group in known["groups"] if group["name"] not in left]
+        return dict(found) | {"serving": scorer["version"], "waiting": await _waiting(view), "open_groups": open_groups}
 
     Region(latest, lambda found: _latest(view, found), every=LOOK_S, lines=8)
+    Region(lambda: view.api.get("/admin/gains"), _gained, every=LOOK_S, lines=0)
     with parts.card("What the unknown is", "Queries that are unlike all labelled ones, grouped by what they have in common"):
         unknown: Region[dict[str, Any]] = Region(
             lambda: view.api.get("/admin/groups"), lambda found: groups.draw(view, found, unknown.reload), every=LOOK_S
         )
+    with parts.card("Looks so far", "What the monitor said each time, the newest first"):
+        Region(lambda: view.api.get("/admin/verdicts", limit=MOST_LOOKS), lambda found: _looks(found["verdicts"]), every=LOOK_S)
     with parts.card("By domain", "As callers tag their requests, else by the nearest labelled queries"):
         Region(lambda: view.api.get("/admin/verdict"), lambda found: _domains(found["verdict"]), every=LOOK_S)
     with parts.card("Estimated quality", "From audited answers, corrected by the chance with which each was drawn; 95 % intervals"):
@@ -74,7 +80,12 @@ def _verdict(view: View, verdict: dict[str, Any], latest: dict[str, Any]) -> Non
         with parts.box("row-flex"):
             if latest.get("job"):
                 parts.button("Its retraining", lambda: ui.navigate.to(f"/jobs/{latest['job']}"), icon="autorenew", kind="first")
-            parts.button("Retrain now", lambda: _retrain(view, verdict), icon="model_training", kind="" if latest.get("job") else "first")
+            parts.button(
+                "Retrain now",
+                lambda: retraining.ask(view, latest["open_groups"], f"verdict {kind}, by a person"),
+                icon="model_training",
+                kind="first" if kind in {"retrain", "watch"} and not latest.get("job") else "",
+            )
             if latest["waiting"]:
                 parts.button(
                     f"Grade {words.counted(latest['waiting'], 'answer')}", lambda: ui.navigate.to("/drift/audits"), icon="fact_check"
@@ -101,12 +112,9 @@ def _domains(verdict: dict[str, Any] | None) -> None:
         parts.empty("The monitor has not looked yet", icon="category")
         return
 
-    def novel(domain: dict[str, Any]) -> str | None:
-        with parts.box("row-flex").style("flex-wrap: nowrap; min-width: 110px"):
-            share = domain["novel"] / domain["n"] if domain["n"] else 0.0
-            parts.bar(share, "bad" if domain["novel_low"] >= 0.5 else "")
-            ui.label(words.share(share)).style("white-space: nowrap")
-        return None
+    def novel(domain: dict[str, Any]) -> None:
+        share = domain["novel"] / domain["n"] if domain["n"] else 0.0
+        parts.measured(share, words.share(share), "bad" if domain["novel_low"] >= 0.5 else "")
 
     columns = (
         Column("Domain", lambda domain: domain["name"], lead=True),
@@ -146,13 +154,53 @@ def _quality(found: dict[str, Any], by: str) -> None:
     parts.table(columns, [("all", found["all"]), *rows], label="Estimated quality")
 
 
-async def _retrain(view: View, verdict: dict[str, Any]) -> None:
-    try:
-        job = await view.api.post("/admin/jobs", {"kind": "retrain", "reason": f"verdict {verdict['kind']}, by a person", "harvest": True})
-    except ConsoleError as exc:
-        parts.failure(exc)
+def _gained(found: dict[str, Any]) -> None:
+    """The last retraining that somebody can learn from; nothing before there is one."""
+    if not found["gains"]:
         return
-    ui.navigate.to(f"/jobs/{job['id']}")
+    last = found["gains"][0]
+    with parts.card("What the last retraining bought", retraining.heading(last)):
+        retraining.gained(last)
+        with parts.box("row-flex"):
+            parts.link("Its job", f"/jobs/{last['job']}")
+            parts.link("Scorer versions", "/scorers")
+
+
+def _looks(looks: list[dict[str, Any]]) -> None:
+    """The newest first."""
+    if not looks:
+        parts.empty("The monitor has not looked yet", icon="timeline")
+        return
+    if len(looks) > 1:
+        charts.looks(looks[::-1])
+
+    def verdict(look: dict[str, Any]) -> str | None:
+        parts.chip(look["kind"], parts.VERDICTS.get(look["kind"], "info"))
+        return None
+
+    def why(look: dict[str, Any]) -> str | None:
+        with parts.box().style("min-width: 0"):
+            ui.label(look["reasons"][0] if look["reasons"] else "–")
+            if look["job"]:
+                parts.link("Its retraining", f"/jobs/{look['job']}")
+        return None
+
+    def quality(look: dict[str, Any]) -> str:
+        found = look["figures"].get("quality")
+        if found is None or found["low"] is None:
+            return "–"
+        return f"{words.score(found['value'])} ({words.score(found['low'])} to {words.score(found['high'])})"
+
+    columns = (
+        Column("When", lambda look: words.moment(look["at"]).removesuffix(" UTC"), lead=True),
+        Column("Verdict", verdict),
+        Column("Version", lambda look: look["scorer_version"], number=True),
+        Column("Queries", lambda look: words.count(look["figures"].get("n")), number=True),
+        Column("Novel", lambda look: words.share(look["figures"].get("novel_share")), number=True),
+        Column("Estimated quality", quality, number=True),
+        Column("Why", why),
+    )
+    parts.table(columns, looks[:SHOWN_LOOKS], label="Looks of the monitor")
 
 
 PAGE = Page("/drift", "Drift", "Drift", "What is asked that was not asked before, and whether promises are kept.", draw)

@@ -5,15 +5,16 @@ from urllib.parse import quote
 
 from nicegui import ui
 
-from console import parts, words
-from console.errors import ConsoleError
+from console import parts, retraining, words
+from console.errors import ConsoleError, NotOffered
 from console.frame import Page, View
 from console.pages.pool import why
 from console.region import Region
 
 LOOK_S = 2.0
+GAIN_S = 5.0
 ENDED = {"done", "failed", "cancelled"}
-KINDS = {"retrain": "Retraining", "promote": "Promotion", "rollback": "Rollback"}
+KINDS = {"retrain": "Retraining", "harvest": "Harvest", "promote": "Promotion", "rollback": "Rollback"}
 LONGEST_LOG = 100_000  # characters that the page keeps
 
 
@@ -30,6 +31,12 @@ def draw(view: View) -> None:
         printed["text"], printed["next"] = f"{printed['text']}{more['text']}"[-LONGEST_LOG:], more["next"]
         return str(printed["text"])
 
+    async def gains() -> list[dict[str, Any]]:
+        try:
+            return list((await view.api.get("/admin/gains", job=view.path["job_id"]))["gains"])
+        except NotOffered:  # a server of an earlier release
+            return []
+
     async def cancel() -> None:
         try:
             await view.api.delete(f"/admin/jobs/{job_id}")
@@ -42,6 +49,7 @@ def draw(view: View) -> None:
 
     with parts.card():
         state: Region[dict[str, Any]] = Region(fetch, lambda job: _state(job, cancel), every=LOOK_S, until=ended)
+    Region(gains, _gains, every=GAIN_S, until=bool, lines=0)
     with parts.card("Log", "What its processes print"):
         Region(log, _log, every=LOOK_S)
 
@@ -52,8 +60,9 @@ def _state(job: dict[str, Any], cancel: Any) -> None:
         parts.chip(job["state"])
     parts.bar(job["progress"], "bad" if job["state"] == "failed" else "good" if job["state"] == "done" else "first")
     with parts.box("row-flex"):
-        ui.label(job["step"]).style("font-weight: 550")
-        ui.label(f"{job['progress']:.0%}").classes("faint")
+        ui.label(job["step"]).style("font-weight: 550" if job["state"] == "running" else "")
+        if job["state"] == "running":
+            ui.label(f"{job['progress']:.0%}").classes("faint")
     if job["error"]:
         with parts.box("banner bad").props("role=alert"):
             ui.icon("error_outline")
@@ -75,6 +84,12 @@ def _state(job: dict[str, Any], cancel: Any) -> None:
             ui.label("What was answered and labelled is kept.").classes("faint")
         elif job["state"] == "done" and job["kind"] == "retrain":
             parts.button("See the scorer versions", lambda: ui.navigate.to("/scorers"), icon="military_tech", kind="first")
+
+
+def _gains(found: list[dict[str, Any]]) -> None:
+    for told in found:
+        with parts.card("What it bought", retraining.heading(told)):
+            retraining.gained(told)
 
 
 def _log(text: str) -> None:

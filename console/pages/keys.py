@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from nicegui import ui
 
-from console import parts, words
+from console import dialogs, parts, words
 from console.errors import ConsoleError
 from console.frame import Page, View
 from console.parts import Column
@@ -139,11 +139,9 @@ def _revoke(view: View, name: str, reload: Any) -> None:
         parts.success(f"{name} is revoked; servers follow within half a second.")
         await reload()
 
-    with ui.dialog(value=True) as dialog, ui.card():
-        parts.heading(f"Revoke {name}?", "Whoever uses it is refused from now on. It cannot be undone.")
-        with parts.box("row-flex"):
-            parts.button("Revoke", revoke, kind="danger")
-            parts.button("Keep", dialog.close)
+    about = "Whoever uses it is refused from now on. It cannot be undone."
+    with dialogs.asking(f"Revoke {name}?", about, does="Revoke", action=revoke, kind="danger", leave="Keep it") as dialog:
+        pass
 
 
 PAGE = Page("/keys", "Keys", "Keys", "Who may ask, for how much, and what it came to.", draw)

@@ -1,4 +1,7 @@
-"""Ask something and watch it being decided: who is weighed, who is asked, what they say, and why it stops; two ways side by side."""
+"""Ask something and watch it being decided: who is weighed, who is asked, what they say, and why it stops; two ways side by side.
+
+What stands beside may be another scorer version that the server has loaded: it says whom it would ask, and nobody is asked for it.
+"""
 
 import asyncio
 import json
@@ -16,6 +19,8 @@ STRATEGIES = {
     "routemoa-layers": "layers: LLMs see and judge each other's answers",
 }
 NOBODY = "nothing beside it"
+VERSION = "scorer-version:"  # before the number, where a way is a scorer version
+BESIDE = ("shadow", "canary")
 
 
 def draw(view: View) -> None:
@@ -32,12 +37,15 @@ def draw(view: View) -> None:
         columns.classes(replace="grid-2" if len(wanted) > 1 else "stack")
         asking.props("loading")
         with columns:
-            made = [_Column(view, model, query) for model in wanted]
+            made = [_column(view, way, first.value, query) for way in wanted]
         try:
             await asyncio.gather(*(each.run() for each in made))
         finally:
             busy.clear()
             asking.props(remove="loading")
+
+    async def offer() -> None:
+        second.set_options({NOBODY: NOBODY, **STRATEGIES, **await _versions(view)}, value=second.value)
 
     busy: list[str] = []  # what is being answered: one question at a time
     with parts.card():
@@ -48,6 +56,7 @@ def draw(view: View) -> None:
             second = (
                 ui.select({NOBODY: NOBODY, **STRATEGIES}, value=NOBODY, label="Beside it").props("outlined dense").style("min-width: 250px")
             )
+            ui.timer(0.01, offer, once=True)
             asking = parts.button("Ask", ask, icon="send", kind="first")
             with parts.box("faint row-flex").style("gap: 5px"):
                 parts.text("Ctrl", "kbd")
@@ -55,6 +64,65 @@ def draw(view: View) -> None:
     columns = parts.box("stack")
     with columns:
         parts.empty("Nothing asked yet", "Each LLM's promise, cost and time are drawn first, then what really happened.", icon="forum")
+
+
+async def _versions(view: View) -> dict[str, str]:
+    """Other scorer versions that the server has loaded, as ways beside; none for a key that may not see them, or on an earlier server."""
+    try:
+        scorer = await view.api.get("/admin/scorer")
+    except ConsoleError:
+        return {}
+    loaded: dict[str, list[str]] = {}
+    for alias in BESIDE:
+        if number := (scorer.get(alias) or {}).get("version"):
+            loaded.setdefault(number, []).append(alias)
+    return {
+        f"{VERSION}{number}": f"scorer version {number}, the {' and '.join(aliases)}: it only decides" for number, aliases in loaded.items()
+    }
+
+
+def _column(view: View, way: str, model: str, query: str) -> "_Column | _Decided":
+    """A strategy answers; a scorer version decides for the strategy `model`."""
+    return _Decided(view, way.removeprefix(VERSION), model, query) if way.startswith(VERSION) else _Column(view, way, query)
+
+
+class _Decided:
+    """What another scorer version would decide for the same request."""
+
+    def __init__(self, view: View, version: str, model: str, query: str) -> None:
+        self._view, self._version = view, version
+        self._body = {"model": model, "messages": [{"role": "user", "content": query}]}
+        with parts.box("stack"):
+            with parts.card():
+                with parts.box("row-flex"):
+                    parts.heading(f"Scorer version {version}", f"{model}; it only decides, nobody is asked")
+                    self._state = parts.chip("deciding", "info")
+                self._said = parts.box("stack")
+            with parts.card("What it weighs", "Promised quality, expected cost and time, by this version"):
+                self._weighed = parts.box("stack")
+                with self._weighed:
+                    parts.skeleton(3)
+
+    async def run(self) -> None:
+        """Has both versions decide, and says whether they choose the same."""
+        try:
+            ours, used = await asyncio.gather(
+                self._view.api.post("/v1/route", {**self._body, "scorer_version": self._version}),
+                self._view.api.post("/v1/route", self._body),
+            )
+        except ConsoleError as exc:
+            self._state.set_text("failed")
+            self._state.classes(replace="chip bad")
+            told = str(exc)
+            _redraw(self._weighed, lambda: ui.label(told))
+            return
+        same = ours["chosen"][:1] == used["chosen"][:1]
+        self._state.set_text("the same choice" if same else "another choice")
+        self._state.classes(replace=f"chip {'good' if same else 'warn'}")
+        first, other = (", ".join(each["chosen"][:1]) or "nobody" for each in (ours, used))
+        also = f"So does version {used['scorer_version']}." if same else f"Version {used['scorer_version']}, in use, asks {other} first."
+        _redraw(self._said, lambda: ui.label(f"It asks {first} first. {also}"))
+        _redraw(self._weighed, lambda: _weighed(ours))
 
 
 class _Column:

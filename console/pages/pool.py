@@ -5,7 +5,7 @@ from typing import Any
 
 from nicegui import ui
 
-from console import parts, prices, words
+from console import dialogs, parts, prices, words
 from console.errors import ConsoleError
 from console.frame import Page, View
 from console.parts import Column
@@ -64,7 +64,7 @@ def _state(llm: dict[str, Any]) -> None:
     elif llm["uncallable"]:
         parts.chip(llm["uncallable"], "warn")
     elif not llm["in_roster"]:
-        parts.chip("not trained on yet", "warn")
+        parts.chip("not routed to yet", "warn")
     else:
         parts.chip("routed to", "good")
 
@@ -72,9 +72,7 @@ def _state(llm: dict[str, Any]) -> None:
 def _share(row: dict[str, Any] | None) -> str | None:
     if row is None:
         return "–"
-    with parts.box("row-flex").style("flex-wrap: nowrap; min-width: 110px"):
-        parts.bar(row["share"], "first")
-        ui.label(words.share(row["share"])).style("white-space: nowrap")
+    parts.measured(row["share"], words.share(row["share"]), "first")
     return None
 
 
@@ -104,9 +102,7 @@ def _domains(promised: list[dict[str, Any]]) -> None:
             if row is None:
                 return "–"
             tone = "good" if row["quality"] >= best[domain] - 1e-9 else ""
-            with parts.box("row-flex").style("flex-wrap: nowrap; min-width: 90px"):
-                parts.bar(row["quality"], tone)
-                ui.label(words.score(row["quality"]))
+            parts.measured(row["quality"], words.score(row["quality"]), tone)
             return None
 
         return draw
@@ -155,11 +151,9 @@ def _retire(view: View, llm: str, reload: Any) -> None:
         dialog.close()
         await _set(view, llm, "retired", reload)
 
-    with ui.dialog(value=True) as dialog, ui.card():
-        parts.heading(f"Retire {llm}?", "It is asked and trained on no more, from now on. It can be taken back.")
-        with parts.box("row-flex"):
-            parts.button("Retire", retire, kind="danger")
-            parts.button("Keep", dialog.close)
+    about = "It is asked and trained on no more, from now on. It can be taken back."
+    with dialogs.asking(f"Retire {llm}?", about, does="Retire", action=retire, kind="danger", leave="Keep it") as dialog:
+        pass
 
 
 async def _set(view: View, llm: str, status: str, reload: Any) -> None:

@@ -51,10 +51,23 @@ def test_every_page_fits_the_screen(browser: Any, console: str, server: Running,
 def test_the_overview_says_what_was_asked_and_spent(somebody: Person) -> None:
     """Requests and money of the last day, and against what savings are told."""
     page = somebody.open("/").page
-    page.get_by_text("Requests", exact=True).wait_for()
+    page.get_by_text("Requests", exact=True).first.wait_for()
     page.get_by_text("Who answered", exact=True).wait_for()
     page.get_by_text("What the savings are against").wait_for()
     page.get_by_text("MLflow does not answer").wait_for()  # a part that fails takes no other with it
+
+
+def test_the_overview_has_the_savings_ledger(somebody: Person, server: Running) -> None:
+    """By day, by key and by domain, with a row for all of them."""
+    with server.client() as client:
+        if client.get("/admin/savings").status_code == 404:
+            pytest.skip("this server keeps no savings ledger")
+    page = somebody.open("/").page
+    ledger = page.get_by_role("table", name="Savings ledger")
+    ledger.get_by_text("total", exact=True).wait_for()
+    page.get_by_role("button", name="Domain").click()
+    ledger.get_by_text("sums", exact=True).wait_for()
+    assert somebody.overflow <= 0
 
 
 @pytest.fixture
