@@ -45,7 +45,7 @@ class Bucket:
             self._client.create_bucket(Bucket=self.name)
             return True
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """Every object's key, without the prefix."""
         start = f"{self.prefix}/" if self.prefix else ""
         with self._failing():
@@ -54,7 +54,7 @@ class Bucket:
 
     def download(self, folder: Path) -> int:
         """Copies everything into `folder`; how many objects."""
-        keys = self.keys()
+        keys = self.names()
         with self._failing():
             for key in keys:
                 target = folder / key

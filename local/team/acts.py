@@ -62,7 +62,7 @@ def a_colleague(stage: Stage) -> None:
         ours, theirs = (artifact.verify(Project(at).scorer).content_hash for at in (home, clone))
         if ours != theirs:
             raise StepFailed(f"The clone's scorer is {theirs}, ours is {ours}.", next_step=f"Compare {clone} with {home}.")
-        files = {place: len(Bucket(BUCKET, place).keys()) for place in ("dvc", "mlflow")}
+        files = {place: len(Bucket(BUCKET, place).names()) for place in ("dvc", "mlflow")}
         answers = len(list((Project(clone).build / "answers").glob("*.parquet")))
         act.say(f"S3 holds {files['dvc']} files of DVC and {files['mlflow']} of MLflow")
         act.say(f"a fresh clone pulled the answers of {answers} LLMs and the scorer {theirs[:12]}, the one that was registered")

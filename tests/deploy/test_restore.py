@@ -92,7 +92,7 @@ def _on_postgres_and_s3(home: Path, base_url: str, folder: Path, monkeypatch: py
                     connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
                 database.create(name)
             bucket = Bucket(storage.bucket)
-            for key in bucket:
+            for key in bucket.names():
                 bucket._client.delete_object(Bucket=storage.bucket, Key=key)
             assert storage.names() == []
 
@@ -150,4 +150,4 @@ def test_everything_is_there_again(platform: Platform, tmp_path: Path) -> None:
         with server.client() as client:
             assert client.post("/v1/chat/completions", json=QUESTION).status_code == 200
     if platform.variables:
-        assert Bucket.at("s3://routemoa/dvc").keys() == ["files/md5/ab/cdef"]
+        assert Bucket.at("s3://routemoa/dvc").names() == ["files/md5/ab/cdef"]

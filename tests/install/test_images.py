@@ -1,6 +1,7 @@
 """Each image of deploy/compose.yaml: its line of the Dockerfile installs in an environment of its own, and what it runs starts there."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.deploy.manifests import COMPOSE, OURS
 from tests.install import built
 from tests.servers import postgres
 from tests.serving import faulty_upstream
-from tests.serving.world import World
+from tests.serving.world import ROOT, World
 
 pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(1800)]
 START_S = 300
@@ -24,7 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built.wheel(tmp_path_factory.mktemp("wheel"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def database() -> Iterator[str]:
     """An empty one; its URL."""
     with postgres.running() as server:
@@ -80,7 +81,7 @@ def test_the_loops_image_works_watches_and_keeps_versions(wheel: Path, database:
     assert {OURS[name]["image"] for name in ("mlflow", "worker", "monitor", "bucket", "database")} == {"routemoa-loop"}
     with faulty_upstream.running() as base_url:
         world = World(tmp_path / "project", base_url, database_url=database)
-    (world.home / "params.yaml").write_text("monitor: {}\n")
+    shutil.copy(ROOT / "params.yaml", world.home)
     port = next(free_ports(18870))
     own = environment(world.home, ROUTEMOA_DATABASE_URL=database, ROUTEMOA_MLFLOW_URL=f"http://127.0.0.1:{port}", PATH=os.environ["PATH"])
     upgrade = [str(python.with_name("routemoa")), "database", "upgrade"]

@@ -128,7 +128,7 @@ def test_every_part_is_told_where_things_are(folder: Path) -> None:
     with Processes(logs=folder / "logs", home=folder) as processes, exported(team.lay(processes, folder / "ground")):
         with psycopg.connect(os.environ["ROUTEMOA_DATABASE_URL"]) as connection:
             assert connection.execute("SELECT current_database()").fetchone() == ("routemoa",)
-        assert Bucket.at(os.environ["ROUTEMOA_MLFLOW_ARTIFACTS"]).keys() == []
+        assert Bucket.at(os.environ["ROUTEMOA_MLFLOW_ARTIFACTS"]).names() == []
         assert os.environ["ROUTEMOA_MLFLOW_DATABASE"].startswith("postgresql+psycopg://")
         worked = subprocess.run([sys.executable, "-c", ON_RAY], cwd=folder, capture_output=True, text=True, check=False)
         assert worked.stdout == "RayExecutor [(0, 1), (1, 4), (2, 9)]\n", worked.stderr

@@ -36,7 +36,7 @@ def test_what_is_uploaded_is_downloaded(tmp_path: Path) -> None:
     place, other = Bucket.at("s3://kept/mlflow/"), Bucket.at("s3://kept/mlflow2")
     assert (place.make(), place.make()) == (True, False)
     assert (place.upload(tmp_path / "from"), other.upload(tmp_path / "from" / "models")) == (2, 1)
-    assert sorted(place.keys()) == ["models/1/a.bin", "note"]
+    assert sorted(place.names()) == ["models/1/a.bin", "note"]
     assert place.download(tmp_path / "to") == 2
     assert (tmp_path / "to" / "models" / "1" / "a.bin").read_bytes() == b"\0" * 100
 
