@@ -11,7 +11,7 @@ from tests.cli.command_line import output, usage_error
 
 COMMANDS = ("demo", "up", "llms", "add-llm", "set-llm", "list", "show", "promote", "rollback")
 COMMANDS += ("verdict", "report", "audits", "grade", "quality", "import", "harvest", "jobs", "cancel", "retrain", "installed", "results")
-COMMANDS += ("what-if", "evaluate-policy", "shadow", "canary", "init", "backup", "restore")
+COMMANDS += ("what-if", "evaluate-policy", "shadow", "canary", "init", "backup", "restore", "savings", "example")
 
 
 def test_help_lists_every_command() -> None:
