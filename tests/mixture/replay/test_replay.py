@@ -189,5 +189,5 @@ def test_a_sessions_choice_is_made_again(session, scripts, options, strategy, li
     assert decision.session.before == session.llm
     assert decision.session.stayed == (decision.llm == session.llm and session.llm is not None and decision.session.why != "layers")
     assert differences(decision) == []
-    changed = replace(decision, session=replace(decision.session, why="tool loop"))
-    assert differences(changed) == [f"session why: recorded 'tool loop', now {decision.session.why!r}"]
+    changed = replace(decision, session=replace(decision.session, why="silent"))
+    assert differences(changed) == [f"session why: recorded 'silent', now {decision.session.why!r}"]
