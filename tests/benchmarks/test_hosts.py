@@ -98,6 +98,8 @@ def test_a_killed_database_loses_nothing_acknowledged(world: Hosts) -> None:
     found = cases.database_killed(world, kills=1)
     assert cases.wrong(found) == 0, found
     assert found["failed"] > 0, found
+    told = {each for each in found["how they failed"] if each[0].isdigit()}
+    assert told <= {"503 record_not_kept, Retry-After", "503 not_ready, Retry-After", "503 budgets_unavailable, Retry-After"}, found
     assert all(seconds < FAR_S for seconds in found["answered again after, s"]), found
 
 
