@@ -12,6 +12,7 @@ import platform
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -38,7 +39,7 @@ from monitoring.savings import asked_for
 from monitoring.verdict import Verdict, decide
 from monitoring.window import Window, looks_after, measure, window_to_judge
 from registry import extras, local_store, notices, pool
-from registry.database.lead import ASK_S, lead
+from registry.database.lead import ASK_S, Lead, lead
 from registry.errors import DatabaseFailed
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
@@ -247,8 +248,24 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
                 continue
             except RouteMoAError as exc:  # it may pass: a scorer is published, the disk has room again
                 log.warning("no_look", kind=type(exc).__name__, error=str(exc))
-            stop.wait(rules.interval_s)
+            if leads:
+                leads = _still_leads(leading, rules.interval_s, stop)
+            else:
+                stop.wait(ASK_S)
     leading.leave()
+
+
+def _still_leads(leading: Lead, seconds: float, stop: threading.Event) -> bool:
+    """Whether we do after so long, or until `stop`: who lost the lead meanwhile stands in line again at once."""
+    end = time.monotonic() + seconds
+    try:
+        while not stop.wait(max(0.0, min(ASK_S, end - time.monotonic()))) and time.monotonic() < end:
+            if not leading.holds():
+                return False
+    except DatabaseFailed as exc:
+        log.warning("no_lead", error=str(exc))
+        return False
+    return True
 
 
 def learn(learner: Learner) -> None:

@@ -125,3 +125,26 @@ def test_a_monitor_that_takes_over_goes_on_after_the_last_look_of_any(
     monkeypatch.setattr(watch, "looks_due", due)
     watch.run(other, rules, stop)
     assert [(each.scorer_version, each.index, each.size) for each in seen] == [("3", 0, 200)]
+
+
+class Lost:
+    """A place that a host's database gave to another one, the third time it is asked for."""
+
+    asked = 0
+
+    def holds(self) -> bool:
+        self.asked += 1
+        return self.asked < 3
+
+    def leave(self) -> None:
+        """Nothing."""
+
+
+def test_a_monitor_that_lost_the_lead_knows_before_its_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody would take over from its successor until then."""
+    monkeypatch.setattr(watch, "ASK_S", 0.01)
+    assert not watch._still_leads(Lost(), 600, threading.Event())
+    assert watch._still_leads(Lost(), 0, threading.Event())
+    ended = threading.Event()
+    ended.set()
+    assert watch._still_leads(Lost(), 600, ended)
