@@ -274,6 +274,7 @@ def test_a_killed_head_loses_nothing_bought(cluster: Any, tmp_path: Path, endpoi
     drained.start()
     wait_for_answers(project, 10)
     bought = {row["query_id"] for row in journal.rows(project.journal("echo"))}
+    ray.shutdown()  # Ray ends a process whose head is gone, and this one runs the tests
     cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
     run.kill()
     drained.join(WITHIN_S)
