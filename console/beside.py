@@ -55,9 +55,10 @@ def _refused(found: Found) -> None:
 
 def _shadow(view: View, found: Found, names: Mapping[str, str], reload: Reload) -> None:
     async def stop() -> None:
-        if await work.done(view, view.api.delete(SHADOW)):
-            parts.success(f"Version {found['version']} is no shadow any more.")
+        done = await work.done(view, view.api.delete(SHADOW))
         await reload()
+        if done:
+            parts.success(f"Version {found['version']} is no shadow any more.")
 
     _refused(found)
     if found["version"] is None:
@@ -110,9 +111,10 @@ def _estimated(estimate: Mapping[str, Any]) -> str:
 def _start_shadow(view: View, names: Mapping[str, str], reload: Reload) -> None:
     async def start() -> None:
         dialog.close()
-        if await work.done(view, view.api.post(SHADOW, {"version": version.value})):
-            parts.success(f"Version {version.value} decides along within 5 seconds.")
+        done = await work.done(view, view.api.post(SHADOW, {"version": version.value}))
         await reload()
+        if done:
+            parts.success(f"Version {version.value} decides along within 5 seconds.")
 
     about = "It is scored on every request beside the champion. What it would choose is kept; it asks no LLM and costs CPU alone."
     with dialogs.asking("Start a shadow?", about, does="Start it", action=start, leave="Not now") as dialog:
@@ -170,9 +172,10 @@ def _start_canary(view: View, names: Mapping[str, str], reload: Reload) -> None:
     async def start() -> None:
         body = {"version": version.value, "share": share.value / 100, "by": by.value, "harm": harm.value or 0, "then": then.value}
         dialog.close()
-        if await work.done(view, view.api.post(CANARY, body | ({"override": why.value.strip()} if why.value.strip() else {}))):
-            parts.success(f"Version {version.value} answers a part of the requests within 5 seconds.")
+        done = await work.done(view, view.api.post(CANARY, body | ({"override": why.value.strip()} if why.value.strip() else {})))
         await reload()
+        if done:
+            parts.success(f"Version {version.value} answers a part of the requests within 5 seconds.")
 
     about = "It answers a part of the requests. As soon as it is surely worse than the champion it is stopped by itself."
     with dialogs.asking("Start a canary?", about, does="Start it", action=start, leave="Not now", wide=True) as dialog:
@@ -188,9 +191,10 @@ def _start_canary(view: View, names: Mapping[str, str], reload: Reload) -> None:
 def _stop_canary(view: View, version: str, reload: Reload) -> None:
     async def stop() -> None:
         dialog.close()
-        if await work.done(view, view.api.delete(CANARY, reason=why.value.strip())):
-            parts.success(f"Version {version} answers nobody any more.")
+        done = await work.done(view, view.api.delete(CANARY, reason=why.value.strip()))
         await reload()
+        if done:
+            parts.success(f"Version {version} answers nobody any more.")
 
     about = "The champion answers everything from then on. What was learned is kept with the version."
     with dialogs.asking(f"Stop the canary, version {version}?", about, does="Stop it", action=stop, kind="danger") as dialog:

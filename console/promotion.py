@@ -20,9 +20,10 @@ def promote(view: View, version: Version, reload: Reload) -> None:
             return
         body = {"version": version.version} | ({} if passed else {"override": why.value.strip()})
         dialog.close()
-        if await work.done(view, view.api.post("/admin/scorer/promote", body)):
-            parts.success(f"Version {version.version} is champion; servers follow within 5 seconds.")
+        done = await work.done(view, view.api.post("/admin/scorer/promote", body))
         await reload()
+        if done:  # told after the page is drawn anew: a button of before would do nothing
+            parts.success(f"Version {version.version} is champion; servers follow within 5 seconds.")
 
     passed = version.gate == "passed"
     about = "Its gate passed. Servers follow within 5 seconds, and a rollback undoes it."
@@ -37,9 +38,10 @@ def roll_back(view: View, before: str, reload: Reload) -> None:
 
     async def confirmed() -> None:
         dialog.close()
-        if await work.done(view, view.api.post("/admin/scorer/rollback", {})):
-            parts.success(f"Version {before} is champion again.")
+        done = await work.done(view, view.api.post("/admin/scorer/rollback", {}))
         await reload()
+        if done:  # told after the page is drawn anew: a button of before would do nothing
+            parts.success(f"Version {before} is champion again.")
 
     about = "The version that is left is marked, and no rollback returns to it."
     with dialogs.asking(f"Return to version {before}?", about, does="Roll back", action=confirmed, kind="danger") as dialog:
