@@ -20,8 +20,11 @@ from serving.state import State
 def applied(
     table: Table, scores: Mapping[str, float], query_D: NDArray[np.float32], asking: Callable[[Mapping[str, float]], Request]
 ) -> Request:
-    """What `asking` makes of `scores` with what was learnt, chance's share divided by it; of `scores` where the table is of other LLMs."""
-    if table.roster != tuple(scores):
+    """What `asking` makes of `scores` with what was learnt, chance's share divided by it.
+
+    Of `scores` alone where the table is of other LLMs or of another encoder: another registry's version may have the same number.
+    """
+    if table.roster != tuple(scores) or len(table.learned.features.centre_D) != len(query_D):
         return asking(scores)
     learned = table.learned
     seen = learned.seen(np.array([list(scores.values())]), learned.features(query_D[None, :]))

@@ -119,6 +119,21 @@ def test_what_was_learnt_of_another_version_or_is_broken_is_not_used(world: Worl
         assert values(routed(client)) != plain
 
 
+def test_what_was_learnt_with_another_encoder_is_not_used(world: World) -> None:
+    """Of a version of the same number from another registry: requests are answered by the scorer alone."""
+    with serving(world, "bandit") as client:
+        plain = values(routed(client))
+        made = learner(world).step()
+        assert made is not None
+        features = made.learned.features
+        projection_DP = np.vstack([features.projection_DP, features.projection_DP[:1]])
+        longer = replace(features, centre_D=np.append(features.centre_D, 0.0), projection_DP=projection_DP)
+        worse = replace(made.learned, features=longer, mean_CLF=made.learned.mean_CLF - 2.0)
+        table.write(world.settings().var / table.NAME, replace(made, learned=worse))
+        until(lambda: client.get("/admin/scorer").json()["learned"] is not None)
+        assert values(routed(client)) == plain
+
+
 def test_chance_is_divided_by_what_is_known_and_recorded_so(world: World) -> None:
     """Where the operator explores: of an LLM about which little is known much, of one that is surely worse nothing; the record says it."""
     pool = world.pool()
