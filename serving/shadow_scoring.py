@@ -26,6 +26,7 @@ from serving.state import State
 
 LATER_S = 0.05  # until the answer has left
 NICER = 10
+TOGETHER = 16  # decisions that are kept at once: where requests never stop, one always waits
 MOST_REASON = 300  # characters
 log = structlog.get_logger("serving")
 
@@ -47,7 +48,14 @@ async def _work(state: State, thread: ThreadPoolExecutor) -> None:
     while (waiting := state.shadowing.take()) is not None:
         record_id, scored = waiting
         batch += [await _scored(state, each, record_id, scored, thread) for each in _others(state, scored.active)]
+        if len(batch) >= TOGETHER:
+            await _keep(state, batch)
+            batch = []
         await asyncio.sleep(0)  # requests come first
+    await _keep(state, batch)
+
+
+async def _keep(state: State, batch: list[Shadow]) -> None:
     for kept in await asyncio.gather(*map(state.records.add_shadow, batch), return_exceptions=True):
         state.metrics.shadowed.labels("failed" if isinstance(kept, BaseException) else "kept").inc()
         if isinstance(kept, BaseException) and not isinstance(kept, RecordNotKept):

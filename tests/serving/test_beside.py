@@ -149,6 +149,20 @@ def test_too_many_waiting_requests_are_left_out(client: TestClient, monkeypatch:
     assert 'routemoa_shadowed_total{result="dropped"} 1.0' in client.get("/metrics").text
 
 
+def test_what_is_scored_is_kept_though_requests_never_stop(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a server where one always waits, what was found lies in no list that grows."""
+    queue = client.app.state.serving.shadowing  # type: ignore[attr-defined]
+    take = queue.take
+
+    def endless() -> Any:
+        queue.note(*(waiting := take()))
+        return waiting
+
+    monkeypatch.setattr(queue, "take", endless)
+    (kept,) = shadows(client, answered(client, ask())[1])
+    assert kept["scorer_version"] == "2"
+
+
 def test_a_version_is_chosen_by_admins_alone(world: World, client: TestClient) -> None:
     """And only one that is loaded; a chat request takes no version at all."""
     key = keys.create(shared_keys.store(world.settings()), "caller", ("chat",))
