@@ -67,7 +67,14 @@ class SharedCopies:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _copied(self, thread: ThreadPoolExecutor) -> None:
-        await asyncio.get_running_loop().run_in_executor(thread, _copy, self._settings)
+        try:
+            await asyncio.get_running_loop().run_in_executor(thread, _copy, self._settings)
+        except (KeysRefused, RecordsRefused):
+            raise
+        except Exception as exc:  # a full disk, or what a newer host wrote: following goes on
+            what = f"What hosts share is not copied here: {type(exc).__name__}: {exc}."
+            next_step = f"See whether {self._settings.var} can be written, and whether all hosts run one release."
+            raise KeysRefused(what, next_step=next_step) from exc
         self._answered_at, self._failure = self._clock(), None
 
     def _fails(self, error: KeysRefused | RecordsRefused) -> None:
