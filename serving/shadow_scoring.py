@@ -73,9 +73,8 @@ def _others(state: State, served: Active) -> Iterator[Active]:
         return
     canary = state.beside.loaded("canary", champion).active
     if served.version == champion.version:
-        for alias in ("shadow", "canary"):
-            if (active := state.beside.loaded(alias, champion).active) is not None and (alias == "canary" or active is not canary):
-                yield active
+        shadow = state.beside.loaded("shadow", champion).active
+        yield from {each.version: each for each in (shadow, canary) if each is not None}.values()  # one that is both counts once
     elif canary is not None and served.version == canary.version:
         yield champion
 

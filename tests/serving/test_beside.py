@@ -223,6 +223,15 @@ def test_a_session_that_had_begun_stays_with_the_champion(world: World) -> None:
         assert {answered(client, ask("who is ben", routemoa=each))[0] for each in named} == {"1"}
 
 
+def test_a_version_that_is_shadow_and_canary_scores_once(world: World) -> None:
+    """Each of the champion's requests, and is counted once for it."""
+    put(world, "shadow", "2")
+    put(world, "canary", "2", plan=CanaryPlan(share=1e-9))
+    with serving(world) as client:
+        assert len(shadows(client, answered(client, ask())[1])) == 1
+        assert 'routemoa_shadowed_total{result="kept"} 1.0' in client.get("/metrics").text
+
+
 def test_a_key_stays_with_its_version(world: World) -> None:
     """Where keys are divided, all that a key asks is answered by one version."""
     made = {f"key {number}": keys.create(shared_keys.store(world.settings()), f"key {number}", ("chat",)) for number in range(8)}
