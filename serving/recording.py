@@ -68,6 +68,7 @@ class ServedRequest:
         texts = self.state.settings.store_text
         tree = redact_texts(decision.as_dict(), WORDS) if texts else decision.as_dict(texts=False)
         self._count()
+        self._count_exploration(decision.action)
         try:
             await self._append(
                 decision=tree,
@@ -81,7 +82,6 @@ class ServedRequest:
             self._trace(decision, exc)
             raise
         self._trace(decision)
-        self._count_exploration(decision.action)
         scored, metrics = self.scored, self.state.metrics
         if scored is not None and scored.session is not None:
             llms = {each.llm.id: each.llm for each in self.request.candidates}
@@ -95,6 +95,7 @@ class ServedRequest:
         account = self.account
         tree = redact_texts(failure_tree(error, account, texts=self.state.settings.store_text), WORDS)
         self._count()
+        self._count_exploration(self._drawn())
         if self.scored is not None and self.scored.session is not None:
             await self.state.sessions.failed(self.scored.session, self.account)
         try:
@@ -180,6 +181,16 @@ class ServedRequest:
         metrics.tokens.labels("out").inc(account.output_tokens)
         self.state.silences.note(account.replies, [failed.error for failed in account.failed], time.monotonic())
         self.state.experience.note(self.request, account, self.state.recorded_calls)
+
+    def _drawn(self) -> Action | None:
+        """Whom chance asked, of a request without an answer; None where it asked nobody, or nothing was paid for."""
+        explore, ledger = self.request.explore, self.account.ledger
+        if explore.at is None or explore.at >= explore.share or not ledger.spent_usd + ledger.unsettled_usd:
+            return None
+        try:
+            return self.request.with_requirements().opened()[1]
+        except NoAnswer:
+            return None
 
     def _count_exploration(self, action: Action | None) -> None:
         if action is None or not action.explored:

@@ -184,6 +184,22 @@ def test_what_it_costs_is_counted_and_capped(project: World) -> None:
     assert budgets.read(project.settings(), [("platform", "none")])[0].spent_usd == 0
 
 
+def test_what_it_costs_is_counted_without_an_answer_too(project: World, upstream: str) -> None:
+    """Where the LLM that chance asked breaks off in mid-answer, which it may charge for."""
+    llms = {name: entry(upstream, "cut" if name == "three" else "echo", price={"input": usd, "output": usd}) for name, usd in LLMS.items()}
+    project.write_pool(llms)
+    with exploring(project, mixture=MixtureSettings(value_per_usd=1e5)) as client:
+        for _ in range(12):
+            client.post("/v1/chat/completions", json={**ASK, "stream": True})
+        counted = client.get("/metrics").text
+        spent = client.app.state.serving.exploration.spent_usd  # type: ignore[attr-defined]
+    failed = [record for record in records(project) if record.decision.get("error")]
+    assert failed
+    assert f'routemoa_explored_total{{llm="three"}} {len(failed):.1f}' in counted
+    answered = [Action.from_dict(record.decision["action"]) for record in records(project) if "error" not in record.decision]
+    assert spent > sum(max(0.0, action.extra_usd) for action in answered)
+
+
 def test_a_certificate_is_not_explored(project: World) -> None:
     """It says what is served."""
     prices = {name: (price, price) for name, price in LLMS.items()}
