@@ -63,6 +63,7 @@ from serving.errors import MethodRefused, NotFound, RequestRefused
 from serving.events import (
     CertificateVoid,
     Events,
+    FollowerLost,
     KeysFileRefused,
     KeysReloaded,
     LearnedFileRefused,
@@ -241,6 +242,8 @@ async def _running(state: State) -> AsyncGenerator[None]:
     if state.settings.keep_records_days is not None:
         keep_days, llms = state.settings.keep_records_days, lambda: state.llms.llms
         following.append(asyncio.create_task(retention.forget_old(state.records, llms, keep_days, state.events)))
+    for task in following:
+        task.add_done_callback(functools.partial(_lost, state))
     try:
         with state.leaving.heeded():
             yield
@@ -258,6 +261,12 @@ async def _running(state: State) -> AsyncGenerator[None]:
         await state.records.close()
         await state.tracing.close()
         state.scoring.shutdown(wait=False, cancel_futures=True)
+
+
+def _lost(state: State, task: asyncio.Task[None]) -> None:
+    """Says that one of those that go on until they are cancelled broke."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        state.events.emit(FollowerLost(getattr(task.get_coro(), "__qualname__", ""), f"{type(error).__name__}: {error}"))
 
 
 async def _ended(state: State) -> None:

@@ -68,6 +68,14 @@ class VersionBesideRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FollowerLost(Event):
+    """Something that goes on beside requests broke, and does not go on before this worker is started anew: report it, it is a fault."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateVoid(Event):
     """The monitor declared the certificate of a scorer version void; `ROUTEMOA_CERTIFICATE__OTHERWISE` is served in its place."""
 
