@@ -18,7 +18,7 @@ bounds are taken that hold at all times (Howard et al., arXiv 1810.08240, equati
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -38,15 +38,19 @@ STEP = float(MEANS[1])
 MOST_LOG = 700.0
 POINTS = 100
 BOUNDED = 0.1  # of alpha, that the bounds of the differing share may spend
-EXPERIMENT = """FROM shadows JOIN records ON records.id = shadows.record_id WHERE unit <> '' AND records.created_at >= ?
-    AND ((served_version = ? AND shadows.scorer_version = ?) OR (served_version = ? AND shadows.scorer_version = ?))"""
-FIRST = f"SELECT served_version, min(records.number) AS number {EXPERIMENT} AND alike = 0 GROUP BY served_version, unit"
-AUDITED = f"""SELECT served_version, outcomes.score, probability FROM ({FIRST}) AS firsts JOIN records ON records.number = firsts.number
-    JOIN outcomes ON outcomes.record_id = records.id JOIN draws ON draws.number = records.number
-    WHERE source = '{AUDIT}' AND drawn = 1"""  # noqa: S608  all text is ours
-DIFFERING = f"SELECT count(*), sum(1 - alike) {EXPERIMENT}"
-UNDECIDED = f"""SELECT served_version, records.id FROM ({FIRST}) AS firsts JOIN records ON records.number = firsts.number
-    WHERE records.number > (SELECT coalesce(max(number), 0) FROM draws)"""  # noqa: S608
+SLOWEST_S = 60.0  # after its record's append that a shadow is scored at the latest
+PAIRS = "((served_version = ? AND shadows.scorer_version = ?) OR (served_version = ? AND shadows.scorer_version = ?))"
+FIRST = f"""shadows.record_id = records.id AND unit <> '' AND alike = 0 AND {PAIRS} AND scored_at >= ? AND NOT EXISTS (
+    SELECT 1 FROM shadows AS earlier JOIN records AS before ON before.id = earlier.record_id
+    WHERE earlier.served_version = shadows.served_version AND earlier.scorer_version = shadows.scorer_version
+    AND earlier.unit = shadows.unit AND earlier.unit <> '' AND earlier.alike = 0 AND earlier.scored_at >= ?
+    AND earlier.scored_at <= shadows.scored_at + {SLOWEST_S} AND before.number < records.number)"""  # noqa: S608  all text is ours
+AUDITED = f"""SELECT served_version, outcomes.score, probability FROM draws CROSS JOIN records CROSS JOIN outcomes CROSS JOIN shadows
+    WHERE draws.drawn = 1 AND records.number = draws.number AND outcomes.record_id = records.id AND source = '{AUDIT}' AND {FIRST}"""  # noqa: S608
+DIFFERING = """SELECT count(*), coalesce(sum(1 - alike), 0) FROM shadows
+    WHERE served_version = ? AND scorer_version = ? AND unit <> '' AND scored_at >= ?"""
+UNDECIDED = f"""SELECT served_version, records.id FROM records CROSS JOIN shadows
+    WHERE records.number > (SELECT coalesce(max(number), 0) FROM draws) AND {FIRST}"""  # noqa: S608
 SERVED = """SELECT scorer_version, count(*), sum(CASE WHEN status = 'ok' THEN 0 ELSE 1 END), sum(cost_usd) FROM records
     WHERE length(embedding) > 0 AND created_at >= ? AND scorer_version IN (?, ?) GROUP BY scorer_version"""
 
@@ -199,20 +203,28 @@ class Looked:
 
 
 def look(store: RecordStore, against: str, published: PublishedCanary) -> Looked:
-    """What records and audits say of a canary beside the champion `against`. Blocks. Raises RecordsRefused."""
-    version, plan, values = published.version, published.plan, _values(against, published)
+    """What records and audits say of a canary beside the champion `against`. Blocks: for people. Raises RecordsRefused."""
+    version = published.version
+    rows = store.ask(SERVED, (_since(published), against, version))
+    served = {row[0]: Requests(int(row[1]), int(row[2]), float(row[3])) for row in rows}
+    found = tested(store, against, published)
+    return replace(found, of_champion=served.get(against, Requests()), of_canary=served.get(version, Requests()))
+
+
+def tested(store: RecordStore, against: str, published: PublishedCanary) -> Looked:
+    """The same without what either version was asked, which takes reading every record. Blocks: for the monitor."""
+    version, plan, since = published.version, published.plan, _since(published)
     audits: dict[str, list[tuple[float, float]]] = {against: [], version: []}
-    for served, grade, probability in store.ask(AUDITED, values):
+    for served, grade, probability in store.ask(AUDITED, _values(against, published)):
         audits[served].append((grade, probability))
     champion, canary = Arm.of(audits[against], plan.champion_audited), Arm.of(audits[version], plan.audited)
-    compared, differ = (int(each or 0) for each in store.ask(DIFFERING, values)[0])
+    counts = [store.ask(DIFFERING, (*pair, since))[0] for pair in ((against, version), (version, against))]
+    compared, differ = (sum(map(int, column)) for column in zip(*counts, strict=True))
     alpha = 1 - plan.confidence
     least, most = differing(differ, compared, BOUNDED * alpha)
     found = odds(champion, canary, harm=_among(plan.harm, least), floor=_among(plan.floor, most))
     found = Odds(found.worse * (1 - BOUNDED), found.not_worse * (1 - BOUNDED))
-    served_by = {row[0]: Requests(int(row[1]), int(row[2]), float(row[3])) for row in store.ask(SERVED, (values[0], against, version))}
-    of_champion, of_canary = served_by.get(against, Requests()), served_by.get(version, Requests())
-    return Looked(version, against, published, of_champion, of_canary, champion, canary, found, compared, differ)
+    return Looked(version, against, published, Requests(), Requests(), champion, canary, found, compared, differ)
 
 
 def chances(store: RecordStore, against: str, published: PublishedCanary) -> dict[str, float]:
@@ -222,9 +234,14 @@ def chances(store: RecordStore, against: str, published: PublishedCanary) -> dic
     return {record_id: wanted[served] for served, record_id in store.ask(UNDECIDED, _values(against, published))}
 
 
-def _values(against: str, published: PublishedCanary) -> tuple[float, str, str, str, str]:
-    since = datetime.fromisoformat(published.since).timestamp()
-    return since, against, published.version, published.version, against
+def _values(against: str, published: PublishedCanary) -> tuple[str, str, str, str, float, float]:
+    """Those of FIRST."""
+    since = _since(published)
+    return against, published.version, published.version, against, since, since
+
+
+def _since(published: PublishedCanary) -> float:
+    return datetime.fromisoformat(published.since).timestamp()
 
 
 def _among(points: float, share: float) -> float:

@@ -21,7 +21,7 @@ def step(settings: Settings) -> Looked | None:
     active, (_, published) = local_store.current(settings.var), local_store.beside(settings.var)
     if active is None or published is None or published.version == active.version:
         return None
-    looked = canary.look(RecordStore.of(settings), active.version, published)
+    looked = canary.tested(RecordStore.of(settings), active.version, published)
     try:
         if looked.state == "worse":
             _roll_back(looked, settings)

@@ -13,7 +13,7 @@ from monitoring.record_place import Notice, Noticed, PlaceBusy, PlaceFailed, Sta
 from registry.database.door import Connection
 from registry.database.sqlite import immediate
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 DRAWS = """
 CREATE TABLE IF NOT EXISTS draws (number INTEGER PRIMARY KEY, probability REAL NOT NULL, drawn INTEGER NOT NULL, drawn_at REAL NOT NULL);
 """
@@ -57,6 +57,9 @@ ALTER TABLE opinions ADD COLUMN unbooked_usd REAL NOT NULL DEFAULT 0;
 UPDATE opinions SET unbooked_usd = cost_usd;
 CREATE INDEX opinions_unbooked ON opinions (record_id) WHERE unbooked_usd <> 0;
 """
+CANARIES = """
+CREATE INDEX shadows_of_units ON shadows (served_version, scorer_version, unit, alike, scored_at) WHERE unit <> '';
+"""
 SCHEMA = (
     """
 CREATE TABLE IF NOT EXISTS records (
@@ -76,6 +79,7 @@ CREATE TABLE IF NOT EXISTS forgotten (scorer_version TEXT PRIMARY KEY, records I
     + AUDITS
     + SHADOWS
     + LEDGER
+    + CANARIES
 )
 UPGRADES = {  # from each earlier version to the next
     1: "ALTER TABLE outcomes ADD COLUMN grader TEXT; ALTER TABLE outcomes ADD COLUMN reference TEXT;"
@@ -86,6 +90,7 @@ UPGRADES = {  # from each earlier version to the next
     4: AUDITS,
     5: SHADOWS,
     6: LEDGER,
+    7: CANARIES,
 }
 BUSY_S = 10.0  # another process may hold the file's write lock for the length of its own commit
 WRITER_BUSY_S = 2.0  # after which the writer says that it waits, and goes on waiting

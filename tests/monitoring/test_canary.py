@@ -98,11 +98,12 @@ def place(either_url: str, tmp_path: Path) -> RecordPlace:
     return RecordTables(opened(either_url)) if either_url else RecordFile(tmp_path / "records.db")
 
 
-def shadow_of(record_id: str, served: str, *, same: bool, unit: str = "u", version: str | None = None) -> Shadow:
+def shadow_of(record_id: str, served: str, *, same: bool, unit: str = "u", version: str | None = None, scored: float = 5.0) -> Shadow:
     """What the other of versions 1 and 2 would have decided."""
     other = version or ("2" if served == "1" else "1")
     choice = Choice("large" if same else "small", 0.6, 0.001)
-    return Shadow(record_id, other, served, choice, Choice("large", 0.75, 0.002), same, same, 5.0, unit, {"small": 0.6, "large": 0.7})
+    at, scores = SINCE.timestamp() + scored, {"small": 0.6, "large": 0.7}
+    return Shadow(record_id, other, served, choice, Choice("large", 0.75, 0.002), same, same, at, unit, scores)
 
 
 async def served(store: RecordStore, *shadows_: Shadow, status: str = "ok") -> None:
@@ -145,6 +146,40 @@ def test_what_counts_is_the_first_differing_answer_of_each_session(place: Record
         await store.close()
 
     asyncio.run(scenario())
+
+
+def test_the_first_of_a_session_is_the_first_that_was_kept(place: RecordPlace) -> None:
+    """Whichever was scored first; what was scored before the canary began does not count."""
+    store = RecordStore(place)
+
+    async def scenario() -> None:
+        await served(
+            store,
+            shadow_of("before", "2", same=False, unit="a", scored=-1.0),
+            shadow_of("first", "2", same=False, unit="a", scored=4.0),
+            shadow_of("overtook", "2", same=False, unit="a", scored=2.0),
+            shadow_of("champion", "1", same=False, unit="a", scored=3.0),
+        )
+        assert set(canary.chances(store, "1", CANARY)) == {"first", "champion"}
+        store.decide_draws([audits.Draw(each, 0.5, drawn=True) for each in ("before", "first", "overtook", "champion")])
+        assert canary.chances(store, "1", CANARY) == {}
+        for at, each in enumerate(("before", "first", "overtook", "champion")):
+            await store.report_outcome(each, at / 4, "audit")
+        found = canary.tested(store, "1", CANARY)
+        assert (found.canary.grade_N.tolist(), found.champion.grade_N.tolist(), found.compared) == ([0.25], [0.75], 3)
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("statement", [canary.AUDITED, canary.UNDECIDED])
+def test_a_look_reads_what_was_drawn_and_no_more(tmp_path: Path, statement: str) -> None:
+    """It sorts nothing, and finds the others of a session by an index: at 50 requests a second it goes on for days."""
+    values = canary._values("1", CANARY)
+    plan = " / ".join(row[3] for row in RecordStore(tmp_path / "records.db").ask(f"EXPLAIN QUERY PLAN {statement}", values))
+    assert "shadows_of_units" in plan
+    assert "TEMP B-TREE" not in plan
+    assert "SEARCH shadows USING INDEX sqlite_autoindex_shadows_1" in plan
 
 
 def test_a_shadow_goes_with_its_record(place: RecordPlace) -> None:

@@ -206,7 +206,7 @@ def test_a_file_of_the_first_version_is_upgraded_in_place(tmp_path: Path, make_r
     asyncio.run(scenario())
     RecordStore(path)
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (7,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (8,)
 
 
 def test_many_appends_share_a_commit(tmp_path: Path, make_record) -> None:
