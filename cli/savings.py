@@ -50,7 +50,10 @@ def savings(
     first, last = days
     found = ledger.report(RecordStore.of(settings), pool.load(settings.pool_file), since=first, until=last, by=kind, baseline=baseline)
     if csv is not None:
-        csv.write_text(found.csv(), encoding="utf-8")
+        try:
+            csv.write_text(found.csv(), encoding="utf-8")
+        except OSError as exc:
+            raise typer.BadParameter(f"{csv} cannot be written: {exc.strerror}", param_hint="--csv") from exc
     if as_json:
         typer.echo(json.dumps(found.as_dict(), indent=1))
         return

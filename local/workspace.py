@@ -45,6 +45,8 @@ def make(source: Path, target: Path, *, layer: Mapping[str, bytes] | None = None
 
 def _claim(target: Path) -> None:
     """Makes `target` a repository marked as ours; a folder with anything else in it is left alone."""
+    if target.exists() and not target.is_dir():
+        raise LocalError(f"{target} is no folder.", next_step="Name an empty or new one.")
     if target.exists() and any(target.iterdir()) and not (target / MARKER).exists():
         raise LocalError(f"{target} is not empty and was not made by this command.", next_step="Name an empty or new folder.")
     target.mkdir(parents=True, exist_ok=True)

@@ -35,6 +35,8 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "letters" / "one").touch()
     with pytest.raises(LocalError, match="letters is not empty"):
         init(tmp_path / "letters")
+    with pytest.raises(LocalError, match="one is no folder"):
+        init(tmp_path / "letters" / "one")
 
 
 def test_without_a_checkout_it_says_what_a_project_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

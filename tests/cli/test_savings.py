@@ -75,4 +75,5 @@ def test_days_outside_hold_nothing(project: Path) -> None:
 def test_what_cannot_be_told_apart_or_compared_is_refused(project: Path) -> None:
     """With what there is."""
     assert "day, key, domain" in usage_error("savings", "--by", "hour")
+    assert "cannot be written" in usage_error("savings", "--csv", str(project / "no" / "x.csv"))
     assert "large" in str(refusal(LLMUnknown, "savings", "--baseline", "larg"))
