@@ -1,5 +1,6 @@
 """Takes a backup while everything runs."""
 
+import sqlite3
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def take(settings: Settings, folder: Path, *, now: datetime, storage: bool = Tru
     """
     home, kept = settings.home.resolve(), places.of(settings)
     folder = folder.resolve()
+    if folder.exists() and not folder.is_dir():
+        raise BackupFailed(f"{folder} is no folder.", next_step="Name a new one.")
     if folder.exists() and any(folder.iterdir()):
         raise BackupFailed(f"{folder} is not empty.", next_step="Name a new folder.")
     if any(folder.is_relative_to(home / name) for name in files.KEPT):
@@ -32,7 +35,7 @@ def take(settings: Settings, folder: Path, *, now: datetime, storage: bool = Tru
             files.copy(home / name, folder / "files" / name)
         except FileNotFoundError:  # removed meanwhile: an old scorer, a report
             continue
-        except OSError as exc:
+        except (OSError, sqlite3.Error) as exc:
             raise BackupFailed(f"{home / name}: {exc}", next_step="What was written so far is no backup.") from exc
     for name, bucket in kept.buckets.items() if storage else ():
         bucket.download(folder / "s3" / name)

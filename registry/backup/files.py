@@ -37,9 +37,21 @@ def names(home: Path) -> Iterator[str]:
 
 def copy(source: Path, target: Path) -> None:
     """One file with its rights; an SQLite database by its own online backup, whoever writes into it meanwhile."""
+    _copy(source, target, "mode=rw")
+
+
+def put_back(source: Path, target: Path) -> None:
+    """The same of a file that nobody writes into, maybe on a disk that is only read: nothing is made beside it."""
+    _copy(source, target, "immutable=1")
+
+
+def _copy(source: Path, target: Path, how: str) -> None:
+    """how: an SQLite database is opened."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    target.touch(mode=0o600)  # nobody reads it while it is filled; then it has the rights of `source`
     if _is_sqlite(source):
-        with closing(sqlite3.connect(source, timeout=60)) as here, closing(sqlite3.connect(target)) as there:
+        where = f"{source.absolute().as_uri()}?{how}"
+        with closing(sqlite3.connect(where, uri=True, timeout=60)) as here, closing(sqlite3.connect(target)) as there:
             here.backup(there)
         shutil.copymode(source, target)
     else:

@@ -33,7 +33,7 @@ def put_back(settings: Settings, folder: Path) -> Manifest:
             raise BackupFailed(f"The database for {name} has {count} tables.", next_step="Name an empty one.")
     for name in found.below("files"):
         if name != ".env" or not (home / ".env").exists():
-            files.copy(folder / "files" / name, home / name)
+            files.put_back(folder / "files" / name, home / name)
     for name in dumps:
         postgres.restore(kept.databases[name], folder / name)
     kept = places.of(settings)  # DVC's settings came with the files

@@ -104,8 +104,33 @@ def test_a_folder_that_is_used_is_refused(settings: Settings, tmp_path: Path) ->
     """Nothing is written over, and no backup holds itself."""
     with pytest.raises(BackupFailed, match=r"home/var is not empty"):
         backup.take(settings, settings.var, now=NOW)
+    with pytest.raises(BackupFailed, match=r"dvc\.lock is no folder"):
+        backup.take(settings, settings.home / "dvc.lock", now=NOW)
     with pytest.raises(BackupFailed, match=r"is in what is backed up"):
         backup.take(settings, settings.var / "backups" / "1", now=NOW)
+
+
+def test_a_damaged_database_makes_no_backup(settings: Settings, tmp_path: Path) -> None:
+    """It is named, and what was written by then has no manifest."""
+    (settings.var / "spend.db").write_bytes(b"SQLite format 3\0" + b"torn" * 1000)
+    with pytest.raises(BackupFailed, match=r"var/spend\.db: "):
+        backup.take(settings, tmp_path / "kept", now=NOW)
+    assert not (tmp_path / "kept" / manifest.NAME).exists()
+
+
+def test_a_restore_writes_nothing_into_the_backup(settings: Settings, tmp_path: Path) -> None:
+    """Which may lie on a disk that is only read: SQLite's own files would be made beside a database that is opened there."""
+    folder = tmp_path / "kept"
+    with closing(sqlite3.connect(settings.var / "spend.db", isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("CREATE TABLE spend (usd REAL)")
+        writer.execute("INSERT INTO spend VALUES (1.5)")
+    backup.take(settings, folder, now=NOW)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    restore.put_back(Settings(_env_file=None, home=tmp_path / "other"), folder)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    with closing(sqlite3.connect(tmp_path / "other" / "var" / "spend.db")) as copy:
+        assert copy.execute("SELECT usd FROM spend").fetchall() == [(1.5,)]
 
 
 def test_a_dump_needs_a_database(settings: Settings, tmp_path: Path) -> None:
