@@ -1,12 +1,14 @@
 """How a canary is run: which share of what it answers, what ends it, and what comes then. Tags of its version in MLflow, parsed once."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from registry.errors import CanaryRefused
 from registry.validation_errors import explain
+from registry.version import CANARY_SINCE
 
 PREFIX = "canary_"  # of a field's tag
 Share = Annotated[float, Field(gt=0, le=0.5, allow_inf_nan=False)]
@@ -48,3 +50,18 @@ def of_tags(tags: Mapping[str, str]) -> CanaryPlan:
     except ValidationError as exc:
         what = f"The tags {PREFIX}... of the version say no sensible plan: {explain(exc, CanaryPlan)}"
         raise CanaryRefused(what, next_step="Correct them in MLflow, or start it by `routemoa canary VERSION`.") from exc
+
+
+def since_of(tags: Mapping[str, str]) -> str:
+    """When it began to answer, ISO 8601; "" where nobody noted it. Raises CanaryRefused for what is no such time, or of no zone."""
+    since = tags.get(CANARY_SINCE, "")
+    try:
+        known = not since or datetime.fromisoformat(since).tzinfo is not None
+    except ValueError:
+        known = False
+    if not known:
+        raise CanaryRefused(
+            f"The tag {CANARY_SINCE} of the version is {since!r}, no time like 2026-01-31T12:00:00+00:00.",
+            next_step="Delete it in MLflow: the canary begins anew.",
+        )
+    return since

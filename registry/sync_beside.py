@@ -11,7 +11,7 @@ from registry import beside, canary_plan, current_version, local_store
 from registry.current_version import CANARY_NAME, SHADOW_NAME, CurrentVersion, PublishedCanary
 from registry.errors import RegistryError, RegistryUnreachable
 from registry.settings import Settings
-from registry.version import CANARY, CANARY_SINCE, CERTIFICATE_JSON, CHAMPION, SHADOW, Version
+from registry.version import CANARY, CERTIFICATE_JSON, CHAMPION, SHADOW, Version
 from scorer.errors import ArtifactRefused
 
 RETRY_S = 30.0
@@ -62,7 +62,7 @@ class Beside:
                 if published is None or not _same(wanted, published):
                     self._publish(alias, local_store.store(wanted, self.settings))
                 return
-            plan, since = canary_plan.of_tags(wanted.tags), wanted.tags.get(CANARY_SINCE, "")
+            plan, since = canary_plan.of_tags(wanted.tags), canary_plan.since_of(wanted.tags)
             if not since:
                 beside.note_canary(wanted.version, settings=self.settings)
                 return  # the next look finds it

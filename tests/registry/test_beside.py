@@ -104,19 +104,20 @@ def test_aliases_set_by_hand_are_published_and_taken_back(two: Settings) -> None
     assert [each["event"] for each in events(two)][-2:] == ["shadow_left", "canary_left"]
 
 
-def test_a_broken_plan_keeps_nobody_from_anything(two: Settings) -> None:
+@pytest.mark.parametrize(("tag", "value"), [("canary_share", "much"), ("canary_since", "yesterday"), ("canary_since", "2026-01-31")])
+def test_a_broken_plan_keeps_nobody_from_anything(two: Settings, tag: str, value: str) -> None:
     """It is told once, nothing is published in its place, and the champion and the shadow go on."""
     sync = Sync(two)
     by_hand(two, "canary", "2")
     by_hand(two, "shadow", "2")
-    Door.of(two).annotate("2", tags={"canary_share": "much"})
+    Door.of(two).annotate("2", tags={tag: value})
     for now in (0.0, 1.0, 2.0):
         sync.step(now)
     shadow, canary = local_store.beside(two.var)
     assert (shadow is not None, canary) == (True, None)
     refused = [each for each in events(two) if each["event"] == "canary_refused"]
     assert [each["version"] for each in refused] == ["2"]
-    assert "much" in refused[0]["reason"]
+    assert value in refused[0]["reason"]
     current = local_store.current(two.var)
     assert current is not None
     assert current.version == "1"
