@@ -37,20 +37,26 @@ class Bucket:
         return cls(parts.netloc, parts.path.strip("/"), endpoint)
 
     def make(self) -> bool:
-        """Makes the bucket; whether it was not there."""
+        """Makes the bucket; whether it was not there. Whoever may use it need not be allowed to list all others."""
         with self._failing():
-            there = {each["Name"] for each in self._client.list_buckets()["Buckets"]}
-            if self.name in there:
-                return False
-            self._client.create_bucket(Bucket=self.name)
-            return True
+            from botocore.exceptions import ClientError
+
+            try:
+                self._client.head_bucket(Bucket=self.name)
+            except ClientError as exc:
+                if exc.response["Error"]["Code"] not in {"404", "NoSuchBucket"}:
+                    raise
+                self._client.create_bucket(Bucket=self.name)
+                return True
+            return False
 
     def names(self) -> list[str]:
-        """Every object's key, without the prefix."""
+        """Every object's key, without the prefix; what consoles leave for an empty folder, a key with a slash at its end, is none."""
         start = f"{self.prefix}/" if self.prefix else ""
         with self._failing():
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=start)
-            return [each["Key"].removeprefix(start) for page in pages for each in page.get("Contents", [])]
+            keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
+        return [key.removeprefix(start) for key in keys if not key.endswith("/")]
 
     def download(self, folder: Path) -> int:
         """Copies everything into `folder`; how many objects."""

@@ -41,6 +41,27 @@ def test_what_is_uploaded_is_downloaded(tmp_path: Path) -> None:
     assert (tmp_path / "to" / "models" / "1" / "a.bin").read_bytes() == b"\0" * 100
 
 
+def test_a_folder_that_a_console_made_is_no_file(tmp_path: Path, server: s3.S3) -> None:
+    """Its key ends with a slash; what lies in it is copied."""
+    place = Bucket("consoles")
+    place.make()
+    for key in ("models/", "models/a.bin"):
+        place._client.put_object(Bucket="consoles", Key=key, Body=b"")
+    assert place.download(tmp_path) == 1
+    assert (tmp_path / "models" / "a.bin").is_file()
+
+
+def test_a_bucket_is_looked_for_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that may use one bucket seldom may list all."""
+    place = Bucket("mine")
+
+    def refused(**_: object) -> None:
+        raise AssertionError("asked for all buckets")
+
+    monkeypatch.setattr(place._client, "list_buckets", refused)
+    assert (place.make(), place.make()) == (True, False)
+
+
 def test_a_key_does_not_lead_out_of_the_folder(tmp_path: Path, server: s3.S3) -> None:
     """Whoever can write into a bucket does not thereby write elsewhere on this disk."""
     place = Bucket("traversal")
