@@ -117,6 +117,13 @@ def test_a_corrected_outcome_counts_once_and_as_it_is_now(settings: Settings, se
     assert after.learned.mean_CLF[0, 0, 0] > 0 > before.learned.mean_CLF[0, 0, 0]
 
 
+def test_whether_anything_came_is_told_without_the_records(tmp_path: Path) -> None:
+    """A monitor asks every few seconds, and at 50 requests a second there are millions."""
+    plan = " / ".join(row[3] for row in RecordStore(tmp_path / "records.db").ask(f"EXPLAIN QUERY PLAN {evidence.SIGNATURE}"))
+    assert "SCAN records" not in plan
+    assert "records_scored" not in plan
+
+
 def test_audits_count_by_their_probability_and_reports_less(settings: Settings, served) -> None:
     """An audit that was likelier to be drawn speaks for fewer answers; what users report counts a quarter of one."""
     records = [served("likely"), served("unlikely"), served("reported")]
