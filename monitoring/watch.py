@@ -246,7 +246,7 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
                 log.warning("no_lead", error=str(exc))
                 stop.wait(ASK_S)
                 continue
-            except RouteMoAError as exc:  # it may pass: a scorer is published, the disk has room again
+            except (RouteMoAError, OSError) as exc:  # it may pass: a scorer is published, the disk has room again
                 log.warning("no_look", kind=type(exc).__name__, error=str(exc))
             if leads:
                 leads = _still_leads(leading, rules.interval_s, stop)

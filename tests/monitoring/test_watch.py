@@ -146,6 +146,11 @@ def test_without_a_published_scorer_it_says_what_to_do(tmp_path: Path, rules) ->
         watch.judge(Settings(home=tmp_path), rules)
 
 
+def at_once(rules):
+    """The rules with rounds that follow each other: an interval is waited for once."""
+    return rules.model_copy(update={"interval_s": 1e-9})
+
+
 class Rounds(threading.Event):
     """Stops after so many rounds, and changes the world between them."""
 
@@ -171,7 +176,7 @@ def test_the_loop_takes_every_look_once_and_survives_errors(home: Path, world, r
     monkeypatch.setattr(watch, "step", lambda settings, rules, console, look, draw: taken.append((look.size, draw)))
     watch.run(
         settings,
-        rules,
+        at_once(rules),
         Rounds(
             lambda: current.write_text(published, encoding="utf-8") and None,
             lambda: keep(home, world.records(20)),
@@ -180,6 +185,18 @@ def test_the_loop_takes_every_look_once_and_survives_errors(home: Path, world, r
         ),
     )
     assert taken == [(15, True), (23, False), (35, False), (53, True)]
+
+
+def test_a_look_that_cannot_be_written_down_is_taken_again(home: Path, world, rules) -> None:
+    """A full disk, or whatever else is in the way for the moment, ends no monitor."""
+    settings = Settings(home=home)
+    keep(home, world.records(15))
+    latest = home / "var" / "reports" / "latest.json"
+    latest.mkdir(parents=True)
+    watch.run(settings, at_once(rules), Rounds(latest.rmdir))
+    last = watch._last_look(settings)
+    assert last is not None
+    assert last.size == 15
 
 
 def test_a_restarted_monitor_goes_on_after_the_last_look(home: Path, world, rules) -> None:
