@@ -27,7 +27,9 @@ DAY_S = 86_400.0
 @commands.command()
 def audits(
     decision: Annotated[str | None, typer.Argument(metavar="DECISION", help="Grade this one.", show_default=False)] = None,
-    score: Annotated[float | None, typer.Argument(min=0, max=1, help="How good its answer is.", show_default=False)] = None,
+    score: Annotated[
+        float | None, typer.Argument(metavar="SCORE", min=0, max=1, help="How good its answer is.", show_default=False)
+    ] = None,
     *,
     limit: Annotated[int, typer.Option(min=1, help="List at most so many.")] = 20,
     domain: Annotated[str | None, typer.Option(help="Of this domain alone.", show_default=False)] = None,
@@ -69,6 +71,7 @@ def quality(
     from rich.markup import escape
     from rich.table import Column, Table
 
+    from cli import whole_table
     from monitoring import served_answers
 
     now = time.time()
@@ -77,7 +80,7 @@ def quality(
     table = Table(by, *right, "")
     for name, each in [("all", found.everything), *found.by[by].items()]:
         table.add_row(escape(name), *_cells(each))
-    Console().print(table)
+    whole_table.show(table, Console())
 
 
 def _cells(each: "Estimated") -> tuple[str, ...]:

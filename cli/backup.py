@@ -14,10 +14,15 @@ commands = typer.Typer()
 
 @commands.command()
 def backup(
-    folder: Annotated[Path, typer.Argument(help="A new folder, best on another disk; it will hold keys' hashes and prompts.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A new folder, best on another disk; it will hold keys' hashes and prompts.")
+    ],
     storage: Annotated[bool, typer.Option(help="Also what MLflow and DVC keep in S3.")] = True,
 ) -> None:
-    """Copy everything that this project keeps, while it runs: records, keys, spending, versions, data, answers."""
+    """Copy everything that this project keeps, while it runs: records, keys, spending, versions, data, answers.
+
+    Example: `routemoa backup /backups/2026-11-30`
+    """
     from registry.backup import backup as taking
 
     made = taking.take(project.existing(), folder, now=datetime.now(UTC), storage=storage)
@@ -25,8 +30,11 @@ def backup(
 
 
 @commands.command()
-def restore(folder: Annotated[Path, typer.Argument(help="What `routemoa backup` wrote.")]) -> None:
-    """Put a backup back into this project, whose state is empty, and into the databases and the storage that its settings name."""
+def restore(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `routemoa backup` wrote.")]) -> None:
+    """Put a backup back into this project, whose `var` is empty, and into the databases and the storage that its settings name.
+
+    Example: `routemoa restore /backups/2026-11-30`
+    """
     from registry.backup import restore as restoring
 
     settings = project.settings()

@@ -18,8 +18,11 @@ commands = typer.Typer()
 DAYS = 30
 DAY_S = 86_400.0
 PERCENT = 100
-Version = Annotated[str | None, typer.Argument(help="A number, or challenger; without one: what is known so far.", show_default=False)]
-Stop = Annotated[bool, typer.Option("--stop", help="End it.")]
+Version = Annotated[
+    str | None,
+    typer.Argument(metavar="VERSION", help="A number, or challenger; without one, what is known so far is shown.", show_default=False),
+]
+Stop = Annotated[bool, typer.Option("--stop", help="End the one that runs.")]
 
 
 def share(text: str) -> float:
@@ -36,7 +39,10 @@ def share(text: str) -> float:
 
 @commands.command()
 def shadow(version: Version = None, *, stop: Stop = False) -> None:
-    """Have a scorer version score live traffic beside the champion, at no LLM's cost; or show how it compares."""
+    """Have a scorer version score live traffic beside the champion, without asking any LLM; or show how it compares.
+
+    Example: `routemoa shadow challenger`
+    """
     from registry import beside, versions
 
     settings, console = project.settings(), Console(soft_wrap=True)
@@ -59,20 +65,30 @@ def canary(
     version: Version = None,
     *,
     stop: Stop = False,
-    share_: Annotated[float, typer.Option("--share", parser=share, metavar="SHARE", help="Of sessions or keys that it answers.")] = "10%",  # type: ignore[assignment]
+    share_: Annotated[
+        float, typer.Option("--share", parser=share, metavar="SHARE", help="The share of sessions or keys that it answers, at most half.")
+    ] = "10%",  # type: ignore[assignment]
     by: Annotated[Literal["session", "key"], typer.Option(help="What stays with one version.")] = "session",
     floor: Annotated[
-        float, typer.Option(parser=share, metavar="POINTS", help="It may be promoted once surely not worse by so much.")
+        float, typer.Option(parser=share, metavar="POINTS", help="It may be promoted once it is surely not worse by so much.")
     ] = "2pt",  # type: ignore[assignment]
-    harm: Annotated[float, typer.Option(parser=share, metavar="POINTS", help="It is rolled back once surely worse by more.")] = "0pt",  # type: ignore[assignment]
+    harm: Annotated[
+        float, typer.Option(parser=share, metavar="POINTS", help="It is rolled back once it is surely worse by more than this.")
+    ] = "0pt",  # type: ignore[assignment]
     audited: Annotated[
-        float, typer.Option(parser=share, metavar="SHARE", help="Of its answers that are audited, where the two differ.")
+        float,
+        typer.Option(
+            parser=share, metavar="SHARE", help="The share of its answers that are audited where the two versions choose differently."
+        ),
     ] = "20%",  # type: ignore[assignment]
-    promote: Annotated[bool, typer.Option("--promote", help="Once it may be promoted it becomes champion by itself.")] = False,
-    override: Annotated[str | None, typer.Option(help="Why it answers, although its gate has not passed.", show_default=False)] = None,
+    promote: Annotated[bool, typer.Option("--promote", help="Promote it by itself once it may be.")] = False,
+    override: Annotated[str | None, typer.Option(help="Why it answers although its gate has not passed.", show_default=False)] = None,
     reason: Annotated[str, typer.Option(help="Why it ends, with --stop.")] = "a person ended it",
 ) -> None:
-    """Have a scorer version answer a share of live traffic until audits decide; or show how it does."""
+    """Have a scorer version answer a share of live traffic until audits decide; or show how it does.
+
+    Example: `routemoa canary challenger --share 10% --by session`
+    """
     from pydantic import ValidationError
 
     from registry import beside, versions

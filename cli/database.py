@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from registry.database.postgres import Postgres
     from serving.settings import ServingSettings
 
-commands = typer.Typer(no_args_is_help=True, help="The PostgreSQL that hosts share: lay it out, take a host's files in.")
+commands = typer.Typer(no_args_is_help=True, help="The PostgreSQL that hosts share: make its tables, take a host's files in.")
 
 
 @commands.command()
 def upgrade() -> None:
-    """Lay out its tables, or bring them up to date; every part does so, too, when it starts."""
+    """Make its tables, or bring them up to date; every part does so, too, when it starts."""
     database = _database(project.serving_settings())
     database.upgrade()
     Console(soft_wrap=True).print(f"{database.name} is up to date.", highlight=False)

@@ -14,16 +14,28 @@ commands = typer.Typer()
 
 @commands.command("evaluate-policy")
 def evaluate_policy(
-    version: Annotated[str | None, typer.Argument(help="A number, or champion, challenger, previous; else the one that serves.")] = None,
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="A number, or champion, challenger, previous; else the one that serves.")
+    ] = None,
     *,
-    dollar: Annotated[list[float] | None, typer.Option(min=0, help="Value of a dollar; may be given several times.")] = None,
-    floor: Annotated[str | None, typer.Option(metavar="POINTS", help="Find the cheapest that surely loses no more: 1pt.")] = None,
-    prices: Annotated[Path | None, typer.Option(help="A price list or pool file in place of the prices then.", dir_okay=False)] = None,
-    without: Annotated[list[str] | None, typer.Option(metavar="LLM", help="Never asks this one; may be given several times.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="Of records answered so: single, sequential; else the most frequent.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Records of this UTC time and later.")] = None,
+    dollar: Annotated[list[float] | None, typer.Option(min=0, help="A value of a dollar, in right answers; may be repeated.")] = None,
+    floor: Annotated[
+        str | None,
+        typer.Option(metavar="POINTS", help="Find the cheapest value of a dollar that surely loses no more than this, such as 1pt."),
+    ] = None,
+    prices: Annotated[Path | None, typer.Option(help="A price list or pool file in place of the prices of then.", dir_okay=False)] = None,
+    without: Annotated[list[str] | None, typer.Option(metavar="LLM", help="As if this LLM were not in the pool; may be repeated.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Only records answered this way: single or sequential; else the most frequent way.")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only records of this UTC time and later.")] = None,
 ) -> None:
-    """Say what a policy would have brought on recorded traffic, in quality and money; asks no LLM, and says where nothing can be said."""
+    """Say what another version, value of a dollar, price list or pool would have brought on recorded traffic; asks no LLM.
+
+    In quality and money, with intervals, or why that cannot be told. It takes traffic served with ROUTEMOA_EXPLORE__SHARE.
+
+    Example: `routemoa evaluate-policy challenger --dollar 20`
+    """
     extras.need("train")
     from rich.console import Console
 

@@ -13,7 +13,7 @@ commands = typer.Typer()
 
 
 @commands.command()
-def init(folder: Annotated[Path, typer.Argument(help="An empty or new folder.")]) -> None:
+def init(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An empty or new folder.")]) -> None:
     """Make a project in a folder: pool, parameters and stages of this checkout, under git and DVC of its own."""
     from local import workspace
 

@@ -30,30 +30,31 @@ from cli import (
 from scorer.errors import RouteMoAError
 
 commands = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Route among many LLMs, as a platform."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Send each query to the LLM that will probably answer it well for its price; measure, watch and retrain what decides.",
+    epilog="A page a task: docs/guide/README.md. `routemoa COMMAND --help` has the options.",
 )
-for part in (
-    init.commands,
-    stack.commands,
-    llms.commands,
-    versions.commands,
-    beside.commands,
-    results.commands,
-    what_if.commands,
-    evaluate_policy.commands,
-    monitor.commands,
-    audits.commands,
-    savings.commands,
-    data.commands,
-    jobs.commands,
-    installed.commands,
-    backup.commands,
-):
-    commands.registered_commands.extend(part.registered_commands)
-commands.add_typer(keys.commands, name="keys")
-commands.add_typer(prices.commands, name="prices")
-commands.add_typer(groups.commands, name="groups")
-commands.add_typer(database.commands, name="database")
+MONEY, POOL, VERSIONS, TRAFFIC, RUN = "What it saves", "The pool", "Scorer versions", "Traffic, audits and drift", "Keys and storage"
+PANELS = {
+    "Start": (init, stack),
+    MONEY: (what_if, savings),
+    POOL: (llms,),
+    "Data and training": (data, jobs),
+    VERSIONS: (versions, beside, evaluate_policy, results),
+    TRAFFIC: (monitor, audits),
+    RUN: (backup, installed),
+}
+for panel, parts in PANELS.items():
+    for part in parts:
+        for command in part.commands.registered_commands:
+            command.rich_help_panel = panel
+            commands.registered_commands.append(command)
+commands.add_typer(prices.commands, name="prices", rich_help_panel=POOL)
+commands.add_typer(groups.commands, name="groups", rich_help_panel=TRAFFIC)
+commands.add_typer(keys.commands, name="keys", rich_help_panel=RUN)
+commands.add_typer(database.commands, name="database", rich_help_panel=RUN)
 
 
 def app() -> None:

@@ -14,7 +14,9 @@ MOST_LOOKS = 60
 
 
 @commands.command()
-def verdict(*, history: Annotated[bool, typer.Option(help="Instead, what the monitor said at each look so far.")] = False) -> None:
+def verdict(
+    *, history: Annotated[bool, typer.Option("--history", help="Show what the monitor said at each look so far instead.")] = False
+) -> None:
     """Keep, watch or retrain the active scorer, with the reasons; changes nothing."""
     if history:
         _history()

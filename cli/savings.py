@@ -28,14 +28,18 @@ def savings(
         datetime | None, typer.Option(formats=DAY, help="From this UTC day on; else 30 days back.", show_default=False)
     ] = None,
     until: Annotated[datetime | None, typer.Option(formats=DAY, help="This UTC day counts too; else today.", show_default=False)] = None,
-    by: Annotated[str, typer.Option(metavar="|".join(BY), help="What to tell apart.")] = "day",
+    by: Annotated[str, typer.Option(metavar="|".join(BY), help="One line for each.")] = "day",
     baseline: Annotated[
-        str | None, typer.Option(metavar="LLM", help="Against always asking it; else the one promised most.", show_default=False)
+        str | None,
+        typer.Option(metavar="LLM", help="Against always asking this LLM; else the one with the best mean score.", show_default=False),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the lines there.", dir_okay=False, show_default=False)] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the lines into this file.", dir_okay=False, show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
 ) -> None:
-    """Say what routing saved, net of failed attempts, judges and explorations, and what quality was given up."""
+    """Say what routing saved on served traffic, net of failed attempts, judges and explorations, and what quality was given up.
+
+    Example: `routemoa savings --since 2026-11-01 --by key`
+    """
     from rich.console import Console
 
     from monitoring import savings as ledger
@@ -64,8 +68,11 @@ def savings(
 
 
 def show(found: "Savings", console: "Console") -> None:
-    """The lines as a table, and below it what they assume."""
-    console.print(_table(found))
+    """The lines as a table, and below it what they assume; without a line only why."""
+    from cli import whole_table
+
+    if found.rows:
+        whole_table.show(_table(found), console)
     for line in _words(found):
         console.print(line, markup=False)
 

@@ -13,9 +13,11 @@ commands = typer.Typer()
 
 @commands.command()
 def demo(
-    small: Annotated[bool, typer.Option(help="The smallest weights and a few dozen queries.")] = False,
-    team: Annotated[bool, typer.Option(help="On PostgreSQL, S3 and two servers behind haproxy, each started here.")] = False,
-    stay: Annotated[bool, typer.Option(help="Stay up until Ctrl-C.")] = False,
+    small: Annotated[bool, typer.Option("--small", help="Use the smallest weights and a few dozen queries.")] = False,
+    team: Annotated[
+        bool, typer.Option("--team", help="Run on PostgreSQL, S3, Ray and two servers behind haproxy, each started here.")
+    ] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Stay up until Ctrl-C.")] = False,
     at: Annotated[Path | None, typer.Option(help="Where its project is made (default: .demo/full, small, team or team-small).")] = None,
 ) -> None:
     """Run the whole loop on real LLMs, in a project of its own, and say what happened."""
@@ -32,10 +34,13 @@ def demo(
 def example(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A folder of examples/: support, code, biomedical, tutoring, cloud-zoo.")],
     *,
-    stay: Annotated[bool, typer.Option(help="Stay up until Ctrl-C.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Stay up until Ctrl-C.")] = False,
     at: Annotated[Path | None, typer.Option(help="Where its project is made (default: .demo/NAME).", show_default=False)] = None,
 ) -> None:
-    """Play one of the uses in examples/ on real local LLMs, and say what routing saved."""
+    """Play one of the uses in examples/ on real local LLMs, and say what routing saved.
+
+    Example: `routemoa example support`
+    """
     project.check(Path.cwd())
     extras.need("demo")
     from local.example import run

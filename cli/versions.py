@@ -70,7 +70,11 @@ def _remarks(existing: list[Version]) -> Iterator[str]:
 
 
 @commands.command()
-def show(version: Annotated[str, typer.Argument(help="A number, or champion, challenger, previous, shadow, canary.")] = "champion") -> None:
+def show(
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="A number, or champion, challenger, previous, shadow, canary.")
+    ] = "champion",
+) -> None:
     """Show one scorer version: its card, its gate, its tags."""
     from rich.markdown import Markdown
 
@@ -89,7 +93,7 @@ def show(version: Annotated[str, typer.Argument(help="A number, or champion, cha
 
 @commands.command()
 def promote(
-    version: Annotated[str, typer.Argument(help="A number, or challenger.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A number, or challenger.")],
     override: Annotated[str | None, typer.Option(help="Why, although its gate has not passed; kept with the version.")] = None,
 ) -> None:
     """Make a scorer version the champion; servers follow within 5 seconds."""

@@ -77,3 +77,10 @@ def test_what_cannot_be_told_apart_or_compared_is_refused(project: Path) -> None
     assert "day, key, domain" in usage_error("savings", "--by", "hour")
     assert "cannot be written" in usage_error("savings", "--csv", str(project / "no" / "x.csv"))
     assert "large" in str(refusal(LLMUnknown, "savings", "--baseline", "larg"))
+
+
+def test_no_figure_is_cut_on_a_narrow_terminal(project: Path) -> None:
+    """A line is as long as it has to be."""
+    said = output("savings", width=60)
+    assert "…" not in said
+    assert "not known: 0 audits" in said

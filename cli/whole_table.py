@@ -1,0 +1,12 @@
+"""Tables whose figures are never cut: where a terminal is narrower than one, its lines wrap."""
+
+from rich.console import Console
+from rich.table import Table
+
+WIDEST = 400
+
+
+def show(table: Table, console: Console) -> None:
+    """Prints it at its own width."""
+    console.width = max(console.width, console.measure(table, options=console.options.update(max_width=WIDEST)).maximum)
+    console.print(table)
