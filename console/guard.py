@@ -22,6 +22,7 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
 )
 NOT_KEPT = (b"cache-control", b"no-store")  # pages show what a key may see
+LEFT = "No response returned."  # Starlette's words where a browser went away while its page was drawn
 
 
 class Guard:
@@ -42,7 +43,11 @@ class Guard:
             await _refuse(scope, send)
             return
 
+        answered = False
+
         async def with_headers(message: MutableMapping[str, Any]) -> None:
+            nonlocal answered
+            answered = True
             if message["type"] == "http.response.start":
                 own = [] if scope["path"].startswith("/_nicegui") else [NOT_KEPT]
                 added = [*HEADERS, *own]
@@ -50,7 +55,13 @@ class Guard:
                 message = {**message, "headers": [each for each in message["headers"] if each[0].lower() not in names] + added}
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        try:
+            await self._app(scope, receive, with_headers)
+        except RuntimeError as exc:
+            if answered or str(exc) != LEFT:
+                raise
+        if scope["type"] == "http" and not answered:
+            await _say(send, 503, b"The page was left before it was drawn.\n")
 
 
 def _name(host: str) -> str:
@@ -62,7 +73,10 @@ async def _refuse(scope: Scope, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
-    text = b"This address is not one of the console's. ROUTEMOA_CONSOLE_HOSTS names further ones.\n"
+    await _say(send, 403, b"This address is not one of the console's. ROUTEMOA_CONSOLE_HOSTS names further ones.\n")
+
+
+async def _say(send: Send, status: int, text: bytes) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), *HEADERS]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})

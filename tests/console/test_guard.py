@@ -78,3 +78,30 @@ def test_its_cookie_is_for_no_script_and_no_other_site(console: str) -> None:
     cookie = httpx2.get(console, trust_env=False).headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
+
+
+@pytest.mark.parametrize("words", [None, "No response returned."])
+def test_a_page_that_its_browser_left_is_no_error(words: str | None) -> None:
+    """The library then answers nothing, or says so by an error; the log is for faults. Any other error is one."""
+
+    async def left(_: Any, __: Any, ___: Any) -> None:
+        if words is not None:
+            raise RuntimeError(words)
+
+    async def broken(_: Any, __: Any, ___: Any) -> None:
+        raise RuntimeError("broken")
+
+    assert first_sent(left)["status"] == 503
+    with pytest.raises(RuntimeError, match="broken"):
+        first_sent(broken)
+
+
+def first_sent(app: Any) -> dict[str, Any]:
+    """What is sent first where `app` is behind the guard."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    asyncio.run(Guard(app, names=NAMES)({"type": "http", "path": "/", "headers": [(b"host", b"localhost")]}, None, send))
+    return sent[0]
