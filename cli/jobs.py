@@ -106,7 +106,7 @@ def _list(kept: "list[Job]", console: Console) -> None:
     )
     for job in sorted(kept, key=lambda job: job.created_at, reverse=True):
         doing = f"{job.step} ({job.progress:.0%})" if job.state == "running" else job.error or job.step
-        lines = [shorten(each, MOST_SHOWN, placeholder=" ...") for each in (doing, _why(job))]
+        lines = [shorten(each, MOST_SHOWN, placeholder=" ...") for each in (doing, job.why)]
         table.add_row(job.id, job.state, escape("\n".join(filter(None, lines))), _when(job.created_at))
     console.print(table)
     console.print("One of them: `routemoa jobs JOB`; what it printed: `routemoa jobs JOB --log`.", highlight=False, soft_wrap=True)
@@ -117,7 +117,7 @@ def _show(job: "Job", console: Console) -> None:
     fields = {
         "state": job.state,
         "step": f"{job.step} ({job.progress:.0%})",
-        "why": _why(job),
+        "why": job.why,
         **{name: _when(at) for name, at in times.items() if at is not None},
         "error": job.error,
         "log": job.log if Path(job.log).exists() else None,
@@ -135,10 +135,6 @@ def _print_log(job: "Job") -> None:
         Console(soft_wrap=True).print(
             f"Job {job.id} ({job.state}) has printed nothing: {job.log} is not there.", highlight=False, markup=False
         )
-
-
-def _why(job: "Job") -> str:
-    return "; ".join(job.arguments.get("reasons") or [job.arguments.get("reason") or ""])
 
 
 def _when(at: float) -> str:

@@ -58,6 +58,12 @@ class Job:
     error: str | None
     log: str
 
+    @property
+    def why(self) -> str:
+        """What was given as its reason, or the verdict's sentences; empty where nothing was."""
+        reason: str = self.arguments.get("reason") or "; ".join(each.rstrip(".") for each in self.arguments.get("reasons") or [])
+        return reason
+
 
 JobList = list[Job]  # inside `Jobs`, `list` is its method
 

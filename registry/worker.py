@@ -130,8 +130,8 @@ class Worker:
 
         It ends when we do, or when the job is cancelled.
         """
-        reason = job.arguments.get("reason") or "; ".join(job.arguments.get("reasons", [])) or "a person asked for it"
-        command = [sys.executable, "-m", "pipelines.retrain", "--job", job.id, "--reason", str(reason), "--with-parent"]
+        reason = job.why or "a person asked for it"
+        command = [sys.executable, "-m", "pipelines.retrain", "--job", job.id, "--reason", reason, "--with-parent"]
         command += ["--harvest"] if job.arguments.get("harvest") else []
         command += ["--only-harvest"] if job.kind == "harvest" else []
         child = self._child = Child(tied=True, stop_within_s=STOP_WITHIN_S)
