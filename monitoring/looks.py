@@ -73,7 +73,8 @@ class Looks:
             with self._database.transaction(LOCK) as connection:
                 for number, before in connection.execute(f"SELECT number, content FROM looks {NEWEST} 1").fetchall():  # noqa: S608
                     connection.execute("UPDATE looks SET content = ? WHERE number = ?", (json.dumps(_figures(before)), number))
-                statement = f"INSERT INTO looks ({COLUMNS}, content) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  names are ours
+                again = "ON CONFLICT (at, verdict) DO UPDATE SET job = excluded.job, content = excluded.content"  # taken twice in a second
+                statement = f"INSERT INTO looks ({COLUMNS}, content) VALUES (?, ?, ?, ?, ?, ?, ?) {again}"  # noqa: S608  names are ours
                 connection.execute(statement, (datetime.fromisoformat(content["at"]).timestamp(), *row, _text(content)))
         except DatabaseFailed as exc:
             raise _refused(exc) from exc

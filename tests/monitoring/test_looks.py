@@ -35,10 +35,10 @@ def latest(settings: Settings) -> dict[str, Any]:
 
 
 def test_the_history_of_looks_is_kept(tmp_path: Path, either_url: str) -> None:
-    """The newest first, with what each said; what it saw is kept of the last alone. On a host of its own too."""
+    """The newest first, with what each said; what it saw is kept of the last alone. On a host of its own too. Taken twice, it is one."""
     settings = Settings(_env_file=None, home=tmp_path, database_url=either_url)
     assert Looks.of(settings).history(10) == []
-    for number in (1, 2, 3):
+    for number in (1, 2, 3, 3):
         looks.keep(settings, look(number, "retrain" if number == 2 else "keep"))
     assert [(each.verdict, each.kind) for each in Looks.of(settings).history(2)] == [("v3", "keep"), ("v2", "retrain")]
     assert Looks.of(settings).history(1)[0].reasons == ("a reason",)
