@@ -1,7 +1,7 @@
 """Versions beside the champion: a shadow, which decides along and answers nobody, and a canary, which answers a part of the requests."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nicegui import ui
@@ -11,6 +11,7 @@ from console.errors import NotOffered
 from console.frame import View
 from console.parts import Column
 from console.region import Region
+from console.work import Reload
 from registry.version import CHAMPION, Version
 
 SHADOW, CANARY = "/admin/scorer/shadow", "/admin/scorer/canary"
@@ -18,7 +19,6 @@ LOOK_S = 10.0
 STATES: dict[str, parts.Tone] = {"goes on": "info", "worse": "bad", "not worse": "good"}
 BY = {"session": "sessions", "key": "keys"}
 THEN = {"wait": "waits for a person", "promote": "is promoted by itself"}
-Reload = Callable[[], Awaitable[None]]
 Found = dict[str, Any]
 
 
@@ -55,10 +55,7 @@ def _refused(found: Found) -> None:
 
 def _shadow(view: View, found: Found, names: Mapping[str, str], reload: Reload) -> None:
     async def stop() -> None:
-        done = await work.done(view, view.api.delete(SHADOW))
-        await reload()
-        if done:
-            parts.success(f"Version {found['version']} is no shadow any more.")
+        await work.done(view, view.api.delete(SHADOW), reload, f"Version {found['version']} is no shadow any more.")
 
     _refused(found)
     if found["version"] is None:
@@ -111,10 +108,9 @@ def _estimated(estimate: Mapping[str, Any]) -> str:
 def _start_shadow(view: View, names: Mapping[str, str], reload: Reload) -> None:
     async def start() -> None:
         dialog.close()
-        done = await work.done(view, view.api.post(SHADOW, {"version": version.value}))
-        await reload()
-        if done:
-            parts.success(f"Version {version.value} decides along within 5 seconds.")
+        await work.done(
+            view, view.api.post(SHADOW, {"version": version.value}), reload, f"Version {version.value} decides along within 5 seconds."
+        )
 
     about = "It is scored on every request beside the champion. What it would choose is kept; it asks no LLM and costs CPU alone."
     with dialogs.asking("Start a shadow?", about, does="Start it", action=start, leave="Not now") as dialog:
@@ -172,10 +168,12 @@ def _start_canary(view: View, names: Mapping[str, str], reload: Reload) -> None:
     async def start() -> None:
         body = {"version": version.value, "share": share.value / 100, "by": by.value, "harm": harm.value or 0, "then": then.value}
         dialog.close()
-        done = await work.done(view, view.api.post(CANARY, body | ({"override": why.value.strip()} if why.value.strip() else {})))
-        await reload()
-        if done:
-            parts.success(f"Version {version.value} answers a part of the requests within 5 seconds.")
+        await work.done(
+            view,
+            view.api.post(CANARY, body | ({"override": why.value.strip()} if why.value.strip() else {})),
+            reload,
+            f"Version {version.value} answers a part of the requests within 5 seconds.",
+        )
 
     about = "It answers a part of the requests. As soon as it is surely worse than the champion it is stopped by itself."
     with dialogs.asking("Start a canary?", about, does="Start it", action=start, leave="Not now", wide=True) as dialog:
@@ -191,10 +189,7 @@ def _start_canary(view: View, names: Mapping[str, str], reload: Reload) -> None:
 def _stop_canary(view: View, version: str, reload: Reload) -> None:
     async def stop() -> None:
         dialog.close()
-        done = await work.done(view, view.api.delete(CANARY, reason=why.value.strip()))
-        await reload()
-        if done:
-            parts.success(f"Version {version} answers nobody any more.")
+        await work.done(view, view.api.delete(CANARY, reason=why.value.strip()), reload, f"Version {version} answers nobody any more.")
 
     about = "The champion answers everything from then on. What was learned is kept with the version."
     with dialogs.asking(f"Stop the canary, version {version}?", about, does="Stop it", action=stop, kind="danger") as dialog:

@@ -1,14 +1,11 @@
 """Promoting and rolling back: asked for once more, done by the worker as a job of the server's API, and waited for."""
 
-from collections.abc import Awaitable, Callable
-
 from nicegui import ui
 
-from console import dialogs, parts, work
+from console import dialogs, work
 from console.frame import View
+from console.work import Reload
 from registry.version import Version
-
-Reload = Callable[[], Awaitable[None]]
 
 
 def promote(view: View, version: Version, reload: Reload) -> None:
@@ -20,10 +17,12 @@ def promote(view: View, version: Version, reload: Reload) -> None:
             return
         body = {"version": version.version} | ({} if passed else {"override": why.value.strip()})
         dialog.close()
-        done = await work.done(view, view.api.post("/admin/scorer/promote", body))
-        await reload()
-        if done:  # told after the page is drawn anew: a button of before would do nothing
-            parts.success(f"Version {version.version} is champion; servers follow within 5 seconds.")
+        await work.done(
+            view,
+            view.api.post("/admin/scorer/promote", body),
+            reload,
+            f"Version {version.version} is champion; servers follow within 5 seconds.",
+        )
 
     passed = version.gate == "passed"
     about = "Its gate passed. Servers follow within 5 seconds, and a rollback undoes it."
@@ -38,10 +37,7 @@ def roll_back(view: View, before: str, reload: Reload) -> None:
 
     async def confirmed() -> None:
         dialog.close()
-        done = await work.done(view, view.api.post("/admin/scorer/rollback", {}))
-        await reload()
-        if done:  # told after the page is drawn anew: a button of before would do nothing
-            parts.success(f"Version {before} is champion again.")
+        await work.done(view, view.api.post("/admin/scorer/rollback", {}), reload, f"Version {before} is champion again.")
 
     about = "The version that is left is marked, and no rollback returns to it."
     with dialogs.asking(f"Return to version {before}?", about, does="Roll back", action=confirmed, kind="danger") as dialog:
