@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -10,16 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from monitoring import looks
 from monitoring.looks import Look, Looks
-from registry.jobs import Job, Kind
 from registry.settings import Settings
-from serving import audit, certified, learned
+from serving import audit, certified, learned, submitted
 from serving.body import read
 from serving.protocol import parse
 from serving.responses import json_response
-from serving.state import State, state_of
+from serving.state import state_of
 
 router = APIRouter(prefix="/admin", route_class=audit.Audited)
-ACCEPTED = 202
+Number = Annotated[str, Field(pattern="^[0-9]{1,9}$")]  # of a scorer version
+Reason = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Promotion(BaseModel):
@@ -27,8 +27,8 @@ class Promotion(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    version: Annotated[str, Field(pattern="^[0-9]{1,9}$")]
-    override: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    version: Number
+    override: Reason | None = None
 
 
 @router.get("/scorer")
@@ -73,18 +73,14 @@ async def promote(request: Request) -> Response:
     state = state_of(request)
     wanted, _ = parse(Promotion, await read(request, state.settings.max_request_bytes))
     audit.note(request, version=wanted.version, override=wanted.override)
-    return json_response(asdict(await _submit(state, "promote", wanted.model_dump())), status=ACCEPTED)
+    return await submitted.answer(state, "promote", wanted.model_dump())
 
 
 @router.post("/scorer/rollback")
 async def rollback(request: Request) -> Response:
     """Starts the job that makes the previous champion champion again."""
-    return json_response(asdict(await _submit(state_of(request), "rollback", {})), status=ACCEPTED)
+    return await submitted.answer(state_of(request), "rollback", {})
 
 
 def _history(settings: Settings, limit: int) -> list[Look]:
     return Looks.of(settings).history(limit)
-
-
-async def _submit(state: State, kind: Kind, arguments: dict[str, Any]) -> Job:
-    return await asyncio.to_thread(state.jobs.submit, kind, arguments)

@@ -1,7 +1,6 @@
 """/admin/scorer/shadow and /admin/scorer/canary: versions beside the champion, what is known of them, started and ended by a job."""
 
 import asyncio
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -9,20 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from monitoring import canary, shadows
 from monitoring.records import RecordStore
-from registry.canary_plan import CanaryPlan
+from registry.canary_plan import CanaryPlan, Points, Share
 from registry.current_version import PublishedCanary
-from registry.jobs import Kind
-from serving import audit
+from serving import audit, submitted
+from serving.admin import Number, Reason
 from serving.body import read
 from serving.protocol import parse
 from serving.responses import json_response
 from serving.state import State, state_of
 
 router = APIRouter(prefix="/admin/scorer", route_class=audit.Audited)
-ACCEPTED = 202
 DAY_S = 86_400.0
-Number = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
-Reason = Annotated[str, Field(min_length=1, max_length=500)]
 USUAL = CanaryPlan()
 
 
@@ -40,10 +36,10 @@ class CanaryWanted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     version: Number
-    share: Annotated[float, Field(gt=0, le=0.5)] = USUAL.share
+    share: Share = USUAL.share
     by: Literal["session", "key"] = USUAL.by
-    floor: Annotated[float, Field(ge=0, le=0.5)] = USUAL.floor
-    harm: Annotated[float, Field(ge=0, le=0.5)] = USUAL.harm
+    floor: Points = USUAL.floor
+    harm: Points = USUAL.harm
     audited: Annotated[float, Field(gt=0, le=1)] = USUAL.audited
     then: Literal["wait", "promote"] = USUAL.then
     override: Reason | None = None
@@ -68,13 +64,13 @@ async def start_shadow(request: Request) -> Response:
     state = state_of(request)
     wanted, _ = parse(ShadowWanted, await read(request, state.settings.max_request_bytes))
     audit.note(request, version=wanted.version)
-    return await _submitted(state, "shadow", {"version": wanted.version})
+    return await submitted.answer(state, "shadow", {"version": wanted.version})
 
 
 @router.delete("/shadow")
 async def stop_shadow(request: Request) -> Response:
     """Starts the job after which there is no shadow."""
-    return await _submitted(state_of(request), "shadow", {"version": None})
+    return await submitted.answer(state_of(request), "shadow", {"version": None})
 
 
 @router.get("/canary")
@@ -96,13 +92,13 @@ async def start_canary(request: Request) -> Response:
     wanted, _ = parse(CanaryWanted, await read(request, state.settings.max_request_bytes))
     audit.note(request, version=wanted.version, override=wanted.override)
     plan = wanted.model_dump(exclude={"version", "override"})
-    return await _submitted(state, "canary", {"version": wanted.version, "plan": plan, "override": wanted.override})
+    return await submitted.answer(state, "canary", {"version": wanted.version, "plan": plan, "override": wanted.override})
 
 
 @router.delete("/canary")
 async def end_canary(request: Request, reason: Annotated[str, Query(max_length=500)] = "a person ended it") -> Response:
     """Starts the job after which the champion answers everything."""
-    return await _submitted(state_of(request), "canary", {"version": None, "reason": reason})
+    return await submitted.answer(state_of(request), "canary", {"version": None, "reason": reason})
 
 
 def _look(records: RecordStore, champion: str, published: PublishedCanary) -> dict[str, Any]:
@@ -111,7 +107,3 @@ def _look(records: RecordStore, champion: str, published: PublishedCanary) -> di
 
 def _champion(state: State) -> str | None:
     return None if state.scorer.value is None else state.scorer.value.version
-
-
-async def _submitted(state: State, kind: Kind, arguments: dict[str, Any]) -> Response:
-    return json_response(asdict(await asyncio.to_thread(state.jobs.submit, kind, arguments)), status=ACCEPTED)

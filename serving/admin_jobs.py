@@ -14,14 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from monitoring.group_actions import Actions
 from registry import gains, retraining_plan
 from registry.pool import train_jointly
-from serving import audit
+from serving import audit, submitted
 from serving.body import read
 from serving.protocol import parse
 from serving.responses import json_response
 from serving.state import State, state_of
 
 router = APIRouter(prefix="/admin", route_class=audit.Audited)
-ACCEPTED = 202
 MOST_LOG = 64 * 1024  # bytes an answer
 MOST_GROUPS = 50
 
@@ -61,7 +60,7 @@ async def retrain(request: Request) -> Response:
     if wanted.full:
         await asyncio.to_thread(train_jointly, state.settings.pool_file)
         await state.pool.refresh()
-    return json_response(asdict(await asyncio.to_thread(state.jobs.submit, "retrain", arguments)), status=ACCEPTED)
+    return await submitted.answer(state, "retrain", arguments)
 
 
 @router.get("/jobs/plan")

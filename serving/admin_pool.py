@@ -16,7 +16,7 @@ from registry.errors import JoiningRefused, PoolRefused, PriceUnknown, ProbeFail
 from registry.joining import join, parsed, probe, with_joining_defaults
 from registry.prices import genai
 from registry.validation_errors import explain
-from serving import allowed_endpoints, audit
+from serving import allowed_endpoints, audit, submitted
 from serving.body import read
 from serving.protocol import parse
 from serving.responses import json_response
@@ -24,7 +24,6 @@ from serving.routing import why_not
 from serving.state import State, state_of
 
 router = APIRouter(prefix="/admin", route_class=audit.Audited)
-ACCEPTED = 202
 Ask = Callable[..., Awaitable[LLM]]  # `join` or `probe`
 
 
@@ -62,7 +61,7 @@ async def add_llm(request: Request) -> Response:
     await state.pool.refresh()
     cost = await asyncio.to_thread(asking_cost.told, state.settings.home, llm.id)
     job = await asyncio.to_thread(state.jobs.submit, "retrain", {"reason": f"{llm.id} joined", "llm": llm.id})
-    return json_response({"llm": _llm(llm), "job": asdict(job), "asking": cost and asdict(cost)}, status=ACCEPTED)
+    return json_response({"llm": _llm(llm), "job": asdict(job), "asking": cost and asdict(cost)}, status=submitted.ACCEPTED)
 
 
 @router.post("/llms/check")

@@ -26,14 +26,13 @@ from monitoring.errors import GroupUnknown
 from monitoring.group_actions import Actions
 from registry import retraining_plan
 from registry.jobs import Kind
-from serving import audit
+from serving import audit, submitted
 from serving.body import read
 from serving.protocol import parse
 from serving.responses import json_response
 from serving.state import holder_of, state_of
 
 router = APIRouter(prefix="/admin/groups", route_class=audit.Audited)
-ACCEPTED = 202
 MOST_AUDITED = 500
 
 
@@ -124,8 +123,7 @@ async def _job(request: Request, group: str, kind: Kind) -> Response:
     audit.note(request, group=group)
     chosen = await asyncio.to_thread(_actions(request).find, group)
     arguments = {"reason": f"a person asked for group {chosen.name}", "harvest": True, "groups": [chosen.as_arguments()]}
-    job = await asyncio.to_thread(state_of(request).jobs.submit, kind, arguments)
-    return json_response(asdict(job), status=ACCEPTED)
+    return await submitted.answer(state_of(request), kind, arguments)
 
 
 def _actions(request: Request) -> Actions:
