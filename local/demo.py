@@ -15,7 +15,7 @@ from local import acts, build_results, steps, workspace
 from local.ground import Ground, OneHost
 from local.held_back import HeldBack
 from local.plan import FULL, SMALL, Plan
-from local.stack import USUAL_LIMITS_S, stack, stay, where
+from local.stack import USUAL_LIMITS_S, stack
 from local.stage import Stage
 from local.story import Story
 from pipelines.project import Project
@@ -59,14 +59,7 @@ def run(*, source: Path, at: Path, small: bool, stay_up: bool, team: bool = Fals
     played = script(small=small, team=team)
     home, story = make_project(source, at, played.plan, small=small, resume=played.ground.outlives)
     with stack(home, PREFERENCES, own_registry=True, ground=played.ground) as platform:  # what it registers is nobody else's business
-        on = Stage(story, platform, played.plan)
-        for act in played.acts:
-            act(on)
-        story.console.print(story.table())
-        story.end()
-        if stay_up:
-            story.console.print(where(platform))
-            stay(platform)
+        Stage(story, platform, played.plan).play(played.acts, stay_up=stay_up)
     if not stay_up:
         story.console.print(_ended(home, played.ground), soft_wrap=True)
 

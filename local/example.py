@@ -21,7 +21,7 @@ from local.demo import PREFERENCES, STORY, forget
 from local.errors import LocalError
 from local.held_back import HeldBack
 from local.plan import FULL, Plan
-from local.stack import stack, stay, where
+from local.stack import stack
 from local.stage import Stage
 from local.story import Story
 from local.traffic import USERS, Served
@@ -79,14 +79,7 @@ def run(name: str, *, source: Path, at: Path, stay_up: bool) -> None:
     example = Example.named(name, source)
     home, story = make_project(example, source, at)
     with stack(home, PREFERENCES, own_registry=True) as platform:
-        stage = Stage(story, platform, example.plan)
-        for act in (acts.start, acts.first_scorer, acts.serve, traffic):
-            act(stage)
-        story.console.print(story.table())
-        story.end()
-        if stay_up:
-            story.console.print(where(platform))
-            stay(platform)
+        Stage(story, platform, example.plan).play((acts.start, acts.first_scorer, acts.serve, traffic), stay_up=stay_up)
     if not stay_up:
         story.console.print(f"Everything is stopped. To start this project again: cd {home} && routemoa up")
 

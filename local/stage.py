@@ -1,12 +1,13 @@
 """What the demo's acts are played on."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from local.held_back import HeldBack
 from local.plan import Plan
-from local.stack import Stack
+from local.stack import Stack, stay, where
 from local.story import Story
 from local.traffic import Visitor
 
@@ -37,6 +38,16 @@ class Stage:
     def visitors(self) -> list[Visitor]:
         """The same user, at each server."""
         return [Visitor(server.url, self.platform.api_key, self.plan.patience) for server in self.platform.servers] or [self.visitor]
+
+    def play(self, acts: Iterable[Callable[["Stage"], None]], *, stay_up: bool) -> None:
+        """All of them, then what they came to; then until Ctrl-C, where it stays up."""
+        for act in acts:
+            act(self)
+        self.story.console.print(self.story.table())
+        self.story.end()
+        if stay_up:
+            self.story.console.print(where(self.platform))
+            stay(self.platform)
 
     def act(self, key: str, title: str) -> Any:
         """One act; what to try where it fails is the demo again, which goes on there."""
