@@ -23,6 +23,8 @@ import psycopg
 
 from benchmarks.network import DATA, FRONT, REGISTRY, Network, impossible, network
 from benchmarks.server_world import LLMS, ROOT, publish, upstream, write_pool
+from local.errors import LocalError
+from local.team import postgres
 from registry import server
 from registry.settings import Settings
 from serving import keys, shared_keys
@@ -275,9 +277,10 @@ def _lay_out_postgres(world: Hosts) -> None:
 
 def _postgres(made: Network, command: Sequence[str]) -> None:
     """Runs one of its programs on the host of the database, as the user that it insists on."""
-    program = shutil.which(command[0]) or max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{command[0]}")), default=None)
-    if program is None:
-        raise SystemExit(f"PostgreSQL's {command[0]} is missing: apt-get install postgresql")
+    try:
+        program = postgres.program(command[0])
+    except LocalError as exc:
+        raise SystemExit(str(exc)) from exc
     user = pwd.getpwnam("postgres")
     as_user = [*made.inside("database"), f"--setuid={user.pw_uid}", f"--setgid={user.pw_gid}", "--", program, *command[1:]]
     done = subprocess.run(as_user, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)

@@ -13,9 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from local.errors import LocalError
 from local.processes import free_ports
+from local.team.postgres import USER, program
 
-USER = "postgres"  # the server refuses to run as root
 SETTINGS = "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=60"
 
 
@@ -83,8 +84,8 @@ def _as_nobody_special() -> dict[str, str]:
 
 
 def _program(name: str) -> str:
-    """The newest one that is installed."""
-    found = shutil.which(name) or max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), default=None)
-    if found is None:
-        pytest.skip(f"PostgreSQL's {name} is not installed: apt-get install postgresql")
-    return found
+    """The newest one that is installed; skips where there is none."""
+    try:
+        return program(name)
+    except LocalError as exc:
+        pytest.skip(f"{exc.what} {exc.next_step}")
