@@ -77,13 +77,13 @@ class Value:
     effective: float
     differs: float
     unjudged: float
-    value: float | None
-    low: float | None
-    high: float | None
-    weighted: float | None
-    weighted_low: float | None
-    weighted_high: float | None
-    direct: float | None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    weighted: float | None = None
+    weighted_low: float | None = None
+    weighted_high: float | None = None
+    direct: float | None = None
     why: str = ""
 
 
@@ -107,7 +107,7 @@ def value(logged: Logged, *, confidence: float = CONFIDENCE, most: float | None 
     """The mean under the target. most: the largest there can be (1 for a quality); None: twice the forecast, for money."""
     count = len(logged)
     if not count:
-        return Value(0, 0, 0.0, 0.0, 0.0, None, None, None, None, None, None, None, why="There is no request.")
+        return Value(0, 0, 0.0, 0.0, 0.0, why="There is no request.")
     judged_N = judged(logged)
     weight_N = logged.weight_N
     nothing = Value(
@@ -116,12 +116,6 @@ def value(logged: Logged, *, confidence: float = CONFIDENCE, most: float | None 
         effective=effective(weight_N),
         differs=float(logged.differs_N.mean()),
         unjudged=float(1 - judged_N.mean()),
-        value=None,
-        low=None,
-        high=None,
-        weighted=None,
-        weighted_low=None,
-        weighted_high=None,
         direct=float(logged.forecast_N.mean()),
     )
     if (why := refusal(logged, judged_N)) is not None:
@@ -159,12 +153,6 @@ def difference(target: Logged, other: Logged, *, confidence: float = CONFIDENCE,
         effective=effective(weights),
         differs=float(differs_N.mean()) if count else 0.0,
         unjudged=float(1 - judged_N.mean()) if count else 0.0,
-        value=None,
-        low=None,
-        high=None,
-        weighted=None,
-        weighted_low=None,
-        weighted_high=None,
         direct=float((target.forecast_N - other.forecast_N).mean()) if count else None,
     )
     for each in (target, other):
