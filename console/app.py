@@ -18,7 +18,8 @@ def run(settings: ConsoleSettings) -> None:
     frame = Frame(settings, Sessions(), server)
     for page in PAGES:
         frame.add(page)
-    app.add_middleware(Guard, names=settings.names)
+    inside = app.build_middleware_stack
+    app.build_middleware_stack = lambda: Guard(inside(), names=settings.names)  # type: ignore[method-assign]  # before what the library adds
     app.on_shutdown(server.aclose)
     app.get("/livez")(lambda: {"status": "ok"})
     ui.run(

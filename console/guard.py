@@ -22,7 +22,7 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
 )
 NOT_KEPT = (b"cache-control", b"no-store")  # pages show what a key may see
-LEFT = "No response returned."  # Starlette's words where a browser went away while its page was drawn
+LEFT = "No response returned."  # Starlette's words where a browser went away before the first byte of its page or file
 
 
 class Guard:
@@ -61,7 +61,7 @@ class Guard:
             if answered or str(exc) != LEFT:
                 raise
         if scope["type"] == "http" and not answered:
-            await _say(send, 503, b"The page was left before it was drawn.\n")
+            await _say(send, 503, b"It was left before it was sent.\n")
 
 
 def _name(host: str) -> str:
