@@ -156,7 +156,7 @@ def leaders(world: Hosts, times: int = 2) -> Found:
             first = world.leader(name)
             assert first is not None
             other = HOSTS[1 - HOSTS.index(first)]
-            until("the other one waits", lambda waiting=f"{part}-{other}": world.reaches_database(waiting))  # type: ignore[misc]
+            until("the other one waits", lambda waiting=f"{part}-{other}": world.waits(waiting))  # type: ignore[misc]
             if how == "killed":
                 world.parts.end(f"{part}-{first}", signal.SIGKILL)
             else:

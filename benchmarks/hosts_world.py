@@ -26,6 +26,7 @@ from benchmarks.server_world import LLMS, ROOT, publish, upstream, write_pool
 from local.errors import LocalError
 from local.team import postgres
 from registry import server
+from registry.database.postgres import lock_number
 from registry.settings import Settings
 from serving import keys, shared_keys
 from serving.settings import ServingSettings
@@ -136,9 +137,7 @@ class Hosts:
 
     def leader(self, name: str) -> str | None:
         """The host whose worker or monitor leads, as PostgreSQL has it."""
-        from registry.database.postgres import _number
-
-        number = _number(f"lead {name}") % 2**64
+        number = lock_number(f"lead {name}") % 2**64
         query = """SELECT host(client_addr) FROM pg_locks JOIN pg_stat_activity USING (pid)
             WHERE locktype = 'advisory' AND granted AND classid::bigint = %s AND objid::bigint = %s"""
         with psycopg.connect(self.database_url, connect_timeout=10) as connection:
@@ -146,12 +145,10 @@ class Hosts:
         addresses = {self.network.address(host, DATA): host for host in HOSTS}
         return None if row is None else addresses[row[0]]
 
-    def reaches_database(self, part: str) -> bool:
-        """Whether a part has a connection to PostgreSQL."""
-        process = Path(f"/proc/{self.parts.running[part].pid}")
-        rows = (line.split() for line in (process / "net" / "tcp").read_text().splitlines()[1:])
-        sockets = {f"socket:[{row[9]}]" for row in rows if row[2].endswith(f":{POSTGRES_PORT:04X}")}
-        return not sockets.isdisjoint(str(each.readlink()) for each in (process / "fd").iterdir() if each.is_symlink())
+    def waits(self, part: str) -> bool:
+        """Whether a worker or monitor stands by while another host's leads, as its log has it."""
+        lines = [line for line in self.parts.log(part).splitlines() if "lead_taken" in line or "lead_waits" in line]
+        return bool(lines) and "lead_waits" in lines[-1]
 
     def start_postgres(self) -> None:
         """Returns when it answers."""

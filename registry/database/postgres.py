@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+import structlog
+
 from registry import extras
 from registry.database.door import Connection, Result
 from registry.errors import DatabaseFailed
@@ -23,6 +25,7 @@ OPTIONS = (  # of every session; the last ones let the server miss a host that i
     " -c tcp_user_timeout=6s"  # while a word is on its way no keep-alive is sent, and Linux gives up after 15 minutes
 )
 CONNECTIONS = 8  # of one process
+log = structlog.get_logger()
 
 
 @cache
@@ -73,7 +76,7 @@ class Postgres:
     def transaction(self, *locks: str) -> Iterator[Connection]:
         """As `Database` says. Locks are PostgreSQL's advisory ones, in one order for all."""
         with self._connected() as connection:
-            for number in sorted(map(_number, locks)):
+            for number in sorted(map(lock_number, locks)):
                 connection.execute("SELECT pg_advisory_xact_lock(?)", (number,))
             yield connection
 
@@ -85,7 +88,7 @@ class Postgres:
 
     def lead(self, name: str) -> "PostgresLead":
         """Whoever holds `name` is the one of all hosts."""
-        return PostgresLead(self, _number(f"lead {name}"))
+        return PostgresLead(self, name)
 
     def upgrade(self) -> None:
         """Lays out its tables, or brings them up to date, once for each process; one of several at a time."""
@@ -135,9 +138,10 @@ class _Statements:
 class PostgresLead:
     """A lock that PostgreSQL gives back when its holder's connection ends."""
 
-    def __init__(self, database: Postgres, number: int) -> None:
-        self._database, self._number = database, number
+    def __init__(self, database: Postgres, name: str) -> None:
+        self._database, self._name, self._number = database, name, lock_number(f"lead {name}")
         self._held: Psycopg | None = None
+        self._said: bool | None = None
 
     def holds(self) -> bool:
         """As `registry.database.lead.Lead` says."""
@@ -155,17 +159,29 @@ class PostgresLead:
             except BaseException:
                 self.leave()
                 raise
-            if row is not None and row[0]:
+            taken = row is not None and bool(row[0])
+            if taken:
                 self._held = connection
-                return True
-            connection.close()
-            return False
+            else:
+                connection.close()
+            self._say(taken)
+            return taken
 
     def leave(self) -> None:
         """As `Lead` says."""
-        held, self._held = self._held, None
+        held, self._held, self._said = self._held, None, None
         if held is not None:
             held.close()
+
+    def _say(self, taken: bool) -> None:
+        if taken is not self._said:
+            self._said = taken
+            log.info("lead_taken" if taken else "lead_waits", of=self._name)
+
+
+def lock_number(name: str) -> int:
+    """Of an advisory lock: 64 bits with their sign."""
+    return int.from_bytes(hashlib.blake2b(f"routemoa {name}".encode(), digest_size=8).digest(), signed=True)
 
 
 def _with_driver(url: str) -> str:
@@ -176,8 +192,3 @@ def _with_driver(url: str) -> str:
     if scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
         raise ArgumentError(scheme)
     return f"postgresql+psycopg://{rest}"
-
-
-def _number(name: str) -> int:
-    """A lock's 64 bits."""
-    return int.from_bytes(hashlib.blake2b(f"routemoa {name}".encode(), digest_size=8).digest(), signed=True)

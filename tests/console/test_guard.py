@@ -1,12 +1,17 @@
 """What the guard lets through to pages and sockets, and what it tells browsers."""
 
 import asyncio
+import re
+import socket
+import struct
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from console.guard import Guard
+from tests.serving.world import World
 
 NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -94,6 +99,20 @@ def test_a_page_that_its_browser_left_is_no_error(words: str | None) -> None:
     assert first_sent(left)["status"] == 503
     with pytest.raises(RuntimeError, match="broken"):
         first_sent(broken)
+
+
+def test_a_real_console_says_nothing_of_those_who_leave(world: World, console: str) -> None:
+    """Files are sent compressed, which begins late: a browser that goes on to another page leaves many of them."""
+    address = urlsplit(console)
+    page = httpx2.get(console, trust_env=False).text
+    files = sorted(set(re.findall(r"/_nicegui/[^\"'> ]+\.js", page)))
+    assert files
+    for path in files * 5:
+        with socket.create_connection((address.hostname, address.port)) as asking:
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves by a reset
+            asking.sendall(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\nAccept-Encoding: gzip\r\n\r\n".encode())
+    assert httpx2.get(console, trust_env=False).status_code == 200
+    assert "Traceback" not in (world.home / "console.log").read_text()
 
 
 def first_sent(app: Any) -> dict[str, Any]:

@@ -86,14 +86,16 @@ def test_the_tables_are_those_of_the_files(database_url: str, tmp_path: Path) ->
             assert {(table, row[1]) for table in tables for row in connection.execute(f"PRAGMA table_info({table})")} <= shared
 
 
-def test_of_many_one_leads_until_it_dies(database_url: str) -> None:
+def test_of_many_one_leads_until_it_dies(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The second waits, and leads once the first's process is gone, however it went; so it does when the first leaves."""
     command = [sys.executable, "-c", LEADS, database_url]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
+        assert "lead_taken" in first.stdout.readline()
         assert first.stdout.readline() == "True\n"
         second = Postgres(database_url).lead("worker")
-        assert not second.holds()
+        assert [second.holds(), second.holds()] == [False, False]
+        assert capsys.readouterr().out.count("lead_waits") == 1  # not every two seconds
         assert Postgres(database_url).lead("monitor").holds()
         first.kill()
         first.wait()
