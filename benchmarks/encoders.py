@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import precision, recorded_set, report, scorer_sets, set_file
+from benchmarks import precision, recorded_set, report, scorer_sets
 from pipelines import embeddings, params, tags, train
 from pipelines.dataset import Dataset
 from pipelines.project import Project
@@ -33,7 +33,7 @@ from scorer.types import Floats
 
 NAMED = ("packaged:all-MiniLM-L6-v2", "BAAI/bge-small-en-v1.5", "packaged:all-mpnet-base-v2")
 LAYERS = {"BAAI/bge-small-en-v1.5": 12}  # of MiniLM's width: its time is that of a MiniLM of so many layers
-SETS = ("9 LLMs, 14 tasks", "24 LLMs, 345 questions in Chinese")
+SETS = (scorer_sets.ASSEMBLED, "9 LLMs, 14 tasks", "24 LLMs, 345 questions in Chinese")
 PRECISIONS = ("fp32", "int8")
 TOKENS = 64
 
@@ -183,19 +183,7 @@ def run(arguments: argparse.Namespace) -> str:
             print(exc, file=sys.stderr)
     names = [str(choice) for choice in settings.encoders]
     times = times_of(names, encoders, arguments.out / "results.json", project.embeddings)
-    sets = {name: (arguments.folder / folder, Path(f"benchmarks/sets/{file}.yaml")) for name, (folder, file) in scorer_sets.SETS.items()}
-    sets = {name: sets[name] for name in SETS}
-    if arguments.assembled:
-        sets = {scorer_sets.ASSEMBLED: (arguments.assembled, Path("benchmarks/sets/default-pool.yaml")), **sets}
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    results = {}
-    for name, (folder, file) in sets.items():
-        kept = arguments.out / f"{file.stem}.json"
-        if not kept.is_file() and arguments.only in (None, name):
-            data = recorded_set.first_by_hash(recorded_set.read(folder, set_file.read_reading(file)), arguments.most)
-            kept.write_text(json.dumps(measured(data, encoders, first, project.embeddings), indent=1) + "\n", encoding="utf-8")
-        if kept.is_file():
-            results[name] = json.loads(kept.read_text(encoding="utf-8"))
+    results = scorer_sets.each(arguments, SETS, lambda data: measured(data, encoders, first, project.embeddings))
     blocks = [f"`{report.command(arguments.folder)}`", *table(times, missing, results)]
     report.write(arguments.out, blocks, {"ms": times, "missing": missing, "sets": results}, ("torch", "onnxruntime", "numpy"))
     return "\n\n".join(blocks)
@@ -203,13 +191,8 @@ def run(arguments: argparse.Namespace) -> str:
 
 def main() -> None:
     """Reads the command line, runs, prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--assembled", type=Path, help="the default pool's build/dataset")
-    parser.add_argument("--most", type=int, help="queries of a set, the first by hash")
-    parser.add_argument("--only", choices=(*SETS, scorer_sets.ASSEMBLED), help="measure this set alone")
+    parser = scorer_sets.parser(__doc__, SETS, "encoders")
     parser.add_argument("--encoders", nargs="+", default=list(NAMED), help="as in train.encoder, the simplest first")
-    parser.add_argument("--out", type=Path, default=report.BUILT / "encoders")
     try:
         print(run(parser.parse_args()))
     except RouteMoAError as exc:

@@ -10,7 +10,7 @@ one set. A set that was measured stands in `--out` and is not measured again.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ SETS = {
     "24 LLMs, 345 questions in Chinese": ("halluqa", "halluqa"),
 }
 ASSEMBLED = "the default pool"
+NAMES = (*SETS, ASSEMBLED)
 NEIGHBOURS, CLUSTERS, PENALTY = 100, 16, 100.0
 Rule = Callable[[Dataset, Floats], NDArray[np.floating]]  # queries and their vectors -> scores_QL
 ALTERNATIVES: dict[str, Callable[[choosing.Settings], choosing.Settings]] = {
@@ -192,23 +193,46 @@ def _unused(_: Any) -> Floats:
     raise AssertionError("rules are given vectors")
 
 
+def parser(description: str | None, names: Sequence[str], out: str) -> argparse.ArgumentParser:
+    """Of a benchmark that measures these sets, each by itself."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("folder", type=Path)
+    made.add_argument("--assembled", type=Path, help="the default pool's build/dataset")
+    made.add_argument("--most", type=int, help="queries of a set, the first by hash")
+    made.add_argument("--only", choices=names, help="measure this set alone")
+    made.add_argument("--out", type=Path, default=report.BUILT / out)
+    return made
+
+
+def each(arguments: argparse.Namespace, names: Sequence[str], measure: Callable[[Dataset], Any]) -> dict[str, Any]:
+    """What is measured on each set: kept in `--out` as it comes, and not measured again."""
+    places = {name: (arguments.folder / folder, file) for name, (folder, file) in SETS.items()}
+    if arguments.assembled:
+        places[ASSEMBLED] = (arguments.assembled, "default-pool")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for name in filter(places.__contains__, names):
+        folder, file = places[name]
+        kept = arguments.out / f"{file}.json"
+        if not kept.is_file() and arguments.only in (None, name):
+            reading = set_file.read_reading(Path(f"benchmarks/sets/{file}.yaml"))
+            data = recorded_set.first_by_hash(recorded_set.read(folder, reading), arguments.most)
+            kept.write_text(json.dumps(measure(data), indent=1) + "\n", encoding="utf-8")
+        if kept.is_file():
+            found[name] = json.loads(kept.read_text(encoding="utf-8"))
+    return found
+
+
 def run(arguments: argparse.Namespace) -> str:
     """Measures what is not there yet; returns the tables."""
     project = Project(Path())
     settings = params.load(project.params).train
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    sets = {name: (arguments.folder / folder, Path(f"benchmarks/sets/{file}.yaml")) for name, (folder, file) in SETS.items()}
-    if arguments.assembled:
-        sets[ASSEMBLED] = (arguments.assembled, Path("benchmarks/sets/default-pool.yaml"))
-    results = {}
-    for name, (folder, file) in sets.items():
-        kept = arguments.out / f"{folder.name if folder != arguments.assembled else 'default-pool'}.json"
-        if not kept.is_file() and arguments.only in (None, name):
-            data = recorded_set.first_by_hash(recorded_set.read(folder, set_file.read_reading(file)), arguments.most)
-            vectors_QD = embeddings.trained_on(embeddings.load_encoder(settings), data.queries["text"].tolist(), project.embeddings)
-            kept.write_text(json.dumps(report.as_json(measured(data, vectors_QD, settings)), indent=1) + "\n", encoding="utf-8")
-        if kept.is_file():
-            results[name] = json.loads(kept.read_text(encoding="utf-8"))
+
+    def measure(data: Dataset) -> Any:
+        vectors_QD = embeddings.trained_on(embeddings.load_encoder(settings), data.queries["text"].tolist(), project.embeddings)
+        return report.as_json(measured(data, vectors_QD, settings))
+
+    results = each(arguments, NAMES, measure)
     blocks = [f"`{report.command(arguments.folder)}`", *scorer_sets_tables.table(results)]
     report.write(arguments.out, blocks, results, ("torch", "scikit-learn", "numpy"))
     for name, opening in (("summary", scorer_sets_tables.summary(results)), ("unseen", scorer_sets_tables.unseen(results))):
@@ -218,14 +242,8 @@ def run(arguments: argparse.Namespace) -> str:
 
 def main() -> None:
     """Reads the command line, runs, prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--assembled", type=Path, help="the default pool's build/dataset")
-    parser.add_argument("--most", type=int, help="queries of a set, the first by hash")
-    parser.add_argument("--only", choices=(*SETS, ASSEMBLED), help="measure this set alone")
-    parser.add_argument("--out", type=Path, default=report.BUILT / "scorer-sets")
     try:
-        print(run(parser.parse_args()))
+        print(run(parser(__doc__, NAMES, "scorer-sets").parse_args()))
     except RouteMoAError as exc:
         sys.exit(str(exc))
 
