@@ -35,8 +35,8 @@ def missing(
     sample = order[: min(caps, default=None)]
     if llm.trained == "row" and len(sample) < len(order):
         sample = _covering(project, queries, settings, sample, answered, training=training)
-    served = set(queries["query_id"][queries["dataset"] == HARVESTED])
-    beyond = [query_id for query_id in order if query_id in served.difference(sample)]
+    served = set(queries["query_id"][queries["dataset"] == HARVESTED]).difference(sample)
+    beyond = [query_id for query_id in order if query_id in served]
     return [query_id for query_id in chain(sample, beyond) if query_id not in answered]
 
 

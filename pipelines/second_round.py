@@ -158,7 +158,8 @@ class Standing:
         """Ids of `count` training queries where the newcomer might lead by its first `labels`; None where these are too few."""
         train_Q = (self.data.splits_Q == "train") & self.data.queries["query_id"].isin(list(gradable)).to_numpy()
         ids = self.data.queries["query_id"][train_Q].tolist()
-        by_hash = [ids.index(query_id) for query_id in query_selection.in_hash_order(ids)]
+        place_of = {query_id: place for place, query_id in enumerate(ids)}
+        by_hash = [place_of[query_id] for query_id in query_selection.in_hash_order(ids)]
         labels_Q = np.array([labels.get(ids[place], np.nan) for place in by_hash])
         if np.isfinite(labels_Q).sum() < LEAST:
             return None

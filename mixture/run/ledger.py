@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from mixture.client.protocol import Call
 from mixture.client.request_size import worst_case_usd
 from mixture.errors import LLMFailed
+from mixture.run.exact_sum import ExactSum
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,22 +21,24 @@ class Reservation:
 class Ledger:
     """Every call's worst case is reserved before it is made and settled by what it cost; so the budget holds for calls at once too.
 
-    budget_usd: None for no limit. What was cut off or broke may still be charged, and stays reserved.
+    budget_usd: None for no limit. What was cut off or broke may still be charged, and stays reserved. A call costs the same however many
+    came before it.
     """
 
     budget_usd: float | None = None
-    _costs_usd: list[float] = field(default_factory=list)
-    _reserved: list[Reservation] = field(default_factory=list)
+    _spent: ExactSum = field(default_factory=ExactSum)
+    _unsettled: ExactSum = field(default_factory=ExactSum)
+    _running: set[Reservation] = field(default_factory=set)
 
     @property
     def spent_usd(self) -> float:
         """Cost of the replies that came, of use or not."""
-        return math.fsum(self._costs_usd)
+        return self._spent.value
 
     @property
     def unsettled_usd(self) -> float:
         """At most what the calls without an answer may cost on top; those of an unknown price, which no budget has room for, aside."""
-        return math.fsum(each.most_usd for each in self._reserved if math.isfinite(each.most_usd))
+        return self._unsettled.value
 
     def has_room(self, call: Call) -> bool:
         """Whether a call can be made, whatever it and all that is reserved will cost."""
@@ -44,29 +47,43 @@ class Ledger:
     def reserve(self, call: Call) -> Reservation | None:
         """Money for a call, None where the budget has no room for it."""
         reservation = Reservation(call, worst_case_usd(call))
-        if not self._fits(reservation.most_usd):
+        if not self._set_aside(reservation.most_usd):
             return None
-        self._reserved.append(reservation)
+        self._running.add(reservation)
         return reservation
 
     def reserve_retry(self, call: Call, failed: LLMFailed) -> bool:
         """Whether there is money for another attempt; it needs its own where the failed one may be charged."""
         if any(failed.paid):
-            self._costs_usd.append(failed.paid[0])
+            self._spent.add(failed.paid[0])
             return self._fits(0.0)
-        return not failed.billable or self.reserve(call) is not None
+        return not failed.billable or self._set_aside(worst_case_usd(call))
 
     def settle(self, reservation: Reservation, cost_usd: float) -> None:
-        """The call was answered."""
-        self._reserved.remove(reservation)
-        self._costs_usd.append(cost_usd)
+        """The call was answered. Raises KeyError where it has ended before."""
+        self._free(reservation)
+        self._spent.add(cost_usd)
 
     def fail(self, reservation: Reservation, failed: LLMFailed) -> None:
         """The call brought no answer; what it cost is settled where the endpoint said it."""
         if any(failed.paid):
             self.settle(reservation, failed.paid[0])
         elif not failed.billable:
-            self._reserved.remove(reservation)
+            self._free(reservation)
+        else:
+            self._running.discard(reservation)
+
+    def _set_aside(self, most_usd: float) -> bool:
+        if not self._fits(most_usd):
+            return False
+        if math.isfinite(most_usd):
+            self._unsettled.add(most_usd)
+        return True
+
+    def _free(self, reservation: Reservation) -> None:
+        self._running.remove(reservation)
+        if math.isfinite(reservation.most_usd):
+            self._unsettled.add(-reservation.most_usd)
 
     def _fits(self, most_usd: float) -> bool:
         if self.budget_usd is None:

@@ -70,3 +70,14 @@ def test_the_budget_is_never_passed(times: float, ends: list[str]) -> None:
         else:
             ledger.fail(reserved, LLMOverloaded("a", "429") if end == "free" else LLMUnreachable("a", "gone"))
         assert ledger.spent_usd + ledger.unsettled_usd <= times * MOST_USD + 1e-12
+
+
+def test_a_call_that_has_ended_ends_no_second_time() -> None:
+    """Its money would be given back twice."""
+    ledger = Ledger(2 * MOST_USD)
+    reserved = ledger.reserve(CALL)
+    assert reserved is not None
+    ledger.settle(reserved, MOST_USD)
+    with pytest.raises(KeyError):
+        ledger.settle(reserved, MOST_USD)
+    assert (ledger.spent_usd, ledger.unsettled_usd) == (MOST_USD, 0)
