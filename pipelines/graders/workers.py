@@ -6,7 +6,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field
 from queue import SimpleQueue
 from typing import Any
 
@@ -16,7 +17,7 @@ from pipelines.graders.kinds import Graded, Task, longest_s
 
 COMMAND = (sys.executable, "-m", "pipelines.graders.worker")
 WORKERS = 2
-SHARD = 64  # answers, where grading is spread: starting the processes is a hundredth of grading them
+SHARD = 64  # answers, where grading is spread: a minute of unit tests at the most, and the processes stay for the next shard
 GRACE_S = 30  # for a process that does not even take its own alarm (a loop in native code), or is only starting
 
 
@@ -25,18 +26,28 @@ def grade_all(
 ) -> list[Graded]:
     """One result a task, in order."""
     results: dict[int, Graded] = {}
-    for at, graded in door.chosen().map(Grading(workers, tuple(command)), tasks, size=SHARD):
-        results[at] = graded
-        advance()
+    with closing(Grading(workers, tuple(command))) as grading:
+        for at, graded in door.chosen().map(grading, tasks, size=SHARD):
+            results[at] = graded
+            advance()
     return [results[at] for at in range(len(tasks))]
 
 
 @dataclass(frozen=True, slots=True)
 class Grading:
-    """Grades tasks in `workers` processes of `command`."""
+    """Grades tasks in `workers` processes of `command`. They wait for the next tasks until it is closed, or gone with its process."""
 
     workers: int
     command: tuple[str, ...]
+    _waiting: list["subprocess.Popen[str]"] = field(default_factory=list, compare=False)
+
+    def __reduce__(self) -> tuple[type["Grading"], tuple[int, tuple[str, ...]]]:
+        return Grading, (self.workers, self.command)  # where it arrives it starts its own
+
+    def close(self) -> None:
+        """Ends the processes."""
+        while self._waiting:
+            self._waiting.pop().communicate()  # end of its input, and of it
 
     def __call__(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Graded]]:
         """Each task's place and result, as it is graded."""
@@ -51,7 +62,7 @@ class Grading:
 
         def work() -> None:
             try:
-                for each in _graded(tasks, iter(next_task, None), self.command):
+                for each in self._graded(tasks, iter(next_task, None)):
                     done.put(each)
             finally:
                 done.put(None)
@@ -63,22 +74,29 @@ class Grading:
             for future in futures:
                 future.result()
 
+    def _graded(self, tasks: Sequence[Task], todo: Iterator[int]) -> Iterator[tuple[int, Graded]]:
+        """Results of one process at a time, a fresh one after each that dies."""
+        process: subprocess.Popen[str] | None = None
+        try:
+            for at in todo:
+                process = process or self._taken()
+                result = _ask(process, tasks[at])
+                if result is None:
+                    process.communicate()
+                    failure = f"grader {tasks[at].query.grader} ended its process (exit code {process.returncode})"
+                    result, process = {"score": None, "failure": failure}, None
+                yield at, Graded(tasks[at].query.query_id, **result)
+        finally:
+            if process is not None:
+                self._waiting.append(process)
 
-def _graded(tasks: Sequence[Task], todo: Iterator[int], command: Sequence[str]) -> Iterator[tuple[int, Graded]]:
-    """Results of one process at a time, a fresh one after each that dies."""
-    process: subprocess.Popen[str] | None = None
-    try:
-        for at in todo:
-            process = process or _start(command)
-            result = _ask(process, tasks[at])
-            if result is None:
+    def _taken(self) -> "subprocess.Popen[str]":
+        """One that waits and lives, else a fresh one."""
+        with suppress(IndexError):
+            while (process := self._waiting.pop()).poll() is not None:
                 process.communicate()
-                failure = f"grader {tasks[at].query.grader} ended its process (exit code {process.returncode})"
-                result, process = {"score": None, "failure": failure}, None
-            yield at, Graded(tasks[at].query.query_id, **result)
-    finally:
-        if process is not None:
-            process.communicate()  # end of its input, and of it
+            return process
+        return _start(self.command)
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[str]:

@@ -1,15 +1,18 @@
 """Labels exist where answers can be graded, and nothing an answer, a grader or a judge does costs another answer its label."""
 
+import copy
 import json
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from mixture.errors import LLMFailed
@@ -18,7 +21,7 @@ from mixture.price import Price
 from pipelines import label, tables
 from pipelines.graders import kinds, rubric
 from pipelines.graders.query import Query
-from pipelines.graders.workers import grade_all
+from pipelines.graders.workers import Grading, grade_all
 from pipelines.project import Project
 
 ROOT = Path(__file__).parents[2]
@@ -184,6 +187,25 @@ def test_a_grader_that_ends_its_process_costs_one_label() -> None:
     graded = grade_all(tasks, command=[sys.executable, "-c", DIES_ON_BOOM])
     assert [result.score for result in graded] == [1, None, 1, None, 1, 1]
     assert "ended its process (exit code -6)" in graded[1].failure
+
+
+SAYS_ITS_NUMBER = """
+import json, os, sys
+for line in sys.stdin:
+    print(json.dumps({"score": 0.5, "failure": str(os.getpid())}), flush=True)
+"""
+
+
+def test_processes_wait_for_the_next_answers_and_end_with_the_work() -> None:
+    """Starting one costs what grading hundreds of numbers does, and a cluster's worker gets its answers by the shard."""
+    tasks = [kinds.Task(Query(f"q{n}", "?", "number"), "5", 1) for n in range(8)]
+    with closing(Grading(1, (sys.executable, "-c", SAYS_ITS_NUMBER))) as grading:
+        numbers = {graded.failure for shard in (tasks[:4], tasks[4:]) for _, graded in grading(shard)}
+        assert len(numbers) == 1
+        assert psutil.pid_exists(int(*numbers))
+        copied = copy.copy(grading)  # as it travels
+        assert (copied, copied._waiting) == (grading, [])
+    assert not psutil.pid_exists(int(*numbers))
 
 
 @pytest.mark.parametrize(
