@@ -1,8 +1,8 @@
 """What work costs as it grows, here and on a Ray cluster of this machine: `python -m benchmarks.growth queries|pools|duplicates`.
 
-queries: a stub endpoint is asked, its answers graded, the queries embedded by the packaged encoder as it trains and as it is served, and
-read again from the cache; each size and executor in a process of its own. CPU is of all processes of this machine that the work starts,
-the endpoint's aside; memory is the largest resident size of the driver and the sum of the workers'.
+queries: asking, grading and embedding (`benchmarks.growth_work`), each size and executor in a process of its own. What was measured is kept
+in build/growth and not measured again: a run that was stopped goes on. 1,000,000 queries are reckoned: on from the largest size that was
+measured, each further query at what one more cost between the two largest.
 pools: a head is trained for pools of LLMs on synthetic queries and written as an artifact holds it; then it decides.
 duplicates: near-duplicates of synthetic texts.
 """
@@ -10,154 +10,68 @@ duplicates: near-duplicates of synthetic texts.
 import argparse
 import json
 import os
-import random
 import resource
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
+
+from benchmarks.growth_work import AGAIN, ANSWERED, GRADED, ROOT, SERVED, TRAINED_ON, one_size, stub, texts
 
 SIZES = (1_000, 10_000, 100_000)
+RECKONED = 1_000_000
 POOLS = (10, 100, 1_000)
-WORKERS = 2
-ROOT = Path(__file__).parents[1]
-ANSWERED, GRADED, TRAINED_ON, SERVED, AGAIN = "ask", "grade", "embed (training)", "embed (served)", "read the cache"
-LIMITS = {
-    ANSWERED: 10_000,
-    TRAINED_ON: 10_000,
-    SERVED: 10_000,
-}  # the largest size that is measured; 100,000 embeddings take ten minutes of CPU
+KEPT = ROOT / "build" / "growth" / "queries.jsonl"
+EMBEDDED_MOST = 10_000  # queries: 100,000 take an hour of CPU
+ROWS = [(work, executor) for work in (ANSWERED, GRADED, TRAINED_ON, SERVED) for executor in ("local", "ray")] + [(AGAIN, "local")]
+Measured = dict[tuple[str, str, int], dict[str, float]]  # by work, executor and size
 
 
-def texts(count: int, seed: int = 0) -> list[str]:
-    """Queries of 8 to 60 words; every tenth is an earlier one with a word changed."""
-    dice = random.Random(seed)
-    words = [f"w{number}" for number in range(20_000)]
-    made: list[str] = []
-    for at in range(count):
-        if at % 10 == 9:
-            changed = dice.choice(made).split()
-            changed[dice.randrange(len(changed))] = dice.choice(words)
-            made.append(" ".join(changed))
-        else:
-            made.append(" ".join(dice.choices(words, k=dice.randint(8, 60))))
-    return made
+def queries(most: int, wanted: str) -> None:
+    """Measures each kind of work (`wanted` alone, if named), executor and size that was not measured before, and prints the tables."""
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    lines = KEPT.read_text().splitlines() if KEPT.exists() else []
+    measured: Measured = {(work, executor, count): told for work, executor, count, told in map(json.loads, lines)}
+    todo = [(work, executor, count) for work, executor in ROWS for count in SIZES if count <= most and wanted in {"", work}]
+    with stub() as url, KEPT.open("a") as file:
+        for row in todo:
+            if row not in measured and (row[2] <= EMBEDDED_MOST or not row[0].startswith("embed")):
+                measured[row] = in_a_process(*row, url)
+                file.write(json.dumps([*row, measured[row]]) + "\n")
+                file.flush()
+    print_tables(measured)
 
 
-@contextmanager
-def stub() -> Iterator[str]:
-    """An endpoint in a process of its own, which answers at once."""
-    program = "from tests.pipelines.endpoint import running\nwith running() as e:\n print(e.url, flush=True)\n input()"
-    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as served:
-        if served.stdout is None:
-            raise RuntimeError("no pipe")
-        try:
-            yield served.stdout.readline().strip()
-        finally:
-            served.communicate("\n")
-
-
-class Meter:
-    """CPU seconds and resident bytes of this process and of those that Ray has here."""
-
-    def __init__(self) -> None:
-        self._me = psutil.Process()
-
-    def cpu_s(self) -> tuple[float, float]:
-        """Of this process with its ended children, and of the workers."""
-        own = self._me.cpu_times()
-        return own.user + own.system + own.children_user + own.children_system, sum(self._each(lambda one: sum(one.cpu_times()[:4])))
-
-    def workers_mb(self) -> float:
-        """Of the workers, now."""
-        return sum(self._each(lambda one: one.memory_info().rss)) / 1e6
-
-    def _each(self, what: Callable[[psutil.Process], float]) -> Iterator[float]:
-        for one in self._me.children(recursive=True):  # Ray's processes, where this process started it
-            try:
-                yield what(one)
-            except psutil.Error:
+def print_tables(measured: Measured) -> None:
+    """CPU a query and peak memory by size; both of this process + of those that it started."""
+    for unit, kind, digits in (("CPU ms a query", "s", 2), ("peak MB", "mb", 0)):
+        print(f"\n| {unit}: own + others' | executor | " + " | ".join(f"{count:,}" for count in SIZES) + f" | {RECKONED:,}, reckoned |")
+        print("|---|---|" + "---|" * (len(SIZES) + 1))
+        for work, executor in ROWS:
+            sizes = {count: measured[work, executor, count] for count in SIZES if (work, executor, count) in measured}
+            if not sizes:
                 continue
+            both = [{count: told[f"{whose}_{kind}"] for count, told in sizes.items()} for whose in ("own", "workers")]
+            if kind == "s":
+                shown = [{count: 1e3 * value / count for count, value in each.items()} for each in both]
+                last = f"{sum(map(reckoned, both)) / 3600:.2f} h in all"
+            else:
+                shown, last = both, " + ".join(f"{reckoned(each):,.0f}" for each in both)
+            cells = [" + ".join(f"{each[count]:,.{digits}f}" for each in shown) if count in sizes else "" for count in SIZES]
+            print(f"| {work} | {executor} | " + " | ".join(cells) + f" | {last if len(sizes) > 1 else ''} |")
 
 
-def one_size(count: int, work: str, url: str) -> dict[str, float]:
-    """One kind of work on so many queries, in this process: CPU seconds and peak megabytes."""
-    from pipelines.executor import door
-
-    prepared = prepare(count, work, url)
-    executor = door.chosen()
-    list(executor.map(_nothing, [0] * WORKERS, size=1))  # the cluster has been started, and what it costs is told apart
-    meter = Meter()
-    before, began = meter.cpu_s(), time.monotonic()
-    prepared()
-    own, workers = (after - earlier for after, earlier in zip(meter.cpu_s(), before, strict=True))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    return {"driver_s": own, "workers_s": workers, "wall_s": time.monotonic() - began, "driver_mb": peak, "workers_mb": meter.workers_mb()}
+def reckoned(by_size: dict[int, float]) -> float:
+    """What RECKONED queries take, on the line through the two largest sizes; no less than the largest of them."""
+    if len(by_size) == 1:
+        return float("nan")
+    (less, at_less), (more, at_more) = sorted(by_size.items())[-2:]
+    return at_more + max(0.0, (at_more - at_less) / (more - less)) * (RECKONED - more)
 
 
-def _nothing(items: Any) -> Iterator[tuple[int, int]]:
-    yield from enumerate(items)
-
-
-def prepare(count: int, work: str, url: str) -> Callable[[], object]:
-    """What is measured, everything that it needs made."""
-    from mixture.llm import LLM, Decoding, Endpoint, Limits
-    from mixture.price import Price
-    from mixture.run.ledger import Ledger
-    from pipelines import embeddings, params
-    from pipelines.graders.kinds import Task
-    from pipelines.graders.query import Query
-    from pipelines.graders.workers import grade_all
-    from pipelines.missing_answers import Missing, ask
-    from pipelines.project import Project
-
-    asked = texts(count)
-    home = Path(tempfile.mkdtemp(prefix="growth-"))
-    if work == ANSWERED:
-        llm = LLM("stub", "Stub", Price(0.1, 0.1), Endpoint(url, "stub"), decoding=Decoding(max_tokens=10), limits=Limits(concurrency=16))
-        named = {f"q{at}": text for at, text in enumerate(asked)}
-        return lambda: ask(Project(home), [Missing.of(llm, named, named, Ledger(1e6))], 3)
-    if work == GRADED:
-        tasks = [Task(Query(f"q{at}", text, "number", reference="3"), f"There are {at % 5}.", 5.0) for at, text in enumerate(asked)]
-        return lambda: grade_all(tasks)
-    settings = params.load(ROOT / "params.yaml").train
-    encoder = embeddings.load_encoder(settings)
-    if work == SERVED:
-        served = embeddings.int8_encoder(encoder, embeddings.exported(encoder, ROOT / "build" / "embeddings"))
-        return lambda: embeddings.served(served, asked, home)
-    if work == TRAINED_ON:
-        return lambda: embeddings.trained_on(encoder, asked, home)
-    from pipelines import vector_cache
-
-    def made(missing: list[str]) -> Iterator[tuple[range, Any]]:
-        for start in range(0, len(missing), 32):
-            places = range(start, min(start + 32, len(missing)))
-            yield places, np.ones((len(places), encoder.dims), dtype=np.float32)
-
-    vector_cache.vectors(home / "fp32", asked, made, "made up")
-    return lambda: vector_cache.vectors(home / "fp32", asked, made, "read")
-
-
-def queries(most: int) -> None:
-    """A row for each kind of work, size and executor."""
-    print("| work | queries | executor | CPU ms a query: driver + workers | peak MB: driver + workers |\n|---|---|---|---|---|", flush=True)
-    with stub() as url:
-        for work in (ANSWERED, GRADED, TRAINED_ON, SERVED, AGAIN):
-            for count in (size for size in SIZES if size <= min(most, LIMITS.get(work, most))):
-                for executor in ("local", "ray") if work != AGAIN else ("local",):
-                    told = in_a_process(count, work, url, executor)
-                    cpu = f"{1e3 * told['driver_s'] / count:.2f} + {1e3 * told['workers_s'] / count:.2f}"
-                    print(f"| {work} | {count:,} | {executor} | {cpu} | {told['driver_mb']:.0f} + {told['workers_mb']:.0f} |", flush=True)
-
-
-def in_a_process(count: int, work: str, url: str, executor: str) -> dict[str, float]:
+def in_a_process(work: str, executor: str, count: int, url: str) -> dict[str, float]:
     """`one_size` in a fresh process, whose last line it is."""
     command = [sys.executable, "-m", "benchmarks.growth", "--one", json.dumps([count, work, url])]
     environment = {
@@ -166,7 +80,7 @@ def in_a_process(count: int, work: str, url: str, executor: str) -> dict[str, fl
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
         "RAY_AUTH_MODE": "disabled",
-        "RAY_ADDRESS": "local",
+        "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",
     }
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -232,6 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=["queries", "pools", "duplicates"])
     parser.add_argument("--most", type=int, default=SIZES[-1])
+    parser.add_argument("--work", choices=sorted({work for work, _ in ROWS}), default="", help="measure this kind alone")
     parser.add_argument("--pool", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -245,7 +160,7 @@ def main() -> None:
     elif chosen.what == "duplicates":
         duplicates(chosen.most)
     else:
-        queries(chosen.most)
+        queries(chosen.most, chosen.work)
 
 
 if __name__ == "__main__":
