@@ -1,8 +1,9 @@
-"""What work costs as it grows, here and on a Ray cluster of this machine: `python -m benchmarks.growth queries|pools|duplicates`.
+"""What work costs as it grows, here and on a Ray cluster of this machine: `python -m benchmarks.growth queries|again|pools|duplicates`.
 
 queries: asking, grading and embedding (`benchmarks.growth_work`), each size and executor in a process of its own. What was measured is kept
 in build/growth and not measured again: a run that was stopped goes on. 1,000,000 queries are reckoned: on from the largest size that was
 measured, each further query at what one more cost between the two largest.
+again: what 1,000 new queries cost where 100,000 are there (`benchmarks.growth_again`).
 pools: a head is trained for pools of LLMs on synthetic queries and written as an artifact holds it; then it decides.
 duplicates: near-duplicates of synthetic texts.
 """
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.growth_again import again
 from benchmarks.growth_work import AGAIN, ANSWERED, GRADED, ROOT, SERVED, TRAINED_ON, one_size, stub, texts
 
 SIZES = (1_000, 10_000, 100_000)
@@ -144,7 +146,7 @@ def duplicates(most: int) -> None:
 def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["queries", "pools", "duplicates"])
+    parser.add_argument("what", nargs="?", choices=["queries", "again", "pools", "duplicates"])
     parser.add_argument("--most", type=int, default=SIZES[-1])
     parser.add_argument("--work", choices=sorted({work for work, _ in ROWS}), default="", help="measure this kind alone")
     parser.add_argument("--pool", type=int, help=argparse.SUPPRESS)
@@ -157,6 +159,8 @@ def main() -> None:
         pool(chosen.pool)
     elif chosen.what == "pools":
         pools_in_processes()
+    elif chosen.what == "again":
+        again(chosen.most)
     elif chosen.what == "duplicates":
         duplicates(chosen.most)
     else:

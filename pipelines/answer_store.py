@@ -8,7 +8,7 @@ again for worth nothing, and an answer that was paid for cannot be made again fo
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,15 +24,19 @@ KEY = ["query_id", "asked_with"]  # an answer is bought once for each
 
 def asked_with(llm: LLM, text: str) -> str:
     """Hash of everything that decides what the LLM was sent."""
+    return hashing(llm)(text)
+
+
+def hashing(llm: LLM) -> Callable[[str], str]:
+    """`asked_with` of one LLM, for many texts."""
     sent: dict[str, Any] = {
-        "text": text,
         "prompt": dataclasses.asdict(llm.prompt),
         "decoding": dataclasses.asdict(llm.decoding),
         "served_name": llm.endpoint.served_name if llm.endpoint else None,
     }
     if llm.effort is not None:  # left out where nothing is said of it: answers bought before there were efforts stay bought
         sent["effort"] = llm.effort
-    return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()[:16]
+    return lambda text: hashlib.sha256(json.dumps(sent | {"text": text}, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class AnswerStore:
         if self.llm.endpoint is None:
             usable = every[every["query_id"].isin(list(queries))].assign(own=False)
         else:
-            expected = every["query_id"].map({query_id: asked_with(self.llm, text) for query_id, text in queries.items()})
+            hashed = hashing(self.llm)
+            expected = every["query_id"].map({query_id: hashed(text) for query_id, text in queries.items()})
             own = every["asked_with"] == expected
             usable = every.assign(own=own)[own | (expected.notna() & (every["asked_with"] == tables.ELSEWHERE))]
         best_last = usable.assign(answered=usable["error"].isna()).sort_values(["answered", "own", "asked_at"], kind="stable")

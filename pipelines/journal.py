@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,13 +13,12 @@ SYNC_EVERY = 8  # rows that a power cut may cost; a killed process costs none
 class Journal:
     """Appends rows; the reader forgives a last line that was cut off while it was written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, sync_every: int = SYNC_EVERY) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
         self._file = path.open("a", encoding="utf-8")
-        if path.read_bytes()[-1:] not in {b"", b"\n"}:  # a torn line would swallow the next one
+        if _torn(path):  # the next line would be swallowed
             self._file.write("\n")
-        self._unsynced = 0
+        self._sync_every, self._unsynced = sync_every, 0
 
     def __enter__(self) -> Self:
         return self
@@ -28,11 +27,11 @@ class Journal:
         self.close()
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Hands `row` to the operating system at once and to the disk every `SYNC_EVERY` rows."""
+        """Hands `row` to the operating system at once and to the disk every `sync_every` rows."""
         self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
         self._file.flush()
         self._unsynced += 1
-        if self._unsynced >= SYNC_EVERY:
+        if self._unsynced >= self._sync_every:
             self._sync()
 
     def close(self) -> None:
@@ -48,13 +47,26 @@ class Journal:
 
 def rows(path: Path) -> list[dict[str, Any]]:
     """The rows written to `path`, none where it does not exist; torn lines are left out."""
-    whole = []
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(row, dict):
-            whole.append(row)
-    return whole
+    return list(each(path))
+
+
+def each(path: Path) -> Iterator[dict[str, Any]]:
+    """The same, one after the other."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(row, dict):
+                yield row
+
+
+def _torn(path: Path) -> bool:
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"

@@ -20,10 +20,9 @@ from rich.progress import Progress
 from mixture.llm import LLM
 from pipelines import params, query_pool, tables
 from pipelines.executor import door
-from pipelines.graders import judge, kinds, names, reward_model
+from pipelines.graders import judge, kept, kinds, names, reward_model
 from pipelines.graders.kinds import Graded, Task
 from pipelines.graders.query import Query, answered
-from pipelines.graders.workers import grade_all
 from pipelines.project import Project, stage_settings
 from registry import pool
 from scorer.errors import RouteMoAError
@@ -54,7 +53,7 @@ def label(
 
         graded = {names.REWARD_MODEL: _reward(project, llm, rewarding, open_ones, advance)} if rewarding and open_ones else {}
         graded |= {names.JUDGE: _judge(project, llm, judging, open_ones, advance)} if judging and open_ones else {}
-        for result in grade_all(tasks, advance):
+        for result in kept.grade(tasks, project.grades(llm.id), advance):
             graded.setdefault(by_id[result.query_id].grader, []).append(result)
     if open_ones and judging is None and rewarding is None:
         next_step = "Set label.judge or label.reward_model in params.yaml."

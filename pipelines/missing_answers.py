@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from mixture.llm import LLM
 from mixture.run.ledger import Ledger
-from pipelines.answer_store import asked_with
+from pipelines.answer_store import hashing
 from pipelines.asking import Asked, Asking, Question
 from pipelines.asking_progress import AskingProgress
 from pipelines.errors import AskingStopped
@@ -34,7 +34,8 @@ class Missing:
     @classmethod
     def of(cls, llm: LLM, texts: Mapping[str, str], query_ids: Iterable[str], ledger: Ledger) -> Self:
         """The queries `query_ids` as questions, in their order; `texts` by query id."""
-        return cls(llm, [Question(query_id, texts[query_id], asked_with(llm, texts[query_id])) for query_id in query_ids], ledger)
+        asked_with = hashing(llm)
+        return cls(llm, [Question(query_id, texts[query_id], asked_with(texts[query_id])) for query_id in query_ids], ledger)
 
 
 @contextmanager

@@ -138,6 +138,10 @@ class Project:
         """The LABELS of `llm`."""
         return self.build / "labels" / f"{llm}.parquet"
 
+    def grades(self, llm: str) -> Path:
+        """What code gave the answers of `llm`; graded once."""
+        return self.build / "grades" / f"{llm}.jsonl"
+
     def judgements(self, grader: str) -> Path:
         """What a judge or reward model was asked and gave; bought once."""
         return self.build / "judgements" / f"{grader}.jsonl"

@@ -57,8 +57,11 @@ def assign(queries: pd.DataFrame, settings: params.Assemble, predefined: Mapping
     """
     shares = settings.shares.by_split
     groups = pd.Series(near_duplicates.groups(list(queries["text"])), index=queries.index)
+    first: dict[int, str] = {}  # of a group's ids; pandas would ask each group for its minimum
+    for group, query_id in zip(groups, queries["query_id"], strict=True):
+        first[group] = min(query_id, first.get(group, query_id))
     frame = queries[["query_id"]].assign(
-        first=queries["query_id"].groupby(groups).transform("min"),
+        first=groups.map(first),
         outside=queries["domain"].isin(settings.out_of_domain).groupby(groups).transform("any"),
         distance=queries["query_id"].map(dict(predefined)).map(FROM_TRAINING.index, na_action="ignore").groupby(groups).transform("max"),
     )

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
@@ -21,16 +21,16 @@ SHARD = 64  # answers, where grading is spread: a minute of unit tests at the mo
 GRACE_S = 30  # for a process that does not even take its own alarm (a loop in native code), or is only starting
 
 
-def grade_all(
-    tasks: Sequence[Task], advance: Callable[[], None] = lambda: None, *, workers: int = WORKERS, command: Sequence[str] = COMMAND
-) -> list[Graded]:
+def grade_all(tasks: Sequence[Task], *, workers: int = WORKERS, command: Sequence[str] = COMMAND) -> list[Graded]:
     """One result a task, in order."""
-    results: dict[int, Graded] = {}
-    with closing(Grading(workers, tuple(command))) as grading:
-        for at, graded in door.chosen().map(grading, tasks, size=SHARD):
-            results[at] = graded
-            advance()
+    results = dict(graded(tasks, workers=workers, command=command))
     return [results[at] for at in range(len(tasks))]
+
+
+def graded(tasks: Sequence[Task], *, workers: int = WORKERS, command: Sequence[str] = COMMAND) -> Iterator[tuple[int, Graded]]:
+    """Each task's place and result, as it is graded."""
+    with closing(Grading(workers, tuple(command))) as grading:
+        yield from door.chosen().map(grading, tasks, size=SHARD)
 
 
 @dataclass(frozen=True, slots=True)
