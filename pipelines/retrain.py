@@ -25,7 +25,7 @@ from monitoring.group_actions import Chosen, groups_of
 from pipelines import data_pin, harvest, json_files, params, plan, scorer_run
 from pipelines.errors import PipelineError, RetrainRefused
 from pipelines.project import Project
-from pipelines.project_lock import alone
+from pipelines.project_lock import END_WITHIN_S, alone
 from registry import gains, lineage, local_store, pool, versions
 from registry.child_process import Child, end_with_parent
 from registry.errors import ChildFailed
@@ -109,6 +109,10 @@ class Steps:
     def stop(self, number: int = signal.SIGINT) -> None:
         """Ends what runs as Ctrl-C would: DVC releases its locks, and what was answered is kept."""
         self._child.stop(number)
+
+    def end(self) -> None:
+        """Kills what runs and returns when it is gone, or refuses to go: until then DVC takes the project for locked."""
+        self._child.end(END_WITHIN_S)
 
     def _run(self, module: str, *arguments: str, progress: AskingProgress | ReproProgress | None) -> None:
         """Runs a module, echoing its output; its own progress is replaced by that of the whole. Raises ChildFailed."""
@@ -282,7 +286,7 @@ def main(arguments: list[str] | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     if command_line.with_parent:
-        end_with_parent(lambda: steps.stop(signal.SIGKILL))
+        end_with_parent(steps.end)
     print(f"Retraining {f'for job {command_line.job} ' if command_line.job else ''}because: {command_line.reason}", flush=True)
     try:
         reason = "" if command_line.reason == BY_HAND else command_line.reason

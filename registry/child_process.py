@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from registry.errors import ChildFailed
 
 LAST_LINES = 30  # of its output, kept for the error
+LOOK_EVERY_S = 0.02  # whether what was killed is gone
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -95,6 +98,7 @@ class Child:
             for line in process.stdout or ():
                 lines.append(line.rstrip())
                 read(line)
+        self._process = None  # from here on its number may be another's
         if process.returncode != 0:
             raise _ended(command, process.returncode, lines)
 
@@ -102,13 +106,34 @@ class Child:
         """Sends the signal `number` to the process if it runs; one that has not been started yet gets it at its start."""
         self._stop = number
         process = self._process
-        if process is None or process.poll() is not None:
+        if process is None or not self._lives(process):
             return
-        (os.killpg if self.own_group else os.kill)(process.pid, number)
+        with suppress(ProcessLookupError):
+            (os.killpg if self.own_group else os.kill)(process.pid, number)
         if self.stop_within_s is not None and process.stdin is not None:
             last_resort = threading.Timer(self.stop_within_s, process.stdin.close)
             last_resort.daemon = True
             last_resort.start()
+
+    def end(self, within_s: float) -> None:
+        """Kills the process, with its group where it leads one; returns when nothing of them is left, not even a zombie.
+
+        At the latest after `within_s`: what they started may be another process's to reap.
+        """
+        process, until = self._process, time.monotonic() + within_s
+        self.stop(signal.SIGKILL)
+        while process is not None and self._lives(process) and time.monotonic() < until:
+            time.sleep(LOOK_EVERY_S)
+
+    def _lives(self, process: subprocess.Popen[str]) -> bool:
+        """Whether it, or one of the group that it leads, is there."""
+        if process.poll() is None:
+            return True
+        with suppress(ProcessLookupError):
+            if self.own_group:
+                os.killpg(process.pid, 0)
+                return True
+        return False
 
 
 def end_with_parent(clean_up: Callable[[], None] = lambda: None) -> None:

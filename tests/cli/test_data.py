@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from monitoring.reference import Reference
-from pipelines import tables
+from pipelines import project_lock, tables
 from pipelines.errors import RetrainRefused
 from pipelines.project import Project
-from pipelines.project_lock import alone
 from registry import pool
 from registry.jobs import Jobs
 from tests.cli.command_line import output, refusal, usage_error
@@ -55,11 +54,12 @@ def test_a_harvest_says_what_it_would_bring_and_cost_before_it_takes_anything(ho
     assert "Invalid value for '--limit'" in usage_error("harvest", "--limit", "-1")
 
 
-def test_a_harvest_waits_for_a_retraining(home: Path) -> None:
+def test_a_harvest_waits_for_a_retraining(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Data that stages are reading are not changed under them; looking is allowed."""
     where = Project(home)
     serve(where.records, "What is 6 + 1?", outcome=1.0, reference=Reference("number", "7"))
-    with alone(where):
+    monkeypatch.setattr(project_lock, "WAIT_S", 0.1)
+    with project_lock.alone(where):
         assert "1 new queries" in output("harvest")
         assert "Another retraining" in refusal(RetrainRefused, "harvest", "--yes").what
     assert not where.data.exists()

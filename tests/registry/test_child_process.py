@@ -4,15 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from registry import child_process
 from registry.child_process import Child
 from registry.errors import ChildFailed
 from registry.lineage import git_commit
+from tests import orphans
 
 PYTHON = (sys.executable, "-c")
 COUNT = "for n in range(3): print(n)"
@@ -87,6 +90,31 @@ def test_a_child_is_stopped_from_elsewhere(tmp_path: Path, own_group: bool) -> N
         child.run([*PYTHON, program], read, cwd=tmp_path)
     assert caught.value.code == -signal.SIGKILL
     assert gone(started[0])
+
+
+def test_who_ends_a_group_returns_when_all_of_it_are_gone(tmp_path: Path) -> None:
+    """What the child started is waited for too, as long as the caller says; here we keep its zombie, and reap it ourselves."""
+    program = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {WAIT!r}]).wait()"
+    child, started = Child(own_group=True), threading.Event()
+
+    def run() -> None:
+        with pytest.raises(ChildFailed):
+            child.run([*PYTHON, program], lambda _: started.set(), cwd=tmp_path)
+
+    running = threading.Thread(target=run)
+    with orphans.adopted():
+        running.start()
+        assert started.wait(60)
+        (grandchild,) = [each.pid for each in psutil.Process().children(recursive=True) if WAIT in each.cmdline()]
+        ending = threading.Thread(target=child.end, args=(60,))
+        ending.start()
+        running.join(60)
+        os.waitid(os.P_PID, grandchild, os.WEXITED | os.WNOWAIT)
+        ending.join(0.3)
+        assert ending.is_alive()
+        os.waitpid(grandchild, 0)
+        ending.join(60)
+        assert not ending.is_alive()
 
 
 def test_one_that_was_stopped_before_it_started_ends_at_once(tmp_path: Path) -> None:
