@@ -26,7 +26,7 @@ def upgrade() -> None:
 def import_files() -> None:
     """Take in what this host kept in its own files: records, audits, jobs, spending, keys, looks. Stop its server first."""
     from monitoring import certificate_void, looks, record_import
-    from registry import jobs
+    from registry import gains, jobs
     from serving import budgets, shared_keys
 
     settings = project.serving_settings()
@@ -35,6 +35,7 @@ def import_files() -> None:
     for path, move in (
         (settings.var / "records.db", record_import.move),
         (settings.var / "jobs.db", jobs.move),
+        (settings.var / gains.FOLDER, gains.move),
         (settings.var / "spend.db", budgets.move),
         (settings.var / "keys.json", shared_keys.move),
         (looks.folder(settings) / "looks.db", looks.move),

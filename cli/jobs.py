@@ -2,7 +2,6 @@
 
 import sys
 from datetime import datetime
-from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,9 +36,9 @@ def jobs(
             raise typer.BadParameter("--log is for one job: `routemoa jobs JOB --log`")
         _list(kept.list(), console)
     elif log:
-        _print_log(kept.require(job_id))
+        _print_log(kept, kept.require(job_id))
     else:
-        _show(kept.require(job_id), console)
+        _show(kept.require(job_id), kept.log_place(job_id), console)
 
 
 @commands.command()
@@ -112,7 +111,7 @@ def _list(kept: "list[Job]", console: Console) -> None:
     console.print("One of them: `routemoa jobs JOB`; what it printed: `routemoa jobs JOB --log`.", highlight=False, soft_wrap=True)
 
 
-def _show(job: "Job", console: Console) -> None:
+def _show(job: "Job", log: str, console: Console) -> None:
     times = {"created": job.created_at, "started": job.started_at, "ended": job.ended_at}
     fields = {
         "state": job.state,
@@ -120,7 +119,7 @@ def _show(job: "Job", console: Console) -> None:
         "why": job.why,
         **{name: _when(at) for name, at in times.items() if at is not None},
         "error": job.error,
-        "log": job.log if Path(job.log).exists() else None,
+        "log": log,
     }
     console.print(job.id, highlight=False, markup=False)
     for name, value in fields.items():
@@ -128,13 +127,11 @@ def _show(job: "Job", console: Console) -> None:
             console.print(f"  {name:8} {value}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _print_log(job: "Job") -> None:
-    try:
-        sys.stdout.write(Path(job.log).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        Console(soft_wrap=True).print(
-            f"Job {job.id} ({job.state}) has printed nothing: {job.log} is not there.", highlight=False, markup=False
-        )
+def _print_log(kept: "Jobs", job: "Job") -> None:
+    if text := kept.printed(job.id).text:
+        sys.stdout.write(text)
+    else:
+        Console(soft_wrap=True).print(f"Job {job.id} ({job.state}) has printed nothing.", highlight=False, markup=False)
 
 
 def _when(at: float) -> str:

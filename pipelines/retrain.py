@@ -222,12 +222,12 @@ def _bought(project: Project, settings: Settings, order: Order, version: str, se
 
     try:
         found = gain.of_groups(project, order.groups, served)
+        if found:
+            against = None if served is None else served.name.partition("-")[0]  # a folder may have a hash after its version
+            gains.keep(settings, order.job, version, against, [each.as_dict() for each in found])
     except RouteMoAError as exc:
         print(f"What the groups gained cannot be told: {' '.join(str(exc).split())}", flush=True)
         return ""
-    if found:
-        against = None if served is None else served.name.partition("-")[0]  # a folder may have a hash after its version
-        gains.keep(settings.var, order.job, version, against, [each.as_dict() for each in found])
     return "".join(f" {each}" for each in found)
 
 

@@ -1,10 +1,11 @@
-"""A job's own log: what its processes print, line by line, beside the table of jobs."""
+"""A job's own log: what its processes print, line by line, in a file of its worker's host (where hosts share more: shared_job_log)."""
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from registry.progress import Progress
 
@@ -29,9 +30,61 @@ class JobLog:
         self.advance(self.step, progress.share)
 
 
-@contextmanager
-def writing(path: Path, advance: Callable[[str, float], None]) -> Iterator[JobLog]:
-    """The log at `path`, made where there is none; a job that is done again goes on in it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8", buffering=1) as file:
-        yield JobLog(file, advance)
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a log: from byte `start` on; `end` is where to go on."""
+
+    text: str
+    start: int
+    end: int
+
+
+class Logs(Protocol):
+    """Where the logs of jobs are."""
+
+    def read(self, job: str, after: int = 0, most: int | None = None) -> Part:
+        """What `job` printed, from byte `after` on; of more than `most` bytes, the end. Empty where it printed nothing."""
+
+    def place(self, job: str) -> str:
+        """Where a person reads it, empty where it printed nothing."""
+
+    def writing(self, job: str, advance: Callable[[str, float], None]) -> AbstractContextManager[JobLog]:
+        """The log, made where there is none; a job that is done again goes on in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileLogs:
+    """In a folder of this host, a file for each job."""
+
+    folder: Path
+
+    def path(self, job: str) -> Path:
+        """The file of one."""
+        return self.folder / f"{job}.log"
+
+    def read(self, job: str, after: int = 0, most: int | None = None) -> Part:
+        """As `Logs` says."""
+        try:
+            with self.path(job).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                start = file.seek(start_of(after, size, most))
+                return Part(file.read(size - start).decode(errors="replace"), start, size)
+        except FileNotFoundError:
+            return Part("", 0, 0)
+
+    def place(self, job: str) -> str:
+        """Its path."""
+        path = self.path(job)
+        return str(path) if path.exists() else ""
+
+    @contextmanager
+    def writing(self, job: str, advance: Callable[[str, float], None]) -> Iterator[JobLog]:
+        """As `Logs` says."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.path(job).open("a", encoding="utf-8", buffering=1) as file:
+            yield JobLog(file, advance)
+
+
+def start_of(after: int, size: int, most: int | None) -> int:
+    """The first byte of what is read from `after` on."""
+    return max(min(after, size), 0 if most is None else size - most)

@@ -4,8 +4,8 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +15,15 @@ from registry.database.door import Database
 from registry.database.shared import shared
 from registry.database.sqlite import SqliteFile
 from registry.errors import DatabaseFailed, JobEnded, JobRefused, JobUnknown
+from registry.job_log import FileLogs, JobLog, Logs, Part
 from registry.settings import Settings
+from registry.shared_job_log import SharedLogs
 from scorer.near_matches import near_matches
 
 Kind = Literal["retrain", "harvest", "promote", "rollback", "shadow", "canary"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 QUICK = ("promote", "rollback", "shadow", "canary")  # a second or two: they do not wait for a retraining
+LOGS = Path("logs", "jobs")  # below `var`
 KINDS = ("retrain", "harvest", *QUICK)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -43,7 +46,8 @@ class Job:
     """One job.
 
     Times are seconds since the epoch; `progress` is in [0, 1]; `step` says in words what it is doing or what came of it. A cancelled job
-    without `ended_at` has processes that are ending. `log` is the file with what it printed; there is none before it printed anything.
+    without `ended_at` has processes that are ending. `log` is the file with what it printed, on the host whose worker did it; there is none
+    before it printed anything.
     """
 
     id: str
@@ -69,27 +73,30 @@ JobList = list[Job]  # inside `Jobs`, `list` is its method
 
 
 class Jobs:
-    """The jobs that a database keeps, safe from any process; cheap to make. logs: the folder of what they print, on the worker's host.
+    """The jobs that a database keeps, safe from any process; cheap to make.
 
+    files: what their processes print on this host; logs: the same where it is read.
     Every method raises JobRefused where the database cannot be used.
     """
 
-    def __init__(self, database: Database, logs: Path) -> None:
-        self._database, self._logs = database, logs
+    def __init__(self, database: Database, files: FileLogs, logs: Logs) -> None:
+        self._database, self._files, self._logs = database, files, logs
 
     @classmethod
     def of(cls, settings: Settings) -> "Jobs":
         """Those of this host (`var/jobs.db`), or of all hosts that share its database. Raises JobRefused."""
         with _refusing():
-            if (database := shared(settings)) is not None:
-                return cls(database, settings.var / "logs" / "jobs")
-            return cls.in_file(settings.var / "jobs.db")
+            if (database := shared(settings)) is None:
+                return cls.in_file(settings.var / "jobs.db")
+            files = FileLogs(settings.var / LOGS)
+            return cls(database, files, SharedLogs(database, files))
 
     @classmethod
     def in_file(cls, path: Path) -> "Jobs":
         """Those of an SQLite file, made where there is none. Raises JobRefused."""
         with _refusing():
-            return cls(SqliteFile(path, _lay_out), path.parent / "logs" / "jobs")
+            files = FileLogs(path.parent / LOGS)
+            return cls(SqliteFile(path, _lay_out), files, files)
 
     @property
     def place(self) -> str:
@@ -128,9 +135,19 @@ class Jobs:
             raise JobUnknown(f"No job is called {job_id!r}.", next_step=next_step)
         return job
 
-    def log(self, job_id: str) -> Path:
-        """The file with what the processes of the job `job_id` printed."""
-        return self._logs / f"{job_id}.log"
+    def printed(self, job_id: str, after: int = 0, most: int | None = None) -> Part:
+        """What the processes of the job `job_id` printed, on whichever host, as `registry.job_log.Logs.read` says."""
+        with _refusing():
+            return self._logs.read(job_id, after, most)
+
+    def log_place(self, job_id: str) -> str:
+        """Where a person reads that, empty where it printed nothing."""
+        with _refusing():
+            return self._logs.place(job_id)
+
+    def printing(self, job_id: str, advance: Callable[[str, float], None]) -> AbstractContextManager[JobLog]:
+        """For its worker: where its processes print."""
+        return self._logs.writing(job_id, advance)
 
     def list(self) -> JobList:
         """All jobs, in the order they were submitted."""
@@ -194,13 +211,16 @@ class Jobs:
         with _refusing(), self._database.reading() as connection:
             rows = connection.execute(f"SELECT {COLUMNS} FROM jobs {where}", values).fetchall()  # noqa: S608  all text is ours
         named = (dict(zip(COLUMNS.split(", "), row, strict=True)) for row in rows)
-        return [Job(**{**each, "arguments": json.loads(each["arguments"]), "log": str(self.log(each["id"]))}) for each in named]
+        return [Job(**{**each, "arguments": json.loads(each["arguments"]), "log": str(self._files.path(each["id"]))}) for each in named]
 
 
 def move(path: Path, database: Database) -> dict[str, int]:
     """Moves a file's jobs into the database that its host shares from now on; how many came. Raises DatabaseFailed, JobRefused."""
+    before = FileLogs(path.parent / LOGS)
     Jobs.in_file(path)  # an older release's file is brought up to date first
-    return {"jobs": files.move(path, "jobs", database, lock="jobs", leave=("number",))}
+    came = {"jobs": files.move(path, "jobs", database, lock="jobs", leave=("number",))}
+    logs = SharedLogs(database, before)
+    return came | {"logs of jobs": sum(logs.take_in(each) for each in sorted(before.folder.glob("*.log")))}
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:

@@ -7,13 +7,12 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 import structlog
 from filelock import FileLock, Timeout
 
-from registry import extras, job_log, notices
+from registry import extras, notices
 from registry.child_process import Child
 from registry.database.lead import ASK_S, Alone, Lead, lead
 from registry.errors import ChildFailed, DatabaseFailed, JobFailed, JobRefused
@@ -138,7 +137,7 @@ class Worker:
         if self.stopping.is_set():
             child.stop()
         try:
-            with job_log.writing(Path(job.log), partial(self._advance, job.id)) as printed, self._stopped_if_cancelled(job, child):
+            with self.jobs.printing(job.id, partial(self._advance, job.id)) as printed, self._stopped_if_cancelled(job, child):
                 child.run(command, printed.read, cwd=self.settings.home, ROUTEMOA_HOME=str(self.settings.home))
         except ChildFailed as exc:
             last = [line.strip() for line in exc.lines if line.strip() and Progress.parse(line) is None]

@@ -1,11 +1,9 @@
 """/admin/jobs: retrainings and promotions, how far they are and what they printed; started and cancelled."""
 
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -78,8 +76,8 @@ async def plan(request: Request, group: Annotated[list[str], Query(default_facto
 @router.get("/gains")
 async def gained(request: Request, job: str | None = None) -> Response:
     """What retrainings bought for the groups that caused them, the newest first; of one job, or of all (`registry/gains.py`)."""
-    kept = await asyncio.to_thread(gains.listed, state_of(request).settings.var)
-    return json_response({"gains": [each for each in kept if job is None or each["job"] == job]})
+    kept = await asyncio.to_thread(gains.listed, state_of(request).settings, job)
+    return json_response({"gains": kept})
 
 
 @router.get("/jobs/{job_id}")
@@ -97,21 +95,13 @@ async def cancel(request: Request, job_id: str) -> Response:
 @router.get("/jobs/{job_id}/log")
 async def log(request: Request, job_id: str, after: Annotated[int, Query(ge=0)] = 0) -> Response:
     """What the processes of a job printed, from byte `after` on; `next` is where to go on. Of a long rest, the end."""
-    known = await asyncio.to_thread(state_of(request).jobs.require, job_id)
-    return json_response(await asyncio.to_thread(_read_log, Path(known.log), after))
+    kept = state_of(request).jobs
+    await asyncio.to_thread(kept.require, job_id)
+    part = await asyncio.to_thread(kept.printed, job_id, after, MOST_LOG)
+    return json_response({"text": part.text, "from": part.start, "next": part.end})
 
 
 def _chosen(state: State, called: Sequence[str]) -> list[dict[str, Any]]:
     """The groups of these names or ids, as a job's arguments have them. Raises GroupUnknown."""
     actions = Actions(state.settings.var, state.records)
     return [actions.find(each).as_arguments() for each in called]
-
-
-def _read_log(path: Path, after: int) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            start = file.seek(max(min(after, size), size - MOST_LOG))
-            return {"text": file.read(MOST_LOG).decode(errors="replace"), "from": start, "next": file.tell()}
-    except FileNotFoundError:  # it has printed nothing yet
-        return {"text": "", "from": 0, "next": 0}

@@ -45,8 +45,8 @@ def test_jobs_are_listed_newest_first_with_what_came_of_them(jobs: Jobs) -> None
 def test_one_job_is_shown_with_its_log(jobs: Jobs) -> None:
     """All that is known of it, each on a line that is not broken; `--log` prints what its processes printed, and nothing else."""
     running, waiting = jobs.list()[1:]
-    jobs.log(running.id).parent.mkdir(parents=True)
-    jobs.log(running.id).write_text("lingua: 0 answered, [400] missing\n")
+    Path(running.log).parent.mkdir(parents=True)
+    Path(running.log).write_text("lingua: 0 answered, [400] missing\n")
     shown = output("jobs", running.id, width=80)
     assert "  step     answer lingua (180 of 400) (40%)" in shown
     assert f"  log      {running.log}" in shown

@@ -59,7 +59,7 @@ def job(world: World) -> Iterator[str]:
     """The monitor looked twice and found a group; a retraining bought something for it, and could not tell of another."""
     var = world.home / "var"
     made = Jobs.of(world.settings()).submit("retrain", {"reason": "a test"})
-    gains.keep(var, made.id, "2", "1", [GAIN, UNTOLD])
+    gains.keep(world.settings(), made.id, "2", "1", [GAIN, UNTOLD])
     verdict = {"kind": "retrain", "id": "1", "reasons": ["18 of 20 queries of tax are novel."]}
     stats = {**STATS, "distinct": 100, "mispredictions": {"n": 4, "share": 0.5}, "domains": [DOMAIN]}
     (var / "reports").mkdir(exist_ok=True)

@@ -220,7 +220,7 @@ def wait_for(jobs: Jobs, job: Job, *states: str, step: str = "", seconds: float 
         if found.state in states and step in found.step:
             return found
         time.sleep(0.1)
-    pytest.fail(f"{found} is not {states} {step!r}. The worker said: {(jobs.log('x').parents[3] / 'worker.log').read_text()[-2000:]}")
+    pytest.fail(f"{found} is not {states} {step!r}. The worker said: {(Path(found.log).parents[3] / 'worker.log').read_text()[-2000:]}")
 
 
 @pytest.mark.slow
@@ -427,6 +427,11 @@ def test_of_two_hosts_workers_one_works_and_the_other_takes_over(tmp_path: Path,
         wait_for(shared, job, "running", step="2 of 3")
         (leader,) = [home for home in homes if stages(home)]
         (other,) = [home for home in homes if home != leader]
+        elsewhere = Jobs.of(Settings(_env_file=None, home=other, database_url=database_url))
+        give_up = time.monotonic() + 60
+        while "(2 of 3)" not in elsewhere.printed(job.id).text:  # while it runs, on a host that does not run it
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
         workers_of[leader].kill()
         give_up = time.monotonic() + 60
         while not stages(other) and time.monotonic() < give_up:
@@ -434,3 +439,4 @@ def test_of_two_hosts_workers_one_works_and_the_other_takes_over(tmp_path: Path,
         assert stages(other)
         (other / "stage-waits").unlink()
         assert wait_for(shared, job, "done", "failed").state == "done"
+    assert shared.printed(job.id).text.count("because: drift") == 2  # both hosts' runs

@@ -1,6 +1,7 @@
 """What the console needs of the server: traffic, records, keys, prices, changes of the pool, logs of jobs."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,7 +124,7 @@ def test_a_jobs_log_is_read_as_it_grows(client: Any, shared: World) -> None:
     job = client.post("/admin/jobs", json={"kind": "retrain"}).json()["id"]
     address = f"/admin/jobs/{job}/log"
     assert client.get(address).json() == {"text": "", "from": 0, "next": 0}
-    log = Jobs.of(shared.settings()).log(job)
+    log = Path(Jobs.of(shared.settings()).require(job).log)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("one\n")
     first = client.get(address).json()

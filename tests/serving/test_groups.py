@@ -99,7 +99,7 @@ def test_a_retraining_for_several_groups_is_planned_and_started(grouped) -> None
     planned = client.get("/admin/jobs/plan", params={"group": "unknown 1"}).json()
     assert planned["plan"] is None
     assert planned["why_not"]
-    gains.keep(world.settings().var, job["id"], "2", "1", [{"group": "unknown 1", "queries": 12, "kept_out": 0}])
+    gains.keep(world.settings(), job["id"], "2", "1", [{"group": "unknown 1", "queries": 12, "kept_out": 0}])
     (gained,) = client.get("/admin/gains", params={"job": job["id"]}).json()["gains"]
     assert (gained["version"], gained["against"], gained["groups"][0]["group"]) == ("2", "1", "unknown 1")
     assert client.get("/admin/gains", params={"job": "another"}).json() == {"gains": []}

@@ -15,6 +15,8 @@ from world import Running, World
 from monitoring import looks
 from monitoring.certificate_void import Void
 from monitoring.records import RecordStore
+from registry import gains
+from registry.jobs import Jobs
 from serving import budgets, keys, shared_keys
 from tests.servers.postgres import Postgres
 
@@ -68,7 +70,7 @@ def until(what: str, condition, seconds: float = 20) -> None:
 
 
 def test_each_knows_what_the_other_served(hosts: tuple[World, World]) -> None:
-    """Decisions, feedback, jobs and keys, made here and read, used or ended there; also after one host was killed."""
+    """Decisions, feedback, jobs, what these print and bought, keys: made here and read, used or ended there; also after a host was killed."""
     with served(hosts) as (first, second), first.client() as here, second.client() as there:
         decision = asked(first)
         assert there.get(f"/v1/decisions/{decision}").json()["llm"]
@@ -81,6 +83,12 @@ def test_each_knows_what_the_other_served(hosts: tuple[World, World]) -> None:
 
         job = here.post("/admin/jobs", json={"kind": "retrain"}).json()["id"]
         assert [each["id"] for each in there.get("/admin/jobs").json()["jobs"]] == [job]
+        with Jobs.of(hosts[0].settings()).printing(job, lambda *_: None) as printed:
+            printed.read("asking one\n")
+        gains.keep(hosts[0].settings(), job, "2", "1", [{"group": "tax"}])
+        for client in (here, there):
+            assert client.get(f"/admin/jobs/{job}/log").json() == {"text": "asking one\n", "from": 0, "next": 11}
+            assert [each["job"] for each in client.get("/admin/gains", params={"job": job}).json()["gains"]] == [job]
         assert there.delete(f"/admin/jobs/{job}").status_code == 200
         assert here.get(f"/admin/jobs/{job}").json()["state"] == "cancelled"
 
