@@ -1,7 +1,7 @@
 """A use of its own on real LLMs: `routemoa example support [--stay]`. A folder of examples/ has its pool, queries and settings.
 
 Its queries are imported into a project of their own, the pool's LLMs are asked and graded, a scorer is trained and serves; the test queries
-go through it, each answer is audited, and the ledger says what was saved against always asking the LLM that is promised most.
+go through it, each answer is audited, and what came of them stands beside always asking the LLM that was best in training.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from local import acts, build_results, figures, steps, workspace
+from local import acts, beside, build_results, figures, steps, workspace
 from local.demo import PREFERENCES, STORY, forget
 from local.errors import LocalError
 from local.held_back import HeldBack
@@ -27,6 +27,7 @@ from local.story import Story
 from local.traffic import USERS, Served
 from monitoring import policy, savings, watch
 from monitoring.records import RecordStore
+from pipelines import dataset, params
 from pipelines.import_checks import Defaults
 from pipelines.importing import import_files
 from pipelines.project import Project
@@ -79,7 +80,7 @@ def run(name: str, *, source: Path, at: Path, stay_up: bool) -> None:
     example = Example.named(name, source)
     home, story = make_project(example, source, at)
     with stack(home, PREFERENCES, own_registry=True) as platform:
-        Stage(story, platform, example.plan).play((acts.start, acts.first_scorer, acts.serve, traffic), stay_up=stay_up)
+        Stage(story, platform, example.plan).play((acts.start, ask, acts.first_scorer, acts.serve, traffic), stay_up=stay_up)
     if not stay_up:
         story.console.print(f"Everything is stopped. To start this project again: cd {home} && routemoa up")
 
@@ -119,27 +120,47 @@ def say_stand_ins(example: Example, console: Console) -> None:
     console.rule()
 
 
+def ask(stage: Stage) -> None:
+    """Asks all LLMs at once: their servers take turns otherwise, and most of the machine waits."""
+    if stage.story.told("ask"):
+        return
+    with stage.act("ask", "The LLMs are asked") as act:
+        steps.run(stage.home, "pipelines.ask_all")
+        act.say(f"{build_results.query_count(stage.home)} queries each")
+
+
 def traffic(stage: Stage) -> None:
     """The queries that no scorer was trained on, through one LLM each; every answer is drawn for an audit, then graded; the ledger."""
     if stage.story.told("traffic"):
         return
     with stage.act("traffic", "2. What it saves") as act:
-        queries = build_results.sample(stage.home, 10_000, "test")
-        served = audited(stage, queries)
-        act.say(figures.traffic(stage.home, served))
+        data = dataset.load(Project(stage.home).dataset)
+        act.say(figures.each_llm(data))
+        served = audited(stage, build_results.sample(stage.home, 10_000, "test"))
+        act.say(figures.who_answered(served))
+        found = beside.compared(served, data, best := figures.best_single(data))
+        if found is not None:
+            act.say(str(found))
+            act.means = f"{found}. {found.pays(params.load(stage.home / workspace.SETTINGS).gate.floor_share)}"
         settings = stage.platform.settings
-        found = savings.report(RecordStore.of(settings), pools.load(settings.pool_file), by="domain")
-        told = found.total.as_dict()
-        share = "" if told["saved_share"] is None else f" ({told['saved_share']:.0%})"
-        if told["saved_usd"] is not None:
-            act.say(f"spent ${told['routed_usd']:.6f}; saved ${told['saved_usd']:.6f}{share} against always {found.baseline}")
-        quality = found.total.quality
-        if quality.low is None or quality.high is None or quality.change is None:
-            act.say(f"quality beside always {found.baseline}: {quality.why}")
-        else:
-            act.say(f"quality beside always {found.baseline}: {quality.change:+.2f} [{quality.low:+.2f}, {quality.high:+.2f}]")
-        act.means = "; ".join(act.lines) + f". {len(queries)} queries are few: intervals are wide."
-        act.look = f"cd {stage.home} && routemoa savings --by domain"
+        ledger = savings.report(RecordStore.of(settings), pools.load(settings.pool_file), by="domain", baseline=best)
+        act.say(f"the ledger: {_money(ledger)}; {_quality(ledger)}")
+        act.look = f"cd {stage.home} && routemoa savings --by domain --baseline {best}"
+
+
+def _money(ledger: savings.Savings) -> str:
+    told = ledger.total.as_dict()
+    if told["saved_usd"] is None or told["saved_share"] is None:
+        return f"nothing to compare with {ledger.baseline}"
+    return f"spent ${told['routed_usd']:.6f}, saved ${told['saved_usd']:.6f} ({told['saved_share']:.0%})"
+
+
+def _quality(ledger: savings.Savings) -> str:
+    """As the ledger estimates it, which has no answers but the served ones."""
+    quality = ledger.total.quality
+    if quality.low is None or quality.high is None or quality.change is None:
+        return f"quality {quality.why}"
+    return f"quality by its audits {quality.change:+.2f} [{quality.low:+.2f}, {quality.high:+.2f}]"
 
 
 def audited(stage: Stage, queries: list[dict[str, Any]]) -> list[Served]:

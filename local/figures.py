@@ -74,17 +74,36 @@ def best_single(data: Dataset) -> str:
     return train.roster[int(means_L.argmax())]
 
 
-def traffic(home: Path, served: Sequence[Served]) -> str:
-    """Who answered, how many were right and what they cost, beside always asking the best single LLM (by its recorded answers)."""
-    graded = [one for one in served if one.score is not None]
+def each_llm(data: Dataset) -> str:
+    """A line an LLM: how many of all queries it answered right, at what cost; last what choosing the cheapest right one would come to."""
+    lines = [
+        f"{llm}: {np.nanmean(labels_Q):.0%} right of {np.isfinite(labels_Q).sum()}, {1e6 * np.nanmean(cost_Q):.1f} USD a million"
+        for llm, labels_Q, cost_Q in zip(data.roster, data.labels_QL.T, data.cost_QL.T, strict=True)
+    ]
+    known = data.labelled()
+    best_Q = np.nanmax(known.labels_QL, axis=1)
+    cheapest_Q = np.nanmin(np.where(known.labels_QL == best_Q[:, None], known.cost_QL, np.nan), axis=1)
+    return "\n".join(
+        [*lines, f"whoever knew the cheapest right one: {best_Q.mean():.0%} right, {1e6 * np.nanmean(cheapest_Q):.1f} USD a million"]
+    )
+
+
+def who_answered(served: Sequence[Served]) -> str:
+    """How many queries each LLM answered, and how many nobody did in time."""
     late = sum(one.late for one in served)
     by_llm = {llm: sum(one.llm == llm for one in served) for llm in sorted({one.llm for one in served if one.llm})}
     who = ", ".join(f"{llm} {count}" for llm, count in by_llm.items()) or "nobody"
-    missed = f", {late} too late" if late else ""
+    return f"{len(served)} queries answered by {who}{f', {late} too late' if late else ''}"
+
+
+def traffic(home: Path, served: Sequence[Served]) -> str:
+    """Who answered, how many were right and what they cost, beside always asking the best single LLM (by its recorded answers)."""
+    graded = [one for one in served if one.score is not None]
+    who = who_answered(served)
     if not graded:
-        return f"{len(served)} queries answered by {who}{missed}; none graded"
+        return f"{who}; none graded"
     right, cost = np.mean([one.score for one in graded]), np.mean([one.cost_usd for one in graded])
-    text = f"{len(served)} queries answered by {who}{missed}: {right:.0%} right, {1e6 * cost:.1f} USD a million"
+    text = f"{who}: {right:.0%} right, {1e6 * cost:.1f} USD a million"
     data = dataset.load(Project(home).dataset)
     best = best_single(data)
     at = {query_id: place for place, query_id in enumerate(data.queries["query_id"])}

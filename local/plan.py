@@ -39,10 +39,13 @@ class Plan:
         """The plan for a machine `slower` times slower than usual, and a sentence that says what it leaves out; "" where nothing."""
         if slower <= 1.5:
             return self, ""
-        counts = {name: max(least, round(getattr(self, name) / slower)) for name, least in LEAST.items()}
+        counts = {name: min(getattr(self, name), max(least, round(getattr(self, name) / slower))) for name, least in LEAST.items()}
         shrunk = replace(self, **counts, audited=min(self.audited, counts["strange"]), patience=slower)
+        longer = f"An answer takes {slower:.1f} times as long as usual here, so everything may take as much longer"
+        if (shrunk.usual, shrunk.strange) == (self.usual, self.strange):
+            return shrunk, f"{longer}."
         return shrunk, (
-            f"An answer takes {slower:.1f} times as long as usual here, so everything may take as much longer, and less is sent: "
+            f"{longer}, and less is sent: "
             f"{shrunk.usual} usual and {shrunk.strange} unusual queries instead of {self.usual} and {self.strange}. Figures are less sure."
         )
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -61,3 +62,11 @@ def test_an_llm_that_does_not_answer_is_named(slow: str) -> None:
     """Not within the time given: the demo ends with its name and address."""
     with pytest.raises(StepFailed, match=r"^slow does not answer at http://127\.0\.0\.1:\d+/v1 \(ReadTimeout\)"):
         plan.measure(slow, "slow", longest_s=0.05)
+
+
+def test_what_sends_nothing_of_the_kind_is_not_told_of_it() -> None:
+    """An example sends its own queries: only the patience grows."""
+    nothing = replace(FULL, usual=0, strange=0, audited=0)
+    slower, sentence = nothing.at_pace(4.0)
+    assert (slower.usual, slower.strange, slower.patience) == (0, 0, 4.0)
+    assert sentence == "An answer takes 4.0 times as long as usual here, so everything may take as much longer."
