@@ -42,7 +42,7 @@ def first_scorer(stage: Stage) -> None:
 def serve(stage: Stage) -> None:
     """Promotes the first version where none is in use yet, and starts the server."""
     if versions.champion(settings=stage.platform.settings) is None:
-        stage.story.console.print(promote(stage, reason="the demo's first scorer"))
+        stage.story.console.print(promote(stage, reason="the first scorer"))
     with stage.story.console.status("Starting the server, the worker and Evidently"):
         stage.platform.start_serving()
         stage.platform.wait_until_routing()

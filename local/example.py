@@ -28,6 +28,7 @@ from local.traffic import USERS, Served
 from monitoring import policy, savings, watch
 from monitoring.records import RecordStore
 from pipelines import dataset, params
+from pipelines import plan as plans
 from pipelines.import_checks import Defaults
 from pipelines.importing import import_files
 from pipelines.project import Project
@@ -125,8 +126,11 @@ def ask(stage: Stage) -> None:
     if stage.story.told("ask"):
         return
     with stage.act("ask", "The LLMs are asked") as act:
+        planned = plans.of_project(stage.platform.settings, (), harvesting=False)
+        usual = f"for about ${planned.usd:.4f} at their prices, each for at most ${planned.most_usd:g}"
+        stage.story.console.print(f"{sum(planned.missing.values())} calls, {usual}", highlight=False)
         steps.run(stage.home, "pipelines.ask_all")
-        act.say(f"{build_results.query_count(stage.home)} queries each")
+        act.say(f"{build_results.query_count(stage.home)} queries each, all LLMs at once")
 
 
 def traffic(stage: Stage) -> None:
