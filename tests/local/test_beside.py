@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from local import beside
+from local import beside, figures
 from local.traffic import Served
 from pipelines.dataset import Dataset, RosterLLM
 from scorer.metrics import Interval
@@ -77,3 +77,19 @@ def test_whether_it_pays_is_said(quality: tuple[float, float], saved: tuple[floa
     """With a floor of 3 points."""
     found = beside.Beside("large", 12, (1, 1), (1, 1), Interval(0, *quality), Interval(0, *saved))
     assert found.pays(0.03).startswith(said)
+
+
+def test_each_llm_is_told_and_what_the_best_choice_would_come_to() -> None:
+    """A line an LLM; last the cheapest right answer to each query, or the cheapest wrong one where nobody is right."""
+    assert figures.each_llm(recorded([[1, 1], [0, 1], [0, 0], [np.nan, 1]])).splitlines() == [
+        "small: 33% right of 3, 1.0 USD a million",
+        "large: 75% right of 4, 10.0 USD a million",
+        "whoever knew the cheapest right one: 75% right, 5.5 USD a million",
+    ]
+
+
+def test_who_answered_is_counted() -> None:
+    """By LLM, and what came too late apart."""
+    answers = [*served([1.0, 0.0], 1e-6), Served("q2", "", None, None, 0.0, late=True)]
+    assert figures.who_answered(answers) == "3 queries answered by small 2, 1 too late"
+    assert figures.who_answered([]) == "0 queries answered by nobody"
