@@ -19,7 +19,7 @@ from pipelines.project import Project
 from registry import child_process, pool
 
 ROOT = Path(__file__).parents[2]
-LLMS = {"biomedical": 4, "cloud-zoo": 15, "code": 3, "tutoring": 4}
+LLMS = {"biomedical": 4, "cloud-zoo": 15, "code": 2, "tutoring": 4}
 pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
