@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dotenv
 from rich.console import Console
 from ruamel.yaml import YAML
 
@@ -35,7 +36,7 @@ from pipelines.project import Project
 from registry import pool as pools
 from scorer.near_matches import did_you_mean
 
-QUERIES, POOL, PARAMS, STAND_INS = "queries.jsonl", "pool.yaml", "params.yaml", "stand-ins.yaml"
+QUERIES, POOL, PARAMS, SERVER, STAND_INS = "queries.jsonl", "pool.yaml", "params.yaml", "server.env", "stand-ins.yaml"
 MOST_TOKENS = 400
 
 
@@ -71,6 +72,11 @@ class Example:
         return (self.folder / STAND_INS).exists() and any(each.api_key_env and not environment.get(each.api_key_env) for each in endpoints)
 
     @property
+    def server(self) -> dict[str, str]:
+        """What its server decides by: ROUTEMOA_* variables."""
+        return {name: value or "" for name, value in dotenv.dotenv_values(self.folder / SERVER).items()}
+
+    @property
     def plan(self) -> Plan:
         """As far as the demo's acts ask for one."""
         return Plan(f"routemoa example {self.name}", "", (), 0, 0, 0, 0, 0, 0, max_tokens=MOST_TOKENS, patience=FULL.patience)
@@ -80,7 +86,7 @@ def run(name: str, *, source: Path, at: Path, stay_up: bool) -> None:
     """Plays the example in a project of its own at `at`. Raises LocalError, StepFailed."""
     example = Example.named(name, source)
     home, story = make_project(example, source, at)
-    with stack(home, PREFERENCES, own_registry=True) as platform:
+    with stack(home, PREFERENCES | example.server, own_registry=True) as platform:
         Stage(story, platform, example.plan).play((acts.start, ask, acts.first_scorer, acts.serve, traffic), stay_up=stay_up)
     if not stay_up:
         story.console.print(f"Everything is stopped. To start this project again: cd {home} && routemoa up")

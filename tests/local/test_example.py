@@ -22,6 +22,7 @@ from pipelines.import_checks import Defaults
 from pipelines.importing import import_files
 from pipelines.project import Project
 from registry import pool
+from serving.settings import ServingSettings
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["biomedical", "cloud-zoo", "code", "support", "tutoring"]
@@ -51,6 +52,17 @@ def test_every_check_takes_the_right_answer_and_no_wrong_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_its_page_counts_them(name: str) -> None:
+    """Queries, and how many each kind of check grades, as the file has them."""
+    rows, page = queries(name), (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8")
+    graders = ", ".join(f"{grader} {count}" for grader, count in Counter(row["grader"] for row in rows).most_common())
+    assert f"\n{len(rows)} queries, written for this example" in page
+    assert f"Each has a check: {graders} (" in page
+    for domain, count in Counter(row["domain"] for row in rows).items():
+        assert f"| {domain} | {count} |" in page
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_it_is_imported_whole(name: str, tmp_path: Path) -> None:
     """As `routemoa import` reads it: nothing left out."""
     imported = import_files(Project(tmp_path), ROOT / "examples" / name / examples.QUERIES, None, Defaults(name))
@@ -70,6 +82,8 @@ def test_its_pool_and_settings_are_a_projects(name: str, environment: dict[str, 
     )
     assert params.load(tmp_path / "params.yaml").gate.floor_share <= 0.03
     assert policy.load(tmp_path / "params.yaml").audit_share == 1
+    decides = ServingSettings(_env_file=example.folder / examples.SERVER, home=tmp_path).mixture
+    assert (decides.value_per_usd, decides.value_per_second) == (float(example.server["ROUTEMOA_MIXTURE__VALUE_PER_USD"]), 0)
     llms = pool.load(tmp_path / "registry" / "pool.yaml").llms
     assert all(llm.price.known for llm in llms)
     outside = [llm for llm in llms if llm.endpoint is not None and llm.endpoint.served_name not in names()]
