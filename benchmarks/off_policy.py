@@ -42,7 +42,8 @@ TARGETS = ("another dollar", "another scorer", "another pool")
 COLUMNS = (
     *("set", "target", "outcomes", "requests", "differs", "refused", "bias, points", "covered", "half width, points"),
     *("by weights: bias", "covered", "half width", "forecast: bias"),
-    *("difference: bias", "covered", "half width", "money: bias", "covered"),
+    *("difference: bias", "covered", "half width", "money: bias", "covered", "half width"),
+    *("money's difference: covered", "half width"),
 )
 OUTCOMES = {"all": (1.0, 5_000), "10 % audited": (0.10, 10_000), "3 % audited": (0.03, 20_000)}
 Z = 1.96
@@ -150,22 +151,19 @@ def textbook(logged: Logged) -> tuple[float, float]:
 
 
 def estimated(log: Log, target: str, forecast_QL: Doubles) -> dict[str, float]:
-    """One log's figures for one target; NaN where it is refused."""
+    """One log's figures for one target; those of quality, or of money, are missing where they are refused."""
     traffic = log.traffic
     chosen_Q, at = traffic.chosen[target], np.arange(len(traffic.usual_Q))
     truth = float(traffic.labels_QL[at, chosen_Q].mean())
     usual = float(traffic.labels_QL[at, traffic.usual_Q].mean())
-    paid = float(traffic.cost_QL[at, chosen_Q].mean())
     seen = log.as_seen_by(chosen_Q, traffic.labels_QL, forecast_QL)
     found = off_policy.value(seen)
+    figures = {"refused": float(found.value is None), "differs": found.differs} | of_money(log, target)
     if found.value is None or found.low is None or found.high is None:
-        return {"refused": 1.0, "differs": found.differs}
+        return figures
     apart = off_policy.difference(seen, log.as_seen_by(traffic.usual_Q, traffic.labels_QL, forecast_QL))
-    money = off_policy.value(log.as_seen_by(chosen_Q, traffic.cost_QL, traffic.expected_QL, money=True), most=None)
     plain, half = textbook(seen)
-    figures = {
-        "refused": 0.0,
-        "differs": found.differs,
+    figures |= {
         "bias": found.value - truth,
         "covered": float(found.low <= truth <= found.high),
         "half": (found.high - found.low) / 2,
@@ -180,8 +178,29 @@ def estimated(log: Log, target: str, forecast_QL: Doubles) -> dict[str, float]:
             "apart covered": float(apart.low <= truth - usual <= apart.high),
             "apart half": (apart.high - apart.low) / 2,
         }
+    return figures
+
+
+def of_money(log: Log, target: str) -> dict[str, float]:
+    """The same of what requests cost, as shares of what they do in truth; and of the difference to what is usual."""
+    traffic, at = log.traffic, np.arange(len(log.traffic.usual_Q))
+    bills, usual_bills = (
+        log.as_seen_by(chosen_Q, traffic.cost_QL, traffic.expected_QL, money=True) for chosen_Q in (traffic.chosen[target], traffic.usual_Q)
+    )
+    paid, usual = (float(traffic.cost_QL[at, chosen_Q].mean()) for chosen_Q in (traffic.chosen[target], traffic.usual_Q))
+    money, saved = off_policy.value(bills, most=None), off_policy.difference(bills, usual_bills, most=None)
+    figures: dict[str, float] = {}
     if money.value is not None and money.low is not None and money.high is not None:
-        figures |= {"money bias": money.value / paid - 1, "money covered": float(money.low <= paid <= money.high)}
+        figures |= {
+            "money bias": money.value / paid - 1,
+            "money covered": float(money.low <= paid <= money.high),
+            "money half": (money.high - money.low) / 2 / paid,
+        }
+    if saved.low is not None and saved.high is not None:
+        figures |= {
+            "saved covered": float(saved.low <= paid - usual <= saved.high),
+            "saved half": (saved.high - saved.low) / 2 / usual,
+        }
     return figures
 
 
@@ -227,9 +246,9 @@ def _called(case: Case) -> str:
 
 
 def _cells(mean: dict[str, float]) -> list[str]:
-    shares = {"differs", "refused", "covered", "plain covered", "apart covered", "money covered"}
     order = ("differs", "refused", "bias", "covered", "half", "plain bias", "plain covered", "plain half", "direct bias")
-    last = ("apart bias", "apart covered", "apart half", "money bias", "money covered")
+    last = ("apart bias", "apart covered", "apart half", "money bias", "money covered", "money half", "saved covered", "saved half")
+    shares = {"differs", "refused", "money half", "saved half", *(name for name in (*order, *last) if name.endswith("covered"))}
 
     def cell(name: str) -> str:
         if name not in mean:

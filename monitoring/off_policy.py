@@ -11,6 +11,12 @@ forecast counts for nothing. The strata are the requests where the target does w
 differs: there only draws of chance say anything. Where too few do, nothing is estimated: a small share is bounded by the worst case, with
 a larger one the estimate is refused. The variance is that of the influences of single requests, with Student's quantile at the degrees of
 freedom that the weights leave.
+
+Money has a long tail: a few dozen draws seldom hold one of the longest answers, and without one both their mean and their variance are too
+low. What was paid beside what was expected is known of every request of the log, so a stratum's variance is never less than what as many
+draws would have with the spread of all,
+
+    spread = sum of (y - r m(a))^2 / sum of m(a)^2,   r = sum of y / sum of m(a)
 """
 
 from collections.abc import Sequence
@@ -120,7 +126,7 @@ def value(logged: Logged, *, confidence: float = CONFIDENCE, most: float | None 
     )
     if (why := refusal(logged, judged_N)) is not None:
         return replace(nothing, why=why)
-    found = _doubly_robust(logged.of(judged_N), most)
+    found = _doubly_robust(logged.of(judged_N), most, spread(logged, most))
     plain = _doubly_robust(replace(logged, forecast_N=np.zeros(count), logged_N=np.zeros(count)), most, stratified=False)
     plain_half = plain.half(confidence)
     share, half = float(judged_N.mean()), found.half(confidence)
@@ -163,7 +169,7 @@ def difference(target: Logged, other: Logged, *, confidence: float = CONFIDENCE,
     rows_N = differs_N & judged_N
     if not rows_N.any():
         return replace(nothing, value=left, low=left - bound, high=left + bound)
-    one, two = (_doubly_robust(each.of(rows_N), most, stratified=False) for each in (target, other))
+    one, two = (_doubly_robust(each.of(rows_N), most, spread(each, most), stratified=False) for each in (target, other))
     influence_N = np.zeros(count)
     influence_N[rows_N] = one.influence_N - two.influence_N
     share = float(rows_N.mean())
@@ -204,6 +210,19 @@ def effective(weight_N: Doubles) -> float:
     return float(weight_N.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
+def spread(logged: Logged, most: float | None) -> float:
+    """How far outcomes lie from what was expected of them, squared, as a share of that squared; 0 for a quality: that has no tail."""
+    if most is not None:
+        return 0.0
+    known_N = ~np.isnan(logged.outcome_N)
+    outcome_N, expected_N = logged.outcome_N[known_N], logged.logged_N[known_N]
+    along = float(expected_N @ expected_N)
+    if along <= 0:
+        return 0.0
+    ratio = float(outcome_N.sum() / expected_N.sum())
+    return float(np.square(outcome_N - ratio * expected_N).sum()) / along
+
+
 def share_needed(logged: Logged, chance_N: Doubles, observed: float) -> float | None:
     """The share of exploration with which as many requests again would bring enough outcomes where the target differs; None: none would.
 
@@ -215,7 +234,7 @@ def share_needed(logged: Logged, chance_N: Doubles, observed: float) -> float | 
     return share if share <= 1 else None
 
 
-def _doubly_robust(logged: Logged, most: float | None, *, stratified: bool = True) -> _Mean:
+def _doubly_robust(logged: Logged, most: float | None, spread: float = 0.0, *, stratified: bool = True) -> _Mean:
     """The estimate and the influences of its requests. most: as for `value`."""
     count, weight_N = len(logged), logged.weight_N
     outcome_N = np.where(weight_N > 0, logged.outcome_N, 0.0)
@@ -230,10 +249,11 @@ def _doubly_robust(logged: Logged, most: float | None, *, stratified: bool = Tru
         influence_N[rows] = b * logged.forecast_N[rows] + mean
         influence_N[inside] += len(rows) * v * (errors - mean) * np.sqrt(n / max(n - 1, 1))
         scale = most if most is not None else float(v @ np.abs(outcome_N[inside]))
-        guarded = GUARD * scale**2 * float(v @ v) / max(n - 1, 1) * share**2
+        own = share**2 * float(np.square(v) @ np.square(errors - mean))
+        usual = share**2 * spread * float(np.square(v) @ np.square(logged.logged_N[inside]))
+        guarded = max(GUARD * scale**2 * float(v @ v) / max(n - 1, 1) * share**2, usual - own * n / max(n - 1, 1))
         guard += guarded
-        part = share**2 * float(np.square(v) @ np.square(errors - mean)) + guarded
-        parts.append((part, max(1 / float(v @ v) - 1, 1.0)))
+        parts.append((own + guarded, max(1 / float(v @ v) - 1, 1.0)))
     mean = float(influence_N.mean())
     parts.append((float(np.square(b * logged.forecast_N - b * logged.forecast_N.mean()).sum()) / count**2, max(count - 1.0, 1.0)))
     return _Mean(mean, influence_N, guard, parts)

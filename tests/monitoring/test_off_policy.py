@@ -207,6 +207,42 @@ def test_money_is_in_its_own_unit() -> None:
         assert 1000 * getattr(small, name) == pytest.approx(getattr(large, name))
 
 
+def test_money_whose_tail_a_few_draws_seldom_hold_is_covered_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One answer of thirty is ten times as long: two dozen draws often hold none, but the rest of the log says how far costs spread."""
+
+    def covered() -> float:
+        held = []
+        for seed in range(300):
+            random = np.random.default_rng(seed)
+            differs_N, drawn_N = np.arange(3000) % 2 > 0, random.random(3000) < 0.05 / 3
+            forecast_N = np.full(3000, 0.013)
+            log = logged(
+                outcome_N=0.01 * np.where(random.random(3000) < 1 / 30, 10.0, 1.0),
+                propensity_N=np.where(drawn_N, 0.05 / 3, 1 - 0.05 / 3),
+                target_N=np.where(differs_N, drawn_N, ~drawn_N),
+                differs_N=differs_N,
+                forecast_N=forecast_N,
+                logged_N=forecast_N,
+            )
+            one = value(log, most=None)
+            assert one.low is not None
+            assert one.high is not None
+            held.append(one.low <= 0.013 <= one.high)
+        return float(np.mean(held))
+
+    assert covered() >= 0.93
+    monkeypatch.setattr(off_policy, "spread", lambda *_: 0.0)
+    assert covered() < 0.85
+
+
+def test_the_spread_is_that_of_all_that_was_asked() -> None:
+    """By hand: 1 and 3 where 2 each was expected; none of a quality, nor where nothing was expected."""
+    given = logged(outcome_N=[1.0, 3.0, np.nan], logged_N=[2.0, 2.0, 9.0])
+    assert off_policy.spread(given, None) == pytest.approx((1 + 1) / 8)
+    assert off_policy.spread(given, 1.0) == 0
+    assert off_policy.spread(logged(outcome_N=[1.0, 3.0]), None) == 0
+
+
 def test_the_share_that_it_would_take_is_told() -> None:
     """Twice the outcomes needed, over what a unit of the share brings; none where it takes more than all."""
     given = logged(outcome_N=np.ones(100), differs_N=np.r_[np.zeros(50), np.ones(50)])
