@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,6 @@ from mixture.decision import Decision, Layer, Run
 from mixture.llm import LLM, Decoding, Endpoint
 from mixture.price import Price
 from mixture.run.account import Account
-from mixture.run.exact_sum import ExactSum
 from mixture.run.ledger import Ledger
 from mixture.run.request import Request
 from mixture.usage import Usage
@@ -174,7 +174,7 @@ class Asked:
         layer = Layer((Run.of(reply, ""),), {}, {})
         tokens = (usage.input_tokens, usage.output_tokens)
         decision = Decision("x", llm.id, "stop", (layer,), "single", "single", 0.5, cost, 1.0, *tokens, session=pending.choice, reply=reply)
-        account = Account(Ledger(None, ExactSum([cost])), replies=[reply])
+        account = Account(Ledger(None, Fraction(cost)), replies=[reply])
         await keeper.answered(pending.turn, decision, account, {each.id: each for each in self.world.llms})
 
 

@@ -2,11 +2,11 @@
 
 import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from mixture.client.protocol import Call
 from mixture.client.request_size import worst_case_usd
 from mixture.errors import LLMFailed
-from mixture.run.exact_sum import ExactSum
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,19 +26,19 @@ class Ledger:
     """
 
     budget_usd: float | None = None
-    _spent: ExactSum = field(default_factory=ExactSum)
-    _unsettled: ExactSum = field(default_factory=ExactSum)
+    _spent: Fraction = Fraction()  # exact in any order, as a sum of floats is not
+    _unsettled: Fraction = Fraction()
     _running: set[Reservation] = field(default_factory=set)
 
     @property
     def spent_usd(self) -> float:
         """Cost of the replies that came, of use or not."""
-        return self._spent.value
+        return float(self._spent)
 
     @property
     def unsettled_usd(self) -> float:
         """At most what the calls without an answer may cost on top; those of an unknown price, which no budget has room for, aside."""
-        return self._unsettled.value
+        return float(self._unsettled)
 
     def has_room(self, call: Call) -> bool:
         """Whether a call can be made, whatever it and all that is reserved will cost."""
@@ -55,14 +55,14 @@ class Ledger:
     def reserve_retry(self, call: Call, failed: LLMFailed) -> bool:
         """Whether there is money for another attempt; it needs its own where the failed one may be charged."""
         if any(failed.paid):
-            self._spent.add(failed.paid[0])
+            self._spent += Fraction(failed.paid[0])
             return self._fits(0.0)
         return not failed.billable or self._set_aside(worst_case_usd(call))
 
     def settle(self, reservation: Reservation, cost_usd: float) -> None:
         """The call was answered. Raises KeyError where it has ended before."""
         self._free(reservation)
-        self._spent.add(cost_usd)
+        self._spent += Fraction(cost_usd)
 
     def fail(self, reservation: Reservation, failed: LLMFailed) -> None:
         """The call brought no answer; what it cost is settled where the endpoint said it."""
@@ -77,13 +77,13 @@ class Ledger:
         if not self._fits(most_usd):
             return False
         if math.isfinite(most_usd):
-            self._unsettled.add(most_usd)
+            self._unsettled += Fraction(most_usd)
         return True
 
     def _free(self, reservation: Reservation) -> None:
         self._running.remove(reservation)
         if math.isfinite(reservation.most_usd):
-            self._unsettled.add(-reservation.most_usd)
+            self._unsettled -= Fraction(reservation.most_usd)
 
     def _fits(self, most_usd: float) -> bool:
         if self.budget_usd is None:

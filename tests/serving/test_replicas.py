@@ -70,7 +70,7 @@ def until(what: str, condition, seconds: float = 20) -> None:
 
 
 def test_each_knows_what_the_other_served(hosts: tuple[World, World]) -> None:
-    """Decisions, feedback, jobs, what these print and bought, keys: made here and read, used or ended there; also after a host was killed."""
+    """Decisions, feedback, jobs, what these print and bought, keys: made here and read, used or ended there, also after a kill."""
     with served(hosts) as (first, second), first.client() as here, second.client() as there:
         decision = asked(first)
         assert there.get(f"/v1/decisions/{decision}").json()["llm"]

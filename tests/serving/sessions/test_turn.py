@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from mixture.decision import Decision, Layer, Run
 from mixture.llm import LLM
 from mixture.price import Price
 from mixture.run.account import Account
-from mixture.run.exact_sum import ExactSum
 from mixture.run.ledger import Ledger
 from mixture.usage import Usage
 from serving.events import Events
@@ -53,7 +53,7 @@ class Story:
         replies = [Reply(each, "yes", "stop", 2000, 5, 0.01, 1.0, raw=raw, usage=usage) for each in ([llm] if llm else ["a", "b"])]
         layer = Layer(tuple(Run.of(reply, "yes") for reply in replies), {}, {})
         decision = Decision("yes", llm, "stop", (layer,), "single", "single", 0.5, 0.01, 1.0, 2000, 5, reply=replies[0])
-        await self.keeper.answered(turn, decision, Account(Ledger(None, ExactSum([0.01])), replies=replies), LLMS)
+        await self.keeper.answered(turn, decision, Account(Ledger(None, Fraction(0.01)), replies=replies), LLMS)
 
 
 def told(tmp_path: Path, story: Any, **settings: Any) -> None:
@@ -178,7 +178,7 @@ def test_what_is_kept_adds_up(tmp_path: Path) -> None:
         assert (kept.llm, kept.requests, kept.turns, kept.calls_open, kept.own_from) == ("b", 2, 2, True, 4)
         assert kept.spent_usd == pytest.approx(0.02)
         assert (session.held, session.foreign_until("b", 6), session.foreign_until("a", 6)) == ("tool loop", 4, 6)
-        await made.keeper.failed(turn, Account(Ledger(None, ExactSum([0.5]))))
+        await made.keeper.failed(turn, Account(Ledger(None, Fraction(0.5))))
         await made.answered(await made.opened(tool), None)
         turn = await made.opened(tool)
         assert turn.kept is not None
