@@ -150,7 +150,6 @@ def traffic(stage: Stage) -> None:
         act.say(figures.who_answered(served))
         found = beside.compared(served, data, best := figures.best_single(data))
         if found is not None:
-            act.say(str(found))
             act.means = f"{found}. {found.pays(params.load(stage.home / workspace.SETTINGS).gate.floor_share)}"
         settings = stage.platform.settings
         ledger = savings.report(RecordStore.of(settings), pools.load(settings.pool_file), by="domain", baseline=best)
