@@ -87,7 +87,8 @@ def run(name: str, *, source: Path, at: Path, stay_up: bool) -> None:
     example = Example.named(name, source)
     home, story = make_project(example, source, at)
     with stack(home, PREFERENCES | example.server, own_registry=True) as platform:
-        Stage(story, platform, example.plan).play((acts.start, ask, acts.first_scorer, acts.serve, traffic), stay_up=stay_up)
+        last = (traffic, stand_ins_answered) if example.stands_in(os.environ) else (traffic,)
+        Stage(story, platform, example.plan).play((acts.start, ask, acts.first_scorer, acts.serve, *last), stay_up=stay_up)
     if not stay_up:
         story.console.print(f"Everything is stopped. To start this project again: cd {home} && routemoa up")
 
@@ -125,6 +126,11 @@ def say_stand_ins(example: Example, console: Console) -> None:
         highlight=False,
     )
     console.rule()
+
+
+def stand_ins_answered(stage: Stage) -> None:
+    """Once more, beside the figures."""
+    stage.story.console.print("[bold red]All of these answers are of stand-ins[/]: none is of an LLM that is named, only the prices are.")
 
 
 def ask(stage: Stage) -> None:
