@@ -158,7 +158,11 @@ def traffic(stage: Stage) -> None:
         if found is not None:
             act.means = f"{found}. {found.pays(params.load(stage.home / workspace.SETTINGS).gate.floor_share)}"
         settings = stage.platform.settings
-        ledger = savings.report(RecordStore.of(settings), pools.load(settings.pool_file), by="domain", baseline=best)
+        records = RecordStore.of(settings)
+        if given_up := sum(bool(json.loads(decision)["failures"]) for (decision,) in records.ask("SELECT decision FROM records")):
+            act.say(f"{given_up} of them by another LLM than the one chosen, which was given up: it was too slow on a machine this busy")
+
+        ledger = savings.report(records, pools.load(settings.pool_file), by="domain", baseline=best)
         act.say(f"the ledger: {_money(ledger)}; {_quality(ledger)}")
         act.look = f"cd {stage.home} && routemoa savings --by domain --baseline {best}"
 
