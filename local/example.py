@@ -161,9 +161,8 @@ def traffic(stage: Stage) -> None:
         records = RecordStore.of(settings)
         if given_up := sum(bool(json.loads(decision)["failures"]) for (decision,) in records.ask("SELECT decision FROM records")):
             act.say(f"{given_up} of them by another LLM than the one chosen, which was given up: it was too slow on a machine this busy")
-
         ledger = savings.report(records, pools.load(settings.pool_file), by="domain", baseline=best)
-        act.say(f"the ledger: {_money(ledger)}; {_quality(ledger)}")
+        act.say(f"the ledger, for which {best} would have answered at the length that was served: {_money(ledger)}; {_quality(ledger)}")
         act.look = f"cd {stage.home} && routemoa savings --by domain --baseline {best}"
 
 
