@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from pipelines.import_checks import Defaults
 from pipelines.importing import import_files
 from pipelines.project import Project
 from registry import pool
+from registry.prices import genai
 from serving.settings import ServingSettings
 
 ROOT = Path(__file__).parents[2]
@@ -92,9 +94,13 @@ def test_its_pool_and_settings_are_a_projects(name: str, environment: dict[str, 
 
 
 def test_prices_of_the_zoo_are_openrouters() -> None:
-    """By name, in the package that lists them."""
+    """By name and amount, in the package that lists them."""
     entries = YAML(typ="safe").load(ROOT / "examples" / "cloud-zoo" / "pool.yaml")["llms"]
     assert all(entry["price"]["source"] == f"genai-prices openrouter/{entry['endpoint']['served_name']}" for entry in entries.values())
+    for llm in pool.load(ROOT / "examples" / "cloud-zoo" / "pool.yaml").llms:
+        assert llm.endpoint is not None
+        listed = genai.published(f"openrouter/{llm.endpoint.served_name}", date(2026, 11, 30))
+        assert (llm.price.input, llm.price.output, llm.price.cache_read) == (listed.input, listed.output, listed.cache_read), llm.id
     assert set(YAML(typ="safe").load(ROOT / "examples" / "cloud-zoo" / "stand-ins.yaml")) == set(entries)
 
 
