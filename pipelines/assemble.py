@@ -5,15 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich.progress import track
 
 from mixture.choose.final_answers import short_answer
 from mixture.llm import LLM
+from mixture.price import Price
+from mixture.usage import Usage
 from pipelines import params, query_pool, splits, tables
 from pipelines.dataset import ANSWERS_META, OWN_IDS_FILE, WEIGHTED, RosterLLM, write_roster
 from pipelines.errors import PipelineError
 from pipelines.project import Project, stage_settings
+from pipelines.tables import USAGE_PARTS
 from pipelines.training_labels import one_label_each, weighted, without_suspects
 from registry import pool
 from scorer.errors import RouteMoAError
@@ -32,14 +36,27 @@ class Assembled:
 
 
 def priced(answers: pd.DataFrame, llm: LLM) -> pd.DataFrame:
-    """ANSWERS_META of one LLM: means over its samples, current prices, and the first one's final answer; failed calls left out."""
+    """ANSWERS_META of one LLM: means over its samples, and the first one's final answer; failed calls left out."""
     usable = answers[answers["error"].isna()]
+    usable = usable.assign(cost_usd=billed(usable, llm.price))
     first = usable.sort_values("sample").drop_duplicates("query_id").set_index("query_id")["text"].fillna("")
-    means = usable.groupby("query_id", as_index=False)[["input_tokens", "output_tokens", "latency_s", "mean_logprob"]].mean()
-    cost = (means["input_tokens"] * llm.price.input + means["output_tokens"] * llm.price.output) / 1e6
+    means = usable.groupby("query_id", as_index=False)[["input_tokens", "output_tokens", "cost_usd", "latency_s", "mean_logprob"]].mean()
     final_answer = pd.Series(means["query_id"].map(first).map(short_answer), dtype=object)
-    priced_means: pd.DataFrame = means.assign(llm=llm.id, cost_usd=cost, final_answer=final_answer)[ANSWERS_META.names]
+    priced_means: pd.DataFrame = means.assign(llm=llm.id, final_answer=final_answer)[ANSWERS_META.names]
     return priced_means
+
+
+def billed(answers: pd.DataFrame, price: Price) -> "pd.Series[float]":
+    """USD of each answer by the pool's price of today, at the hour when it was asked; NaN where its tokens or the price are unknown."""
+    if not price.known:
+        return pd.Series(np.nan, index=answers.index)
+    parts = answers.reindex(columns=list(USAGE_PARTS)).fillna(0).astype("int64")  # an answer of which only the two counts are known
+    rows = zip(answers["asked_at"], answers["input_tokens"], answers["output_tokens"], parts.itertuples(index=False), strict=True)
+    usd = [
+        np.nan if pd.isna(read) or pd.isna(written) else price.at(asked_at).bill(Usage(int(read), int(written), *cached_or_thought))
+        for asked_at, read, written, cached_or_thought in rows
+    ]
+    return pd.Series(usd, index=answers.index, dtype=np.float64)
 
 
 def assemble(

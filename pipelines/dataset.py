@@ -1,6 +1,7 @@
 """The assembled dataset (build/dataset) as training and evaluation see it: one row a query, one column an LLM of the roster."""
 
 import json
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ ANSWERS_META = pa.schema(
         ("llm", pa.string()),
         ("input_tokens", pa.float64()),  # mean over samples, so not whole numbers
         ("output_tokens", pa.float64()),
-        ("cost_usd", pa.float64()),  # tokens at the pool's current prices
+        ("cost_usd", pa.float64()),  # at the pool's current prices; null where the tokens or the price are unknown
         ("latency_s", pa.float64()),
         ("mean_logprob", pa.float64()),
         ("final_answer", pa.string()),  # the first sample's, in normal form; null for prose (`mixture.choose.final_answers`)
@@ -34,7 +35,8 @@ ANSWERS_META = pa.schema(
 class RosterLLM:
     """One column of the dataset, as the pool had it when it was assembled.
 
-    Prices are USD per million tokens; `trained` jointly or row; `family`: equal for LLMs on the same weights; `served`: has an endpoint.
+    Prices are USD per million tokens, infinite where unknown (null in the file); `trained` jointly or row; `family`: equal for LLMs on the
+    same weights; `served`: has an endpoint.
     """
 
     id: str
@@ -105,16 +107,27 @@ class Dataset:
 
 def write_roster(path: Path, llms: tuple[RosterLLM, ...]) -> None:
     """roster.json: the LLMs in column order."""
-    entries = [{field.name: getattr(llm, field.name) for field in fields(llm)} for llm in llms]
+    entries = [{field.name: _or_null(getattr(llm, field.name)) for field in fields(llm)} for llm in llms]
     path.write_text(json.dumps({"llms": entries}, indent=2) + "\n", encoding="utf-8")
 
 
 def read_roster(path: Path) -> tuple[RosterLLM, ...]:
     """The LLMs of roster.json. Raises TableRefused."""
     try:
-        return tuple(RosterLLM(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))["llms"])
+        return tuple(RosterLLM(**_PRICES_UNKNOWN | _known(entry)) for entry in json.loads(path.read_text(encoding="utf-8"))["llms"])
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise TableRefused(f"{path}: not a roster ({exc}).", next_step="Run `dvc repro assemble`.") from exc
+
+
+_PRICES_UNKNOWN = {"input_price": math.inf, "output_price": math.inf}
+
+
+def _or_null(value: Any) -> Any:
+    return None if value == math.inf else value
+
+
+def _known(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if value is not None}
 
 
 def load(folder: Path) -> Dataset:

@@ -8,12 +8,12 @@ from pipelines import llm_names
 from pipelines.errors import ImportRefused
 from pipelines.graders.names import RECORDED
 from pipelines.import_checks import Staged
-from pipelines.tables import ELSEWHERE
+from pipelines.tables import ELSEWHERE, USAGE_PARTS
 from pipelines.user_files.refusals import Complaint, refuse
 from pipelines.user_files.tables import AnswerRow, Table
 from registry.entry import check_id
 
-ANSWERED = {"text", "finish_reason", "input_tokens", "output_tokens", "cost_usd", "latency_s", "mean_logprob"}
+ANSWERED = {"text", "finish_reason", "input_tokens", "output_tokens", *USAGE_PARTS, "cost_usd", "latency_s", "mean_logprob"}
 
 
 def stage_answers(staged: Staged, table: Table[AnswerRow], llms: Mapping[str, str]) -> None:

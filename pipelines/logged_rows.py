@@ -122,6 +122,9 @@ def _answer(call: LoggedCall, number: int, own_id: str) -> AnswerRow:
         "finish_reason": call.finish_reason,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
+        "cache_read": usage.cached_tokens,
+        "cache_write": usage.cache_write_tokens,
+        "reasoning": usage.reasoning_tokens,
         "cost_usd": call.cost_usd,
         "latency_s": call.latency_s,
     }

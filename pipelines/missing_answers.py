@@ -20,6 +20,7 @@ from pipelines.asking_progress import AskingProgress
 from pipelines.errors import AskingStopped
 from pipelines.journal import Journal
 from pipelines.project import Project
+from pipelines.tables import USAGE_PARTS
 from scorer.errors import RouteMoAError
 
 
@@ -126,10 +127,11 @@ def _row(llm: LLM, asked: Asked) -> dict[str, Any]:
         "finish_reason": reply.finish_reason if reply else "error",
         "input_tokens": reply.input_tokens if reply else 0,
         "output_tokens": reply.output_tokens if reply else 0,
-        "cost_usd": reply.cost_usd if reply else 0.0,
+        "cost_usd": 0.0 if reply is None else reply.cost_usd if reply.cost_known else None,
         "latency_s": round(reply.latency_s, 4) if reply else 0.0,
         "mean_logprob": reply.mean_logprob if reply else None,
         "error": None if reply else asked.error,
         "asked_at": datetime.now(UTC).isoformat(),
         "asked_with": asked.question.asked_with,
+        **{part: getattr(reply.usage, part) if reply and reply.usage else None for part in USAGE_PARTS},
     }

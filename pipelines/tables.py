@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from pipelines.errors import TableRefused
 from scorer.atomic_write import replacing
 
+USAGE_PARTS = ("cache_read", "cache_write", "cache_write_1h", "reasoning")  # of an answer's tokens, as `mixture.usage.Usage` has them
 ELSEWHERE = "imported"  # asked_with of answers and grader_version of labels that were not made here
 
 QUERIES = pa.schema(
@@ -34,12 +35,13 @@ ANSWERS = pa.schema(
         ("finish_reason", pa.string()),
         ("input_tokens", pa.int64()),
         ("output_tokens", pa.int64()),
-        ("cost_usd", pa.float64()),
+        ("cost_usd", pa.float64()),  # as billed then, null where nobody knows
         ("latency_s", pa.float64()),
         ("mean_logprob", pa.float64()),
         ("error", pa.string()),
         ("asked_at", pa.timestamp("us", tz="UTC")),
         ("asked_with", pa.string()),  # hash of what the LLM was sent: query text, prompt style, decoding, served name
+        *((part, pa.int64()) for part in USAGE_PARTS),  # null where nobody counted: none
     ]
 )
 SPLITS = pa.schema([("query_id", pa.string()), ("split", pa.string())])
@@ -75,6 +77,7 @@ def read_if_there(path: Path, schema: pa.Schema) -> pd.DataFrame:
 
 
 def write(path: Path, frame: pd.DataFrame, schema: pa.Schema) -> None:
-    """Writes `frame` to `path` in `schema`'s column order, by atomic rename."""
+    """Writes `frame` to `path` in `schema`'s column order, by atomic rename; USAGE_PARTS that it lacks were not counted."""
+    frame = frame.assign(**{part: None for part in USAGE_PARTS if part in schema.names and part not in frame})
     with replacing(path) as partial:
         pq.write_table(pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False), partial, compression="zstd")

@@ -124,10 +124,15 @@ class Point:
 def frontier(
     scores_QL: Floats, labels_QL: Labels, cost_QL: NDArray[np.float64], expected_cost_L: NDArray[np.float64], *, points: int = 25
 ) -> tuple[Point, ...]:
-    """Quality and cost when the choice is the best score minus w times the LLM's expected cost, for w from 0 to "always the cheapest"."""
-    dearest = max(float(np.ptp(expected_cost_L)), 1e-12)
+    """Quality and cost when the choice is the best score minus w times the LLM's expected cost, for w from 0 to "always the cheapest".
+
+    An LLM whose cost nobody knows (infinite) is not chosen.
+    """
+    priced_L = np.isfinite(expected_cost_L)
+    labels_QL, cost_L = np.where(priced_L, labels_QL, np.nan), np.where(priced_L, expected_cost_L, 0.0)
+    dearest = max(float(np.ptp(cost_L[priced_L])), 1e-12) if priced_L.any() else 1.0
     weights = [0.0, *np.geomspace(0.001, 2.0, points - 1) / dearest]
-    chosen = [choices(scores_QL - weight * expected_cost_L, labels_QL) for weight in weights]
+    chosen = [choices(scores_QL - weight * cost_L, labels_QL) for weight in weights]
     return tuple(Point(mean(at_choice(cost_QL, chosen_Q)), mean(at_choice(labels_QL, chosen_Q))) for chosen_Q in chosen)
 
 

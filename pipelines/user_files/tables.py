@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pipelines.errors import ImportRefused
+from pipelines.tables import USAGE_PARTS
 from pipelines.user_files import content, exports, values
 from pipelines.user_files.content import Cells
 from pipelines.user_files.refusals import Complaint, refuse
@@ -63,6 +64,10 @@ class AnswerRow(UserRow):
     finish_reason: Text | None = None
     input_tokens: Count | None = None
     output_tokens: Count | None = None
+    cache_read: Count | None = None
+    cache_write: Count | None = None
+    cache_write_1h: Count | None = None
+    reasoning: Count | None = None
     cost_usd: Usd | None = None
     latency_s: Seconds | None = None
     mean_logprob: Logprob | None = None
@@ -90,12 +95,16 @@ ANSWER_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "finish_reason": ("finish_reason",),
     "input_tokens": ("input_tokens", "prompt_tokens"),
     "output_tokens": ("output_tokens", "completion_tokens"),
+    "cache_read": ("cache_read_input_tokens", "cache_read_tokens", "cached_tokens"),
+    "cache_write": ("cache_write_tokens",),
+    "cache_write_1h": ("cache_write_1h_tokens",),
+    "reasoning": ("reasoning_tokens",),
     "cost_usd": ("cost_usd", "cost"),
     "latency_s": ("latency_s", "latency", "latency_ms", "duration_ms"),
     "mean_logprob": ("mean_logprob", "logprob"),
 }
 _OPTION = re.compile(r"(?:(?:option|choice)[ _-]?)?([a-z])|(?:option|choice)[ _-]?(\d{1,2})")  # a column for each option
-NUMBERS = frozenset({"score", "input_tokens", "output_tokens", "cost_usd", "latency_s", "mean_logprob"})
+NUMBERS = frozenset({"score", "input_tokens", "output_tokens", *USAGE_PARTS, "cost_usd", "latency_s", "mean_logprob"})
 R = TypeVar("R", bound=UserRow)
 
 

@@ -51,7 +51,7 @@ def write_answers(path: Path, llm: str, lengths: list[tuple[int, int]], *, error
         row | {"query_id": f"q{at}", "input_tokens": i, "output_tokens": o, "error": error, "asked_with": "imported"}
         for at, (i, o) in enumerate(lengths)
     ]
-    frame = pd.DataFrame(rows).assign(asked_at=pd.Timestamp("2026-01-01", tz="UTC"))[tables.ANSWERS.names]
+    frame = pd.DataFrame(rows).assign(asked_at=pd.Timestamp("2026-01-01", tz="UTC"))
     path.parent.mkdir(parents=True, exist_ok=True)
     tables.write(path, frame, tables.ANSWERS)
 

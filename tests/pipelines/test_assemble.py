@@ -1,6 +1,7 @@
 """The dataset: every query in one split for good, near-duplicates together, unknown never zero, today's prices."""
 
 from dataclasses import replace
+from fractions import Fraction as F  # noqa: N817
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mixture.llm import LLM
-from mixture.price import Price
+from mixture.price import UNKNOWN, Override, Price
 from pipelines import assemble, dataset, params, tables
 from pipelines.errors import PipelineError, TableRefused
 from pipelines.project import Project
@@ -73,6 +74,41 @@ def test_the_dataset_reads_back_as_arrays(tmp_path: Path) -> None:
     assert set(train.splits_Q) == {"train"}
     assert len(train.queries) == len(train.labels_QL) == (loaded.splits_Q == "train").sum() > 0
     assert len(loaded.take("train", "test").queries) == np.isin(loaded.splits_Q, ["train", "test"]).sum()
+
+
+def test_what_was_bought_is_priced_as_the_biller_does() -> None:
+    """Cached, written and thought tokens, a tier by length, hours, a fee and a discount, to the cent of a reckoning in exact fractions."""
+    tiered = Override(input=2.0, output=8.0, cache_read=0.5, longer_than=1000)
+    at_night = Override(output=1.0, start=22 * 60, end=6 * 60)
+    price = Price(1.0, 4.0, 0.25, 1.25, 2.0, reasoning=3.0, request=0.01, overrides=(tiered, at_night), discount=0.5)
+    frame = answers("b-llm", ["q0000", "q0000", "q0001", "q0002"]).assign(
+        sample=[0, 1, 0, 0],
+        input_tokens=[900, 2000, 900, 100],
+        output_tokens=[50, 60, 50, 10],
+        cache_read=[100, 1500, 100, None],
+        cache_write=[200, 0, 200, None],
+        cache_write_1h=[300, 0, 300, None],
+        reasoning=[20, 40, 20, None],
+        asked_at=[pd.Timestamp(f"2026-01-01T{hour}:00", tz="UTC") for hour in ("12", "12", "23", "12")],
+    )
+    usual = F(300 * 1 + 100 * F(1, 4) + 200 * F(5, 4) + 300 * 2 + 30 * 4 + 20 * 3, 10**6) + F(1, 100)
+    longer = F(500 * 2 + 1500 * F(1, 2) + 20 * 8 + 40 * 3, 10**6) + F(1, 100)
+    night = F(300 * 1 + 100 * F(1, 4) + 200 * F(5, 4) + 300 * 2 + 30 * 1 + 20 * 3, 10**6) + F(1, 100)
+    plain = F(100 * 1 + 10 * 4, 10**6) + F(1, 100)
+    meta = assemble.priced(frame, replace(LLMS[0], price=price)).set_index("query_id")
+    expected = {"q0000": (usual + longer) / 4, "q0001": night / 2, "q0002": plain / 2}
+    assert meta["cost_usd"].to_dict() == pytest.approx({name: float(usd) for name, usd in expected.items()}, rel=1e-12)
+
+
+def test_a_price_that_nobody_said_leaves_the_cost_unknown(tmp_path: Path) -> None:
+    """Neither 0 nor infinite, and so it reads back; an answer whose tokens nobody counted has no cost either."""
+    uncounted = answers("a-llm", ["q0001", "q0002"]).assign(output_tokens=[None, 50])
+    llms = (replace(LLMS[0], price=UNKNOWN), LLMS[1])
+    assemble.write(assembled(llms=llms, answers={"b-llm": answers("b-llm", ["q0000"]), "a-llm": uncounted}), tmp_path)
+    assert '"input_price": null' in (tmp_path / "roster.json").read_text()
+    loaded = dataset.load(tmp_path)
+    assert loaded.llms[0].input_price == loaded.llms[0].output_price == float("inf")
+    np.testing.assert_allclose(loaded.cost_QL[:3], [[np.nan, np.nan], [np.nan, np.nan], [np.nan, 2000e-6]])
 
 
 def test_a_graders_reliability_is_what_its_labels_count(tmp_path: Path) -> None:

@@ -506,7 +506,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
 
 
 def test_recorded_llms_join_the_pool_without_an_endpoint(tmp_path):
-    """They keep their name, get the given price, and an unknown price is said aloud."""
+    """They keep their name and get the given price; one that nobody said is unknown, never free, and asked for by name."""
     pool_file = tmp_path / "pool.yaml"
     pool_file.write_text("llms: {}\n")
     prices = tmp_path / "prices.yaml"
@@ -515,13 +515,20 @@ def test_recorded_llms_join_the_pool_without_an_endpoint(tmp_path):
     said = recorded_llms.add(names, recorded_llms.by_id(price_list.read(prices), {}), pool_file)
     entry = pool.load(pool_file).by_id("acme-chat-2-5")
     assert (entry.name, entry.endpoint, entry.price.input, entry.price.output) == ("Acme-Chat 2.5", None, 0.5, 1.5)
-    assert "price unknown" not in said[0]
-    assert "price unknown, written as 0" in said[1]
+    assert said[0] == "Added acme-chat-2-5 (Acme-Chat 2.5) to pool.yaml as a recorded LLM."
+    assert said[1] == "Added other (other) to pool.yaml as a recorded LLM, its price unknown."
+    assert said[2].endswith("until its price is said: `routemoa set-llm other --input-price USD --output-price USD`.")
+    nobody_said = pool.load(pool_file).by_id("other").price
+    assert not nobody_said.known
+    assert nobody_said.cost(1, 1) == float("inf")
     assert recorded_llms.add(names, {}, pool_file) == []
     prices.write_text("acme-chat-2-5: {input: 0.7, output: 1.5}\nAcmeChat: {input: 1, output: 1}\n")
     stranger, stays = recorded_llms.add(names, recorded_llms.by_id(price_list.read(prices), {}), pool_file)
     assert stranger == "The price of acmechat is of no LLM in these answers; they are of acme-chat-2-5, other."
     assert stays == "acme-chat-2-5 stays in pool.yaml at 0.5 and 1.5 USD per million tokens; `routemoa set-llm acme-chat-2-5` changes that."
+    prices.write_text("other: {input: 0.7, output: 1.5}\n")
+    (stays,) = recorded_llms.add(names, price_list.read(prices), pool_file)
+    assert stays == "other stays in pool.yaml at a price that nobody said; `routemoa set-llm other` changes that."
 
 
 def test_a_bad_price_names_llm_and_field(tmp_path):

@@ -83,6 +83,15 @@ def test_frontier_runs_from_best_to_cheapest() -> None:
     assert (points[-1].cost, points[-1].quality) == (1.0, 0.0)
 
 
+def test_an_llm_whose_price_nobody_knows_is_no_choice_of_the_frontier() -> None:
+    """Neither free nor infinitely dear: it is left out, and the others trade as without it."""
+    scores = np.array([[0.2, 0.9, 0.95], [0.3, 0.8, 0.99]], dtype=np.float32)
+    labels, cost = np.array([[0.0, 1.0, 1.0], [0.0, 1.0, 1.0]]), np.array([[1.0, 10.0, NAN], [1.0, 10.0, NAN]])
+    points = metrics.frontier(scores, labels, cost, np.array([1.0, 10.0, np.inf]))
+    assert points == metrics.frontier(scores[:, :2], labels[:, :2], cost[:, :2], cost[0, :2])
+    assert np.isnan(metrics.frontier(scores, labels, cost, np.full(3, np.inf))[0].cost)
+
+
 def test_auroc_is_the_chance_that_a_right_answer_scores_higher() -> None:
     """Of the four pairs of a right and a wrong answer three are in order and one is tied. Undefined where all are right."""
     scores_N, right_N = np.array([0.9, 0.4, 0.4, 0.1]), np.array([True, False, True, False])
