@@ -8,7 +8,7 @@ from typing import Any
 from mixture.choose.action import OFF, Explore
 from mixture.choose.ranking import Candidate
 from mixture.choose.session import Session
-from mixture.client.request_size import images, size, size_of_field
+from mixture.client.request_size import CALLS, DECLARED, images, size, size_of_field
 from mixture.llm import Message, SelfAssessment
 from mixture.price import RATES, Override, Price
 
@@ -55,18 +55,26 @@ class CandidateSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The shape of one message: its role, bytes of text, and images or other media in it."""
+    """The shape of one message: its role, bytes of text, images or other media in it, and bytes of its calls of tools."""
 
     role: str
     size: int
     images: int
+    calls: int = 0
+
+    @classmethod
+    def of(cls, message: Message) -> "Turn":
+        """Of this message."""
+        calls = sum(size(message[name]) for name in CALLS if message.get(name))
+        return cls(str(message.get("role")), size(message.get("content")), images([message]), calls)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A request's shape and the LLMs that had a score. deadline_s: from the request's start. streamed: whether it was.
 
-    counted: the request's COUNTED fields. tools_bytes, other_bytes: of its tools, and of all its other fields.
+    counted: the request's COUNTED fields. tools_bytes, form_bytes, other_bytes: of its tools, of the answer's form that it wants, and of
+    all its other fields.
     session: what was known of its session, None where it has none. explore: what of the choice was left to chance.
     """
 
@@ -79,6 +87,7 @@ class Snapshot:
     candidates: tuple[CandidateSnapshot, ...]
     session: Session | None = None
     explore: Explore = OFF
+    form_bytes: int = 0
 
     @classmethod
     def of(
@@ -97,10 +106,11 @@ class Snapshot:
         for each in sorted(candidates, key=lambda each: each.llm.id):
             families.setdefault(each.family, each.llm.id)
         return cls(
-            turns=tuple(Turn(str(message.get("role")), size(message.get("content")), images([message])) for message in messages),
+            turns=tuple(map(Turn.of, messages)),
             counted={name: int(fields[name]) for name in COUNTED if fields.get(name) is not None},
-            tools_bytes=size(fields.get("tools")),
-            other_bytes=sum(size_of_field(value) for name, value in fields.items() if name not in {*COUNTED, "tools"}),
+            tools_bytes=size(fields.get("tools") or fields.get("functions")),
+            form_bytes=size(fields.get("response_format")),
+            other_bytes=sum(size_of_field(value) for name, value in fields.items() if name not in {*COUNTED, *DECLARED}),
             deadline_s=deadline_s,
             streamed=streamed,
             candidates=tuple(_candidate(each, families[each.family]) for each in candidates if math.isfinite(each.prior)),

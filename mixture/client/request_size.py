@@ -14,14 +14,18 @@ TOKENS_PER_MESSAGE = 16  # role marks and the like, rounded up over the known ch
 TEMPLATE_TOKENS = 64  # system text that a chat template adds by itself
 TOKENS_PER_IMAGE = 4096  # more than any vendor counts for one
 LIMITS = ("max_completion_tokens", "max_tokens")
+CALLS = ("tool_calls", "function_call")  # of a message: what an LLM asked tools for is read again at each later turn
+DECLARED = ("tools", "functions", "response_format")  # of the request: written into the prompt by chat templates and vendors
 MEDIA = frozenset({"image_url", "input_image", "input_audio", "file"})  # parts of a message that are no text
 UNBOUNDED_MEDIA = frozenset({"input_audio", "file"})  # an hour, a thousand pages: only the context window bounds their tokens
 
 
 def expected_input_tokens(messages: Sequence[Message], request: Mapping[str, Any]) -> int:
-    """Tokens of the request as far as its characters tell."""
-    texts = sum(content_tokens(_without_media(message.get("content"))) for message in messages) + content_tokens(request.get("tools"))
-    return texts + 4 * len(messages) + TOKENS_PER_IMAGE // 4 * images(messages)
+    """Tokens of the request as far as its characters tell: texts, calls of tools, the tools, the wanted form of the answer, images."""
+    said = sum(content_tokens(_without_media(message.get("content"))) for message in messages)
+    called = sum(content_tokens(message[name]) for message in messages for name in CALLS if message.get(name))
+    declared = sum(content_tokens(request[name]) for name in DECLARED if request.get(name))
+    return said + called + declared + 4 * len(messages) + TOKENS_PER_IMAGE // 4 * images(messages)
 
 
 def worst_case_usd(call: Call) -> float:

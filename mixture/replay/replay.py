@@ -183,7 +183,10 @@ def _of_another_version(what: str, error: Exception) -> CannotReplay:
 
 def _messages(snapshot: Snapshot) -> list[Message]:
     """Messages of the recorded shape, which say nothing."""
-    return [{"role": turn.role, "content": _content(turn)} for turn in snapshot.turns]
+    return [
+        {"role": turn.role, "content": _content(turn), **({"tool_calls": "x" * turn.calls} if turn.calls else {})}
+        for turn in snapshot.turns
+    ]
 
 
 def _content(turn: Turn) -> str | list[dict[str, str]]:
@@ -194,7 +197,9 @@ def _content(turn: Turn) -> str | list[dict[str, str]]:
 
 
 def _fields(snapshot: Snapshot) -> dict[str, Any]:
-    return {**snapshot.counted, "tools": "x" * snapshot.tools_bytes, "functions": "x" * snapshot.other_bytes}
+    form = {"type": "x" * (snapshot.form_bytes - len('{"type":""}'))} if snapshot.form_bytes else None
+    others = {"tools": "x" * snapshot.tools_bytes, "response_format": form, "prediction": "x" * snapshot.other_bytes}
+    return {**snapshot.counted, **others}
 
 
 def _candidates(recorded: Decision, snapshot: Snapshot, options: Options) -> list[Candidate]:

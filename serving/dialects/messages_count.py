@@ -1,7 +1,6 @@
 """How many tokens a request in Anthropic's dialect has, as far as its characters tell."""
 
 from mixture.client.request_size import expected_input_tokens
-from mixture.client.token_estimate import content_tokens
 from serving.dialects.messages_request import as_chat
 from serving.dialects.messages_schema import CountRequest
 
@@ -9,5 +8,4 @@ from serving.dialects.messages_schema import CountRequest
 def expected_tokens(counted: CountRequest) -> int:
     """Of its system text, turns, images, calls of tools and tools together; rounded up."""
     chat = as_chat(counted)
-    calls = sum(content_tokens(message.get("tool_calls")) for message in chat["messages"])
-    return expected_input_tokens(chat["messages"], chat) + calls + content_tokens(chat.get("response_format"))
+    return expected_input_tokens(chat["messages"], chat)

@@ -1,5 +1,6 @@
 """What a request demands: abilities, room, and a worst case that holds."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -75,6 +76,28 @@ def test_one_reply_limit_is_sent() -> None:
 def test_an_image_counts_as_an_image_not_as_its_bytes() -> None:
     """A data URL does not fill the context window by its length."""
     assert expected_input_tokens(IMAGE, {}) < 2000
+
+
+def test_an_agents_calls_and_tools_are_read_again_and_counted() -> None:
+    """Against the characters of the whole transcript as an agent sends it, four to a token: calls, results, tools and the answer's form."""
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "write_file", "arguments": json.dumps({"path": "a.py", "text": "x" * 8000})},
+    }
+    tools = [{"type": "function", "function": {"name": "write_file", "description": "y" * 2000, "parameters": {"type": "object"}}}]
+    form = {"type": "json_schema", "json_schema": {"name": "z" * 1200, "schema": {}}}
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "Write it."},
+        {"role": "assistant", "content": None, "tool_calls": [call, call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "done"},
+        {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "w" * 1600}},
+    ]
+    sent = json.dumps({"messages": messages, "tools": tools, "response_format": form}, separators=(",", ":"))
+    counted = expected_input_tokens(messages, {"tools": tools, "response_format": form})
+    assert counted == pytest.approx(len(sent) / 4, rel=0.02)
+    assert counted == expected_input_tokens(messages, {"functions": tools, "response_format": form, "temperature": 0.5})
+    assert expected_input_tokens(user("Hi."), {}) == 4 + 1
 
 
 def test_everything_that_is_sent_is_counted() -> None:

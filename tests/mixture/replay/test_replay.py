@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -18,10 +18,11 @@ from mixture.choose.sequential import Sequential
 from mixture.choose.session import Session
 from mixture.choose.strategy import Strategy
 from mixture.client.protocol import Call, Chunk
+from mixture.client.request_size import expected_input_tokens
 from mixture.client.scripted import Script, ScriptedClient
 from mixture.decision import Decision
-from mixture.llm import Endpoint, Prompt, SelfAssessment
-from mixture.replay.replay import CannotReplay, differences
+from mixture.llm import Endpoint, Message, Prompt, SelfAssessment
+from mixture.replay.replay import CannotReplay, differences, request_again
 from mixture.replay.virtual_time import clock, drive
 from mixture.run.engine import Mixture
 from mixture.run.request import Request
@@ -54,20 +55,24 @@ def decided(
     judges: Mapping[str, SelfAssessment] = MappingProxyType({}),
     session: Session | None = None,
     explore: Explore = OFF,
+    messages: Sequence[Message] = (),
     **request: Any,
 ) -> Decision:
-    """A decision as read back from its record."""
+    """A decision as read back from its record. messages: a short question where there is none."""
     pool = [candidate(name, 0.6 - at / 10, latency_s=1.0) for at, name in enumerate("abcde")]
     pool[1] = replace(pool[1], llm=replace(pool[1].llm, endpoint=Endpoint("http://a/v1", "a"), prompt=Prompt("Be brief.", "Think.")))
     pool.append(candidate("small", 0.9, context_window=8))
-    pool = [replace(each, llm=replace(each.llm, self_assessment=judges.get(each.llm.id, "in_text"))) for each in pool]
+    can = frozenset({"tools", "json"})
+    pool = [replace(each, llm=replace(each.llm, self_assessment=judges.get(each.llm.id, "in_text"), capabilities=can)) for each in pool]
     mixture = Mixture(ScriptedClient({name: judged(name) for name in "abcde"} | scripts), clock)
 
     async def emit(_: Chunk) -> None:
         """Takes the stream."""
 
     decision = drive(
-        mixture.answer(Request(user(), pool, options, strategy, request, session=session, explore=explore), emit if live else None)
+        mixture.answer(
+            Request(messages or user(), pool, options, strategy, request, session=session, explore=explore), emit if live else None
+        )
     )
     return Decision.from_dict(json.loads(json.dumps(decision.as_dict())))
 
@@ -166,6 +171,26 @@ def test_the_command_replays() -> None:
         printed = subprocess.run(command, input=json.dumps(given.as_dict()), capture_output=True, text=True, check=False)
         assert (printed.returncode, printed.stderr) == (code, "")
         assert told in printed.stdout
+
+
+def test_an_agents_request_is_as_long_when_it_is_made_again() -> None:
+    """Calls of tools, the tools and the answer's form: the same tokens are expected, and so the same money moves its session."""
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "x" * 4000}}
+    messages = [
+        *user(),
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "5"},
+    ]
+    fields = {
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}},
+        "user": "somebody",
+        "max_tokens": 100,
+    }
+    decision = decided({}, Options().as_single(), session=Session("s", "d", margin=1.0), messages=messages, **fields)
+    again = request_again(decision)
+    assert expected_input_tokens(again.messages, again.fields) == expected_input_tokens(messages, fields) > 1000
+    assert differences(decision) == []
 
 
 @pytest.mark.parametrize("live", [False, True])
