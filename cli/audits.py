@@ -34,7 +34,10 @@ def audits(
     limit: Annotated[int, typer.Option(min=1, help="List at most so many.")] = 20,
     domain: Annotated[str | None, typer.Option(help="Of this domain alone.", show_default=False)] = None,
 ) -> None:
-    """List served answers that were drawn for an audit and wait for a grade; or grade one: `routemoa audits DECISION 1`."""
+    """List served answers that were drawn for an audit and wait for a grade; or grade one: `routemoa audits DECISION 1`.
+
+    Example: `routemoa audits --domain tax`
+    """
     store = _store()
     if decision is not None:
         if score is None:
@@ -51,7 +54,10 @@ def grade(
     domain: Annotated[str | None, typer.Option(help="Of this domain alone.", show_default=False)] = None,
     limit: Annotated[int, typer.Option(min=1, help="Stop after so many.")] = 100,
 ) -> None:
-    """Grade drawn answers one after the other: each is shown with its query, and one key says whether it is right."""
+    """Grade drawn answers one after the other: each is shown with its query, and one key says whether it is right.
+
+    Example: `routemoa grade --limit 10`
+    """
     from rich.console import Console
 
     store, console = _store(), Console()
@@ -66,7 +72,10 @@ def quality(
     by: Annotated[By, typer.Option(help="What to tell apart.")] = "domain",
     days: Annotated[float, typer.Option(min=0.001, help="Of so many days back.")] = 30.0,
 ) -> None:
-    """Estimate how good served answers are, from the audits: in all, and by domain, LLM, scorer version or key."""
+    """Estimate how good served answers are, from the audits: in all, and by domain, LLM, scorer version or key.
+
+    Example: `routemoa quality --by llm --days 7`
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Column, Table

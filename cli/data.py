@@ -13,13 +13,16 @@ commands = typer.Typer()
 
 @commands.command("import", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def import_(context: typer.Context) -> None:
-    """Bring in your own queries and recorded answers, or other tools' logs and result files (`routemoa import --help`)."""
+    """Bring in your own queries and recorded answers, or other tools' logs and result files (`routemoa import --help`).
+
+    Example: `routemoa import --from litellm spend.jsonl`
+    """
     extras.need("train")
-    from pipelines.import_command import main
+    from pipelines.import_command import run
 
     if not {"-h", "--help"} & set(context.args):
         project.existing()
-    main(context.args)
+    run(context.args)
 
 
 @commands.command()
@@ -28,7 +31,10 @@ def harvest(
     yes: Annotated[bool, typer.Option("--yes", help="Take them in, without a question.")] = False,
     limit: Annotated[int | None, typer.Option(min=0, help="At most this many new queries; those with a reference come first.")] = None,
 ) -> None:
-    """Say which served queries can be graded and what asking the pool about them would cost; take them into the query pool."""
+    """Say which served queries can be graded and what asking the pool about them would cost; take them into the query pool.
+
+    Example: `routemoa harvest --limit 50`
+    """
     extras.need("train")
     from rich.console import Console
 

@@ -16,7 +16,10 @@ commands = typer.Typer(no_args_is_help=True, help="The PostgreSQL that hosts sha
 
 @commands.command()
 def upgrade() -> None:
-    """Make its tables, or bring them up to date; every part does so, too, when it starts."""
+    """Make its tables, or bring them up to date; every part does so, too, when it starts.
+
+    Example: `routemoa database upgrade`
+    """
     database = _database(project.serving_settings())
     database.upgrade()
     Console(soft_wrap=True).print(f"{database.name} is up to date.", highlight=False)
@@ -24,7 +27,10 @@ def upgrade() -> None:
 
 @commands.command("import")
 def import_files() -> None:
-    """Take in what this host kept in its own files: records, audits, jobs, spending, keys, looks. Stop its server first."""
+    """Take in what this host kept in its own files: records, audits, jobs, spending, keys, looks. Stop its server first.
+
+    Example: `routemoa database import`
+    """
     from monitoring import certificate_void, looks, record_import
     from registry import gains, jobs
     from serving import budgets, shared_keys

@@ -16,7 +16,10 @@ Group = Annotated[str, typer.Argument(metavar="GROUP", help="Its name or id, as 
 
 @commands.callback(invoke_without_command=True)
 def groups(context: typer.Context) -> None:
-    """List the groups of unknown queries that the monitor last found, and those that were named."""
+    """List the groups of unknown queries that the monitor last found, and those that were named.
+
+    Example: `routemoa groups`
+    """
     if context.invoked_subcommand is not None:
         return
     from rich.console import Console
@@ -32,45 +35,63 @@ def groups(context: typer.Context) -> None:
         figures = f"{each['queries']} queries so far{promised}{judged}, {each['waiting']} wait for a grade"
         console.print(f"{each['state']}: {each['name']}, {figures}", highlight=False, markup=False)
     if not listed["groups"] and not listed["named"]:
-        console.print("No group of unknown queries: the monitor has found none yet (`routemoa verdict` looks now).", highlight=False)
+        console.print("No group of unknown queries: the monitor has found none yet (`routemoa report` has it look now).", highlight=False)
 
 
 @commands.command()
 def name(group: Group, called: Annotated[str, typer.Argument(metavar="NAME", help="What its domain is called from now on.")]) -> None:
-    """Name a group: its queries, and later ones like them, are of that domain."""
+    """Name a group: its queries, and later ones like them, are of that domain.
+
+    Example: `routemoa groups name "unknown 1" tax`
+    """
     made = _actions().name(group, called, by=f"cli/{getpass.getuser()}")
     typer.echo(f"{group} is {made.name} from now on: {len(made.members)} queries, and later ones like them.")
 
 
 @commands.command()
 def audit(group: Group, *, count: Annotated[int, typer.Option(min=1, help="So many more of its answers.")] = 20) -> None:
-    """Have more answers of a group audited: they wait in `routemoa grade` before all others."""
+    """Have more answers of a group audited: they wait in `routemoa grade` before all others.
+
+    Example: `routemoa groups audit tax --count 20`
+    """
     drawn = _actions().audit(group, count)
     typer.echo(f"{drawn} answers of {group} wait for a grade: routemoa grade" if drawn else f"Every answer of {group} is drawn already.")
 
 
 @commands.command()
 def harvest(group: Group) -> None:
-    """Start the job that takes a group's queries into the query pool, as far as their answers can be graded."""
+    """Start the job that takes a group's queries into the query pool, as far as their answers can be graded.
+
+    Example: `routemoa groups harvest tax`
+    """
     _submit(group, "harvest")
 
 
 @commands.command()
 def retrain(group: Group) -> None:
-    """Start a retraining that harvests a group's queries first; `routemoa retrain --plan --group GROUP` says what it would cost."""
+    """Start a retraining that harvests a group's queries first; `routemoa retrain --plan --group GROUP` says what it would cost.
+
+    Example: `routemoa groups retrain tax`
+    """
     _submit(group, "retrain")
 
 
 @commands.command()
 def leave(group: Group) -> None:
-    """Keep that nothing is to be done about a group."""
+    """Keep that nothing is to be done about a group.
+
+    Example: `routemoa groups leave tax`
+    """
     left = _actions().leave(group, by=f"cli/{getpass.getuser()}")
     typer.echo(f"{left.name} is left as it is: shown, and no retraining is for it.")
 
 
 @commands.command()
 def forget(called: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
-    """Take a name back."""
+    """Take a name back.
+
+    Example: `routemoa groups forget tax`
+    """
     from monitoring import named_domains
     from monitoring.errors import GroupUnknown
 
@@ -85,7 +106,7 @@ def _submit(group: str, kind: Any) -> None:
     chosen = _actions().find(group)
     arguments = {"reason": f"a person asked for group {chosen.name}", "harvest": True, "groups": [chosen.as_arguments()]}
     job = Jobs.of(project.existing()).submit(kind, arguments)
-    typer.echo(f"Job {job.id} begins once a worker runs (`routemoa up`); follow it with `routemoa jobs`.")
+    typer.echo(f"Job {job.id} begins once a worker runs (`routemoa up`); follow it: routemoa jobs {job.id} --follow")
 
 
 def _lines(group: dict[str, Any]) -> list[str]:

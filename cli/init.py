@@ -14,7 +14,10 @@ commands = typer.Typer()
 
 @commands.command()
 def init(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An empty or new folder.")]) -> None:
-    """Make a project in a folder: pool, parameters and stages of this checkout, under git and DVC of its own."""
+    """Make a project in a folder: pool, parameters and stages of this checkout, under git and DVC of its own.
+
+    Example: `routemoa init ../mine`
+    """
     from local import workspace
 
     source = Path(workspace.__file__).parents[1]

@@ -13,7 +13,10 @@ def installed(
     licences: Annotated[bool, typer.Option("--licences", help="List every package of the core, or of --extra, with its licence.")] = False,
     extra: Annotated[str, typer.Option(help="The extra that --licences lists; the core without it.")] = "",
 ) -> None:
-    """Say what the server alone takes, what each extra adds, and which packages are under a copyleft licence."""
+    """Say what the server alone takes, what each extra adds, and which packages are under a copyleft licence.
+
+    Example: `routemoa installed --licences --extra monitor`
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Column, Table

@@ -1,6 +1,8 @@
 """`routemoa jobs`, `cancel` and `retrain`: what the worker has done, does and will do; one thing less and one more for it to do."""
 
 import sys
+import time
+from collections.abc import Callable
 from datetime import datetime
 from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from registry.jobs import Job, Jobs
 
 commands = typer.Typer()
+LOOKS_S = 0.5  # between two looks at a job that is followed
 MOST_SHOWN = 160  # characters of an error or a reason in the list; `routemoa jobs JOB` shows all
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `routemoa jobs` has it.")]
 
@@ -28,13 +31,25 @@ def jobs(
     job_id: Annotated[str | None, typer.Argument(metavar="JOB", help="Show this one only.", show_default=False)] = None,
     *,
     log: Annotated[bool, typer.Option("--log", help="Print what the processes of JOB printed.")] = False,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Print each step of JOB until it ends; exit code 1 where it was not done."),
+    ] = False,
 ) -> None:
-    """List retraining, promotion and rollback jobs with their progress, newest first; or show one, or its log."""
+    """List jobs with their progress, newest first; or show one, or its log, or follow it to its end.
+
+    Example: `routemoa jobs retrain-b9a773bf --follow`
+    """
     console, kept = Console(), _jobs()
     if job_id is None:
-        if log:
-            raise typer.BadParameter("--log is for one job: `routemoa jobs JOB --log`")
+        if log or follow:
+            raise typer.BadParameter("--log and --follow are for one job: `routemoa jobs JOB --follow`")
         _list(kept.list(), console)
+    elif follow:
+        job = _followed(kept, kept.require(job_id), typer.echo, lambda: time.sleep(LOOKS_S))
+        _show(job, kept.log_place(job_id), console)
+        if job.state != "done":
+            raise typer.Exit(1)
     elif log:
         _print_log(kept, kept.require(job_id))
     else:
@@ -43,7 +58,10 @@ def jobs(
 
 @commands.command()
 def cancel(job_id: JobId) -> None:
-    """Cancel a job: one that waits is not begun, a retraining that runs is ended; what was answered and labelled is kept."""
+    """Cancel a job: one that waits is not begun, a retraining that runs is ended; what was answered and labelled is kept.
+
+    Example: `routemoa cancel retrain-b9a773bf`
+    """
     job = _jobs().cancel(job_id)
     ending = "" if job.ended_at else " Its processes end within half a minute; what was answered and labelled is kept."
     Console(soft_wrap=True).print(f"Job {job.id} is cancelled.{ending}", highlight=False)
@@ -58,7 +76,10 @@ def retrain(
     group: Annotated[list[str] | None, typer.Option(help="For this group of unknown queries; may be repeated.", show_default=False)] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take in, whom it would ask, and for how many USD.")] = False,
 ) -> None:
-    """Start the job that asks and labels what is missing and trains the scorer; asks no LLM more queries than its entry says."""
+    """Start the job that asks and labels what is missing and trains the scorer; asks no LLM more queries than its entry says.
+
+    Examples: `routemoa retrain --plan --group tax`, `routemoa retrain --group tax`
+    """
     groups = _groups(group or [])
     if plan:
         _plan(groups, console=Console(soft_wrap=True), harvesting=harvest or bool(groups))
@@ -71,7 +92,9 @@ def retrain(
         console.print(f"Trained with all others from now on: {changed}.", highlight=False, markup=False)
     arguments = {"reason": reason, "harvest": harvest or bool(groups)}
     job = _jobs().submit("retrain", {**arguments, "groups": [each.as_arguments() for each in groups]} if groups else arguments)
-    console.print(f"Job {job.id} retrains the scorer, once a worker runs (`routemoa up`); follow it with `routemoa jobs`.", highlight=False)
+    console.print(
+        f"Job {job.id} retrains the scorer, once a worker runs (`routemoa up`); follow it: routemoa jobs {job.id} --follow", highlight=False
+    )
 
 
 def _groups(called: list[str]) -> "list[Chosen]":
@@ -109,6 +132,18 @@ def _list(kept: "list[Job]", console: Console) -> None:
         table.add_row(job.id, job.state, escape("\n".join(filter(None, lines))), _when(job.created_at))
     console.print(table)
     console.print("One of them: `routemoa jobs JOB`; what it printed: `routemoa jobs JOB --log`.", highlight=False, soft_wrap=True)
+
+
+def _followed(kept: "Jobs", job: "Job", say: Callable[[str], object], wait: Callable[[], object]) -> "Job":
+    """The job once it has ended; each step that it comes to is said."""
+    said = ""
+    while job.ended_at is None:
+        now = "waiting for a worker (`routemoa up` starts one)" if job.state == "queued" else f"{job.step}  {job.progress:.0%}"
+        if now != said:
+            say(said := now)
+        wait()
+        job = kept.require(job.id)
+    return job
 
 
 def _show(job: "Job", log: str, console: Console) -> None:

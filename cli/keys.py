@@ -36,7 +36,10 @@ def create(
     policy: Annotated[str | None, typer.Option(help="Data policies of which an LLM must carry one, such as eu.")] = None,
     expires: Annotated[str | None, typer.Option(help="In so long (30d, 12h, 4w), or on a day (2027-01-31).", show_default="never")] = None,
 ) -> None:
-    """Create a key and print it, this once; servers know it within half a second."""
+    """Create a key and print it, this once; servers know it within half a second.
+
+    Example: `routemoa keys create support-bot --scope chat --scope feedback --usd-per-day 5 --expires 30d`
+    """
     from registry import pool
     from scorer.near_matches import did_you_mean
     from serving import keys, shared_keys
@@ -65,7 +68,10 @@ def create(
 
 @commands.command("list")
 def list_keys() -> None:
-    """List the keys: what each may do, what it spent today and this month, when it was last used."""
+    """List the keys: what each may do, what it spent today and this month, when it was last used.
+
+    Example: `routemoa keys list`
+    """
     from serving import budgets, keys, shared_keys
 
     settings, now = project.serving_settings(), datetime.now(UTC)
@@ -88,7 +94,10 @@ def list_keys() -> None:
 
 @commands.command()
 def revoke(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
-    """Revoke a key; servers follow within half a second."""
+    """Revoke a key; servers follow within half a second.
+
+    Example: `routemoa keys revoke support-bot`
+    """
     from serving import keys, shared_keys
 
     keys.revoke(shared_keys.store(project.serving_settings()), name)

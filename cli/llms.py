@@ -47,7 +47,10 @@ OutputPrice = Annotated[float | None, typer.Option(help="USD per million output 
 
 @commands.command()
 def llms() -> None:
-    """List the pool: who exists, where, at what price."""
+    """List the pool: who exists, where, at what price.
+
+    Example: `routemoa llms`
+    """
     from registry import pool
 
     settings = project.existing()
@@ -94,7 +97,10 @@ def add_llm(
     retrain: Annotated[bool, typer.Option(help="Start the job that asks it, labels it and retrains the scorer.")] = True,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether the price of asking it is all right.")] = False,
 ) -> None:
-    """Add an LLM to the pool: checked, probed with one call, and (unless --no-retrain) asked some queries and fitted into the scorer."""
+    """Add an LLM to the pool: checked, probed with one call, and (unless --no-retrain) asked some queries and fitted into the scorer.
+
+    Example: `routemoa add-llm mine --base-url http://127.0.0.1:8000/v1 --served-name m --input-price 0.1 --output-price 0.2`
+    """
     named = entry(locals())
     settings = project.existing()
     price = _price(input_price, output_price, price_from or _published_at(base_url, served_name, input_price, output_price))
@@ -108,8 +114,8 @@ def add_llm(
 
         job = Jobs.of(settings).submit("retrain", {"reason": f"{llm.id} joined", "llm": llm.id})
         console.print(
-            f"Job {job.id} asks it, once a worker runs (`routemoa up`); then {trained}. Follow it with `routemoa jobs`, "
-            "end it with `routemoa cancel`.",
+            f"Job {job.id} asks it, once a worker runs (`routemoa up`); then {trained}. Follow it: "
+            f"routemoa jobs {job.id} --follow. End it: routemoa cancel {job.id}",
             highlight=False,
         )
     else:
@@ -134,6 +140,8 @@ def set_llm(
     """Retire an LLM or take it back, give it another price, endpoint or effort, or have it judge otherwise.
 
     Nobody is asked; servers follow at once, training at the next.
+
+    Example: `routemoa set-llm mine --status retired`
     """
     from registry import pool
 

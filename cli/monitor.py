@@ -17,7 +17,10 @@ MOST_LOOKS = 60
 def verdict(
     *, history: Annotated[bool, typer.Option("--history", help="Show what the monitor said at each look so far instead.")] = False
 ) -> None:
-    """Keep, watch or retrain the active scorer, with the reasons; changes nothing."""
+    """Keep, watch or retrain the active scorer, with the reasons; changes nothing.
+
+    Example: `routemoa verdict`
+    """
     if history:
         _history()
         return
@@ -32,7 +35,10 @@ def verdict(
 
 @commands.command()
 def report() -> None:
-    """Draw the Evidently report of the traffic so far into var/reports and into the Evidently workspace; starts no job."""
+    """Draw the Evidently report of the traffic so far into var/reports and into the Evidently workspace; starts no job.
+
+    Example: `routemoa report`
+    """
     extras.need("monitor")
     from rich.console import Console
 

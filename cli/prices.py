@@ -26,7 +26,10 @@ Named = Annotated[list[str] | None, typer.Option("--llm", help="Of these alone, 
 
 @commands.callback(invoke_without_command=True)
 def prices(context: typer.Context) -> None:
-    """List what the LLMs of the pool cost, with source and date; see `prices diff` and `prices refresh`."""
+    """List what the LLMs of the pool cost, with source and date; see `prices diff` and `prices refresh`.
+
+    Example: `routemoa prices`
+    """
     if context.invoked_subcommand is not None:
         return
     from registry import pool
@@ -43,7 +46,10 @@ def prices(context: typer.Context) -> None:
 
 @commands.command()
 def diff(place: Place = None, *, source: From = "genai-prices", llm: Named = None) -> None:
-    """Say how the pool's prices differ from a list; nothing is changed, and nobody is asked but an address that you name."""
+    """Say how the pool's prices differ from a list; nothing is changed, and nobody is asked but an address that you name.
+
+    Example: `routemoa prices diff --from openrouter models.json`
+    """
     console, settings = Console(soft_wrap=True), project.existing()
     for each in _listed(settings, source, place, llm or (), console):
         console.print(f"{each.llm.id}: {_difference(each)}", highlight=False, markup=False)
@@ -54,6 +60,8 @@ def refresh(place: Place = None, *, source: From = "genai-prices", llm: Named = 
     """Write a list's prices into the pool where they come from that list or are unknown, and say what changed.
 
     A price that a person wrote stays, unless --llm names it.
+
+    Example: `routemoa prices refresh --llm mine`
     """
     from registry.prices import book
 

@@ -22,7 +22,10 @@ def results(
         str | None, typer.Argument(metavar="SET", help="An import by its name, or a dataset; all queries without.", show_default=False)
     ] = None,
 ) -> None:
-    """Show what each scorer reached on the test queries of a set, beside its out-of-domain ones."""
+    """Show what each scorer reached on the test queries of a set, beside its out-of-domain ones.
+
+    Example: `routemoa results capitals`
+    """
     extras.need("train")
     from rich.console import Console
 

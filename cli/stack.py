@@ -20,7 +20,10 @@ def demo(
     stay: Annotated[bool, typer.Option("--stay", help="Stay up until Ctrl-C.")] = False,
     at: Annotated[Path | None, typer.Option(help="Where its project is made (default: .demo/full, small, team or team-small).")] = None,
 ) -> None:
-    """Run the whole loop on real LLMs, in a project of its own, and say what happened."""
+    """Run the whole loop on real LLMs, in a project of its own, and say what happened.
+
+    Example: `routemoa demo --small`
+    """
     project.check(Path.cwd())
     extras.need(*(("demo", "team") if team else ("demo",)))
     from local.demo import run
@@ -50,7 +53,10 @@ def example(
 
 @commands.command()
 def up() -> None:
-    """Start the platform for the project in this folder and stay up until Ctrl-C."""
+    """Start the platform for the project in this folder and stay up until Ctrl-C.
+
+    Example: `routemoa up`
+    """
     project.check(Path.cwd())
     extras.need("train", "monitor", "console")
     from local.stack import up as start

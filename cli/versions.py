@@ -20,7 +20,10 @@ MARKS = {"passed": "[green]passed[/]", "failed": "[red]failed[/]", "not run": "[
 
 @commands.command("list")
 def list_versions() -> None:
-    """List the scorer versions, the newest first."""
+    """List the scorer versions, the newest first.
+
+    Example: `routemoa list`
+    """
     from registry import versions
 
     settings = project.settings()
@@ -75,7 +78,10 @@ def show(
         str, typer.Argument(metavar="VERSION", help="A number, or champion, challenger, previous, shadow, canary.")
     ] = "champion",
 ) -> None:
-    """Show one scorer version: its card, its gate, its tags."""
+    """Show one scorer version: its card, its gate, its tags.
+
+    Example: `routemoa show challenger`
+    """
     from rich.markdown import Markdown
 
     from registry import versions
@@ -96,7 +102,10 @@ def promote(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A number, or challenger.")],
     override: Annotated[str | None, typer.Option(help="Why, although its gate has not passed; kept with the version.")] = None,
 ) -> None:
-    """Make a scorer version the champion; servers follow within 5 seconds."""
+    """Make a scorer version the champion; servers follow within 5 seconds.
+
+    Examples: `routemoa promote challenger`, `routemoa promote 3 --override "seen in the canary"`
+    """
     from registry import promotion, versions
 
     settings = project.settings()
@@ -108,7 +117,10 @@ def promote(
 
 @commands.command()
 def rollback() -> None:
-    """Return to the champion before."""
+    """Return to the champion before.
+
+    Example: `routemoa rollback`
+    """
     from registry import promotion, versions
 
     settings = project.settings()

@@ -173,7 +173,10 @@ class Actions:
         try:
             active = current_version.read(self.var / "scorers" / current_version.NAME)
         except ArtifactRefused as exc:
-            raise NothingActive("No scorer is published, so nothing is known of groups.", next_step="Promote a version.") from exc
+            raise NothingActive(
+                "No scorer is published, so nothing is known of groups.",
+                next_step="Promote a version: routemoa promote VERSION",
+            ) from exc
         return profile.read(self.var / "scorers" / active.folder)
 
     def _last_look(self) -> dict[str, Any]:

@@ -122,7 +122,10 @@ def judge(settings: Settings, rules: Policy, look: Due | None = None) -> JudgedW
 def _active(settings: Settings) -> tuple[str, Path]:
     active = local_store.current(settings.var)
     if active is None:
-        raise NothingActive(f"No scorer is published in {settings.var / 'scorers'}.", next_step="Promote a version and run registry.sync.")
+        raise NothingActive(
+            f"No scorer is published in {settings.var / 'scorers'}.",
+            next_step="Promote a version while `routemoa up` or `python -m registry.sync` runs: routemoa promote VERSION",
+        )
     return active.version, settings.var / "scorers" / active.folder
 
 

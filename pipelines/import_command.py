@@ -22,20 +22,31 @@ from registry import pool
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
 
+EXAMPLES = """examples:
+  routemoa import --queries queries.csv --answers answers.csv --name capitals --grader exact --add-llms --prices prices.yaml
+  routemoa import --from litellm spend.jsonl
+  routemoa import --from litellm spend.jsonl --ask 50 --budget 1
+"""
+
 
 def main(arguments: list[str] | None = None) -> None:
-    """Reads the command line; prints what was imported and what to do next."""
-    command_line = _parser().parse_args(arguments)
-    settings = Settings()
+    """Runs it; an error is printed, exit code 1."""
     try:
-        grader = str(values.grader(command_line.grader)) if command_line.grader else None
-        prices = price_list.read(command_line.prices) if command_line.prices else {}
-        if command_line.source is not None:
-            _logs(command_line, settings, grader, prices)
-        else:
-            _tables(command_line, settings, grader, prices)
+        run(arguments)
     except RouteMoAError as exc:
         sys.exit(str(exc))
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Reads the command line; prints what was imported and what to do next. Raises ImportRefused and others of RouteMoAError."""
+    command_line = _parser().parse_args(arguments)
+    settings = Settings()
+    grader = str(values.grader(command_line.grader)) if command_line.grader else None
+    prices = price_list.read(command_line.prices) if command_line.prices else {}
+    if command_line.source is not None:
+        _logs(command_line, settings, grader, prices)
+    else:
+        _tables(command_line, settings, grader, prices)
 
 
 def _tables(command_line: argparse.Namespace, settings: Settings, grader: str | None, prices: price_list.Prices) -> None:
@@ -75,7 +86,9 @@ def _logs(command_line: argparse.Namespace, settings: Settings, grader: str | No
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="routemoa import", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="routemoa import", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     formats = "; ".join(f"{name}: {each.what}" for name, each in FORMATS.items())
     parser.add_argument("files", nargs="*", type=Path, metavar="FILES", help="of --from: logs, result files or folders of them")
     parser.add_argument("--from", dest="source", metavar="FORMAT", help=formats.replace("%", "%%"))

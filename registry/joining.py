@@ -119,7 +119,7 @@ async def _ask(llm: LLM, client: Client) -> None:
         why = exc.what.removeprefix(f"{llm.id}: ")
         raise ProbeFailed(
             f"{llm.id} does not answer its probe. {why}",
-            next_step=exc.next_step,
+            next_step=exc.next_step and exc.next_step.replace(" in pool.yaml", ""),  # it is not there yet
             error=type(exc).__name__,
             status=Failure.of(0, exc).status,
         ) from exc

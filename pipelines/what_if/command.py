@@ -177,7 +177,10 @@ def _imported(name: str, project: Project) -> Path:
     if Path(name).exists():
         raise ImportRefused(f"{name}: its format is not said.", next_step=f"Say it: routemoa what-if --from FORMAT {name}")
     raise ImportRefused(
-        f"No imported log is called {name!r}.", next_step=did_you_mean(name, there) if there else "routemoa import --from FORMAT FILES"
+        f"No imported log is called {name!r}.",
+        next_step=did_you_mean(name, there)
+        if there
+        else "Import it (routemoa import --from FORMAT FILES), or name files: routemoa what-if --from FORMAT FILES",
     )
 
 

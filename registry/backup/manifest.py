@@ -40,6 +40,8 @@ def of(folder: Path, at: str) -> Manifest:
 
 def read(folder: Path) -> Manifest:
     """The backup in `folder`, every file of it compared with its checksum. Raises BackupFailed."""
+    if not folder.is_dir():
+        raise BackupFailed(f"{folder} is no folder.", next_step="Name the folder that `routemoa backup` wrote.")
     try:
         content = json.loads((folder / NAME).read_text(encoding="utf-8"))
         found = Manifest(str(content["at"]), str(content["release"]), dict(content["sha256"]))

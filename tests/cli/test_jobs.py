@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.jobs import _followed
+from cli.main import commands
 from registry.errors import JobEnded, JobUnknown
 from registry.jobs import Jobs
-from tests.cli.command_line import output, refusal, usage_error
+from tests.cli.command_line import WIDE, output, refusal, usage_error
 
 
 def test_without_jobs_it_says_how_one_starts(home: Path) -> None:
@@ -54,7 +57,32 @@ def test_one_job_is_shown_with_its_log(jobs: Jobs) -> None:
     assert "log " not in output("jobs", waiting.id)
     assert "has printed nothing" in output("jobs", waiting.id, "--log")
     assert f"Did you mean {waiting.id}" in str(refusal(JobUnknown, "jobs", waiting.id[:-1], "--log"))
-    assert "routemoa jobs JOB --log" in usage_error("jobs", "--log")
+    assert "routemoa jobs JOB --follow" in usage_error("jobs", "--log")
+
+
+def test_a_job_is_followed_to_its_end(jobs: Jobs) -> None:
+    """Each step once, then what came of it; exit code 1 where that is no success, so that a script stops."""
+    failed, _, waiting = jobs.list()
+    said: list[str] = []
+    coming = iter(
+        [
+            lambda: None,
+            lambda: jobs.claim(waiting.id),
+            lambda: jobs.advance(waiting.id, "train", 0.6),
+            lambda: jobs.finish(waiting.id, "scorer version 2 registered"),
+        ]
+    )
+
+    def wait() -> None:
+        next(coming)()
+
+    ended = _followed(jobs, waiting, said.append, wait)
+    assert (ended.state, ended.step) == ("done", "scorer version 2 registered")
+    assert said == ["waiting for a worker (`routemoa up` starts one)", "starting  0%", "train  60%"]
+    assert "scorer version 2 registered" in output("jobs", waiting.id, "--follow")
+    result = CliRunner().invoke(commands, ["jobs", failed.id, "--follow"], env=WIDE)
+    assert (result.exit_code, "no space [on] disk" in result.output) == (1, True)
+    assert "routemoa jobs JOB --follow" in usage_error("jobs", "--follow")
 
 
 def test_a_job_is_cancelled_by_its_id(jobs: Jobs) -> None:

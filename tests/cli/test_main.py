@@ -1,14 +1,21 @@
 """The command itself: its help, its errors, what it loads."""
 
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.main
+from typer.core import TyperCommand as Command
+from typer.core import TyperGroup as Group
 
 from cli import main
 from tests.cli.command_line import output, usage_error
 
+ALL = typer.main.get_command(main.commands)
 COMMANDS = ("demo", "up", "llms", "add-llm", "set-llm", "list", "show", "promote", "rollback")
 COMMANDS += ("verdict", "report", "audits", "grade", "quality", "import", "harvest", "jobs", "cancel", "retrain", "installed", "results")
 COMMANDS += ("what-if", "evaluate-policy", "shadow", "canary", "init", "backup", "restore", "savings", "example")
@@ -79,3 +86,23 @@ def test_versions_are_looked_up_and_promoted_without_mlflows_package() -> None:
     program = f"import sys, cli.main, registry.versions, registry.promotion; print([name for name in {heavy!r} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert loaded.stdout.strip() == "[]"
+
+
+def every_command(group: Group, *above: str) -> Iterator[tuple[tuple[str, ...], Command]]:
+    """Each command that does something, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, Group):
+            yield from every_command(command, *above, name)
+        if not isinstance(command, Group) or command.invoke_without_command:
+            yield (*above, name), command
+
+
+@pytest.mark.parametrize(("words", "command"), [pytest.param(*each, id=" ".join(each[0])) for each in every_command(ALL)])
+def test_help_has_an_example_that_can_be_typed(words: tuple[str, ...], command: Command) -> None:
+    """It begins with the command's own words, and its options and arguments exist."""
+    examples = re.findall(r"`routemoa ([^`]+)`", " ".join((command.help or "").partition("Example")[2].split()))
+    assert examples
+    for example in examples:
+        typed = shlex.split(example)
+        assert tuple(typed[: len(words)]) == words
+        command.make_context(" ".join(words), typed[len(words) :])
