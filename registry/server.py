@@ -3,7 +3,10 @@
 import base64
 import os
 import secrets
+import sqlite3
 import sys
+from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from registry import extras
@@ -23,10 +26,13 @@ def command(port: int, host: str = "127.0.0.1") -> list[str]:
 def environment(settings: Settings) -> dict[str, str]:
     """What that server needs in its environment; makes `var/mlflow` and its webhook key on first use.
 
-    Versions and files are there, in SQLite and a folder, where the settings name no other database and no other storage.
+    Versions and files are there, in SQLite and a folder, where the settings name no other database and no other storage. A database that
+    a first start left half made, which MLflow could not go on with, is removed.
     """
     home = settings.var.resolve() / "mlflow"
     (home / "artifacts").mkdir(parents=True, exist_ok=True)
+    if _is_half_made(home / "mlflow.db"):
+        (home / "mlflow.db").unlink()
     return {
         "MLFLOW_BACKEND_STORE_URI": settings.mlflow_database.get_secret_value() or f"sqlite:///{home / 'mlflow.db'}",
         "MLFLOW_ARTIFACTS_DESTINATION": settings.mlflow_artifacts or str(home / "artifacts"),
@@ -39,6 +45,15 @@ def environment(settings: Settings) -> dict[str, str]:
         # without a key of our own every process invents one, and a webhook made in the UI is unreadable after a restart
         "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": _webhook_key(settings),
     }
+
+
+def _is_half_made(database: Path) -> bool:
+    """Whether MLflow was stopped while it made its tables: the first thing that it writes once they are whole is an experiment."""
+    if not database.is_file():
+        return False
+    with closing(sqlite3.connect(database)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return "experiments" not in tables or connection.execute("SELECT 1 FROM experiments").fetchone() is None
 
 
 def _webhook_key(settings: Settings) -> str:

@@ -1,8 +1,10 @@
 """The MLflow server of a host: where it keeps things, and what its environment must hold."""
 
 import base64
+import sqlite3
 import stat
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from registry import child_process, server
@@ -38,6 +40,21 @@ def test_the_webhook_key_is_made_once_and_kept_secret(tmp_path: Path) -> None:
     assert len(base64.urlsafe_b64decode(first)) == 32
     assert stat.S_IMODE((settings.var / "mlflow" / "webhook.key").stat().st_mode) == 0o600
     assert (settings.var / "mlflow" / "artifacts").is_dir()
+
+
+def test_a_first_start_that_was_stopped_is_begun_anew(tmp_path: Path) -> None:
+    """MLflow cannot go on with tables that it made half; whatever has an experiment was started once, and stays."""
+    database = tmp_path / "var" / "mlflow" / "mlflow.db"
+    database.parent.mkdir(parents=True)
+    for rows, stays in ((None, False), (0, False), (1, True)):
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+            if rows is not None:
+                connection.execute("CREATE TABLE experiments (name TEXT)")
+                connection.executemany("INSERT INTO experiments VALUES (?)", [("Default",)] * rows)
+            connection.commit()
+        server.environment(Settings(_env_file=None, home=tmp_path))
+        assert database.exists() is stays
 
 
 def test_nothing_is_sent_anywhere(tmp_path: Path) -> None:
