@@ -1,7 +1,7 @@
-"""A project of its own, made from a checkout: the same code and files in another folder, with its own git and DVC state."""
+"""A project of its own, made from a checkout: its code, stages and pool in another folder, with its own git and DVC state."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from registry.errors import ChildFailed
 
 OVERLAYS = Path(__file__).parent / "overlays"
 MARKER = ".routemoa-project"  # in every project made here: nothing is ever removed from a folder without it
+NOT_A_PROJECTS = ("tests/", "docs/", ".ci/", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")  # they are the product's
+YOURS = ("registry/pool.yaml", "params.yaml", "dvc.lock", "data.dvc", ".dvc/config", "README.md")  # an upgrade leaves them as they are
 SETTINGS = "params.yaml"  # an overlay changes single keys of it; every other file of an overlay replaces the project's
 
 
@@ -23,14 +25,13 @@ def overlay(name: str) -> dict[str, bytes]:
 
 
 def make(source: Path, target: Path, *, layer: Mapping[str, bytes] | None = None) -> Path:
-    """Copies what git knows in `source` to `target` (only files that changed), lays the files of `layer` over it and commits.
+    """Copies what a project needs of what git knows in `source` to `target` (only files that changed), lays `layer` over it and commits.
 
     What was built or recorded in `target` before stays, so that making it again redoes only what changed.
     Raises LocalError where `source` is no checkout, or `target` holds something that was not made here.
     """
     target = target.resolve()
-    contents = {name: (source / name).read_bytes() for name in _files_in_git(source)}
-    modes = {name: (source / name).stat().st_mode for name in contents}
+    contents, modes = _wanted(source)
     if layer is not None:
         over = {SETTINGS: laid_over(contents[SETTINGS], layer[SETTINGS])} if SETTINGS in layer else {}
         contents |= {**layer, **over}
@@ -39,8 +40,34 @@ def make(source: Path, target: Path, *, layer: Mapping[str, bytes] | None = None
         (target / stale).unlink(missing_ok=True)
     for name, content in contents.items():
         _write_if_changed(target / name, content, modes.get(name, 0o644))
+    _mark(target, contents)
     _commit(target, f"Project made from {_revision(source)}")
     return target
+
+
+def upgrade(source: Path, target: Path) -> None:
+    """Brings the code and the stages of a project made from another release to those of `source`, and commits; YOURS stay.
+
+    Files that no release brought stay, too. Raises LocalError where `target` was not made here, or has changes that are in no commit.
+    """
+    if not (target / MARKER).is_file():
+        raise LocalError(f"{target} was not made by `routemoa init`.", next_step="A checkout is upgraded by git pull and make install.")
+    if changed := _git(target, "status", "--porcelain").strip():
+        raise LocalError(f"{target} has changes that are in no commit: {changed.split()[-1]}.", next_step="First commit them there.")
+    contents, modes = _wanted(source)
+    for stale in set((target / MARKER).read_text().splitlines()) - set(contents) - set(YOURS):
+        (target / stale).unlink(missing_ok=True)
+    for name in set(contents) - set(YOURS):
+        _write_if_changed(target / name, contents[name], modes.get(name, 0o644))
+    _mark(target, contents)
+    _commit(target, f"Code and stages of {_revision(source)}")
+
+
+def _wanted(source: Path) -> tuple[dict[str, bytes], dict[str, int]]:
+    """The files of a checkout that a project has, and their modes. Raises LocalError where `source` is no checkout."""
+    names = [name for name in _files_in_git(source) if not name.startswith(NOT_A_PROJECTS)]
+    contents = {name: (source / name).read_bytes() for name in names} | overlay("project")
+    return contents, {name: (source / name).stat().st_mode for name in names}
 
 
 def _claim(target: Path) -> None:
@@ -53,6 +80,11 @@ def _claim(target: Path) -> None:
     (target / MARKER).touch()
     if not (target / ".git").exists():
         _git(target, "init", "--quiet")
+
+
+def _mark(target: Path, names: Iterable[str]) -> None:
+    """Notes which files a release brought: the next one removes those that it lacks, and no other."""
+    (target / MARKER).write_text("\n".join(sorted(names)) + "\n")
 
 
 def _files_in_git(folder: Path) -> list[str]:

@@ -36,6 +36,41 @@ def test_a_project_has_what_git_knows_and_its_own_history(checkout: Path, tmp_pa
     assert "Project made from" in log.stdout
 
 
+def test_what_is_the_products_alone_stays_there(checkout: Path, tmp_path: Path) -> None:
+    """Tests and documentation of the platform are not a user's; a README of the project's own is there."""
+    for name in ("tests/test_it.py", "docs/guide/README.md", ".ci/run", "CHANGELOG.md", "README.md", "scorer/trust.py"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("the product's")
+    made = workspace.make(checkout, tmp_path / "made")
+    there = {path.relative_to(made).parts[0] for path in made.rglob("*")}
+    assert there == {".git", ".gitignore", workspace.MARKER, "README.md", "new", "params.yaml", "scorer", "tracked"}
+    assert (made / "README.md").read_text().startswith("# A RouteMoA project")
+
+
+def test_an_upgrade_brings_code_and_leaves_the_rest(checkout: Path, tmp_path: Path) -> None:
+    """New code comes, code that is gone goes; pool, parameters and a user's own files stay; one commit says what changed."""
+    for name in ("registry/pool.yaml", "registry/old.py", "registry/kept.py"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("release 1\n")
+    made = workspace.make(checkout, tmp_path / "made")
+    (checkout / "registry/old.py").unlink()
+    for name in ("registry/pool.yaml", "registry/kept.py", "registry/new.py"):
+        (checkout / name).write_text("release 2\n")
+    (made / "registry/pool.yaml").write_text("mine\n")
+    (made / "registry/my_own.py").write_text("mine\n")
+    with pytest.raises(LocalError, match="has changes that are in no commit: "):
+        workspace.upgrade(checkout, made)
+    subprocess.run(["git", "add", "-A"], cwd=made, check=True)
+    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "mine"], cwd=made, check=True)
+    workspace.upgrade(checkout, made)
+    texts = {path.name: path.read_text() for path in (made / "registry").iterdir()}
+    assert texts == {"pool.yaml": "mine\n", "kept.py": "release 2\n", "new.py": "release 2\n", "my_own.py": "mine\n"}
+    changed = subprocess.run(["git", "show", "--name-only", "--format="], cwd=made, capture_output=True, text=True, check=True)
+    assert changed.stdout.split() == [workspace.MARKER, "registry/kept.py", "registry/new.py", "registry/old.py"]
+    with pytest.raises(LocalError, match="was not made by"):
+        workspace.upgrade(made, checkout)
+
+
 def test_making_it_again_keeps_what_was_built(checkout: Path, tmp_path: Path) -> None:
     """A file the checkout ignores survives; a changed file follows; a vanished one goes; an unchanged one is not touched."""
     made = workspace.make(checkout, tmp_path / "made")
