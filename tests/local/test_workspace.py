@@ -38,7 +38,15 @@ def test_a_project_has_what_git_knows_and_its_own_history(checkout: Path, tmp_pa
 
 def test_what_is_the_products_alone_stays_there(checkout: Path, tmp_path: Path) -> None:
     """Tests and documentation of the platform are not a user's; a README of the project's own is there."""
-    for name in ("tests/test_it.py", "docs/guide/README.md", ".ci/run", "CHANGELOG.md", "README.md", "scorer/trust.py"):
+    for name in (
+        "tests/test_it.py",
+        "docs/guide/README.md",
+        ".ci/run",
+        "benchmarks/dvc.yaml",
+        "CHANGELOG.md",
+        "README.md",
+        "scorer/trust.py",
+    ):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text("the product's")
     made = workspace.make(checkout, tmp_path / "made")
