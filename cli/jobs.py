@@ -126,7 +126,7 @@ def _list(kept: "list[Job]", console: Console) -> None:
     table = Table(
         Column("job", no_wrap=True), "state", Column("what it does, and why", ratio=1), "created", box=SIMPLE_HEAD, pad_edge=False
     )
-    for job in sorted(kept, key=lambda job: job.created_at, reverse=True):
+    for job in reversed(kept):
         doing = f"{job.step} ({job.progress:.0%})" if job.state == "running" else job.error or job.step
         lines = [shorten(each, MOST_SHOWN, placeholder=" ...") for each in (doing, job.why)]
         table.add_row(job.id, job.state, escape("\n".join(filter(None, lines))), _when(job.created_at))

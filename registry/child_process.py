@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from registry.errors import ChildFailed
 
 LAST_LINES = 30  # of its output, kept for the error
+TEXT: Any = {"encoding": "utf-8", "errors": "replace"}  # whoever prints something else ends no retraining
 LOOK_EVERY_S = 0.02  # whether what was killed is gone
 
 
@@ -47,14 +49,15 @@ def output(command: Sequence[str], *, cwd: Path | None = None, timeout_s: float 
     Raises ChildFailed with the last lines of its standard error; also where it takes longer than `timeout_s` and is killed.
     """
     try:
-        ended = subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=timeout_s, check=False)
+        ended = subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, timeout=timeout_s, check=False, **TEXT)
     except OSError as exc:
         raise _not_started(command, exc) from exc
     except subprocess.TimeoutExpired as exc:
         raise ChildFailed(f"`{_shown(command)}` did not end within {timeout_s:g} s.") from exc
     if ended.returncode != 0:
         raise _ended(command, ended.returncode, ended.stderr.strip().splitlines()[-LAST_LINES:])
-    return ended.stdout
+    printed: str = ended.stdout
+    return printed
 
 
 @dataclass(slots=True)
@@ -83,7 +86,7 @@ class Child:
                 command,
                 cwd=cwd,
                 env=environment(PYTHONUNBUFFERED="1", **more),
-                text=True,
+                **TEXT,
                 stdin=subprocess.PIPE if self.tied else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

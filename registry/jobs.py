@@ -170,6 +170,10 @@ class Jobs:
         """Says how far a running job is."""
         self._change("step = ?, progress = ?", "id = ? AND state = 'running'", (step, min(max(progress, 0.0), 1.0), job_id))
 
+    def note(self, job_id: str, arguments: Mapping[str, Any]) -> None:
+        """Changes the arguments of a running job: what it found when it began, for whoever begins it again."""
+        self._change("arguments = ?", "id = ? AND state = 'running'", (json.dumps(dict(arguments)), job_id))
+
     def finish(self, job_id: str, step: str) -> None:
         """The job is done; `step` says what came of it."""
         self._change("state = 'done', step = ?, progress = 1, ended_at = ?", "id = ? AND state = 'running'", (step, time.time(), job_id))

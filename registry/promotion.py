@@ -42,14 +42,17 @@ def promote(version: str, *, override: str | None = None, settings: Settings | N
     return settle(target.version, settings=settings)
 
 
-def rollback(*, settings: Settings | None = None) -> Version:
+def rollback(*, leaving: str | None = None, settings: Settings | None = None) -> Version:
     """Points `champion` to the champion before it; the version left is marked, and is never what a rollback returns to.
 
+    leaving: the version to go back from, for who may not know whether it was done already: where another is champion, that one stays.
     Raises VersionUnknown where no champion was before.
     """
     door = Door.of(settings)
     existing = door.versions()
     left = in_force(existing)
+    if left is not None and leaving not in {None, left.version}:
+        return settle(left.version, settings=settings)
     target = before(left, existing)
     if target is None:
         raise VersionUnknown(

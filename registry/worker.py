@@ -100,10 +100,21 @@ class Worker:
             promoted = promotion.promote(str(job.arguments["version"]), override=job.arguments.get("override"), settings=self.settings)
             return f"scorer version {promoted.version} is champion"
         if job.kind == "rollback":
-            return f"scorer version {promotion.rollback(settings=self.settings).version} is champion again"
+            return f"scorer version {promotion.rollback(leaving=self._leaving(job), settings=self.settings).version} is champion again"
         if job.kind in {"shadow", "canary"}:
             return self._beside(job)
         return self._stages(job)
+
+    def _leaving(self, job: Job) -> str | None:
+        """The champion when the rollback was begun first: begun again, because its end could not be written, it does not go back twice."""
+        from registry import versions
+
+        if "leaving" not in job.arguments:
+            champion = versions.champion(settings=self.settings)
+            self.jobs.note(job.id, job.arguments | {"leaving": None if champion is None else champion.version})
+        now = self.jobs.require(job.id)
+        leaving: str | None = now.arguments["leaving"]
+        return leaving
 
     def _beside(self, job: Job) -> str:
         """Starts or ends a shadow or a canary."""

@@ -30,6 +30,7 @@ def upgrade(engine: "Engine", name: str) -> None:
             what = f"{name}: laid out by version {current}, this platform knows {', '.join(sorted(known))}."
             raise DatabaseFailed(what, next_step="Upgrade the platform.")
         config.attributes["connection"] = connection
+        connection.execute(text("SET LOCAL statement_timeout = 0"))  # of a session's statements; an index on years of records takes longer
         command.upgrade(config, "head")
 
 

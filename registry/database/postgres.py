@@ -109,7 +109,10 @@ class Postgres:
                 yield _Statements(cast("Psycopg", pooled.driver_connection))
                 pooled.commit()
             except BaseException:
-                pooled.rollback()
+                if pooled.driver_connection is not None and pooled.driver_connection.closed:
+                    pooled.invalidate()  # nothing to roll back there, and none to reuse
+                else:
+                    pooled.rollback()
                 raise
             finally:
                 pooled.close()  # back into the pool

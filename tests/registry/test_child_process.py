@@ -70,6 +70,14 @@ def test_lines_are_read_as_they_come_with_variables_of_their_own(tmp_path: Path)
     assert caught.value.lines == ("red", "out of paint")
 
 
+def test_what_is_no_text_ends_nothing(tmp_path: Path) -> None:
+    """A stage may pass on what somebody else's program printed: bytes of another encoding come as marks."""
+    lines: list[str] = []
+    program = "import sys; sys.stdout.buffer.write(b'caf\\xe9\\n'); print('done')"
+    Child().run([*PYTHON, program], lines.append, cwd=tmp_path)
+    assert lines == ["caf\N{REPLACEMENT CHARACTER}\n", "done\n"]
+
+
 @pytest.mark.parametrize("own_group", [False, True])
 def test_a_child_is_stopped_from_elsewhere(tmp_path: Path, own_group: bool) -> None:
     """A signal ends it; a child in a group of its own takes along what it started."""

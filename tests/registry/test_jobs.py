@@ -310,7 +310,7 @@ def test_what_goes_wrong_in_a_job_is_written_into_its_row(
 ) -> None:
     """Neither an error of ours nor one nobody thought of ends the worker: the job failed, and says why."""
     submitted = [in_file.submit("rollback", {}), in_file.submit("promote", {})]  # the second has no version: a KeyError
-    monkeypatch.setattr("registry.promotion.rollback", lambda **_: (_ for _ in ()).throw(JobRefused("No MLflow.", next_step="Start it.")))
+    monkeypatch.setattr("registry.versions.champion", lambda **_: (_ for _ in ()).throw(JobRefused("No MLflow.", next_step="Start it.")))
     for _ in submitted:
         job = in_file.claim_next()
         assert job is not None

@@ -1,6 +1,7 @@
 """Who is champion, against a real MLflow server: by command, by hand in MLflow, and both in turn."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -8,10 +9,12 @@ from mlflow import MlflowClient
 from registry import promotion, versions
 from registry.errors import PromotionRefused, VersionUnknown
 from registry.gate_rules import GateResult
+from registry.jobs import Jobs
 from registry.mlflow_door import Door
 from registry.run_state import Runs
 from registry.settings import Settings
 from registry.version import Version
+from registry.worker import Worker
 from tests.mlflow_server import MLflow
 
 Register = Callable[..., Version]
@@ -113,6 +116,21 @@ def test_a_champion_whose_gate_failed_stays_champion(settings: Settings, registe
     versions.record_gate(number, FAILED, settings=settings)
     promotion.promote(number, override="nothing else is there", settings=settings)
     assert promotion.promote(number, settings=settings).aliases == ("champion",)
+
+
+def test_a_rollback_that_may_have_been_done_is_done_once(settings: Settings, champions: Callable[[int], None], tmp_path: Path) -> None:
+    """Its worker was killed before it could say so: begun again, the job leaves the champion where it is."""
+    champions(3)
+    jobs = Jobs.in_file(tmp_path / "jobs.db")
+    worker = Worker(settings, jobs)
+    job = jobs.submit("rollback", {})
+    for _ in range(2):
+        claimed = jobs.claim(job.id)
+        assert claimed is not None
+        assert worker._do(claimed) == "scorer version 2 is champion again"  # and its end is not written
+        jobs.requeue_running()
+    assert aliases(settings) == {"champion": "2", "previous": "1"}
+    assert promotion.rollback(settings=settings).version == "1"
 
 
 def test_each_rollback_goes_one_champion_back(settings: Settings, champions: Callable[[int], None]) -> None:

@@ -6,9 +6,11 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from monitoring.looks import Looks
 from registry.database import lead, migrate, postgres
@@ -59,6 +61,34 @@ def test_a_newer_platforms_database_is_left_alone(database_url: str) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(DatabaseFailed, match=r"laid out by version 9999.*Upgrade the platform"):
         Postgres(database_url).upgrade()
+
+
+def test_laying_out_takes_as_long_as_it_takes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends a statement of a request after a while ends no index that is made over years of records."""
+    from alembic import command
+
+    monkeypatch.setattr(postgres, "OPTIONS", "-c statement_timeout=2s")
+    upgrade = command.upgrade
+
+    def slowly(config: Any, revision: str) -> None:
+        config.attributes["connection"].execute(text("SELECT pg_sleep(2.5)"))
+        upgrade(config, revision)
+
+    monkeypatch.setattr(command, "upgrade", slowly)
+    opened = Postgres(database_url)
+    opened.upgrade()
+    with opened.reading() as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("2s",)
+
+
+def test_a_connection_that_broke_is_told_in_its_own_words(database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Not by a second error of undoing what is undone already; the next one is new."""
+    database = Postgres(database_url)
+    with pytest.raises(DatabaseFailed, match="terminating connection due to administrator command"), database.transaction() as connection:
+        connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert caplog.records == []
+    with database.reading() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "postgresql://u:secret@127.0.0.1:1/x", "mysql://u:secret@127.0.0.1/x"])
