@@ -1,11 +1,11 @@
-"""The executor on a Ray cluster: RAY_ADDRESS names it; without that it is the one `ray start` left on this machine, else one is started
-here for as long as the process runs.
+"""The executor on a Ray cluster: RAY_ADDRESS names it; without that one is started here for as long as the process runs.
 
 This process keeps everything that must not be lost or done twice: which shard is where, results, journals, budgets. Workers hold nothing:
 one that dies, alone or with its machine, costs the work on its shards, which others do again.
 """
 
 import os
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +24,7 @@ AHEAD = 2  # shards that a worker has at once: the next one is there when one en
 TRIES = 3  # of a shard whose worker dies: a shard that kills what works on it would do so for ever
 NOBODY_S = 120.0  # without one worker that can be started
 LOOK_EVERY_S = 1.0
+OWN = "local"  # Ray's word for a cluster that is started here; without an address it would take any that runs on this machine
 STARTS = 4  # Ray gives its own start thirty seconds, which a busy machine may take
 NOTHING_YET = -1  # in the place of a shard: a worker's word that it runs
 
@@ -34,28 +35,38 @@ def threads() -> int:
 
 
 def connected() -> Any:
-    """The module `ray`, connected to the cluster. Raises PipelineError where none can be reached."""
+    """The module `ray`, connected to the cluster, which a line on standard error names. Raises PipelineError where none can be reached."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a worker without a GPU leaves the variables alone
     import ray
 
+    address = os.environ.get("RAY_ADDRESS") or OWN
     for left in range(STARTS, 0, -1):
         if ray.is_initialized():
             break
         try:
-            ray.init(include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+            ray.init(address, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
         except Exception as exc:  # Ray raises nothing more exact where a node does not come up
             ray.shutdown()
             if left > 1 and "timed out during startup" in str(exc):
                 continue
             reason = (str(exc).strip() or type(exc).__name__).splitlines()[0]
-            address = os.environ.get("RAY_ADDRESS", "")
-            where = f"no Ray cluster at RAY_ADDRESS={address}" if address else "Ray does not start here"
+            where = "Ray does not start here" if address == OWN else f"no Ray cluster at RAY_ADDRESS={address}"
             next_step = (
-                "See `ray status` on its head; without RAY_ADDRESS one is started on this machine." if address else "See `ray start`."
+                "See `ray start`."
+                if address == OWN
+                else "See `ray status` on its head; without RAY_ADDRESS one is started on this machine."
             )
             raise PipelineError(f"{where}: {reason}", next_step=next_step) from exc
+        print(f"Works on {_said_of(ray, address)}.", file=sys.stderr, flush=True)
     return ray
+
+
+def _said_of(ray: Any, address: str) -> str:
+    """The cluster, for people."""
+    which = "a Ray cluster of its own (RAY_ADDRESS names none)" if address == OWN else f"the Ray cluster at RAY_ADDRESS={address}"
+    alive = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    return f"{which}, {ray.get_runtime_context().gcs_address}: {len(alive)} machine{'s' * (len(alive) > 1)}, {sum(alive):.0f} CPUs"
 
 
 class Worker:

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from pipelines import journal, params, tables
 from pipelines.errors import PipelineError
-from pipelines.executor import door
+from pipelines.executor import door, on_ray
 from pipelines.executor.local import LocalExecutor
 from pipelines.project import Project
 from tests.pipelines.endpoint import Endpoint, running
@@ -112,6 +112,19 @@ def test_every_item_once_whatever_dies(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"-1 has no square here\. Take another\.") as refused:
         squared(Squares(tmp_path), [1, -1])
     assert refused.value.next_step == "Take another."
+
+
+def test_a_cluster_is_taken_where_it_is_named_alone(cluster: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whose cluster runs on this machine is not asked: keys and texts go to one that RAY_ADDRESS names, or to one of our own."""
+    ray.shutdown()
+    assert on_ray.connected().get_runtime_context().gcs_address == cluster.address
+    assert f"Works on the Ray cluster at RAY_ADDRESS={cluster.address}, {cluster.address}: 3 machines, 2 CPUs." in capfd.readouterr().err
+    program = "from pipelines.executor.on_ray import connected; print(connected().get_runtime_context().gcs_address)"
+    own = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "RAY_ADDRESS": ""}, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert own.stdout.strip() not in {"", cluster.address}
+    assert f"Works on a Ray cluster of its own (RAY_ADDRESS names none), {own.stdout.strip()}: 1 machine, " in own.stderr
 
 
 def test_a_machine_that_dies_loses_nothing(cluster: Any, tmp_path: Path) -> None:
