@@ -29,16 +29,18 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, key TEXT UNIQUE, kind TEXT NOT NULL, arguments TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')), step TEXT NOT NULL, progress REAL NOT NULL,
-    created_at REAL NOT NULL, started_at REAL, ended_at REAL, error TEXT)"""
+    created_at REAL NOT NULL, started_at REAL, ended_at REAL, error TEXT, begun INTEGER NOT NULL DEFAULT 0)"""
+COLUMNS = "id, kind, arguments, state, step, progress, created_at, started_at, ended_at, error"
 MOVE = (  # a table made before jobs could be cancelled: SQLite cannot change a CHECK
     "BEGIN IMMEDIATE",
     "ALTER TABLE jobs RENAME TO jobs_before",
     SCHEMA,
-    "INSERT INTO jobs SELECT * FROM jobs_before",
+    f"INSERT INTO jobs (number, key, {COLUMNS}) SELECT number, key, {COLUMNS} FROM jobs_before",  # noqa: S608  all text is ours
     "DROP TABLE jobs_before",
     "COMMIT",
 )
-COLUMNS = "id, kind, arguments, state, step, progress, created_at, started_at, ended_at, error"
+STOPPED = "waiting (its worker was stopped)"
+MOST_BEGUN = 5  # times: a job that takes its worker with it, memory and all, would do so for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,9 @@ class Jobs:
     def claim(self, job_id: str) -> Job | None:
         """The job, now running; None where it is not waiting any more, so that no job runs twice."""
         claimed = self._change(
-            "state = 'running', started_at = ?, step = 'starting', progress = 0", "id = ? AND state = 'queued'", (time.time(), job_id)
+            "state = 'running', started_at = ?, step = 'starting', progress = 0, begun = begun + 1",
+            "id = ? AND state = 'queued'",
+            (time.time(), job_id),
         )
         return self.get(job_id) if claimed else None
 
@@ -203,9 +207,23 @@ class Jobs:
         self._change("step = ?, ended_at = ?", "id = ? AND state = 'cancelled' AND ended_at IS NULL", (step, time.time(), job_id))
 
     def requeue_running(self) -> int:
-        """Puts every running job back to wait, for its worker is gone, and ends those that were being cancelled. Returns how many wait."""
+        """Puts every running job back to wait, for its worker is gone, and ends those that were being cancelled. Returns how many wait.
+
+        Ask `give_up` first.
+        """
         self._change("step = 'cancelled', ended_at = ?", "state = 'cancelled' AND ended_at IS NULL", (time.time(),))
-        return self._change("state = 'queued', step = 'waiting (its worker was stopped)', started_at = NULL", "state = 'running'", ())
+        return self._change("state = 'queued', step = ?, started_at = NULL", "state = 'running'", (STOPPED,))
+
+    def give_up(self) -> JobList:
+        """Those left running whose workers ended MOST_BEGUN times, failed now."""
+        left = self._select("WHERE state = 'running' AND begun >= ?", (MOST_BEGUN,))
+        for job in left:
+            self.fail(job.id, f"Its worker was killed, or lost its database, {MOST_BEGUN} times while it ran: has it memory enough?")
+        return [self.require(job.id) for job in left]
+
+    def put_back(self, job_id: str) -> None:
+        """A running job waits again, for its worker is told to stop: that is none of the times that count."""
+        self._change("state = 'queued', step = ?, started_at = NULL, begun = begun - 1", "id = ? AND state = 'running'", (STOPPED, job_id))
 
     def _change(self, what: str, where: str, values: tuple[Any, ...]) -> int:
         with _refusing(), self._database.transaction() as connection:
@@ -232,6 +250,8 @@ def _lay_out(connection: sqlite3.Connection) -> None:
     ((table,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'jobs'").fetchall()
     for statement in MOVE if "'cancelled'" not in table else ():
         connection.execute(statement)
+    if "begun" not in [row[1] for row in connection.execute("PRAGMA table_info(jobs)")]:
+        connection.execute("ALTER TABLE jobs ADD COLUMN begun INTEGER NOT NULL DEFAULT 0")
 
 
 @contextmanager

@@ -58,6 +58,8 @@ class Worker:
         if not self.lead.holds():
             self.stopping.wait(ASK_S)
             return
+        for given_up in self.jobs.give_up():
+            self._told_failed(given_up, str(given_up.error))
         if requeued := self.jobs.requeue_running():
             log.info("jobs_requeued", requeued=requeued)
         while not self.stopping.is_set() and self.lead.holds():
@@ -195,12 +197,15 @@ class Worker:
         elif (now is not None and now.state != "running") or not self.lead.holds():
             log.warning("job_left_to_another_host", job=job.id)
         elif self.stopping.is_set():
-            self.jobs.requeue_running()
+            self.jobs.put_back(job.id)
             log.info("job_interrupted", job=job.id)
         else:
             self.jobs.fail(job.id, error)
-            log.warning("job_failed", job=job.id, error=error)
-            notices.send(self.settings, f"job {job.id} failed", f"{error}\nIts log: {job.log}")
+            self._told_failed(job, error)
+
+    def _told_failed(self, job: Job, error: str) -> None:
+        log.warning("job_failed", job=job.id, error=error)
+        notices.send(self.settings, f"job {job.id} failed", f"{error}\nIts log: {job.log}")
 
 
 @contextlib.contextmanager

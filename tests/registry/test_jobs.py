@@ -20,7 +20,7 @@ import structlog
 from registry import worker as workers
 from registry.child_process import Child
 from registry.errors import JobEnded, JobRefused, JobUnknown
-from registry.jobs import Job, Jobs
+from registry.jobs import COLUMNS, MOST_BEGUN, Job, Jobs
 from registry.settings import Settings
 from tests.pipelines import dvc_project
 
@@ -118,6 +118,24 @@ def test_interrupted_jobs_wait_again(jobs: Jobs) -> None:
     assert [job.state for job in jobs.list()] == ["queued", "done"]
 
 
+def test_a_job_that_takes_its_worker_with_it_is_given_up(jobs: Jobs) -> None:
+    """After so many workers that died of it, with a reason; those that were told to stop do not count."""
+    deadly, patient = jobs.submit("retrain", {}), jobs.submit("retrain", {})
+    for at in range(MOST_BEGUN):
+        assert jobs.give_up() == []
+        for job in (deadly, patient):
+            assert jobs.claim(job.id) is not None
+        jobs.put_back(patient.id)
+        if at < MOST_BEGUN - 1:
+            assert jobs.requeue_running() == 1
+    (given_up,) = jobs.give_up()
+    assert (given_up.id, given_up.state, given_up.ended_at is None) == (deadly.id, "failed", False)
+    assert "Its worker was killed" in str(given_up.error)
+    assert [job.state for job in jobs.list()] == ["failed", "queued"]
+    assert jobs.claim(patient.id) is not None
+    assert jobs.give_up() == []
+
+
 def test_the_job_that_waits_longest_is_next(jobs: Jobs) -> None:
     """Jobs are done in the order they were submitted; an interrupted one keeps its place."""
     first, second = jobs.submit("retrain", {}), jobs.submit("promote", {"version": "1"})
@@ -178,8 +196,8 @@ def test_a_file_from_before_jobs_could_be_cancelled_goes_on(in_file: Jobs, path:
     with sqlite3.connect(path) as connection:
         ((table,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'jobs'").fetchall()
         connection.execute("ALTER TABLE jobs RENAME TO now")
-        connection.execute(table.replace(", 'cancelled'", ""))
-        connection.execute("INSERT INTO jobs SELECT * FROM now")
+        connection.execute(table.replace(", 'cancelled'", "").replace(", begun INTEGER NOT NULL DEFAULT 0", ""))
+        connection.execute(f"INSERT INTO jobs SELECT number, id, key, {COLUMNS.removeprefix('id, ')} FROM now")
         connection.execute("DROP TABLE now")
     before = Jobs.in_file(path)
     assert before.list() == kept
@@ -376,6 +394,21 @@ def test_a_job_that_breaks_because_the_worker_stops_waits_again(in_file: Jobs, w
     worker_of.stopping.set()
     worker_of.perform(job)
     assert [(job.state, job.error) for job in in_file.list()] == [("queued", None)]
+
+
+def test_a_worker_says_which_job_it_gives_up(in_file: Jobs, worker_of: workers.Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, to whoever is told of ended jobs."""
+    job = in_file.submit("retrain", {})
+    for _ in range(MOST_BEGUN):
+        in_file.requeue_running()
+        in_file.claim(job.id)
+    told: list[str] = []
+    monkeypatch.setattr("registry.notices.send", lambda _, title, body: told.append(f"{title}: {body}"))
+    worker_of.stopping.set()
+    for _ in range(2):
+        worker_of._work()
+    assert len(told) == 1
+    assert f"job {job.id} failed: Its worker was killed, or lost its database, 5 times" in told[0]
 
 
 def test_a_retraining_that_does_not_end_when_asked_is_ended(in_file: Jobs, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
