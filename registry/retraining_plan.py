@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from registry import child_process
-from registry.errors import ChildFailed
+from registry import child_process, extras
+from registry.errors import ChildFailed, ExtraMissing
 
 WITHIN_S = 120.0  # seconds of CPU; whoever plans a retraining can wait for a busy machine
-NOT_HERE = "This host serves and trains nothing: its project has no params.yaml."
+ELSEWHERE = "`routemoa retrain --plan` tells it where the worker is."
+NOT_HERE = f"This host serves and trains nothing: its project has no params.yaml. {ELSEWHERE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,10 @@ def told(home: Path, groups: Sequence[str] = (), *, harvesting: bool = True) -> 
     """What a retraining of the project at `home` would do for these groups, computed in a process of its own."""
     if not (home / "params.yaml").is_file():
         return Told(None, NOT_HERE)
+    try:
+        extras.need("train")
+    except ExtraMissing as exc:
+        return Told(None, f"This host trains nothing: {exc.what} {ELSEWHERE}")
     named = [each for group in groups for each in ("--group", group)]
     command = [sys.executable, "-m", "pipelines.plan", *(["--harvest"] if harvesting else []), *named]
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -75,4 +76,13 @@ def test_a_server_reads_the_plan_of_a_named_group(asked: Asked) -> None:  # noqa
     refused = retraining_plan.told(project.home, ["nothing"])
     assert refused.plan is None
     assert "No group of unknown queries is called 'nothing'." in (refused.why_not or "")
-    assert retraining_plan.told(project.home / "nowhere").why_not == retraining_plan.NOT_HERE
+
+
+def test_a_host_that_does_not_train_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And where a plan is told: a server in a container has no project, or has it without what trains."""
+    assert retraining_plan.told(tmp_path).why_not == retraining_plan.NOT_HERE
+    (tmp_path / "params.yaml").touch()
+    monkeypatch.setattr("registry.extras._installed", lambda required: required.name != "dvc")
+    told = retraining_plan.told(tmp_path)
+    assert told.plan is None
+    assert told.why_not == "This host trains nothing: Not installed: dvc. `routemoa retrain --plan` tells it where the worker is."
