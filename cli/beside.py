@@ -12,6 +12,9 @@ from cli import project
 
 if TYPE_CHECKING:
     from monitoring.canary import Looked
+    from monitoring.off_policy import Value
+    from monitoring.policy_value import Row
+    from monitoring.shadow_value import ShadowValue
     from monitoring.shadows import Comparison
 
 commands = typer.Typer()
@@ -117,7 +120,7 @@ def canary(
 
 
 def _show_shadow(console: Console) -> None:
-    from monitoring import shadows
+    from monitoring import shadow_value, shadows
     from monitoring.records import RecordStore
     from registry import local_store
 
@@ -127,19 +130,24 @@ def _show_shadow(console: Console) -> None:
         console.print("There is no shadow on this host. `routemoa shadow VERSION` starts one.", highlight=False)
         return
     store = RecordStore.of(settings)
-    _print_shadow(shadows.compare(store, active.version, published.version, store.now() - DAYS * DAY_S), console)
+    pair, since = (active.version, published.version), store.now() - DAYS * DAY_S
+    found = shadows.compare(store, *pair, since)
+    _print_shadow(found, shadow_value.estimate(store, *pair, since) if found.requests else None, console)
 
 
-def _print_shadow(found: "Comparison", console: Console) -> None:
+def _print_shadow(found: "Comparison", everywhere: "ShadowValue | None", console: Console) -> None:
     ours, theirs = found.champion, found.challenger
     agree = "" if found.agreement is None else f"; both choose the same on {found.agreement:.0%}"
     console.print(f"Version {theirs.version} scored {found.requests:,} requests of version {ours.version}{agree}.", highlight=False)
-    if not found.requests:
+    if everywhere is None:
         return
     table = Table("", Column("champion", justify="right"), Column("shadow", justify="right"), box=SIMPLE_HEAD, pad_edge=False)
     table.add_row("version", ours.version, theirs.version)
     table.add_row("promised quality", *(f"{each.promised:.3f}" if each.promised is not None else "" for each in (ours, theirs)))
     table.add_row("expected cost, USD", f"{ours.usd:.4f}", f"{theirs.usd:.4f}")
+    if everywhere.ours is not None and everywhere.theirs is not None:
+        for name, *cells in _by_exploration(everywhere.ours, everywhere.theirs):
+            table.add_row(name, *cells)
     for llm, first, second in found.by_llm:
         table.add_row(f"chosen: {escape(llm)}", f"{first:,}", f"{second:,}")
     console.print(table)
@@ -151,8 +159,31 @@ def _print_shadow(found: "Comparison", console: Console) -> None:
         )
     for why, count in found.why_not.items():
         console.print(f"It could choose nobody for {count}: {escape(why)}", highlight=False)
-    if found.why:
-        console.print(found.why, highlight=False)
+    for line in _told(everywhere, found.why):
+        console.print(line, highlight=False, markup=False)
+
+
+def _by_exploration(ours: "Row", theirs: "Row") -> list[tuple[str, str, str]]:
+    """Rows of the table: what either's choices are worth over all requests, chance left out."""
+    return [
+        ("quality, by exploration", _interval(ours.quality), _interval(theirs.quality)),
+        ("  less the champion's", "", _interval(theirs.quality_difference, "+.3f")),
+        ("USD a request", _interval(ours.usd, ".6f"), _interval(theirs.usd, ".6f")),
+        ("  less the champion's", "", _interval(theirs.usd_difference, "+.6f")),
+    ]
+
+
+def _interval(value: "Value", form: str = ".3f") -> str:
+    if value.value is None or value.low is None or value.high is None:
+        return "not told"
+    return f"{value.value:{form}} ({value.low:{form}} to {value.high:{form}})"
+
+
+def _told(everywhere: "ShadowValue", why: str) -> list[str]:
+    """On what that rests, what was left out, and why it cannot be told."""
+    rests = f"By exploration: {everywhere.requests:,} requests, {everywhere.explored:,} of them drawn, {everywhere.audited:,} audited."
+    left = [f"Not judged: {count:,} ({reason})." for reason, count in everywhere.not_judged.items()]
+    return [rests, *left, *([why, everywhere.why] if everywhere.why else [])]
 
 
 def _show_canary(console: Console) -> None:

@@ -82,9 +82,9 @@ def _compared(compared: Found) -> None:
             "Promises", words.score(challenger["promised"]), f"{words.score(champion['promised'])} by version {champion['version']}"
         )
     value = compared["value"]
-    for title, estimate in (("Where both choose the same", value["agreed"]), ("Everywhere, by exploration", value["off_policy"])):
-        if estimate is not None:
-            ui.label(f"{title}: {_estimated(estimate)}.")
+    ui.label(f"Where both choose the same: {_estimated(value['agreed'])}.")
+    if (everywhere := value["off_policy"]) is not None:
+        ui.label(f"Everywhere, by exploration: {_by_exploration(everywhere)}")
     if value["why"]:
         ui.label(value["why"]).classes("faint")
     columns = (
@@ -103,6 +103,23 @@ def _estimated(estimate: Mapping[str, Any]) -> str:
     if estimate.get("value") is None or estimate.get("low") is None:
         return str(estimate.get("why") or "too few answers were graded to tell")
     return f"quality {words.score(estimate['value'])} ({words.score(estimate['low'])} to {words.score(estimate['high'])})"
+
+
+def _by_exploration(everywhere: Found) -> str:
+    """What the shadow's choices are worth beside the champion's, or why that cannot be told."""
+    if everywhere["why"]:
+        return str(everywhere["why"])
+    ours, theirs = everywhere["ours"], everywhere["theirs"]
+    less = theirs["quality_difference"]
+    found = f"{_estimated(theirs['quality'])}, version {everywhere['champion']}'s {_estimated(ours['quality'])}"
+    if less["low"] is not None:
+        found += f"; between {less['low']:+.3f} and {less['high']:+.3f} to it"
+    if theirs["usd"]["value"] is not None:
+        found += (
+            f"; {words.usd(theirs['usd']['value'])} a request ({words.usd(theirs['usd']['low'])} to {words.usd(theirs['usd']['high'])})"
+        )
+    rests = f"{words.counted(everywhere['requests'], 'request')}, {everywhere['explored']:,} drawn, {everywhere['audited']:,} audited"
+    return f"{found}. From {rests}."
 
 
 def _start_shadow(view: View, names: Mapping[str, str], reload: Reload) -> None:

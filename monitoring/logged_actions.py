@@ -38,6 +38,7 @@ class Target:
     """A policy to evaluate. scores: by record id, of each LLM; None: as recorded. usd: value of a dollar; None: as recorded.
 
     prices: in place of the recorded ones, by LLM id. without: LLMs that it never asks. as_logged: asks whom the log asked without chance.
+    asked: by record id, whom it asks, where that is known: nothing is decided again then; "" is nobody.
     """
 
     name: str
@@ -46,6 +47,16 @@ class Target:
     prices: Mapping[str, Price] | None = None
     without: frozenset[str] = frozenset()
     as_logged: bool = False
+    asked: Mapping[str, str] | None = None
+
+    def knows(self, record_id: str) -> bool:
+        """Whether it can say whom it asks there."""
+        return all(record_id in known for known in (self.scores, self.asked) if known is not None)
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is known whom it asks, so that nothing has to be decided again."""
+        return self.as_logged or self.asked is not None
 
     def price(self, llm: str, recorded: Price) -> Price:
         """What it reckons with."""
@@ -71,8 +82,10 @@ class Served:
 
         usual_usd: the log's own value of a dollar; a request that asked for a dearer one keeps that.
         """
-        if target.scores is not None and self.record.id not in target.scores:
+        if not target.knows(self.record.id):
             return None
+        if target.decided and target.prices is None:
+            return self._decided(target), self.usual_costs
         scores = None if target.scores is None else target.scores[self.record.id]
         candidates = tuple(
             replace(
@@ -84,13 +97,21 @@ class Served:
             if (scores is None or each.llm.id in scores) and each.llm.id not in target.without
         )
         costs = {each.llm.id: each.cost_usd for each in candidates}
-        if target.as_logged:
-            return self.action.usual, costs
+        if target.decided:
+            return self._decided(target), costs
         request = replace(self.request, candidates=candidates, options=self._options(target, usual_usd), explore=OFF)
         try:
             return request.opened()[1].usual, costs
         except MixtureError:  # nobody of its pool may answer
             return "", costs
+
+    @cached_property
+    def usual_costs(self) -> Mapping[str, float]:
+        """What a call of each LLM was expected to cost, at the prices of then."""
+        return {each.llm.id: each.cost_usd for each in self.request.candidates}
+
+    def _decided(self, target: Target) -> str:
+        return target.asked[self.record.id] if target.asked is not None else self.action.usual
 
     def _options(self, target: Target, usual_usd: float) -> Options:
         options = self.request.options.as_single()  # the first of all that may answer is the same, and no lookahead is needed

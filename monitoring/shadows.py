@@ -11,6 +11,7 @@ from monitoring import quality
 from monitoring.quality import Answers, Estimated
 from monitoring.record import AUDIT
 from monitoring.records import RecordStore
+from monitoring.shadow_value import ShadowValue
 
 MOST = 20_000  # requests read, the latest first
 CONFIDENCE = 0.95
@@ -50,8 +51,9 @@ class Comparison:
     why: str
     by_llm: tuple[tuple[str, int, int], ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+    def as_dict(self, everywhere: ShadowValue | None) -> dict[str, Any]:
+        """JSON-ready. everywhere: what the challenger's choices are worth over all requests, as far as exploration tells."""
+        told = everywhere is not None and not everywhere.why
         return {
             "requests": self.requests,
             "not_scored": self.not_scored,
@@ -59,7 +61,11 @@ class Comparison:
             "agreement": self.agreement,
             "champion": asdict(self.champion),
             "challenger": asdict(self.challenger),
-            "value": {"agreed": asdict(self.agreed), "off_policy": None, "why": self.why},
+            "value": {
+                "agreed": asdict(self.agreed),
+                "off_policy": None if everywhere is None else everywhere.as_dict(),
+                "why": "" if told else self.why,
+            },
             "by_llm": [{"llm": llm, "champion": ours, "challenger": theirs} for llm, ours, theirs in self.by_llm],
         }
 
@@ -95,8 +101,8 @@ def _why(agreement: float | None, version: str) -> str:
     if agreement == 1:
         return ""
     return (
-        f"On {1 - agreement:.0%} of requests they choose differently: what version {version}'s choices are worth there is its promise, and "
-        f"only exploration (`routemoa evaluate-policy {version}`) or a canary can tell."
+        f"On {1 - agreement:.0%} of requests they choose differently: what version {version}'s choices are worth there only exploration "
+        "or a canary can tell."
     )
 
 

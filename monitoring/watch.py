@@ -36,6 +36,7 @@ from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
 from monitoring.records import RecordStore
 from monitoring.savings import asked_for
+from monitoring.shadow_value import ShadowValues
 from monitoring.verdict import Verdict, decide
 from monitoring.window import Window, looks_after, measure, window_to_judge
 from registry import extras, local_store, notices, pool
@@ -221,12 +222,12 @@ def run(settings: Settings, rules: Policy, stop: threading.Event) -> None:
 
     Of hosts that share a database one monitor does; another one that takes over goes on after the last look of any.
     """
-    console, leading, learner = Console(), lead(settings, "monitor"), Learner(settings)
+    console, leading, learner, shadow_values = Console(), lead(settings, "monitor"), Learner(settings), ShadowValues(settings)
     last: Due | None = None
     leads = False
     with MachineGrading(settings) as grading:
         while not stop.is_set():
-            learn(learner)  # for this host's servers, whoever leads
+            for_servers(learner, shadow_values)  # of this host, whoever leads
             try:
                 if not leading.holds():
                     leads = False
@@ -271,12 +272,13 @@ def _still_leads(leading: Lead, seconds: float, stop: threading.Event) -> bool:
     return True
 
 
-def learn(learner: Learner) -> None:
-    """What came of it is for the servers; that it cannot be done keeps nobody from looking."""
-    try:
-        learner.step()
-    except (RouteMoAError, OSError) as exc:
-        log.warning("nothing_learnt", kind=type(exc).__name__, error=str(exc))
+def for_servers(learner: Learner, shadow_values: ShadowValues) -> None:
+    """What was learnt, and what a shadow's choices are worth; that it cannot be told keeps nobody from looking."""
+    for event, step_ in (("nothing_learnt", learner.step), ("shadow_not_valued", shadow_values.step)):
+        try:
+            step_()
+        except (RouteMoAError, OSError) as exc:
+            log.warning(event, kind=type(exc).__name__, error=str(exc))
 
 
 def _last_look(settings: Settings) -> Due | None:
@@ -324,7 +326,7 @@ def main(arguments: list[str] | None = None) -> int:
         extras.need("monitor")
         rules = policy.load(settings.home / "params.yaml")
         if once:
-            learn(Learner(settings))
+            for_servers(Learner(settings), ShadowValues(settings))
             step(settings, rules, Console())
             return 0
         stop = threading.Event()

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitoring import canary, shadows
+from monitoring import canary, shadow_value, shadows
 from monitoring.records import RecordStore
 from registry.canary_plan import CanaryPlan, Points, Share
 from registry.current_version import PublishedCanary
@@ -47,14 +47,18 @@ class CanaryWanted(BaseModel):
 
 @router.get("/shadow")
 async def shadow(request: Request, days: Annotated[float, Query(gt=0, le=3650)] = 30.0) -> Response:
-    """What the shadow would have decided in the last `days`, beside what the champion did (`monitoring.shadows`)."""
+    """What the shadow would have decided in the last `days`, beside what the champion did (`monitoring.shadows`).
+
+    What its choices are worth is the monitor's last estimate (`monitoring.shadow_value`).
+    """
     state = state_of(request)
     told, champion = state.beside.shown(state.scorer.value)["shadow"], _champion(state)
     comparison = None
     if told["version"] is not None and champion is not None:
         since = state.records.now() - days * DAY_S
         found = await asyncio.to_thread(shadows.compare, state.records, champion, str(told["version"]), since)
-        comparison = found.as_dict() | {"dropped": state.shadowing.dropped}
+        everywhere = await asyncio.to_thread(shadow_value.read, state.settings.var / "reports", champion, str(told["version"]))
+        comparison = found.as_dict(everywhere) | {"dropped": state.shadowing.dropped}
     return json_response({**told, "champion": champion, "comparison": comparison})
 
 

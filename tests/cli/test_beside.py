@@ -1,10 +1,13 @@
 """`routemoa shadow` and `routemoa canary` on a real MLflow server."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cli.beside import share
+from monitoring.records import RecordStore
 from registry import promotion, versions
 from registry.canary_plan import CanaryPlan, of_tags
 from registry.errors import CanaryRefused
@@ -12,6 +15,7 @@ from registry.settings import Settings
 from registry.sync import Sync
 from tests.cli.command_line import output, refusal, usage_error
 from tests.cli.test_versions import register, settings  # noqa: F401  a fixture
+from tests.monitoring.test_shadow_value import answers, keep
 
 
 @pytest.fixture
@@ -29,6 +33,13 @@ def test_a_shadow_by_command_line(two: Settings) -> None:
     assert "There is no shadow on this host." in output("shadow")
     Sync(two).step(0.0)
     assert "Version 2 scored 0 requests of version 1." in output("shadow")
+    keep(RecordStore.of(two), [replace(record, created_at=time.time()) for record in answers(60)], scored_at=time.time())
+    shown = " ".join(output("shadow").split())
+    assert "Version 2 scored 60 requests of version 1; both choose the same on 0%." in shown
+    assert "quality, by exploration 1.000 (" in shown
+    assert "less the champion's -0.500 (" in shown
+    assert "By exploration: 60 requests, 18 of them drawn, 60 audited." in shown
+    assert "a canary can tell" not in shown
     assert "shadow" in output("list")
     assert "Version 2 is no shadow any more." in output("shadow", "--stop")
     assert "There was no shadow." in output("shadow", "--stop")

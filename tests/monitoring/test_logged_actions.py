@@ -23,11 +23,11 @@ PRICES = {"small": 1.0, "middle": 2.0, "large": 9.0}
 SCORES = {"small": 0.6, "middle": 0.65, "large": 0.7}
 
 
-def served(number: int = 0, *, at: float = 0.9, usd: float = 0.0, **changed: Any) -> Record:
+def served(number: int = 0, *, at: float = 0.9, usd: float = 0.0, explore_share: float = 0.5, **changed: Any) -> Record:
     """A record of the real engine: half of the requests are drawn."""
     options = replace(Options(k=1, max_layers=1, weights=Weights(1.0, usd, 0.0), aggregation="best"), **changed.pop("options", {}))
     candidates = [candidate(name, SCORES[name], price=price) for name, price in PRICES.items()]
-    request = Request(user(), candidates, options, explore=Explore(0.5, 1.0, at, why=""))
+    request = Request(user(), candidates, options, explore=Explore(explore_share, 1.0, at, why=""))
     decision = drive(Mixture(ScriptedClient({name: Script("42") for name in PRICES}), clock).answer(request))
     tree = decision.as_dict(texts=False)
     values = {

@@ -14,6 +14,7 @@ from routing_client import ready
 from starlette.testclient import TestClient
 from world import ROSTER, World
 
+from monitoring.shadow_value import ShadowValues
 from registry.canary_plan import CanaryPlan
 from registry.mlflow_door import Door
 from registry.run_state import Runs
@@ -21,6 +22,7 @@ from registry.settings import Settings
 from registry.sync import Sync
 from scorer.artifact import verify
 from serving import keys, shadowing, shared_keys
+from serving.settings import ExploreSettings, MixtureSettings
 from tests.mlflow_server import MLflow
 
 serving = contextmanager(ready)
@@ -113,6 +115,23 @@ def test_what_is_known_of_a_shadow_is_told(client: TestClient) -> None:
     assert sum(each["challenger"] for each in found["by_llm"]) == len(texts)
     assert found["value"]["off_policy"] is None
     assert found["agreement"] == 1 or "or a canary can tell" in found["value"]["why"]
+
+
+def test_a_shadows_choices_are_valued_by_what_chance_asked(world: World) -> None:
+    """From the server's own records, draws and kept choices, as the monitor writes it; before that, that nothing tells."""
+    put(world, "shadow", "2")
+    texts = [f"list {word} in {place}" for word in ("anna", "ben", "house", "street", "doctor", "fever") for place in ("python", "town")]
+    for client in ready(world, explore=ExploreSettings(share=0.5, delta=1000.0), mixture=MixtureSettings(value_per_second=0)):
+        for text in texts:
+            shadows(client, answered(client, ask(text))[1])
+        wrote = ShadowValues(world.settings()).step()
+        assert wrote is not None
+        assert (wrote.requests, wrote.audited, dict(wrote.not_judged)) == (len(texts), 0, {})
+        found = client.get("/admin/scorer/shadow").json()["comparison"]
+        assert found["value"]["off_policy"] == wrote.as_dict()
+        assert "outcomes" in found["value"]["off_policy"]["why"]
+        assert wrote.theirs is not None
+        assert wrote.theirs.quality.differs == pytest.approx(1 - found["agreement"])
 
 
 def test_versions_of_one_encoder_share_it(client: TestClient) -> None:

@@ -14,6 +14,7 @@ from monitoring.learning import evidence, table
 from monitoring.learning.learner import Learner
 from monitoring.record import AUDIT, Draw, Record
 from monitoring.records import RecordStore
+from monitoring.shadow_value import ShadowValues
 from registry.settings import Settings
 from scorer.errors import ArtifactRefused
 from scorer.recorded_calls import RecordedCalls
@@ -173,7 +174,7 @@ def test_what_cannot_be_learnt_from_stops_no_monitor(settings: Settings, served)
     weights.write_bytes(b"broken")
     with pytest.raises(ArtifactRefused):
         Learner(settings).step()
-    watch.learn(Learner(settings))
+    watch.for_servers(Learner(settings), ShadowValues(settings))
     assert not (settings.var / table.NAME).exists()
 
 
