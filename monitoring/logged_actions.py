@@ -24,6 +24,7 @@ from monitoring.record import Record, is_audited
 
 SINGLE = "single"
 NO_ANSWER = "no answer was given"
+NO_ANSWER_DRAWN = "no answer was given, and chance had chosen the LLM"
 NAMED = "the caller named the LLM"
 OLD = "recorded before propensities were"
 UNREADABLE = "the record cannot be decided again"
@@ -168,7 +169,7 @@ def read(records: Sequence[Record], strategy: str | None) -> tuple[list[Served],
 
 def _served(record: Record) -> Served | str:
     if record.status != "ok":
-        return NO_ANSWER
+        return NO_ANSWER_DRAWN if record.explored else NO_ANSWER
     if not record.roster:
         return NAMED
     if not record.decision.get("action"):

@@ -62,6 +62,7 @@ class Report:
 ASSUMED = (
     "Only the LLM that is asked first differs: what follows it (another in place of a failed one, asking one more) is as it was.",
     "Sessions are taken as they stood: what an earlier request's other choice would have changed in later ones is not counted.",
+    "Requests without an answer are left out of quality and money: where chance chose an LLM that often fails, it looks better than it is.",
     "Only audited answers say something of quality; outcomes that callers report do not, for nobody drew who reports.",
 )
 

@@ -2,7 +2,7 @@
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
@@ -92,10 +92,11 @@ class ServedRequest:
 
     async def keep_failure(self, error: BaseException) -> None:
         """Keeps a request that got no answer, with what it spent; that it failed is said to the caller in any case."""
-        account = self.account
-        tree = redact_texts(failure_tree(error, account, texts=self.state.settings.store_text), WORDS)
+        account, action = self.account, self._action()
+        tree = redact_texts(failure_tree(error, account, action, texts=self.state.settings.store_text), WORDS)
         self._count()
-        self._count_exploration(self._drawn())
+        if account.ledger.spent_usd + account.ledger.unsettled_usd:
+            self._count_exploration(action)
         if self.scored is not None and self.scored.session is not None:
             await self.state.sessions.failed(self.scored.session, self.account)
         try:
@@ -182,10 +183,9 @@ class ServedRequest:
         self.state.silences.note(account.replies, [failed.error for failed in account.failed], time.monotonic())
         self.state.experience.note(self.request, account, self.state.recorded_calls)
 
-    def _drawn(self) -> Action | None:
-        """Whom chance asked, of a request without an answer; None where it asked nobody, or nothing was paid for."""
-        explore, ledger = self.request.explore, self.account.ledger
-        if explore.at is None or explore.at >= explore.share or not ledger.spent_usd + ledger.unsettled_usd:
+    def _action(self) -> Action | None:
+        """Who was asked first, of a request without an answer; None where it named its LLM, or where nobody could be asked."""
+        if self.scored is None:
             return None
         try:
             return self.request.with_requirements().opened()[1]
@@ -206,10 +206,11 @@ class ServedRequest:
             log.warning("a call brought no answer", **facts)
 
 
-def failure_tree(error: BaseException, account: Account, *, texts: bool) -> dict[str, Any]:
+def failure_tree(error: BaseException, account: Account, action: Action | None = None, *, texts: bool) -> dict[str, Any]:
     """What is kept of a request that got no answer, and of what it spent; without `texts` nothing that an endpoint said.
 
-    calls: those that were answered, and paid. unsettled_usd: at most what calls that were cut off or broke may cost on top.
+    action: who was asked first, so that failures of those that chance chose can be counted. calls: those that were answered, and paid.
+    unsettled_usd: at most what calls that were cut off or broke may cost on top.
     """
     name = type(error).__name__
     own_words = texts or isinstance(error, NoAnswer)  # any other error may repeat an endpoint's
@@ -218,6 +219,7 @@ def failure_tree(error: BaseException, account: Account, *, texts: bool) -> dict
         "error": name,
         "stopped_because": (str(error) if own_words or not str(error) else name) or "the caller hung up",
         "failures": [{"llm": failure.llm, "error": failure.error, "what": failure.what} for failure in kept],
+        "action": None if action is None else asdict(action),
         "calls": [
             {"llm": each.llm, "cost_usd": each.cost_usd, "input_tokens": each.input_tokens, "output_tokens": each.output_tokens}
             for each in account.replies

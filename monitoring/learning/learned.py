@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from monitoring.learning.features import Features
 from monitoring.learning.residual import Residual
-from scorer.types import Floats
 from scorer.weights import sigmoid
 
 Doubles = NDArray[np.float64]
@@ -47,12 +46,11 @@ class Learned:
         covariances = [[each.unchanged[1] for each in residuals], [each.moved[1] for each in residuals]]
         return cls(features, np.array(means), np.linalg.cholesky(np.array(covariances)), np.array([each.changed for each in residuals]))
 
-    def corrected(self, scores_QL: Doubles, queries_QD: Floats) -> Doubles:
-        """Scores with what was learnt: the mean over unchanged and changed, each at its residual's mean. A residual of 0 leaves a score."""
-        return self.seen(scores_QL, self.features(queries_QD)).corrected_QL
-
     def seen(self, scores_QL: Doubles, features_QF: Doubles) -> "Seen":
-        """The same, and what it takes to draw."""
+        """Scores with what was learnt, the mean over unchanged and changed, each at its residual's mean; and what it takes to draw.
+
+        A residual of 0 leaves a score.
+        """
         logits_QL = log_odds(scores_QL)
         shift_CQL = np.einsum("qf,clf->cql", features_QF, self.mean_CLF, optimize=True)
         moved_QL = sigmoid(logits_QL + shift_CQL[1])

@@ -222,7 +222,7 @@ def test_what_is_known_of_a_shadow(tmp_path: Path) -> None:
     assert found.by_llm == (("large", 40, 30), ("small", 0, 10))
     assert (found.agreed.answers, found.agreed.audited) == (30, 30)
     assert found.agreed.value == pytest.approx(2 / 3, abs=0.05)
-    assert "On 25% of requests they choose differently" in found.as_dict()["value"]["why"]
+    assert "On 25% of requests they choose differently" in found.as_dict(None)["value"]["why"]
 
 
 def test_the_answers_that_tell_are_audited_more(tmp_path: Path, world: Any, rules: Any) -> None:

@@ -103,6 +103,7 @@ def test_what_cannot_be_judged_is_counted_by_reason() -> None:
         *(served(number) for number in range(3)),
         served(4, options={"max_layers": 3}),
         served(5, status="error"),
+        served(7, at=0.2, status="error"),
         served(6, roster=(), scores=()),
         replace(whole, decision={name: value for name, value in whole.decision.items() if name != "action"}),
         replace(whole, decision=whole.decision | {"action": {**action, "together": 3}}),
@@ -113,6 +114,7 @@ def test_what_cannot_be_judged_is_counted_by_reason() -> None:
     assert (len(found), strategy) == (3, "single")
     assert dict(why) == {
         logged_actions.NO_ANSWER: 1,
+        logged_actions.NO_ANSWER_DRAWN: 1,
         logged_actions.NAMED: 1,
         logged_actions.OLD: 1,
         logged_actions.SEVERAL: 1,

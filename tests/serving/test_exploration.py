@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from world import World, entry
 
 from mixture.choose.action import Action
+from monitoring import logged_actions
 from monitoring.records import Record, RecordStore
 from registry.certificate import Certificate
 from serving import budgets, keys, shared_keys
@@ -196,6 +197,8 @@ def test_what_it_costs_is_counted_without_an_answer_too(project: World, upstream
     failed = [record for record in records(project) if record.decision.get("error")]
     assert failed
     assert f'routemoa_explored_total{{llm="three"}} {len(failed):.1f}' in counted
+    assert all(record.explored and Action.from_dict(record.decision["action"]).first == "three" for record in failed)
+    assert logged_actions.read(failed, None)[2] == {logged_actions.NO_ANSWER_DRAWN: len(failed)}
     answered = [Action.from_dict(record.decision["action"]) for record in records(project) if "error" not in record.decision]
     assert spent > sum(max(0.0, action.extra_usd) for action in answered)
 

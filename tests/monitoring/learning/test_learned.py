@@ -10,10 +10,11 @@ import pytest
 from monitoring.errors import LearnedRefused
 from monitoring.learning import table
 from monitoring.learning.features import DIMS, Features
-from monitoring.learning.learned import DRAWS, Learned, log_odds
+from monitoring.learning.learned import DRAWS, Doubles, Learned, log_odds
 from monitoring.learning.residual import Prior, Residual
 from monitoring.learning.settled import aged, drawn
 from monitoring.learning.table import Table
+from scorer.types import Floats
 from scorer.weights import HeadWeights, sigmoid, unit
 
 D, L = 12, 3
@@ -45,6 +46,11 @@ def learned(**changed: Residual) -> Learned:
     return Learned.of(FEATURES, [changed.get(name, nothing) for name in "abc"])
 
 
+def corrected(of: Learned, scores_QL: Doubles, queries_QD: Floats = QUERIES) -> Doubles:
+    """The scores with what was learnt."""
+    return of.seen(scores_QL, of.features(queries_QD)).corrected_QL
+
+
 def shifted(by: float, changed: float = 1.0, spread: float = 0.1) -> Residual:
     """An LLM whose log-odds are off by so much everywhere."""
     mean_F = np.zeros(FEATURES.dims + 1)
@@ -65,13 +71,13 @@ def test_features_are_few_centred_and_of_one_size() -> None:
 def test_nothing_learnt_changes_no_score_by_a_bit() -> None:
     """Not even by the way to log-odds and back."""
     scores_QL = RANDOM.random((40, L)).astype(np.float32).astype(np.float64)
-    np.testing.assert_array_equal(learned().corrected(scores_QL, QUERIES), scores_QL)
+    np.testing.assert_array_equal(corrected(learned(), scores_QL), scores_QL)
 
 
 def test_a_change_moves_its_llm_alone_as_far_as_it_is_believed() -> None:
     """Between the scorer's score and the changed one, by its probability."""
     scores_QL = np.full((40, L), 0.7)
-    corrected_QL = learned(b=shifted(-2.0, changed=0.5)).corrected(scores_QL, QUERIES)
+    corrected_QL = corrected(learned(b=shifted(-2.0, changed=0.5)), scores_QL)
     np.testing.assert_array_equal(corrected_QL[:, [0, 2]], 0.7)
     np.testing.assert_allclose(corrected_QL[:, 1], 0.5 * 0.7 + 0.5 * sigmoid(log_odds(np.array(0.7)) - 2.0))
 
@@ -120,7 +126,7 @@ def test_what_was_learnt_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert again is not None
     assert replace(again, learned=stored().learned) == stored() or (again.version, again.roster, again.at) == ("7", ("a", "b", "c"), 12.5)
     assert (again.outcomes_L, again.since_L) == ((0, 40, 3), (0, 32, 0))
-    np.testing.assert_array_equal(again.learned.corrected(scores_QL, QUERIES), stored().learned.corrected(scores_QL, QUERIES))
+    np.testing.assert_array_equal(corrected(again.learned, scores_QL), corrected(stored().learned, scores_QL))
 
 
 @pytest.mark.parametrize("fault", ["no zip", "short", "shape", "nan", "chance", "pickle"])

@@ -19,6 +19,7 @@ from registry.settings import Settings
 from scorer.errors import ArtifactRefused
 from scorer.recorded_calls import RecordedCalls
 from scorer.weights import unit
+from tests.monitoring.learning.test_learned import corrected
 from tests.scorer.tiny import DIMS, tiny_artifact
 
 ALONE = {"layers": [{"runs": [{"llm": "a"}]}]}
@@ -75,18 +76,18 @@ def test_broken_promises_lower_their_llm_alone(settings: Settings, served) -> No
     assert first is not None
     assert first.outcomes_L == (0, 0, 0)
     query_QD, scores_QL = unit(np.ones((1, DIMS))), np.array([[0.8, 0.5, 0.25]])
-    np.testing.assert_array_equal(first.learned.corrected(scores_QL, query_QD), scores_QL)
+    np.testing.assert_array_equal(corrected(first.learned, scores_QL, query_QD), scores_QL)
     keep(settings, [served(f"r{at}") for at in range(40)], score=0.0)
     made = learner.step()
     assert made is not None
     assert (made.version, made.roster, made.outcomes_L) == ("1", ROSTER, (40, 0, 0))
-    corrected_L = made.learned.corrected(scores_QL, query_QD)[0]
+    corrected_L = corrected(made.learned, scores_QL, query_QD)[0]
     assert corrected_L[0] < 0.2
     np.testing.assert_array_equal(corrected_L[1:], scores_QL[0, 1:])
     assert learner.step() is None
     again = table.read(settings.var / table.NAME)
     assert again is not None
-    np.testing.assert_array_equal(again.learned.corrected(scores_QL, query_QD)[0], corrected_L)
+    np.testing.assert_array_equal(corrected(again.learned, scores_QL, query_QD)[0], corrected_L)
 
 
 def test_only_answers_of_llms_that_were_asked_alone_speak(settings: Settings, served) -> None:
