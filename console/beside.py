@@ -66,12 +66,12 @@ def _shadow(view: View, found: Found, names: Mapping[str, str], reload: Reload) 
     if compared is None:
         ui.label(f"Version {found['version']} decides along; no request has come since.").classes("faint")
     else:
-        _compared(compared)
+        _compared(found, compared)
     with parts.box("row-flex card-foot"):
         parts.button("Stop the shadow", stop, icon="stop")
 
 
-def _compared(compared: Found) -> None:
+def _compared(found: Found, compared: Found) -> None:
     champion, challenger = compared["champion"], compared["challenger"]
     with parts.box("figures"):
         parts.figure("Agrees", words.share(compared["agreement"]), f"on {words.counted(compared['requests'], 'request')}")
@@ -81,6 +81,7 @@ def _compared(compared: Found) -> None:
         parts.figure(
             "Promises", words.score(challenger["promised"]), f"{words.score(champion['promised'])} by version {champion['version']}"
         )
+    _rules(found)
     value = compared["value"]
     ui.label(f"Where both choose the same: {_estimated(value['agreed'])}.")
     if (everywhere := value["off_policy"]) is not None:
@@ -97,6 +98,14 @@ def _compared(compared: Found) -> None:
     left += [f"{compared['dropped']:,} left out under load"] if compared["dropped"] else []
     if left:
         ui.label("; ".join(left)).classes("faint")
+
+
+def _rules(found: Found) -> None:
+    """Says where the two versions are not served alike: then they differ by more than their scores."""
+    by = found.get("served_by") or {}
+    if by and by["champion"] != by["beside"]:
+        both = f"Version {found['champion']} is served by {by['champion']}, version {found['version']} by {by['beside']}"
+        ui.label(f"{both}: they differ by that, too.").classes("faint")
 
 
 def _estimated(estimate: Mapping[str, Any]) -> str:
@@ -162,6 +171,7 @@ def _watched(found: Found, canary: Found) -> None:
             "faint"
         )
     ui.label(canary["sentence"])
+    _rules(found)
     rows = (
         ("Requests", lambda side: words.count(canary["requests"][side])),
         ("Without an answer", lambda side: words.share(canary["failed"][side])),

@@ -10,7 +10,7 @@ from monitoring import canary, shadow_value, shadows
 from monitoring.records import RecordStore
 from registry.canary_plan import CanaryPlan, Points, Share
 from registry.current_version import PublishedCanary
-from serving import audit, submitted
+from serving import audit, certified, submitted
 from serving.admin import Number, Reason
 from serving.body import read
 from serving.protocol import parse
@@ -59,7 +59,7 @@ async def shadow(request: Request, days: Annotated[float, Query(gt=0, le=3650)] 
         found = await asyncio.to_thread(shadows.compare, state.records, champion, str(told["version"]), since)
         everywhere = await asyncio.to_thread(shadow_value.read, state.settings.var / "reports", champion, str(told["version"]))
         comparison = found.as_dict(everywhere) | {"dropped": state.shadowing.dropped}
-    return json_response({**told, "champion": champion, "comparison": comparison})
+    return json_response({**told, "champion": champion, "served_by": _served_by(state, "shadow"), "comparison": comparison})
 
 
 @router.post("/shadow")
@@ -86,7 +86,7 @@ async def show_canary(request: Request) -> Response:
     found = None
     if isinstance(published, PublishedCanary) and champion is not None:
         found = await asyncio.to_thread(_look, state.records, champion, published)
-    return json_response({**told, "champion": champion, "canary": found})
+    return json_response({**told, "champion": champion, "served_by": _served_by(state, "canary"), "canary": found})
 
 
 @router.post("/canary")
@@ -107,6 +107,15 @@ async def end_canary(request: Request, reason: Annotated[str, Query(max_length=5
 
 def _look(records: RecordStore, champion: str, published: PublishedCanary) -> dict[str, Any]:
     return canary.look(records, champion, published).as_dict()
+
+
+def _served_by(state: State, alias: str) -> dict[str, str]:
+    """By which rule the champion answers, and the version beside it: each by its own certificate, as it would alone."""
+    champion = state.scorer.value
+    beside = state.beside.loaded(alias, champion).active
+    if champion is None or beside is None or state.pool.value is None:
+        return {}
+    return {"champion": certified.rule(state, champion).name, "beside": certified.rule(state, beside).name}
 
 
 def _champion(state: State) -> str | None:

@@ -22,8 +22,9 @@ NONE = "The active scorer version has no certificate."
 
 
 class Rule(Protocol):
-    """What is changed about a request before LLMs are chosen. certified: whether a certificate says it."""
+    """What is changed about a request before LLMs are chosen. name: for people. certified: whether a certificate says it."""
 
+    name: ClassVar[str]
     certified: ClassVar[bool]
 
     def options(self, operator: Options) -> Options:
@@ -40,6 +41,7 @@ class Rule(Protocol):
 class AsSet:
     """The operator's settings, unchanged."""
 
+    name: ClassVar[str] = "the operator's settings"
     certified: ClassVar[bool] = False
 
     def options(self, operator: Options) -> Options:
@@ -59,6 +61,7 @@ class AsSet:
 class Certified(AsSet):
     """A dollar is worth what was certified and a second nothing; costs are expected as they were then."""
 
+    name: ClassVar[str] = "its certificate"
     certified: ClassVar[bool] = True
     usd: float
 
@@ -76,6 +79,7 @@ class Certified(AsSet):
 class OnlyBest(AsSet):
     """The LLM that the certificate measures against answers everything, where it can."""
 
+    name: ClassVar[str] = "its certificate's best LLM alone"
     certified: ClassVar[bool] = True
     llm: str
 

@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from routing_client import ready
 from starlette.testclient import TestClient
+from test_certified import CERTIFICATE, USED
 from world import ROSTER, World
 
 from monitoring.shadow_value import ShadowValues
@@ -215,6 +216,19 @@ def test_a_session_stays_with_its_version(world: World) -> None:
         put(world, "canary", None)
         until(lambda: loaded(client, "canary")["version"] is None)
         assert {answered(client, ask(f"who is {number}", routemoa={"session": f"talk {number}"}))[0] for number in range(16)} == {"1"}
+
+
+def test_who_is_served_by_another_rule_is_said(world: World) -> None:
+    """Either version by its own certificate, as it would be as champion: where one has none they differ by more than their scores."""
+    put(world, "canary", "2", plan=CanaryPlan(share=0.5))
+    world.publish("1", certificate=CERTIFICATE.as_json())
+    with contextmanager(ready)(world, certificate=USED) as client:
+        shown = client.get("/admin/scorer/canary").json()["served_by"]
+        assert shown == {"champion": "its certificate", "beside": "the operator's settings"}
+        usd = {version: client.post("/v1/route", json=ask(scorer_version=version)).json()["options"]["weights"]["usd"] for version in "12"}
+        assert usd["1"] == 123.0
+        assert usd["2"] != 123.0
+        assert client.get("/admin/scorer/shadow").json()["served_by"] == {}
 
 
 def test_a_conversation_without_a_name_stays_with_its_version(world: World) -> None:
