@@ -29,7 +29,7 @@ def vectors(folder: Path, texts: Sequence[str], compute: Batches, title: str) ->
     """queries_QD of `texts`: read from the parts in `folder`, what is missing computed and added to them."""
     slots: dict[bytes, int] = {}
     places = [slots.setdefault(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), len(slots)) for text in texts]
-    found = _Found(list(slots))
+    found = _Found(list(slots), len(texts))
     for part in _parts(folder):
         found.read(part, slots)
     if missing := np.flatnonzero(~found.known_S).tolist():
@@ -41,15 +41,19 @@ def vectors(folder: Path, texts: Sequence[str], compute: Batches, title: str) ->
                 found.save(folder)
                 saved = time.monotonic()
         found.save(folder)
-    return found.vectors_SD if len(slots) == len(texts) else found.vectors_SD[places]
+    return found.spread(places)
 
 
 class _Found:
-    """The vectors of distinct texts that are known so far, in the order of their `keys`; `unsaved`: those that no part holds."""
+    """The vectors of distinct texts that are known so far, in the order of their `keys`; `unsaved`: those that no part holds.
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    count: of all texts, for which there is room from the start: no second array is made for those that are there twice.
+    """
+
+    def __init__(self, keys: Sequence[bytes], count: int) -> None:
         self._keys = keys
-        self.vectors_SD: Floats = np.empty((len(keys), 0), dtype=np.float32)
+        self._count = count
+        self.vectors_SD: Floats = np.empty((count, 0), dtype=np.float32)
         self.known_S: NDArray[np.bool_] = np.zeros(len(keys), dtype=bool)
         self.unsaved: list[int] = []
 
@@ -70,6 +74,14 @@ class _Found:
         self._put(slots, vectors_BD)
         self.unsaved += slots
 
+    def spread(self, places: Sequence[int]) -> Floats:
+        """queries_QD: of each text, by its place among the distinct ones, which is never beyond its own; from the end, so none is lost."""
+        if len(self._keys) < self._count:
+            for end in range(self._count, 0, -MOST_IN_PART):
+                part = slice(max(0, end - MOST_IN_PART), end)
+                self.vectors_SD[part] = self.vectors_SD[places[part]]
+        return self.vectors_SD
+
     def save(self, folder: Path) -> None:
         """Writes a part of what is unsaved."""
         if not self.unsaved:
@@ -83,7 +95,7 @@ class _Found:
 
     def _put(self, slots: Sequence[int], vectors_BD: Floats) -> None:
         if not self.vectors_SD.shape[1]:
-            self.vectors_SD = np.empty((len(self._keys), vectors_BD.shape[1]), dtype=np.float32)
+            self.vectors_SD = np.empty((self._count, vectors_BD.shape[1]), dtype=np.float32)
         self.vectors_SD[slots] = vectors_BD
         self.known_S[slots] = True
 

@@ -80,3 +80,12 @@ def test_nothing_gives_nothing(tmp_path: Path) -> None:
     """No text, no vector, no file."""
     assert vector_cache.vectors(tmp_path / "fp32", [], Lengths(), "test").shape[0] == 0
     assert not (tmp_path / "fp32").exists()
+
+
+def test_texts_that_are_there_more_than_once_all_get_their_vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever they stand, in one array and without a second."""
+    monkeypatch.setattr(vector_cache, "MOST_IN_PART", 4)
+    dice = np.random.default_rng(0)
+    for count in (1, 4, 5, 23):
+        texts = ["a" * int(length) for length in dice.integers(1, 10, size=count)]
+        assert Lengths().of(tmp_path / str(count), *texts) == [len(text) for text in texts]
