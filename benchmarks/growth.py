@@ -48,7 +48,7 @@ def queries(most: int, wanted: str) -> None:
 
 def print_tables(measured: Measured) -> None:
     """CPU a query and peak memory by size; both of this process + of those that it started."""
-    for unit, kind, digits in (("CPU ms a query", "s", 2), ("peak MB", "mb", 0)):
+    for unit, kind, form in (("CPU ms a query", "s", ".3g"), ("peak MB", "mb", ",.0f")):
         print(f"\n| {unit}: own + others' | executor | " + " | ".join(f"{count:,}" for count in SIZES) + f" | {RECKONED:,}, reckoned |")
         print("|---|---|" + "---|" * (len(SIZES) + 1))
         for work, executor in ROWS:
@@ -61,7 +61,7 @@ def print_tables(measured: Measured) -> None:
                 last = f"{sum(map(reckoned, both)) / 3600:.2f} h in all"
             else:
                 shown, last = both, " + ".join(f"{reckoned(each):,.0f}" for each in both)
-            cells = [" + ".join(f"{each[count]:,.{digits}f}" for each in shown) if count in sizes else "" for count in SIZES]
+            cells = [" + ".join(f"{each[count]:{form}}" for each in shown) if count in sizes else "" for count in SIZES]
             print(f"| {work} | {executor} | " + " | ".join(cells) + f" | {last if len(sizes) > 1 else ''} |")
 
 

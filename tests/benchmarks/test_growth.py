@@ -22,8 +22,8 @@ def test_what_was_not_measured_is_left_empty(capsys: pytest.CaptureFixture[str])
     )
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ask")]
     assert rows == [
-        "| ask | local | 2.00 + 0.00 | 1.10 + 0.90 |  | 0.56 h in all |",
-        "| ask | ray | 1.00 + 4.00 |  |  |  |",
+        "| ask | local | 2 + 0 | 1.1 + 0.9 |  | 0.56 h in all |",
+        "| ask | ray | 1 + 4 |  |  |  |",
         "| ask | local | 200 + 0 | 1,100 + 900 |  | 100,100 + 99,900 |",
         "| ask | ray | 100 + 400 |  |  |  |",
     ]
