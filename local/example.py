@@ -17,7 +17,7 @@ import dotenv
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from local import acts, beside, build_results, figures, steps, workspace
+from local import acts, beside, build_results, figures, steps, twins, workspace
 from local.demo import PREFERENCES, STORY, forget
 from local.errors import LocalError
 from local.held_back import HeldBack
@@ -28,7 +28,7 @@ from local.story import Story
 from local.traffic import USERS, Served
 from monitoring import policy, savings, watch
 from monitoring.records import RecordStore
-from pipelines import dataset, params
+from pipelines import dataset, params, query_pool
 from pipelines import plan as plans
 from pipelines.import_checks import Defaults
 from pipelines.importing import import_files
@@ -138,11 +138,18 @@ def ask(stage: Stage) -> None:
     if stage.story.told("ask"):
         return
     with stage.act("ask", "The LLMs are asked") as act:
-        planned = plans.of_project(stage.platform.settings, (), harvesting=False)
-        usual = f"for about ${planned.usd:.4f} at their prices, each for at most ${planned.most_usd:g}"
-        stage.story.console.print(f"{sum(planned.missing.values())} calls, {usual}", highlight=False)
-        steps.run(stage.home, "pipelines.ask_all")
-        act.say(f"{build_results.query_count(stage.home)} queries each, all LLMs at once")
+        project, llms = Project(stage.home), pools.load(stage.platform.settings.pool_file).active
+        planned, kinds = plans.of_project(stage.platform.settings, (), harvesting=False), twins.kinds(llms)
+        usd = sum(planned.as_dict()["usd_by_llm"].get(kind.asked.id, 0.0) for kind in kinds)
+        calls = sum(planned.missing.get(kind.asked.id, 0) for kind in kinds)
+        stage.story.console.print(f"{calls} calls for about ${usd:.4f}; each LLM for at most ${planned.most_usd:g}", highlight=False)
+        steps.run(stage.home, "pipelines.ask_all", *(kind.asked.id for kind in kinds))
+        queries = query_pool.read(project)
+        twins.share(project, kinds, dict(zip(queries["query_id"], queries["text"], strict=True)))
+        same = len(llms) - len(kinds)
+        act.say(
+            f"{len(queries)} queries each" + (f"; {same} of the LLMs are the same weights asked in the same way as another" if same else "")
+        )
 
 
 def traffic(stage: Stage) -> None:

@@ -1,12 +1,13 @@
-"""Asks all LLMs of the pool at once what they were never asked: `python -m pipelines.ask_all`.
+"""Asks all LLMs of the pool, or those that are named, at once what they were never asked: `python -m pipelines.ask_all [LLM]...`.
 
 The answers lie in the journals then, where the stage `answer` of each LLM finds them. Left to that stage is what was asked in vain, for
 DVC runs it only where something changed, and nothing is to be bought that no table takes in; and a newcomer's later rounds, each
 picked by what the ones before brought.
 """
 
+import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
 import pandas as pd
@@ -42,16 +43,20 @@ def _never_asked(project: Project, llm: LLM, table: pd.DataFrame, settings: Para
     return Missing.of(llm, texts, missing, Ledger(settings.answer.budget_usd))
 
 
-def main() -> None:
-    """Reads pool, parameters and query pool; prints how much each LLM is asked."""
+def main(arguments: Sequence[str] = ()) -> None:
+    """Reads the command line, pool, parameters and query pool; prints how much each LLM is asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("llm", nargs="*", help="an id of registry/pool.yaml; none: all")
+    named = parser.parse_args(arguments).llm
     settings = stage_settings()
     project = Project(settings.home)
     try:
-        llms = pool.load(settings.pool_file).llms
+        entries = pool.load(settings.pool_file)
+        llms = [entries.by_id(llm) for llm in named] or entries.llms
         ask_all(project, llms, query_pool.read(project), params.load(project.params))
     except RouteMoAError as exc:
         sys.exit(str(exc))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
