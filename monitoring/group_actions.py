@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from monitoring import named_domains, profile, served_answers
-from monitoring.audit_queue import ASKED_FOR, AuditQueue
+from monitoring.audit_queue import ASKED_FOR, WAITING
 from monitoring.audits import place
 from monitoring.errors import GroupUnknown, NothingActive
 from monitoring.groups import group_id
@@ -31,8 +31,9 @@ DRAWN = """SELECT coalesce(probability, 0), coalesce(drawn, 0), source FROM reco
     LEFT JOIN outcomes ON record_id = records.id WHERE status = 'ok' AND records.id = ?"""
 
 
-FIGURES = f"""SELECT llm, roster, scores, cost_usd, CASE WHEN source = '{AUDIT}' AND status = 'ok' THEN outcomes.score END
-    FROM records LEFT JOIN outcomes ON record_id = id"""  # noqa: S608
+FIGURES = f"""SELECT llm, roster, scores, cost_usd, CASE WHEN source = '{AUDIT}' AND status = 'ok' THEN outcomes.score END,
+    CASE WHEN {WAITING} THEN 1 ELSE 0 END
+    FROM records LEFT JOIN outcomes ON record_id = id LEFT JOIN draws ON draws.number = records.number"""  # noqa: S608
 MOST_AT_ONCE = 500  # values of one statement
 
 
@@ -67,7 +68,7 @@ class Actions:
         look = self._last_look()
         named = []
         for domain in named_domains.load(self.store).domains:
-            promised, outcomes, usd = self._figures(self._members(domain))
+            promised, outcomes, usd, waiting = self._figures(self._members(domain))
             named.append(
                 {
                     "name": domain.name,
@@ -78,7 +79,7 @@ class Actions:
                     "queries": len(promised),
                     "promised": sum(promised) / len(promised) if promised else None,
                     "audited": [len(outcomes), sum(outcomes) / len(outcomes) if outcomes else None],
-                    "waiting": AuditQueue(self.store).count(domain.name),
+                    "waiting": waiting,
                     "cost_usd": usd,
                 }
             )
@@ -144,14 +145,15 @@ class Actions:
         self.store.change("UPDATE draws SET probability = ? WHERE number = (SELECT number FROM records WHERE id = ?)", whole)
         return len(taken)
 
-    def _figures(self, members: Sequence[str]) -> tuple[list[float], list[float], float]:
-        """Promises of these answers, outcomes of the audited ones, and what all cost; without their texts and embeddings."""
+    def _figures(self, members: Sequence[str]) -> tuple[list[float], list[float], float, int]:
+        """Promises of these answers, outcomes of the audited ones, what all cost, how many wait for a grade; no texts are read."""
         rows: list[tuple[Any, ...]] = []
         for first in range(0, len(members), MOST_AT_ONCE):
             some = tuple(members[first : first + MOST_AT_ONCE])
             rows += self.store.ask(f"{FIGURES} WHERE id IN ({', '.join('?' * len(some))})", some)
         promised = [served_answers.promised(row[0], row[1], row[2]) for row in rows]
-        return promised, [row[4] for row in rows if row[4] is not None], float(sum(row[3] for row in rows))
+        outcomes = [row[4] for row in rows if row[4] is not None]
+        return promised, outcomes, float(sum(row[3] for row in rows)), sum(row[5] for row in rows)
 
     def _keep(self, called: str, new_name: str, by: str | None, state: State) -> NamedDomain:
         chosen = self.find(called)
