@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mixture.choose.action import Unexplored
 from monitoring import off_policy
 from monitoring.logged_actions import UNSCORED, Seen, Served, Target, seen
 from monitoring.off_policy import Value
@@ -14,6 +15,11 @@ from monitoring.off_policy import Value
 DELTA = 0.1  # as `ROUTEMOA_EXPLORE__DELTA` has it where the records do not say
 MOST_SHARE = 0.5  # that `ROUTEMOA_EXPLORE__SHARE` takes
 MOST_GAPS = 0.95  # of the requests where the target differs, that a delta has to reach
+NEVER: Mapping[Unexplored, str] = {
+    "session": "a session has its LLM",
+    "asked not to": "the caller asked for none",
+    "certificate": "a certificate says what is served",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,14 @@ def advice(whole: Seen, served: Sequence[Served]) -> str:
     logged = whole.quality
     if not len(logged) or not logged.differs_N.any() or off_policy.refusal(logged, off_policy.judged(logged)) is None:
         return ""
+    shut = Counter(
+        NEVER[each.action.why]
+        for each, differs, supported in zip(served, logged.differs_N, logged.supported_N, strict=True)
+        if differs and not supported and each.action.why in NEVER
+    )
+    if shut.total() > off_policy.MOST_UNJUDGED * len(served):
+        where = ", ".join(f"{why} in {count / len(served):.0%}" for why, count in shut.most_common())
+        return f"Exploring more would not do: nothing is left to chance where {where} of the requests."
     delta = _delta(served)
     beyond = float((whole.gap_N[logged.differs_N] > delta).mean())
     if beyond > 1 - MOST_GAPS:

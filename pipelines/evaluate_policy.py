@@ -60,6 +60,8 @@ def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
         if llm not in known:
             raise NothingToEvaluate(f"--without {llm}: no candidate of these records.", next_step=did_you_mean(llm, known))
     scores, notes = _scores(version, served, settings)
+    if wanted.prices is None:
+        notes += _repriced(served)
     target = Target(version, scores, prices=_prices(wanted.prices), without=frozenset(wanted.without))
     targets = [_at(target, usd) for usd in _dollars(wanted, served)] or [target]
     found = policy_value.evaluate(served, targets, version=version, strategy=strategy, not_judged=why, floor=wanted.floor, notes=notes)
@@ -108,6 +110,18 @@ def _dollars(wanted: Wanted, served: Sequence[Served]) -> list[float]:
 
 def _at(target: Target, usd: float) -> Target:
     return Target(f"{target.name} at {usd:g}", target.scores, usd, target.prices, target.without)
+
+
+def _repriced(served: Sequence[Served]) -> tuple[str, ...]:
+    """That money is of several price lists, where it is."""
+    prices: dict[str, set[tuple[float, float]]] = {}
+    for each in served:
+        for llm in (candidate.llm for candidate in each.request.candidates):
+            prices.setdefault(llm.id, set()).add((llm.price.input, llm.price.output))
+    several = sorted(llm for llm, found in prices.items() if len(found) > 1)
+    if not several:
+        return ()
+    return (f"Prices changed in these records ({', '.join(several)}): money is at those of each request's time; --prices takes one list.",)
 
 
 Scores = Mapping[str, Mapping[str, float]]

@@ -40,6 +40,19 @@ def test_an_equal_canary_is_seldom_stopped_however_often_one_looks() -> None:
     assert stopped <= 0.05 * 120 + 5
 
 
+def test_keys_whose_traffic_differs_seldom_stop_an_equal_canary() -> None:
+    """Half of the keys ask what nobody can answer, and all of those come first: chance divides keys, so either version has its part."""
+    random, ended = np.random.default_rng(3), []
+    for _ in range(100):
+        grade_N, of_canary_N = np.sort((random.random(200) < 0.5).astype(float)), random.random(200) < 0.3
+        looks = [
+            canary.odds(arm(grade_N[:n][~of_canary_N[:n]]), arm(grade_N[:n][of_canary_N[:n]]), harm=0.0, floor=0.02)
+            for n in range(5, 201, 5)
+        ]
+        ended.append(max(max(each.worse, each.not_worse) for each in looks) >= 20)
+    assert np.mean(ended) <= 0.05
+
+
 def test_a_broken_canary_is_told() -> None:
     """Thirty points among the answers that differ take a hundred audits of either; twice as sure the other way round."""
     random = np.random.default_rng(1)

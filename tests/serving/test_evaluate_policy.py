@@ -134,6 +134,37 @@ def test_other_prices_are_billed_and_chosen_by(
     assert report["rows"][1]["quality"]["value"] == pytest.approx(np.mean(grades))
 
 
+def test_records_of_two_price_lists_are_at_the_prices_of_then(tmp_path: Path, upstream: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is said, and money is what was paid; a price list in their place is one."""
+    world = project(tmp_path / "project", upstream)
+    served(world, 80, share=0.5, delta=1000.0)
+    world.write_pool({name: entry(upstream, "echo", price={"input": 10 * usd, "output": 10 * usd}) for name, usd in PRICES.items()})
+    served(world, 80, share=0.5, delta=1000.0)
+    records = audited(world)
+    output, report = evaluated(world, monkeypatch)
+    assert "Prices changed in these records (one, three, two)" in output
+    assert report["served"][1]["value"] == pytest.approx(np.mean([record.cost_usd for record in records]))
+    listed = tmp_path / "prices.yaml"
+    listed.write_text("".join(f"{name}: {{input: {usd}, output: {usd}}}\n" for name, usd in PRICES.items()))
+    assert "Prices changed" not in evaluated(world, monkeypatch, "--prices", str(listed))[0]
+
+
+def test_in_sessions_more_exploration_would_not_do(tmp_path: Path, upstream: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session keeps its LLM, so what another one would have brought there cannot be told; no share is named that would tell it."""
+    world = project(tmp_path / "project", upstream)
+    for client in ready(world, explore=ExploreSettings(share=0.5, delta=1000.0), mixture=MixtureSettings(value_per_second=0)):
+        for session in range(20):
+            talk: list[dict[str, str]] = []
+            for turn in range(3):
+                talk.append({"role": "user", "content": f"what is the sum of {session} and {turn} ?"})
+                answer = client.post("/v1/chat/completions", json={**ASK, "messages": talk, "routemoa": {"session": f"s{session}"}})
+                talk.append({"role": "assistant", "content": answer.json()["choices"][0]["message"]["content"]})
+    audited(world)
+    output, report = evaluated(world, monkeypatch, "--dollar", "1000000")
+    assert report["rows"][1]["quality"]["value"] is None
+    assert "Exploring more would not do: nothing is left to chance where a session has its LLM in" in output
+
+
 def test_without_exploration_it_is_refused_and_says_what_it_takes(tmp_path: Path, upstream: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is served can be judged, another choice cannot; the share that would do is named."""
     world = project(tmp_path / "project", upstream)
