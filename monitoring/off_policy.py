@@ -13,10 +13,10 @@ a larger one the estimate is refused. The variance is that of the influences of 
 freedom that the weights leave.
 
 Money has a long tail: a few dozen draws seldom hold one of the longest answers, and without one both their mean and their variance are too
-low. What was paid beside what was expected is known of every request of the log, so a stratum's variance is never less than what as many
-draws would have with the spread of all,
+low. What was paid beside what was expected is known of every request of the log, and what the target is expected to cost, of every request
+of a stratum, so its variance is never less than
 
-    spread = sum of (y - r m(a))^2 / sum of m(a)^2,   r = sum of y / sum of m(a)
+    sum of v^2 * spread * mean(m(pi)^2),   spread = sum of (y - r m(a))^2 / sum of m(a)^2 over the log,   r = sum of y / sum of m(a)
 """
 
 from collections.abc import Sequence
@@ -250,7 +250,7 @@ def _doubly_robust(logged: Logged, most: float | None, spread: float = 0.0, *, s
         influence_N[inside] += len(rows) * v * (errors - mean) * np.sqrt(n / max(n - 1, 1))
         scale = most if most is not None else float(v @ np.abs(outcome_N[inside]))
         own = share**2 * float(np.square(v) @ np.square(errors - mean))
-        usual = share**2 * spread * float(np.square(v) @ np.square(logged.logged_N[inside]))
+        usual = share**2 * spread * float(v @ v) * float(np.square(logged.forecast_N[rows]).mean())
         guarded = max(GUARD * scale**2 * float(v @ v) / max(n - 1, 1) * share**2, usual - own * n / max(n - 1, 1))
         guard += guarded
         parts.append((own + guarded, max(1 / float(v @ v) - 1, 1.0)))
