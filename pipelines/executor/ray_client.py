@@ -41,7 +41,14 @@ class Callers:
     """The actors, by turns. Ray starts a lost one again, on any machine: they take no CPU's place."""
 
     def __init__(self, ray: Any, places: int) -> None:
-        options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0, "scheduling_strategy": "SPREAD", "max_concurrency": 1000}
+        options = {
+            "num_cpus": 0,
+            "max_restarts": -1,
+            "max_task_retries": 0,
+            "scheduling_strategy": "SPREAD",
+            "max_concurrency": 1000,
+            "enable_task_events": False,  # the head would remember each of the last 100,000 calls
+        }
         self.ray = ray
         self._actors = [ray.remote(Caller).options(**options).remote() for _ in range(min(places, MOST))]
         self._turn = cycle(self._actors)
