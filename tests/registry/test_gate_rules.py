@@ -197,11 +197,14 @@ def test_the_gate_says_on_which_machine_int8_agrees() -> None:
 
 
 def test_a_slow_challenger_fails() -> None:
-    """Half as slow again as the champion is too slow."""
+    """More than half as slow again as the champion is too slow, unless that is less than a millisecond."""
     world = World()
     champion = world.scorer(0.6, decision_ms=5.0)
     assert judged(world.scorer(0.9, decision_ms=7.0), champion, world.truth).passed
     assert not judged(world.scorer(0.9, decision_ms=8.0), champion, world.truth).passed
+    quick = world.scorer(0.6, decision_ms=0.2)
+    assert judged(world.scorer(0.9, decision_ms=0.9), quick, world.truth).passed
+    assert not judged(world.scorer(0.9, decision_ms=1.3), quick, world.truth).passed
 
 
 def test_no_shared_label_is_no_pass() -> None:
