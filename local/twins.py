@@ -8,6 +8,7 @@ import pandas as pd
 
 from mixture.llm import LLM
 from pipelines.answer_store import AnswerStore, asked_with
+from pipelines.assemble import billed
 from pipelines.journal import Journal
 from pipelines.project import Project
 
@@ -35,12 +36,14 @@ def share(project: Project, of: Iterable[Kind], texts: Mapping[str, str]) -> Non
         answered = answered[answered["error"].isna()]
         for llm in kind.others:
             known = set(AnswerStore(project, llm).current(texts)["query_id"])
+            theirs = answered.assign(llm=llm.id, cost_usd=billed(answered, llm.price))
             with Journal(project.journal(llm.id)) as journal:
-                for row in answered[~answered["query_id"].isin(known)].to_dict("records"):
-                    journal.append(_as(llm, row))
+                for row in theirs[~theirs["query_id"].isin(known)].to_dict("records"):
+                    journal.append({str(name): _plain(value) for name, value in row.items()})
 
 
-def _as(llm: LLM, row: Mapping[Any, Any]) -> dict[str, Any]:
-    usd = llm.price.cost(int(row["input_tokens"]), int(row["output_tokens"]))
-    known = {str(name): None if pd.isna(value) else value for name, value in row.items()}
-    return known | {"llm": llm.id, "cost_usd": usd, "asked_at": pd.Timestamp(row["asked_at"]).isoformat()}
+def _plain(value: Any) -> Any:
+    """As a line of JSON holds it."""
+    if pd.isna(value):
+        return None
+    return value.isoformat() if isinstance(value, pd.Timestamp) else value

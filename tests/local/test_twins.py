@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from local import example as examples
 from local import twins
 from local.example import Example
+from mixture.usage import Usage
 from pipelines import tables
 from pipelines.answer_store import AnswerStore, asked_with
 from pipelines.project import Project
@@ -45,16 +47,23 @@ def test_the_others_have_its_answers_at_their_prices(tmp_path: Path) -> None:
             "input_tokens": 1000,
             "output_tokens": 10,
         }
-        | {"cost_usd": 1.0, "latency_s": 0.5, "mean_logprob": None, "error": error, "asked_at": "2026-11-30T12:00:00+00:00"}
+        | {
+            "cost_usd": 1.0,
+            "latency_s": 0.5,
+            "mean_logprob": None,
+            "error": error,
+            "cache_read": 400,
+            "asked_at": "2026-11-30T12:00:00+00:00",
+        }
         | {"asked_with": asked_with(kind.asked, texts[name])}
         for name, error in (("q1", None), ("q2", "late"))
     ]
-    tables.write(project.answers(kind.asked.id), pd.DataFrame(rows)[tables.ANSWERS.names], tables.ANSWERS)
+    tables.write(project.answers(kind.asked.id), pd.DataFrame(rows).reindex(columns=tables.ANSWERS.names), tables.ANSWERS)
     for _ in range(2):
         twins.share(project, [kind], texts)
         for llm in kind.others:
             found = AnswerStore(project, llm).current(texts)
             assert found["query_id"].tolist() == ["q1"]
             assert found["llm"].tolist() == [llm.id]
-            assert found["cost_usd"].tolist() == [llm.price.cost(1000, 10)]
+            assert found["cost_usd"].tolist() == [pytest.approx(llm.price.bill(Usage(1000, 10, cache_read=400)))]
             assert len(AnswerStore(project, llm).every()) == 1

@@ -29,7 +29,7 @@ def answers(llm: str, queries: pd.DataFrame, own: list[dict[str, str]]) -> pd.Da
     texts = [next(answer for asked, answer in reply.items() if text.startswith(asked.strip())) for text in queries["text"]]
     counted = {"sample": 0, "finish_reason": "stop", "input_tokens": 40, "output_tokens": 9, "cost_usd": 1e-6, "latency_s": 0.5}
     said = {"llm": llm, "mean_logprob": None, "error": None, "asked_at": "2026-11-30T12:00:00+00:00", "asked_with": "-"}
-    return pd.DataFrame({"query_id": queries["query_id"], "text": texts}).assign(**counted, **said)[tables.ANSWERS.names]
+    return pd.DataFrame({"query_id": queries["query_id"], "text": texts}).assign(**counted, **said).reindex(columns=tables.ANSWERS.names)
 
 
 def test_the_help_desk_says_what_it_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
