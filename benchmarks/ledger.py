@@ -118,13 +118,15 @@ def keep(store: RecordStore, rng: np.random.Generator, made: list[tuple[Record, 
     asyncio.run(appended())
 
 
-def coverage(rng: np.random.Generator, replays: int, bias: float, n: int = 3000) -> float:
-    """How often the interval of what was given up holds it, where promises of the baseline are too high by `bias`."""
-    held = 0
+def coverage(rng: np.random.Generator, replays: int, bias: float, elsewhere: float, n: int = 3000) -> tuple[float, float]:
+    """How often the interval of what was given up holds it, and half its width in points.
+
+    Promises of the baseline are too high by `bias` where it answers, by a part `elsewhere` of it where others do.
+    """
+    held, width = 0, 0.0
     for _ in range(replays):
-        score_N = rng.beta(5, 2, size=n)
-        best_N = np.clip(score_N - bias, 0, 1)
-        own_N = rng.random(n) < 0.3
+        score_N, own_N = rng.beta(5, 2, size=n), rng.random(n) < 0.3
+        best_N = np.clip(score_N - bias * np.where(own_N, 1.0, elsewhere), 0, 1)
         other_N = np.clip(best_N - 0.05 + 0.1 * rng.normal(size=n), 0, 1)
         quality_N = np.where(own_N, best_N, other_N)
         drawn_N = rng.random(n) < AUDITED
@@ -144,8 +146,10 @@ def coverage(rng: np.random.Generator, replays: int, bias: float, n: int = 3000)
         )
         change = by_name(Beside(answers, names_N, score_N), "dear", "day")[None]
         truth = float((quality_N - best_N).mean())
-        held += change.low is not None and change.high is not None and change.low <= truth <= change.high
-    return held / replays
+        if change.low is not None and change.high is not None:
+            held += change.low <= truth <= change.high
+            width += change.high - change.low
+    return held / replays, 50 * width / replays
 
 
 def main() -> None:
@@ -180,9 +184,17 @@ def main() -> None:
         f"CPU: {1e6 * booking / (asked.records - last):.0f} us a record to book it and one baseline, {1e3 * again:.1f} ms to look again,"
     )
     console.print(f"{1e3 * new:.1f} ms to book {last} that came late.")
-    for bias in (0.0, 0.15):
-        share = coverage(rng, asked.replays, bias)
-        console.print(f"Interval of the quality given up, promises {bias:.2f} too high: {share:.1%} of {asked.replays} replays.")
+    for bias, elsewhere, where in (
+        (0.0, 1.0, ""),
+        (0.15, 1.0, " everywhere"),
+        (0.15, 0.5, ", half elsewhere"),
+        (0.15, 0.0, ", only its own"),
+    ):
+        share, half = coverage(rng, asked.replays, bias, elsewhere)
+        console.print(
+            f"Interval of the quality given up, promises {bias:.2f} too high{where}: "
+            f"holds in {share:.1%} of {asked.replays} replays, {half:.1f} points to each side."
+        )
 
 
 if __name__ == "__main__":

@@ -5,12 +5,17 @@ Nothing is given up where the baseline's own answer was served. On the share m o
     change = m ( mean quality served - mean quality of the baseline there )
 
 The first mean is estimated as `monitoring.quality` says. The baseline was not asked there: its mean is that of its promises, put right by
-how far audits of answers that it did give are from theirs. That correction is of queries that it was chosen for, so the interval covers
-both: with the correction, and with the promises as they are.
+how far audits of answers that it did give are from theirs. That correction is of queries that it was chosen for; elsewhere it may hold in
+part. So the truth lies somewhere from the promises as they are to those put right, and the interval holds it wherever that is (Imbens and
+Manski 2004): at each end as wide as that end is unsure, by the quantile c for which, with `apart` between the ends and sigma the larger
+standard deviation,
+
+    P(Z < c + apart / sigma) - P(Z < -c) = confidence
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +24,7 @@ from monitoring import student
 from monitoring.quality import LEAST_AUDITS, Answers, Doubles, estimate, variance_of_mean
 from monitoring.served_answers import Beside
 
+STEPS = 30  # of bisection
 BY: Mapping[str, str] = {"key": "key_N", "domain": "domain_N"}
 
 
@@ -72,10 +78,23 @@ def of_some(found: Beside, llm: str, rows_N: NDArray[np.bool_], right: Correctio
         why = f"not known: {right.audits} audits of answers by {llm}"
         return Change(value, audits=served.audited, baseline_audits=right.audits, why=why)
     half = max(served.value - served.low, served.high - served.value)  # the side that 0 or 1 did not cut
-    with_it, without = served.value - promised - right.mean, served.value - promised
-    wide = float(np.hypot(half, right.half))
-    low, high = share * (min(with_it, without) - wide), share * (max(with_it, without) + wide)
+    as_promised, put_right = served.value - promised, served.value - promised - right.mean
+    narrower = _one_sided(abs(right.mean), float(np.hypot(half, right.half)), confidence)
+    ends = [(as_promised, narrower * half), (put_right, narrower * float(np.hypot(half, right.half)))]
+    low, high = share * min(end - wide for end, wide in ends), share * max(end + wide for end, wide in ends)
     return Change(value, max(-1.0, low), min(1.0, high), served.audited, right.audits)
+
+
+def _one_sided(apart: float, half: float, confidence: float) -> float:
+    """The quantile c over the usual one: 1 where the ends are one point, that of a one-sided bound where they are far apart."""
+    normal = NormalDist()
+    usual = normal.inv_cdf((1 + confidence) / 2)
+    least, most = normal.inv_cdf(confidence), usual
+    for _ in range(STEPS):
+        middle = (least + most) / 2
+        enough = normal.cdf(middle + apart * usual / half) - normal.cdf(-middle) >= confidence if half else True
+        least, most = (least, middle) if enough else (middle, most)
+    return most / usual
 
 
 def correction(found: Beside, llm: str, *, confidence: float) -> Correction:
