@@ -115,8 +115,9 @@ def one_size(count: int, work: str, url: str) -> dict[str, float]:
     """CPU seconds and peak megabytes: `own` of this process, `workers` of the others."""
     from pipelines.executor import door
 
-    prepared = prepare(count, work, url)
-    with cluster() if os.environ["ROUTEMOA_EXECUTOR"] == "ray" else nullcontext():
+    far = os.environ["ROUTEMOA_EXECUTOR"] == "ray"
+    with tempfile.TemporaryDirectory(prefix="growth-") as home, cluster() if far else nullcontext():
+        prepared = prepare(count, work, url, Path(home))
         list(door.chosen().map(_nothing, [0] * WORKERS, size=1))  # the workers have been started, and what that costs is told apart
         with Meter() as meter:
             before, began = meter.cpu_s(), time.monotonic()
@@ -131,8 +132,8 @@ def _nothing(items: Any) -> Iterator[tuple[int, int]]:
     yield from enumerate(items)
 
 
-def prepare(count: int, work: str, url: str) -> Callable[[], object]:
-    """What is measured, everything that it needs made."""
+def prepare(count: int, work: str, url: str, home: Path) -> Callable[[], object]:
+    """What is measured, everything that it needs made. home: an empty folder."""
     from mixture.llm import LLM, Decoding, Endpoint, Limits
     from mixture.price import Price
     from mixture.run.ledger import Ledger
@@ -144,7 +145,6 @@ def prepare(count: int, work: str, url: str) -> Callable[[], object]:
     from pipelines.project import Project
 
     asked = texts(count)
-    home = Path(tempfile.mkdtemp(prefix="growth-"))
     if work == ANSWERED:
         llm = LLM("stub", "Stub", Price(0.1, 0.1), Endpoint(url, "stub"), decoding=Decoding(max_tokens=10), limits=Limits(concurrency=16))
         named = {f"q{at}": text for at, text in enumerate(asked)}
