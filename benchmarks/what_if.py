@@ -4,14 +4,15 @@ A recorded set is last month's log of one LLM, the best one on training queries;
 queries, and others again are labelled (`benchmarks.monitor.World`). A resample is a log of 500 calls, drawn with replacement from the rest,
 in ten worlds. The truth is what the recorded answers to its very calls are worth and cost, at several values of a dollar.
 
-Same kinds: the log is of the kinds that were trained on; nobody grades anything. Another kind: it is of one that training never saw, the
-largest; the interval from labels elsewhere, then from about 100 graded requests of the log. Cost: our expected total beside the truth.
+Same kinds: the log is of the kinds that were trained on; nobody grades anything. One of them: of the largest alone. Another kind: of that
+one, which training never saw. Called unlike: calls of which the report says that no labelled query is like them. Graded: by about 100
+graded requests of the log. Cost: our expected total beside the truth, and how often an interval is given for it.
 FOLDER/SET as in `benchmarks.certificate`; sets that are not there are named and skipped.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,10 @@ Rows = NDArray[np.intp]
 WORLDS = 10
 CALLS = 500
 COLUMNS = (
-    *("set", "the log is of", "covered", "half width, points", "graded: covered", "half width, points"),
-    *("cost off, median", "cost covered"),
+    *("set", "the log is of", "called unlike", "covered", "half width, points", "graded: covered", "half width, points"),
+    *("cost off, median", "cost said", "cost covered"),
 )
+KINDS = ("same kinds", "one of them", "another kind")
 GRADED = 100
 DOLLARS = slice(4, None, 6)  # of the grid
 
@@ -80,14 +82,18 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One log at one value of a dollar: whether intervals cover, their half widths, and how far the cost is off, as a share."""
+    """One log at one value of a dollar: whether intervals cover, their half widths, and how far the cost is off, as a share.
 
+    unlike: the share of judged calls that no labelled query is like. cost_covered: NaN where no interval is given.
+    """
+
+    unlike: float
     covered: bool
     half: float
     graded_covered: bool
     graded_half: float
     cost_off: float
-    cost_covered: bool
+    cost_covered: float
 
 
 def known(recorded: Recorded, world: World, every: Texts) -> Knowledge:
@@ -106,7 +112,7 @@ def known(recorded: Recorded, world: World, every: Texts) -> Knowledge:
         recorded=means,
         held_out=HeldOut(
             recorded.data.queries["text"].to_numpy()[near].tolist(),
-            part(every, near),
+            every.of(near),
             world.labels_QL[near],
             inputs_ML,
             recorded.output_QL[near],
@@ -114,16 +120,11 @@ def known(recorded: Recorded, world: World, every: Texts) -> Knowledge:
     )
 
 
-def part(every: Texts, rows: Rows) -> Texts:
-    """Some of them."""
-    return Texts(every.scores_NL[rows], every.far_N[rows], every.domains_N[rows])
-
-
 def texts(world: World) -> Texts:
     """Scores, novelty and nearest domains of all queries, as the product has them."""
     reference, rules = world.profile(), policy.load(Path("params.yaml"))
     found = novelty(world.queries_QD, reference, k=rules.neighbours, quantile=rules.novel_quantile)
-    return Texts(world.scores_QL.astype(np.float64), found.novel_N, found.domains_N(reference))
+    return Texts(world.scores_QL.astype(np.float64), found.novel_N, found.domains_N(reference), world.queries_QD.astype(np.float64))
 
 
 def outcomes(recorded: Recorded, world: World, rows: Rows, knows: Knowledge, every: Texts) -> Iterator[Outcome]:
@@ -142,9 +143,11 @@ def outcomes(recorded: Recorded, world: World, rows: Rows, knows: Knowledge, eve
         for at, (row, text, size) in enumerate(zip(rows, asked, inputs_N, strict=True))
     ]
     billed = bill(calls, Pool(recorded.llms), lambda *_: None)
-    scored = part(every, rows)
+    different, text_of = np.unique(rows, return_inverse=True)
     by_id = {llm.id: llm for llm in recorded.llms}
-    judged, _ = judgeable.judgeable(billed, {at: at for at in range(len(rows))}, scored, knows, by_id)
+    judged, _ = judgeable.judgeable(billed, dict(enumerate(text_of.tolist())), every.of(different), knows, by_id)
+    if not judged.billed:
+        return
     kept = rows[[each.call.row for each in judged.billed]]
     at = np.arange(len(kept))
     for usd in certificate.grid(judged.expected_NL)[DOLLARS]:
@@ -155,35 +158,46 @@ def outcomes(recorded: Recorded, world: World, rows: Rows, knows: Knowledge, eve
         graded = estimate.by_graded(compare.forecasts(judged, chosen_N), drawn, truth_N[drawn], chances_N[drawn])
         truth, cost = float(truth_N.mean()), float(recorded.cost_QL[kept][at, chosen_N].sum())
         yield Outcome(
+            unlike=float(judged.unlike_N.mean()),
             covered=found.quality.low - 1e-9 <= truth <= found.quality.high + 1e-9,
             half=(found.quality.high - found.quality.low) / 2,
             graded_covered=graded.low - 1e-9 <= truth <= graded.high + 1e-9,
             graded_half=(graded.high - graded.low) / 2,
             cost_off=found.usd.mean / cost - 1,
-            cost_covered=found.usd.low - 1e-9 <= cost <= found.usd.high + 1e-9,
+            cost_covered=float(found.usd.low - 1e-9 <= cost <= found.usd.high + 1e-9) if found.usd.low == found.usd.low else np.nan,
         )
 
 
-def resampled(recorded: Recorded, resamples: int, *, unknown: bool) -> dict[str, float]:
+def resampled(recorded: Recorded, resamples: int, kind: str) -> dict[str, float]:
     """Shares covered and mean half widths over all resamples and values of a dollar."""
     names, sizes = np.unique(recorded.data.queries["dataset"], return_counts=True)
-    strange = (str(names[sizes.argmax()]),) if unknown else ()
+    largest, unknown = str(names[sizes.argmax()]), kind == "another kind"
     rows: list[Outcome] = []
     for seed in range(WORLDS):
-        world = World(recorded.data, recorded.queries_QD, seed, unknown=strange)
+        world = World(recorded.data, recorded.queries_QD, seed, unknown=(largest,) if unknown else ())
         every, source = texts(world), world.strange if unknown else world.traffic
+        if kind == "one of them":
+            source = source[world.domains_Q[source] == largest]
         knows = known(recorded, world, every)
         for _ in range(resamples // WORLDS):
             rows += outcomes(recorded, world, world.rng.choice(source, CALLS), knows, every)
+    said = [row.cost_covered for row in rows if np.isfinite(row.cost_covered)]
     return {
         "logs": float(resamples),
-        "covered": float(np.mean([row.covered for row in rows])),
-        "half width": float(np.mean([row.half for row in rows])),
-        "graded: covered": float(np.mean([row.graded_covered for row in rows])),
-        "graded: half width": float(np.mean([row.graded_half for row in rows])),
-        "cost off, median": float(np.median(np.abs([row.cost_off for row in rows]))),
-        "cost covered": float(np.mean([row.cost_covered for row in rows])),
+        "unlike": _mean([row.unlike for row in rows]),
+        "covered": _mean([row.covered for row in rows]),
+        "half width": _mean([row.half for row in rows]),
+        "graded: covered": _mean([row.graded_covered for row in rows]),
+        "graded: half width": _mean([row.graded_half for row in rows]),
+        "cost off, median": float(np.median(np.abs([row.cost_off for row in rows]))) if rows else float("nan"),
+        "cost said": len(said) / max(len(rows), 1),
+        "cost covered": _mean(said),
     }
+
+
+def _mean(values: Sequence[float]) -> float:
+    """NaN of none."""
+    return float(np.mean(values)) if values else float("nan")
 
 
 def main() -> None:
@@ -202,12 +216,12 @@ def main() -> None:
             recorded = Recorded.of(folder, arguments.queries)
         except RouteMoAError as exc:
             sys.exit(str(exc))
-        for kind, unknown in (("same kinds", False), ("another kind", True)):
-            figures = resampled(recorded, arguments.resamples, unknown=unknown)
+        for kind in KINDS:
+            figures = resampled(recorded, arguments.resamples, kind)
             results[f"{folder.name}/{kind}"] = figures
             halves = {name: f"{100 * figures[name]:.1f}" for name in ("half width", "graded: half width")}
-            shares = {name: f"{figures[name]:.1%}" for name in ("covered", "graded: covered", "cost off, median", "cost covered")}
-            rows.append([folder.name, kind, *(({**halves, **shares})[name] for name in list(figures)[1:])])
+            shown = {name: f"{value:.1%}" if np.isfinite(value) else "" for name, value in figures.items()} | halves
+            rows.append([folder.name, kind, *(shown[name] for name in list(figures)[1:])])
         blocks = [f"`{report.command(*arguments.folders)}`", report.table(COLUMNS, rows)]
         report.write(arguments.out, blocks, results)  # after each set: a long run that is cut short has said what it knows
     print("\n\n".join(blocks))

@@ -20,14 +20,13 @@ from pipelines.logs.outcomes import Scale
 from pipelines.project import Project
 from pipelines.what_if import asking_ours, compare, grading, history, judgeable, knowledge, page, report
 from pipelines.what_if.compare import Compared
-from pipelines.what_if.judgeable import FAR, Judgeable
+from pipelines.what_if.judgeable import Judgeable
 from pipelines.what_if.knowledge import Knowledge, Scorer, Texts
 from pipelines.what_if.report import Report, Spent
 from registry import certificate, pool
 from registry.settings import Settings
 from scorer.near_matches import did_you_mean
 
-MOST_FAR = 0.10  # of the texts; 5 % of queries like the training ones are called far
 SHOWN = 4  # every fourth value of a dollar is shown
 NOTHING_TRAINED = "No scorer is trained here, and none ships: what other LLMs would have answered cannot be forecast."
 
@@ -108,9 +107,12 @@ def candidates(billed: Sequence[history.Billed], everybody: pool.Pool, known: Kn
 def judge(made: Report, judged: Judgeable, known: Knowledge, why: Mapping[str, int], floor: float) -> Report:
     """The report with every setting, from the one that spends most on; the best is the last before the first that may pass the floor."""
     notes = [f"No interval: {known.why_none}. Grade the requests of the file, or train here."] if known.held_out is None else []
-    if (far := why.get(FAR, 0)) > MOST_FAR * (far + len(judged.billed)):
-        share = far / (far + len(judged.billed))
-        notes.append(f"{share:.0%} of the texts are unlike the training queries: intervals rest on labels of other kinds. Grade some.")
+    if judged.unlike_N.any():
+        names, counts = np.unique(judged.domains_N[judged.unlike_N], return_counts=True)
+        notes.append(
+            f"{judged.unlike_N.mean():.0%} of the judged calls cannot be judged yet: no labelled query is like them (nearest domain: "
+            f"{names[counts.argmax()]}). The interval allows for any answer there. Grade some."
+        )
     made = replace(
         made, scorer=known.version, judged=len(judged.billed), sessions=judged.sessions, not_judged=why, floor=floor, notes=tuple(notes)
     )
@@ -132,7 +134,7 @@ def _judged(
     texts = list(dict.fromkeys(each.call.text for each in billed if each.call.text))
     row_of = {text: row for row, text in enumerate(texts)}
     scored = {place: row_of[each.call.text] for place, each in enumerate(billed) if each.call.text}
-    nothing = Texts(np.empty((0, len(known.roster))), np.empty(0, dtype=bool), np.empty(0, dtype=np.str_))
+    nothing = Texts(np.empty((0, len(known.roster))), np.empty(0, dtype=bool), np.empty(0, dtype=np.str_), np.empty((0, 1)))
     of_texts = scorer.texts(texts) if texts else nothing
     return judgeable.judgeable(billed, scored, of_texts, known, llms, baseline=baseline)
 

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from mixture.usage import Usage
 from pipelines.certify import choices
-from pipelines.what_if import estimate, held_out, history
+from pipelines.what_if import estimate, held_out, history, lengths
 from pipelines.what_if.estimate import Errors
 from pipelines.what_if.judgeable import Judgeable, Values
 from pipelines.what_if.knowledge import Knowledge
 from scorer.metrics import Interval
 
+NOBODY_KNOWS = float("nan")
+MOST_UNLIKE = 0.10  # of the cost of what changes its LLM; above, no interval is given for money
 FEWEST_IN_DOMAIN = 30  # held-out labels, from which on a domain's own errors say how wrong forecasts are there
 
 
@@ -55,14 +57,16 @@ def compare(judged: Judgeable, known: Knowledge, usd: float) -> Compared:
     factor, errors = held_out.of(judged, known, usd, judged.units(~same_N))
     kept_usd, moved_usd = float(expected_N[same_N].sum()), float(expected_N[~same_N].sum())
     total = float(judged.baseline_usd_N.sum())
-    bills = [kept_usd + bound * moved_usd if moved_usd else kept_usd for bound in (factor.mean, factor.low, factor.high)]
+    unlike_usd = float(expected_N[~same_N & judged.unlike_N].sum())
+    bounds = (factor.mean, factor.low, factor.high) if unlike_usd <= MOST_UNLIKE * moved_usd else (factor.mean, NOBODY_KNOWS, NOBODY_KNOWS)
+    bills = [kept_usd + bound * moved_usd if moved_usd else kept_usd for bound in bounds]
     counts = np.bincount(chosen_N, minlength=len(judged.llms)) / max(len(chosen_N), 1)
     adjusted_N = np.where(same_N, expected_N, factor.mean * expected_N)
     domains_M = known.held_out.scored.domains_N if known.held_out is not None else np.empty(0, dtype=np.str_)
 
     def part(name: str, inside_N: NDArray[np.bool_], of: Errors) -> Part:
-        quality = estimate.by_held_out(forecast_N[inside_N], judged.units(inside_N), of)
-        return Part(name, int(inside_N.sum()), float(judged.baseline_usd_N[inside_N].sum()), float(adjusted_N[inside_N].sum()), quality)
+        usd_then, usd_ours = float(judged.baseline_usd_N[inside_N].sum()), float(adjusted_N[inside_N].sum())
+        return Part(name, int(inside_N.sum()), usd_then, usd_ours, _quality(judged, forecast_N, ~same_N, inside_N, of))
 
     def of_domain(name: str) -> Errors:
         inside_M = domains_M == name
@@ -78,7 +82,7 @@ def compare(judged: Judgeable, known: Knowledge, usd: float) -> Compared:
         baseline_usd=total,
         usd=Interval(*bills),
         saved=Interval(*(1 - bills[at] / total if total else 0.0 for at in (0, 2, 1))),
-        quality=estimate.by_held_out(forecast_N, judged.units(np.ones(len(chosen_N), dtype=bool)), errors),
+        quality=_quality(judged, forecast_N, ~same_N, np.ones(len(chosen_N), dtype=bool), errors),
         moved=float((~same_N).mean()) if len(same_N) else 0.0,
         shares={llm.id: float(counts[at]) for at, llm in enumerate(judged.llms) if counts[at]},
         parts={
@@ -89,6 +93,15 @@ def compare(judged: Judgeable, known: Knowledge, usd: float) -> Compared:
             for kind, names_N in names.items()
         },
     )
+
+
+def _quality(judged: Judgeable, forecast_N: Values, moved_N: NDArray[np.bool_], inside_N: NDArray[np.bool_], errors: Errors) -> Interval:
+    """Of the calls inside: by labelled queries where these are like them, anything at all where not."""
+    checked_N, unchecked_N = inside_N & ~judged.unlike_N, inside_N & judged.unlike_N
+    checked = estimate.by_held_out(forecast_N[checked_N], judged.units(checked_N), errors)
+    unchecked = float(forecast_N[unchecked_N].mean()) if unchecked_N.any() else 0.0
+    count = max(int(inside_N.sum()), 1)
+    return estimate.beside_unchecked(checked, float(checked_N.sum()) / count, unchecked, float((unchecked_N & moved_N).sum()) / count)
 
 
 def chosen(judged: Judgeable, usd: float) -> NDArray[np.intp]:
@@ -119,9 +132,8 @@ def _bills(judged: Judgeable, known: Knowledge, chosen_N: NDArray[np.intp]) -> V
             usd.append(judged.baseline_usd_N[at])
             continue
         llm, used = judged.llms[choice], each.usage or Usage()
-        recorded = known.recorded.get(llm.id)
-        output = max(1, round(recorded.output_tokens * judged.length)) if recorded is not None else used.output_tokens
-        usd.append(history.at(llm.price, each.call, replace(used, output_tokens=output, reasoning=0)))
+        output = lengths.expected(known, llm.id, each.llm.id if each.llm is not None else None, used.output_tokens)
+        usd.append(history.at(llm.price, each.call, replace(used, output_tokens=max(1, round(output)), reasoning=0)))
     return np.array(usd, dtype=np.float64)
 
 

@@ -64,6 +64,17 @@ def by_held_out(forecast_N: Values, units: float, errors: Errors) -> Interval:
     return _around(value + errors.mean, spread, int(min(errors.effective, max(units, 2))) - 1)
 
 
+def beside_unchecked(checked: Interval, share: float, unchecked: float, can_differ: float) -> Interval:
+    """The mean over calls of which only a `share` is like labelled ones, as `checked` has it. unchecked: the forecast for the others.
+
+    can_differ: the share of all calls that change their LLM and are like nothing labelled: each may differ by a whole answer.
+    """
+    if not share:
+        return Interval(unchecked, max(-can_differ, -1.0), min(can_differ, 1.0))
+    mean, low, high = (share * bound for bound in (checked.mean, checked.low, checked.high))
+    return Interval(mean + (1 - share) * unchecked, max(low - can_differ, -1.0), min(high + can_differ, 1.0))
+
+
 def by_graded(forecast_N: Values, graded: NDArray[np.intp], truth_G: Values, chances_G: Values) -> Interval:
     """The mean over the log's calls. graded: places of the G graded ones, drawn independently with these chances."""
     errors_G = (truth_G - forecast_N[graded]) / chances_G
@@ -91,16 +102,18 @@ def chances(uncertain_N: Values, wanted: int) -> Values:
     return np.asarray(np.minimum(1.0, high * weight_N), dtype=np.float64)
 
 
-def ratio(actual_M: Values, expected_M: Values, units: float) -> Interval:
-    """Sum of what answers cost over the sum of what they were expected to, for `units` further ones like them."""
-    known_M = np.isfinite(actual_M) & np.isfinite(expected_M) & (expected_M > 0)
-    actual_M, expected_M = actual_M[known_M], expected_M[known_M]
+def ratio(actual_M: Values, expected_M: Values, weights_M: Values, units: float) -> Interval:
+    """Sum of what answers cost over the sum of what they were expected to, weighted; for `units` further ones like them."""
+    known_M = np.isfinite(actual_M) & np.isfinite(expected_M) & (expected_M > 0) & (weights_M > 0)
+    actual_M, expected_M, weights_M = actual_M[known_M], expected_M[known_M], weights_M[known_M]
     if len(actual_M) < FEWEST:
         return Interval(1.0, float("nan"), float("nan"))
-    value = float(actual_M.sum() / expected_M.sum())
-    residuals_M = (actual_M - value * expected_M) / expected_M.mean()
-    spread = float(residuals_M.std(ddof=1) * np.sqrt(1 / len(actual_M) + 1 / max(units, 1)))
-    margin = spread * _quantile(len(actual_M) - 1)
+    value = float(weights_M @ actual_M / (weights_M @ expected_M))
+    residuals = Errors((actual_M - value * expected_M) / np.average(expected_M, weights=weights_M), weights_M)
+    if not residuals.enough:
+        return Interval(value, float("nan"), float("nan"))
+    spread = residuals.spread * float(np.sqrt(1 / residuals.effective + 1 / max(units, 1)))
+    margin = spread * _quantile(int(residuals.effective) - 1)
     return Interval(value, max(value - margin, 0.0), value + margin)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mixture.llm import LLM
 from pipelines.certify import expected_costs
-from pipelines.what_if import history
+from pipelines.what_if import history, likeness
 from pipelines.what_if.history import Billed
 from pipelines.what_if.knowledge import Knowledge, Texts
 
@@ -22,7 +22,7 @@ class Judgeable:
 
     llms: the candidates, their columns in the roster `columns`. scores_NL: by candidate. baseline_N: column among the candidates of what is
     compared with, baseline_usd_N its cost; stays: whether that is what was logged. session_N: index of the session; first_N: place of the
-    call that decides it. expected_NL: USD by which is chosen. length: how much longer the log's answers are than their LLMs' recorded.
+    call that decides it. expected_NL: USD by which is chosen. unlike_N: of a kind that no labelled query is like.
     """
 
     billed: tuple[Billed, ...]
@@ -36,7 +36,7 @@ class Judgeable:
     session_N: NDArray[np.intp]
     first_N: NDArray[np.intp]
     expected_NL: Values
-    length: float
+    unlike_N: NDArray[np.bool_]
 
     @property
     def sessions(self) -> int:
@@ -83,7 +83,7 @@ def judgeable(
         first_of += [len(kept)] * len(able)
         session_of += [number] * len(able)
         kept += able
-    rows = [scored[place] for place in kept]
+    rows = np.array([scored[place] for place in kept], dtype=np.intp)
     calls = tuple(billed[place] for place in kept)
     reference = [baseline or (each.llm.id if each.llm else "") for each in calls]
     made = Judgeable(
@@ -98,7 +98,7 @@ def judgeable(
         session_N=np.array(session_of, dtype=np.intp),
         first_N=np.array(first_of, dtype=np.intp),
         expected_NL=expected_costs([each.call.text or "" for each in calls], candidates, known.recorded),
-        length=_length(calls, known),
+        unlike_N=_unlike(texts, known)[rows],
     )
     return made, dict(sorted(why.items(), key=lambda pair: -pair[1]))
 
@@ -124,12 +124,8 @@ def _why_not(each: Billed, row: int | None, texts: Texts, place_of: Mapping[str,
     return ""
 
 
-def _length(calls: Sequence[Billed], known: Knowledge) -> float:
-    """Mean output tokens of the log's answers over the recorded ones of their LLMs; 1 where either is unknown."""
-    pairs = [
-        (each.usage.output_tokens, known.recorded[each.llm.id].output_tokens)
-        for each in calls
-        if each.usage is not None and not each.estimated and each.llm is not None and each.llm.id in known.recorded
-    ]
-    logged, recorded = (sum(column) for column in zip(*pairs, strict=True)) if pairs else (0, 0)
-    return logged / recorded if logged and recorded else 1.0
+def _unlike(texts: Texts, known: Knowledge) -> NDArray[np.bool_]:
+    """By text; nothing can be said of it where nothing is labelled, and then there is no interval either."""
+    if known.held_out is None:
+        return np.zeros(len(texts.far_N), dtype=bool)
+    return likeness.unlike(texts, known.held_out.scored)

@@ -28,11 +28,16 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Texts:
-    """N texts: scores_NL by the roster, which are far from every training query, and the domain of the nearest of these."""
+    """N texts: scores_NL by the roster, which are far from every training query, the domain of the nearest of these, and their vectors."""
 
     scores_NL: Values
     far_N: NDArray[np.bool_]
     domains_N: NDArray[np.str_]
+    vectors_ND: Values
+
+    def of(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "Texts":
+        """Some of them."""
+        return Texts(self.scores_NL[rows], self.far_N[rows], self.domains_N[rows], self.vectors_ND[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,11 +71,11 @@ class Scorer:
     def texts(self, texts: Sequence[str]) -> Texts:
         """Scores of these texts. Without a reference none is far, and no domain is known."""
         prediction = self.loaded.score(texts)
-        scores_NL = prediction.scores_QL.astype(np.float64)
+        scores_NL, vectors_ND = prediction.scores_QL.astype(np.float64), prediction.queries_QD.astype(np.float64)
         if self._reference is None or len(self._reference.held_queries_HD) == 0:
-            return Texts(scores_NL, np.zeros(len(texts), dtype=bool), np.full(len(texts), "unknown"))
+            return Texts(scores_NL, np.zeros(len(texts), dtype=bool), np.full(len(texts), "unknown"), vectors_ND)
         far = novelty(prediction.queries_QD, self._reference, k=self._rules.neighbours, quantile=self._rules.novel_quantile)
-        return Texts(scores_NL, far.novel_N, far.domains_N(self._reference))
+        return Texts(scores_NL, far.novel_N, far.domains_N(self._reference), vectors_ND)
 
     def knowledge(self, project: Project) -> Knowledge:
         """With its held-out queries: the test split of the dataset that it was trained on, where that lies in build/dataset."""
@@ -92,8 +97,7 @@ class Scorer:
         scored = self.texts(texts)
         near_M = ~scored.far_N
         kept = [text for text, near in zip(texts, near_M, strict=True) if near]
-        scored = Texts(scored.scores_NL[near_M], scored.far_N[near_M], scored.domains_N[near_M])
-        return HeldOut(kept, scored, data.labels_QL[near_M], *(grid_ML[near_M] for grid_ML in tokens)), ""
+        return HeldOut(kept, scored.of(near_M), data.labels_QL[near_M], *(grid_ML[near_M] for grid_ML in tokens)), ""
 
 
 def _of_answers(folder: Path, data: dataset.Dataset, name: str) -> Values:

@@ -24,4 +24,4 @@ def shares(judged: Judgeable) -> Values:
     place_of = {llm.id: at for at, llm in enumerate(judged.llms)}
     logged = [place_of[each.llm.id] for each in judged.billed if each.llm is not None and each.llm.id in place_of]
     counts_L = np.bincount(logged or judged.baseline_N, minlength=len(judged.llms))
-    return counts_L / max(counts_L.sum(), 1)
+    return np.asarray(counts_L / max(counts_L.sum(), 1), dtype=np.float64)

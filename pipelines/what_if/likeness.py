@@ -1,11 +1,12 @@
 """Which texts of a log are of a kind that no labelled query is like: forecasts are unchecked there, however near a training query is. Pure.
 
 As many texts of the log as labelled queries of a domain are put together. Where they are of one kind, half of the nearest others of a text
-are labelled; a kind of its own keeps to itself (nearest-neighbour test of two samples: Schilling 1986, Henze 1988). LACK was chosen on one
-recorded set and checked on three (docs/results/promises.md).
+are labelled; a kind of its own keeps to itself (nearest-neighbour test of two samples: Schilling 1986, Henze 1988). Domains are looked at
+one by one only where the whole log is conspicuous. LACK was chosen on one recorded set and checked on three (docs/results/promises.md).
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +24,34 @@ SPREAD = 0.65  # of one neighbour's share, by simulation: neighbours of neighbou
 DRAWS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Texts of the log in one domain: which, the share of them that is far, and the labelled share of the nearest ones, None: not known."""
+
+    rows: Rows
+    far: float
+    labelled: float | None
+    size: int
+
+    @property
+    def apart(self) -> bool:
+        """Whether they are surely another kind than the labelled ones."""
+        if self.far > MOST_FAR + SURE * float(np.sqrt(FAR * (1 - FAR) / len(self.rows))):
+            return True
+        if self.labelled is None:
+            return False
+        return self.labelled < 0.5 - max(LACK, SURE * SPREAD / float(np.sqrt(NEAREST * self.size)))
+
+
 def unlike(texts: Texts, labelled: Texts) -> NDArray[np.bool_]:
     """unlike_N of N different texts, beside the labelled queries; domains too small to look at are looked at together."""
-    unlike_N = np.zeros(len(texts.far_N), dtype=bool)
-    dice = np.random.default_rng(0)
-    for rows, beside in _groups(texts.domains_N, labelled.domains_N):
-        near = rows[~texts.far_N[rows]]
-        chance = SURE * float(np.sqrt(FAR * (1 - FAR) / len(rows)))
-        if texts.far_N[rows].mean() > MOST_FAR + chance or _apart(texts.vectors_ND[near], labelled.vectors_ND[beside], dice):
-            unlike_N[rows] = True
+    unlike_N, dice = np.zeros(len(texts.far_N), dtype=bool), np.random.default_rng(0)
+    groups = [_group(texts, labelled, rows, beside, dice) for rows, beside in _groups(texts.domains_N, labelled.domains_N)]
+    known = [(group.labelled, len(group.rows)) for group in groups if group.labelled is not None]
+    near = sum(share * count for share, count in known) / sum(count for _, count in known) if known else 0.5
+    if len(texts.far_N) and (texts.far_N.mean() > MOST_FAR or near < 0.5 - LACK / 2):
+        for group in groups:
+            unlike_N[group.rows] = group.apart
     return unlike_N
 
 
@@ -45,13 +65,14 @@ def _groups(domains_N: NDArray[np.str_], domains_M: NDArray[np.str_]) -> Iterato
         yield rest, np.flatnonzero(~np.isin(domains_M, enough))
 
 
-def _apart(log_ND: Values, labelled_MD: Values, dice: np.random.Generator) -> bool:
-    """Whether these texts keep to themselves."""
+def _group(texts: Texts, labelled: Texts, rows: Rows, beside: Rows, dice: np.random.Generator) -> Group:
+    far = float(texts.far_N[rows].mean())
+    log_ND, labelled_MD = texts.vectors_ND[rows[~texts.far_N[rows]]], labelled.vectors_ND[beside]
     size = min(len(log_ND), len(labelled_MD))
     if size < LEAST:
-        return len(labelled_MD) < LEAST <= len(log_ND)  # nobody labelled anything of this domain
+        return Group(rows, far, None if len(log_ND) < LEAST else 0.0, LEAST)  # nobody labelled anything of this domain
     shares = [_share(*(each[dice.choice(len(each), size, replace=False)] for each in (log_ND, labelled_MD))) for _ in range(DRAWS)]
-    return float(np.mean(shares)) < 0.5 - max(LACK, SURE * SPREAD / float(np.sqrt(NEAREST * size)))
+    return Group(rows, far, float(np.mean(shares)), size)
 
 
 def _share(log_SD: Values, labelled_SD: Values) -> float:
@@ -63,4 +84,4 @@ def _share(log_SD: Values, labelled_SD: Values) -> float:
 
 
 def _unit(vectors_ND: Values) -> Values:
-    return vectors_ND / np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12)
+    return np.asarray(vectors_ND / np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12), dtype=np.float64)

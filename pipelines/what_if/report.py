@@ -16,8 +16,9 @@ from scorer.metrics import Interval
 
 ASSUMED = (
     "Another LLM would have read the same tokens, with the same parts of them cached, for a session stays with the LLM of its first text.",
-    "Its answer would have had the usual length of its recorded answers, scaled as this log's answers are to those of their own LLMs.",
+    "Its answer would have been longer or shorter than the logged one as its recorded answers are than those of the LLM that was asked.",
     "Intervals are of 95 %, each by itself: from how scores and costs came out on labelled queries of the same kinds, nothing else.",
+    "Where no labelled query is like a call, it is taken that the quality of another LLM's answer may have been anything.",
 )
 
 
@@ -149,7 +150,7 @@ def percent(interval: Interval) -> str:
 def in_points(interval: Interval) -> str:
     """`-0.4 [-1.6, +0.8]`."""
     if interval.low <= -1 and interval.high >= 1:
-        return f"{100 * interval.mean:+.1f} as forecast (no interval: too few labels)"
+        return f"{100 * interval.mean:+.1f} as forecast (cannot be judged yet: too few labels like it)"
     return f"{100 * interval.mean:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
 
 

@@ -66,8 +66,12 @@ def test_a_what_if_meets_the_truth(recorded: what_if.Recorded, monkeypatch: pyte
     """Its intervals cover the recorded truth about as often as they say, and the cost is close."""
     monkeypatch.setattr(what_if, "WORLDS", 4)
     monkeypatch.setattr(what_if, "CALLS", 150)
-    found = what_if.resampled(recorded, 24, unknown=False)
+    found = what_if.resampled(recorded, 24, "same kinds")
     assert found["covered"] > 0.85
     assert found["graded: covered"] > 0.85
     assert found["cost off, median"] < 0.05
+    assert found["unlike"] < 0.05
+    assert what_if.resampled(recorded, 8, "one of them")["unlike"] < 0.05
+    nobody = what_if.resampled(recorded, 8, "another kind")  # every one of its texts is far, so none is judged
+    assert np.isnan([nobody["covered"], nobody["cost off, median"]]).all()
     assert World(recorded.data, recorded.queries_QD, 0).roster == ("maths", "code", "dear")

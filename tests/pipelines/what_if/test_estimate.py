@@ -62,7 +62,7 @@ def test_too_few_labels_make_no_interval() -> None:
     assert (found.low, found.high) == (-1.0, 1.0)
     graded = estimate.by_graded(np.full(9, 0.1), np.arange(3), np.zeros(3), np.full(3, 0.5))
     assert (graded.low, graded.high) == (-1.0, 1.0)
-    assert np.isnan(estimate.ratio(np.ones(3), np.ones(3), 10).low)
+    assert np.isnan(estimate.ratio(np.ones(3), np.ones(3), np.ones(3), 10).low)
 
 
 def test_weights_count_for_what_they_are_worth() -> None:
