@@ -63,6 +63,7 @@ def read(source: str, files: Sequence[Path], score: Scale | None = None, *, skip
             f"{', '.join(map(str, files))}: holds no call{f' ({left_out})' if left_out else ''}.", next_step="Export more of the log."
         )
     if not format_.graded:
+        reading.without_repeats()
         reading.calls, changed = redacted(reading.calls)
         reading.notes += [f"{changed} texts had addresses, numbers or keys in them; these are taken out."] if changed else []
     return format_, reading

@@ -57,6 +57,19 @@ class Reading:
             replace(call, outcome=by_call[call.call_id], outcome_name=name) if call.call_id in by_call else call for call in self.calls
         ]
 
+    def without_repeats(self) -> None:
+        """Leaves out calls that are there before, by id, time, LLM, texts, tokens and cost: of exports that overlap, or twice in one."""
+        seen: set[tuple[object, ...]] = set()
+        kept: list[LoggedCall] = []
+        for call in self.calls:
+            known = (call.call_id, call.at, call.llm, call.text, call.answer, call.usage, call.cost_usd)
+            if call.call_id is None or call.at is None or known not in seen:
+                kept.append(call)
+            seen.add(known)
+        if repeated := len(self.calls) - len(kept):
+            self.left_out["calls that are there before"] += repeated
+        self.calls = kept
+
     def without_damaged(self) -> None:
         """Leaves out the calls of rows that there are complaints about, and says which these are."""
         for path, complaints in self.complaints.items():

@@ -13,7 +13,7 @@ SHOWN = 8  # LLMs named
 def summary(reading: Reading, format_: Format) -> list[str]:
     """Sentences: how much of what, which facts are there in full, in part, and not at all, and what was left out."""
     calls = reading.calls
-    return [_what(calls), *_facts(calls, format_), *_left_out(reading), *reading.notes]
+    return [_what(calls), *_facts(calls, format_), *left_out(reading), *reading.notes]
 
 
 def llms(calls: Sequence[LoggedCall]) -> Counter[str]:
@@ -57,6 +57,7 @@ def _facts(calls: Sequence[LoggedCall], format_: Format) -> Iterator[str]:
         )
 
 
-def _left_out(reading: Reading) -> Iterator[str]:
+def left_out(reading: Reading) -> Iterator[str]:
+    """How many calls were not taken, and why."""
     if reading.left_out:
         yield f"Left out: {', '.join(f'{count:,} {reason}' for reason, count in reading.left_out.items())}."

@@ -14,7 +14,7 @@ from mixture.llm import LLM
 from monitoring import policy
 from pipelines import import_logs, json_files, llm_names, params
 from pipelines.errors import ImportRefused
-from pipelines.logs import store
+from pipelines.logs import store, summary
 from pipelines.logs.call import LoggedCall
 from pipelines.logs.outcomes import Scale
 from pipelines.project import Project
@@ -51,7 +51,7 @@ class Wanted:
 def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
     """Reports; returns what it reported. Raises RouteMoAError naming what is wrong."""
     project = Project(settings.home)
-    name, calls = _calls(wanted, project)
+    name, calls, left_out = _calls(wanted, project)
     everybody = pool.load(wanted.pool_file or settings.pool_file)
     billed = history.bill(calls, everybody)
     made = Report(log=f"{name}: {len(calls):,} lines", spent=Spent.of(billed, everybody.active))
@@ -68,6 +68,7 @@ def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
         made = judge(made, judged, known, why, floor)
         made = replace(made, baseline=wanted.baseline or "what was logged")
         made = _graded(made, judged, wanted, folder / f"{name}.grade.csv")
+    made = replace(made, notes=(*left_out, *made.notes))
     report.show(made, console)
     page.write(folder / f"{name}.html", made)
     json_files.write(folder / f"{name}.json", made.as_dict())
@@ -157,17 +158,18 @@ def _graded(made: Report, judged: Judgeable, wanted: Wanted, path: Path) -> Repo
     return replace(made, notes=(*made.notes, *notes, told))
 
 
-def _calls(wanted: Wanted, project: Project) -> tuple[str, list[LoggedCall]]:
-    """A name for the log, and its calls. Raises ImportRefused, TableRefused."""
+def _calls(wanted: Wanted, project: Project) -> tuple[str, list[LoggedCall], list[str]]:
+    """A name for the log, its calls, and what was not taken as one. Raises ImportRefused, TableRefused."""
     if not wanted.logs:
         raise ImportRefused(
             "No log is named.", next_step="Name an import, or files with their format: routemoa what-if --from litellm FILES"
         )
     if wanted.source is not None:
         files = [Path(each) for each in wanted.logs]
-        return llm_names.slug(files[0].stem) or wanted.source, import_logs.read(wanted.source, files, wanted.score)[1].calls
+        reading = import_logs.read(wanted.source, files, wanted.score)[1]
+        return llm_names.slug(files[0].stem) or wanted.source, reading.calls, list(summary.left_out(reading))
     paths = [_imported(each, project) for each in wanted.logs]
-    return llm_names.slug(paths[0].stem) or "log", [call for path in paths for call in store.read(path)]
+    return llm_names.slug(paths[0].stem) or "log", [call for path in paths for call in store.read(path)], []
 
 
 def _imported(name: str, project: Project) -> Path:

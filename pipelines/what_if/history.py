@@ -103,7 +103,8 @@ def _billed(call: LoggedCall, llm: LLM, *, known: bool) -> Billed:
 def _usage(call: LoggedCall) -> tuple[Usage | None, bool]:
     """As the log counts it, else as far as the characters of question and answer tell, which is an estimate."""
     told = call.usage
-    if told.input_tokens is not None and told.output_tokens is not None:
+    uncounted = told.input_tokens == 0 and bool(call.text)  # a stream whose usage nobody asked for: a prompt has tokens
+    if told.input_tokens is not None and told.output_tokens is not None and not uncounted:
         usage = Usage(
             told.input_tokens,
             told.output_tokens,

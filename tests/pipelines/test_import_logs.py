@@ -76,6 +76,14 @@ def test_a_log_is_kept_beside_a_pool_and_says_what_it_lacks(project: Project, tm
     assert not project.data.exists()
 
 
+def test_a_call_that_is_exported_twice_counts_once(project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows of overlapping exports; another answer of the same id is another call."""
+    path = log(tmp_path, 3)
+    path.write_text(path.read_text() * 2 + samples.lines([samples.LITELLM[0] | {"request_id": "r0", "completion_tokens": 9_999}]))
+    assert "Left out: 3 calls that are there before." in said(capsys, "--from", "litellm", path, "--name", "twice")
+    assert len(store.read(project.imported_log("twice"))) == 4
+
+
 def test_an_unknown_price_is_asked_for_and_never_free(project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An LLM that nobody publishes a price of is in no pool until one is given, then at that one; the command says how to give it."""
     path = log(tmp_path, model="our-finetune", custom_llm_provider="openai")

@@ -111,3 +111,13 @@ def test_sessions_are_in_the_order_of_their_calls() -> None:
     """By time, whatever the order in the file; a call without a session is one by itself."""
     calls = [call("plain", hour=5, session="a"), call("plain"), call("plain", hour=2, session="a"), call("plain")]
     assert history.by_session(history.bill(calls, POOL, nobody)) == [[2, 0], [1], [3]]
+
+
+def test_a_prompt_of_no_token_was_not_counted() -> None:
+    """A stream without usage is logged with zeros: its texts tell the tokens, and without an answer nobody knows what it cost."""
+    nothing = LoggedUsage(0, None, None, 0)
+    calls = [call("plain", text="x" * 400, answer="y" * 80, usage=nothing), call("plain", text="x", usage=nothing)]
+    told, unknown = history.bill(calls, POOL, nobody)
+    assert told.usage is not None
+    assert (told.usage.output_tokens, told.estimated) == (20, True)
+    assert (unknown.usd, unknown.why_not) == (None, "the log has neither tokens nor texts")
