@@ -2,7 +2,7 @@
 
 As many texts of the log as labelled queries of a domain are put together. Where they are of one kind, half of the nearest others of a text
 are labelled; a kind of its own keeps to itself (nearest-neighbour test of two samples: Schilling 1986, Henze 1988). Domains are looked at
-one by one only where the whole log is conspicuous. LACK was chosen on one recorded set and checked on three (docs/results/promises.md).
+one by one only where the whole log is conspicuous. LACK was read off recorded sets (docs/results/promises.md).
 """
 
 from collections.abc import Iterator
