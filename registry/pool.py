@@ -167,7 +167,7 @@ def _validate(path: Path, llm_id: Any, entry: Any) -> LLM:
     except ValueError as exc:
         raise PoolRefused(f"{path}: llms.{llm_id}: {exc}", next_step="Rename the entry.") from exc
     try:
-        return PoolEntry.model_validate(entry).llm(llm_id)
+        return PoolEntry.model_validate(entry).llm(str(llm_id))  # a quoted id is a string of YAML's own, which no JSON is written with
     except ValidationError as exc:
         wrong = explain(exc, PoolEntry, where=f"llms.{llm_id}", secret=SECRET_FIELDS)
         raise PoolRefused(f"{path}: {wrong}", next_step="Correct the entry.") from exc

@@ -308,3 +308,9 @@ def test_entries_may_share_what_yaml_lets_them_share(tmp_path: Path) -> None:
     text = "llms:\n  a: &a {name: A, endpoint: null, price: {input: 1, output: 2}, prompt: {system: 'Use ${x}'}}\n  b: {<<: *a, name: B}\n"
     llms = pool.load(written(tmp_path, text)).llms
     assert [(llm.name, llm.price, llm.prompt.system) for llm in llms] == [("A", Price(1, 2), "Use ${x}"), ("B", Price(1, 2), "Use ${x}")]
+
+
+def test_a_quoted_id_is_a_plain_one(tmp_path: Path) -> None:
+    """Files written as JSON quote their ids; what is kept by id must still be writable as JSON."""
+    llms = pool.load(written(tmp_path, '{"llms": {"a": {"name": "A", "endpoint": null, "price": {"input": 1, "output": 2}}}}')).llms
+    assert [type(llm.id) for llm in llms] == [str]
