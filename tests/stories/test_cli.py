@@ -7,7 +7,7 @@ import pytest
 
 from local.stage import Stage
 from tests.stories.terminal import routemoa, typed
-from tests.stories.test_console import SKILLS, ask, jobs, places
+from tests.stories.test_console import SKILLS, ask, gained, jobs, places
 from tests.stories.test_own_llms import UNKNOWN, Places, queries, stage
 
 __all__ = ["places", "stage"]  # fixtures, for a platform of this module's own
@@ -16,12 +16,12 @@ NEWCOMER = ("--served-name", "specialist", "--input-price", "0.01", "--output-pr
 
 
 def test_the_story_by_commands(stage: Stage, places: Places) -> None:
-    """An LLM joins, is promoted and taken back; an unknown domain is found, named and graded, and a retraining for it planned."""
+    """An LLM joins, is promoted and taken back; an unknown domain is found, named, graded and learned."""
     joins(stage, places["specialist"].url)
     is_promoted_and_taken_back(stage)
     groups = drift_is_reviewed(stage)
     answers_are_graded(stage)
-    a_retraining_is_planned(stage, groups)
+    it_is_learned(stage, groups)
 
 
 def joins(stage: Stage, address: str) -> None:
@@ -87,13 +87,20 @@ def answers_are_graded(stage: Stage) -> None:
     assert re.search(rf"{UNKNOWN}.* to ", routemoa(stage.home, "quality"))
 
 
-def a_retraining_is_planned(stage: Stage, groups: list[str]) -> None:
-    """The plan names whom it asks and the price, and starts nothing."""
+def it_is_learned(stage: Stage, groups: list[str]) -> None:
+    """The plan names whom it asks and the price, and starts nothing; the job says what it bought."""
     before = len(jobs(stage))
-    plan = routemoa(stage.home, "retrain", "--plan", *(word for group in groups for word in ("--group", group)))
+    chosen = [word for group in groups for word in ("--group", group)]
+    plan = routemoa(stage.home, "retrain", "--plan", *chosen)
     assert all(llm in plan for llm in SKILLS)
     assert "Costs about" in plan
     assert len(jobs(stage)) == before
+    started = routemoa(stage.home, "retrain", *chosen, "--reason", "medicine is asked now")
+    (job,) = re.findall(r"routemoa jobs (\S+) --follow", started)
+    followed = routemoa(stage.home, "jobs", job, "--follow")
+    assert "not saved as a DVC experiment" not in routemoa(stage.home, "jobs", job, "--log")
+    assert re.search(r": quality .* before, .* after, by ", followed), followed
+    gained(stage, jobs(stage)[0])
 
 
 def served(stage: Stage, version: str) -> None:
