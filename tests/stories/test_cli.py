@@ -15,13 +15,17 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 NEWCOMER = ("--served-name", "specialist", "--input-price", "0.01", "--output-price", "0.02", "--max-tokens", "16")
 
 
-def test_the_story_by_commands(stage: Stage, places: Places) -> None:
-    """An LLM joins, is promoted and taken back; an unknown domain is found, named, graded and learned."""
+def test_the_whole_story(stage: Stage, places: Places) -> None:
+    """An LLM joins and is promoted; an unknown domain is found, named, graded, learned and promoted; then one step back."""
     joins(stage, places["specialist"].url)
     is_promoted_and_taken_back(stage)
     groups = drift_is_reviewed(stage)
     answers_are_graded(stage)
-    it_is_learned(stage, groups)
+    version = it_is_learned(stage, groups)
+    assert f"Scorer version {version} is champion." in promote(stage, version)
+    served(stage, version)
+    assert "Scorer version 2 is champion again." in routemoa(stage.home, "rollback")
+    served(stage, "2")
 
 
 def joins(stage: Stage, address: str) -> None:
@@ -87,8 +91,8 @@ def answers_are_graded(stage: Stage) -> None:
     assert re.search(rf"{UNKNOWN}.* to ", routemoa(stage.home, "quality"))
 
 
-def it_is_learned(stage: Stage, groups: list[str]) -> None:
-    """The plan names whom it asks and the price, and starts nothing; the job says what it bought."""
+def it_is_learned(stage: Stage, groups: list[str]) -> str:
+    """The plan names whom it asks and the price, and starts nothing; the job says what it bought. Returns the version."""
     before = len(jobs(stage))
     chosen = [word for group in groups for word in ("--group", group)]
     plan = routemoa(stage.home, "retrain", "--plan", *chosen)
@@ -101,6 +105,18 @@ def it_is_learned(stage: Stage, groups: list[str]) -> None:
     assert "not saved as a DVC experiment" not in routemoa(stage.home, "jobs", job, "--log")
     assert re.search(r": quality .* before, .* after, by ", followed), followed
     gained(stage, jobs(stage)[0])
+    version: str = re.findall(r"scorer version (\d+) registered", followed)[-1]
+    return version
+
+
+def promote(stage: Stage, version: str) -> str:
+    """By its gate, or, as the error says how, against it."""
+    listed = routemoa(stage.home, "list")
+    if re.search(rf"{version} +challenger +passed", listed):
+        return routemoa(stage.home, "promote", version)
+    refused = routemoa(stage.home, "promote", version, code=1)
+    assert f"routemoa promote {version} --override REASON" in refused
+    return routemoa(stage.home, "promote", version, "--override", "a person saw what it bought")
 
 
 def served(stage: Stage, version: str) -> None:
