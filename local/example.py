@@ -7,7 +7,7 @@ go through it, each answer is audited, and what came of them stands beside alway
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,16 +161,23 @@ def traffic(stage: Stage) -> None:
         act.say(figures.each_llm(data))
         served = audited(stage, build_results.sample(stage.home, 10_000, "test"))
         act.say(figures.who_answered(served))
-        found = beside.compared(served, data, best := figures.best_single(data))
-        if found is not None:
-            act.means = f"{found}. {found.pays(params.load(stage.home / workspace.SETTINGS).gate.floor_share)}"
-        settings = stage.platform.settings
+        settings, best = stage.platform.settings, figures.best_single(data)
         records = RecordStore.of(settings)
-        if given_up := sum(bool(json.loads(decision)["failures"]) for (decision,) in records.ask("SELECT decision FROM records")):
-            act.say(f"{given_up} of them by another LLM than the one chosen, which was given up: it was too slow on a machine this busy")
+        chosen = _by_their_choice(records, served)
+        if others := len(served) - len(chosen):
+            why = "which was given up: it was too slow on a machine this busy"
+            act.say(f"{others} of them by another LLM than the one chosen, {why}; they are not compared")
+        if (found := beside.compared(chosen, data, best)) is not None:
+            act.means = f"{found}. {found.pays(params.load(stage.home / workspace.SETTINGS).gate.floor_share)}"
         ledger = savings.report(records, pools.load(settings.pool_file), by="domain", baseline=best)
         act.say(f"the ledger, for which {best} would have answered at the length that was served: {_money(ledger)}; {_quality(ledger)}")
         act.look = f"cd {stage.home} && routemoa savings --by domain --baseline {best}"
+
+
+def _by_their_choice(records: RecordStore, served: Sequence[Served]) -> list[Served]:
+    """Those answered by the LLM that was chosen for them."""
+    failed = {number for number, decision in records.ask("SELECT id, decision FROM records") if json.loads(decision)["failures"]}
+    return [one for one in served if one.decision not in failed]
 
 
 def _money(ledger: savings.Savings) -> str:
