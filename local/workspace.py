@@ -116,9 +116,18 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _commit(folder: Path, message: str) -> None:
+    _sign(folder)
     _git(folder, "add", "--all")
-    identity = ["-c", "user.name=routemoa", "-c", "user.email=routemoa@localhost"]
-    _git(folder, *identity, "commit", "--quiet", "--allow-empty", "--no-verify", "-m", message)
+    _git(folder, "commit", "--quiet", "--allow-empty", "--no-verify", "-m", message)
+
+
+def _sign(folder: Path) -> None:
+    """Gives the project a name for its commits where its owner gave git none: without one DVC saves no experiment either."""
+    for name, value in (("user.name", "routemoa"), ("user.email", "routemoa@localhost")):
+        try:
+            child_process.output(["git", "config", name], cwd=folder)
+        except ChildFailed:
+            _git(folder, "config", name, value)
 
 
 def _revision(folder: Path) -> str:

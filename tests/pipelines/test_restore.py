@@ -55,6 +55,8 @@ def project(tmp_path: Path, remote: str) -> Project:
     run(tmp_path, "git", "init", "-q", "--bare", "team.git")
     for command in (
         "git init -q -b main",
+        "git config user.name somebody",
+        "git config user.email somebody@example.org",
         "dvc init -q",
         f"dvc remote add -q -d team {remote}",
         "dvc add -q data",
