@@ -1,7 +1,7 @@
 """The scorer beside every baseline on recorded outcomes: `python -m benchmarks.scorer FOLDER [--set benchmarks/sets/NAME.yaml]`.
 
-FOLDER: recorded outcomes (docs/results/data.md), your own or another's; or build/dataset, the default pool's (`dvc repro
-benchmarks/dvc.yaml`). All choices (epoch, neighbours, penalties, ranks, clusters, learning rates, weights of cost) are made on held-out
+FOLDER: recorded outcomes (docs/results/data.md), your own or another's; or build/dataset, the default pool's.
+All choices (epoch, neighbours, penalties, ranks, clusters, learning rates, weights of cost) are made on held-out
 queries; the test queries are read once, at the end. Figures are means over `--seeds` seeds, whose spread has its own column; intervals are
 bootstraps over test queries of those means, paired where two routers are compared. Costs are shown where they are recorded or the set names
 prices. `--leave-out` also trains once without each group and tests on all of it.

@@ -42,7 +42,6 @@ def test_what_is_the_products_alone_stays_there(checkout: Path, tmp_path: Path) 
         "tests/test_it.py",
         "docs/guide/README.md",
         ".ci/run",
-        "benchmarks/dvc.yaml",
         "CHANGELOG.md",
         "README.md",
         "scorer/trust.py",
