@@ -17,7 +17,8 @@ from local.errors import LocalError
 from local.processes import free_ports
 from local.team.postgres import USER, program
 
-SETTINGS = "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=60"
+# connections: of every database that a test of this process opened; pools keep theirs until it ends
+SETTINGS = "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=300"
 
 
 @dataclass(frozen=True)
