@@ -176,7 +176,7 @@ def traffic(stage: Stage) -> None:
 
 def _by_their_choice(records: RecordStore, served: Sequence[Served]) -> list[Served]:
     """Those answered by the LLM that was chosen for them."""
-    failed = {number for number, decision in records.ask("SELECT id, decision FROM records") if json.loads(decision)["failures"]}
+    failed = {record_id for record_id, decision in records.ask("SELECT id, decision FROM records") if json.loads(decision)["failures"]}
     return [one for one in served if one.decision not in failed]
 
 

@@ -13,8 +13,7 @@ from registry.errors import ChildFailed
 
 OVERLAYS = Path(__file__).parent / "overlays"
 MARKER = ".routemoa-project"  # in every project made here: nothing is ever removed from a folder without it
-# The product's alone; and a stage that nobody runs in a project, where `dvc exp save` would miss its output and save nothing.
-NOT_A_PROJECTS = ("tests/", "docs/", ".ci/", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+NOT_A_PROJECTS = ("tests/", "docs/", ".ci/", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")  # the product's alone
 YOURS = ("registry/pool.yaml", "params.yaml", "dvc.lock", "data.dvc", ".dvc/config", "README.md")  # an upgrade leaves them as they are
 SETTINGS = "params.yaml"  # an overlay changes single keys of it; every other file of an overlay replaces the project's
 

@@ -79,8 +79,9 @@ def of_some(found: Beside, llm: str, rows_N: NDArray[np.bool_], right: Correctio
         return Change(value, audits=served.audited, baseline_audits=right.audits, why=why)
     half = max(served.value - served.low, served.high - served.value)  # the side that 0 or 1 did not cut
     as_promised, put_right = served.value - promised, served.value - promised - right.mean
-    narrower = _one_sided(abs(right.mean), float(np.hypot(half, right.half)), confidence)
-    ends = [(as_promised, narrower * half), (put_right, narrower * float(np.hypot(half, right.half)))]
+    wider = float(np.hypot(half, right.half))
+    narrowed = _one_sided(abs(right.mean), wider, confidence)
+    ends = [(as_promised, narrowed * half), (put_right, narrowed * wider)]
     low, high = share * min(end - wide for end, wide in ends), share * max(end + wide for end, wide in ends)
     return Change(value, max(-1.0, low), min(1.0, high), served.audited, right.audits)
 

@@ -27,12 +27,12 @@ def environment(settings: Settings) -> dict[str, str]:
     """What that server needs in its environment; makes `var/mlflow` and its webhook key on first use.
 
     Versions and files are there, in SQLite and a folder, where the settings name no other database and no other storage. A database that
-    a first start left half made, which MLflow could not go on with, is removed.
+    a first start left half made, which MLflow could not go on with, is set aside.
     """
     home = settings.var.resolve() / "mlflow"
     (home / "artifacts").mkdir(parents=True, exist_ok=True)
     if _is_half_made(home / "mlflow.db"):
-        (home / "mlflow.db").unlink()
+        (home / "mlflow.db").replace(home / "mlflow.db.half-made")
     return {
         "MLFLOW_BACKEND_STORE_URI": settings.mlflow_database.get_secret_value() or f"sqlite:///{home / 'mlflow.db'}",
         "MLFLOW_ARTIFACTS_DESTINATION": settings.mlflow_artifacts or str(home / "artifacts"),
