@@ -1,8 +1,8 @@
 """What work costs as it grows, here and on a Ray cluster of this machine: `python -m benchmarks.growth queries|again|pools|duplicates`.
 
 queries: asking, grading and embedding (`benchmarks.growth_work`), each size and executor in a process of its own. What was measured is kept
-in build/growth and not measured again: a run that was stopped goes on. 1,000,000 queries are reckoned: on from the largest size that was
-measured, each further query at what one more cost between the two largest.
+in build/growth and not measured again: a run that was stopped goes on, and embedding 100,000 takes hours of CPU. 1,000,000 queries are
+reckoned: on from the largest size that was measured, each further query at what one more cost between the two largest.
 again: what 1,000 new queries cost where 100,000 are there (`benchmarks.growth_again`).
 pools: a head is trained for pools of LLMs on synthetic queries and written as an artifact holds it; then it decides.
 duplicates: near-duplicates of synthetic texts.
@@ -26,7 +26,6 @@ SIZES = (1_000, 10_000, 100_000)
 RECKONED = 1_000_000
 POOLS = (10, 100, 1_000)
 KEPT = ROOT / "build" / "growth" / "queries.jsonl"
-EMBEDDED_MOST = 10_000  # queries: 100,000 take an hour of CPU
 ROWS = [(work, executor) for work in (ANSWERED, GRADED, TRAINED_ON, SERVED) for executor in ("local", "ray")] + [(AGAIN, "local")]
 Measured = dict[tuple[str, str, int], dict[str, float]]  # by work, executor and size
 
@@ -39,7 +38,7 @@ def queries(most: int, wanted: str) -> None:
     todo = [(work, executor, count) for work, executor in ROWS for count in SIZES if count <= most and wanted in {"", work}]
     with stub() as url, KEPT.open("a") as file:
         for row in todo:
-            if row not in measured and (row[2] <= EMBEDDED_MOST or not row[0].startswith("embed")):
+            if row not in measured:
                 measured[row] = in_a_process(*row, url)
                 file.write(json.dumps([*row, measured[row]]) + "\n")
                 file.flush()

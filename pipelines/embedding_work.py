@@ -1,6 +1,7 @@
 """What embeds a shard of texts, as an executor applies it: an encoder that may travel to another process."""
 
 import copy
+import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,10 +25,21 @@ class InBatches:
         """Each batch's place and its vectors (B, D)."""
         for at, texts in enumerate(batches):
             yield at, self.encoder.embed_batch(texts)
+            _give_back()
 
     def __reduce__(self) -> tuple[Callable[..., "InBatches"], tuple[Any, ...]]:
         on_cpu = self.encoder if self.encoder.on == "cpu" else copy.deepcopy(self.encoder).to("cpu")
         return _arrived, (on_cpu,)
+
+
+def _give_back() -> None:
+    """What is freed goes back to the system, where its C library can (glibc).
+
+    Batches come in growing lengths, so none fits into what an earlier one left: 370 MB stayed behind in 10,000 queries.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _arrived(encoder: "Encoder") -> InBatches:
