@@ -36,15 +36,15 @@ class Summary:
         return "\n\n".join(f"**{question}.** {asdict(self)[name]}" for name, question in QUESTIONS.items())
 
 
-def of(window: Window, verdict: Verdict, named: frozenset[str] = frozenset()) -> Summary:
-    """The summary of a look. named: domains that people named."""
+def of(window: Window, verdict: Verdict) -> Summary:
+    """The summary of a look."""
     return Summary(
         changed=" ".join(verdict.reasons),
         where=_where(window),
         since=_since(window),
         sure=_sure(verdict),
         costs=_costs(window),
-        do=" ".join(_do(window, verdict, named)),
+        do=" ".join(_do(window, verdict)),
     )
 
 
@@ -121,12 +121,12 @@ def _energy(records: Sequence[Record]) -> str:
     return f" {sum(known):.3g} kWh for {len(known)} of them{unknown}." if known else ""
 
 
-def _do(window: Window, verdict: Verdict, named: frozenset[str]) -> Iterator[str]:
+def _do(window: Window, verdict: Verdict) -> Iterator[str]:
     """Commands, the most useful first."""
     if verdict.kind in {"keep", "too-little-data"}:
         yield "Nothing." if verdict.kind == "keep" else "Wait for more queries."
         return
-    unnamed = next((group for group in window.groups if group.name not in named and group.name != SCATTERED), None)
+    unnamed = next((group for group in window.groups if group.name not in window.named and group.name != SCATTERED), None)
     unaudited = next((group for group in window.groups if not group.audited[0]), None)
     if unaudited is not None:
         yield f"Have some of {unaudited.name!r} audited: `routemoa groups audit {unaudited.name!r}`, then `routemoa grade`."

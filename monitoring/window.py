@@ -99,13 +99,17 @@ class WindowStats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """The N records of a window at one look, their domains and novelty (None without records), what the novel ones are, and the figures."""
+    """The N records of a window at one look, their domains and novelty (None without records), what the novel ones are, and the figures.
+
+    named: domains that people named, of which some groups are.
+    """
 
     records: tuple[Record, ...]
     domains: tuple[str, ...]
     novelty: Novelty | None
     groups: tuple[Group, ...]
     stats: WindowStats
+    named: frozenset[str]
 
 
 def window_to_judge(scored: int, policy: Policy) -> tuple[int, int]:
@@ -167,7 +171,7 @@ def measure(
         **_service(ours),
     )
     groups = group([ours[at] for at in distinct_M], queries_ND[distinct_M], of_distinct, profile, named) if of_distinct else ()
-    return Window(tuple(ours), domains, novelty, groups, stats)
+    return Window(tuple(ours), domains, novelty, groups, stats, frozenset(each.name for each in named.domains))
 
 
 def lower_bound(count: int, n: int, alpha: float) -> float:

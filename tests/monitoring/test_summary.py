@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from monitoring import summary, window
+from monitoring import named_domains, summary, window
 from monitoring.baseline import Baseline
+from monitoring.records import RecordStore
 from monitoring.verdict import decide
 from tests.monitoring.test_groups import LAW, strangers
 
@@ -32,6 +33,18 @@ def test_an_unknown_group_is_named_with_time_certainty_money_and_commands(world,
     assert "`routemoa groups name 'unknown 1' NAME`" in told.do
     assert "`routemoa retrain --plan" in told.do or made.groups
     assert told.markdown().startswith("**What changed.** ")
+
+
+def test_a_group_that_has_a_name_is_not_to_be_named(world, rules, tmp_path: Path) -> None:
+    """Its members that lie apart from it may be, as the group that they are."""
+    strange = strangers(world, 100, 20, LAW, "law")
+    store = RecordStore(tmp_path / "records.db")
+    named_domains.name(store, "contracts", strange, world.profile(), None)
+    records, named = [*world.records(60), *strange], named_domains.load(store)
+    made = window.measure(records, world.profile(), rules, scorer_version="1", index=0, named=named)
+    told = summary.of(made, decide(made.stats, rules))
+    assert "contracts" in told.where
+    assert "groups name 'contracts'" not in told.do
 
 
 def test_usual_traffic_asks_for_nothing(world, rules) -> None:
