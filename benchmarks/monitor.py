@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from benchmarks import recorded_set, report, set_file
 from monitoring import audits as audits_drawn
 from monitoring import policy, promises, quality, student, window
+from monitoring.answers import Answers
 from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
 from monitoring.record import AUDIT, Outcome, Record
@@ -212,7 +213,7 @@ def estimate(data: Dataset, queries_QD: Floats, replays: int, rules: Policy, how
         best_Q = world.scores_QL.argmax(axis=1)
         truth = float(world.labels_QL[world.traffic, best_Q[world.traffic]].mean())
         answers, outcome_N = _audited_answers(world, rules, how)
-        found = quality.estimate(answers, confidence=0.95)
+        found = quality.estimate(*answers.summed(), confidence=0.95)
         if found.low is None or found.high is None or found.value is None:
             continue
         errors.append(found.value - truth)
@@ -225,7 +226,7 @@ def estimate(data: Dataset, queries_QD: Floats, replays: int, rules: Policy, how
     return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)} | {"replays": len(errors)}
 
 
-def _audited_answers(world: World, rules: Policy, how: Auditing) -> tuple[quality.Answers, NDArray[np.float64]]:
+def _audited_answers(world: World, rules: Policy, how: Auditing) -> tuple[Answers, NDArray[np.float64]]:
     """500 answers, some of them audited, and the outcome of each."""
     rows, profile = same(world, 500), world.profile()
     records = world.records(rows)
@@ -239,7 +240,7 @@ def _audited_answers(world: World, rules: Policy, how: Auditing) -> tuple[qualit
     graded_N = drawn_N & (world.rng.random(len(rows)) < (1 / 3 if how.judged else 1.0))
     judged_N = np.where(world.rng.random(len(rows)) < 0.2, 1.0, outcome_N)
     names = np.array(["1"] * len(rows))
-    answers = quality.Answers(
+    answers = Answers(
         version_N=names,
         domain_N=np.array([each.domain for each in chances], dtype=np.str_),
         llm_N=names,
@@ -254,7 +255,7 @@ def _audited_answers(world: World, rules: Policy, how: Auditing) -> tuple[qualit
     return answers, outcome_N
 
 
-def _explained(answers: quality.Answers, outcome_N: NDArray[np.float64]) -> float:
+def _explained(answers: Answers, outcome_N: NDArray[np.float64]) -> float:
     """By the forecast, and each domain's own level."""
     places_N = np.unique(answers.domain_N, return_inverse=True)[1]
     design_NK = np.column_stack([answers.forecast_N, np.eye(places_N.max() + 1)[places_N]])

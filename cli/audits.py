@@ -89,7 +89,10 @@ def quality(
     table = Table(by, *right, "")
     for name, each in [("all", found.everything), *found.by[by].items()]:
         table.add_row(escape(name), *_cells(each))
-    whole_table.show(table, Console())
+    console = Console()
+    whole_table.show(table, console)
+    if found.newest is not None:
+        console.print(f"Of the newest {found.newest:,} answers of these {days:g} days alone.", highlight=False)
 
 
 def _cells(each: "Estimated") -> tuple[str, ...]:

@@ -134,4 +134,6 @@ def _words(found: "Savings") -> list[str]:
         parts.append(f"{told['unpriced']} requests asked an LLM whose price nobody knows: what they cost is missing here.")
     if uncompared > 0:
         parts.append(f"{uncompared} answered requests are not compared: what {found.baseline} cost then is not known.")
+    if found.total.quality.low is not None and found.total.quality.why:
+        parts.append(f"The quality given up is told {found.total.quality.why}.")
     return parts

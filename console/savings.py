@@ -75,4 +75,7 @@ def _quality(row: Row) -> str | None:
             ui.tooltip(quality["why"] or "too few answers were graded")
         return None
     band = "" if quality["low"] is None else f" ({words.gain(quality['low'])} to {words.gain(quality['high'])})"
-    return f"{words.gain(quality['change'])}{band}"
+    with parts.text(f"{words.gain(quality['change'])}{band}"):
+        if quality["why"]:
+            ui.tooltip(quality["why"])
+    return None

@@ -18,19 +18,52 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitoring import student
-from monitoring.quality import LEAST_AUDITS, Answers, Doubles, estimate, variance_of_mean
-from monitoring.served_answers import Beside
+from monitoring.answers import Audits, Bools, Doubles, Names, Sums
+from monitoring.quality import LEAST_AUDITS, estimate, variance_of_mean
 
 STEPS = 30  # of bisection
-BY: Mapping[str, str] = {"key": "key_N", "domain": "domain_N"}
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Sums over served answers. known: those whose scorer knew the baseline; moved: of these, those that another LLM gave.
+
+    forecast, promised: of the moved ones, the quality expected of them, and what the scorer promised of the baseline.
+    """
+
+    known: int = 0
+    moved: int = 0
+    forecast: float = 0.0
+    promised: float = 0.0
+
+    def __add__(self, other: "Moved") -> "Moved":
+        return Moved(self.known + other.known, self.moved + other.moved, self.forecast + other.forecast, self.promised + other.promised)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """Served answers beside one LLM: `all_of` them in sums, by name (of a day, key or domain) and domain, and the M that were audited.
+
+    name_M: the name of each; own_M: whether the LLM gave it itself; promised_M: what the scorer promised of the LLM. read: how many
+    graded answers were read, of `audited`: fewer where it is a random part of too many, and more than M where some scorer did not know it.
+    """
+
+    llm: str
+    all_of: Mapping[tuple[str, str], Moved]
+    audits: Audits
+    name_M: Names
+    own_M: Bools
+    promised_M: Doubles
+    read: int
+    audited: int
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """In quality, within [-1, 1], below 0 where quality was given up; low, high: its interval, None where it is not known, and `why`.
+    """In quality, within [-1, 1], below 0 where quality was given up; low, high: its interval, None where it is not known, and `why`;
+    where that stands beside an interval, it says which part of the audits was read.
 
     audits: graded answers of other LLMs; baseline_audits: graded answers of the baseline's own.
     """
@@ -52,30 +85,41 @@ class Correction:
     half: float | None = None
 
 
-def by_name(found: Beside, llm: str, by: str, *, confidence: float = 0.95) -> dict[str | None, Change]:
-    """The change for each day, key or domain (`by`) of these answers, and for all of them under None."""
-    name_N = found.day_N if by == "day" else getattr(found.answers, BY[by])
-    right = correction(found, llm, confidence=confidence)
-    changes: dict[str | None, Change] = {None: of_some(found, llm, np.ones(len(name_N), dtype=np.bool_), right, confidence=confidence)}
-    return changes | {str(name): of_some(found, llm, name_N == name, right, confidence=confidence) for name in np.unique(name_N)}
+def by_name(found: Beside, *, confidence: float = 0.95) -> dict[str | None, Change]:
+    """The change for each day, key or domain of these answers, and for all of them under None; nothing without an answer."""
+    if not found.all_of:
+        return {}
+    right = correction(found, confidence=confidence)
+    names = sorted({name for name, _ in found.all_of})
+    return {name: of_some(found, name, right, confidence=confidence) for name in (None, *names)}
 
 
-def of_some(found: Beside, llm: str, rows_N: NDArray[np.bool_], right: Correction, *, confidence: float) -> Change:
-    """The change for some of the answers, those whose scorer knew the baseline."""
-    known_N = rows_N & ~np.isnan(found.score_N)
-    if not known_N.any():
+def of_some(found: Beside, name: str | None, right: Correction, *, confidence: float) -> Change:
+    """The change for the answers of that name, None for all of them; those whose scorer knew the baseline."""
+    of_domain: dict[str, Moved] = {}
+    for (called, domain), sums in found.all_of.items():
+        if name in {None, called}:
+            of_domain[domain] = of_domain.get(domain, Moved()) + sums
+    total = sum(of_domain.values(), Moved())
+    if not total.known:
         return Change(why="not known: no answer whose scorer knew the baseline")
-    moved_N = known_N & (found.answers.llm_N != llm)
-    share = float(moved_N.sum() / known_N.sum())
-    if not share:
+    if not total.moved:
         return Change(0.0, 0.0, 0.0, 0, right.audits)
-    served = estimate(found.answers.of(moved_N), confidence=confidence)
-    promised = float(found.score_N[moved_N].mean())
+    share = total.moved / total.known
+    domains = sorted(domain for domain, sums in of_domain.items() if sums.moved)
+    rows_M = ~found.own_M & np.isin(found.audits.domain_M, domains) & (name is None or found.name_M == name)
+    moved = Sums(
+        domain_D=np.array(domains, dtype=np.str_),
+        answers_D=np.array([of_domain[each].moved for each in domains]),
+        forecast_D=np.array([of_domain[each].forecast for each in domains]),
+    )
+    served = estimate(moved, found.audits.of(rows_M), confidence=confidence)
+    promised = total.promised / total.moved
     value = share * ((served.value or 0.0) - float(np.clip(promised + (right.mean or 0.0), 0, 1)))
     if served.low is None or served.high is None or served.value is None:
         return Change(value, audits=served.audited, baseline_audits=right.audits, why=f"not known: {served.audited} audits")
     if right.mean is None or right.half is None:
-        why = f"not known: {right.audits} audits of answers by {llm}"
+        why = f"not known: {right.audits} audits of answers by {found.llm}"
         return Change(value, audits=served.audited, baseline_audits=right.audits, why=why)
     half = max(served.value - served.low, served.high - served.value)  # the side that 0 or 1 did not cut
     as_promised, put_right = served.value - promised, served.value - promised - right.mean
@@ -83,7 +127,8 @@ def of_some(found: Beside, llm: str, rows_N: NDArray[np.bool_], right: Correctio
     narrowed = _one_sided(abs(right.mean), wider, confidence)
     ends = [(as_promised, narrowed * half), (put_right, narrowed * wider)]
     low, high = share * min(end - wide for end, wide in ends), share * max(end + wide for end, wide in ends)
-    return Change(value, max(-1.0, low), min(1.0, high), served.audited, right.audits)
+    why = f"from {found.read} of {found.audited} graded answers, taken by chance" if found.read < found.audited else ""
+    return Change(value, max(-1.0, low), min(1.0, high), served.audited, right.audits, why)
 
 
 def _one_sided(apart: float, half: float, confidence: float) -> float:
@@ -98,15 +143,14 @@ def _one_sided(apart: float, half: float, confidence: float) -> float:
     return most / usual
 
 
-def correction(found: Beside, llm: str, *, confidence: float) -> Correction:
+def correction(found: Beside, *, confidence: float) -> Correction:
     """From the graded answers that the baseline gave itself."""
-    answers: Answers = found.answers
-    own_N = (answers.llm_N == llm) & ~np.isnan(answers.drawn_with_N) & ~np.isnan(answers.grade_N) & ~np.isnan(found.score_N)
-    if (n := int(own_N.sum())) < LEAST_AUDITS:
+    own_M = found.own_M & ~np.isnan(found.audits.grade_M)
+    if (n := int(own_M.sum())) < LEAST_AUDITS:
         return Correction(n)
-    w: Doubles = 1 / np.maximum(answers.drawn_with_N[own_N], 1e-9)
+    w: Doubles = 1 / np.maximum(found.audits.drawn_with_M[own_M], 1e-9)
     w = w / w.sum()
-    away = answers.grade_N[own_N] - found.score_N[own_N]
+    away = found.audits.grade_M[own_M] - found.promised_M[own_M]
     mean = float(w @ away)
     degrees = max(1 / float(w @ w) - 1, 1.0)  # audits that an equal draw would need (Kish 1965)
     return Correction(n, mean, student.quantile((1 + confidence) / 2, degrees) * float(np.sqrt(variance_of_mean(w, away - mean))))

@@ -6,26 +6,25 @@ booked on the day of the opinion.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import orjson
 
 from mixture.llm import LLM
+from monitoring import ledger_quality
 from monitoring.errors import RecordsRefused
-from monitoring.ledger_entry import AMOUNTS, NOBODY, UNKNOWN, Amounts, Compared, Entry
-from monitoring.record_place import PlaceFailed
+from monitoring.ledger_entry import AMOUNTS, BY, DOMAIN, NOBODY, Amounts, Compared, Entry, Where, day_of
+from monitoring.record_place import PlaceFailed, Statement
 from monitoring.records import RecordStore
 
 AT_ONCE = 500  # records of one transaction
 DECIDE_S = 3600.0  # within which the monitor says of a record what its domain is; after that nobody waits for it
 SPENT, AGAINST = "spent", "against "  # names of cursors: of spending, and of a baseline
 COMPARED = "sum(compared), sum(baseline_usd), sum(spent_usd)"
-BY: Mapping[str, str] = {"day": "day", "key": "asked_by", "domain": "domain"}
-Where = tuple[str, str, str]  # day, key, domain
-READ = f"""SELECT records.number, created_at, coalesce(asked_by, '{NOBODY}'), coalesce(draws.domain, records.domain, '{UNKNOWN}'), llm,
+READ = f"""SELECT records.number, created_at, coalesce(asked_by, '{NOBODY}'), {DOMAIN}, llm,
     cost_usd, input_tokens, output_tokens, status, roster, decision
     FROM records LEFT JOIN draws ON draws.number = records.number WHERE records.number > ? AND records.number <= ?
     ORDER BY records.number LIMIT {AT_ONCE}"""  # noqa: S608  all text is ours
@@ -40,7 +39,7 @@ ADD_JUDGED = """INSERT INTO ledger_judges (day, asked_by, domain, judged_usd) VA
     ON CONFLICT (day, asked_by, domain) DO UPDATE SET judged_usd = ledger_judges.judged_usd + excluded.judged_usd"""
 MOVE = "INSERT INTO ledger_cursors (name, number) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET number = excluded.number"
 UNBOOKED = f"""SELECT record_id, grader, given_at, unbooked_usd, coalesce(asked_by, '{NOBODY}'),
-    coalesce(draws.domain, records.domain, '{UNKNOWN}') FROM opinions JOIN records ON records.id = record_id
+    {DOMAIN} FROM opinions JOIN records ON records.id = record_id
     LEFT JOIN draws ON draws.number = records.number WHERE unbooked_usd <> 0 LIMIT {AT_ONCE}"""  # noqa: S608
 
 
@@ -65,9 +64,12 @@ class Ledger:
         Records whose domain the monitor may still name wait DECIDE_S for it; `rows` counts them all the same.
         """
         until, new = self._settled(), 0
-        for name, llm in [(SPENT, None), *((AGAINST + each.id, each) for each in baselines)]:
-            while booked := self._book_some(name, llm, until):
-                new += booked if llm is None else 0
+        while booked := self._book_some(_spending(), until):
+            new += booked
+        for llm in baselines:
+            for each in (_money(llm), _quality(llm)):
+                while self._book_some(each, until):
+                    pass
         while self._book_judges():
             pass
         return new
@@ -120,11 +122,12 @@ class Ledger:
         ((first,),) = self._records.ask(SETTLED, (self._records.now() - DECIDE_S,))
         return int(first) - 1 if first is not None else 2**62
 
-    def _book_some(self, name: str, llm: LLM | None, until: int) -> int:
-        """Books the next records of a cursor, AT_ONCE at most; how many. They are read outside of the transaction that books them."""
+    def _book_some(self, account: "_Account", until: int) -> int:
+        """Books the next records of an account, AT_ONCE at most; how many. They are read outside of the transaction that books them."""
+        name = account.cursor
         after = self._cursor(name)
-        rows = self._records.ask(READ, (after, until))
-        sums = _summed(map(_entry, rows), llm)
+        rows = self._records.ask(account.read, (after, until))
+        sums = account.statements(rows)
         last = int(rows[-1][0]) if rows else after
         try:
             with self._records.place.writing() as connection:
@@ -147,7 +150,7 @@ class Ledger:
             with self._records.place.writing() as connection:
                 rows = connection.execute(UNBOOKED).fetchall()
                 for record_id, grader, given_at, usd, asked_by, domain in rows:
-                    connection.execute(ADD_JUDGED, (_day(given_at), asked_by, domain, usd))
+                    connection.execute(ADD_JUDGED, (day_of(given_at), asked_by, domain, usd))
                     connection.execute("UPDATE opinions SET unbooked_usd = 0 WHERE record_id = ? AND grader = ?", (record_id, grader))
         except PlaceFailed as exc:
             raise RecordsRefused(f"{self._records.place.name}: cannot be booked ({exc}).", next_step=self._records.place.next_step) from exc
@@ -169,17 +172,37 @@ def _entry(row: Sequence[Any]) -> Entry:
     return Entry(created_at, asked_by, domain, llm, usd, read, written, status == "ok", roster != "[]", orjson.loads(decision))
 
 
-def _summed(entries: Iterable[Entry], llm: LLM | None) -> list[tuple[str, tuple[Any, ...]]]:
-    """Statements that book `entries`: as spending, or against an LLM."""
-    if llm is None:
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """What one cursor books: the rows that `read` finds after it, as statements."""
+
+    cursor: str
+    read: str
+    statements: Callable[[Sequence[Sequence[Any]]], list[Statement]]
+
+
+def _spending() -> _Account:
+    def statements(rows: Sequence[Sequence[Any]]) -> list[Statement]:
         spent: dict[Where, Amounts] = defaultdict(Amounts)
-        for entry in entries:
+        for entry in map(_entry, rows):
             spent[_where(entry)] += entry.amounts
         return [(ADD_SPENT, (*where, *(getattr(each, name) for name in AMOUNTS))) for where, each in spent.items()]
-    against: dict[Where, Compared] = defaultdict(Compared)
-    for entry in entries:
-        against[_where(entry)] += entry.against(llm)
-    return [(ADD_AGAINST, (llm.id, *where, each.compared, each.baseline_usd, each.spent_usd)) for where, each in against.items()]
+
+    return _Account(SPENT, READ, statements)
+
+
+def _money(llm: LLM) -> _Account:
+    def statements(rows: Sequence[Sequence[Any]]) -> list[Statement]:
+        against: dict[Where, Compared] = defaultdict(Compared)
+        for entry in map(_entry, rows):
+            against[_where(entry)] += entry.against(llm)
+        return [(ADD_AGAINST, (llm.id, *where, each.compared, each.baseline_usd, each.spent_usd)) for where, each in against.items()]
+
+    return _Account(AGAINST + llm.id, READ, statements)
+
+
+def _quality(llm: LLM) -> _Account:
+    return _Account(ledger_quality.CURSOR + llm.id, ledger_quality.READ, lambda rows: ledger_quality.statements(rows, llm.id))
 
 
 def _where(entry: Entry) -> Where:
@@ -193,7 +216,3 @@ def _name(entry: Entry, by: str) -> str:
 def _amounts(values: Sequence[Any]) -> Amounts:
     counted: Any = {name: (float if name.endswith("_usd") else int)(value) for name, value in zip(AMOUNTS, values, strict=True)}
     return Amounts(**counted)
-
-
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).date().isoformat()

@@ -10,6 +10,9 @@ from mixture.price import Override, Price
 from mixture.usage import Usage
 
 NOBODY, UNKNOWN = "(no key)", "unknown"  # who asked before keys were recorded; a domain that nobody named
+BY: Mapping[str, str] = {"day": "day", "key": "asked_by", "domain": "domain"}
+DOMAIN = f"coalesce(draws.booked_as, draws.domain, records.domain, '{UNKNOWN}')"  # a group that gets a name stays where it is booked
+Where = tuple[str, str, str]  # day, key, domain
 ASSUMED = (
     "every routed request that was answered, asked of it once at its price of then: the prompt's tokens, cached as far as the session's "
     "own LLM had them cached, and an answer as long as was served, without what another LLM thought"
@@ -79,7 +82,7 @@ class Entry:
     @property
     def day(self) -> str:
         """The UTC day of the request, as YYYY-MM-DD."""
-        return datetime.fromtimestamp(self.created_at, UTC).date().isoformat()
+        return day_of(self.created_at)
 
     @property
     def amounts(self) -> Amounts:
@@ -117,6 +120,11 @@ class Entry:
         if self.llm != baseline.id:
             used = replace(used, output_tokens=used.spoken, reasoning=0)
         return Compared(1, price.bill(used), self.cost_usd)
+
+
+def day_of(seconds: float) -> str:
+    """The UTC day of a time since the epoch, as YYYY-MM-DD."""
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
 def as_one_call(tree: Mapping[str, Any], llm: str | None, input_tokens: int, output_tokens: int) -> Usage:

@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 
 from monitoring.errors import RecordRefused
+from monitoring.ledger_entry import UNKNOWN
 from monitoring.novelty import Flags, centred
 from monitoring.profile import Floats, ReferenceProfile
 from monitoring.record import Record
@@ -124,7 +125,9 @@ def name(  # noqa: PLR0917
     )
     untagged = [record.id for record in ours if record.domain is None]
     store.change(
-        "UPDATE draws SET domain = ? WHERE number = (SELECT number FROM records WHERE id = ?)", [(called, each) for each in untagged]
+        f"""UPDATE draws SET booked_as = coalesce(booked_as, domain, '{UNKNOWN}'), domain = ?
+            WHERE number = (SELECT number FROM records WHERE id = ?)""",  # noqa: S608
+        [(called, each) for each in untagged],
     )
     return made
 

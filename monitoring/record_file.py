@@ -13,7 +13,7 @@ from monitoring.record_place import Notice, Noticed, PlaceBusy, PlaceFailed, Sta
 from registry.database.door import Connection
 from registry.database.sqlite import immediate
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 DRAWS = """
 CREATE TABLE IF NOT EXISTS draws (number INTEGER PRIMARY KEY, probability REAL NOT NULL, drawn INTEGER NOT NULL, drawn_at REAL NOT NULL);
 """
@@ -60,6 +60,17 @@ CREATE INDEX opinions_unbooked ON opinions (record_id) WHERE unbooked_usd <> 0;
 CANARIES = """
 CREATE INDEX shadows_of_units ON shadows (served_version, scorer_version, unit, alike, scored_at) WHERE unit <> '';
 """
+ANSWERS = """
+ALTER TABLE draws ADD COLUMN booked_as TEXT;
+CREATE TABLE ledger_answers (
+    llm TEXT NOT NULL, day TEXT NOT NULL, asked_by TEXT NOT NULL, domain TEXT NOT NULL,
+    known INTEGER NOT NULL, moved INTEGER NOT NULL, forecast REAL NOT NULL, promised REAL NOT NULL,
+    PRIMARY KEY (llm, day, asked_by, domain));
+CREATE TABLE ledger_audits (
+    record_id TEXT PRIMARY KEY, number INTEGER NOT NULL, created_at REAL NOT NULL, asked_by TEXT NOT NULL, domain TEXT NOT NULL,
+    llm TEXT NOT NULL, roster TEXT NOT NULL, scores TEXT NOT NULL, forecast REAL, probability REAL NOT NULL, grade REAL, opinion REAL);
+CREATE INDEX ledger_audits_created_at ON ledger_audits (created_at);
+"""
 SCHEMA = (
     """
 CREATE TABLE IF NOT EXISTS records (
@@ -80,6 +91,7 @@ CREATE TABLE IF NOT EXISTS forgotten (scorer_version TEXT PRIMARY KEY, records I
     + SHADOWS
     + LEDGER
     + CANARIES
+    + ANSWERS
 )
 UPGRADES = {  # from each earlier version to the next
     1: "ALTER TABLE outcomes ADD COLUMN grader TEXT; ALTER TABLE outcomes ADD COLUMN reference TEXT;"
@@ -91,6 +103,7 @@ UPGRADES = {  # from each earlier version to the next
     5: SHADOWS,
     6: LEDGER,
     7: CANARIES,
+    8: ANSWERS,
 }
 BUSY_S = 10.0  # another process may hold the file's write lock for the length of its own commit
 WRITER_BUSY_S = 2.0  # after which the writer says that it waits, and goes on waiting

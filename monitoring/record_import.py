@@ -8,14 +8,22 @@ from registry.database import files
 from registry.database.door import Database
 
 BESIDE = ("outcomes", "opinions", "claims", "shadows", "named_domains", "forgotten")
-DRAWS = """SELECT probability, drawn, drawn_at, draws.domain, why, records.id FROM draws JOIN records ON records.number = draws.number
+DRAWS = """SELECT probability, drawn, drawn_at, draws.domain, why, booked_as, records.id
+    FROM draws JOIN records ON records.number = draws.number
     ORDER BY draws.number"""
-DRAW = """INSERT INTO draws (number, probability, drawn, drawn_at, domain, why) SELECT number, ?, ?, ?, ?, ? FROM records WHERE id = ?
+DRAW = """INSERT INTO draws (number, probability, drawn, drawn_at, domain, why, booked_as)
+    SELECT number, ?, ?, ?, ?, ?, ? FROM records WHERE id = ?
     ON CONFLICT DO NOTHING"""
 
 
 OLDER = "day < (SELECT coalesce(date(min(created_at), 'unixepoch'), '9999') FROM records)"  # days whose records are forgotten
-LEDGER = {"ledger_days": OLDER, "ledger_baselines": OLDER, "ledger_judges": "1 = 1"}  # records are booked anew, opinions are not
+LEDGER = {  # records are booked anew; opinions, and audits of forgotten records, are not
+    "ledger_days": OLDER,
+    "ledger_baselines": OLDER,
+    "ledger_answers": OLDER,
+    "ledger_judges": "1 = 1",
+    "ledger_audits": "1 = 1",
+}
 
 
 def move(path: Path, database: Database) -> dict[str, int]:

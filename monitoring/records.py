@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from monitoring import graded_draws
 from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused
 from monitoring.record import AUDIT, COLUMNS, Draw, Outcome, Record, from_row, to_row
 from monitoring.record_file import RecordFile
@@ -173,7 +174,8 @@ class RecordStore:
     def forget(self, before: float) -> int:
         """Removes the records that were appended ahead of the first one made at `before` or later; returns how many. Blocks.
 
-        Their space is overwritten. What the monitor counts of a scorer version goes on from where it was. Raises RecordsRefused.
+        Their space is overwritten. What the monitor counts of a scorer version goes on from where it was, and what audits said of them
+        stays in numbers (`monitoring.graded_draws`). Raises RecordsRefused.
         """
         removed = 0
         try:
@@ -191,6 +193,7 @@ class RecordStore:
             old = connection.execute(oldest, (2**62 if kept_from is None else kept_from, MOST_AT_ONCE)).fetchall()
             if old:
                 until = (old[-1][0],)
+                connection.execute(graded_draws.KEEP, until)
                 connection.execute(
                     """INSERT INTO forgotten SELECT scorer_version, count(*) FROM records WHERE number <= ? AND length(embedding) > 0
                     GROUP BY scorer_version ON CONFLICT (scorer_version) DO UPDATE SET records = forgotten.records + excluded.records""",

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from mixture.llm import LLM
-from monitoring import given_up, served_answers
+from monitoring import given_up, ledger_quality
 from monitoring.given_up import Change
 from monitoring.ledger import Ledger, Row
 from monitoring.ledger_entry import ASSUMED, Amounts, Compared
@@ -123,8 +123,7 @@ def report(
     rows = ledger.rows(since, until, by, against)
     changes: Mapping[str | None, Change] = {}
     if against is not None:
-        found = served_answers.beside(records, against.id, since=begins, until=ends + DAY_S)
-        changes = given_up.by_name(found, against.id, by, confidence=confidence)
+        changes = given_up.by_name(ledger_quality.beside(records, against.id, since=since, until=until, by=by), confidence=confidence)
     nothing = Change(why="not known: 0 audits")
     lines = [Saving(name, row, changes.get(name, nothing)) for name, row in rows.items()]
     if by != "day":

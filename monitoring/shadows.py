@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from monitoring import quality
-from monitoring.quality import Answers, Estimated
+from monitoring.answers import Answers
+from monitoring.quality import Estimated
 from monitoring.record import AUDIT
 from monitoring.records import RecordStore
 from monitoring.shadow_value import ShadowValue
@@ -76,6 +77,7 @@ def compare(store: RecordStore, champion: str, challenger: str, since: float) ->
     scored = [row for row in rows if row[0] is not None]
     same = [row for row in scored if row[6]]
     agreement = len(same) / len(scored) if scored else None
+    agreed = _answers([row for row in same if row[7] and row[9] == row[3]], challenger)
     ours, theirs = Counter(row[3] for row in scored), Counter(row[0] for row in scored)
     llms = sorted(set(ours) | set(theirs), key=lambda llm: (-ours[llm] - theirs[llm], llm))
     return Comparison(
@@ -85,7 +87,7 @@ def compare(store: RecordStore, champion: str, challenger: str, since: float) ->
         agreement=agreement,
         champion=Side(champion, _mean([row[4] for row in scored]), float(sum(row[5] for row in scored))),
         challenger=Side(challenger, _mean([row[1] for row in scored]), float(sum(row[2] for row in scored))),
-        agreed=quality.estimate(_answers([row for row in same if row[7] and row[9] == row[3]], challenger), confidence=CONFIDENCE),
+        agreed=quality.estimate(*agreed.summed(), confidence=CONFIDENCE),
         why=_why(agreement, challenger),
         by_llm=tuple((llm, ours[llm], theirs[llm]) for llm in llms),
     )

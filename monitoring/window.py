@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring import drift_tests, misprediction, promises, quality
+from monitoring.answers import of_records
 from monitoring.groups import Group, group
 from monitoring.misprediction import Doubles, Estimate, Mispredictions
 from monitoring.named_domains import NOTHING_NAMED, NamedDomains
@@ -282,7 +283,7 @@ def _quality(records: Sequence[Record], domains: Sequence[str], promised_N: Doub
     served = [(record, domain) for record, domain in zip(records, domains, strict=True) if record.status == "ok" and record.scores]
     if sum(record.drawn_with is not None and is_audited(record) for record, _ in served) < LEAST_DRAWN:
         return misprediction.estimated_quality(promised_N, *_audited(records), confidence=1 - policy.alpha)
-    found = quality.estimate(quality.of_records(*zip(*served, strict=True)), confidence=1 - policy.alpha)
+    found = quality.estimate(*of_records(*zip(*served, strict=True)).summed(), confidence=1 - policy.alpha)
     return None if found.value is None else Estimate(found.value, found.low, found.high)
 
 

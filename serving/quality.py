@@ -1,6 +1,6 @@
 """GET /admin/quality: how good served answers are, estimated from the audits, for all and by scorer version, domain, LLM and key.
 
-    {"since": 1796040000.0, "until": 1796049276.5, "confidence": 0.95, "all": ESTIMATE,
+    {"since": 1796040000.0, "until": 1796049276.5, "confidence": 0.95, "newest": null, "all": ESTIMATE,
      "by": {"version": {"2": ESTIMATE}, "domain": {"near law": ESTIMATE}, "llm": {...}, "key": {...}},
      "waiting": 7, "machine_usd_today": 0.012}
 
@@ -9,7 +9,8 @@ An ESTIMATE:
     {"answers": 812, "audited": 41, "judged": 0, "promised": 0.71, "value": 0.66, "low": 0.55, "high": 0.77, "cost_usd": 0.31,
      "weight": 0.8, "why": ""}
 
-promised: mean promise. value, low and high are null where they cannot be told, and `why` then says what is missing.
+newest: 20000 where more were answered in this time: the estimates are of that many, the newest, alone. promised: mean promise. value, low
+and high are null where they cannot be told, and `why` then says what is missing.
 """
 
 import asyncio

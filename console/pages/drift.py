@@ -152,6 +152,8 @@ def _quality(found: dict[str, Any], by: str) -> None:
         Column("Cost", lambda row: words.usd(row[1]["cost_usd"]), number=True),
     )
     parts.table(columns, [("all", found["all"]), *rows], label="Estimated quality")
+    if found["newest"]:
+        parts.text(f"Of the newest {found['newest']:,} answers of this time alone", "faint", "div")
 
 
 def _gained(found: dict[str, Any]) -> None:

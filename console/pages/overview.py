@@ -57,9 +57,10 @@ def draw(view: View) -> None:
 async def _estimate(view: View, days: float) -> dict[str, Any] | None:
     """Quality estimated from audits (`/admin/quality`), None where this server does not estimate it."""
     try:
-        return dict((await view.api.get("/admin/quality", days=days))["all"])
+        found = await view.api.get("/admin/quality", days=days)
     except NotOffered:
         return None
+    return dict(found["all"]) | {"newest": found["newest"]}
 
 
 def _figures(view: View, fetched: dict[str, Any], choose: Any) -> None:
@@ -124,7 +125,8 @@ def _quality(estimate: dict[str, Any]) -> None:
         parts.figure("Estimated quality", "–", f"too few answers were graded to tell; {promised}")
         return
     band = f"{words.score(estimate['low'])} to {words.score(estimate['high'])} (95 %)"
-    parts.figure("Estimated quality", words.score(estimate["value"]), f"{band}; {promised}")
+    newest = f", on the newest {estimate['newest']:,} answers" if estimate.get("newest") else ""
+    parts.figure("Estimated quality", words.score(estimate["value"]), f"{band}; {promised}{newest}")
 
 
 def _verdict(verdict: dict[str, Any]) -> None:

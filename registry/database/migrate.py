@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection, Engine
 
-HEAD = "0007"  # the newest of `migrations/versions`
+HEAD = "0008"  # the newest of `migrations/versions`
 LOCK = 7_241_001  # one process of all hosts at a time
 
 

@@ -80,7 +80,7 @@ def test_drawn_answers_are_listed_and_graded(serving: Path) -> None:
     assert "`routemoa audits` lists" in refusal(RecordRefused, "audits", "nobody", "0.5").next_step
 
 
-def test_answers_are_graded_one_after_the_other_with_a_key_each(serving: Path) -> None:
+def test_answers_are_graded_one_after_the_other_with_a_key_each(serving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """J is right, f is wrong, a digit is tenths, s skips for this grader, q stops; other keys do nothing."""
     records = [
         replace(record, text="What is a clause?", decision={"text": "A part of a contract.", "score": 0.5})
@@ -100,6 +100,9 @@ def test_answers_are_graded_one_after_the_other_with_a_key_each(serving: Path) -
     assert said.splitlines()[1].split()[1] == "domain"
     assert "all" in said
     assert "5" in said
+    assert "newest" not in said
+    monkeypatch.setattr("monitoring.served_answers.MOST", 299)
+    assert "Of the newest 299 answers of these 3650 days alone." in output("quality", "--days", "3650")
 
 
 def test_groups_are_listed_named_audited_and_left(serving: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import t
 
 from monitoring import quality, student
-from monitoring.quality import Answers, Estimated
+from monitoring.answers import Answers
+from monitoring.quality import Estimated
 
 SHARES = np.array([0.7, 0.2, 0.1])
 BASE = np.array([0.8, 0.5, 0.3])
@@ -34,7 +35,7 @@ def traffic(rng: np.random.Generator, *, n: int = 500, draws: int = 60, forecast
 def repeated(make: Callable[[np.random.Generator], Answers], times: int = 400) -> tuple[float, float, float]:
     """Bias, coverage of the 95 % interval and its mean width."""
     rng = np.random.default_rng(0)
-    found = [quality.estimate(make(rng), confidence=0.95) for _ in range(times)]
+    found = [quality.estimate(*make(rng).summed(), confidence=0.95) for _ in range(times)]
     bounds = [(each.value or 0, each.low, each.high) for each in found if each.low is not None and each.high is not None]
     assert len(bounds) > 0.95 * times
     values, low, high = np.array(bounds).T
@@ -61,7 +62,7 @@ def test_a_right_forecast_narrows_and_a_broken_one_widens() -> None:
     widths = {forecast: repeated(lambda rng, said=forecast: traffic(rng, forecast=said), 150)[2] for forecast in ("right", "random")}
     assert widths["right"] < 0.97 * widths["random"]
     rng = np.random.default_rng(1)
-    broken = [quality.estimate(traffic(rng, forecast="random", draws=120), confidence=0.95).weight for _ in range(20)]
+    broken = [quality.estimate(*traffic(rng, forecast="random", draws=120).summed(), confidence=0.95).weight for _ in range(20)]
     assert np.mean([each or 0.0 for each in broken]) < 0.25
 
 
@@ -84,19 +85,19 @@ def test_what_is_missing_is_said() -> None:
     """No answer, no audit, too few audits, a judge that nobody checked: no interval, and why."""
     everything = traffic(np.random.default_rng(2))
     none = everything.of(np.zeros(len(everything), dtype=bool))
-    assert quality.estimate(none, confidence=0.95).why == "no answer was served"
+    assert quality.estimate(*none.summed(), confidence=0.95).why == "no answer was served"
     drawn = np.flatnonzero(~np.isnan(everything.drawn_with_N))
     rest = np.flatnonzero(np.isnan(everything.drawn_with_N))
-    unaudited = quality.estimate(everything.of(rest), confidence=0.95)
+    unaudited = quality.estimate(*everything.of(rest).summed(), confidence=0.95)
     assert (unaudited.low, unaudited.audited) == (None, 0)
     assert unaudited.why.startswith("no audit")
-    few = quality.estimate(everything.of(np.concatenate([rest, drawn[:3]])), confidence=0.95)
+    few = quality.estimate(*everything.of(np.concatenate([rest, drawn[:3]])).summed(), confidence=0.95)
     assert (few.low, few.why) == (None, "3 audits; an interval takes 5")
     unchecked = traffic(np.random.default_rng(3), judge=0.9)
     nobody = Answers(
         **{name: getattr(unchecked, name) for name in Answers.__dataclass_fields__ if name != "grade_N"}, grade_N=np.full(500, np.nan)
     )
-    assert "once people have graded 10" in quality.estimate(nobody, confidence=0.95).why
+    assert "once people have graded 10" in quality.estimate(*nobody.summed(), confidence=0.95).why
 
 
 def test_like_grades_make_nothing_certain() -> None:
@@ -105,7 +106,7 @@ def test_like_grades_make_nothing_certain() -> None:
     drawn_with, grade = np.full(600, np.nan), np.full(600, np.nan)
     drawn_with[:6], grade[:6] = 0.01, 1.0
     same = Answers(**{**{name: getattr(few, name) for name in Answers.__dataclass_fields__}, "drawn_with_N": drawn_with, "grade_N": grade})
-    found: Estimated = quality.estimate(same, confidence=0.95)
+    found: Estimated = quality.estimate(*same.summed(), confidence=0.95)
     assert found.low is not None
     assert found.low < 0.9
 

@@ -206,7 +206,7 @@ def test_a_file_of_the_first_version_is_upgraded_in_place(tmp_path: Path, make_r
     asyncio.run(scenario())
     RecordStore(path)
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (8,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (9,)
 
 
 def test_many_appends_share_a_commit(tmp_path: Path, make_record) -> None:
@@ -392,7 +392,7 @@ def test_records_of_the_second_version_are_kept_and_belong_to_nobody(tmp_path: P
             connection.executescript(
                 "ALTER TABLE records DROP COLUMN asked_by; ALTER TABLE outcomes DROP COLUMN reported_by; DROP TABLE forgotten;"
                 "DROP TABLE draws; DROP TABLE opinions; DROP TABLE claims; DROP TABLE named_domains; DROP TABLE shadows;"
-                + "".join(f"DROP TABLE ledger_{each};" for each in ("days", "baselines", "judges", "cursors"))
+                + "".join(f"DROP TABLE ledger_{each};" for each in ("days", "baselines", "judges", "cursors", "answers", "audits"))
                 + "PRAGMA user_version = 2;"
             )
         store = RecordStore(path)

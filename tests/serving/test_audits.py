@@ -112,3 +112,13 @@ def test_quality_is_told_with_what_is_missing_and_with_an_interval_once_enough_i
     assert found["by"]["key"].keys() == {"everything"}
     assert found["all"]["answers"] >= 6
     assert client.get("/admin/quality", params={"days": 0}).status_code == 400
+
+
+def test_quality_says_where_it_is_of_the_newest_answers_alone(told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of how many."""
+    client, world = told
+    drawn(client, world, *["newest"] * 3)
+    assert client.get("/admin/quality").json()["newest"] is None
+    monkeypatch.setattr("monitoring.served_answers.MOST", 2)
+    found = client.get("/admin/quality").json()
+    assert (found["newest"], found["all"]["answers"]) == (2, 2)
