@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from monitoring.records import RecordStore
 
 MOST = 20_000  # read at once; of more a random part
+FEW = "draws.number = draws.number + 0"  # true; PostgreSQL takes it to hold for few, and fetches those records and not all of the period
 COLUMNS = (
     "record_id, number, created_at, asked_by, domain, llm, roster, scores, forecast, probability, grade, opinion"  # as `read` returns them
 )
@@ -22,7 +23,7 @@ LIVE = f"""SELECT records.id AS record_id, records.number AS number, created_at,
     CASE WHEN source = '{AUDIT}' THEN outcomes.score END AS grade,
     (SELECT avg(opinions.score) FROM opinions WHERE opinions.record_id = records.id) AS opinion
     FROM draws CROSS JOIN records LEFT JOIN outcomes ON outcomes.record_id = records.id
-    WHERE records.number = draws.number AND drawn = 1 AND status = 'ok' AND length(embedding) > 0 AND (source = '{AUDIT}'
+    WHERE records.number = draws.number AND drawn = 1 AND {FEW} AND status = 'ok' AND length(embedding) > 0 AND (source = '{AUDIT}'
     OR EXISTS (SELECT 1 FROM opinions WHERE opinions.record_id = records.id AND opinions.score IS NOT NULL))"""  # noqa: S608
 KEEP = f"INSERT INTO ledger_audits ({COLUMNS}) {LIVE} AND draws.number <= ? ON CONFLICT (record_id) DO NOTHING"
 EVERY = f"""FROM (SELECT {COLUMNS} FROM ledger_audits WHERE created_at >= ? AND created_at < ?

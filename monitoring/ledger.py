@@ -26,8 +26,8 @@ SPENT, AGAINST = "spent", "against "  # names of cursors: of spending, and of a 
 COMPARED = "sum(compared), sum(baseline_usd), sum(spent_usd)"
 READ = f"""SELECT records.number, created_at, coalesce(asked_by, '{NOBODY}'), {DOMAIN}, llm,
     cost_usd, input_tokens, output_tokens, status, roster, decision
-    FROM records LEFT JOIN draws ON draws.number = records.number WHERE records.number > ? AND records.number <= ?
-    ORDER BY records.number LIMIT {AT_ONCE}"""  # noqa: S608  all text is ours
+    FROM (SELECT * FROM records WHERE number > ? AND number <= ? ORDER BY number LIMIT {AT_ONCE}) AS records
+    LEFT JOIN draws ON draws.number = records.number ORDER BY records.number"""  # noqa: S608  all text is ours
 SETTLED = """SELECT min(number) FROM records WHERE number > (SELECT coalesce(max(number), 0) FROM draws)
     AND created_at >= ? AND length(embedding) > 0"""
 ADD_SPENT = f"""INSERT INTO ledger_days (day, asked_by, domain, {", ".join(AMOUNTS)}) VALUES (?, ?, ?{", ?" * len(AMOUNTS)})

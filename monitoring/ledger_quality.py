@@ -22,8 +22,9 @@ from monitoring.served_answers import forecast, promised
 
 CURSOR = "quality beside "  # of a baseline
 READ = f"""SELECT draws.number, created_at, coalesce(asked_by, '{NOBODY}'), {DOMAIN}, llm, roster, scores,
-    json_extract(decision, '$.score'), status = 'ok' AND length(embedding) > 0 FROM draws CROSS JOIN records
-    WHERE records.number = draws.number AND draws.number > ? AND draws.number <= ? ORDER BY draws.number LIMIT 500"""  # noqa: S608
+    json_extract(decision, '$.score'), status = 'ok' AND length(embedding) > 0
+    FROM (SELECT * FROM draws WHERE number > ? AND number <= ? ORDER BY number LIMIT 500) AS draws
+    CROSS JOIN records WHERE records.number = draws.number ORDER BY draws.number"""  # noqa: S608
 ADD = """INSERT INTO ledger_answers (llm, day, asked_by, domain, known, moved, forecast, promised) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (llm, day, asked_by, domain) DO UPDATE SET known = ledger_answers.known + excluded.known,
     moved = ledger_answers.moved + excluded.moved, forecast = ledger_answers.forecast + excluded.forecast,
