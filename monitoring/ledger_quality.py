@@ -57,10 +57,10 @@ def beside(records: RecordStore, baseline: str, *, since: date, until: date, by:
     rows, audited = graded_draws.read(
         records, since=_seconds(begins), until=_seconds(until + timedelta(days=1)), last=int(cursor[0][0]) if cursor else 0
     )
-    return of_rows(rows, audited, all_of, baseline, by)
+    return _of_rows(rows, audited, all_of, baseline, by)
 
 
-def of_rows(rows: Sequence[Sequence[Any]], audited: int, all_of: Mapping[tuple[str, str], Moved], baseline: str, by: str) -> Beside:
+def _of_rows(rows: Sequence[Sequence[Any]], audited: int, all_of: Mapping[tuple[str, str], Moved], baseline: str, by: str) -> Beside:
     """These sums, and of `audited` graded answers these rows of `graded_draws.COLUMNS`: those whose scorer knew the baseline."""
     scores = [_score(row[6], row[7], baseline) for row in rows]
     names = [(day_of(row[2]), row[3], row[4])[list(BY).index(by)] for row in rows]
