@@ -27,13 +27,12 @@ from scorer.errors import ArtifactRefused
 from scorer.near_matches import near_matches
 
 MOST_MEMBERS = 2000  # of a named domain, the latest first
-DRAWN = """SELECT coalesce(probability, 0), coalesce(drawn, 0), source FROM records LEFT JOIN draws ON draws.number = records.number
-    LEFT JOIN outcomes ON record_id = records.id WHERE status = 'ok' AND records.id = ?"""
-
-
+DRAWN = """SELECT records.id, probability, drawn, drawn_at, why, source FROM records JOIN draws ON draws.number = records.number
+    LEFT JOIN outcomes ON record_id = records.id WHERE status = 'ok' AND"""
+DRAW = "UPDATE draws SET probability = ?, drawn = ?, drawn_at = ?, why = ? WHERE number = (SELECT number FROM records WHERE id = ?)"
 FIGURES = f"""SELECT llm, roster, scores, cost_usd, CASE WHEN source = '{AUDIT}' AND status = 'ok' THEN outcomes.score END,
     CASE WHEN {WAITING} THEN 1 ELSE 0 END
-    FROM records LEFT JOIN outcomes ON record_id = id LEFT JOIN draws ON draws.number = records.number"""  # noqa: S608
+    FROM records LEFT JOIN outcomes ON record_id = id LEFT JOIN draws ON draws.number = records.number WHERE"""  # noqa: S608
 MOST_AT_ONCE = 500  # values of one statement
 
 
@@ -118,39 +117,39 @@ class Actions:
         Each undrawn answer has the chance count / undrawn ones, so that of a member is then, with its first chance p,
 
             1 - (1 - p) (1 - count / undrawn)
+
+        Answers that the monitor has not decided on yet are left to it: it goes by the last one that is decided.
         """
         chosen = self.find(called)
-        held: dict[str, tuple[float, bool, str | None]] = {}
-        for member in chosen.members:
-            for probability, drawn, source in self.store.ask(DRAWN, (member,)):
-                held[member] = (probability, bool(drawn), source)
-        open_ones = sorted((each for each in held if not held[each][1] and held[each][2] != AUDIT), key=lambda each: place(each, "group"))
-        if not open_ones or count < 1:
+        decided = self._rows(DRAWN, chosen.members)
+        undrawn = [row[0] for row in decided if not row[2] and row[-1] != AUDIT]
+        if not undrawn or count < 1:
             return 0
-        more = min(1.0, count / len(open_ones))
-        taken = frozenset(open_ones[:count])
-        why = f"{ASKED_FOR}: {chosen.name}"
-        # what was chosen by hand before has no chance of its own, and stays out of the estimate
-        whole = [(1 - (1 - held[each][0]) * (1 - more), each) for each in held if held[each][1]]
-        fresh = [
-            (1 - (1 - held[each][0]) * (1 - more), int(each in taken), self.store.now(), why if each in taken else "", each)
-            for each in open_ones
-        ]
-        self.store.change(
-            """INSERT INTO draws (number, probability, drawn, drawn_at, why) SELECT number, ?, ?, ?, ? FROM records WHERE id = ?
-                ON CONFLICT (number) DO UPDATE SET probability = excluded.probability, drawn = excluded.drawn,
-                why = CASE WHEN excluded.why = '' THEN draws.why ELSE excluded.why END""",
-            fresh,
-        )
-        self.store.change("UPDATE draws SET probability = ? WHERE number = (SELECT number FROM records WHERE id = ?)", whole)
+        more = min(1.0, count / len(undrawn))
+        taken = frozenset(sorted(undrawn, key=lambda each: place(each, "group"))[:count])
+        changed = []
+        for each, chance, drawn, drawn_at, why, source in decided:
+            if not drawn and source == AUDIT:
+                continue  # what was chosen by hand before has no chance of its own, and stays out of the estimate
+            then = 1 - (1 - chance) * (1 - more)
+            if each in taken:
+                changed.append((then, 1, self.store.now(), f"{ASKED_FOR}: {chosen.name}", each))
+            else:
+                changed.append((then, drawn, drawn_at, why, each))
+        self.store.change(DRAW, changed)
         return len(taken)
 
-    def _figures(self, members: Sequence[str]) -> tuple[list[float], list[float], float, int]:
-        """Promises of these answers, outcomes of the audited ones, what all cost, how many wait for a grade; no texts are read."""
+    def _rows(self, select: str, members: Sequence[str]) -> list[tuple[Any, ...]]:
+        """What `select`, which ends where its last condition goes, gives of these answers."""
         rows: list[tuple[Any, ...]] = []
         for first in range(0, len(members), MOST_AT_ONCE):
             some = tuple(members[first : first + MOST_AT_ONCE])
-            rows += self.store.ask(f"{FIGURES} WHERE id IN ({', '.join('?' * len(some))})", some)
+            rows += self.store.ask(f"{select} records.id IN ({', '.join('?' * len(some))})", some)
+        return rows
+
+    def _figures(self, members: Sequence[str]) -> tuple[list[float], list[float], float, int]:
+        """Promises of these answers, outcomes of the audited ones, what all cost, how many wait for a grade; no texts are read."""
+        rows = self._rows(FIGURES, members)
         promised = [served_answers.promised(row[0], row[1], row[2]) for row in rows]
         outcomes = [row[4] for row in rows if row[4] is not None]
         return promised, outcomes, float(sum(row[3] for row in rows)), sum(row[5] for row in rows)

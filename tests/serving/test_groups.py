@@ -47,6 +47,22 @@ def test_a_named_group_is_a_domain_of_its_queries_and_later_ones(grouped) -> Non
     assert not named_domains.load(RecordStore.of(world.settings())).domains
 
 
+def test_what_the_monitor_has_not_decided_on_is_left_to_it(grouped) -> None:
+    """A newer member of the group is drawn by nobody else, and neither it nor an older record is skipped by the monitor's next draw."""
+    client, world, ids = grouped
+    late = [
+        client.post("/v1/chat/completions", json={"model": "routemoa-single", "messages": [{"role": "user", "content": text}]})
+        for text in ("which law is new ?", "which law is newest ?")
+    ]
+    newer = [each.json()["routemoa"]["decision_id"] for each in late]
+    file = world.home / "var" / "reports" / "latest.json"
+    look = json.loads(file.read_text())
+    look["groups"][0]["members"] = [*ids, newer[1]]
+    file.write_text(json.dumps(look))
+    assert client.post("/admin/groups/0123456789ab/audit").json()["drawn"] == 11
+    assert [record.id for record in RecordStore.of(world.settings()).undecided(5)] == newer
+
+
 def test_audits_of_a_group_are_drawn_by_chance_and_come_first(grouped) -> None:
     """Five of eleven more, with the chance that they had; a second wish takes others, more than there are takes all."""
     client, _, ids = grouped
