@@ -25,7 +25,9 @@ def overlay(name: str) -> dict[str, bytes]:
 
 
 def make(source: Path, target: Path, *, layer: Mapping[str, bytes] | None = None) -> Path:
-    """Copies what a project needs of what git knows in `source` to `target` (only files that changed), lays `layer` over it and commits.
+    """Copies what a project needs of what git tracks in `source` to `target` (only files that changed), lays `layer` over it and commits.
+
+    What lies in the checkout untracked is somebody's own, a log of his traffic perhaps, and stays there.
 
     What was built or recorded in `target` before stays, so that making it again redoes only what changed.
     Raises LocalError where `source` is no checkout, or `target` holds something that was not made here.
@@ -36,7 +38,7 @@ def make(source: Path, target: Path, *, layer: Mapping[str, bytes] | None = None
         over = {SETTINGS: laid_over(contents[SETTINGS], layer[SETTINGS])} if SETTINGS in layer else {}
         contents |= {**layer, **over}
     _claim(target)
-    for stale in set(_files_in_git(target)) - set(contents) - {MARKER}:
+    for stale in set(_files(target, "--cached", "--others")) - set(contents) - {MARKER}:
         (target / stale).unlink(missing_ok=True)
     for name, content in contents.items():
         _write_if_changed(target / name, content, modes.get(name, 0o644))
@@ -65,7 +67,7 @@ def upgrade(source: Path, target: Path) -> None:
 
 def _wanted(source: Path) -> tuple[dict[str, bytes], dict[str, int]]:
     """The files of a checkout that a project has, and their modes. Raises LocalError where `source` is no checkout."""
-    names = [name for name in _files_in_git(source) if not name.startswith(NOT_A_PROJECTS)]
+    names = [name for name in _files(source, "--cached") if not name.startswith(NOT_A_PROJECTS)]
     contents = {name: (source / name).read_bytes() for name in names} | overlay("project")
     return contents, {name: (source / name).stat().st_mode for name in names}
 
@@ -87,8 +89,9 @@ def _mark(target: Path, names: Iterable[str]) -> None:
     (target / MARKER).write_text("\n".join(sorted(names)) + "\n")
 
 
-def _files_in_git(folder: Path) -> list[str]:
-    listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+def _files(folder: Path, *which: str) -> list[str]:
+    """Those that are there and git tracks (`--cached`) or neither tracks nor ignores (`--others`)."""
+    listed = _git(folder, "ls-files", "-z", "--exclude-standard", *which)
     return [name for name in listed.split("\0") if name and (folder / name).is_file()]
 
 

@@ -12,7 +12,7 @@ from local.errors import LocalError
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A git checkout with one tracked, one new and one ignored file, and parameters."""
+    """A git checkout with one tracked, one added, one untracked and one ignored file, and parameters."""
     home = tmp_path / "checkout"
     home.mkdir()
     (home / ".gitignore").write_text("ignored\n")
@@ -22,16 +22,25 @@ def checkout(tmp_path: Path) -> Path:
     subprocess.run(["git", "add", "-A"], cwd=home, check=True)
     subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "first"], cwd=home, check=True)
     (home / "new").write_text("b")
+    subprocess.run(["git", "add", "new"], cwd=home, check=True)
+    (home / "spend.jsonl").write_text("what customers asked")
     (home / "ignored").write_text("c")
     return home
 
 
+def add_all(checkout: Path) -> None:
+    """What lies there is tracked from now on."""
+    (checkout / "spend.jsonl").unlink()
+    subprocess.run(["git", "add", "-A"], cwd=checkout, check=True)
+
+
 def test_a_project_has_what_git_knows_and_its_own_history(checkout: Path, tmp_path: Path) -> None:
-    """Tracked and new files travel, ignored ones do not, and the project is a committed repository."""
+    """Tracked files travel, untracked and ignored ones do not, and the project is a committed repository."""
     made = workspace.make(checkout, tmp_path / "made")
     assert (made / "tracked").read_text() == "a"
     assert (made / "new").read_text() == "b"
     assert not (made / "ignored").exists()
+    assert not (made / "spend.jsonl").exists()
     log = subprocess.run(["git", "log", "--oneline"], cwd=made, capture_output=True, text=True, check=True)
     assert "Project made from" in log.stdout
 
@@ -48,6 +57,7 @@ def test_what_is_the_products_alone_stays_there(checkout: Path, tmp_path: Path) 
     ):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text("the product's")
+    add_all(checkout)
     made = workspace.make(checkout, tmp_path / "made")
     there = {path.relative_to(made).parts[0] for path in made.rglob("*")}
     assert there == {".git", ".gitignore", workspace.MARKER, "README.md", "new", "params.yaml", "scorer", "tracked"}
@@ -59,10 +69,12 @@ def test_an_upgrade_brings_code_and_leaves_the_rest(checkout: Path, tmp_path: Pa
     for name in ("registry/pool.yaml", "registry/old.py", "registry/kept.py"):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text("release 1\n")
+    add_all(checkout)
     made = workspace.make(checkout, tmp_path / "made")
     (checkout / "registry/old.py").unlink()
     for name in ("registry/pool.yaml", "registry/kept.py", "registry/new.py"):
         (checkout / name).write_text("release 2\n")
+    subprocess.run(["git", "add", "-A"], cwd=checkout, check=True)
     (made / "registry/pool.yaml").write_text("mine\n")
     (made / "registry/my_own.py").write_text("mine\n")
     with pytest.raises(LocalError, match="has changes that are in no commit: "):
