@@ -139,7 +139,7 @@ def set_llm(
 ) -> None:
     """Retire an LLM or take it back, give it another price, endpoint or effort, or have it judge otherwise.
 
-    Nobody is asked; servers follow at once, training at the next.
+    Nobody is asked; servers follow within seconds, training at the next.
 
     Example: `routemoa set-llm mine --status retired`
     """
@@ -164,7 +164,7 @@ def set_llm(
     facts += [f"has another {others}"] if others else []
     console.print(f"{llm.id} {' and '.join(facts)} in {settings.pool_file}.", highlight=False, markup=False)
     trained = "" if set(changed) == {"self_assessment"} else "; `routemoa retrain` makes a scorer version of it"
-    console.print(f"Servers follow at once{trained}.", highlight=False, markup=False)
+    console.print(f"Servers follow within seconds{trained}.", highlight=False, markup=False)
 
 
 def _accept(llm: LLM, settings: Settings, console: Console, *, ask: bool) -> None:

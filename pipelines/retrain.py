@@ -234,7 +234,8 @@ def _bought(project: Project, settings: Settings, order: Order, version: str, se
 def save_experiment(project: Project, settings: Settings, steps: Steps, version: str) -> None:
     """Saves pool, parameters, data and stages as the DVC experiment `scorer-N`, and notes its name on the version.
 
-    Where that cannot be done the version stands all the same, and a line says why.
+    Where that cannot be done the version stands all the same, and a line says why. The pool's file is as it was committed for a moment
+    meanwhile, so nobody may change it; a server waits until a changed one has settled.
     """
     if lineage.git_commit(project.home) is None:
         print("Not saved as a DVC experiment: the project is not under git, or has no commit.", flush=True)
@@ -242,7 +243,8 @@ def save_experiment(project: Project, settings: Settings, steps: Steps, version:
     name = f"scorer-{version}"
     new = lineage.untracked(project.home, (project.lock, project.data_pin, settings.pool_file, project.params))
     try:
-        steps.dvc("exp", "save", "--force", "--name", name, *(each for path in new for each in ("--include-untracked", path)))
+        with pool.held(settings.pool_file):
+            steps.dvc("exp", "save", "--force", "--name", name, *(each for path in new for each in ("--include-untracked", path)))
         versions.note_experiment(version, name, settings=settings)
     except RouteMoAError as exc:
         print(f"Version {version} is not saved as a DVC experiment: {' '.join(str(exc).split())}", flush=True)

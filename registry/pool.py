@@ -64,7 +64,7 @@ def append(path: Path, llm_id: str, entry: Mapping[str, Any]) -> LLM:
     """
     path = path.resolve()
     llm = _validate(path, llm_id, entry)
-    with _locked(path):
+    with held(path):
         document = _read(path)
         entries = _entries(path, document)
         if llm_id in entries:
@@ -84,7 +84,7 @@ def change(path: Path, llm_id: str, fields: Mapping[str, Any]) -> LLM:
     Raises LLMUnknown, and PoolRefused where the entry would be malformed, the file is refused, or another process keeps it locked.
     """
     path = path.resolve()
-    with _locked(path):
+    with held(path):
         document = _read(path)
         entries = _entries(path, document)
         if llm_id not in entries:
@@ -101,7 +101,7 @@ def train_jointly(path: Path) -> tuple[str, ...]:
     Raises PoolRefused where the file is refused or another process keeps it locked.
     """
     path = path.resolve()
-    with _locked(path):
+    with held(path):
         document = _read(path)
         entries = _entries(path, document)
         by_row = tuple(llm_id for llm_id, entry in entries.items() if _validate(path, llm_id, entry).trained == "row")
@@ -113,7 +113,8 @@ def train_jointly(path: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def held(path: Path) -> Iterator[None]:
+    """Nobody else changes the file meanwhile. Raises PoolRefused where another process keeps it locked."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         lock.acquire(timeout=LOCK_WAIT_S)

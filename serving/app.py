@@ -95,6 +95,7 @@ from serving.tracing import tracing
 from serving.watched_file import Watched
 
 ENDING_S = 5.0
+POOL_SETTLES_S = 2.0  # DVC puts the committed pool in its place for .3 s while it saves an experiment, and a busy machine takes longer
 NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResumed, Noticed.REPLACED: RecordFileReplaced}
 ADMIN = (admin, admin_beside, admin_pool, admin_jobs, admin_keys, admin_records, groups, quality, savings)
 ROUTERS = (
@@ -175,6 +176,7 @@ def _state(settings: ServingSettings) -> State:
             pools.load,
             swapped=lambda new, _: events.emit(PoolReloaded(tuple(llm.id for llm in new.llms))),
             refused=lambda error: events.emit(PoolFileRefused(str(error))),
+            settle_s=POOL_SETTLES_S,
         ),
         keys=Watched(
             settings.keys_file,

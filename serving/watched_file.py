@@ -20,6 +20,7 @@ class Watched(Generic[T]):
 
     swapped: called with the new value and the one before. refused: called once for each new reason.
     last_good: what is read beside a file that is refused while nothing is in force yet.
+    settle_s: how long another file must have been the same before `look` reads it: an editor, git and DVC write more than once.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Watched(Generic[T]):
         swapped: Callable[[T, T | None], None],
         refused: Callable[[RouteMoAError], None],
         last_good: Callable[[Path], T] | None = None,
+        settle_s: float = 0.0,
     ) -> None:
         self.path = path
         self.value: T | None = None
@@ -39,6 +41,8 @@ class Watched(Generic[T]):
         self._last_good = last_good
         self._seen: Signature | str = "never"
         self._retry_at = 0.0
+        self._settle_s = settle_s
+        self._changed: tuple[Signature | str, float] = ("never", 0.0)  # what the file was at the last look, and since when
 
     async def refresh(self) -> None:
         """Reads the file again if it is another one than last time, or was refused a while ago."""
@@ -58,6 +62,14 @@ class Watched(Generic[T]):
             await self._fall_back(self._last_good)
         self._seen = signature
 
+    async def look(self) -> None:
+        """Refreshes, a changed file only once it has settled."""
+        signature, now = self._signature(), time.monotonic()
+        if signature != self._changed[0]:
+            self._changed = (signature, now)
+        if signature == self._seen or now - self._changed[1] >= self._settle_s:
+            await self.refresh()
+
     async def _fall_back(self, last_good: Callable[[Path], T]) -> None:
         """`refusal` stays, and the file is tried again."""
         with suppress(RouteMoAError, OSError):
@@ -71,9 +83,9 @@ class Watched(Generic[T]):
             self._refused(error)
 
     async def follow(self, every_s: float) -> None:
-        """Refreshes until cancelled."""
+        """Looks until cancelled."""
         while True:
-            await self.refresh()
+            await self.look()
             await asyncio.sleep(every_s)
 
     def _signature(self) -> Signature:
