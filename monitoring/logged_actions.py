@@ -1,15 +1,12 @@
-"""Records as a target of evaluation sees them: whom it would have asked first, decided again from what each record holds.
+"""One record as a target of evaluation sees it: whom it would have asked first, decided again from what the record holds.
 
 The target decides by the product's own code (`mixture.run.request`), on the recorded candidates, options and session, with its own scores,
 value of a dollar, prices or pool. Its action is the one LLM that it asks first; what follows stays as the traffic had it.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-
-import numpy as np
 
 from mixture.choose.action import OFF, Action
 from mixture.choose.options import Options
@@ -19,8 +16,7 @@ from mixture.price import Price
 from mixture.replay.replay import request_again
 from mixture.run.request import Request
 from mixture.usage import Usage
-from monitoring.off_policy import Doubles, Logged
-from monitoring.record import Record, is_audited
+from monitoring.record import Record
 
 SINGLE = "single"
 NO_ANSWER = "no answer was given"
@@ -72,6 +68,36 @@ class Served:
     decision: Decision
     action: Action
     request: Request
+
+    @classmethod
+    def of(cls, record: Record) -> "Served | str":
+        """The record as it can be decided again, or why it cannot."""
+        if record.status != "ok":
+            return NO_ANSWER_DRAWN if record.explored else NO_ANSWER
+        if not record.roster:
+            return NAMED
+        if not record.decision.get("action"):
+            return OLD
+        try:
+            decision = Decision.from_dict(record.decision)
+            request = request_again(decision).with_requirements()
+        except (MixtureError, TypeError, KeyError):
+            return UNREADABLE
+        if decision.action is None:
+            return OLD
+        return SEVERAL if decision.action.together > 1 else cls(record, decision, decision.action, request)
+
+    @property
+    def strategy(self) -> str:
+        """The name by which `--strategy` calls how it was answered."""
+        options = self.decision.options
+        return SINGLE if options.get("k") == 1 and options.get("max_layers") == 1 else str(self.decision.strategy.get("name"))
+
+    @property
+    def decided_alike(self) -> bool:
+        """Whether this version still decides it as it was decided."""
+        found = self.asks(Target("as recorded"), 0.0)
+        return found is not None and found[0] == self.action.usual
 
     @cached_property
     def candidates(self) -> Mapping[str, tuple[float, float]]:
@@ -137,119 +163,3 @@ class Served:
             for run in runs
         ]
         return self.record.cost_usd - sum(run.cost_usd for run in runs) + sum(again)
-
-
-def strategy_of(decision: Decision) -> str:
-    """The name by which `--strategy` calls how it was answered."""
-    options = decision.options
-    return SINGLE if options.get("k") == 1 and options.get("max_layers") == 1 else str(decision.strategy.get("name"))
-
-
-def read(records: Sequence[Record], strategy: str | None) -> tuple[list[Served], str, Counter[str]]:
-    """Records that can be decided again, by which strategy they were answered, and how many cannot, by reason.
-
-    strategy: None takes the one that answered most.
-    """
-    why: Counter[str] = Counter()
-    found: list[tuple[str, Served]] = []
-    for record in records:
-        one = _served(record)
-        if isinstance(one, str):
-            why[one] += 1
-        else:
-            found.append((strategy_of(one.decision), one))
-    counts = Counter(name for name, _ in found)
-    wanted = strategy or (counts.most_common(1)[0][0] if counts else SINGLE)
-    why.update(STRATEGY.format(name) for name, _ in found if name != wanted)
-    kept = [served for name, served in found if name == wanted]
-    alike = [served for served in kept if _usual_again(served)]
-    why[CHANGED] += len(kept) - len(alike)
-    return alike, wanted, +why
-
-
-def _served(record: Record) -> Served | str:
-    if record.status != "ok":
-        return NO_ANSWER_DRAWN if record.explored else NO_ANSWER
-    if not record.roster:
-        return NAMED
-    if not record.decision.get("action"):
-        return OLD
-    try:
-        decision = Decision.from_dict(record.decision)
-        request = request_again(decision).with_requirements()
-    except (MixtureError, TypeError, KeyError):
-        return UNREADABLE
-    if decision.action is None:
-        return OLD
-    return SEVERAL if decision.action.together > 1 else Served(record, decision, decision.action, request)
-
-
-def _usual_again(served: Served) -> bool:
-    found = served.asks(Target("as recorded"), 0.0)
-    return found is not None and found[0] == served.action.usual
-
-
-def usual_usd(served: Sequence[Served]) -> float:
-    """The value of a dollar that most requests were decided with: the operator's."""
-    return Counter(each.request.options.weights.usd for each in served).most_common(1)[0][0]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """Requests as a target sees them, for quality and for money; `unscored` ones are left out. chance_N, gap_N: see `near`."""
-
-    quality: Logged
-    money: Logged
-    kept_N: np.ndarray[tuple[int], np.dtype[np.bool_]]
-    chance_N: Doubles
-    gap_N: Doubles
-
-
-def seen(served: Sequence[Served], target: Target, *, delta: float) -> Seen:
-    """The arrays of `monitoring.off_policy`. Audits alone are outcomes of quality: who reports otherwise was not drawn.
-
-    chance_N: the propensity that a unit of exploration within `delta` gives the LLM that the target asks; gap_N: how much less it is worth
-    than the usual one by the log's own reckoning, in the unit of the weights' quality.
-    """
-    usd = usual_usd(served)
-    asked = [each.asks(target, usd) for each in served]
-    rows = [_row(each, target, *choice, delta) for each, choice in zip(served, asked, strict=True) if choice is not None]
-    columns = np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS)).T
-    of = dict(zip(COLUMNS, columns, strict=True))
-    shared = {name: of[name] for name in ("propensity_N", "target_N", "supported_N")} | {"differs_N": of["differs_N"].astype(bool)}
-    quality = Logged(
-        **shared, forecast_N=of["promised_N"], logged_N=of["promised_asked_N"], outcome_N=of["grade_N"], observed_N=of["drawn_with_N"]
-    )
-    money = Logged(**shared, forecast_N=of["usd_N"], logged_N=of["usd_asked_N"], outcome_N=of["cost_N"], observed_N=np.ones(len(rows)))
-    return Seen(quality, money, np.array([choice is not None for choice in asked]), of["chance_N"], of["gap_N"])
-
-
-COLUMNS = (
-    *("propensity_N", "target_N", "supported_N", "differs_N", "promised_N", "promised_asked_N", "grade_N", "drawn_with_N"),
-    *("usd_N", "usd_asked_N", "cost_N", "chance_N", "gap_N"),
-)
-
-
-def _row(served: Served, target: Target, first: str, costs: Mapping[str, float], delta: float) -> tuple[float, ...]:
-    record, action = served.record, served.action
-    propensity, promised = served.candidates.get(first, (0.0, 0.0))
-    graded = is_audited(record) and record.drawn_with is not None
-    values = {each.llm: each.value for each in action.candidates}
-    quality = served.request.options.weights.quality or 1.0
-    gaps = {llm: (values[action.usual] - value) / quality for llm, value in values.items()}
-    near = sum(gap <= delta for gap in gaps.values())
-    return (
-        action.propensity,
-        float(first == action.first),
-        float(propensity > 0),
-        float(first != action.usual),
-        promised,
-        served.candidates[action.first][1],
-        record.outcome.score if graded and record.outcome is not None else float("nan"),
-        record.drawn_with if graded and record.drawn_with is not None else 1.0,
-        costs.get(first, 0.0),
-        costs.get(action.first, served.cost_usd(target)),
-        served.cost_usd(target),
-        1 / near if gaps.get(first, float("inf")) <= delta else 0.0,
-        gaps.get(first, float("inf")),
-    )

@@ -9,7 +9,9 @@ import numpy as np
 
 from mixture.choose.action import Unexplored
 from monitoring import off_policy
-from monitoring.logged_actions import UNSCORED, Seen, Served, Target, seen
+from monitoring.logged_actions import UNSCORED, Target
+from monitoring.logged_columns import Seen, seen
+from monitoring.logged_traffic import Traffic
 from monitoring.off_policy import Value
 
 DELTA = 0.1  # as `ROUTEMOA_EXPLORE__DELTA` has it where the records do not say
@@ -73,52 +75,40 @@ ASSUMED = (
 )
 
 
-def evaluate(
-    served: Sequence[Served],
-    targets: Sequence[Target],
-    *,
-    version: str,
-    strategy: str,
-    not_judged: Mapping[str, int],
-    floor: float | None,
-    notes: tuple[str, ...] = (),
-) -> Report:
+def evaluate(traffic: Traffic, targets: Sequence[Target], *, version: str, floor: float | None, notes: tuple[str, ...] = ()) -> Report:
     """The report. Where a floor is given, targets are in the order of falling cost, and the best is the last before the first to fail."""
-    why = Counter(not_judged)
-    asked_first = [each.action for each in served]
     made = Report(
         version=version,
-        strategy=strategy,
-        requests=len(served),
+        strategy=traffic.strategy,
+        requests=len(traffic),
         audited=0,
-        explored=sum(action.explored for action in asked_first),
-        exploration_usd=sum(action.extra_usd for action in asked_first),
-        not_judged=dict(why),
+        explored=traffic.summary.explored,
+        exploration_usd=sum(traffic.summary.extra_usd),
+        not_judged=dict(traffic.not_judged),
         floor=floor,
         notes=notes,
     )
-    if not served:
+    if not len(traffic):
         return made
-    usual = Target("without exploration", as_logged=True)
-    rows = [row(served, usual)]
-    for target in targets:
-        rows.append(row(served, target))
-        why[UNSCORED] = max(why[UNSCORED], len(served) - rows[-1].quality.requests)
-    ours = seen(served, usual, delta=DELTA)
-    graded = int((~np.isnan(ours.quality.outcome_N)).sum())
+    why, delta = Counter(traffic.not_judged), traffic.summary.delta or DELTA
+    asked = [Target("without exploration", as_logged=True), *targets]
+    usuals = {id(each.prices): Target("usual", prices=each.prices, as_logged=True) for each in asked}
+    found = seen(traffic, [*usuals.values(), *asked], usual_usd=traffic.summary.usual_usd, delta=delta)
+    usual_at, ours, rows = dict(zip(usuals, found, strict=False)), found[len(usuals)], []
+    for target, whole in zip(asked, found[len(usuals) :], strict=True):
+        rows.append(row(target, whole, usual_at[id(target.prices)].of(whole.kept_M), delta))
+        why[UNSCORED] = max(why[UNSCORED], int((~whole.kept_M).sum()))
     best = None
     for each in rows[1:] if floor is not None else ():
         if not each.surely_within(floor or 0.0):
             break
         best = each
+    graded = int((~np.isnan(ours.quality.outcome_N)).sum())
     return replace(made, audited=graded, not_judged=dict(+why), served=_as_served(ours), rows=tuple(rows), best=best)
 
 
-def row(served: Sequence[Served], target: Target) -> Row:
-    """One policy's figures, on the requests whose query it can score."""
-    whole = seen(served, target, delta=_delta(served))
-    kept = [each for each, is_kept in zip(served, whole.kept_N, strict=True) if is_kept]
-    usual = seen(kept, Target("usual", prices=target.prices, as_logged=True), delta=DELTA)
+def row(target: Target, whole: Seen, usual: Seen, delta: float) -> Row:
+    """One policy's figures, on the requests whose query it can score. usual: what the log does there without chance, at its prices."""
     return Row(
         name=target.name,
         usd_weight=target.usd,
@@ -126,38 +116,38 @@ def row(served: Sequence[Served], target: Target) -> Row:
         usd=off_policy.value(whole.money, most=None),
         quality_difference=off_policy.difference(whole.quality, usual.quality),
         usd_difference=off_policy.difference(whole.money, usual.money, most=None),
-        advice=advice(whole, kept),
+        advice=advice(whole, delta),
     )
 
 
-def advice(whole: Seen, served: Sequence[Served]) -> str:
-    """What exploration it would take, where the estimate of quality is refused; empty where it is not."""
+def advice(whole: Seen, delta: float) -> str:
+    """What exploration it would take, where the estimate of quality is refused; empty where it is not. delta: within which chance drew."""
     logged = whole.quality
     if not len(logged) or not logged.differs_N.any() or off_policy.refusal(logged, off_policy.judged(logged)) is None:
         return ""
     shut = Counter(
-        NEVER[each.action.why]
-        for each, differs, supported in zip(served, logged.differs_N, logged.supported_N, strict=True)
-        if differs and not supported and each.action.why in NEVER
+        NEVER[why]
+        for why, differs, supported in zip(whole.why, logged.differs_N, logged.supported_N, strict=True)
+        if differs and not supported and why in NEVER
     )
-    if shut.total() > off_policy.MOST_UNJUDGED * len(served):
-        where = ", ".join(f"{why} in {count / len(served):.0%}" for why, count in shut.most_common())
+    if shut.total() > off_policy.MOST_UNJUDGED * len(logged):
+        where = ", ".join(f"{why} in {count / len(logged):.0%}" for why, count in shut.most_common())
         return f"Exploring more would not do: nothing is left to chance where {where} of the requests."
-    delta = _delta(served)
-    beyond = float((whole.gap_N[logged.differs_N] > delta).mean())
+    gap_N, chance_N = whole.column("gap_N"), whole.column("chance_N")
+    beyond = float((gap_N[logged.differs_N] > delta).mean())
     if beyond > 1 - MOST_GAPS:
-        finite_N = whole.gap_N[logged.differs_N & np.isfinite(whole.gap_N)]
+        finite_N = gap_N[logged.differs_N & np.isfinite(gap_N)]
         if not len(finite_N):
             return "No exploration would do: the LLMs that it asks were no candidates."
         wanted = float(np.quantile(finite_N, MOST_GAPS))
         return (
             f"It differs by more than delta = {delta:g} in {beyond:.0%} of those requests; ROUTEMOA_EXPLORE__DELTA={wanted:.2g} would do."
         )
-    observed = _observed(logged, served)
-    share = off_policy.share_needed(logged, whole.chance_N, observed)
+    observed = _observed(logged, whole.explored_N)
+    share = off_policy.share_needed(logged, chance_N, observed)
     if share is not None and share <= MOST_SHARE:
         return f"ROUTEMOA_EXPLORE__SHARE={_upwards(share)} over as many requests again would bring enough."
-    brought = float(whole.chance_N[logged.differs_N].sum()) * observed
+    brought = float(chance_N[logged.differs_N].sum()) * observed
     if not brought:
         return "Nothing is audited: set monitor.audit_share, and grade what is drawn."
     times = 2 * off_policy.LEAST_OUTCOMES / (0.1 * brought)
@@ -169,15 +159,10 @@ def _upwards(share: float) -> str:
     return f"{float(np.ceil(share * 100) / 100):g}"
 
 
-def _observed(logged: off_policy.Logged, served: Sequence[Served]) -> float:
+def _observed(logged: off_policy.Logged, explored_N: off_policy.Flags) -> float:
     """The share of explored answers that are audited, of all where none was explored."""
-    explored_N = np.array([each.action.explored for each in served])
     seen_N = ~np.isnan(logged.outcome_N)
     return float(seen_N[explored_N].mean()) if explored_N.any() else float(seen_N.mean())
-
-
-def _delta(served: Sequence[Served]) -> float:
-    return max((each.action.delta for each in served), default=0.0) or DELTA
 
 
 def _as_served(usual: Seen) -> tuple[Value, Value]:

@@ -5,27 +5,28 @@ Each host's monitor writes `var/reports/shadow_value.json` for its servers, at m
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from monitoring import logged_actions, policy_value
+from monitoring import policy_value
 from monitoring.logged_actions import Target
+from monitoring.logged_traffic import Traffic
 from monitoring.off_policy import Value
 from monitoring.policy_value import Row
+from monitoring.record_batches import RecordBatches
 from monitoring.records import RecordStore
 from registry import local_store
 from registry.settings import Settings
 from scorer.atomic_write import replacing
 
 NAME = "shadow_value.json"
-MOST = 3_000  # requests, the latest: each takes 1.5 ms of CPU to decide again, and 60 kB for as long (15 LLMs)
+MOST = 3_000  # requests, the latest: each takes 2 ms of CPU to decide again (15 LLMs)
 EVERY_S = 600.0
 DAYS_S = 30 * 86_400.0
 NOT_SCORED = "the shadow did not score it"
-SELECT = f"""SELECT records.id, shadows.record_id, shadows.llm FROM records
+SELECT = f"""SELECT records.id, records.status, shadows.record_id, shadows.llm FROM records
     LEFT JOIN shadows ON shadows.record_id = records.id AND shadows.scorer_version = ?
     WHERE records.scorer_version = ? AND length(embedding) > 0 AND records.number >= (
         SELECT min(records.number) FROM shadows JOIN records ON records.id = shadows.record_id
@@ -77,14 +78,12 @@ def _row(tree: Mapping[str, Any]) -> Row:
 def estimate(store: RecordStore, champion: str, challenger: str, since: float) -> ShadowValue:
     """Of the champion's requests since the shadow began, and since then (seconds since the epoch). Blocks. Raises RecordsRefused."""
     rows = store.ask(SELECT, (challenger, champion, challenger, champion, since))
-    asked = {record_id: llm or "" for record_id, scored, llm in rows if scored is not None}
-    records = store.of_ids([record_id for record_id, *_ in rows])
-    lost = Counter(NOT_SCORED for record in records if record.id not in asked and record.status == "ok")
-    kept = [record for record in records if record.id in asked or record.status != "ok"]
-    served, strategy, why = logged_actions.read(kept, None)
-    found = policy_value.evaluate(
-        served, [Target(f"version {challenger}", asked=asked)], version=challenger, strategy=strategy, not_judged=why + lost, floor=None
-    )
+    asked = {record_id: llm or "" for record_id, _, scored, llm in rows if scored is not None}
+    kept = [record_id for record_id, status, *_ in rows if record_id in asked or status != "ok"]
+    traffic = Traffic.of(RecordBatches(store, kept), None)
+    if lost := len(rows) - len(kept):
+        traffic = replace(traffic, not_judged={**traffic.not_judged, NOT_SCORED: lost})
+    found = policy_value.evaluate(traffic, [Target(f"version {challenger}", asked=asked)], version=challenger, floor=None)
     ours, theirs = found.rows or (None, None)
     counts = (found.requests, found.audited, found.explored, found.not_judged)
     return ShadowValue(champion, challenger, store.now(), *counts, ours, theirs)

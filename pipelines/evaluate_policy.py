@@ -4,8 +4,8 @@ Reads records and, where queries have to be scored, the version's files; asks no
 var/policies/VERSION.json.
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,20 +16,18 @@ from rich.console import Console
 from rich.table import Table
 
 from mixture.price import Price
-from monitoring import logged_actions, policy_value
+from monitoring import policy_value
 from monitoring.errors import NothingToEvaluate
-from monitoring.logged_actions import Served, Target
+from monitoring.logged_actions import Target
+from monitoring.logged_traffic import Traffic
 from monitoring.off_policy import Value
 from monitoring.policy_value import ASSUMED, Report, Row
+from monitoring.record_batches import RecordBatches
 from monitoring.records import RecordStore
-from pipelines import json_files, price_list
+from pipelines import json_files, policy_scores, price_list
 from pipelines.project import Project
 from registry import certificate, local_store, versions
-from registry.errors import RegistryError
 from registry.settings import Settings
-from scorer import runtime
-from scorer.errors import ArtifactRefused
-from scorer.manifest import read_manifest
 from scorer.near_matches import did_you_mean
 
 EVERY = 3  # places of the certificate's grid that are tried where a floor is given and no value of a dollar
@@ -51,20 +49,20 @@ class Wanted:
 def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
     """Reports; returns what it reported. Raises RouteMoAError naming what is wrong."""
     version = _version(wanted.version, settings)
-    records = RecordStore.of(settings).scan(wanted.since, datetime.now(UTC).timestamp() + 1)
-    served, strategy, why = logged_actions.read(records, wanted.strategy)
-    if not served:
-        raise _nothing(len(records), why)
-    known = {llm for each in served for llm in each.candidates}
+    records = RecordBatches.between(RecordStore.of(settings), wanted.since, datetime.now(UTC).timestamp() + 1)
+    traffic = Traffic.of(records, wanted.strategy)
+    if not len(traffic):
+        raise _nothing(len(records), traffic.not_judged)
+    known = set(traffic.summary.costs)
     for llm in wanted.without:
         if llm not in known:
             raise NothingToEvaluate(f"--without {llm}: no candidate of these records.", next_step=did_you_mean(llm, known))
-    scores, notes = _scores(version, served, settings)
+    scores, notes = policy_scores.of(version, traffic, settings)
     if wanted.prices is None:
-        notes += _repriced(served)
+        notes += _repriced(traffic.summary.prices)
     target = Target(version, scores, prices=_prices(wanted.prices), without=frozenset(wanted.without))
-    targets = [_at(target, usd) for usd in _dollars(wanted, served)] or [target]
-    found = policy_value.evaluate(served, targets, version=version, strategy=strategy, not_judged=why, floor=wanted.floor, notes=notes)
+    targets = [_at(target, usd) for usd in _dollars(wanted, traffic.summary.mean_cost_usd())] or [target]
+    found = policy_value.evaluate(traffic, targets, version=version, floor=wanted.floor, notes=notes)
     show(found, console)
     path = Project(settings.home).var / "policies" / f"{version}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,78 +96,23 @@ def _prices(path: Path | None) -> Mapping[str, Price] | None:
     return {llm: entry.price().at(now) for llm, entry in price_list.read(path).items()}
 
 
-def _dollars(wanted: Wanted, served: Sequence[Served]) -> list[float]:
-    """Values of a dollar, those that spend most first; with a floor and none named, some of the certificate's grid."""
+def _dollars(wanted: Wanted, costs_usd: Mapping[str, float]) -> list[float]:
+    """Values of a dollar, those that spend most first; with a floor and none named, some of the certificate's grid. costs_usd: by LLM."""
     if wanted.dollars or wanted.floor is None:
         return sorted(wanted.dollars)
-    llms = sorted({llm for each in served for llm in each.candidates})
-    costs = [{each.llm: each.cost_usd for each in one.action.candidates} for one in served]
-    costs_NL = np.array([[cost.get(llm, np.nan) for llm in llms] for cost in costs])
-    return [float(usd) for usd in certificate.grid(np.nanmean(costs_NL, axis=0)[None])[::EVERY]]
+    return [float(usd) for usd in certificate.grid(np.array([list(costs_usd.values())]))[::EVERY]]
 
 
 def _at(target: Target, usd: float) -> Target:
     return Target(f"{target.name} at {usd:g}", target.scores, usd, target.prices, target.without)
 
 
-def _repriced(served: Sequence[Served]) -> tuple[str, ...]:
-    """That money is of several price lists, where it is."""
-    prices: dict[str, set[tuple[float, float]]] = {}
-    for each in served:
-        for llm in (candidate.llm for candidate in each.request.candidates):
-            prices.setdefault(llm.id, set()).add((llm.price.input, llm.price.output))
+def _repriced(prices: Mapping[str, AbstractSet[tuple[float, float]]]) -> tuple[str, ...]:
+    """That money is of several price lists, where it is. prices: by LLM."""
     several = sorted(llm for llm, found in prices.items() if len(found) > 1)
     if not several:
         return ()
     return (f"Prices changed in these records ({', '.join(several)}): money is at those of each request's time; --prices takes one list.",)
-
-
-Scores = Mapping[str, Mapping[str, float]]
-
-
-def _scores(version: str, served: Sequence[Served], settings: Settings) -> tuple[Scores | None, tuple[str, ...]]:
-    """What the version promises for each record: as recorded where it served, by the text where it is kept, else by the embedding.
-
-    None where it served all of them. And what is left out of its choices.
-    """
-    if all(each.record.scorer_version == version for each in served):
-        return None, ()
-    with tempfile.TemporaryDirectory(prefix="routemoa-policy-") as folder:
-        loaded = runtime.load(versions.download(version, Path(folder), settings=settings))
-    fingerprints = _fingerprints({each.record.scorer_version for each in served}, settings)
-    encoder = loaded.manifest.encoder
-    found: dict[str, Mapping[str, float]] = {}
-    for record in (each.record for each in served):
-        if record.scorer_version == version:
-            found[record.id] = dict(zip(record.roster, record.scores, strict=True))
-        elif record.text:
-            found[record.id] = dict(zip(loaded.roster, map(float, loaded.score([record.text]).scores_QL[0]), strict=True))
-        elif (
-            len(record.embedding)
-            and not loaded.manifest.text_features
-            and fingerprints.get(record.scorer_version) == encoder.get("fingerprint")
-        ):
-            row = loaded.score_embedded(record.embedding[None])[0]
-            found[record.id] = dict(zip(loaded.roster, map(float, row), strict=True))
-    candidates = {llm for each in served for llm in each.candidates}
-    new = [llm for llm in loaded.roster if llm not in candidates]
-    return found, (f"Left out of its choices: {', '.join(new)}, no candidate of these records.",) if new else ()
-
-
-def _fingerprints(numbers: set[str], settings: Settings) -> dict[str, str]:
-    """Of the encoders of these versions; those that cannot be read are left out."""
-    found: dict[str, str] = {}
-    for number in numbers:
-        try:
-            found[number] = str(read_manifest(settings.var / "scorers" / number).encoder.get("fingerprint"))
-        except ArtifactRefused:
-            try:
-                with tempfile.TemporaryDirectory(prefix="routemoa-policy-") as folder:
-                    downloaded = versions.download(number, Path(folder), settings=settings)
-                    found[number] = str(read_manifest(downloaded).encoder.get("fingerprint"))
-            except (RegistryError, ArtifactRefused):
-                continue
-    return found
 
 
 def show(report: Report, console: Console) -> None:

@@ -13,9 +13,10 @@ from mixture.price import Price
 from mixture.replay.virtual_time import clock, drive
 from mixture.run.engine import Mixture
 from mixture.run.request import Request
-from monitoring import logged_actions
+from monitoring import logged_actions, logged_columns
 from monitoring.logged_actions import Served, Target
-from monitoring.record import Record
+from monitoring.logged_traffic import Traffic
+from monitoring.record import AUDIT, Outcome, Record
 from tests.mixture.makers import candidate, user
 from tests.monitoring.one_record import record_of
 
@@ -42,9 +43,9 @@ def served(number: int = 0, *, at: float = 0.9, usd: float = 0.0, explore_share:
 
 def one(record: Record) -> Served:
     """The record as it can be decided again."""
-    found, _, why = logged_actions.read([record], None)
-    assert found, why
-    return found[0]
+    found = Served.of(record)
+    assert isinstance(found, Served), found
+    return found
 
 
 def test_a_record_is_decided_again_as_it_was() -> None:
@@ -98,7 +99,7 @@ def test_what_cannot_be_judged_is_counted_by_reason() -> None:
     """Failures, named LLMs, old records, sets asked at once, other strategies, records that are decided otherwise now."""
     whole = served()
     action = whole.decision["action"]
-    other = replace(whole, decision=whole.decision | {"action": {**action, "usual": "small"}})
+    other = replace(whole, id="r-8", decision=whole.decision | {"action": {**action, "usual": "small"}})
     records = [
         *(served(number) for number in range(3)),
         served(4, options={"max_layers": 3}),
@@ -110,9 +111,9 @@ def test_what_cannot_be_judged_is_counted_by_reason() -> None:
         replace(whole, decision=whole.decision | {"snapshot": None}),
         other,
     ]
-    found, strategy, why = logged_actions.read(records, None)
-    assert (len(found), strategy) == (3, "single")
-    assert dict(why) == {
+    found = Traffic.of(records, None)
+    assert (len(found), found.strategy) == (3, "single")
+    assert dict(found.not_judged) == {
         logged_actions.NO_ANSWER: 1,
         logged_actions.NO_ANSWER_DRAWN: 1,
         logged_actions.NAMED: 1,
@@ -122,20 +123,19 @@ def test_what_cannot_be_judged_is_counted_by_reason() -> None:
         logged_actions.CHANGED: 1,
         logged_actions.STRATEGY.format("sequential"): 1,
     }
-    assert [each.record.id for each in logged_actions.read(records, "sequential")[0]] == ["r-4"]
+    assert [each.record.id for each in found] == ["r-0", "r-1", "r-2"]
+    assert [each.record.id for each in Traffic.of(records, "sequential")] == ["r-4"]
 
 
 def test_arrays_are_of_the_target() -> None:
     """Propensities, overlap, promises, grades with the audit's probability, money; who cannot be scored is left out."""
     records = [served(number, at=at) for number, at in enumerate((0.0, 0.2, 0.4, 0.9))]
-    from monitoring.record import AUDIT, Outcome
-
     records[1] = replace(records[1], outcome=Outcome(1.0, AUDIT, 0.0), drawn_with=0.25)
     records[2] = replace(records[2], outcome=Outcome(1.0, "user", 0.0))
-    found, _, _ = logged_actions.read(records, None)
+    found = Traffic.of(records, None)
     scores = {record.id: {"small": 0.1, "middle": 0.9, "large": 0.2} for record in records[:3]}
-    seen = logged_actions.seen(found, Target("middle", scores), delta=1.0)
-    assert seen.kept_N.tolist() == [True, True, True, False]
+    (seen,) = logged_columns.seen(found, [Target("middle", scores)], usual_usd=found.summary.usual_usd, delta=1.0)
+    assert seen.kept_M.tolist() == [True, True, True, False]
     assert [each.action.first for each in found] == ["large", "middle", "small", "large"]
     assert seen.quality.propensity_N == pytest.approx([0.5 + 0.5 / 3, 0.5 / 3, 0.5 / 3])
     assert seen.quality.target_N.tolist() == [0, 1, 0]
@@ -146,8 +146,8 @@ def test_arrays_are_of_the_target() -> None:
     assert str(seen.quality.outcome_N.tolist()) == "[nan, 1.0, nan]"
     assert seen.quality.observed_N[1] == 0.25
     assert seen.money.outcome_N == pytest.approx([record.cost_usd for record in records[:3]])
-    assert seen.chance_N == pytest.approx([1 / 3] * 3)
-    assert seen.gap_N == pytest.approx([0.05] * 3)
+    assert seen.column("chance_N") == pytest.approx([1 / 3] * 3)
+    assert seen.column("gap_N") == pytest.approx([0.05] * 3)
 
 
 def test_an_action_survives_a_record() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from monitoring import logged_actions, policy_value, shadow_value
 from monitoring.logged_actions import Target
+from monitoring.logged_traffic import Traffic
 from monitoring.record import AUDIT, Draw, Record
 from monitoring.records import RecordStore
 from monitoring.shadow import Choice, Shadow
@@ -75,9 +76,9 @@ def test_it_is_what_evaluate_policy_says_of_the_same_choices(store: RecordStore)
     assert found.theirs.quality.value == pytest.approx(0.5)
     assert found.ours.quality.value == pytest.approx(1.0)
     assert found.theirs.quality_difference.value == pytest.approx(-0.5)
-    again, _, _ = logged_actions.read(store.scan(0, 2**40), None)
+    again = Traffic.of(store.scan(0, 2**40), None)
     target = Target("version 2", {record.id: {"small": 0.0, "middle": 1.0, "large": 0.0} for record in records})
-    assert found.theirs == policy_value.row(again, target)
+    assert found.theirs == policy_value.evaluate(again, [target], version="2", floor=None).rows[1]
 
 
 def test_what_was_not_judged_is_counted(store: RecordStore) -> None:

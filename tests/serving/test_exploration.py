@@ -15,6 +15,7 @@ from world import World, entry
 
 from mixture.choose.action import Action
 from monitoring import logged_actions
+from monitoring.logged_traffic import Traffic
 from monitoring.records import Record, RecordStore
 from registry.certificate import Certificate
 from serving import budgets, keys, shared_keys
@@ -198,7 +199,7 @@ def test_what_it_costs_is_counted_without_an_answer_too(project: World, upstream
     assert failed
     assert f'routemoa_explored_total{{llm="three"}} {len(failed):.1f}' in counted
     assert all(record.explored and Action.from_dict(record.decision["action"]).first == "three" for record in failed)
-    assert logged_actions.read(failed, None)[2] == {logged_actions.NO_ANSWER_DRAWN: len(failed)}
+    assert Traffic.of(failed, None).not_judged == {logged_actions.NO_ANSWER_DRAWN: len(failed)}
     answered = [Action.from_dict(record.decision["action"]) for record in records(project) if "error" not in record.decision]
     assert spent > sum(max(0.0, action.extra_usd) for action in answered)
 
