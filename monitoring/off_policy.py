@@ -74,8 +74,7 @@ class Value:
     """The mean under the target. value, low, high: None where it is refused, and `why` says why.
 
     outcomes: that count; effective: how many equally weighted ones they are worth (Kish 1965). differs: share of requests where the target
-    does otherwise than the log; unjudged: share that is bounded by the worst case. weighted: by self-normalised importance weights alone,
-    with its interval; direct: by the forecast alone.
+    does otherwise than the log; unjudged: share that is bounded by the worst case. direct: by the forecast alone.
     """
 
     requests: int
@@ -86,9 +85,6 @@ class Value:
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    weighted: float | None = None
-    weighted_low: float | None = None
-    weighted_high: float | None = None
     direct: float | None = None
     why: str = ""
 
@@ -127,8 +123,6 @@ def value(logged: Logged, *, confidence: float = CONFIDENCE, most: float | None 
     if (why := refusal(logged, judged_N)) is not None:
         return replace(nothing, why=why)
     found = _doubly_robust(logged.of(judged_N), most, spread(logged, most))
-    plain = _doubly_robust(replace(logged, forecast_N=np.zeros(count), logged_N=np.zeros(count)), most, stratified=False)
-    plain_half = plain.half(confidence)
     share, half = float(judged_N.mean()), found.half(confidence)
     left_N = logged.forecast_N[~judged_N]
     left = float(left_N.sum()) / count
@@ -138,9 +132,6 @@ def value(logged: Logged, *, confidence: float = CONFIDENCE, most: float | None 
         value=_within(share * found.value + left, most),
         low=_within(share * (found.value - half), most),
         high=_within(share * (found.value + half) + most_left, most),
-        weighted=_within(plain.value, most),
-        weighted_low=_within(plain.value - plain_half, most),
-        weighted_high=_within(plain.value + plain_half, most),
     )
 
 

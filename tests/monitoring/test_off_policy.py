@@ -64,11 +64,10 @@ class Small:
 
 
 def test_without_chance_and_without_a_forecast_the_value_is_the_mean_outcome() -> None:
-    """Where the target does what was done, nothing is weighted."""
+    """Where the target does what was done, nothing is weighed."""
     outcomes = np.tile([1.0, 0.0, 0.5, 0.5], 10)
     found = value(logged(outcome_N=outcomes))
     assert found.value == pytest.approx(0.5)
-    assert found.weighted == pytest.approx(0.5)
     assert found.effective == pytest.approx(40)
     assert found.low is not None
     assert found.low < 0.5
@@ -85,7 +84,6 @@ def test_the_value_is_the_sum_by_hand() -> None:
     found = value(given)
     assert found.value == pytest.approx(0.5 * 12 / 16 + 0.5 * 3 / 12)
     weights = np.array([1 / 0.8] * 16 + [1 / 0.1] * 12)
-    assert found.weighted == pytest.approx((12 / 0.8 + 3 / 0.1) / weights.sum())
     assert found.effective == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
 
 
