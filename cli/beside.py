@@ -12,7 +12,6 @@ from cli import project
 
 if TYPE_CHECKING:
     from monitoring.canary import Looked
-    from monitoring.off_policy import Value
     from monitoring.policy_value import Row
     from monitoring.shadow_value import ShadowValue
     from monitoring.shadows import Comparison
@@ -166,17 +165,11 @@ def _print_shadow(found: "Comparison", everywhere: "ShadowValue | None", console
 def _by_exploration(ours: "Row", theirs: "Row") -> list[tuple[str, str, str]]:
     """Rows of the table: what either's choices are worth over all requests, chance left out."""
     return [
-        ("quality, by exploration", _interval(ours.quality), _interval(theirs.quality)),
-        ("  less the champion's", "", _interval(theirs.quality_difference, "+.3f")),
-        ("USD a request", _interval(ours.usd, ".6f"), _interval(theirs.usd, ".6f")),
-        ("  less the champion's", "", _interval(theirs.usd_difference, "+.6f")),
+        ("quality in points, by exploration", ours.quality.points(), theirs.quality.points()),
+        ("  less the champion's", "", theirs.quality_difference.points(signed=True)),
+        ("USD a request", ours.usd.usd(), theirs.usd.usd()),
+        ("  less the champion's", "", theirs.usd_difference.usd(signed=True)),
     ]
-
-
-def _interval(value: "Value", form: str = ".3f") -> str:
-    if value.value is None or value.low is None or value.high is None:
-        return "not told"
-    return f"{value.value:{form}} ({value.low:{form}} to {value.high:{form}})"
 
 
 def _told(everywhere: "ShadowValue", why: str) -> list[str]:

@@ -12,6 +12,7 @@ from console.frame import View
 from console.parts import Column
 from console.region import Region
 from console.work import Reload
+from registry import intervals
 from registry.version import CHAMPION, Version
 
 SHADOW, CANARY = "/admin/scorer/shadow", "/admin/scorer/canary"
@@ -120,15 +121,19 @@ def _by_exploration(everywhere: Found) -> str:
         return str(everywhere["why"])
     ours, theirs = everywhere["ours"], everywhere["theirs"]
     less = theirs["quality_difference"]
-    found = f"{_estimated(theirs['quality'])}, version {everywhere['champion']}'s {_estimated(ours['quality'])}"
+    found = f"quality in points {_points(theirs['quality'])}, version {everywhere['champion']}'s {_points(ours['quality'])}"
     if less["low"] is not None:
-        found += f"; between {less['low']:+.3f} and {less['high']:+.3f} to it"
+        found += f"; less that one {_points(less, signed=True)}"
     if theirs["usd"]["value"] is not None:
         found += (
             f"; {words.usd(theirs['usd']['value'])} a request ({words.usd(theirs['usd']['low'])} to {words.usd(theirs['usd']['high'])})"
         )
     rests = f"{words.counted(everywhere['requests'], 'request')}, {everywhere['explored']:,} drawn, {everywhere['audited']:,} audited"
     return f"{found}. From {rests}."
+
+
+def _points(value: Mapping[str, Any], *, signed: bool = False) -> str:
+    return intervals.points(value["value"], value["low"], value["high"], signed=signed)
 
 
 def _start_shadow(view: View, names: Mapping[str, str], reload: Reload) -> None:

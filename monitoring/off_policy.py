@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from monitoring import student
 from monitoring.quality import GUARD, confirmed
+from registry import intervals
 
 Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -87,6 +88,14 @@ class Value:
     high: float | None = None
     direct: float | None = None
     why: str = ""
+
+    def points(self, *, signed: bool = False) -> str:
+        """A quality with its interval, as people read it. signed: a difference."""
+        return intervals.points(self.value, self.low, self.high, signed=signed)
+
+    def usd(self, *, signed: bool = False) -> str:
+        """Money with its interval, likewise."""
+        return intervals.usd(self.value, self.low, self.high, signed=signed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,6 @@ from monitoring import policy_value
 from monitoring.errors import NothingToEvaluate
 from monitoring.logged_actions import Target
 from monitoring.logged_traffic import Traffic
-from monitoring.off_policy import Value
 from monitoring.policy_value import ASSUMED, Report, Row
 from monitoring.record_batches import RecordBatches
 from monitoring.records import RecordStore
@@ -120,19 +119,19 @@ def show(report: Report, console: Console) -> None:
     for line in lines(report):
         console.print(line, highlight=False, markup=False)
     table = Table(
-        "policy", "quality", "less usual, points", "USD a request", "less usual", "differs", "worth", box=SIMPLE_HEAD, pad_edge=False
+        "policy", "quality, points", "less usual", "USD a request", "less usual", "differs", "worth", box=SIMPLE_HEAD, pad_edge=False
     )
     if report.served is not None:
         quality, usd = report.served
-        table.add_row("as served", _interval(quality, 100, 1), "", _interval(usd, 1, 6), "", "", f"{quality.effective:.0f}")
+        table.add_row("as served", quality.points(), "", usd.usd(), "", "", f"{quality.effective:.0f}")
     for row in report.rows:
         mark = " *" if report.best is not None and row.name == report.best.name else ""
         table.add_row(
             row.name + mark,
-            _interval(row.quality, 100, 1),
-            _interval(row.quality_difference, 100, 1, sign="+"),
-            _interval(row.usd, 1, 6),
-            _interval(row.usd_difference, 1, 6, sign="+"),
+            row.quality.points(),
+            row.quality_difference.points(signed=True),
+            row.usd.usd(),
+            row.usd_difference.usd(signed=True),
             f"{row.quality.differs:.0%}",
             f"{row.quality.effective:.0f}",
         )
@@ -162,11 +161,3 @@ def _refusals(rows: Sequence[Row]) -> list[str]:
         if row.usd.why and row.usd.why != row.quality.why:
             found.append(f"{row.name}, money: {row.usd.why}")
     return found
-
-
-def _interval(value: Value, scale: float, digits: int, sign: str = "") -> str:
-    """`71.2 [69.8, 72.6]`."""
-    if value.value is None or value.low is None or value.high is None:
-        return "refused"
-    mean, low, high = (f"{scale * each:{sign}.{digits}f}" for each in (value.value, value.low, value.high))
-    return f"{mean} [{low}, {high}]"

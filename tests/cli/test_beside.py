@@ -36,8 +36,8 @@ def test_a_shadow_by_command_line(two: Settings) -> None:
     keep(RecordStore.of(two), [replace(record, created_at=time.time()) for record in answers(60)], scored_at=time.time())
     shown = " ".join(output("shadow").split())
     assert "Version 2 scored 60 requests of version 1; both choose the same on 0%." in shown
-    assert "quality, by exploration 1.000 (" in shown
-    assert "less the champion's -0.500 (" in shown
+    assert "quality in points, by exploration 100.0 (" in shown
+    assert "less the champion's -50.0 (" in shown
     assert "By exploration: 60 requests, 18 of them drawn, 60 audited." in shown
     assert "a canary can tell" not in shown
     assert "shadow" in output("list")

@@ -21,7 +21,7 @@ def valued(**changed: Any) -> dict[str, Any]:
 def test_it_stands_beside_the_champions() -> None:
     """Quality and money of both with intervals, and on what they rest."""
     assert _by_exploration(valued()) == (
-        "quality 0.75 (0.65 to 0.85), version 5's quality 0.50 (0.40 to 0.60); between +0.150 and +0.350 to it;"
+        "quality in points 75.0 (65.0 to 85.0), version 5's 50.0 (40.0 to 60.0); less that one +25.0 (+15.0 to +35.0);"
         " $0.00075 a request ($0.00065 to $0.00085). From 100 requests, 12 drawn, 40 audited."
     )
 
