@@ -24,6 +24,7 @@ OPINE = """INSERT INTO opinions (record_id, grader, score, cost_usd, given_at, u
     unbooked_usd = opinions.unbooked_usd + excluded.unbooked_usd"""
 CLAIM = """INSERT INTO claims (record_id, who, claimed_at, skipped) VALUES (?, ?, ?, ?) ON CONFLICT (record_id, who)
     DO UPDATE SET claimed_at = excluded.claimed_at, skipped = excluded.skipped"""
+DOMAIN = "coalesce(draws.domain, records.domain)"
 OF_DRAWS = "FROM draws JOIN records ON records.number = draws.number LEFT JOIN outcomes ON outcomes.record_id = records.id"
 
 
@@ -80,20 +81,20 @@ class AuditQueue:
 
     def count(self, domain: str | None = None) -> int:
         """How many answers wait for a grade, in all or of a domain."""
-        of_domain, values = ("", ()) if domain is None else (" AND draws.domain = ?", (domain,))
-        return int(self._store.ask(f"SELECT count(*) {OF_DRAWS} WHERE {WAITING}{of_domain}", values)[0][0])
+        where, values = _of_domain(domain)
+        return int(self._store.ask(f"SELECT count(*) {OF_DRAWS} WHERE {where}", values)[0][0])
 
     def waiting(self, who: str, *, most: int = 20, domain: str | None = None) -> list[Waiting]:
         """Up to `most` of them for `who`: none that they skipped or that somebody else has claimed."""
         now = self._store.now()
+        where, values = _of_domain(domain)
         rows = self._store.ask(
-            f"""SELECT records.id, draws.why FROM draws JOIN records ON records.number = draws.number
-                LEFT JOIN outcomes ON outcomes.record_id = records.id
-                WHERE {WAITING} AND (draws.domain = ? OR ?) AND NOT EXISTS (
+            f"""SELECT records.id, draws.why {OF_DRAWS}
+                WHERE {where} AND NOT EXISTS (
                     SELECT 1 FROM claims WHERE claims.record_id = records.id
                     AND ((who = ? AND skipped = 1) OR (who <> ? AND skipped = 0 AND claimed_at > ?)))
                 ORDER BY draws.number DESC LIMIT {MOST_WAITING}""",  # noqa: S608  all text is ours
-            (domain or "", domain is None, who, who, now - CLAIM_S),
+            (*values, who, who, now - CLAIM_S),
         )
         first = sorted(rows, key=lambda row: (not (row[1] or "").startswith(ASKED_FOR), place(row[0], "queue")))[:most]
         return self._of([record_id for record_id, _ in first])
@@ -165,7 +166,8 @@ class AuditQueue:
             if record_id not in records:
                 continue
             ((domain, why),) = self._store.ask(
-                "SELECT draws.domain, why FROM draws JOIN records ON records.number = draws.number WHERE id = ?", (record_id,)
+                f"SELECT {DOMAIN}, why {OF_DRAWS} WHERE id = ?",
+                (record_id,),
             )
             claims = self._store.ask(
                 "SELECT who, claimed_at FROM claims WHERE record_id = ? AND skipped = 0 AND claimed_at > ? ORDER BY claimed_at DESC",
@@ -174,3 +176,10 @@ class AuditQueue:
             by, until = (claims[0][0], claims[0][1] + CLAIM_S) if claims else (None, None)
             found.append(Waiting(records[record_id], domain, tuple(filter(None, (why or "").split("; "))), by, until))
         return found
+
+
+def _of_domain(domain: str | None) -> tuple[str, tuple[str, ...]]:
+    """Which draws wait, in all or of a domain; one that was asked for by a group's name is of that group, whatever its caller called it."""
+    if domain is None:
+        return WAITING, ()
+    return f"{WAITING} AND ({DOMAIN} = ? OR draws.why = ?)", (domain, f"{ASKED_FOR}: {domain}")

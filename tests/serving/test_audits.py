@@ -7,7 +7,7 @@ from routing_client import ready
 from starlette.testclient import TestClient
 from world import World
 
-from monitoring.audit_queue import AuditQueue, Opinion
+from monitoring.audit_queue import ASKED_FOR, AuditQueue, Opinion
 from monitoring.record import Draw
 from monitoring.records import RecordStore
 from serving import keys, shared_keys
@@ -25,7 +25,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, upstream: str, request: pytes
         yield client, made
 
 
-def drawn(client: TestClient, world: World, *domains: str) -> list[str]:
+def drawn(client: TestClient, world: World, *domains: str | None) -> list[str]:
     """Answers that are asked for and drawn, one a domain; the ids of their decisions."""
     ids = [client.post("/v1/chat/completions", json=ASK).json()["routemoa"]["decision_id"] for _ in domains]
     store = RecordStore.of(world.settings())
@@ -93,6 +93,25 @@ def test_a_grade_says_one_thing_of_an_answer_that_was_drawn(told) -> None:
     kept = client.post(f"/v1/audits/{decision}", json={"score": 0.0, "reference": "3", "grader": "number"})
     assert kept.status_code == 200
     assert client.get(f"/v1/decisions/{decision}").json()["outcome"]["reference"]["text"] == "3"
+
+
+def test_a_domain_is_what_the_monitor_calls_it_and_a_group_is_what_was_asked_for_by_its_name(told) -> None:
+    """The draw's domain, else the caller's tag; and answers of a named group that were asked for, whatever their callers called them."""
+    client, world = told
+    first, second, third = (drawn(client, world, domain)[0] for domain in ("wine", None, "wine too"))
+    store = RecordStore.of(world.settings())
+    store.change("UPDATE records SET domain = ? WHERE id = ?", [("beer", first), ("beer", second), ("wine too", third)])
+    store.change("UPDATE draws SET why = ? WHERE number = (SELECT number FROM records WHERE id = ?)", [(f"{ASKED_FOR}: wine", third)])
+
+    def waiting(domain: str) -> dict[str, str]:
+        listed = client.get("/v1/audits", params={"domain": domain}).json()
+        assert listed["waiting"] == len(listed["audits"])
+        return {audit["decision_id"]: audit["domain"] for audit in listed["audits"]}
+
+    assert waiting("wine") == {first: "wine", third: "wine too"}
+    assert waiting("beer") == {second: "beer"}
+    assert waiting("wine too") == {third: "wine too"}
+    assert waiting("win") == {}
 
 
 def test_quality_is_told_with_what_is_missing_and_with_an_interval_once_enough_is_graded(told) -> None:
