@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from pipelines.logs.call import FACTS, LoggedCall
 from pipelines.logs.formats import Format
+from pipelines.logs.money import usd
 from pipelines.logs.reading import Reading
 
 SHOWN = 8  # LLMs named
@@ -37,7 +38,7 @@ def _what(calls: Sequence[LoggedCall]) -> str:
     parts += [f"({named}{more})"] if counts else []
     parts += [f"in {sessions:,} sessions"] if sessions else []
     parts += [f"from {min(times):%Y-%m-%d} to {max(times):%Y-%m-%d}"] if times else []
-    parts += [f"for ${sum(costs):,.4f} as stated"] if costs else []
+    parts += [f"for ${usd(sum(costs))} as stated"] if costs else []
     return f"{' '.join(parts)}."
 
 

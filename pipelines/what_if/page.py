@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from pipelines.logs.money import usd
 from pipelines.what_if.compare import Compared, Part
 from pipelines.what_if.report import ASSUMED, ELSEWHERE, Report, elsewhere_rows, in_points, percent, spent_lines, verdict_lines
 from scorer.atomic_write import replacing
@@ -32,7 +33,7 @@ def html(report: Report) -> str:
         for kind, some in report.best.parts.items():
             parts += [f"<h2>By {escape(kind)}</h2>", _parts(some)]
     parts += ["<h2>What it cost</h2>", *(f"<p>{escape(line)}</p>" for line in spent_lines(report.spent))]
-    parts += [_table(("LLM", "calls", "USD"), ((name, f"{count:,}", f"{usd:,.4f}") for name, (count, usd) in report.spent.by_llm.items()))]
+    parts += [_table(("LLM", "calls", "USD"), ((name, f"{count:,}", usd(spent)) for name, (count, spent) in report.spent.by_llm.items()))]
     if report.spent.elsewhere:
         parts += [f"<h2>{escape(ALONE)}</h2>", _table(ELSEWHERE, elsewhere_rows(report.spent))]
     said = [*report.notes, *(f"Assumed: {line}" for line in ASSUMED if report.settings)]
@@ -66,7 +67,7 @@ def _picture(settings: Sequence[Compared]) -> str:
 
 def _settings(report: Report) -> str:
     rows = (
-        (f"{each.value_of_a_dollar:g}", f"{each.moved:.0%}", f"{each.usd.mean:,.4f}", percent(each.saved), in_points(each.quality))
+        (f"{each.value_of_a_dollar:g}", f"{each.moved:.0%}", usd(each.usd.mean), percent(each.saved), in_points(each.quality))
         for each in report.settings
     )
     return _table(("a dollar is worth", "calls moved", "USD", "saved", "quality, points"), rows, best=_place(report))
@@ -78,7 +79,7 @@ def _place(report: Report) -> int | None:
 
 def _parts(parts: Sequence[Part]) -> str:
     ordered = sorted(parts, key=lambda part: -part.calls)
-    rows = ((each.name, f"{each.calls:,}", f"{each.baseline_usd:,.4f}", f"{each.usd:,.4f}", in_points(each.quality)) for each in ordered)
+    rows = ((each.name, f"{each.calls:,}", usd(each.baseline_usd), usd(each.usd), in_points(each.quality)) for each in ordered)
     return _table(("", "calls", "USD then", "USD ours", "quality, points"), rows)
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mixture.llm import LLM
+from pipelines.logs.money import usd
 from pipelines.what_if.compare import Compared, Part
 from pipelines.what_if.history import Billed, elsewhere, reasons
 from registry.certificate import points
@@ -50,8 +51,8 @@ class Spent:
         stated = [each for each in priced if each.call.cost_usd is not None]
         by_llm: dict[str, tuple[int, float]] = {}
         for each in priced:
-            count, usd = by_llm.get(str(each.call.llm), (0, 0.0))
-            by_llm[str(each.call.llm)] = (count + each.requests, usd + (each.usd or 0.0))
+            count, spent = by_llm.get(str(each.call.llm), (0, 0.0))
+            by_llm[str(each.call.llm)] = (count + each.requests, spent + (each.usd or 0.0))
         return cls(
             calls=sum(each.requests for each in billed),
             priced=sum(each.requests for each in priced),
@@ -108,11 +109,17 @@ def show(report: Report, console: Console) -> None:
 
 def spent_lines(spent: Spent) -> list[str]:
     """What the log cost, and what of it nobody can price."""
-    lines = [f"{spent.calls:,} calls, {spent.priced:,} of them priced: ${spent.usd:,.4f} at the prices of then."]
+    if not spent.priced:
+        lines = [f"{spent.calls:,} calls, none of them priced: what they cost is not known."]
+    else:
+        told = "about " if spent.estimated == spent.priced else ""
+        lines = [f"{spent.calls:,} calls, {spent.priced:,} of them priced: {told}${usd(spent.usd)} at the prices of then."]
     if spent.estimated:
-        lines.append(f"The tokens of {spent.estimated:,} are told by their characters, for the log does not count them.")
+        lines.append(
+            f"The tokens of {spent.estimated:,} are estimated by the lengths of their texts, for the log does not count them: so is their money."
+        )
     if spent.stated_usd is not None:
-        lines.append(f"Those that state a cost state ${spent.stated_usd:,.4f}, and are ${spent.stated_as_priced_usd:,.4f} at our prices.")
+        lines.append(f"Those that state a cost state ${usd(spent.stated_usd)}, and are ${usd(spent.stated_as_priced_usd)} at our prices.")
     return lines + [f"Not priced: {count:,} ({why})." for why, count in spent.not_priced.items()]
 
 
@@ -127,13 +134,13 @@ def verdict_lines(report: Report) -> list[str]:
         best, within = report.best, f" within {points(report.floor)}" if report.floor is not None else ""
         lines.append(
             f"Best{within}: a dollar worth {best.value_of_a_dollar:g} right answers. It saves {percent(best.saved)} of "
-            f"${best.baseline_usd:,.4f}; quality {in_points(best.quality)} points."
+            f"${usd(best.baseline_usd)}; quality {in_points(best.quality)} points."
         )
     elif report.settings and report.floor is not None:
         lines.append(f"No setting surely stays within {points(report.floor)}: grade some requests, or give a wider floor.")
     if report.graded is not None:
-        usd, interval = report.graded
-        lines.append(f"By the graded requests, at a dollar worth {usd:g}: quality {in_points(interval)} points.")
+        dollar, interval = report.graded
+        lines.append(f"By the graded requests, at a dollar worth {dollar:g}: quality {in_points(interval)} points.")
     return lines
 
 
@@ -156,7 +163,7 @@ def in_points(interval: Interval) -> str:
 
 def elsewhere_rows(spent: Spent) -> list[tuple[str, str, str]]:
     """LLM, USD, share of what the log cost that would be saved: of every LLM of the pool."""
-    return [(name, f"{usd:,.4f}", f"{1 - usd / spent.usd:.0%}" if spent.usd else "") for name, usd in spent.elsewhere.items()]
+    return [(name, usd(alone), f"{1 - alone / spent.usd:.0%}" if spent.usd else "") for name, alone in spent.elsewhere.items()]
 
 
 def _elsewhere(spent: Spent) -> Table:
@@ -173,7 +180,7 @@ def _settings(report: Report) -> Table:
         row = (
             f"{each.value_of_a_dollar:g}{mark}",
             f"{each.moved:.0%}",
-            f"{each.usd.mean:,.4f}",
+            usd(each.usd.mean),
             percent(each.saved),
             in_points(each.quality),
         )
@@ -184,5 +191,5 @@ def _settings(report: Report) -> Table:
 def _parts(kind: str, parts: Sequence[Part]) -> Table:
     table = Table(kind, "calls", "USD then", "USD ours", "quality, points", box=SIMPLE_HEAD, pad_edge=False)
     for each in sorted(parts, key=lambda part: -part.calls)[:12]:
-        table.add_row(each.name, f"{each.calls:,}", f"{each.baseline_usd:,.4f}", f"{each.usd:,.4f}", in_points(each.quality))
+        table.add_row(each.name, f"{each.calls:,}", usd(each.baseline_usd), usd(each.usd), in_points(each.quality))
     return table

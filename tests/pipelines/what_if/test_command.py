@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -170,8 +171,9 @@ def test_a_langfuse_export_that_was_imported_is_named(home: Path, tmp_path: Path
 
 
 def test_an_opencompass_folder_has_no_tokens_and_says_so(home: Path, tmp_path: Path) -> None:
-    """Its money is told by characters where texts are there."""
-    run(samples.opencompass(tmp_path), "--from", "opencompass")
+    """Its money is estimated by the lengths of its texts, and said to be; a few calls are not for nothing; without a price it is not known."""
+    folder = samples.opencompass(tmp_path)
+    assert "10 calls, none of them priced: what they cost is not known." in run(folder, "--from", "opencompass")
     (name,) = [
         path.stem
         for path in (home / "var" / "what-if").glob("*.json")
@@ -180,6 +182,12 @@ def test_an_opencompass_folder_has_no_tokens_and_says_so(home: Path, tmp_path: P
     found = written(home, name)
     assert found["spent"]["calls"] > 0
     assert found["spent"]["estimated"] + sum(found["spent"]["not_priced"].values()) == found["spent"]["calls"]
+    (folder / "predictions" / "acme" / "chat-7b").rename(folder / "predictions" / "acme" / "gpt-4o-mini")
+    (folder / "predictions" / "acme").rename(folder / "predictions" / "openai")
+    printed = run(folder, "--from", "opencompass")
+    assert "10 calls, 10 of them priced: about $0.0000" in printed
+    assert not re.search(r"\$0\.0000 |  0\.0000 ", printed)
+    assert "The tokens of 10 are estimated by the lengths of their texts" in printed
 
 
 def test_before_anything_is_trained_the_money_is_told_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
