@@ -5,7 +5,7 @@ query pool too, with its labels. Of a chat log others are asked about a sample, 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,11 @@ from pipelines.import_checks import Defaults
 from pipelines.import_report import report
 from pipelines.importing import Imported, import_rows
 from pipelines.logs import store, summary
+from pipelines.logs.call import LoggedCall
 from pipelines.logs.formats import FORMATS, Format
 from pipelines.logs.outcomes import Scale
-from pipelines.logs.private import redacted
+from pipelines.logs.private import Redacting
+from pipelines.logs.progress import told
 from pipelines.logs.reading import Reading
 from pipelines.project import Project
 from pipelines.user_files.refusals import refuse
@@ -44,14 +46,26 @@ class Wanted:
     usd: float | None = None
 
 
-def read(source: str, files: Sequence[Path], score: Scale | None = None, *, skip_damaged: bool = False) -> tuple[Format, Reading]:
-    """The calls in the files, their texts redacted where they are somebody's. Raises ImportRefused naming file, row and field."""
+def read(
+    source: str,
+    files: Sequence[Path],
+    score: Scale | None = None,
+    *,
+    skip_damaged: bool = False,
+    kept: Callable[[LoggedCall], LoggedCall] | None = None,
+) -> tuple[Format, Reading]:
+    """The calls in the files. kept: what is kept of a call that is somebody's; None: all of it, its texts redacted.
+
+    Raises ImportRefused naming file, row and field.
+    """
     if source not in FORMATS:
         raise ImportRefused(f"No format is called {source!r}.", next_step=did_you_mean(source, FORMATS))
     if not files:
         raise ImportRefused("Nothing to import.", next_step=f"Name the files: routemoa import --from {source} FILES")
     format_ = FORMATS[source]
-    reading = format_.read(files)
+    redacting = Redacting()
+    reading = Reading() if format_.graded else Reading(once=True, kept=kept or redacting)
+    format_.read(reading, files)
     reading.take_outcomes(score)
     if skip_damaged:
         reading.without_damaged()
@@ -62,10 +76,8 @@ def read(source: str, files: Sequence[Path], score: Scale | None = None, *, skip
         raise ImportRefused(
             f"{', '.join(map(str, files))}: holds no call{f' ({left_out})' if left_out else ''}.", next_step="Export more of the log."
         )
-    if not format_.graded:
-        reading.without_repeats()
-        reading.calls, changed = redacted(reading.calls)
-        reading.notes += [f"{changed} texts had addresses, numbers or keys in them; these are taken out."] if changed else []
+    if redacting.changed:
+        reading.notes.append(f"{redacting.changed} texts had addresses, numbers or keys in them; these are taken out.")
     return format_, reading
 
 
@@ -76,12 +88,12 @@ def run(wanted: Wanted, settings: Settings, console: Console) -> None:
     everybody = pool.load(settings.pool_file)
     known = llm_names.known_to(everybody)
     format_, reading = read(wanted.source, wanted.files, wanted.score, skip_damaged=wanted.skip_damaged)
-    proposal = pool_proposal.propose(reading.calls, recorded_llms.by_id(wanted.prices, known), known)
+    proposal = pool_proposal.propose(reading.calls.only("llm", "provider"), recorded_llms.by_id(wanted.prices, known), known)
     offer = _asking(wanted, format_, reading, asking_others.Asking(project, everybody, params.load(project.params), wanted.defaults))
     rows = logged_rows.graded(reading.calls, wanted.files[0], wanted.defaults) if format_.graded else offer.rows if offer else None
     imported = _take(rows, wanted.defaults, project, known) if rows is not None and rows.queries.rows else None
     log, fragment = project.imported_log(name), project.imported_pool(name)
-    store.write(log, reading.calls, wanted.source)
+    store.write(log, told(reading.calls, "{} calls kept"), wanted.source)
     pool_proposal.write(fragment, proposal, ", ".join(path.name for path in wanted.files))
     lines = [*summary.summary(reading, format_), f"Kept in {project.name_of(log)}."]
     lines += pool_proposal.said(proposal, project.name_of(fragment))
@@ -126,7 +138,8 @@ def _what_asks(offer: asking_others.Offer, name: str) -> str:
 
 def _offered(reading: Reading, wanted: Wanted, project: Project) -> str:
     """What is next for a log of chats: each question has one LLM's answer, so others must be asked."""
-    llms_of = Counter(text for text, _ in {(call.text, call.llm) for call in reading.calls if call.text})
+    asked = {(hash(call.text), call.llm) for call in reading.calls.only("text", "llm") if call.text}
+    llms_of = Counter(text for text, _ in asked)
     if not llms_of:
         return "Without texts nobody else can be asked. Log prompts (LiteLLM: store_prompts_in_spend_logs) for a while, and import again."
     alone = f"{sum(count == 1 for count in llms_of.values()):,} of {len(llms_of):,} questions have the answer of one LLM alone"

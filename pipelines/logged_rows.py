@@ -27,7 +27,7 @@ class Rows:
     notes: Sequence[str] = ()
 
 
-def graded(calls: Sequence[LoggedCall], of: Path, defaults: Defaults) -> Rows:
+def graded(calls: Iterable[LoggedCall], of: Path, defaults: Defaults) -> Rows:
     """Each example of each data set as a query, with every LLM's score and answer.
 
     An example that no file grades comes in where the defaults' grader can check answers to it by its reference.

@@ -1,6 +1,6 @@
 """A logged call: what one line of somebody's log says about one request to an LLM, or about many where it only has sums."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -55,7 +55,7 @@ class LoggedCall:
 
 
 # What a what-if needs to know of a call, in the words of a person, and how a call shows that it is there.
-FACTS = {
+FACTS: Mapping[str, Callable[[LoggedCall], bool]] = {
     "when": lambda call: call.at is not None,
     "which LLM": lambda call: call.llm is not None,
     "key": lambda call: call.key is not None,

@@ -27,7 +27,7 @@ class Format:
     """
 
     what: str
-    read: Callable[[Sequence[Path]], Reading]
+    read: Callable[[Reading, Sequence[Path]], None]
     never: frozenset[str]
     graded: bool = False
 

@@ -16,9 +16,8 @@ REASONED = ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens")
 Score = tuple[str, str | None, str | None, Any]  # name, observation, trace, value
 
 
-def read(paths: Sequence[Path]) -> Reading:
+def read(reading: Reading, paths: Sequence[Path]) -> None:
     """The generations of exports, and their scores."""
-    reading = Reading()
     scores: list[Score] = []
     traces: dict[str, str] = {}
     for path in paths:
@@ -33,7 +32,6 @@ def read(paths: Sequence[Path]) -> Reading:
             trace = row.text("traceId", "id")
             scores += [_score(reading.fields(path, row.number, each), of, trace) for each in objects(row.items("scores"))]
     reading.scores = [(name, call_id, value) for name, of, trace, value in scores if (call_id := of or traces.get(trace or ""))]
-    return reading
 
 
 def _score(row: Fields, of: str | None = None, trace: str | None = None) -> Score:

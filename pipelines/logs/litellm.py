@@ -12,14 +12,12 @@ NAME = "a spend log of LiteLLM"
 NOT_CHATS = ("embedding", "image", "speech", "transcription", "moderation", "rerank", "pass_through")
 
 
-def read(paths: Sequence[Path]) -> Reading:
+def read(reading: Reading, paths: Sequence[Path]) -> None:
     """The calls of spend logs."""
-    reading = Reading()
     for path in paths:
         for row in reading.rows(path):
-            expect(path, row, NAME, ("request_id", "id"), ("model", "model_group"), ("spend", "response_cost", "startTime"))
+            expect(path, row, NAME, ("request_id", "id"), ("model", "model_group"), ("spend", "response_cost", "call_type"))
             _call(reading, path, row)
-    return reading
 
 
 def _call(reading: Reading, path: Path, row: Fields) -> None:

@@ -11,9 +11,8 @@ from pipelines.user_files import content
 NAME = "LLMRouterBench's results"
 
 
-def read(paths: Sequence[Path]) -> Reading:
+def read(reading: Reading, paths: Sequence[Path]) -> None:
     """The records of result files; of several runs of a data set by an LLM the newest."""
-    reading = Reading()
     files = list(below(paths, NAME))
     chosen, earlier = newest(files, {path: tuple(path.parts[-4:-1]) for path in files})
     if earlier:
@@ -28,7 +27,6 @@ def read(paths: Sequence[Path]) -> Reading:
     reading.notes.append(
         f"The folders' splits ({', '.join(sorted(splits))}) are those of the data sets, not of a router: queries are cut by hash."
     )
-    return reading
 
 
 def _records(reading: Reading, path: Path, document: dict[str, object], dataset: str, llm: str) -> None:

@@ -12,9 +12,8 @@ from pipelines.logs.reading import Reading, expect
 NAME = "OpenAI's Batch API"
 
 
-def read(paths: Sequence[Path]) -> Reading:
+def read(reading: Reading, paths: Sequence[Path]) -> None:
     """The results of batches, with what was asked where the requests are among the files."""
-    reading = Reading()
     asked: dict[str, Asked] = {}
     results: list[tuple[Path, Fields]] = []
     for path in paths:
@@ -28,7 +27,6 @@ def read(paths: Sequence[Path]) -> Reading:
         _call(reading, path, row, asked.get(row.text("custom_id") or ""))
     if not results:
         reading.notes.append(f"{len(asked)} requests and no result: give the batch's output file too.")
-    return reading
 
 
 def _question(row: Fields) -> Asked | None:

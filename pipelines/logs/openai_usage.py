@@ -10,14 +10,12 @@ from pipelines.logs.reading import Reading, buckets, expect
 NAME = "a usage report of OpenAI"
 
 
-def read(paths: Sequence[Path]) -> Reading:
+def read(reading: Reading, paths: Sequence[Path]) -> None:
     """The sums of usage reports."""
-    reading = Reading()
     for path in paths:
         for bucket, row in buckets(reading, path, NAME, "start_time"):
             expect(path, row, NAME, ("input_tokens",), ("output_tokens",))
             _sum(reading, path, bucket, row)
-    return reading
 
 
 def _sum(reading: Reading, path: Path, bucket: Fields, row: Fields) -> None:

@@ -23,9 +23,8 @@ JUDGED = "_judged-by--"  # between the LLM and its judge, in the name of a folde
 Found = dict[tuple[str, str], list[Path]]  # (LLM, data set) -> the parts of its predictions, in order
 
 
-def read(paths: Sequence[Path]) -> Reading:
+def read(reading: Reading, paths: Sequence[Path]) -> None:
     """The predictions of work folders; of several runs of a data set by an LLM the newest."""
-    reading = Reading()
     files = [path for path in below(paths, NAME) if "predictions" in path.parts and not path.name.startswith("tmp_")]
     if not files:
         shown = ", ".join(map(str, paths))
@@ -40,7 +39,6 @@ def read(paths: Sequence[Path]) -> Reading:
         reading.notes.append(f"{earlier} prediction files of earlier runs are left out.")
     for (llm, dataset), parts in _parts(chosen).items():
         _dataset(reading, llm, dataset, parts)
-    return reading
 
 
 def _names(path: Path) -> tuple[str, str]:

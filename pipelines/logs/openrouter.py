@@ -12,9 +12,8 @@ NAME = "OpenRouter"
 PROVIDER = "openrouter"
 
 
-def read(paths: Sequence[Path]) -> Reading:
+def read(reading: Reading, paths: Sequence[Path]) -> None:
     """Calls, and sums of calls."""
-    reading = Reading()
     for path in paths:
         for outer in reading.rows(path):
             wrapped = outer.raw("data")
@@ -26,7 +25,6 @@ def read(paths: Sequence[Path]) -> Reading:
                 _activity(reading, path, row)
             else:
                 _completion(reading, path, row)
-    return reading
 
 
 def _generation(reading: Reading, path: Path, row: Fields) -> None:

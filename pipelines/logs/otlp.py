@@ -17,12 +17,10 @@ FAILED = (2, "2", "STATUS_CODE_ERROR")
 DEEPEST = 50  # levels of an attribute's value
 
 
-def read(paths: Sequence[Path]) -> Reading:
+def read(reading: Reading, paths: Sequence[Path]) -> None:
     """The spans that ask an LLM; one that others like it are in is their sum, and left out."""
-    reading = Reading()
-    spans = [(path, number, span) for path in paths for number, span in _spans(path)]
-    inside = {_text(span.get("parentSpanId")) for _, _, span in spans if _is_call(_attributes(span))}
-    for path, number, span in spans:
+    inside = {_text(span.get("parentSpanId")) for path in paths for _, span in _spans(path) if _is_call(_attributes(span))}
+    for path, (number, span) in ((each, found) for each in paths for found in _spans(each)):
         attributes = _attributes(span)
         if not _is_call(attributes):
             reading.skip("spans that ask no LLM")
@@ -32,22 +30,20 @@ def read(paths: Sequence[Path]) -> Reading:
             reading.skip("calls that failed")
         else:
             reading.scores += _call(reading, path, reading.fields(path, number, span), attributes)
-    return reading
 
 
 def _spans(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each span with its place in the file. Raises ImportRefused where a value holds no spans."""
     number = 0
-    for value in content.documents(path):
-        for document in objects(value):
-            if "resourceSpans" not in document:
-                what = f"{path}: has no {NAME}: an object without resourceSpans."
-                raise ImportRefused(what, next_step="Export traces with the collector's file exporter.")
-            for resource in objects(document["resourceSpans"]):
-                for scope in objects(resource.get("scopeSpans")):
-                    for span in objects(scope.get("spans")):
-                        number += 1
-                        yield number, span
+    for row in content.rows(path):
+        if "resourceSpans" not in row.cells:
+            what = f"{path}: has no {NAME}: an object without resourceSpans."
+            raise ImportRefused(what, next_step="Export traces with the collector's file exporter.")
+        for resource in objects(row.cells["resourceSpans"]):
+            for scope in objects(resource.get("scopeSpans")):
+                for span in objects(scope.get("spans")):
+                    number += 1
+                    yield number, span
 
 
 def _is_call(attributes: Mapping[str, Any]) -> bool:

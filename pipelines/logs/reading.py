@@ -1,33 +1,46 @@
 """What a reader makes of its files: calls, what it left out and why, and complaints by file, row and field."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from pipelines.errors import ImportRefused
 from pipelines.logs import outcomes
 from pipelines.logs.call import LoggedCall
+from pipelines.logs.calls import Calls
 from pipelines.logs.fields import Fields
 from pipelines.logs.outcomes import Scale
+from pipelines.logs.progress import told
 from pipelines.user_files import content
 from pipelines.user_files.refusals import Complaint
 
 
+def _whole(call: LoggedCall) -> LoggedCall:
+    return call
+
+
 @dataclass(slots=True)
 class Reading:
-    """Filled by a reader. notes: sentences on how the files were understood. scores: (name, id of the call, value)."""
+    """Filled by a reader. notes: sentences on how the files were understood. scores: (name, id of the call, value).
 
-    calls: list[LoggedCall] = field(default_factory=list)
+    once: whether a call that is there before is left out. kept: what is kept of a call, such as its texts without addresses.
+    """
+
+    once: bool = False
+    kept: Callable[[LoggedCall], LoggedCall] = _whole
+    calls: Calls = field(default_factory=Calls)
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     complaints: dict[Path, list[Complaint]] = field(default_factory=dict)
     scores: list[tuple[str, str, object]] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
 
     def rows(self, path: Path) -> Iterator[Fields]:
         """The rows of a file of rows: JSON, JSON lines, CSV, Parquet, also compressed."""
-        for row in content.read(path).rows:
+        for row in told(content.rows(path), f"{path.name}: {{}} rows"):
             yield self.fields(path, row.number, row.cells)
 
     def fields(self, path: Path, number: int, cells: Mapping[str, Any]) -> Fields:
@@ -43,8 +56,14 @@ class Reading:
         self.left_out[reason] += 1
 
     def keep(self, call: LoggedCall) -> None:
-        """Takes a call."""
-        self.calls.append(call)
+        """Takes a call, unless it is there before, by id, time, LLM, texts, tokens and cost: exports overlap."""
+        if self.once and call.call_id is not None and call.at is not None:
+            known = repr((call.call_id, call.at, call.llm, call.text, call.answer, call.usage, call.cost_usd))
+            mark = int.from_bytes(blake2b(known.encode("utf-8", "surrogatepass"), digest_size=12).digest())
+            if mark in self.seen:
+                return self.skip("calls that are there before")
+            self.seen.add(mark)
+        return self.calls.append(self.kept(call))
 
     def take_outcomes(self, wanted: Scale | None) -> None:
         """Gives each call the score that `wanted` names, or the only one there is, as its outcome.
@@ -53,32 +72,23 @@ class Reading:
         """
         by_call, name, notes = outcomes.of_calls(outcomes.by_name(self.scores), wanted)
         self.notes += notes
-        self.calls = [
-            replace(call, outcome=by_call[call.call_id], outcome_name=name) if call.call_id in by_call else call for call in self.calls
-        ]
-
-    def without_repeats(self) -> None:
-        """Leaves out calls that are there before, by id, time, LLM, texts, tokens and cost: of exports that overlap, or twice in one."""
-        seen: set[tuple[object, ...]] = set()
-        kept: list[LoggedCall] = []
-        for call in self.calls:
-            known = (call.call_id, call.at, call.llm, call.text, call.answer, call.usage, call.cost_usd)
-            if call.call_id is None or call.at is None or known not in seen:
-                kept.append(call)
-            seen.add(known)
-        if repeated := len(self.calls) - len(kept):
-            self.left_out["calls that are there before"] += repeated
-        self.calls = kept
+        if by_call:
+            self.calls = self.calls.changed(
+                lambda call: replace(call, outcome=by_call[call.call_id], outcome_name=name) if call.call_id in by_call else call
+            )
 
     def without_damaged(self) -> None:
         """Leaves out the calls of rows that there are complaints about, and says which these are."""
+        damaged = {str(path): {number for number, _, _ in complaints} for path, complaints in self.complaints.items() if complaints}
+        if damaged:
+            self.calls = self.calls.changed(lambda call: None if call.row in damaged.get(call.file, ()) else call)
         for path, complaints in self.complaints.items():
             if not complaints:
                 continue
-            damaged = {number for number, _, _ in complaints}
-            self.calls = [call for call in self.calls if call.file != str(path) or call.row not in damaged]
             number, name, reason = complaints[0]
-            self.notes.append(f"{path}: {len(damaged)} damaged rows are left out; the first is row {number}, field {name!r}: {reason}.")
+            self.notes.append(
+                f"{path}: {len(damaged[str(path)])} damaged rows are left out; the first is row {number}, field {name!r}: {reason}."
+            )
         self.complaints = {}
 
 

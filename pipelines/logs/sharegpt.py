@@ -11,14 +11,12 @@ from pipelines.logs.reading import Reading, expect
 NAME = "conversations in ShareGPT's form"
 
 
-def read(paths: Sequence[Path]) -> Reading:
+def read(reading: Reading, paths: Sequence[Path]) -> None:
     """A call for each reply."""
-    reading = Reading()
     for path in paths:
         for row in reading.rows(path):
             expect(path, row, NAME, ("conversations", "conversation", "messages"))
             _calls(reading, path, row)
-    return reading
 
 
 def _calls(reading: Reading, path: Path, row: Fields) -> None:

@@ -4,9 +4,11 @@ It lies in var/, not in data/: what users asked is this host's, is pushed nowher
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from scorer.atomic_write import replacing
 
 USAGE = tuple(field.name for field in fields(LoggedUsage))
 AS_JSON = ("messages", "rest")
+BATCH = 2_000  # calls that are in memory at once
 CALLS = pa.schema(
     [
         ("file", pa.string()),
@@ -48,20 +51,62 @@ CALLS = pa.schema(
 )
 
 
+class Writer:
+    """Writes calls to a file, batch after batch."""
+
+    def __init__(self, path: Path, source: str) -> None:
+        self._writer = pq.ParquetWriter(path, CALLS.with_metadata({"format": source}), compression="zstd")
+
+    def add(self, calls: Iterable[LoggedCall]) -> None:
+        """Adds calls, which are in memory until they are written."""
+        rows = [_row(call) for call in calls]
+        if rows:
+            self._writer.write_table(pa.Table.from_pylist(rows, schema=CALLS).cast(self._writer.schema))
+
+    def close(self) -> None:
+        """The file is whole from then on."""
+        self._writer.close()
+
+
 def write(path: Path, calls: Iterable[LoggedCall], source: str) -> None:
-    """Writes the calls; `source` is the format they came in. A file of that name is replaced."""
-    table = pa.Table.from_pylist([_row(call) for call in calls], schema=CALLS)
+    """Writes the calls; `source` is the format they came in. A file of that name is replaced once all are written."""
+    remaining = iter(calls)
     with replacing(path) as partial:
-        pq.write_table(table.replace_schema_metadata({"format": source}), partial, compression="zstd")
+        writer = Writer(partial, source)
+        try:
+            while batch := list(islice(remaining, BATCH)):
+                writer.add(batch)
+        finally:
+            writer.close()
 
 
 def read(path: Path) -> list[LoggedCall]:
     """The calls of an imported log. Raises TableRefused."""
+    return list(stream(path))
+
+
+def count(path: Path) -> int:
+    """How many calls an imported log has. Raises TableRefused."""
+    with _opened(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def stream(path: Path, names: Sequence[str] = ()) -> Iterator[LoggedCall]:
+    """The calls of an imported log, a batch of them in memory; with `names` only these fields of them. Raises TableRefused."""
+    columns = [each for name in names for each in (USAGE if name == "usage" else (name,))] or CALLS.names
+    with _opened(path) as file:
+        for batch in file.iter_batches(BATCH, columns=[*dict.fromkeys(["file", "row", *columns])]):
+            yield from map(_call, batch.to_pylist())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        rows = pq.read_table(path, schema=CALLS).to_pylist()
+        with pq.ParquetFile(path) as file:
+            file.schema_arrow.field(next((name for name in CALLS.names if name not in file.schema_arrow.names), "file"))
+            yield file
     except (OSError, pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as exc:
         raise TableRefused(f"{path}: no imported log ({exc}).", next_step="Import it: routemoa import --from FORMAT FILES") from exc
-    return [_call(row) for row in rows]
 
 
 def _row(call: LoggedCall) -> dict[str, Any]:
@@ -71,7 +116,13 @@ def _row(call: LoggedCall) -> dict[str, Any]:
 
 
 def _call(row: dict[str, Any]) -> LoggedCall:
-    usage = LoggedUsage(**{name: row.pop(name) for name in USAGE})
-    messages, rest = (json.loads(row.pop(name) or "null") for name in AS_JSON)
-    row["at"] = row["at"].astimezone(UTC) if row["at"] is not None else None
-    return LoggedCall(**row, usage=usage, messages=messages, rest=rest or {})
+    """Fields that were not read are as if nobody knew them."""
+    row["usage"] = LoggedUsage(**{name: row.pop(name) for name in USAGE if name in row})
+    for name in AS_JSON:
+        if name in row:
+            row[name] = json.loads(row[name] or "null")
+    if "rest" in row:
+        row["rest"] = row["rest"] or {}
+    if row.get("at") is not None:
+        row["at"] = row["at"].astimezone(UTC)
+    return LoggedCall(**row)

@@ -1,26 +1,17 @@
 """A file's rows, whatever it is: Parquet, JSON or CSV, compressed or not, told by what it holds and not by its name."""
 
-import codecs
-import gzip
 import io
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipelines.errors import ImportRefused
-from pipelines.user_files import csv_text, json_text
+from pipelines.user_files import csv_text, json_text, opened
 
 Cells = Mapping[str, Any]  # column name -> value; an empty cell of a CSV file is None
-
-_BYTE_ORDER_MARKS = (  # UTF-32's begins with UTF-16's
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+PEEKED = 1 << 16  # characters that tell what a text is
+BATCH = 1_000  # rows of a Parquet file that are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,65 +31,62 @@ class Content:
 
 
 def read(path: Path) -> Content:
-    """The rows of the file at `path`. Raises ImportRefused, naming the row where it is one that cannot be read."""
-    try:
-        raw = _unpacked(path, path.read_bytes())
-    except OSError as exc:
-        raise ImportRefused(f"{path}: cannot be read ({exc.strerror or exc}).", next_step="Check the path.") from exc
-    if raw[:4] == b"PAR1":
-        return _numbered(_parquet(path, raw))
-    if raw[:2] == b"PK":
-        raise ImportRefused(f"{path}: is an Excel workbook or another ZIP archive.", next_step="Save the sheet as CSV (UTF-8).")
-    text = _decoded(path, raw)
-    if text.lstrip()[:1] in {"{", "["} and not _is_csv(path, text):
-        return _numbered(json_text.rows(path, text))
-    return _numbered(csv_text.rows(path, text))
+    """The rows of the file at `path`, all of them. Raises ImportRefused, naming the row where it is one that cannot be read."""
+    return Content(list(rows(path)))
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """The rows of the file at `path` as they are read, those of an archive's files one after the other. Raises ImportRefused."""
+    number = 0
+    for part in opened.parts(path):
+        for cells in _rows(part):
+            number += 1
+            yield Row(number, cells)
 
 
 def documents(path: Path) -> list[Any]:
     """The JSON values in the file at `path`, whole. Raises ImportRefused."""
+    return [value for part in opened.parts(path) for value in _values(part)]
+
+
+def _rows(part: opened.Part) -> Iterator[Cells]:
+    """Raises ImportRefused."""
+    if part.head[:4] == b"PAR1":
+        yield from _parquet(part)
+        return
     try:
-        raw = _unpacked(path, path.read_bytes())
-    except OSError as exc:
-        raise ImportRefused(f"{path}: cannot be read ({exc.strerror or exc}).", next_step="Check the path.") from exc
-    return list(json_text.values(path, _decoded(path, raw)))
-
-
-def _numbered(rows: Iterable[Cells]) -> Content:
-    return Content([Row(number, cells) for number, cells in enumerate(rows, start=1)])
-
-
-def _is_csv(path: Path, text: str) -> bool:
-    """Whether a file called so is a table though it begins with a bracket, as a first column may."""
-    return path.suffix.lower() in {".csv", ".tsv"} and not json_text.begins(text)
-
-
-def _unpacked(path: Path, raw: bytes) -> bytes:
-    if raw[:2] != b"\x1f\x8b":
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as exc:
-        raise ImportRefused(f"{path}: is compressed by gzip and damaged or cut off ({exc}).", next_step="Write or fetch it again.") from exc
-
-
-def _decoded(path: Path, raw: bytes) -> str:
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if raw.startswith(mark)), "utf-8")
-    try:
-        return raw.decode(encoding)
+        with opened.readable(part.path), part.text() as text:
+            start = text.read(PEEKED)
+        if start.lstrip()[:1] in {"{", "["} and not _is_csv(part.name, start):
+            with opened.readable(part.path), part.text() as text:
+                yield from json_text.rows(part.path, text)
+        else:
+            with opened.readable(part.path):
+                yield from csv_text.rows(part.path, part.text)
     except UnicodeDecodeError as exc:
-        line = raw[: exc.start].count(b"\n") + 1
-        raise ImportRefused(
-            f"{path}, line {line}: byte {exc.start} is not {encoding.removesuffix('-sig').upper()}.", next_step="Save the file as UTF-8."
-        ) from exc
+        raise opened.misencoded(part) from exc
 
 
-def _parquet(path: Path, raw: bytes) -> Iterable[Cells]:
+def _values(part: opened.Part) -> list[Any]:
+    try:
+        with opened.readable(part.path), part.text() as text:
+            return list(json_text.values(part.path, text))
+    except UnicodeDecodeError as exc:
+        raise opened.misencoded(part) from exc
+
+
+def _is_csv(name: str, start: str) -> bool:
+    """Whether a file called so is a table though it begins with a bracket, as a first column may."""
+    return Path(name).suffix.lower() in {".csv", ".tsv"} and not json_text.begins(start)
+
+
+def _parquet(part: opened.Part) -> Iterator[Cells]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        for batch in pq.ParquetFile(io.BytesIO(raw)).iter_batches():
-            yield from batch.to_pylist()
+        with part.open() as raw:
+            for batch in pq.ParquetFile(raw if raw.seekable() else io.BytesIO(raw.read())).iter_batches(BATCH):
+                yield from batch.to_pylist()
     except (pa.ArrowInvalid, OSError) as exc:
-        raise ImportRefused(f"{path}: not a Parquet file ({exc}).", next_step="Write it again.") from exc
+        raise ImportRefused(f"{part.path}: not a Parquet file ({exc}).", next_step="Write it again.") from exc

@@ -14,19 +14,24 @@ from mixture.llm import LLM
 from monitoring import policy
 from pipelines import import_logs, json_files, llm_names, params
 from pipelines.errors import ImportRefused
-from pipelines.logs import store, summary
-from pipelines.logs.call import LoggedCall
+from pipelines.logs import summary
+from pipelines.logs.calls import Imported, Log
 from pipelines.logs.outcomes import Scale
+from pipelines.logs.progress import told
 from pipelines.project import Project
 from pipelines.what_if import asking_ours, compare, grading, history, judgeable, knowledge, page, report
 from pipelines.what_if.compare import Compared
 from pipelines.what_if.judgeable import Judgeable
 from pipelines.what_if.knowledge import Knowledge, Scorer, Texts
 from pipelines.what_if.report import Report, Spent
+from pipelines.what_if.sample import Sample, slim
 from registry import certificate, pool
 from registry.settings import Settings
 from scorer.near_matches import did_you_mean
 
+READ = (  # what is priced, judged and graded by
+    *("file", "row", "at", "llm", "provider", "key", "session", "requests", "tier", "text", "messages", "answer", "usage", "cost_usd"),
+)
 SHOWN = 4  # every fourth value of a dollar is shown
 NOTHING_TRAINED = "No scorer is trained here, and none ships: what other LLMs would have answered cannot be forecast."
 
@@ -51,19 +56,22 @@ class Wanted:
 def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
     """Reports; returns what it reported. Raises RouteMoAError naming what is wrong."""
     project = Project(settings.home)
-    name, calls, left_out = _calls(wanted, project)
     everybody = pool.load(wanted.pool_file or settings.pool_file)
-    billed = history.bill(calls, everybody)
-    made = Report(log=f"{name}: {len(calls):,} lines", spent=Spent.of(billed, everybody.active))
+    name, calls, left_out = _calls(wanted, project)
     scorer = knowledge.load(settings, wanted.scorer, policy.load(project.params))
+    drawn = Sample(len(calls))
+    billed = history.billing(told(calls.only(*READ), "{} calls priced"), everybody)
+    made = Report(
+        log=f"{name}: {len(calls):,} lines", spent=Spent.of(drawn.watch(billed) if scorer is not None else billed, everybody.active)
+    )
     folder = wanted.out or project.var / "what-if"
     folder.mkdir(parents=True, exist_ok=True)
     if scorer is None:
         made = replace(made, notes=_next(wanted, name, calls))
     else:
         known = scorer.knowledge(project)
-        llms = candidates(billed, everybody, known, wanted.baseline)
-        judged, why = _judged(billed, scorer, known, llms, wanted.baseline)
+        llms = candidates(drawn.drawn, everybody, known, wanted.baseline)
+        judged, why = _judged(drawn, scorer, known, llms, wanted.baseline)
         floor = wanted.floor if wanted.floor is not None else params.load(project.params).gate.floor_share
         made = judge(made, judged, known, why, floor)
         made = replace(made, baseline=wanted.baseline or "what was logged")
@@ -76,10 +84,10 @@ def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
     return made
 
 
-def _next(wanted: Wanted, name: str, calls: Sequence[LoggedCall]) -> tuple[str, ...]:
+def _next(wanted: Wanted, name: str, calls: Log) -> tuple[str, ...]:
     """What to do where no scorer is trained: a result file has labels, a log's questions have to be asked of others."""
     log = f"--from {wanted.source} {' '.join(wanted.logs)}" if wanted.source is not None else f"--from FORMAT FILES --name {name}"
-    if any(call.dataset is not None for call in calls):
+    if any(call.dataset is not None for call in calls.only("dataset")):
         return (
             f"{NOTHING_TRAINED} This file has labels to train on:",
             f"  routemoa import {log} --name {name} --add-llms",
@@ -114,9 +122,8 @@ def judge(made: Report, judged: Judgeable, known: Knowledge, why: Mapping[str, i
             f"{judged.unlike_N.mean():.0%} of the judged calls cannot be judged yet: no labelled query is like them (nearest domain: "
             f"{names[counts.argmax()]}). The interval allows for any answer there. Grade some."
         )
-    made = replace(
-        made, scorer=known.version, judged=len(judged.billed), sessions=judged.sessions, not_judged=why, floor=floor, notes=tuple(notes)
-    )
+    made = replace(made, scorer=known.version, judged=len(judged.billed), sessions=judged.sessions, share=judged.share)
+    made = replace(made, not_judged=why, floor=floor, notes=tuple(notes))
     if not judged.billed:
         return made
     grid = [float(usd) for usd in certificate.grid(judged.expected_NL)]
@@ -129,15 +136,16 @@ def judge(made: Report, judged: Judgeable, known: Knowledge, why: Mapping[str, i
 
 
 def _judged(
-    billed: Sequence[history.Billed], scorer: Scorer, known: Knowledge, llms: Mapping[str, LLM], baseline: str | None
+    drawn: Sample, scorer: Scorer, known: Knowledge, llms: Mapping[str, LLM], baseline: str | None
 ) -> tuple[Judgeable, Mapping[str, int]]:
     """Scores every text once."""
+    billed = drawn.drawn
     texts = list(dict.fromkeys(each.call.text for each in billed if each.call.text))
     row_of = {text: row for row, text in enumerate(texts)}
     scored = {place: row_of[each.call.text] for place, each in enumerate(billed) if each.call.text}
     nothing = Texts(np.empty((0, len(known.roster))), np.empty(0, dtype=bool), np.empty(0, dtype=np.str_), np.empty((0, 1)))
     of_texts = scorer.texts(texts) if texts else nothing
-    return judgeable.judgeable(billed, scored, of_texts, known, llms, baseline=baseline)
+    return judgeable.judgeable(billed, scored, of_texts, known, llms, baseline=baseline, share=drawn.share)
 
 
 def _graded(made: Report, judged: Judgeable, wanted: Wanted, path: Path) -> Report:
@@ -158,7 +166,7 @@ def _graded(made: Report, judged: Judgeable, wanted: Wanted, path: Path) -> Repo
     return replace(made, notes=(*made.notes, *notes, told))
 
 
-def _calls(wanted: Wanted, project: Project) -> tuple[str, list[LoggedCall], list[str]]:
+def _calls(wanted: Wanted, project: Project) -> tuple[str, Log, list[str]]:
     """A name for the log, its calls, and what was not taken as one. Raises ImportRefused, TableRefused."""
     if not wanted.logs:
         raise ImportRefused(
@@ -166,10 +174,10 @@ def _calls(wanted: Wanted, project: Project) -> tuple[str, list[LoggedCall], lis
         )
     if wanted.source is not None:
         files = [Path(each) for each in wanted.logs]
-        reading = import_logs.read(wanted.source, files, wanted.score)[1]
+        reading = import_logs.read(wanted.source, files, wanted.score, kept=slim)[1]
         return llm_names.slug(files[0].stem) or wanted.source, reading.calls, list(summary.left_out(reading))
     paths = [_imported(each, project) for each in wanted.logs]
-    return llm_names.slug(paths[0].stem) or "log", [call for path in paths for call in store.read(path)], []
+    return llm_names.slug(paths[0].stem) or "log", Imported(paths), []
 
 
 def _imported(name: str, project: Project) -> Path:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mixture.usage import Usage
 from pipelines.certify import choices
-from pipelines.what_if import estimate, held_out, history, lengths
+from pipelines.what_if import estimate, held_out, history, lengths, sample
 from pipelines.what_if.estimate import Errors
 from pipelines.what_if.judgeable import Judgeable, Values
 from pipelines.what_if.knowledge import Knowledge
@@ -36,7 +36,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One value of a dollar. usd: of all calls under ours. saved: share of the baseline's cost. quality: ours minus the baseline's."""
+    """One value of a dollar. usd: of all calls under ours. saved: share of the baseline's cost. quality: ours minus the baseline's.
+
+    draw: half widths of quality and saved that come of judging drawn sessions alone; both intervals hold it.
+    """
 
     value_of_a_dollar: float
     baseline_usd: float
@@ -45,6 +48,7 @@ class Compared:
     quality: Interval
     moved: float
     shares: Mapping[str, float]
+    draw: tuple[float, float] = (0.0, 0.0)
     parts: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
 
 
@@ -77,13 +81,15 @@ def compare(judged: Judgeable, known: Knowledge, usd: float) -> Compared:
         )
 
     names = {"domain": judged.domains_N, **{kind: _named(judged, kind) for kind in ("key", "LLM")}}
+    draw = sample.margin(forecast_N, np.ones(len(forecast_N)), judged), sample.margin(adjusted_N, judged.baseline_usd_N, judged)
     return Compared(
         value_of_a_dollar=usd,
         baseline_usd=total,
-        usd=Interval(*bills),
-        saved=Interval(*(1 - bills[at] / total if total else 0.0 for at in (0, 2, 1))),
+        usd=sample.widened(Interval(*bills), draw[1] * total),
+        saved=sample.widened(Interval(*(1 - bills[at] / total if total else 0.0 for at in (0, 2, 1))), draw[1]),
         quality=_quality(judged, forecast_N, ~same_N, np.ones(len(chosen_N), dtype=bool), errors),
         moved=float((~same_N).mean()) if len(same_N) else 0.0,
+        draw=draw,
         shares={llm.id: float(counts[at]) for at, llm in enumerate(judged.llms) if counts[at]},
         parts={
             kind: tuple(
@@ -101,7 +107,9 @@ def _quality(judged: Judgeable, forecast_N: Values, moved_N: NDArray[np.bool_], 
     checked = estimate.by_held_out(forecast_N[checked_N], judged.units(checked_N), errors)
     unchecked = float(forecast_N[unchecked_N].mean()) if unchecked_N.any() else 0.0
     count = max(int(inside_N.sum()), 1)
-    return estimate.beside_unchecked(checked, float(checked_N.sum()) / count, unchecked, float((unchecked_N & moved_N).sum()) / count)
+    of_all = estimate.beside_unchecked(checked, float(checked_N.sum()) / count, unchecked, float((unchecked_N & moved_N).sum()) / count)
+    wide = sample.widened(of_all, sample.margin(forecast_N, inside_N.astype(np.float64), judged))
+    return Interval(wide.mean, max(wide.low, -1.0), min(wide.high, 1.0))
 
 
 def chosen(judged: Judgeable, usd: float) -> NDArray[np.intp]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import TableRefused
-from pipelines.what_if import compare, estimate
+from pipelines.what_if import compare, estimate, sample
 from pipelines.what_if.judgeable import Judgeable
 from scorer.atomic_write import replacing
 from scorer.metrics import Interval
@@ -123,12 +123,13 @@ def quality(judged: Judgeable, graded: Graded) -> Interval:
         )
     forecast_N = compare.forecasts(judged, compare.chosen(judged, graded.usd))
     truth_G = np.array([ours - logged for logged, ours in graded.scores.values()])
-    return estimate.by_graded(
+    of_all = estimate.by_graded(
         forecast_N,
         np.array([places[call] for call in graded.scores], dtype=np.intp),
         truth_G,
         np.array(list(graded.probabilities.values())),
     )
+    return sample.widened(of_all, sample.margin(forecast_N, np.ones(len(forecast_N)), judged))
 
 
 def _number(path: Path, at: int, row: dict[str, str], name: str) -> float:

@@ -1,7 +1,6 @@
 """What logged calls cost, re-priced: each at the price in force when it was made, its cached and thought tokens as the log counts them."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -43,22 +42,25 @@ class Billed:
 
 def bill(calls: Iterable[LoggedCall], pool: Pool, published: Published = named) -> list[Billed]:
     """Every call in order. published: the price of an LLM that the pool does not have, by the log's name and provider."""
+    return list(billing(calls, pool, published))
+
+
+def billing(calls: Iterable[LoggedCall], pool: Pool, published: Published = named) -> Iterator[Billed]:
+    """One call after the other, as `bill`."""
     known = llm_names.known_to(pool)
     by_id = {llm.id: llm for llm in pool.llms}
     strangers: dict[tuple[str, str | None], LLM] = {}
-    billed = []
     for call in calls:
         if call.llm is None:
-            billed.append(Billed(call, why_not="the log names no LLM"))
+            yield Billed(call, why_not="the log names no LLM")
             continue
         if (llm_id := known.get(call.llm)) is not None:
-            billed.append(_billed(call, by_id[llm_id], known=True))
+            yield _billed(call, by_id[llm_id], known=True)
             continue
         named_as = (call.llm, call.provider)
         if named_as not in strangers:
             strangers[named_as] = _stranger(call.llm, published(*named_as))
-        billed.append(_billed(call, strangers[named_as], known=False))
-    return billed
+        yield _billed(call, strangers[named_as], known=False)
 
 
 def at(price: Price, call: LoggedCall, usage: Usage) -> float:
@@ -74,18 +76,6 @@ def by_session(billed: Sequence[Billed]) -> list[list[int]]:
         sessions.setdefault(("session", call.session) if call.session else ("call", str(place)), []).append(place)
     earliest = datetime.min.replace(tzinfo=UTC)
     return [sorted(places, key=lambda place: (billed[place].call.at or earliest, place)) for places in sessions.values()]
-
-
-def reasons(billed: Iterable[Billed]) -> Mapping[str, int]:
-    """Why calls are not priced -> how many, the most frequent first."""
-    return dict(Counter(each.why_not for each in billed if each.why_not).most_common())
-
-
-def elsewhere(billed: Sequence[Billed], others: Iterable[LLM]) -> dict[str, float]:
-    """USD of the priced calls on the same tokens with each of `others` alone, the cheapest first; LLMs without a price are left out."""
-    used = [(each.call, each.usage) for each in billed if each.usd is not None and each.usage is not None]
-    usd = {llm.id: sum(at(llm.price, call, usage) for call, usage in used) for llm in others if llm.price.known and used}
-    return dict(sorted(usd.items(), key=lambda pair: pair[1]))
 
 
 def _billed(call: LoggedCall, llm: LLM, *, known: bool) -> Billed:

@@ -22,7 +22,8 @@ class Judgeable:
 
     llms: the candidates, their columns in the roster `columns`. scores_NL: by candidate. baseline_N: column among the candidates of what is
     compared with, baseline_usd_N its cost; stays: whether that is what was logged. session_N: index of the session; first_N: place of the
-    call that decides it. expected_NL: USD by which is chosen. unlike_N: of a kind that no labelled query is like.
+    call that decides it. expected_NL: USD by which is chosen. unlike_N: of a kind that no labelled query is like. text_N: which of the
+    texts it has. share: of the log's sessions that were drawn, each by itself, and are here.
     """
 
     billed: tuple[Billed, ...]
@@ -37,6 +38,8 @@ class Judgeable:
     first_N: NDArray[np.intp]
     expected_NL: Values
     unlike_N: NDArray[np.bool_]
+    text_N: NDArray[np.intp]
+    share: float = 1.0
 
     @property
     def sessions(self) -> int:
@@ -47,8 +50,7 @@ class Judgeable:
         """How many independent calls these are worth: calls of one session go together, and so do those that ask the same (Kish)."""
         if not inside_N.any():
             return 0.0
-        texts_N = np.array([each.call.text or "" for each in self.billed])
-        counts = [np.unique(names_N[inside_N], return_counts=True)[1] for names_N in (self.session_N, texts_N)]
+        counts = [np.unique(names_N[inside_N], return_counts=True)[1] for names_N in (self.session_N, self.text_N)]
         return min(float(each.sum() ** 2 / (each**2).sum()) for each in counts)
 
 
@@ -60,6 +62,7 @@ def judgeable(
     llms: Mapping[str, LLM],
     *,
     baseline: str | None = None,
+    share: float = 1.0,
 ) -> tuple[Judgeable, Mapping[str, int]]:
     """Who can be judged, and why others cannot, by how many calls.
 
@@ -99,6 +102,8 @@ def judgeable(
         first_N=np.array(first_of, dtype=np.intp),
         expected_NL=expected_costs([each.call.text or "" for each in calls], candidates, known.recorded),
         unlike_N=_unlike(texts, known)[rows],
+        text_N=rows,
+        share=share,
     )
     return made, dict(sorted(why.items(), key=lambda pair: -pair[1]))
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from monitoring.policy import Policy
 from monitoring.profile import ReferenceProfile
 from pipelines import dataset, tables
 from pipelines.errors import TableRefused
+from pipelines.logs.progress import told
 from pipelines.project import Project
 from pipelines.scorer_artifact import dataset_sha256
 from registry import local_store, versions
@@ -23,6 +24,7 @@ from scorer import runtime
 from scorer.recorded_calls import RecordedCalls
 from scorer.runtime import RuntimeScorer
 
+AT_ONCE = 1_000  # texts that are scored together
 Values = NDArray[np.float64]
 
 
@@ -34,6 +36,11 @@ class Texts:
     far_N: NDArray[np.bool_]
     domains_N: NDArray[np.str_]
     vectors_ND: Values
+
+    @classmethod
+    def joined(cls, parts: Sequence["Texts"]) -> "Texts":
+        """One after the other."""
+        return cls(*(np.concatenate([getattr(part, name.name) for part in parts]) for name in fields(cls)))
 
     def of(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "Texts":
         """Some of them."""
@@ -70,6 +77,10 @@ class Scorer:
 
     def texts(self, texts: Sequence[str]) -> Texts:
         """Scores of these texts. Without a reference none is far, and no domain is known."""
+        starts = told(range(0, max(len(texts), 1), AT_ONCE), f"{{}} times {AT_ONCE} texts of {len(texts):,} scored", step=1)
+        return Texts.joined([self._texts(texts[at : at + AT_ONCE]) for at in starts])
+
+    def _texts(self, texts: Sequence[str]) -> Texts:
         prediction = self.loaded.score(texts)
         scores_NL, vectors_ND = prediction.scores_QL.astype(np.float64), prediction.queries_QD.astype(np.float64)
         if self._reference is None or len(self._reference.held_queries_HD) == 0:

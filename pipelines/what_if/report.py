@@ -1,6 +1,7 @@
 """The what-if as one object, as JSON, and as lines and tables for a terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,8 +11,9 @@ from rich.table import Table
 
 from mixture.llm import LLM
 from pipelines.logs.money import usd
+from pipelines.what_if import history
 from pipelines.what_if.compare import Compared, Part
-from pipelines.what_if.history import Billed, elsewhere, reasons
+from pipelines.what_if.history import Billed
 from registry.certificate import points
 from scorer.metrics import Interval
 
@@ -45,24 +47,38 @@ class Spent:
     elsewhere: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, billed: Sequence[Billed], others: Sequence[LLM] = ()) -> "Spent":
-        """Of all calls. others: LLMs at whose prices the same tokens are told, too."""
-        priced = [each for each in billed if each.usd is not None]
-        stated = [each for each in priced if each.call.cost_usd is not None]
-        by_llm: dict[str, tuple[int, float]] = {}
-        for each in priced:
+    def of(cls, billed: Iterable[Billed], others: Sequence[LLM] = ()) -> "Spent":
+        """Of all calls, gone through once. others: LLMs at whose prices the same tokens are told, too."""
+        told, stated, by_llm = Counter[str](), {"USD": 0.0, "as priced": 0.0, "calls": 0.0}, dict[str, tuple[int, float]]()
+        not_priced: Counter[str] = Counter()
+        alone = {llm.id: 0.0 for llm in others if llm.price.known}
+        for each in billed:
+            told["calls"] += each.requests
+            if each.why_not:
+                not_priced[each.why_not] += 1
+            if each.usd is None or each.usage is None:
+                continue
+            told["priced"] += each.requests
+            told["estimated"] += each.requests * each.estimated
             count, spent = by_llm.get(str(each.call.llm), (0, 0.0))
-            by_llm[str(each.call.llm)] = (count + each.requests, spent + (each.usd or 0.0))
+            by_llm[str(each.call.llm)] = (count + each.requests, spent + each.usd)
+            if each.call.cost_usd is not None:
+                stated["USD"] += each.call.cost_usd
+                stated["as priced"] += each.usd
+                stated["calls"] += 1
+            for llm in others:
+                if llm.price.known:
+                    alone[llm.id] += history.at(llm.price, each.call, each.usage)
         return cls(
-            calls=sum(each.requests for each in billed),
-            priced=sum(each.requests for each in priced),
-            estimated=sum(each.requests for each in priced if each.estimated),
-            usd=sum(each.usd or 0.0 for each in priced),
-            stated_usd=sum(each.call.cost_usd or 0.0 for each in stated) if stated else None,
-            stated_as_priced_usd=sum(each.usd or 0.0 for each in stated),
+            calls=told["calls"],
+            priced=told["priced"],
+            estimated=told["estimated"],
+            usd=sum(spent for _, spent in by_llm.values()),
+            stated_usd=stated["USD"] if stated["calls"] else None,
+            stated_as_priced_usd=stated["as priced"],
             by_llm=dict(sorted(by_llm.items(), key=lambda pair: -pair[1][1])),
-            not_priced=reasons(billed),
-            elsewhere=elsewhere(billed, others),
+            not_priced=dict(not_priced.most_common()),
+            elsewhere=dict(sorted(alone.items(), key=lambda pair: pair[1])) if by_llm else {},
         )
 
 
@@ -70,7 +86,8 @@ class Spent:
 class Report:
     """log: what it is of. scorer: which version, None where there is none. settings: from the one that spends most on. best: by the floor.
 
-    graded: the quality by graded requests, at which value of a dollar. notes: what a reader must know.
+    graded: the quality by graded requests, at which value of a dollar. notes: what a reader must know. share: of the sessions, drawn to
+    be judged.
     """
 
     log: str
@@ -79,6 +96,7 @@ class Report:
     baseline: str = ""
     judged: int = 0
     sessions: int = 0
+    share: float = 1.0
     not_judged: Mapping[str, int] = field(default_factory=dict)
     settings: tuple[Compared, ...] = ()
     floor: float | None = None
@@ -115,9 +133,8 @@ def spent_lines(spent: Spent) -> list[str]:
         told = "about " if spent.estimated == spent.priced else ""
         lines = [f"{spent.calls:,} calls, {spent.priced:,} of them priced: {told}${usd(spent.usd)} at the prices of then."]
     if spent.estimated:
-        lines.append(
-            f"The tokens of {spent.estimated:,} are estimated by the lengths of their texts, for the log does not count them: so is their money."
-        )
+        told = f"The tokens of {spent.estimated:,} are estimated by the lengths of their texts, for the log does not count them"
+        lines.append(f"{told}: so is their money.")
     if spent.stated_usd is not None:
         lines.append(f"Those that state a cost state ${usd(spent.stated_usd)}, and are ${usd(spent.stated_as_priced_usd)} at our prices.")
     return lines + [f"Not priced: {count:,} ({why})." for why, count in spent.not_priced.items()]
@@ -128,6 +145,11 @@ def verdict_lines(report: Report) -> list[str]:
     if report.scorer is None:
         return []
     lines = [f"Judged by {report.scorer}: {report.judged:,} calls in {report.sessions:,} sessions, beside {report.baseline}."]
+    if report.share < 1:
+        lines.append(
+            f"They are a sample: {report.share:.1%} of the sessions, drawn by a hash of their names. Calls and USD from here on are the "
+            f"sample's; shares and points are the log's, and their intervals allow for the draw{_draw(report.best)}."
+        )
     unpriced = report.spent.not_priced
     lines += [f"Not judged: {count:,} ({why})." for why, count in report.not_judged.items() if why not in unpriced]
     if report.best is not None:
@@ -142,6 +164,13 @@ def verdict_lines(report: Report) -> list[str]:
         dollar, interval = report.graded
         lines.append(f"By the graded requests, at a dollar worth {dollar:g}: quality {in_points(interval)} points.")
     return lines
+
+
+def _draw(best: Compared | None) -> str:
+    if best is None:
+        return ""
+    quality, saved = (100 * margin for margin in best.draw)
+    return f" (alone, at the best setting: {quality:.2f} points of quality and {saved:.2f} % of what is saved, either way)"
 
 
 def percent(interval: Interval) -> str:

@@ -126,7 +126,7 @@ def test_a_bad_answer_is_named_and_leaves_everything_as_it_was(tmp_path, change,
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("q.csv", b"", r"has no rows"),
+        ("q.csv", b"", r"is empty"),
         ("q.csv", b"title\nx\n", r"no column for field 'text'; it has title.*text or query or prompt"),
         ("q.csv", b"text,grader\nx,y,z\n", r"row 1, field '\*': has more cells"),
         ("q.csv", b"text\n\xff\n", r"is not UTF-8"),

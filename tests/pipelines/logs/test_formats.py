@@ -24,7 +24,7 @@ USAGE = LoggedUsage(120, 64, None, 30, 10)
 
 def calls(folder: Path, name: str, **options: Any) -> list[LoggedCall]:
     """What is read of the format's sample."""
-    return read(name, samples.written(folder, name), **options)[1].calls
+    return list(read(name, samples.written(folder, name), **options)[1].calls)
 
 
 def test_every_format_has_a_sample() -> None:
@@ -95,7 +95,7 @@ def test_a_batch_is_joined_by_its_ids(tmp_path: Path) -> None:
     results.write_text(samples.lines(samples.BATCH))
     (call,) = read("openai-batch", [results, requests])[1].calls
     assert (call.text, call.answer, call.usage, call.tier) == ("Be short.\n\nCapital of Norway?", "Oslo", USAGE, "batch")
-    assert read("openai-batch", [results])[1].calls[0].text is None
+    assert next(iter(read("openai-batch", [results])[1].calls)).text is None
     with pytest.raises(ImportRefused, match="holds no call"):
         read("openai-batch", [requests])
 
@@ -118,7 +118,7 @@ def test_llmrouterbench_names_things_by_folders(tmp_path: Path) -> None:
         ("Llama-8B", "capitals-1"): 0,
         ("Llama-8B", "capitals-2"): 1,
     }
-    assert reading.calls[0].usage == LoggedUsage(12, None, None, 3, None)
+    assert next(iter(reading.calls)).usage == LoggedUsage(12, None, None, 3, None)
     assert any("splits (test) are those of the data sets" in note for note in reading.notes)
     assert "1 result files of earlier runs are left out." in reading.notes
 
@@ -282,7 +282,7 @@ def test_scores_become_outcomes(
     row = samples.LANGFUSE[0] | {"scores": [{"name": name, "value": value} for name, value in scores]}
     (tmp_path / "log.jsonl").write_text(samples.lines([row]))
     reading = read("langfuse", [tmp_path / "log.jsonl"], Scale.of(wanted) if wanted else None)[1]
-    assert reading.calls[0].outcome == outcome
+    assert next(iter(reading.calls)).outcome == outcome
     assert said in " ".join(reading.notes)
     if wanted:
         with pytest.raises(ImportRefused, match="No score is called 'starz'"):
@@ -341,4 +341,4 @@ def test_no_file_makes_it_fall_over(tmp_path_factory: pytest.TempPathFactory, na
     except ImportRefused:
         return
     store.write(folder / "kept.parquet", reading.calls, name)
-    assert repr(store.read(folder / "kept.parquet")) == repr(reading.calls)
+    assert repr(store.read(folder / "kept.parquet")) == repr(list(reading.calls))

@@ -171,7 +171,7 @@ def test_a_langfuse_export_that_was_imported_is_named(home: Path, tmp_path: Path
 
 
 def test_an_opencompass_folder_has_no_tokens_and_says_so(home: Path, tmp_path: Path) -> None:
-    """Its money is estimated by the lengths of its texts, and said to be; a few calls are not for nothing; without a price it is not known."""
+    """Its money is estimated by the lengths of its texts and said to be; a few calls are not free; without a price it is not known."""
     folder = samples.opencompass(tmp_path)
     assert "10 calls, none of them priced: what they cost is not known." in run(folder, "--from", "opencompass")
     (name,) = [
