@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from heapq import nsmallest
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,11 +13,13 @@ from pipelines.graders.names import JUDGE
 from pipelines.harvest import LICENCE
 from pipelines.import_checks import Defaults, refusal
 from pipelines.logs.call import LoggedCall
+from pipelines.logs.calls import Log
 from pipelines.query_pool import Identity, identity
 from pipelines.query_selection import HARVESTED, in_hash_order
 from pipelines.user_files.tables import AnswerRow, QueryRow, Table
 
 SHOWN = 8  # reasons named
+SPARE = 100  # questions beyond the wanted ones, for some cannot be stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +78,25 @@ def _query(asked: Sequence[LoggedCall], number: int, own_id: str, defaults: Defa
     return QueryRow.model_validate(told | by_reference)
 
 
-def sample(calls: Iterable[LoggedCall], of: Path, count: int) -> Rows:
+def sample(calls: Log, of: Path, count: int) -> Rows:
     """At most `count` of the different questions, by the hash of their texts, with the answers and outcomes the log has of them.
 
     Only questions that open a chat: a later turn means little to whoever did not answer the earlier ones. A judge grades all answers alike.
+    Texts are in memory only of those that may be among them.
     """
-    by_query: dict[Identity, list[LoggedCall]] = {}
+    hashes: set[bytes] = set()
     later = 0
+    for call in calls.only("text", "llm", "messages"):
+        if call.text is not None and call.llm is not None:
+            if _opens(call):
+                hashes.add(_hash(call.text))
+            else:
+                later += 1
+    first = set(nsmallest(2 * count + SPARE, hashes))
+    by_text: dict[str, list[LoggedCall]] = {}
     for call in calls:
-        if call.text is None or call.llm is None:
-            continue
-        if _opens(call):
-            by_query.setdefault(identity(call.text), []).append(call)
-        else:
-            later += 1
-    by_text = {text: asked for (text, _), asked in by_query.items()}
+        if call.text is not None and call.llm is not None and _opens(call) and _hash(call.text) in first:
+            by_text.setdefault(identity(call.text)[0], []).append(call)
     queries: list[QueryRow] = []
     answers: list[AnswerRow] = []
     for number, text in enumerate(in_hash_order(by_text), start=1):
@@ -100,9 +108,14 @@ def sample(calls: Iterable[LoggedCall], of: Path, count: int) -> Rows:
             answers += [_answer(call, number, f"call-{number}") for call in by_text[text]]
         except ValidationError:
             queries = [each for each in queries if each.number != number]
-    notes = [f"{len(queries)} of {len(by_text)} different questions that open a chat are the sample."]
+    notes = [f"{len(queries)} of {len(hashes)} different questions that open a chat are the sample."]
     notes += [f"{later} later turns are not asked of others."] if later else []
     return Rows(Table(of, queries), Table(of, answers), tuple(notes))
+
+
+def _hash(text: str) -> bytes:
+    """By which `in_hash_order` orders it."""
+    return sha256(identity(text)[0].encode()).digest()
 
 
 def _opens(call: LoggedCall) -> bool:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from cli.main import commands
 from pipelines import import_command
 from pipelines.errors import ImportRefused, TableRefused
+from pipelines.what_if import sample
 from tests.pipelines import endpoint
 from tests.pipelines.logs import samples
 from tests.pipelines.trained_home import trained_home
@@ -113,6 +114,20 @@ def test_a_session_is_decided_once(home: Path, tmp_path: Path) -> None:
     assert found["sessions"] <= 30
 
 
+def test_a_large_log_is_judged_by_a_sample_and_says_so(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it is priced; about as many calls as are wanted are judged, and the intervals are wider by the draw."""
+    monkeypatch.setattr(sample, "MOST_JUDGED", 30)
+    printed = run(litellm(tmp_path, "large.jsonl"), "--from", "litellm", "--floor", "50pt")
+    found = written(home, "large")
+    assert found["spent"]["priced"] == 59
+    assert found["share"] == 0.5
+    assert found["judged"] + sum(found["not_judged"].values()) < 60
+    assert "They are a sample: 50.0% of the sessions, drawn by a hash of their names." in printed
+    quality, saved = found["settings"][-1]["draw"]
+    assert 0 < quality <= found["settings"][-1]["quality"]["high"] - found["settings"][-1]["quality"]["mean"] + 1e-9
+    assert saved > 0
+
+
 def test_always_one_llm_is_a_baseline_on_the_same_tokens(home: Path, tmp_path: Path) -> None:
     """Re-priced; an unknown one is named with near matches."""
     run(litellm(tmp_path, "base.jsonl"), "--from", "litellm", "--baseline", "code-llm")
@@ -177,7 +192,7 @@ def test_an_opencompass_folder_has_no_tokens_and_says_so(home: Path, tmp_path: P
     (name,) = [
         path.stem
         for path in (home / "var" / "what-if").glob("*.json")
-        if path.stem not in {"spend", "base", "grading", "support", "sessions"}
+        if path.stem not in {"spend", "base", "grading", "support", "sessions", "large"}
     ]
     found = written(home, name)
     assert found["spent"]["calls"] > 0
