@@ -1,5 +1,6 @@
 """Result files by their place in folders: which files of a folder are meant, and what the names of the folders say."""
 
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from pipelines.errors import ImportRefused
 def below(paths: Sequence[Path], what: str) -> Iterator[Path]:
     """The JSON files among `paths` and in the folders among them, sorted. Raises ImportRefused where a folder has none."""
     for path in paths:
+        if zipfile.is_zipfile(path):
+            raise ImportRefused(
+                f"{path}: is an archive, and {what} is told by folders.", next_step=f"Unpack it, name the folder: unzip {path}"
+            )
         if not path.is_dir():
             yield path
             continue

@@ -63,7 +63,7 @@ def _items(path: Path, stream: TextIO) -> Iterator[tuple[bool, Any]]:
             count += 1
             mark = text.ahead()
             if mark not in {",", "]"}:
-                raise _no_json(path, count, "a list that does not end", text.line(text.at))
+                raise _no_json(path, count, "a list that does not end", text.line(text.at), ends=not mark)
             if mark == ",":
                 text.at += 1
                 text.ahead()
@@ -93,7 +93,8 @@ class _Text:
             except json.JSONDecodeError as exc:
                 if _cut(exc, len(self._buffer)) and self._more():
                     continue
-                raise _no_json(self._path, row, exc.msg, self.line(exc.pos)) from exc
+                ends = _cut(exc, len(self._buffer.rstrip()))
+                raise _no_json(self._path, row, exc.msg, self.line(exc.pos), ends=ends) from exc
             except ValueError as exc:  # a whole number of thousands of digits
                 raise ImportRefused(
                     f"{self._path}: row {row} has a number that is too long.", next_step="Write such numbers as text."
@@ -122,8 +123,13 @@ def _cut(exc: json.JSONDecodeError, size: int) -> bool:
     return exc.msg.startswith("Unterminated string") or exc.pos >= size - TAIL
 
 
-def _no_json(path: Path, row: int, what: str, line: int) -> ImportRefused:
-    return ImportRefused(f"{path}: row {row} is not JSON ({what}, line {line}).", next_step="Write an object a line, or a list of objects.")
+def _no_json(path: Path, row: int, what: str, line: int, *, ends: bool = False) -> ImportRefused:
+    """ends: whether the text ends within the row."""
+    cut_off = f"The file may be cut off: fetch it again, or leave its last line out: head -n -1 {path}"
+    return ImportRefused(
+        f"{path}: row {row} is not JSON ({what}, line {line}).",
+        next_step=cut_off if ends else "Write an object a line, or a list of objects.",
+    )
 
 
 def _unwrapped(value: Any) -> list[Any]:

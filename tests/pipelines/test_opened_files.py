@@ -73,7 +73,7 @@ def test_a_log_is_the_same_however_it_is_written(tmp_path: Path, raw: bytes) -> 
         ("a.gz", gzip.compress(ROWS.encode())[:-20], r"compressed by gzip and damaged or cut off"),
         ("a.zip", b"PK\x03\x04 and no more", r"is an archive and damaged or cut off"),
         ("a.jsonl", b"", r"is empty"),
-        ("a.jsonl", ROWS.encode()[:-40], r"row 3 is not JSON \(.*line 3\)"),
+        ("a.jsonl", ROWS.encode()[:-40], r"row 3 is not JSON \(.*line 3\)\..*may be cut off.*head -n -1 "),
         ("a.jsonl", ROWS.encode() + b'{"id": "\xff"}\n', r"line 4: byte \d+ is not UTF-8"),
         ("a.jsonl", b"[" + ROWS.splitlines()[0].encode(), r"row 2 is not JSON \(a list that does not end"),
         ("a.jsonl", samples.lines(samples.LANGFUSE).encode(), r"row 1 is not of a spend log of LiteLLM"),
@@ -90,6 +90,13 @@ def test_a_folder_of_logs_is_named_by_its_files(tmp_path: Path) -> None:
     """A folder is no log."""
     with pytest.raises(ImportRefused, match=r"is a folder.*\*\.jsonl"):
         read("litellm", [tmp_path])
+
+
+@pytest.mark.parametrize("source", ["opencompass", "llmrouterbench"])
+def test_result_files_are_unpacked_first(tmp_path: Path, source: str) -> None:
+    """Their folders say which LLM and data set they are of."""
+    with pytest.raises(ImportRefused, match=r"is an archive.*unzip .*run\.zip"):
+        read(source, [zipped(tmp_path / "run.zip", {"predictions/a/b.json": b"{}"})])
 
 
 def test_a_workbook_and_an_archive_within_an_archive_are_refused(tmp_path: Path) -> None:
