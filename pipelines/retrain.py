@@ -75,11 +75,11 @@ class ReproProgress:
 
 @dataclass(slots=True)
 class Steps:
-    """What a round runs, in a process group of its own, so that stopping reaches the stage that DVC runs."""
+    """What a round runs, in a process group of its own, so that stopping reaches the stage that DVC runs, and so does `kill -9` of us."""
 
     home: Path
     environment: dict[str, str] = field(default_factory=dict)  # of the stages: what they are run for (`pipelines.scorer_run`)
-    _child: Child = field(default_factory=lambda: Child(own_group=True))
+    _child: Child = field(default_factory=lambda: Child(own_group=True, tied=True))
 
     def dvc(self, *arguments: str, progress: ReproProgress | None = None) -> None:
         """Runs `dvc` with `arguments`.
@@ -124,7 +124,8 @@ class Steps:
             if whole:
                 print(whole.line(), flush=True)
 
-        self._child.run([sys.executable, "-m", module, *arguments], echo, cwd=self.home, DVC_NO_ANALYTICS="1", **self.environment)
+        command = [sys.executable, "-m", "registry.tied", module, *arguments]
+        self._child.run(command, echo, cwd=self.home, DVC_NO_ANALYTICS="1", **self.environment)
 
 
 def _said(failure: ChildFailed) -> list[str]:

@@ -65,7 +65,8 @@ class Child:
     """A child process whose output is read line by line, and which a signal handler or another thread may stop.
 
     own_group: it leads a process group, so that stopping it reaches what it started.
-    tied: its standard input is a pipe that closes when this process ends, however it ends (`end_with_parent` is the other side).
+    tied: its standard input is a pipe that closes when this process ends, however it ends (`end_with_parent`, or `python -m registry.tied`,
+    is the other side).
     stop_within_s: seconds after which a tied child that was stopped and still runs loses its standard input too.
     """
 
@@ -98,9 +99,14 @@ class Child:
             self._process = process
             if self._stop is not None:
                 self.stop(self._stop)
-            for line in process.stdout or ():
-                lines.append(line.rstrip())
-                read(line)
+            try:
+                for line in process.stdout or ():
+                    lines.append(line.rstrip())
+                    read(line)
+            finally:
+                if self._stop is not None and process.stdout is not None:  # it ends as it was told to, before its standard input closes
+                    process.stdout.close()
+                    process.wait()
         self._process = None  # from here on its number may be another's
         if process.returncode != 0:
             raise _ended(command, process.returncode, lines)
@@ -139,11 +145,14 @@ class Child:
         return False
 
 
-def end_with_parent(clean_up: Callable[[], None] = lambda: None) -> None:
-    """Ends this process when its standard input closes, after `clean_up`: the parent holds the other end, so `kill -9` of it counts."""
+def end_with_parent(clean_up: Callable[[], None] = lambda: None, *, pipe: int = 0) -> None:
+    """Ends this process when its standard input closes, after `clean_up`: the parent holds the other end, so `kill -9` of it counts.
+
+    pipe: the file descriptor of another one than standard input.
+    """
 
     def watch() -> None:
-        while os.read(0, 1):
+        while os.read(pipe, 1):
             pass
         clean_up()
         os._exit(1)

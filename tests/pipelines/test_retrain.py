@@ -5,8 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from monitoring.records import RecordStore
@@ -159,6 +161,26 @@ def test_one_whose_worker_was_killed_leaves_the_project_free(home: Path) -> None
         process.wait(timeout=120)
         (home / "stage-waits").unlink()
         code, said = retrain(home)
+    assert code == 0, said
+
+
+@pytest.mark.slow
+def test_one_that_was_killed_leaves_the_project_free(home: Path) -> None:
+    """`kill -9` of the retraining ends DVC and the stage that it runs; the next one goes through."""
+    (home / "stage-waits").touch()
+    with orphans.adopted():
+        process = start(home)
+        read_until(process, "2 of 3")
+        running = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.communicate(timeout=120)
+        until = time.monotonic() + 60
+        while any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in running):
+            assert time.monotonic() < until, running
+            time.sleep(0.05)
+    assert len(running) > 1
+    (home / "stage-waits").unlink()
+    code, said = retrain(home)
     assert code == 0, said
 
 
