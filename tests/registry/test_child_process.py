@@ -102,7 +102,7 @@ def test_a_child_is_stopped_from_elsewhere(tmp_path: Path, own_group: bool) -> N
 
 def test_who_ends_a_group_returns_when_all_of_it_are_gone(tmp_path: Path) -> None:
     """What the child started is waited for too, as long as the caller says; here we keep its zombie, and reap it ourselves."""
-    program = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {WAIT!r}]).wait()"
+    program = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {WAIT!r}]); time.sleep(60)"  # reaps nothing
     child, started = Child(own_group=True), threading.Event()
 
     def run() -> None:
