@@ -18,10 +18,18 @@ from registry.errors import RegistryFailed, RegistryUnreachable
 
 API = "/api/2.0/mlflow/"
 TIMEOUT_S = 30.0  # a server on a busy machine takes its time; one that is not there refuses at once
+REDIRECTS = {301, 302, 303, 307, 308}
 BEHIND_A_PROXY = {502, 503, 504}  # a proxy answers in place of a server that is down
 CREDENTIALS = Path.home() / ".mlflow" / "credentials"
 LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 FOREIGN = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")  # need MLflow's own plug-ins
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The standard library's would send the login along, to whatever host the answer names."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None: the redirect is an HTTPError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +51,15 @@ class Rest:
 
     def _fetch(self, request: urllib.request.Request) -> bytes:
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=_tls(self.url)) as response:  # noqa: S310  http(s), checked
+            with _opener(self.url).open(request, timeout=TIMEOUT_S) as response:
                 return bytes(response.read())
         except urllib.error.HTTPError as exc:
             with exc:
                 body = exc.read()
             if exc.code in BEHIND_A_PROXY:
                 raise unreachable(self.url) from exc
+            if exc.code in REDIRECTS:
+                raise _redirected(self.url, exc.headers["Location"]) from exc
             raise self._refusal(exc.code, body) from exc
         except (OSError, http.client.HTTPException) as exc:
             raise unreachable(self.url) from exc
@@ -65,7 +75,7 @@ class Rest:
                 f"{self.url!r} is not the address of an MLflow server.", next_step="Set ROUTEMOA_MLFLOW_URL to http(s)://..."
             )
         headers = {"Content-Type": "application/json", **_authorization()}
-        return urllib.request.Request(f"{self.url.rstrip('/')}{path}", method=method, data=data, headers=headers)  # noqa: S310  the same
+        return urllib.request.Request(f"{self.url.rstrip('/')}{path}", method=method, data=data, headers=headers)  # noqa: S310  http(s), checked
 
     def _parsed(self, body: bytes) -> dict[str, Any]:
         try:
@@ -90,6 +100,15 @@ def unreachable(url: str) -> RegistryUnreachable:
     """The error for a server that does not answer."""
     next_step = "Start it with `routemoa up` or `python -m registry.server`, or set ROUTEMOA_MLFLOW_URL."
     return RegistryUnreachable(f"MLflow at {url} does not answer.", next_step=next_step)
+
+
+def _redirected(url: str, location: str | None) -> RegistryFailed:
+    next_step = "Set ROUTEMOA_MLFLOW_URL to the server's own address; a login is not sent to where a redirect leads."
+    return RegistryFailed(f"MLflow at {url} redirects to {location}.", next_step=next_step)
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=_tls(url)), _NoRedirects)
 
 
 def _authorization() -> dict[str, str]:

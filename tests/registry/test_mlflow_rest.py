@@ -16,7 +16,7 @@ from registry.mlflow_rest import Rest
 
 
 @contextmanager
-def answering(status: int, body: bytes) -> Iterator[tuple[str, list[str | None]]]:
+def answering(status: int, body: bytes, **headers: str) -> Iterator[tuple[str, list[str | None]]]:
     """A server that always answers so; its address, and the Authorization header of each request it got."""
     logins: list[str | None] = []
 
@@ -24,7 +24,8 @@ def answering(status: int, body: bytes) -> Iterator[tuple[str, list[str | None]]
         def do_GET(self) -> None:
             logins.append(self.headers["Authorization"])
             self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
@@ -50,6 +51,18 @@ def test_a_proxy_before_a_server_that_is_down(status: int) -> None:
     """Its error page is not MLflow's answer: the server is down."""
     with answering(status, b"<html>Bad gateway</html>") as (url, _), pytest.raises(RegistryUnreachable, match=f"{url} does not answer"):
         Rest(url).call("GET", "registered-models/get", name="x")
+
+
+@pytest.mark.parametrize("status", sorted(mlflow_rest.REDIRECTS))
+def test_a_login_goes_nowhere_that_a_redirect_leads_to(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other host is not even asked; the error names it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    with answering(200, b"{}") as (other, stolen), answering(status, b"", Location=f"{other}/api") as (url, logins):
+        with pytest.raises(RegistryFailed, match=f"{url} redirects to {other}/api. Set ROUTEMOA_MLFLOW_URL"):
+            Rest(url).call("GET", "registered-models/get", name="x")
+        with pytest.raises(RegistryFailed, match="redirects to"):
+            Rest(url).file("run", "gate.json")
+    assert (logins, stolen) == (["Bearer secret"] * 2, [])
 
 
 @pytest.mark.parametrize(
