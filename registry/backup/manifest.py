@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from registry.errors import BackupFailed
 from scorer.atomic_write import replacing
@@ -16,11 +16,24 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Manifest:
-    """at: UTC, ISO 8601. release: of the platform. sha256: of every file, by its path in the backup."""
+    """at: UTC, ISO 8601. release: of the platform. sha256: of every file, by its path in the backup.
+
+    Raises BackupFailed where a path is not plainly one below a folder: a restore writes it below a project.
+    """
 
     at: str
     release: str
     sha256: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        """Refuses such paths."""
+        for name in self.sha256:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name or path.as_posix() != name:
+                raise BackupFailed(
+                    f"{NAME} lists {name!r}: no path below a backup.",
+                    next_step="Rename a file with a backslash; take another backup.",
+                )
 
     def write(self, folder: Path) -> None:
         """As the last file of a backup."""

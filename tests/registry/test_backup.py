@@ -1,6 +1,7 @@
 """Backups: what is in one, what a wrong one says. The whole way, wiped and restored, is in tests/deploy/test_restore.py."""
 
 import json
+import re
 import sqlite3
 import stat
 from contextlib import closing
@@ -91,13 +92,27 @@ def test_an_interrupted_or_damaged_backup_is_refused_before_anything_is_written(
         (lambda: (folder / "files" / "dvc.lock").write_text("another"), r"dvc\.lock is missing or is not what was backed up"),
         (lambda: (folder / manifest.NAME).write_text(text.replace('"format": 1', '"format": 7')), r"is of format 7, this release reads 1"),
         (lambda: (folder / manifest.NAME).write_text(json.dumps({"format": 1, "at": "x"})), r"manifest\.json cannot be read: 'release'"),
-        (lambda: (folder / manifest.NAME).write_text(text.replace("files/dvc.lock", "../outside")), r"outside is missing or is not"),
+        (lambda: (folder / manifest.NAME).write_text(text.replace("files/dvc.lock", "files/gone")), r"gone is missing or is not"),
     ):
         (folder / manifest.NAME).write_text(text)
         damage()
         with pytest.raises(BackupFailed, match=says):
             restore.put_back(other, folder)
         assert not other.home.exists()
+
+
+@pytest.mark.parametrize("name", ["../outside", "files/../dvc.lock", "files//etc/passwd", "/etc/passwd", "files\\..\\x"])
+def test_a_path_that_leads_out_of_a_project_is_refused(settings: Settings, tmp_path: Path, name: str) -> None:
+    """Though a file with that checksum is there, below the backup even: a restore would write it beside the project."""
+    folder, other = tmp_path / "kept", Settings(_env_file=None, home=tmp_path / "other")
+    backup.take(settings, folder, now=NOW)
+    (folder / "dvc.lock").write_bytes((folder / "files" / "dvc.lock").read_bytes())
+    kept = json.loads((folder / manifest.NAME).read_text())
+    kept["sha256"][name] = kept["sha256"].pop("files/dvc.lock")
+    (folder / manifest.NAME).write_text(json.dumps(kept))
+    with pytest.raises(BackupFailed, match=f"lists {re.escape(repr(name))}: no path below a backup"):
+        restore.put_back(other, folder)
+    assert not other.home.exists()
 
 
 def test_a_folder_that_is_used_is_refused(settings: Settings, tmp_path: Path) -> None:
