@@ -1,7 +1,6 @@
 """`routemoa audits`: answers that wait for a grade; `grade`: one after the other with two keys; `quality`: what the grades say."""
 
 import asyncio
-import getpass
 import time
 from collections.abc import Callable
 from textwrap import shorten
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli import project
+from registry import os_user
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -163,7 +163,7 @@ def _queue(store: "RecordStore") -> "AuditQueue":
 
 
 def _who() -> str:
-    return f"cli/{getpass.getuser()}"
+    return f"cli/{os_user.name()}"
 
 
 async def _grade(store: "RecordStore", grades: list[tuple[str, float]]) -> None:

@@ -1,11 +1,11 @@
 """`routemoa groups`: what the unknown queries are; name a group, have it audited, add it to the query pool, retrain for it, leave it."""
 
-import getpass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import project
+from registry import os_user
 
 if TYPE_CHECKING:
     from monitoring.group_actions import Actions
@@ -44,7 +44,7 @@ def name(group: Group, called: Annotated[str, typer.Argument(metavar="NAME", hel
 
     Example: `routemoa groups name "unknown 1" tax`
     """
-    made = _actions().name(group, called, by=f"cli/{getpass.getuser()}")
+    made = _actions().name(group, called, by=f"cli/{os_user.name()}")
     typer.echo(f"{group} is {made.name} from now on: {len(made.members)} queries, and later ones like them.")
 
 
@@ -82,7 +82,7 @@ def leave(group: Group) -> None:
 
     Example: `routemoa groups leave tax`
     """
-    left = _actions().leave(group, by=f"cli/{getpass.getuser()}")
+    left = _actions().leave(group, by=f"cli/{os_user.name()}")
     typer.echo(f"{left.name} is left as it is: shown, and no retraining is for it.")
 
 

@@ -1,12 +1,12 @@
 """A scorer's run in MLflow, from outside: begun, named, tagged and ended, without MLflow's package."""
 
-import getpass
 import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from registry import os_user
 from registry.errors import RegistryFailed
 from registry.mlflow_rest import Rest
 
@@ -26,7 +26,7 @@ class Runs:
 
     def begin(self, name: str, tags: Mapping[str, str], *, parent: str | None = None) -> str:
         """A new run that goes on; returns its id."""
-        everything = {NAME: name, USER: _user(), **({PARENT: parent} if parent else {}), **tags}
+        everything = {NAME: name, USER: os_user.name(), **({PARENT: parent} if parent else {}), **tags}
         run = self._call(
             "POST",
             "runs/create",
@@ -89,13 +89,6 @@ class Runs:
 
     def _call(self, method: str, path: str, **fields: Any) -> dict[str, Any]:
         return Rest(self.url).call(method, path, **fields)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "unknown"
 
 
 def _now() -> int:
