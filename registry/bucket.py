@@ -65,7 +65,10 @@ class Bucket:
             for key in keys:
                 target = folder / key
                 if not target.resolve().is_relative_to(folder.resolve()):
-                    raise StorageFailed(f"s3://{self.name}: the key {key!r} would be written outside of {folder}.")
+                    raise StorageFailed(
+                        f"s3://{self.name}: the key {key!r} would be written outside of {folder}.",
+                        next_step="No platform wrote it: find out who did, and remove it.",
+                    )
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._client.download_file(self.name, self._key(key), str(target))
         return len(keys)

@@ -21,5 +21,9 @@ async def responses(request: Request) -> Response:
 async def forget(request: Request, response_id: str) -> Response:
     """Forgets what was kept of it, where it is this key's."""
     if not await state_of(request).kept_responses.forget(holder_of(request).id, response_id):
-        raise PreviousResponseUnknown(f"Response with id {response_id!r} not found.", param="response_id")
+        raise PreviousResponseUnknown(
+            f"Response with id {response_id!r} not found: it is unknown, of another key, or no longer kept.",
+            next_step="Nothing is left to delete, unless another key made it: then send that one.",
+            param="response_id",
+        )
     return json_response({"id": response_id, "object": "response", "deleted": True})

@@ -103,7 +103,7 @@ class State:
     def llms(self) -> Pool:
         """The pool in force. Raises NotReady."""
         if self.pool.value is None:
-            raise NotReady("The pool of LLMs is not read yet.")
+            raise NotReady("The pool of LLMs is not read yet.", next_step="Try again; the server's log says why where it stays so.")
         return self.pool.value
 
 
