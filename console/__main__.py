@@ -6,8 +6,8 @@ import sys
 from pydantic import ValidationError
 
 from console.settings import ConsoleSettings
-from registry import extras
-from registry.errors import ExtraMissing
+from registry import extras, variables
+from registry.errors import ExtraMissing, VariableRefused
 from registry.validation_errors import explain
 
 
@@ -16,7 +16,8 @@ def main() -> None:
     try:
         extras.need("console")
         settings = ConsoleSettings()
-    except ExtraMissing as exc:
+        variables.check()
+    except (ExtraMissing, VariableRefused) as exc:
         sys.exit(str(exc))
     except ValidationError as exc:
         sys.exit(f"Settings: {explain(exc, ConsoleSettings)} A variable is called ROUTEMOA_ and this name in capitals.")

@@ -39,7 +39,7 @@ from monitoring.savings import asked_for
 from monitoring.shadow_value import ShadowValues
 from monitoring.verdict import Verdict, decide
 from monitoring.window import Window, looks_after, measure, window_to_judge
-from registry import extras, local_store, notices, pool
+from registry import extras, local_store, notices, pool, variables
 from registry.database.lead import ASK_S, Lead, lead
 from registry.errors import DatabaseFailed
 from registry.settings import Settings
@@ -324,6 +324,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings = Settings()
     try:
         extras.need("monitor")
+        variables.check()
         rules = policy.load(settings.home / "params.yaml")
         if once:
             for_servers(Learner(settings), ShadowValues(settings))

@@ -17,6 +17,10 @@ class LLMUnknown(RegistryError):
     """An id that the pool does not hold; names the near ones."""
 
 
+class VariableRefused(RegistryError):
+    """Environment variables that nothing reads, each near one that is read; names both."""
+
+
 class RegistryUnreachable(RegistryError):
     """MLflow does not answer; names its URL."""
 

@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from registry import extras
-from registry.errors import ExtraMissing
+from registry import extras, variables
+from registry.errors import ExtraMissing, VariableRefused
 from registry.settings import Settings
 from scorer.atomic_write import replacing
 
@@ -70,7 +70,8 @@ def main() -> None:
     settings = Settings()
     try:
         extras.need("train")
-    except ExtraMissing as exc:
+        variables.check()
+    except (ExtraMissing, VariableRefused) as exc:
         sys.exit(str(exc))
     line = command(urlsplit(settings.mlflow_url).port or 5001, settings.mlflow_host)
     os.execve(line[0], line, {**os.environ, **environment(settings)})  # noqa: S606 - a list of our own making

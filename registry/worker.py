@@ -12,7 +12,7 @@ from types import FrameType
 import structlog
 from filelock import FileLock, Timeout
 
-from registry import extras, notices
+from registry import extras, notices, variables
 from registry.child_process import Child
 from registry.database.lead import ASK_S, Alone, Lead, lead
 from registry.errors import ChildFailed, DatabaseFailed, JobFailed, JobRefused
@@ -231,6 +231,7 @@ def main() -> None:
     settings = Settings()
     try:
         extras.need("train")
+        variables.check()
         with only_one(settings):
             Worker(settings, Jobs.of(settings), lead(settings, "worker")).run()
     except RouteMoAError as exc:

@@ -13,6 +13,8 @@ HUNG_AFTER_S = 30  # that a worker does not answer its supervisor; on a busy mac
 
 def main() -> None:
     """Starts the workers; settings that cannot be used are one sentence on stderr."""
+    from registry import variables
+    from registry.errors import VariableRefused
     from serving import logs  # here, for a worker process imports this module before its supervisor can know that it lives
     from serving.connection import allow_files
     from serving.settings import ServingSettings, in_words
@@ -22,6 +24,10 @@ def main() -> None:
     except ValidationError as exc:
         sys.exit(in_words(exc))
     logs.configure()
+    try:
+        variables.check()
+    except VariableRefused as exc:
+        sys.exit(str(exc))
     allow_files(2 * settings.connections.most)
     config = uvicorn.Config(
         "serving.app:from_environment",

@@ -9,9 +9,7 @@ import mlflow.environment_variables
 import yaml
 from mlflow.environment_variables import _EnvironmentVariable
 
-from console.settings import ConsoleSettings
-from registry.settings import Settings
-from serving.settings import ServingSettings
+from registry import variables
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -47,8 +45,7 @@ def is_read(variable: str) -> bool:
     if variable in OTHERS:
         return True
     if variable.startswith("ROUTEMOA_"):
-        field = variable.removeprefix("ROUTEMOA_").lower().partition("__")[0]
-        return any(field in settings.model_fields for settings in (Settings, ServingSettings, ConsoleSettings))
+        return not variables.unknown_of([variable])
     known = vars(mlflow.environment_variables).values()
     return variable in {each.name for each in known if isinstance(each, _EnvironmentVariable)}
 
