@@ -54,8 +54,6 @@ async def create_key(request: Request) -> Response:
         state.llms.by_id(llm)
     limits = wanted.model_dump(exclude={"name", "scopes", "expires_in_days"}, exclude_none=True)
     expires_at = None if wanted.expires_in_days is None else time.time() + wanted.expires_in_days * 86400
-    if any(each.name == wanted.name for each in await asyncio.to_thread(_entries, state)):
-        raise RequestRefused(f"A key called {wanted.name!r} exists already.", next_step="Choose another name.", param="name")
     key = await asyncio.to_thread(
         keys.create, shared_keys.store(state.settings), wanted.name, wanted.scopes, expires_at=expires_at, **limits
     )
@@ -70,8 +68,6 @@ async def revoke_key(request: Request, name: str) -> Response:
     audit.note(request, name=name)
     if name == holder_of(request).name:
         raise RequestRefused(f"{name!r} is the key that asks.", next_step="Revoke it with another, or with `routemoa keys revoke`.")
-    if not any(each.name == name for each in await asyncio.to_thread(_entries, state)):
-        raise RequestRefused(f"No key is called {name!r}.", next_step="GET /admin/keys lists all.")
     await asyncio.to_thread(keys.revoke, shared_keys.store(state.settings), name)
     await state.keys.refresh()
     return json_response({"name": name, "revoked": True})

@@ -119,8 +119,16 @@ class Stopping(ServingError):
     """The server stops, and the time that requests in flight had to end is over."""
 
 
+class KeyNameTaken(ServingError):
+    """A name for a new API key that another one has."""
+
+
+class KeyNameUnknown(ServingError):
+    """A name that no API key has."""
+
+
 class KeysRefused(ServingError):
-    """The file of API keys is not one, or the key asked for exists already."""
+    """API keys that cannot be read or changed where they are kept, or a key that is none."""
 
 
 class FileUnreadable(ServingError):
@@ -166,6 +174,8 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (NotReady, ErrorRow(503, SERVER, "not_ready", retry_after_s=2)),
     (Overloaded, ErrorRow(503, "rate_limit_error", "overloaded", retry_after_s=1)),
     (Stopping, ErrorRow(503, SERVER, "server_stopping", retry_after_s=1)),
+    (KeyNameTaken, ErrorRow(409, CALLER, "key_name_taken")),
+    (KeyNameUnknown, ErrorRow(404, CALLER, "key_not_found")),
     (KeysRefused, ErrorRow(500, SERVER, "keys_refused")),
     (FileUnreadable, ErrorRow(500, SERVER, "file_unreadable")),
     (mixture.LLMTimedOut, ErrorRow(504, SERVER, "llm_timed_out")),

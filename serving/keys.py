@@ -17,7 +17,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scorer.atomic_write import replacing
-from serving.errors import KeyRefused, KeysRefused
+from serving.errors import KeyNameTaken, KeyNameUnknown, KeyRefused, KeysRefused
 
 Scope = Literal["chat", "feedback", "audit", "admin", "metrics"]
 SCOPES: tuple[str, ...] = get_args(Scope)
@@ -130,9 +130,9 @@ class KeyFileStore:
 
 
 def create(where: KeyStore | Path, name: str, scopes: Sequence[str], **limits: Any) -> str:
-    """A new key called `name`, returned this once; its hash is added. limits: further fields of KeyEntry. Raises KeysRefused.
+    """A new key called `name`, returned this once; its hash is added. limits: further fields of KeyEntry.
 
-    where: a store, or the path of a keys.json.
+    Raises KeyNameTaken, KeysRefused. where: a store, or the path of a keys.json.
     """
     key = PREFIX + secrets.token_urlsafe(32)
     try:
@@ -146,7 +146,7 @@ def create(where: KeyStore | Path, name: str, scopes: Sequence[str], **limits: A
 
     def with_new(entries: Entries) -> Entries:
         if any(each.name == name for each in entries):
-            raise KeysRefused(f"A key called {name!r} exists already.", next_step="Choose another name, or revoke that one.")
+            raise KeyNameTaken(f"A key called {name!r} exists already.", next_step="Choose another name, or revoke that one.", param="name")
         return (*entries, entry)
 
     _store(where).change(with_new)
@@ -154,12 +154,15 @@ def create(where: KeyStore | Path, name: str, scopes: Sequence[str], **limits: A
 
 
 def revoke(where: KeyStore | Path, name: str) -> None:
-    """Removes the key called `name`; servers follow within their poll interval. where: as for `create`. Raises KeysRefused."""
+    """Removes the key called `name`; servers follow within their poll interval. where: as for `create`.
+
+    Raises KeyNameUnknown, KeysRefused.
+    """
 
     def without(entries: Entries) -> Entries:
         left = tuple(entry for entry in entries if entry.name != name)
         if len(left) == len(entries):
-            raise KeysRefused(f"No key is called {name!r}.", next_step=f"Known: {', '.join(entry.name for entry in entries) or 'none'}.")
+            raise KeyNameUnknown(f"No key is called {name!r}.", next_step=f"Known: {', '.join(entry.name for entry in entries) or 'none'}.")
         return left
 
     _store(where).change(without)

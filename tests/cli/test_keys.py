@@ -9,7 +9,7 @@ import pytest
 
 from registry.errors import LLMUnknown
 from serving import budgets, keys
-from serving.errors import KeysRefused
+from serving.errors import KeyNameUnknown, KeysRefused
 from serving.settings import ServingSettings
 from tests.cli.command_line import output, refusal, usage_error
 
@@ -57,7 +57,7 @@ def test_a_list_of_keys_shows_spend_and_last_use(home: Path) -> None:
 def test_a_key_is_revoked_by_name(home: Path) -> None:
     """An unknown name is answered with those that there are."""
     output(*CREATE)
-    assert "Known: bot" in str(refusal(KeysRefused, "keys", "revoke", "bott"))
+    assert "Known: bot" in str(refusal(KeyNameUnknown, "keys", "revoke", "bott"))
     assert "bot is revoked" in output("keys", "revoke", "bot")
     assert entries(home) == ()
 

@@ -1,6 +1,7 @@
 """What the console needs of the server: traffic, records, keys, prices, changes of the pool, logs of jobs."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,20 @@ def test_a_key_is_made_listed_and_revoked(client: Any) -> None:
     assert "sha256" not in listed
     (bot,) = [each for each in json.loads(listed)["keys"] if each["name"] == "bot"]
     assert (bot["usd_per_day"], bot["llms"], bot["day"]["requests"]) == (2.0, ["echo"], 1)
-    assert client.post("/admin/keys", json=wanted).json()["error"]["param"] == "name"
+    taken = client.post("/admin/keys", json=wanted)
+    assert (taken.status_code, taken.json()["error"]["code"], taken.json()["error"]["param"]) == (409, "key_name_taken", "name")
     assert client.delete("/admin/keys/bot").json() == {"name": "bot", "revoked": True}
     assert client.get("/v1/models", headers=auth(key)).status_code == 401
-    assert client.delete("/admin/keys/bot").status_code == 400
+    unknown = client.delete("/admin/keys/bot")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "key_not_found")
+
+
+def test_of_several_who_ask_for_one_name_at_once_one_gets_it(client: Any) -> None:
+    """The others are told that it is taken, or gone, as if they had come later; nobody gets a server's error."""
+    with ThreadPoolExecutor(6) as crowd:
+        made = [each.status_code for each in crowd.map(lambda _: client.post("/admin/keys", json={"name": "same"}), range(6))]
+        gone = [each.status_code for each in crowd.map(lambda _: client.delete("/admin/keys/same"), range(6))]
+    assert (sorted(made), sorted(gone)) == ([201, *[409] * 5], [200, *[404] * 5])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from serving import keys, shared_keys
-from serving.errors import KeyRefused, KeysRefused
+from serving.errors import KeyNameTaken, KeyNameUnknown, KeyRefused, KeysRefused
 from serving.settings import ServingSettings
 from tests.servers.postgres import Postgres
 
@@ -21,7 +21,7 @@ def test_one_name_is_given_once(either_url: str, tmp_path: Path) -> None:
     key = keys.create(store, "ci", ("chat",), usd_per_day=1.5)
     holder = keys.read(settings.keys_file).holder(f"Bearer {key}", 0.0)
     assert (holder.scopes, holder.usd_per_day) == (("chat",), 1.5)
-    with pytest.raises(KeysRefused, match="exists already"):
+    with pytest.raises(KeyNameTaken, match="exists already"):
         keys.create(store, "ci", ("chat",))
     with pytest.raises(KeysRefused, match="scopes"):
         keys.create(store, "odd", ("root",))
@@ -30,7 +30,7 @@ def test_one_name_is_given_once(either_url: str, tmp_path: Path) -> None:
     assert [entry.name for entry in keys.read(settings.keys_file).entries] == ["second"]
     with pytest.raises(KeyRefused, match="not known"):
         keys.read(settings.keys_file).holder(f"Bearer {key}", 0.0)
-    with pytest.raises(KeysRefused, match="Known: second"):
+    with pytest.raises(KeyNameUnknown, match="Known: second"):
         keys.revoke(store, "ci")
 
 
