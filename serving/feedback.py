@@ -67,7 +67,7 @@ def _require_scope(holder: KeyEntry, source: str) -> None:
     if source == AUDIT and "audit" not in holder.scopes:
         raise ScopeMissing(
             f"The source {AUDIT!r} needs the scope 'audit'; the key {holder.name!r} has {', '.join(holder.scopes)}.",
-            next_step="Leave the source out, or create a key with `python -m serving.keys create NAME --scope feedback --scope audit`.",
+            next_step="Leave the source out, or create a key with `routemoa keys create NAME --scope feedback --scope audit`.",
             param="source",
         )
 

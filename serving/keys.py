@@ -1,11 +1,9 @@
-"""API keys, kept as hashes with scopes: `python -m serving.keys create NAME --scope chat --scope feedback` prints a new key once."""
+"""API keys, kept as hashes with scopes; `routemoa keys` makes, lists and revokes them."""
 
-import argparse
 import hashlib
 import hmac
 import os
 import secrets
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ Scope = Literal["chat", "feedback", "audit", "admin", "metrics"]
 SCOPES: tuple[str, ...] = get_args(Scope)
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PREFIX = "rm-"  # so that secret scanners and people recognise one
-CREATE = "Create one with `python -m serving.keys create NAME --scope chat`."
+CREATE = "Create one with `routemoa keys create NAME --scope chat`."
 
 
 class KeyEntry(BaseModel):
@@ -186,37 +184,3 @@ def write(path: Path, entries: Entries) -> None:
         file.write(KeyFile(keys=entries).model_dump_json(indent=2) + "\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def main() -> None:
-    """Reads the command line."""
-    from serving import shared_keys
-    from serving.settings import ServingSettings, in_words
-
-    parser = argparse.ArgumentParser(prog="python -m serving.keys", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    creating = commands.add_parser("create", help="print a new key; it cannot be read again")
-    creating.add_argument("name")
-    creating.add_argument("--scope", action="append", choices=SCOPES, required=True)
-    commands.add_parser("list", help="names and scopes")
-    commands.add_parser("revoke", help="remove a key").add_argument("name")
-    arguments = parser.parse_args()
-    try:
-        settings = ServingSettings()
-        if arguments.command == "create":
-            print(create(shared_keys.store(settings), arguments.name, arguments.scope))
-        elif arguments.command == "revoke":
-            revoke(shared_keys.store(settings), arguments.name)
-        else:
-            for entry in read(settings.keys_file).entries:
-                print(f"{entry.name}\t{','.join(entry.scopes)}")
-    except ValidationError as exc:
-        sys.exit(in_words(exc))
-    except KeysRefused as exc:
-        sys.exit(str(exc))
-
-
-if __name__ == "__main__":
-    from serving import keys  # noqa: PLW0406
-
-    keys.main()  # not this module's: `__main__` would be a second one, with a second KeyEntry

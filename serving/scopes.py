@@ -28,7 +28,7 @@ def check(holder: KeyEntry, path: str) -> None:
     if needed is not None and needed not in holder.scopes:
         raise ScopeMissing(
             f"The key {holder.name!r} has the scopes {', '.join(holder.scopes)}; {path} needs {needed!r}.",
-            next_step=f"Create one with `python -m serving.keys create NAME --scope {needed}`.",
+            next_step=f"Create one with `routemoa keys create NAME --scope {needed}`.",
         )
 
 

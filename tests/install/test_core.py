@@ -18,7 +18,6 @@ OURS = ("cli", "console", "local", "mixture", "monitoring", "pipelines", "regist
 ROOTS = (
     "serving.__main__",
     "serving.app",
-    "serving.keys",
     "cli.main",
     "registry.sync",
     "registry.worker",

@@ -99,7 +99,7 @@ def test_what_the_core_lacks_is_named(core: Core, world: World, command: tuple[s
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("command", [("routemoa", "llms"), ("routemoa", "jobs"), ("python", "-m", "serving.keys", "list")])
+@pytest.mark.parametrize("command", [("routemoa", "llms"), ("routemoa", "jobs"), ("routemoa", "keys", "list")])
 def test_what_the_core_has_works(core: Core, world: World, command: tuple[str, ...]) -> None:
     """Pool, jobs and keys need no extra."""
     ended = core.run(*command, home=world.home)

@@ -91,8 +91,8 @@ def test_keys_are_kept_as_hashes_and_shown_once(world: World) -> None:
 
 
 def test_the_key_command_prints_a_key_that_works(world: World) -> None:
-    """`python -m serving.keys create` prints the key; a running server takes it, and drops it when revoked."""
-    command = [sys.executable, "-m", "serving.keys"]
+    """`routemoa keys create` prints the key; a running server takes it, and drops it when revoked."""
+    command = [sys.executable, "-m", "cli.main", "keys"]
     with world.served() as server, server.client() as client:
         environment = {"ROUTEMOA_HOME": str(world.home), "PYTHONPATH": ":".join(sys.path)}
         made = subprocess.run([*command, "create", "me", "--scope", "chat"], env=environment, capture_output=True, text=True, check=True)
