@@ -73,11 +73,6 @@ def _made_before(records: list[Record], until: float | None) -> list[Record]:
     return records[:late]
 
 
-def probabilities(records: Sequence[Record], latest: Sequence[Record], profile: ReferenceProfile, policy: Policy) -> list[float]:
-    """The chance of each of `records`, as `chances_of` has it."""
-    return [chance.probability for chance in chances_of(records, latest, profile, policy)]
-
-
 def chances_of(
     records: Sequence[Record], latest: Sequence[Record], profile: ReferenceProfile, policy: Policy, named: NamedDomains = NOTHING_NAMED
 ) -> list[Chance]:

@@ -24,7 +24,7 @@ class KeptSession:
     """llm: who gave the last answer, None where it was made of several. caches: by LLM id. version, scores: of the last scored turn.
 
     present: the hash up to the last request's user turn. requests, turns: answered so far, and those with a new user turn.
-    calls_open: whether the last answer called tools. own_from: the place of the first message that `llm` may have written.
+    own_from: the place of the first message that `llm` may have written.
     spent_usd, rebilled_usd: over all requests. began: epoch seconds.
     """
 
@@ -36,7 +36,6 @@ class KeptSession:
     present: str = ""
     requests: int = 0
     turns: int = 0
-    calls_open: bool = False
     own_from: int = 0
     spent_usd: float = 0.0
     rebilled_usd: float = 0.0

@@ -1,11 +1,9 @@
 """Where a conversation stands in a loop of tool calls."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import orjson
 
-from mixture.decision import Decision
 from mixture.llm import Message
 from serving.querytext import text_of
 
@@ -41,12 +39,6 @@ def errors_in_a_row(messages: Sequence[Message]) -> int:
         elif message.get("role") != "assistant" or not message.get("tool_calls"):
             break
     return count
-
-
-def calls_tools(decision: Decision) -> bool:
-    """Whether an answer calls tools."""
-    choices: Any = decision.reply.raw.get("choices") if decision.reply is not None else None
-    return any((each.get("message") or {}).get("tool_calls") for each in choices or () if isinstance(each, Mapping))
 
 
 def _is_error(message: Message) -> bool:

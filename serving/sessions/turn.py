@@ -102,7 +102,6 @@ class SessionTurn:
             present=self.present,
             requests=kept.requests + 1,
             turns=kept.turns + (kept.present != self.present),
-            calls_open=tool_loop.calls_tools(decision),
             own_from=kept.own_from if decision.llm == kept.llm else len(self.beginnings.messages),
             spent_usd=kept.spent_usd + account.ledger.spent_usd + account.ledger.unsettled_usd,
             rebilled_usd=kept.rebilled_usd + (choice.rebilled_usd if choice else 0.0),

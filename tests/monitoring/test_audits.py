@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from monitoring import audits, misprediction, window
+from monitoring.record import Record
 from monitoring.records import RecordStore
 
 
@@ -45,13 +46,17 @@ def test_small_domains_unsure_and_novel_answers_have_better_chances(world, rules
     coding = [record for record in world.records(3000) if record.domain == "coding"][:90]
     reading = [record for record in world.records(3000, prefix="s") if record.domain == "reading"][:810]
     even = [replace(record, scores=(0.2, 0.2, 0.5), llm="large") for record in [*coding, *reading]]
-    chance = audits.probabilities(even, even, world.profile(), rules)
+
+    def chances(records: list[Record]) -> list[float]:
+        return [chance.probability for chance in audits.chances_of(records, even, world.profile(), rules)]
+
+    chance = chances(even)
     assert sum(chance[:90]) == pytest.approx(sum(chance[90:]), rel=0.3)
     assert np.mean(chance) == pytest.approx(rules.audit_share, rel=0.2)
     sure = [replace(even[0], scores=(0.2, 0.2, 0.98)), even[0]]
-    assert np.divide(*audits.probabilities(sure, even, world.profile(), rules)) < 0.5
+    assert np.divide(*chances(sure)) < 0.5
     law = replace(even[0], embedding=world.records(1, novel=1.0)[0].embedding)
-    assert np.divide(*audits.probabilities([law, even[0]], even, world.profile(), rules)) == pytest.approx(2)
+    assert np.divide(*chances([law, even[0]])) == pytest.approx(2)
 
 
 def test_choices_of_chance_have_better_chances(world, rules) -> None:

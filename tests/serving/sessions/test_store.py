@@ -14,7 +14,7 @@ from serving.sessions.shared_store import SharedSessions
 from serving.sessions.store import Sessions, SqliteSessions
 
 Open = Callable[..., Sessions]
-KEPT = KeptSession("s", "a", {"a": Cached("hash", 2000, 300.0)}, "1", {"a": 0.5}, "p", 3, 2, calls_open=True, spent_usd=0.25)
+KEPT = KeptSession("s", "a", {"a": Cached("hash", 2000, 300.0)}, "1", {"a": 0.5}, "p", 3, 2, spent_usd=0.25)
 
 
 class Clock:

@@ -175,7 +175,7 @@ def test_what_is_kept_adds_up(tmp_path: Path) -> None:
         turn = await made.opened(tool)
         kept, session = turn.kept, turn.session()
         assert kept is not None
-        assert (kept.llm, kept.requests, kept.turns, kept.calls_open, kept.own_from) == ("b", 2, 2, True, 4)
+        assert (kept.llm, kept.requests, kept.turns, kept.own_from) == ("b", 2, 2, 4)
         assert kept.spent_usd == pytest.approx(0.02)
         assert (session.held, session.foreign_until("b", 6), session.foreign_until("a", 6)) == ("tool loop", 4, 6)
         await made.keeper.failed(turn, Account(Ledger(None, Fraction(0.5))))
