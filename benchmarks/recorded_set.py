@@ -66,7 +66,7 @@ def read(folder: Path, reading: Reading | None = None) -> Dataset:
     roster = tuple(RosterLLM(llm, llm, "active", price.input, price.output) for llm, price in zip(llms, prices, strict=True))
     unknown_QL = np.full(costs_QL.shape, np.nan)
     cut = own_splits if "split" in queries and reading.keep is None else hash_splits
-    return _comparable(Dataset(queries, roster, grids["score"], costs_QL, unknown_QL, unknown_QL, cut(queries)), fewest_labels=1)
+    return _comparable(Dataset(queries, roster, grids["score"], costs_QL, unknown_QL, cut(queries)), fewest_labels=1)
 
 
 def _queries(folder: Path, reading: Reading) -> pd.DataFrame:
@@ -149,7 +149,7 @@ def _assembled(folder: Path, reading: Reading) -> Dataset:
         raise TableRefused(f"{folder}: an assembled dataset is read whole.", next_step="Name no more than `group` in the file for --set.")
     data = dataset.load(folder).take(*SHARES)
     queries = data.queries.assign(dataset=_column(data.queries, reading.group, "group", folder).astype(str))
-    data = Dataset(queries, data.llms, data.labels_QL, data.cost_QL, data.latency_QL, data.logprob_QL, data.splits_Q)
+    data = Dataset(queries, data.llms, data.labels_QL, data.cost_QL, data.latency_QL, data.splits_Q)
     return _comparable(data, FEWEST_LABELS)
 
 

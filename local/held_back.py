@@ -128,4 +128,4 @@ class HeldBack:
                 labels_QL[at[graded.query_id], column] = np.nan if graded.score is None else graded.score
         nothing_QL = np.full(labels_QL.shape, np.nan)
         unseen_Q = np.full(len(rows), "unseen")
-        return Dataset(table, tuple(roster), labels_QL, nothing_QL, nothing_QL, nothing_QL, unseen_Q)
+        return Dataset(table, tuple(roster), labels_QL, nothing_QL, nothing_QL, unseen_Q)

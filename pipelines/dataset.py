@@ -55,7 +55,6 @@ class Dataset:
 
     queries: the QUERIES columns, sorted by query_id, index 0..Q-1.
     labels_QL: reward in [0, 1]. cost_QL: USD of the answer at current prices. latency_QL: seconds.
-    logprob_QL: mean log-probability of the answer's tokens.
     splits_Q: train, calibration, validation, test or ood.
     weights_QL: how much each label counts in training, in (0, 1]; None: all in full.
     """
@@ -65,7 +64,6 @@ class Dataset:
     labels_QL: NDArray[np.float64]
     cost_QL: NDArray[np.float64]
     latency_QL: NDArray[np.float64]
-    logprob_QL: NDArray[np.float64]
     splits_Q: NDArray[np.str_]
     weights_QL: NDArray[np.float64] | None = None
 
@@ -101,7 +99,7 @@ class Dataset:
 
     def _grids(self) -> dict[str, Any]:
         """The arrays [Q, L], by name."""
-        grids = {name: getattr(self, name) for name in ("labels_QL", "cost_QL", "latency_QL", "logprob_QL", "weights_QL")}
+        grids = {name: getattr(self, name) for name in ("labels_QL", "cost_QL", "latency_QL", "weights_QL")}
         return {name: grid_QL for name, grid_QL in grids.items() if grid_QL is not None}
 
 
@@ -147,7 +145,6 @@ def load(folder: Path) -> Dataset:
         labels_QL=_grid(labels, "score", rows, columns),
         cost_QL=_grid(meta, "cost_usd", rows, columns),
         latency_QL=_grid(meta, "latency_s", rows, columns),
-        logprob_QL=_grid(meta, "mean_logprob", rows, columns),
         splits_Q=splits.set_index("query_id")["split"].reindex(rows).to_numpy(dtype=np.str_),
         weights_QL=np.nan_to_num(_grid(labels, "weight", rows, columns), nan=1.0),
     )

@@ -20,7 +20,7 @@ def part(seed: int) -> Dataset:
     roster = (RosterLLM("cheap", "cheap", "active", 0.0, 0.0), RosterLLM("dear", "dear", "active", 0.0, 0.0))
     cost_QL = np.tile([CHEAP, DEAR], (QUERIES, 1))
     queries = pd.DataFrame({"text": ["word"] * QUERIES})
-    return Dataset(queries, roster, labels_QL, cost_QL, unknown_QL, unknown_QL, np.full(QUERIES, "x"))
+    return Dataset(queries, roster, labels_QL, cost_QL, unknown_QL, np.full(QUERIES, "x"))
 
 
 @pytest.fixture

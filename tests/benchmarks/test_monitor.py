@@ -25,7 +25,7 @@ def recorded() -> tuple[Dataset, np.ndarray]:
     queries = pd.DataFrame({"query_id": map(str, range(600)), "text": "", "dataset": [f"task {task}" for task in task_Q]})
     roster = tuple(RosterLLM(name, name, "active", 1.0, 1.0) for name in ("a", "b"))
     none_QL = np.full(labels_QL.shape, np.nan)
-    return Dataset(queries, roster, labels_QL, none_QL, none_QL, none_QL, np.array(["train"] * 600)), queries_QD.astype(np.float32)
+    return Dataset(queries, roster, labels_QL, none_QL, none_QL, np.array(["train"] * 600)), queries_QD.astype(np.float32)
 
 
 def test_usual_traffic_is_kept_and_an_unknown_task_is_found(recorded) -> None:

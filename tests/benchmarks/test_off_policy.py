@@ -23,7 +23,7 @@ def traffic() -> Traffic:
     roster = tuple(RosterLLM(name, name, "active", 1.0, 1.0) for name in ("a", "b", "c"))
     cost_QL = np.tile([4e-4, 1e-4, 2e-4], (900, 1)) * rng.uniform(0.5, 1.5, size=(900, 1))
     none_QL = np.full(labels_QL.shape, np.nan)
-    data = Dataset(queries, roster, labels_QL, cost_QL, none_QL, none_QL, np.array(["train"] * 900))
+    data = Dataset(queries, roster, labels_QL, cost_QL, none_QL, np.array(["train"] * 900))
     return Traffic.of(World(data, queries_QD.astype(np.float32), 0), cost_QL, np.zeros_like(cost_QL), delta=1.0)
 
 

@@ -27,7 +27,7 @@ def recorded() -> tuple[Dataset, np.ndarray, np.ndarray]:
     queries["dataset"] = [f"kind {kind}" for kind in kind_Q]
     llms = tuple(RosterLLM(name, name, "active", 1.0, 1.0) for name in "abcd")
     unknown_QL = np.full(labels_QL.shape, np.nan)
-    return Dataset(queries, llms, labels_QL, cost_QL, unknown_QL, unknown_QL, np.full(1_200, "train")), queries_QD, cost_QL
+    return Dataset(queries, llms, labels_QL, cost_QL, unknown_QL, np.full(1_200, "train")), queries_QD, cost_QL
 
 
 def made(recorded: tuple[Dataset, np.ndarray, np.ndarray], scenario: Scenario, seed: int = 0) -> Stream:

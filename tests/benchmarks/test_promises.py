@@ -58,7 +58,7 @@ def recorded() -> what_if.Recorded:
     cost_QL = (inputs_Q[:, None] + output_QL) * np.array(prices) / 1e6
     roster = tuple(RosterLLM(name, name, "active", price, price) for name, price in zip(names, prices, strict=True))
     unknown_QL = np.full(labels_QL.shape, np.nan)
-    data = Dataset(frame, roster, labels_QL, cost_QL, unknown_QL, unknown_QL, np.full(1_500, "train"))
+    data = Dataset(frame, roster, labels_QL, cost_QL, unknown_QL, np.full(1_500, "train"))
     return what_if.Recorded(data, queries_QD, cost_QL, output_QL, llms)
 
 

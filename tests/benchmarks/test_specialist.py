@@ -24,7 +24,7 @@ def recorded(queries: int = 1500) -> tuple[Dataset, Floats]:
     unknown_QL = np.full(made.labels_QL.shape, np.nan)
     splits_Q = np.array(["train", "train", "train", "calibration", "validation", "test", "test"])[np.arange(queries) % 7]
     roster = tuple(RosterLLM(llm, llm, "active", 0.0, 0.0) for llm in world.ROSTER)
-    return Dataset(table, roster, made.labels_QL, unknown_QL, unknown_QL, unknown_QL, splits_Q), made.queries_QD
+    return Dataset(table, roster, made.labels_QL, unknown_QL, unknown_QL, splits_Q), made.queries_QD
 
 
 def test_a_kind_is_thinned_to_its_share() -> None:

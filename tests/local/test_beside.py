@@ -20,7 +20,7 @@ def recorded(labels: list[list[float]], usd: tuple[float, float] = (1e-6, 10e-6)
     llms = tuple(RosterLLM(name, name, "active", 0.1, 0.1) for name in ("small", "large"))
     table = pd.DataFrame({"query_id": [f"q{n}" for n in range(len(labels))]})
     cost_QL = np.tile(usd, (len(labels), 1))
-    return Dataset(table, llms, labels_QL, cost_QL, cost_QL, cost_QL, np.full(len(labels), "test"))
+    return Dataset(table, llms, labels_QL, cost_QL, cost_QL, np.full(len(labels), "test"))
 
 
 def served(scores: list[float | None], usd: float) -> list[Served]:

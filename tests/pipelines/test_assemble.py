@@ -69,7 +69,6 @@ def test_the_dataset_reads_back_as_arrays(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.labels_QL[:3], [[1, np.nan], [0, 0.5], [np.nan, np.nan]])
     np.testing.assert_allclose(loaded.cost_QL[:3], [[200e-6, np.nan], [200e-6, np.nan], [np.nan, np.nan]])
     np.testing.assert_allclose(loaded.latency_QL[:2, 0], 0.5)
-    np.testing.assert_allclose(loaded.logprob_QL[:2, 0], -0.2)
     train = loaded.take("train")
     assert set(train.splits_Q) == {"train"}
     assert len(train.queries) == len(train.labels_QL) == (loaded.splits_Q == "train").sum() > 0

@@ -31,7 +31,7 @@ def data(labels_QL: np.ndarray, split: str) -> Dataset:
     )
     unknown_QL = np.full(labels_QL.shape, np.nan)
     roster = tuple(RosterLLM(llm.id, llm.id, "active", llm.price.input, llm.price.output) for llm in LLMS)
-    return Dataset(queries, roster, labels_QL, unknown_QL, unknown_QL, unknown_QL, np.array([split] * count))
+    return Dataset(queries, roster, labels_QL, unknown_QL, unknown_QL, np.array([split] * count))
 
 
 def held_out(test_QL: np.ndarray, train_QL: np.ndarray | None = None) -> HeldOut:

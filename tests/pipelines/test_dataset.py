@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.dataset import Dataset, RosterLLM
 
-GRIDS = ("labels_QL", "cost_QL", "latency_QL", "logprob_QL", "weights_QL")
+GRIDS = ("labels_QL", "cost_QL", "latency_QL", "weights_QL")
 
 
 @pytest.fixture

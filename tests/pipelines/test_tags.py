@@ -25,7 +25,7 @@ def test_the_finer_column_that_says_enough(datasets: list[str], domains: list[st
     """The dataset where most queries are of a common one; else the domain; nothing where neither tells queries apart."""
     some = home.where(np.arange(len(home.queries)) < 100)
     queries = pd.DataFrame(some.queries).assign(dataset=datasets, domain=domains)
-    tagged = Dataset(queries, some.llms, some.labels_QL, some.cost_QL, some.latency_QL, some.logprob_QL, some.splits_Q)
+    tagged = Dataset(queries, some.llms, some.labels_QL, some.cost_QL, some.latency_QL, some.splits_Q)
     assert tags.of(tagged) == {"dataset": datasets, "domain": domains, None: None}[expected]
 
 
