@@ -6,8 +6,8 @@ import sys
 from pydantic import ValidationError
 
 from console.settings import ConsoleSettings
-from registry import extras, variables
-from registry.errors import ExtraMissing, VariableRefused
+from registry import extras
+from registry.errors import ExtraMissing
 from registry.validation_errors import explain
 
 
@@ -16,8 +16,7 @@ def main() -> None:
     try:
         extras.need("console")
         settings = ConsoleSettings()
-        variables.check()
-    except (ExtraMissing, VariableRefused) as exc:
+    except ExtraMissing as exc:
         sys.exit(str(exc))
     except ValidationError as exc:
         sys.exit(f"Settings: {explain(exc, ConsoleSettings)} A variable is called ROUTEMOA_ and this name in capitals.")

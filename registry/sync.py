@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from filelock import FileLock, Timeout
 
-from registry import extras, local_store, promotion, variables, versions
+from registry import extras, local_store, promotion, versions
 from registry.current_version import CurrentVersion
 from registry.errors import RegistryError, RegistryUnreachable
 from registry.settings import Settings
@@ -188,7 +188,6 @@ def main() -> None:
         signal.signal(name, lambda *_: stop.set())
     try:
         extras.need("sync")
-        variables.check()
         run(Settings(), stop)
     except RouteMoAError as exc:
         sys.exit(str(exc))

@@ -13,7 +13,7 @@ from registry.settings import Settings
 
 PREFIX = "routemoa_"
 # named, not imported: they lie above, and a process looks only as far as it must
-CLASSES = ("registry.settings:Settings", "console.settings:ConsoleSettings", "serving.settings:ServingSettings")
+CLASSES = ("registry.settings:Settings", "serving.settings:ServingSettings", "console.settings:ConsoleSettings")
 # read by stages of a job, by callers as the console shows them, by deploy/'s PostgreSQL, by deploy/haproxy
 ELSEWHERE = frozenset({"parent_run", "reason", "key", "password", "bind", "server_1", "server_2"})
 ALIKE = 0.85  # of difflib's ratio: finds 98 % of slips of one character, and takes one in eight of our own names for another

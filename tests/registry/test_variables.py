@@ -13,7 +13,7 @@ from registry import variables
 from registry.errors import VariableRefused
 
 ROOT = Path(__file__).parents[2]
-PROCESSES = ("serving", "console", "monitoring.watch", "registry.worker", "registry.sync", "registry.server")
+PROCESSES = ("serving", "monitoring.watch", "registry.worker", "registry.server")
 READ = re.compile(r"ROUTEMOA_\w+")
 
 
