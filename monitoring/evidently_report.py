@@ -14,16 +14,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from mixture.llm import LLM
 from monitoring import report_tables
-from monitoring.baseline import Baseline
 from monitoring.errors import ReportFailed
 from monitoring.novelty import Novelty
 from monitoring.profile import ReferenceProfile
+from monitoring.traffic import best_single
 from monitoring.verdict import Verdict
 from monitoring.window import Window
+from registry import pool
+from registry.errors import PoolRefused
 from registry.settings import Settings
 from scorer.atomic_write import replacing
 
@@ -73,7 +77,7 @@ def write(window: Window, verdict: Verdict, profile: ReferenceProfile, settings:
     folder = settings.report_pages
     name = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     with _evidently():
-        table = report_tables.recent(window, window.novelty, verdict, Baseline.of(profile, settings.pool_file))
+        table = report_tables.recent(window, window.novelty, verdict, _baseline(window, settings.pool_file))
         runs = [_traffic(table, window, window.novelty, profile, metadata=_metadata(verdict), now=now)]
         if len(rows := report_tables.audited(table)):
             runs.append(_mispredictions(rows, verdict, now))
@@ -83,6 +87,17 @@ def write(window: Window, verdict: Verdict, profile: ReferenceProfile, settings:
             _save(run, page)
         project, ids = _file(runs, settings, of_window=f"{window.stats.scorer_version}/{window.stats.index}")
     return Report(pages[0], pages[0].with_suffix(".json"), pages[1] if len(pages) > 1 else None, project, ids[0])
+
+
+def _baseline(window: Window, pool_file: Path) -> LLM | None:
+    """The ledger's choice by the promises of this window; None where no price is known or the pool cannot be read."""
+    roster, records = window.records[0].roster, window.records
+    means_L = np.mean([record.scores for record in records], axis=0)
+    promised = [{"llm": llm, "queries": len(records), "quality": float(mean)} for llm, mean in zip(roster, means_L, strict=True)]
+    try:
+        return best_single(promised, pool.load(pool_file))
+    except PoolRefused:
+        return None
 
 
 @contextmanager
@@ -248,7 +263,7 @@ def _project(workspace: Any, name: str) -> Any:
         ),
         line_plot_panel(title="Cost per query (USD)", values=[served(report_tables.COST, "mean")], size="half"),
         line_plot_panel(
-            title="Saved per query (USD), beside always asking the LLM that is best overall",
+            title="Saved per query (USD), beside always asking the LLM with the best mean score",
             values=[served(report_tables.SAVED, "mean")],
             size="half",
         ),

@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 
+from mixture.llm import LLM
 from monitoring import groups, summary
-from monitoring.baseline import Baseline
+from monitoring.ledger_entry import NOBODY, UNKNOWN, Entry
 from monitoring.misprediction import ADEQUATE
 from monitoring.novelty import Novelty
 from monitoring.profile import ReferenceProfile
-from monitoring.record import is_audited
+from monitoring.record import Record, is_audited
 from monitoring.verdict import Verdict
 from monitoring.window import Window, WindowStats
 
@@ -34,10 +35,10 @@ def score_column(llm: str) -> str:
     return f"score {llm}"
 
 
-def recent(window: Window, novelty: Novelty, verdict: Verdict, baseline: Baseline | None = None) -> pd.DataFrame:
+def recent(window: Window, novelty: Novelty, verdict: Verdict, baseline: LLM | None = None) -> pd.DataFrame:
     """One row a record of the window. A figure of the whole window has a column of its own and stands in every row of it.
 
-    baseline: what savings are told against, None where no price is known.
+    baseline: the LLM that savings are against, None where no price is known.
     """
     records = window.records
     table = pd.DataFrame({score_column(llm): [record.scores[index] for record in records] for index, llm in enumerate(records[0].roster)})
@@ -54,9 +55,27 @@ def recent(window: Window, novelty: Novelty, verdict: Verdict, baseline: Baselin
     table[TOKENS] = [float(record.output_tokens) for record in records]
     if all(record.text is not None for record in records):
         table["text"] = [record.text for record in records]
-    saved = {SAVED: baseline.saved(records)} if baseline is not None else {}
+    saved = {SAVED: [_saved(record, baseline) for record in records]} if baseline is not None else {}
     told = {VERDICT: verdict.kind, SUMMARY: summary.of(window, verdict).markdown(), GROUPS: json.dumps(_groups(window))}
     return table.assign(**figures(window.stats), **saved, **told)
+
+
+def _saved(record: Record, baseline: LLM) -> float:
+    """USD, as the ledger reckons it, less than 0 where asking `baseline` would have cost less."""
+    entry = Entry(
+        created_at=record.created_at,
+        asked_by=record.asked_by or NOBODY,
+        domain=record.domain or UNKNOWN,
+        llm=record.llm,
+        cost_usd=record.cost_usd,
+        input_tokens=record.input_tokens,
+        output_tokens=record.output_tokens,
+        answered=record.status == "ok",
+        routed=bool(record.roster),
+        tree=record.decision,
+    )
+    compared = entry.against(baseline)
+    return compared.baseline_usd - compared.spent_usd
 
 
 def _groups(window: Window) -> list[list[str]]:

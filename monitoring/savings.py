@@ -141,8 +141,7 @@ def asked_for(ledger: Ledger, llms: Sequence[LLM], also: LLM | None = None) -> l
 def _baseline(records: RecordStore, pool: Pool, named: str | None, since: float, until: float) -> LLM | None:
     if named is not None:
         return pool.by_id(named)
-    best = best_single(Traffic(records, since, until).promised(), {llm.id for llm in pool.active if llm.price.known})
-    return None if best is None else pool.by_id(best)
+    return best_single(Traffic(records, since, until).promised(), pool)
 
 
 def _sum(rows: Iterable[Row], against: LLM | None) -> Row:

@@ -2,41 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from mixture.price import Price
-from mixture.usage import Usage
-from monitoring.ledger_entry import as_one_call
+from mixture.llm import LLM
 from monitoring.records import RecordStore
+from registry.pool import Pool
 
-MOST_REPRICED = 5_000  # requests, the newest: their decisions are read
 MOST_SCORED = 5_000  # records by which promised qualities are told
 ROUTED = "roster <> '[]'"  # a request that named its LLM saved nothing
 DURING = "created_at >= ? AND created_at < ?"
 COUNTED = "count(*), coalesce(sum(CASE WHEN status = 'error' THEN 1 ELSE 0 END), 0), coalesce(sum(cost_usd), 0)"
-ASSUMED = (
-    "every routed request that was answered, asked of it once at its price of now: the prompt's tokens, an answer as long as was served"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Savings:
-    """What routing saved against asking one LLM, `baseline`, everything; USD.
-
-    spent: on all routed requests, with failed attempts, judges and retries. baseline_usd: what it would have cost (None: its price is
-    unknown), under `assumed`. requests: how many answered ones were priced again, of `of`, the newest; spent is of the same time.
-    """
-
-    baseline: str
-    baseline_usd: float | None
-    spent_usd: float
-    saved_usd: float | None
-    requests: int
-    of: int
-    assumed: str = ASSUMED
 
 
 class Traffic:
@@ -92,19 +69,6 @@ class Traffic:
             if (found := scores[domain, llm])
         ]
 
-    def savings(self, baseline: str, price: Price) -> Savings:
-        """Against `baseline` at `price`, on the newest MOST_REPRICED routed requests."""
-        fields = "status, cost_usd, llm, input_tokens, output_tokens, decision"
-        query = f"SELECT {fields} FROM records WHERE {DURING} AND {ROUTED} ORDER BY number DESC LIMIT {MOST_REPRICED}"  # noqa: S608
-        spent = usd = 0.0
-        of = answered = 0
-        for status, cost_usd, *served in self._ask(query):
-            of, spent = of + 1, spent + cost_usd
-            if status == "ok":
-                answered += 1
-                usd += price.bill(_one_call(*served)) if price.known else 0.0
-        return Savings(baseline, usd if price.known else None, spent, usd - spent if price.known else None, answered, of)
-
     def _latency(self, answered: int, share: float) -> float | None:
         if not answered:
             return None
@@ -117,15 +81,15 @@ class Traffic:
         return self._records.ask(query, (*self._during, *values))
 
 
-def _one_call(llm: str | None, read: int, written: int, decision: str) -> Usage:
-    return as_one_call(orjson.loads(decision), llm, read, written)
+def best_single(promised: Sequence[Mapping[str, Any]], pool: Pool) -> LLM | None:
+    """Of the pool's LLMs whose price is known the one with the best mean score, which a team without routing would ask; None if unscored.
 
-
-def best_single(promised: Sequence[Mapping[str, Any]], known: set[str]) -> str | None:
-    """The LLM of `known` with the best mean score over all domains, which a team without routing would ask; None where none is scored."""
+    promised: as `Traffic.promised` says it.
+    """
+    known = {llm.id: llm for llm in pool.active if llm.price.known}
     weights: dict[str, tuple[float, int]] = {}
     for row in promised:
         total, queries = weights.get(row["llm"], (0.0, 0))
         weights[row["llm"]] = (total + row["quality"] * row["queries"], queries + row["queries"])
     means = {llm: total / queries for llm, (total, queries) in weights.items() if llm in known}
-    return max(means, key=lambda llm: means[llm], default=None)
+    return known[max(means, key=lambda llm: means[llm])] if means else None

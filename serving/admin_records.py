@@ -2,14 +2,12 @@
 
 import asyncio
 import time
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
 from monitoring.record_search import Wanted, search
-from monitoring.traffic import Traffic, best_single
-from registry.pool import Pool
+from monitoring.traffic import Traffic
 from serving import audit
 from serving.responses import json_response
 from serving.state import state_of
@@ -46,22 +44,18 @@ async def records(
 async def traffic(
     request: Request,
     hours: Annotated[float, Query(gt=0, le=MOST_HOURS)] = 24.0,
-    baseline: Name = None,
     parts: Annotated[int, Query(ge=1, le=96)] = 24,
 ) -> Response:
-    """The last `hours` in figures: totals, `parts` spans of time, by LLM, promised quality by domain, and what routing saved.
-
-    baseline: the LLM that savings are against; unsaid, the one with the best mean score, which a team without routing would ask.
-    """
-    state, now = state_of(request), time.time()
-    window = Traffic(state.records, now - 3600 * hours, now)
-    return json_response({"hours": hours} | await asyncio.to_thread(_figures, window, state.llms, baseline, parts))
+    """The last `hours` in figures: totals, `parts` spans of time, by LLM, and promised quality by domain."""
+    now = time.time()
+    window = Traffic(state_of(request).records, now - 3600 * hours, now)
+    return json_response({"hours": hours} | await asyncio.to_thread(_figures, window, parts))
 
 
-def _figures(window: Traffic, pool: Pool, baseline: str | None, parts: int) -> dict[str, Any]:
-    """Raises LLMUnknown for a baseline that is not of the pool."""
-    promised = window.promised()
-    against = baseline or best_single(promised, {llm.id for llm in pool.active})
-    savings = None if against is None else asdict(window.savings(against, pool.by_id(against).price))
-    figures = {"totals": window.totals(), "over_time": window.over_time(parts), "by_llm": window.by_llm()}
-    return figures | {"promised": promised, "savings": savings}
+def _figures(window: Traffic, parts: int) -> dict[str, Any]:
+    return {
+        "totals": window.totals(),
+        "over_time": window.over_time(parts),
+        "by_llm": window.by_llm(),
+        "promised": window.promised(),
+    }

@@ -1,13 +1,9 @@
-"""The first screen answers six questions; savings are told against one LLM at the tokens that were served."""
+"""The first screen answers six questions."""
 
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-from ruamel.yaml import YAML
-
 from monitoring import named_domains, summary, window
-from monitoring.baseline import Baseline
 from monitoring.records import RecordStore
 from monitoring.verdict import decide
 from tests.monitoring.test_groups import LAW, strangers
@@ -60,22 +56,3 @@ def test_broken_promises_are_named_by_domain(world, rules) -> None:
     assert "Worse than promised: " in told.where
     assert "audits: odds of" in told.sure
     assert "Estimated quality" in told.costs
-
-
-def test_savings_are_told_beside_the_llm_that_is_best_overall(world, make_record, tmp_path: Path) -> None:
-    """Its price at the tokens of the call whose answer was served; no price, no figure."""
-    profile = world.profile()
-    profile.scores_RL[:] = [0.2, 0.3, 0.9]
-    entry = {"name": "x", "endpoint": None, "price": {"input": 1.0, "output": 2.0}}
-    YAML().dump({"llms": {"small": entry, "large": entry | {"price": {"input": 10.0, "output": 20.0}}}}, tmp_path / "pool.yaml")
-    baseline = Baseline.of(profile, tmp_path / "pool.yaml")
-    assert baseline is not None
-    assert baseline.llm.id == "large"
-    run = {"llm": "small", "input_tokens": 100, "output_tokens": 10}
-    other = {"llm": "middle", "input_tokens": 100, "output_tokens": 90}
-    two = make_record(llm="small", cost_usd=0.0001, input_tokens=200, output_tokens=100, decision={"layers": [{"runs": [run, other]}]})
-    synthesis = make_record(
-        "r-2", llm=None, cost_usd=0.0, input_tokens=200, output_tokens=100, decision={"layers": [{"runs": [run, other]}]}
-    )
-    assert list(baseline.saved([two, synthesis])) == pytest.approx([100e-5 + 10 * 2e-5 - 1e-4, 100e-5 + 50 * 2e-5])
-    assert Baseline.of(profile, tmp_path / "nothing.yaml") is None

@@ -1,15 +1,18 @@
-"""What was served, counted: totals, spans, shares, promises, savings; and records looked up."""
+"""What was served, counted: totals, spans, shares, promises; and records looked up."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mixture.llm import LLM
 from mixture.price import UNKNOWN, Price
 from monitoring.record_search import Wanted, search
 from monitoring.records import RecordStore
 from monitoring.traffic import Traffic, best_single
+from registry.pool import Pool
 from registry.settings import Settings
 
 
@@ -18,6 +21,8 @@ def run(llm: str, input_tokens: int, output_tokens: int) -> dict[str, Any]:
     return {"llm": llm, "input_tokens": input_tokens, "output_tokens": output_tokens}
 
 
+SMALL, LARGE = LLM("small", "small", Price(1.0, 5.0)), LLM("large", "large", Price(10.0, 50.0))
+POOL = Pool((SMALL, LARGE))
 ONE = {"layers": [{"runs": [run("large", 100, 20)]}], "synthesis": None}
 TWO = {"layers": [{"runs": [run("small", 100, 5)]}, {"runs": [run("large", 130, 40)]}], "synthesis": None}
 WRITTEN = {"layers": [{"runs": [run("small", 100, 5), run("large", 100, 40)]}], "synthesis": run("large", 300, 60)}
@@ -65,8 +70,7 @@ def test_a_time_without_requests_has_nulls(kept: RecordStore) -> None:
     nothing = Traffic(kept, 5000.0, 6000.0)
     assert nothing.totals()["p50_s"] is None
     assert (nothing.by_llm(), nothing.promised()) == ([], [])
-    assert nothing.savings("large", Price(1.0, 1.0)).saved_usd == 0
-    assert best_single([], {"large"}) is None
+    assert best_single([], POOL) is None
 
 
 def test_spans_cover_the_time_and_hold_every_request(traffic: Traffic) -> None:
@@ -85,27 +89,13 @@ def test_shares_are_of_answers(traffic: Traffic) -> None:
 
 
 def test_promises_are_means_by_domain(traffic: Traffic) -> None:
-    """Of every LLM of the roster, whoever answered; the best single one is best over all domains together."""
+    """Of every LLM of the roster, whoever answered; the best single one is best over all domains, still asked, and has a price."""
     promised = {(row["domain"], row["llm"]): (row["queries"], pytest.approx(row["quality"])) for row in traffic.promised()}
     assert promised["law", "small"] == (2, 0.3)
     assert promised["law", "large"] == (2, 0.8)
-    assert best_single(traffic.promised(), {"small", "large"}) == "large"
-    assert best_single(traffic.promised(), {"small"}) == "small"
-
-
-def test_savings_charge_everything_to_routing_and_one_call_to_the_baseline(traffic: Traffic) -> None:
-    """The baseline reads each prompt once and writes as much as was served; routing pays its failures. Pass-through saved nothing."""
-    savings = traffic.savings("large", Price(1e6 / 1000, 1e6 / 100))  # USD 0.001 a token in, 0.01 a token out
-    assert savings.baseline_usd == pytest.approx(3 * 0.1 + 0.01 * (20 + 40 + 60))
-    assert savings.spent_usd == pytest.approx(0.75)
-    assert savings.saved_usd == pytest.approx(1.5 - 0.75)
-    assert (savings.requests, savings.of) == (3, 4)
-
-
-def test_an_unknown_price_is_no_saving(traffic: Traffic) -> None:
-    """Unknown is not free."""
-    savings = traffic.savings("large", UNKNOWN)
-    assert (savings.baseline_usd, savings.saved_usd) == (None, None)
+    assert best_single(traffic.promised(), POOL) == LARGE
+    assert best_single(traffic.promised(), Pool((SMALL, replace(LARGE, price=UNKNOWN)))) == SMALL
+    assert best_single(traffic.promised(), Pool((SMALL, replace(LARGE, status="retired")))) == SMALL
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from ruamel.yaml import YAML
 
-from monitoring import evidently_report, watch, window
+from monitoring import evidently_report, savings, watch, window
 from monitoring.errors import NothingActive
 from monitoring.group_actions import Actions
 from monitoring.records import RecordStore
 from monitoring.verdict import decide
+from registry import pool
 from registry.jobs import Jobs
 from registry.settings import Settings
 from tests.registry.test_notices import receiving
@@ -110,16 +112,22 @@ def test_an_out_of_domain_domain_shows_in_verdict_report_and_workspace(home: Pat
 
 
 def test_a_report_needs_no_tags_no_outcomes_and_draws_text_where_it_is_stored(home: Path, world, rules) -> None:
-    """Untagged, unaudited traffic is reported on too; stored text adds its descriptors."""
+    """Untagged, unaudited traffic is reported on too; stored text adds its descriptors, and prices what the ledger says was saved."""
     settings = Settings(home=home)
-    keep(home, [replace(record, text="How many apples are left?") for record in world.records(20, tag=False)])
+    entry = {"name": "x", "endpoint": None, "price": {"input": 10.0, "output": 20.0}}
+    settings.pool_file.parent.mkdir(parents=True, exist_ok=True)
+    YAML().dump({"llms": dict.fromkeys(("small", "middle", "large"), entry)}, settings.pool_file)
+    keep(home, [replace(record, text="How many apples are left?") for record in world.records(23, tag=False)])
     drawn = watch.report(watch.judge(settings, rules), settings, now=NOW)
     assert drawn is not None
     assert drawn.mispredictions is None
-    names = [metric["metric_name"] for metric in json.loads(drawn.json.read_text(encoding="utf-8"))["metrics"]]
-    assert "TrafficStatistic(column=words,statistic=mean)" in names
-    assert "NovelShare(domain=near coding)" in names
-    assert not any("Embedding" in name for name in names)
+    figures = {metric["metric_name"]: metric["value"] for metric in json.loads(drawn.json.read_text(encoding="utf-8"))["metrics"]}
+    assert "TrafficStatistic(column=words,statistic=mean)" in figures
+    day = datetime.fromtimestamp(1_700_000_000, UTC).date()
+    ledger = savings.report(RecordStore(home / "var" / "records.db"), pool.load(settings.pool_file), since=day, until=day)
+    assert figures["TrafficStatistic(column=saved (USD),statistic=mean)"] * 23 == pytest.approx(ledger.total.saved_usd)
+    assert "NovelShare(domain=near coding)" in figures
+    assert not any("Embedding" in name for name in figures)
 
 
 def test_the_command_prints_verdict_and_reasons_and_ends_with_0(home: Path) -> None:
