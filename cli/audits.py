@@ -46,6 +46,7 @@ def audits(
         typer.echo(f"{decision}: {score:g}, kept as an audit.")
         return
     _list(_queue(store).waiting(_who(), most=limit, domain=domain), _queue(store).count(domain))
+    _tell_hidden(store, domain)
 
 
 @commands.command()
@@ -64,6 +65,7 @@ def grade(
     graded = _one_after_the_other(store, console, typer.getchar, domain, limit)
     left = _queue(store).count(domain)
     console.print(f"{graded} graded, {left} wait. What they say: routemoa quality", highlight=False)
+    _tell_hidden(store, domain)
 
 
 @commands.command()
@@ -137,8 +139,8 @@ def _show(audit: "Waiting", count: int, console: "Console") -> None:
         ("decision", record.id),
         ("domain", audit.domain),
         ("drawn", "; ".join(audit.why)),
-        ("query", record.text or "(not kept: ROUTEMOA_STORE_TEXT)"),
-        ("answer", record.answer or "(not kept)"),
+        ("query", record.text),
+        ("answer", record.answer or "(no text)"),
         ("reference", reference),
     ):
         if value:
@@ -160,6 +162,13 @@ def _queue(store: "RecordStore") -> "AuditQueue":
     from monitoring.audit_queue import AuditQueue
 
     return AuditQueue(store)
+
+
+def _tell_hidden(store: "RecordStore", domain: str | None) -> None:
+    from monitoring.audit_queue import hidden_in_words
+
+    if told := hidden_in_words(_queue(store).hidden(domain)):
+        typer.echo(told)
 
 
 def _who() -> str:
@@ -190,7 +199,7 @@ def _list(waiting: "list[Waiting]", count: int) -> None:
     table = Table("decision", "domain", "answered by", "promised", "drawn with", "why", "query")
     for audit in waiting:
         record = audit.record
-        query = "(not kept)" if record.text is None else shorten(" ".join(record.text.split()), 80, placeholder=" …")
+        query = shorten(" ".join((record.text or "").split()), 80, placeholder=" …")
         cells = (record.id, audit.domain or "", record.llm or "several", f"{record.predicted or 0:.2f}", f"{record.drawn_with or 0:.1%}")
         table.add_row(*map(escape, (*cells, "; ".join(audit.why), query)))
     console = Console()

@@ -18,7 +18,8 @@ ASKED_FOR = "asked for"  # what the reason of a draw begins with that a person w
 BY_CODE = "grader:"  # what the name of whoever graded begins with, where that was code
 CLAIM_S = 900.0  # after which somebody else may grade a claimed answer
 MOST_WAITING = 5000  # waiting answers that are put in order; older ones wait until those are graded
-WAITING = f"drawn = 1 AND coalesce(source, '') <> '{AUDIT}'"
+UNGRADED = f"drawn = 1 AND coalesce(source, '') <> '{AUDIT}'"
+WAITING, HIDDEN = (f"{UNGRADED} AND records.text IS {kept} NULL" for kept in ("NOT", ""))  # nobody can grade what cannot be shown
 OPINE = """INSERT INTO opinions (record_id, grader, score, cost_usd, given_at, unbooked_usd) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (record_id, grader) DO UPDATE SET score = excluded.score, cost_usd = excluded.cost_usd, given_at = excluded.given_at,
     unbooked_usd = opinions.unbooked_usd + excluded.unbooked_usd"""
@@ -26,6 +27,13 @@ CLAIM = """INSERT INTO claims (record_id, who, claimed_at, skipped) VALUES (?, ?
     DO UPDATE SET claimed_at = excluded.claimed_at, skipped = excluded.skipped"""
 DOMAIN = "coalesce(draws.domain, records.domain)"
 OF_DRAWS = "FROM draws JOIN records ON records.number = draws.number LEFT JOIN outcomes ON outcomes.record_id = records.id"
+
+
+def hidden_in_words(count: int) -> str:
+    """What is said of so many drawn answers that cannot be shown; nothing of none."""
+    answers = "1 drawn answer" if count == 1 else f"{count} drawn answers"
+    set_it = "set ROUTEMOA_STORE_TEXT=true, and later answers can be graded"
+    return f"{answers} cannot be shown, for texts are not kept: {set_it}." if count else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +82,21 @@ class Waiting:
 
 
 class AuditQueue:
-    """The queue in the record file of this host, safe from any process. Every method blocks, and raises RecordsRefused."""
+    """The queue in the record file of this host, safe from any process. Every method blocks, and raises RecordsRefused.
+
+    Of answers whose texts are not kept it shows how many there are, and none: `get` still finds one, for whoever knows it by its id.
+    """
 
     def __init__(self, store: RecordStore) -> None:
         self._store = store
 
     def count(self, domain: str | None = None) -> int:
         """How many answers wait for a grade, in all or of a domain."""
-        where, values = _of_domain(domain)
-        return int(self._store.ask(f"SELECT count(*) {OF_DRAWS} WHERE {where}", values)[0][0])
+        return self._count(WAITING, domain)
+
+    def hidden(self, domain: str | None = None) -> int:
+        """How many more were drawn that cannot be shown, because their texts are not kept."""
+        return self._count(HIDDEN, domain)
 
     def waiting(self, who: str, *, most: int = 20, domain: str | None = None) -> list[Waiting]:
         """Up to `most` of them for `who`: none that they skipped or that somebody else has claimed."""
@@ -154,6 +168,10 @@ class AuditQueue:
         by_id = {record.id: record for record in self._store.of_ids(first)}
         return [by_id[each] for each in first if each in by_id]
 
+    def _count(self, which: str, domain: str | None) -> int:
+        where, values = _of_domain(domain, which)
+        return int(self._store.ask(f"SELECT count(*) {OF_DRAWS} WHERE {where}", values)[0][0])
+
     def _note(self, decision_id: str, who: str, *, skipped: bool) -> None:
         self._store.change(CLAIM, [(decision_id, who, self._store.now(), int(skipped))])
 
@@ -178,8 +196,8 @@ class AuditQueue:
         return found
 
 
-def _of_domain(domain: str | None) -> tuple[str, tuple[str, ...]]:
-    """Which draws wait, in all or of a domain; one that was asked for by a group's name is of that group, whatever its caller called it."""
+def _of_domain(domain: str | None, which: str = WAITING) -> tuple[str, tuple[str, ...]]:
+    """Those draws, in all or of a domain; one that was asked for by a group's name is of that group, whatever its caller called it."""
     if domain is None:
-        return WAITING, ()
-    return f"{WAITING} AND ({DOMAIN} = ? OR draws.why = ?)", (domain, f"{ASKED_FOR}: {domain}")
+        return which, ()
+    return f"{which} AND ({DOMAIN} = ? OR draws.why = ?)", (domain, f"{ASKED_FOR}: {domain}")

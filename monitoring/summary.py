@@ -129,7 +129,9 @@ def _do(window: Window, verdict: Verdict) -> Iterator[str]:
     unnamed = next((group for group in window.groups if group.name not in window.named and group.name != SCATTERED), None)
     unaudited = next((group for group in window.groups if not group.audited[0]), None)
     if unaudited is not None:
-        yield f"Have some of {unaudited.name!r} audited: `routemoa groups audit {unaudited.name!r}`, then `routemoa grade`."
+        kept = any(record.text is not None for record in window.records if record.id in unaudited.members)
+        first = "" if kept else " once texts are kept (ROUTEMOA_STORE_TEXT=true), for nobody can grade what cannot be shown"
+        yield f"Have some of {unaudited.name!r} audited{first}: `routemoa groups audit {unaudited.name!r}`, then `routemoa grade`."
     if unnamed is not None:
         yield f"Name it: `routemoa groups name {unnamed.name!r} NAME`."
     if verdict.kind == "retrain":

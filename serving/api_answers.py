@@ -107,7 +107,7 @@ ROUTE = fields(
 RECORD = fields(id=TEXT, created_at=NUMBER, virtual_model=TEXT, status=TEXT, cost_usd=MAYBE_NUMBER, decision=TREE)
 OUTCOME = fields(decision_id=TEXT, score=NUMBER, source=TEXT)
 AUDIT = fields(decision_id=TEXT, created_at=NUMBER, llm=MAYBE_TEXT, promised=MAYBE_NUMBER, probability=MAYBE_NUMBER, why=many(TEXT))
-AUDITS = fields(waiting=COUNT, audits=many(AUDIT))
+AUDITS = fields(waiting=COUNT, not_kept=COUNT, audits=many(AUDIT))
 GRADED = fields(decision_id=TEXT, score=NUMBER, graded_by=MAYBE_TEXT, opinions=many(TREE), waiting=COUNT)
 SKIPPED = fields(decision_id=TEXT, skipped=TRUTH)
 LLM = fields(id=TEXT, name=TEXT, status=one_of("candidate", "active", "retired"), uncallable=MAYBE_TEXT, in_roster=TRUTH)

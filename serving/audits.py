@@ -1,13 +1,15 @@
 """/v1/audits: served answers that were drawn for an audit, for whoever grades them (scope `audit`).
 
-An answer in the queue, as `GET /v1/audits` lists it (`{"waiting": 7, "audits": [...]}`) and `.../claim` returns it:
+An answer in the queue, as `GET /v1/audits` lists it (`{"waiting": 7, "not_kept": 0, "audits": [...]}`) and `.../claim` returns it:
 
     {"decision_id": "2013...", "created_at": 1796049276.5, "scorer_version": "2", "domain": "near law", "llm": "smollm2-135m",
      "promised": 0.34, "expected": 0.31, "probability": 0.12, "why": ["unlike anything labelled"],
      "query": "..." | null, "answer": "..." | null, "reference": {"grader": "exact", "text": "Oslo", "choices": []} | null,
      "claimed_by": "ann" | null, "claimed_until": 1796050176.5 | null}
 
-Query and answer are null where the server keeps no texts. What a judge thinks of an answer is told after the grade (`opinions`).
+Answers whose texts are not kept are counted (`not_kept`) and not listed: nobody can grade what cannot be shown. Whoever knows one by its id
+and has its texts may grade it all the same; its query and answer are null. What a judge thinks of an answer is told after the grade
+(`opinions`).
 """
 
 import asyncio
@@ -78,14 +80,15 @@ async def audits(
     domain: str | None = None,
     by: str | None = None,
 ) -> Response:
-    """Answers that wait for a grade, none that this grader skipped or another has claimed: `{"waiting": all of them, "audits": [...]}`.
+    """Answers that wait for a grade, none that this grader skipped or another has claimed.
 
-    domain: of this domain alone. The order says nothing of the answers; those that somebody asked for come first.
+    `{"waiting": all of them, "not_kept": those that cannot be shown, "audits": [...]}`. domain: of this domain alone. The order says
+    nothing of the answers; those that somebody asked for come first.
     """
     queue, who = AuditQueue(state_of(request).records), _who(holder_of(request), by)
     listed = await asyncio.to_thread(queue.waiting, who, most=limit, domain=domain)
-    count = await asyncio.to_thread(queue.count, domain)
-    return json_response({"waiting": count, "audits": [each.as_dict() for each in listed]})
+    count, hidden = await asyncio.to_thread(lambda: (queue.count(domain), queue.hidden(domain)))
+    return json_response({"waiting": count, "not_kept": hidden, "audits": [each.as_dict() for each in listed]})
 
 
 @router.get("/{decision_id}")

@@ -43,15 +43,15 @@ class _Queue:
         self._view = view
         self._audits: list[dict[str, Any]] = []
         self._last: dict[str, Any] | None = None
-        self._waiting = self._graded = 0
+        self._waiting = self._hidden = self._graded = 0
         self._busy = False
 
     async def fetch(self) -> dict[str, Any]:
         """What is to be shown."""
         if not self._audits:
             found = await self._view.api.get("/v1/audits", limit=AHEAD)
-            self._waiting, self._audits = found["waiting"], list(found["audits"])
-        return {"shown": self._audits[:1], "waiting": self._waiting, "graded": self._graded, "last": self._last}
+            self._waiting, self._hidden, self._audits = found["waiting"], found["not_kept"], list(found["audits"])
+        return {"shown": self._audits[:1], "waiting": self._waiting, "hidden": self._hidden, "graded": self._graded, "last": self._last}
 
     async def act(self, path: str, body: dict[str, Any]) -> None:
         """Grades or skips the answer that is shown; once, however fast keys are pressed."""
@@ -76,6 +76,10 @@ def _draw(fetched: dict[str, Any], press: Callable[[str], Awaitable[None]]) -> N
             parts.chip(f"{fetched['graded']} graded by you now", "good")
     if fetched["last"]:
         _last(fetched["last"])
+    if fetched["hidden"]:
+        hidden = words.counted(fetched["hidden"], "drawn answer")
+        set_it = "set ROUTEMOA_STORE_TEXT=true, and later answers can be graded"
+        parts.text(f"{hidden} cannot be shown, for texts are not kept: {set_it}.", "faint", "div")
     if not fetched["shown"]:
         about = "Answers are drawn with a recorded chance while traffic comes in; more where the scorer is unsure."
         parts.empty("Nothing to grade", about, icon="task_alt")
@@ -107,7 +111,7 @@ def _quoted(title: str, content: str | None) -> None:
     with parts.box("stack").style("gap: 4px"):
         ui.label(title).classes("faint")
         if content is None:
-            ui.label("Not kept: the server stores no texts (ROUTEMOA_STORE_TEXT).").classes("faint")
+            ui.label("It has no text.").classes("faint")
         else:
             parts.text(content, "quote", "div")
 

@@ -80,6 +80,16 @@ def test_drawn_answers_are_listed_and_graded(serving: Path) -> None:
     assert "`routemoa audits` lists" in refusal(RecordRefused, "audits", "nobody", "0.5").next_step
 
 
+def test_answers_whose_texts_are_not_kept_are_not_offered(serving: Path) -> None:
+    """The queue says how many there are and what to set, and shows none of them to grade."""
+    keep(serving, World().records(300))
+    for command in ("audits", "grade"):
+        said = output(command)
+        assert "drawn answers cannot be shown, for texts are not kept: set ROUTEMOA_STORE_TEXT=true" in said
+        assert "r-" not in said
+    assert "0 graded, 0 wait." in said
+
+
 def test_answers_are_graded_one_after_the_other_with_a_key_each(serving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """J is right, f is wrong, a digit is tenths, s skips for this grader, q stops; other keys do nothing."""
     records = [

@@ -25,7 +25,9 @@ def test_an_unknown_group_is_named_with_time_certainty_money_and_commands(world,
     assert told.since.startswith("The first such query came 2023-11-14 22:30 UTC; ")
     assert "Nothing is audited, so nothing is known of quality." in told.sure
     assert "for unknown queries" in told.costs
-    assert "`routemoa groups audit 'unknown 1'`" in told.do
+    assert "Have some of 'unknown 1' audited: `routemoa groups audit 'unknown 1'`, then `routemoa grade`." in told.do
+    untold, _ = looked([replace(each, text=None) for each in [*usual, *law]], world, rules)
+    assert "audited once texts are kept (ROUTEMOA_STORE_TEXT=true)" in untold.do
     assert "`routemoa groups name 'unknown 1' NAME`" in told.do
     assert "`routemoa retrain --plan" in told.do or made.groups
     assert told.markdown().startswith("**What changed.** ")

@@ -54,9 +54,21 @@ def test_a_drawn_answer_is_listed_claimed_graded_and_gone(told) -> None:
     graded = client.post(f"/v1/audits/{decision}", json={"right": True, "by": "ann"}).json()
     assert (graded["score"], graded["graded_by"]) == (1.0, "everything/ann")
     assert [(each["grader"], each["score"]) for each in graded["opinions"]] == [("judge:big", 0.3)]
-    assert client.get("/v1/audits", params={"domain": "tax"}).json() == {"waiting": 0, "audits": []}
+    assert client.get("/v1/audits", params={"domain": "tax"}).json() == {"waiting": 0, "not_kept": 0, "audits": []}
     outcome = client.get(f"/v1/decisions/{decision}").json()["outcome"]
     assert (outcome["source"], outcome["reported_by"]) == ("audit", "everything/ann")
+
+
+def test_an_answer_whose_text_is_not_kept_is_counted_and_not_shown(told) -> None:
+    """Nobody can grade what cannot be shown; whoever has its texts and knows its id still may."""
+    client, world = told
+    (decision,) = drawn(client, world, "untold")
+    store = RecordStore.of(world.settings())
+    store.change("UPDATE records SET text = NULL WHERE id = ?", [(decision,)])
+    assert client.get("/v1/audits", params={"domain": "untold"}).json() == {"waiting": 0, "not_kept": 1, "audits": []}
+    assert client.get(f"/v1/audits/{decision}").json()["query"] is None
+    assert client.post(f"/v1/audits/{decision}", json={"right": True}).json()["score"] == 1.0
+    assert client.get("/v1/audits", params={"domain": "untold"}).json()["not_kept"] == 0
 
 
 def test_a_skipped_answer_waits_for_others(told) -> None:
