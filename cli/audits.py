@@ -62,7 +62,7 @@ def grade(
     from rich.console import Console
 
     store, console = _store(), Console()
-    graded = _one_after_the_other(store, console, typer.getchar, domain, limit)
+    graded = _one_after_the_other(store, console, _pressed, domain, limit)
     left = _queue(store).count(domain)
     console.print(f"{graded} graded, {left} wait. What they say: routemoa quality", highlight=False)
     _tell_hidden(store, domain)
@@ -101,6 +101,15 @@ def _cells(each: "Estimated") -> tuple[str, ...]:
     interval = "" if each.low is None or each.high is None else f"{each.low:.2f} to {each.high:.2f}"
     shown = ["" if value is None else f"{value:.2f}" for value in (each.promised, each.value)]
     return (str(each.answers), shown[0], str(each.audited), str(each.judged), shown[1], interval, f"{each.cost_usd:.4f}", each.why)
+
+
+def _pressed() -> str:
+    """The next key. Raises typer.Exit where there is no terminal to press one at."""
+    try:
+        return str(typer.getchar())
+    except OSError as exc:
+        typer.echo("routemoa grade needs a terminal; without one, report by `routemoa audits DECISION 1`.", err=True)
+        raise typer.Exit(2) from exc
 
 
 def _one_after_the_other(store: "RecordStore", console: "Console", key: Callable[[], str], domain: str | None, limit: int) -> int:

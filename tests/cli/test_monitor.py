@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +91,25 @@ def test_answers_whose_texts_are_not_kept_are_not_offered(serving: Path) -> None
         assert "drawn answers cannot be shown, for texts are not kept: set ROUTEMOA_STORE_TEXT=true" in said
         assert "r-" not in said
     assert "0 graded, 0 wait." in said
+
+
+def test_grading_without_a_terminal_says_so(serving: Path) -> None:
+    """As over ssh or in CI: the command that reports one grade is named, exit code 2, no traceback."""
+    keep(serving, [replace(record, text="What is a clause?") for record in World().records(300)])
+    command = [sys.executable, "-m", "cli.main", "grade", "--limit", "2"]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "ROUTEMOA_HOME": str(serving)},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "needs a terminal; without one, report by `routemoa audits DECISION 1`" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_answers_are_graded_one_after_the_other_with_a_key_each(serving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
