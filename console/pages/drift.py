@@ -53,7 +53,7 @@ def _latest(view: View, latest: dict[str, Any]) -> None:
     verdict = latest["verdict"]
     if verdict is None:
         parts.empty(
-            "The monitor has not looked yet", "Its first look takes 100 requests; the command “routemoa report” looks now.", icon="radar"
+            "The monitor has not looked yet", "It looks once enough was asked; the command “routemoa report” looks now.", icon="radar"
         )
     else:
         _verdict(view, verdict, latest)
