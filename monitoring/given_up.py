@@ -115,7 +115,8 @@ def of_some(found: Beside, name: str | None, right: Correction, *, confidence: f
     )
     served = estimate(moved, found.audits.of(rows_M), confidence=confidence)
     promised = total.promised / total.moved
-    value = share * ((served.value or 0.0) - float(np.clip(promised + (right.mean or 0.0), 0, 1)))
+    forecast = float(moved.forecast_D.sum()) / total.moved  # without an audit it is all that there is
+    value = share * ((forecast if served.value is None else served.value) - float(np.clip(promised + (right.mean or 0.0), 0, 1)))
     if served.low is None or served.high is None or served.value is None:
         return Change(value, audits=served.audited, baseline_audits=right.audits, why=f"not known: {served.audited} audits")
     if right.mean is None or right.half is None:

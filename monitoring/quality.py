@@ -111,7 +111,7 @@ def estimate(sums: Sums, audits: Audits, *, confidence: float) -> Estimated:
         unchecked = (
             f"; the machine's {nothing.judged} grades count once people have graded {LEAST_CHECKED} of them" if judged_M.any() else ""
         )
-        return replace(nothing, value=float(sums.forecast_D.sum()) / count, why=f"no audit: this is what was forecast{unchecked}")
+        return replace(nothing, why=f"no audit{unchecked}")
     value, seen = float(np.clip(best.value, 0, 1)), best.audits
     if seen < LEAST_AUDITS:
         return replace(nothing, value=value, weight=best.weight, why=f"{seen} audits; an interval takes {LEAST_AUDITS}")

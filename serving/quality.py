@@ -9,8 +9,8 @@ An ESTIMATE:
     {"answers": 812, "audited": 41, "judged": 0, "promised": 0.71, "value": 0.66, "low": 0.55, "high": 0.77, "cost_usd": 0.31,
      "weight": 0.8, "why": ""}
 
-newest: 20000 where more were answered in this time: the estimates are of that many, the newest, alone. promised: mean promise. value, low
-and high are null where they cannot be told, and `why` then says what is missing.
+newest: 20000 where more were answered in this time: the estimates are of that many, the newest, alone. promised: mean promise. value
+(without an audit), low and high are null where they cannot be told, and `why` then says what is missing.
 """
 
 import asyncio

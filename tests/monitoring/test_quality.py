@@ -89,8 +89,8 @@ def test_what_is_missing_is_said() -> None:
     drawn = np.flatnonzero(~np.isnan(everything.drawn_with_N))
     rest = np.flatnonzero(np.isnan(everything.drawn_with_N))
     unaudited = quality.estimate(*everything.of(rest).summed(), confidence=0.95)
-    assert (unaudited.low, unaudited.audited) == (None, 0)
-    assert unaudited.why.startswith("no audit")
+    assert (unaudited.value, unaudited.low, unaudited.audited, unaudited.why) == (None, None, 0, "no audit")
+    assert unaudited.promised is not None
     few = quality.estimate(*everything.of(np.concatenate([rest, drawn[:3]])).summed(), confidence=0.95)
     assert (few.low, few.why) == (None, "3 audits; an interval takes 5")
     unchecked = traffic(np.random.default_rng(3), judge=0.9)

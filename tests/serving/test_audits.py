@@ -127,11 +127,11 @@ def test_a_domain_is_what_the_monitor_calls_it_and_a_group_is_what_was_asked_for
 
 
 def test_quality_is_told_with_what_is_missing_and_with_an_interval_once_enough_is_graded(told) -> None:
-    """Before there are audits the forecast stands with why it has no interval; after six, each group has its own estimate."""
+    """Before there are audits only what was promised is told; after six, each group has its own estimate."""
     client, world = told
     ids = drawn(client, world, *["measured"] * 6)
     before = client.get("/admin/quality").json()["by"]["domain"]["measured"]
-    assert (before["audited"], before["low"]) == (0, None)
+    assert (before["audited"], before["value"], before["low"]) == (0, None, None)
     assert "no audit" in before["why"]
     for decision, right in zip(ids, (True, True, True, True, True, False), strict=True):
         assert client.post(f"/v1/audits/{decision}", json={"right": right}).status_code == 200
