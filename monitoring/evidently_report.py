@@ -23,6 +23,7 @@ from monitoring import report_tables
 from monitoring.errors import ReportFailed
 from monitoring.novelty import Novelty
 from monitoring.profile import ReferenceProfile
+from monitoring.quality import LEAST_AUDITS
 from monitoring.traffic import best_single
 from monitoring.verdict import Verdict
 from monitoring.window import Window
@@ -40,7 +41,7 @@ LATEST = ".latest.json"  # in the workspace: of which window the runs are that w
 class Report:
     """Where a report lies: HTML pages that need no network, their figures as JSON, and its run in the Evidently workspace.
 
-    mispredictions: a second page, on the audited records; None where there are none.
+    mispredictions: a second page, on the audited records; None where there are fewer than LEAST_AUDITS.
     """
 
     html: Path
@@ -79,7 +80,7 @@ def write(window: Window, verdict: Verdict, profile: ReferenceProfile, settings:
     with _evidently():
         table = report_tables.recent(window, window.novelty, verdict, _baseline(window, settings.pool_file))
         runs = [_traffic(table, window, window.novelty, profile, metadata=_metadata(verdict), now=now)]
-        if len(rows := report_tables.audited(table)):
+        if len(rows := report_tables.audited(table)) >= LEAST_AUDITS:
             runs.append(_mispredictions(rows, verdict, now))
         folder.mkdir(parents=True, exist_ok=True)
         pages = [folder / f"{name}{suffix}.html" for suffix in ("", "-mispredictions")][: len(runs)]

@@ -11,6 +11,7 @@ from monitoring.ledger_entry import NOBODY, UNKNOWN, Entry
 from monitoring.misprediction import ADEQUATE
 from monitoring.novelty import Novelty
 from monitoring.profile import ReferenceProfile
+from monitoring.quality import LEAST_AUDITS
 from monitoring.record import Record, is_audited
 from monitoring.verdict import Verdict
 from monitoring.window import Window, WindowStats
@@ -118,15 +119,19 @@ def audited(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def figures(stats: WindowStats) -> dict[str, float]:
-    """The figures of the whole window, by the names they have in the report and on the dashboard; those that do not exist are left out."""
+    """The figures of the whole window, by the names they have in the report and on the dashboard; those that do not exist are left out.
+
+    So are those of fewer than LEAST_AUDITS audits: one graded answer says nothing of the others.
+    """
     values: dict[str, float | None] = {}
     if stats.shift is not None:
         adjusted = stats.shift.adjusted
         values |= {QUERY_P: adjusted["queries"], NOVELTY_P: adjusted["novelty"]}
         values[SCORE_P] = min((p for name, p in adjusted.items() if name.startswith("score ")), default=1.0)
-    if stats.quality is not None:
+    wrong = stats.mispredictions if stats.mispredictions is not None and stats.mispredictions.n >= LEAST_AUDITS else None
+    if stats.quality is not None and wrong is not None:
         values |= {QUALITY: stats.quality.value, QUALITY_LOW: stats.quality.low, QUALITY_HIGH: stats.quality.high}
-    if (wrong := stats.mispredictions) is not None:
+    if wrong is not None:
         values |= {
             "mispredicted share": wrong.share,
             "calibration error (ECE)": wrong.ece,

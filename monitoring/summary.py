@@ -109,8 +109,9 @@ def _costs(window: Window) -> str:
     if stats.quality is None or stats.promised is None:
         return money
     low, high = stats.quality.low, stats.quality.high
-    interval = "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
-    return f"{money} Estimated quality {stats.quality.value:.2f}{interval}, promised {stats.promised:.2f}."
+    if low is None or high is None:
+        return f"{money} Promised {stats.promised:.2f}; too few audits to estimate quality."
+    return f"{money} Estimated quality {stats.quality.value:.2f} ({low:.2f} to {high:.2f}), promised {stats.promised:.2f}."
 
 
 def _energy(records: Sequence[Record]) -> str:

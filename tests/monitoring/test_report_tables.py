@@ -65,12 +65,15 @@ def test_held_out_queries_stand_in_the_same_columns(world, reference, rules) -> 
 
 
 def test_figures_that_do_not_exist_are_left_out(world, reference, rules) -> None:
-    """Too few queries: no tests; nobody audited: no calibration; all outcomes alike: no AUROC."""
+    """Too few queries: no tests; fewer than five audited: no quality, no calibration; all outcomes alike: no AUROC."""
     few, _, _ = measured(world.records(5), reference, rules)
-    assert set(report_tables.figures(few.stats)) == {"estimated quality", "failed share"}
+    assert set(report_tables.figures(few.stats)) == {"failed share"}
     records = [replace(record, outcome=Outcome(1.0, "audit", 0.0)) for record in world.records(40)]
     alike = report_tables.figures(measured(records, reference, rules)[0].stats)
     assert {"mispredicted share", "calibration error (ECE)", "Brier score"} <= set(alike)
     assert "AUROC of promises" not in alike
+    four = [*records[:4], *(replace(each, outcome=None) for each in records[4:])]
+    untold = report_tables.figures(measured(four, reference, rules)[0].stats)
+    assert not {"estimated quality", "mispredicted share"} & set(untold)
     nothing, _, _ = measured([], reference, rules)
     assert report_tables.figures(nothing.stats) == {}
