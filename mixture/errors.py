@@ -5,7 +5,7 @@ from typing import Literal
 
 from scorer.errors import RouteMoAError
 
-Why = Literal["failed", "deadline", "budget", "nobody"]
+Why = Literal["failed", "deadline", "budget", "nobody", "too_long"]
 
 
 class MixtureError(RouteMoAError):
@@ -79,7 +79,8 @@ class LLMGarbled(LLMFailed):
 class NoAnswer(MixtureError):
     """Every LLM that could have answered failed, or no LLM satisfies what the request asks for.
 
-    why: "nobody" fits the request, all "failed", or the "deadline" or "budget" ran out before the first answer.
+    why: "nobody" fits the request, or nobody because it is "too_long"; all "failed", or the "deadline" or "budget" ran out before the first
+    answer.
     failures: what each LLM that was asked ran into.
     """
 
@@ -87,3 +88,12 @@ class NoAnswer(MixtureError):
         super().__init__(what, next_step=next_step)
         self.why = why
         self.failures = tuple(failures)
+
+
+class PromptTooLong(NoAnswer):
+    """The prompt fits no LLM that could answer it otherwise. tokens: of the prompt, about; most: of the longest context window."""
+
+    def __init__(self, what: str, *, tokens: int = 0, most: int = 0, next_step: str = "") -> None:
+        super().__init__(what, why="too_long", next_step=next_step)
+        self.tokens = tokens
+        self.most = most

@@ -147,6 +147,7 @@ class ErrorRow:
 
 CALLER, SERVER = "invalid_request_error", "server_error"
 UNEXPECTED = ErrorRow(500, SERVER, "internal_error")
+TOO_LONG = ErrorRow(400, CALLER, "context_length_exceeded")  # as OpenAI has it: by it clients shorten their history
 OVERLOADED = ErrorRow(503, "rate_limit_error", "llm_overloaded", retry_after_s=2)
 
 # The first row whose class matches decides, so children stand before their parents.
@@ -185,6 +186,7 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
     (mixture.LLMRefused, ErrorRow(502, SERVER, "llm_refused")),
     (mixture.LLMGarbled, ErrorRow(502, SERVER, "llm_garbled")),
     (mixture.LLMFailed, ErrorRow(502, SERVER, "llm_failed")),
+    (mixture.PromptTooLong, TOO_LONG),
     (mixture.NoAnswer, ErrorRow(502, SERVER, "no_answer")),
     (mixture.MixtureError, ErrorRow(502, SERVER, "no_answer")),
     (registry.LLMUnknown, ErrorRow(404, CALLER, "model_not_found")),
@@ -209,6 +211,7 @@ TABLE: tuple[tuple[type[Exception], ErrorRow], ...] = (
 )
 NO_ANSWER = {
     "nobody": ErrorRow(400, CALLER, "no_capable_llm"),
+    "too_long": TOO_LONG,
     "budget": ErrorRow(400, CALLER, "budget_exceeded"),
     "deadline": ErrorRow(504, SERVER, "deadline_exceeded"),
 }

@@ -61,7 +61,7 @@ class ServedRequest:
 
         Recorded, such requests would fill drift windows with what nobody was asked.
         """
-        return isinstance(error, NoAnswer) and (error.why == "nobody" or self.scored is None)
+        return isinstance(error, NoAnswer) and (error.why in {"nobody", "too_long"} or self.scored is None)
 
     async def keep(self, decision: Decision) -> None:
         """Returns when the answer may leave. Raises RecordNotKept: then it may not."""

@@ -156,9 +156,14 @@ def refusal(candidate: Candidate, options: Options) -> str | None:
         return f"cannot {', '.join(sorted(missing))}"
     if options.data_policy is not None and not options.data_policy & llm.data_policy:
         return f"data policy {sorted(llm.data_policy)} is none of {sorted(options.data_policy)}"
-    if candidate.input_tokens is not None and candidate.input_tokens >= llm.context_window:
+    if not _fits(candidate):
         return f"about {candidate.input_tokens} tokens do not fit its context window of {llm.context_window}"
     return None
+
+
+def only_too_long(candidate: Candidate, options: Options) -> bool:
+    """Whether this candidate could answer a shorter prompt under `options`."""
+    return not _fits(candidate) and refusal(replace(candidate, input_tokens=None), options) is None
 
 
 def value(candidate: Candidate, options: Options) -> float:
@@ -188,6 +193,10 @@ def expected_quality(members: Sequence[Candidate], refine_gain: float) -> float:
 def with_quality(candidates: Iterable[Candidate], scores: Mapping[str, float]) -> tuple[Candidate, ...]:
     """The candidates with each one's score in place of its prior, where it has one."""
     return tuple(replace(each, prior=scores.get(each.llm.id, each.prior)) for each in candidates)
+
+
+def _fits(candidate: Candidate) -> bool:
+    return candidate.input_tokens is None or candidate.input_tokens < candidate.llm.context_window
 
 
 def _strictly(candidate: Candidate) -> tuple[float, float, float, float, str]:

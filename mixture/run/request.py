@@ -8,7 +8,7 @@ from mixture.choose.action import OFF, Action, Circumstances, Explore, act
 from mixture.choose.efforts import narrowed
 from mixture.choose.options import Options
 from mixture.choose.posterior import query_easiness
-from mixture.choose.ranking import Candidate, Ranked, refusal
+from mixture.choose.ranking import Candidate, Ranked, only_too_long, refusal
 from mixture.choose.sequential import Sequential
 from mixture.choose.session import Session, SessionChoice, answered, could_gain, settled
 from mixture.choose.strategy import AnswersSoFar, Strategy
@@ -17,7 +17,7 @@ from mixture.client.native import Native
 from mixture.client.protocol import Call
 from mixture.client.request_size import expected_input_tokens, worst_case_usd
 from mixture.client.requirements import abilities, one_llm_only
-from mixture.errors import NoAnswer
+from mixture.errors import NoAnswer, PromptTooLong
 from mixture.llm import LLM, Message
 
 
@@ -68,7 +68,7 @@ class Request:
         """The ranking before chance, with the session's LLM in front where it stays, and whether it does. Raises NoAnswer."""
         ranking = tuple(self._ranking() if ranking is None else ranking)
         if not ranking:
-            raise nobody_may_answer(self.excluded())
+            raise self._nobody()
         if self.session is None or self.in_layers:
             return ranking, None if self.session is None else SessionChoice(self.session.id, self.session.llm, stayed=False, why="layers")
         return settled(ranking, self.options, self.session)
@@ -98,6 +98,16 @@ class Request:
     def excluded(self) -> dict[str, str]:
         """LLM id -> why it may not answer; those first that cannot be called at all."""
         return {**self.uncallable, **{each.llm.id: why for each in self.candidates if (why := refusal(each, self.options)) is not None}}
+
+    def _nobody(self) -> NoAnswer:
+        """Why no LLM may answer; that the prompt is too long where a shorter one would have found one."""
+        too_long = [each for each in self.candidates if only_too_long(each, self.options)]
+        if not too_long:
+            return nobody_may_answer(self.excluded())
+        longest = max(too_long, key=lambda each: each.llm.context_window)
+        tokens, most = longest.input_tokens or 0, longest.llm.context_window
+        what = f"No LLM may answer this request: the maximum context length is {most} tokens ({longest.llm.id}), and it has about {tokens}."
+        return PromptTooLong(what, tokens=tokens, most=most, next_step="Shorten the conversation.")
 
     def _affordable(self, llm: LLM) -> bool:
         """Whether the worst case of its call fits into the budget."""

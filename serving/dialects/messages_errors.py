@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from mixture.errors import PromptTooLong
 from serving.errors import ErrorRow, headers_of, row_of
 from serving.responses import error_body, json_response
 
@@ -36,7 +37,7 @@ def status_of(row: ErrorRow) -> int:
 def body(error: Exception, request_id: str) -> dict[str, Any]:
     """`error` in the vendor's schema; the field that it is about, and the code that all dialects have, stand beside the message."""
     row, told = row_of(error), error_body(error)["error"]
-    shown = {"type": TYPES.get(status_of(row), "api_error"), "message": told["message"], "code": told["code"]}
+    shown = {"type": TYPES.get(status_of(row), "api_error"), "message": _message(error, told["message"]), "code": told["code"]}
     param = {} if told["param"] is None else {"param": told["param"]}
     return {"type": "error", "error": {**shown, **param}, "request_id": request_id}
 
@@ -48,3 +49,8 @@ def response(error: Exception, headers: Mapping[str, str] | None = None) -> Resp
     row = row_of(error)
     of_error = {**headers_of(error), "x-routemoa-error": row.code, "request-id": request_id}
     return json_response(body(error, request_id), status=status_of(row), headers={**of_error, **headers})
+
+
+def _message(error: Exception, told: str) -> str:
+    """What was told, or the vendor's words for a prompt that is too long: it has no code, so agents go by them."""
+    return f"prompt is too long: {error.tokens} tokens > {error.most} maximum" if isinstance(error, PromptTooLong) else told
