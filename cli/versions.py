@@ -92,7 +92,7 @@ def show(
     console.rule(f"Scorer version {one.version} {' '.join(one.aliases)}".rstrip(), align="left")
     console.print(Markdown(one.description or "No description."))
     for key, value in sorted(one.tags.items()):
-        if key not in {"gate_reasons", "certificate", "certificate_json"}:  # the card has them
+        if key not in {"gate_reasons", "gate_failing", "certificate", "certificate_json"}:  # the card has them
             console.print(f"[dim]{escape(key)}[/] {escape(value)}", highlight=False)
     console.print(f"{settings.mlflow_url}/#/models/{settings.scorer_name}/versions/{one.version}", highlight=False, markup=False)
 

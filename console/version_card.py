@@ -1,6 +1,5 @@
 """One scorer version as a card: its figures, its gate with reasons, its certificate, and what can be done with it."""
 
-import re
 from textwrap import shorten
 from typing import Any
 
@@ -14,9 +13,6 @@ from registry.version import CHALLENGER, CHAMPION, PREVIOUS, Version
 ALIASES: dict[str, parts.Tone] = {CHAMPION: "good", CHALLENGER: "info", PREVIOUS: "plain"}
 CERTIFICATE = "certificate"  # the tag in which a version carries one
 LONGEST_REASON = 110  # characters of what a version was made for
-WORSE = re.compile(
-    r"(?<!not )(?<!clearly )\bworse\b(?! by more)|nothing can be compared|not shown to be better|label more"
-)  # in a reason of a gate that failed
 PER = 1_000  # queries that a cost is stated for
 
 
@@ -69,7 +65,7 @@ def _reasons(version: Version) -> None:
     icon, tone = ("check", "good") if version.gate == "passed" else ("remove", "")
     with parts.box("reasons", "ul"):
         for reason in version.reasons:
-            worse = version.gate == "failed" and WORSE.search(reason)
+            worse = reason in version.failing
             with parts.box(tag="li"):
                 ui.icon("close" if worse else icon).classes("bad" if worse else tone)
                 ui.label(reason)

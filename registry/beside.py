@@ -43,9 +43,8 @@ def start_canary(version: str, plan: CanaryPlan, *, override: str | None = None,
     if REFUSED in target.tags:
         raise CanaryRefused(f"Version {version} was refused by a host: {target.tags[REFUSED]}", next_step="Register it again.")
     if target.gate != "passed" and not override:
-        why = " ".join(target.reasons) or "its gate was not run."
         next_step = f"`routemoa shadow {version}` tries it at no risk; with --override REASON it answers all the same."
-        raise CanaryRefused(f"Version {version} may not answer: {why}", next_step=next_step)
+        raise CanaryRefused(f"Version {version} may not answer: {target.objections}", next_step=next_step)
     for tag in {CANARY_ENDED, CANARY_PASSED} & set(target.tags):
         door.delete_tag(version, tag)
     since = target.tags.get(CANARY_SINCE) if CANARY in target.aliases else None

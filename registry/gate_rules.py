@@ -4,6 +4,7 @@ The realised quality of a scorer on a query is the label of the LLM that it rank
 different rosters (the pool grew) are compared on the same queries, by the labels their choices earned.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 
@@ -59,19 +60,22 @@ class ValidationLabels:
 class GateResult:
     """passed: every check that could be made holds. reasons: a sentence for each check. figures: what the checks compared.
 
-    summary: what promoting would change, in one clause; empty where there is nothing to compare with.
+    summary: what promoting would change, in one clause; empty where there is nothing to compare with. failing: those of the reasons that
+    speak against it.
     """
 
     passed: bool
     reasons: tuple[str, ...]
     figures: Mapping[str, float] = field(default_factory=dict)
     summary: str = ""
+    failing: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, checks: Sequence["Check"], figures: Mapping[str, float], summary: str = "") -> "GateResult":
         """The result of all `checks`; `figures` stand beside theirs."""
         together = {name: value for part in (figures, *(check.figures for check in checks)) for name, value in part.items()}
-        return cls(all(check.holds for check in checks), tuple(check.reason for check in checks if check.reason), together, summary)
+        failing = tuple(check.reason for check in checks if not check.holds)
+        return cls(not failing, tuple(check.reason for check in checks if check.reason), together, summary, failing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +236,8 @@ def _calibrated(challenger: ValidationScores, labels: ValidationLabels, beside: 
         reason += f" The champion's is {before:.3f}: {'no ' if holds else ''}worse."
     queries = int(np.isfinite(labels_QL).any(axis=1).sum())
     if not holds and queries < ENOUGH_QUERIES:
-        reason += f" {queries} validation queries are few, and the calibration queries are fewer: label more."
+        times = math.ceil(ENOUGH_QUERIES / queries)
+        reason += f" {queries} validation queries are few, and the calibration queries are fewer: label about {times} times as many."
     return Check(holds, reason, {"ece": error, "ece.chance": chance})
 
 

@@ -182,8 +182,8 @@ def _check_promotable(target: Version, override: str | None) -> None:
         )
     if target.gate == "passed" or override:
         return
-    why = " ".join(target.reasons) if target.gate == "failed" else "its gate was not run."
+    helps = "Label more queries and `routemoa retrain`" if target.gate == "failed" else "Run `dvc repro gate`"
     raise PromotionRefused(
-        f"Version {target.version} may not become champion: {why}",
-        next_step=f"Run `dvc repro gate`, or `routemoa promote {target.version} --override REASON`; the reason is kept with the version.",
+        f"Version {target.version} may not become champion: {target.objections}",
+        next_step=f"{helps}, or `routemoa promote {target.version} --override REASON`; the reason is kept with the version.",
     )

@@ -10,7 +10,7 @@ ALIASES = (CHAMPION, CHALLENGER, PREVIOUS, SHADOW, CANARY)
 
 CONTENT_HASH = "content_hash"  # sha256 over the artifact's files: the version's identity
 ROSTER = "roster"  # LLM ids, comma-separated, in column order
-GATE, GATE_REASONS = "gate", "gate_reasons"
+GATE, GATE_REASONS, GATE_FAILING = "gate", "gate_reasons", "gate_failing"
 CERTIFICATE = "certificate"  # what it promises against the best LLM, a line a domain after the first
 CERTIFICATE_JSON = "certificate_json"  # all of it (`registry.certificate`)
 REASON = "reason"  # why it was made, in a few words
@@ -70,6 +70,21 @@ class Version:
     def reasons(self) -> tuple[str, ...]:
         """Why the gate said so."""
         return tuple(filter(None, self.tags.get(GATE_REASONS, "").split("\n")))
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Those of the reasons that speak against it; empty where a gate from before did not keep which."""
+        return tuple(filter(None, self.tags.get(GATE_FAILING, "").split("\n")))
+
+    @property
+    def objections(self) -> str:
+        """Why it may not become champion where its gate has not passed: the checks that failed, with how many passed."""
+        if self.gate == "not run":
+            return "its gate was not run."
+        passed = len(self.reasons) - len(self.failing)
+        if not self.failing or not passed:
+            return " ".join(self.reasons)
+        return f"{' '.join(self.failing)} The other {'finding is' if passed == 1 else f'{passed} findings are'} fine."
 
 
 def misspelt(alias: str) -> str | None:

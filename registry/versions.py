@@ -24,6 +24,7 @@ from registry.version import (
     CONTENT_HASH,
     DVC_EXPERIMENT,
     GATE,
+    GATE_FAILING,
     GATE_REASONS,
     REASON,
     REFUSED,
@@ -154,7 +155,7 @@ def record_gate(
     target = door.version(version)
     state: GateState = "passed" if result.passed else "failed"
     figures = {f"gate.{name}": f"{value:.6g}" for name, value in result.figures.items() if "." not in name or name.startswith("overall")}
-    verdict = {GATE: state, GATE_REASONS: "\n".join(result.reasons)}
+    verdict = {GATE: state, GATE_REASONS: "\n".join(result.reasons), GATE_FAILING: "\n".join(result.failing)}
     _end_run(door, target.run_id, headline.of_the_gate(result.figures), verdict, RunContent(files={"gate": files}, tables=tables or {}))
     door.annotate(
         version,

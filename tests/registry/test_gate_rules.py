@@ -125,7 +125,7 @@ def test_an_overconfident_challenger_fails() -> None:
     result = judged(ValidationScores(ROSTER, ranked.scores_QL**0.2), world.scorer(0.5), world.truth)
     assert not result.passed
     assert result.figures["ece"] > 0.2
-    assert not any("label more" in reason for reason in result.reasons)
+    assert not any("label about" in reason for reason in result.reasons)
 
 
 def test_few_queries_are_named_where_calibration_fails() -> None:
@@ -133,7 +133,10 @@ def test_few_queries_are_named_where_calibration_fails() -> None:
     world = World(12)
     result = judged(ValidationScores(ROSTER, world.scorer(0.9).scores_QL ** 0.1), None, world.truth)
     assert not result.passed
-    assert any("12 validation queries are few, and the calibration queries are fewer: label more." in reason for reason in result.reasons)
+    assert any(
+        "12 validation queries are few, and the calibration queries are fewer: label about 9 times as many." in reason
+        for reason in result.reasons
+    )
 
 
 def test_calibration_error_of_calibrated_scores_is_chance() -> None:

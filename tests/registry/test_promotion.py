@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from registry import promotion, versions
 from registry.errors import PromotionRefused, VersionUnknown
-from registry.gate_rules import GateResult
+from registry.gate_rules import Check, GateResult
 from registry.jobs import Jobs
 from registry.mlflow_door import Door
 from registry.run_state import Runs
@@ -91,6 +91,19 @@ def test_promotion_needs_a_passed_gate(settings: Settings, register: Register) -
         promotion.promote(number, settings=settings)
     assert versions.champion(settings=settings) is None
     assert promotion.promote(number, override="nothing else is there", settings=settings).tags["override"] == "nothing else is there"
+
+
+def test_only_what_speaks_against_a_version_is_said(settings: Settings, register: Register) -> None:
+    """What is fine is counted; the advice is what helps, not the gate again that has just run. A gate that passes later takes it back."""
+    number = register(0).version
+    checks = [Check(True, "Overall: fine."), Check(False, "Calibration: few queries."), Check(True, "int8: fine.")]
+    versions.record_gate(number, GateResult.of(checks, {}), settings=settings)
+    with pytest.raises(PromotionRefused) as refused:
+        promotion.promote(number, settings=settings)
+    assert refused.value.what == f"Version {number} may not become champion: Calibration: few queries. The other 2 findings are fine."
+    assert refused.value.next_step.startswith("Label more queries and `routemoa retrain`, or `routemoa promote")
+    versions.record_gate(number, PASSED, settings=settings)
+    assert promotion.promote(number, settings=settings).failing == ()
 
 
 def test_promotion_keeps_the_previous_champion(settings: Settings, register: Register) -> None:
