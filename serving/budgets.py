@@ -277,12 +277,15 @@ def _read(connection: Connection, place: tuple[str, str]) -> Spend:
 
 
 def _spent(limit: Limit, at_least: float, spent: float, held: float, now: datetime) -> BudgetSpent:
-    """The refusal: for good until the window ends where the money is spent, for a moment where it is only held."""
+    """The refusal: for good where no window has the room, until it ends where the money is spent, for a moment where it is only held."""
     gone = spent + at_least > limit.usd + SAME_USD
     what = (
         f"{limit.whose} may spend {limit.usd:g} USD a {limit.period}: {spent:.6g} are spent and {held:.6g} held for requests that run;"
         f" this one may cost {at_least:.6g}."
     )
+    what = what[0].upper() + what[1:]
+    if at_least > limit.usd + SAME_USD:
+        return BudgetSpent(what, next_step=f"No {limit.period} has room for it: lower max_tokens or raise the budget.", retry_after_s=None)
     wait_s = ends_in_s(limit.period, now) if gone else FREED_SOON_S
     next_step = f"The next {limit.period} begins in {wait_s} s (UTC)." if gone else "Ask again in a moment, or ask for fewer max_tokens."
-    return BudgetSpent(what[0].upper() + what[1:], next_step=next_step, retry_after_s=wait_s)
+    return BudgetSpent(what, next_step=next_step, retry_after_s=wait_s)

@@ -96,9 +96,9 @@ class RateExceeded(ServingError):
 
 
 class BudgetSpent(ServingError):
-    """A key's budget, or the platform's, has no room for the worst case of this request."""
+    """A key's budget, or the platform's, has no room for the worst case of this request. retry_after_s: None where it never will have."""
 
-    def __init__(self, what: str, *, next_step: str = "", retry_after_s: int = 2) -> None:
+    def __init__(self, what: str, *, next_step: str = "", retry_after_s: int | None = 2) -> None:
         super().__init__(what, next_step=next_step)
         self.retry_after_s = retry_after_s
 
@@ -248,10 +248,11 @@ def body_of(error: Exception) -> dict[str, Any]:
 def headers_of(error: Exception) -> dict[str, str]:
     """Further headers of the answer."""
     row = row_of(error)
-    headers = {} if row.retry_after_s is None else {"Retry-After": str(_retry_after_s(error) or row.retry_after_s)}
+    never = isinstance(error, BudgetSpent) and error.retry_after_s is None
+    headers = {} if row.retry_after_s is None or never else {"Retry-After": str(_retry_after_s(error) or row.retry_after_s)}
     if isinstance(error, RateExceeded):
         headers |= error.headers
-    if isinstance(error, BudgetSpent) and error.retry_after_s > SOON_S:
+    if isinstance(error, BudgetSpent) and (error.retry_after_s or math.inf) > SOON_S:
         headers["x-should-retry"] = "false"  # OpenAI's clients would ask again at once, and be refused again
     if row.status == 401:
         headers["WWW-Authenticate"] = "Bearer"

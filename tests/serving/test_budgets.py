@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.budgets import Limit, Spend, SqliteBudgets, ends_in_s, make, read, windows
-from serving.errors import BudgetSpent, BudgetsUnavailable
+from serving.errors import BudgetSpent, BudgetsUnavailable, headers_of
 from serving.settings import ServingSettings
 
 NOW = datetime(2026, 11, 30, 23, 59, 0, tzinfo=UTC)
@@ -46,6 +46,19 @@ def test_what_is_held_is_gone_until_it_is_settled(settings: ServingSettings) -> 
     asyncio.run(story())
     day, month = read(settings, windows("k", NOW))
     assert (day.spent_usd, day.held_usd, day.requests, month.spent_usd) == (0.5, pytest.approx(0.4), 1, 0.5)
+
+
+def test_what_no_day_has_room_for_is_not_to_be_tried_again(settings: ServingSettings) -> None:
+    """A new budget tomorrow would refuse it as well: no wait is named, and clients do not retry."""
+
+    async def story() -> None:
+        budgets = make(settings)
+        with pytest.raises(BudgetSpent, match="No day has room for it: lower max_tokens or raise the budget") as caught:
+            await budgets.hold([DAY], 1.2, 9.0, NOW)
+        assert headers_of(caught.value) == {"x-should-retry": "false"}
+        await budgets.close()
+
+    asyncio.run(story())
 
 
 def test_the_platforms_budget_stands_above_the_keys(settings: ServingSettings) -> None:
