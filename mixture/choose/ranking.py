@@ -20,6 +20,13 @@ CONSIDERED = 10
 SAME_WEIGHTS = 0.3
 TOKENS_IN, TOKENS_OUT = 400, 200  # of a call nobody has measured; only their order of magnitude matters
 PATIENCE = 2.0  # times its expected latency, after which a call is late
+LACKS = {
+    "vision": "takes no images",
+    "audio": "takes no audio",
+    "files": "takes no files",
+    "tools": "calls no tools",
+    "json": "writes no structured output",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +160,7 @@ def refusal(candidate: Candidate, options: Options) -> str | None:
     if options.counts_energy and llm.energy is None:
         return "its energy is unknown, and energy counts here"
     if missing := options.capabilities - llm.capabilities:
-        return f"cannot {', '.join(sorted(missing))}"
+        return ", ".join(LACKS.get(each, f"cannot {each}") for each in sorted(missing))
     if options.data_policy is not None and not options.data_policy & llm.data_policy:
         return f"data policy {sorted(llm.data_policy)} is none of {sorted(options.data_policy)}"
     if not _fits(candidate):

@@ -124,5 +124,5 @@ class Request:
 def nobody_may_answer(excluded: Mapping[str, str]) -> NoAnswer:
     """The refusal of a request that no LLM may answer. excluded: LLM id -> why it may not."""
     reasons = "; ".join(f"{llm}: {why}" for llm, why in excluded.items())
-    next_step = "Ask for less, or add an LLM that can to the pool."
+    next_step = "Leave out what none of them may or can do, or add an LLM to the pool that does."
     return NoAnswer(f"No LLM may answer this request ({reasons}).", why="nobody", next_step=next_step)

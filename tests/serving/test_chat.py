@@ -78,7 +78,7 @@ def test_no_capable_llm_is_an_error(client) -> None:
     assert response.status_code == 400
     error = response.json()["error"]
     assert error["code"] == "no_capable_llm"
-    assert "echo: cannot tools" in error["message"]
+    assert "echo: calls no tools" in error["message"]
     assert "tooled: data policy" in error["message"]
 
 

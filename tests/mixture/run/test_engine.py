@@ -235,7 +235,7 @@ def test_when_all_fail_the_error_names_each() -> None:
 def test_when_nobody_may_answer_nobody_is_asked() -> None:
     """A request no LLM satisfies costs nothing, and is refused with each one's reason."""
     asked = client()
-    with pytest.raises(NoAnswer, match=r"No LLM may answer this request \(a: cannot vision; .*e: cannot vision\)") as caught:
+    with pytest.raises(NoAnswer, match=r"No LLM may answer this request \(a: takes no images; .*e: takes no images\)") as caught:
         run(asked, settings_for(capabilities=frozenset({"vision"})))
     assert (caught.value.why, asked.calls) == ("nobody", [])
 
