@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from registry.canary_plan import CanaryPlan
 from registry.validation_errors import explain
 from scorer.atomic_write import replacing
-from scorer.errors import ArtifactRefused
+from scorer.errors import ArtifactRefused, NothingPublished
 
 NAME, SHADOW_NAME, CANARY_NAME = "current.json", "shadow.json", "canary.json"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+FIRST = "Train the first by `dvc repro`, then `routemoa promote challenger`; if that is done, `python -m registry.sync` does not run here."
 PUBLISH = "Start `python -m registry.sync`, and promote a version in MLflow."
 
 
@@ -61,7 +62,7 @@ def read_as(kind: type[Published], path: Path) -> Published:
     try:
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError as exc:
-        raise ArtifactRefused(f"{path}: no scorer is published on this host.", next_step=PUBLISH) from exc
+        raise NothingPublished(f"{path}: no scorer is published on this host.", next_step=FIRST) from exc
     except OSError as exc:
         raise ArtifactRefused(f"{path}: cannot be read ({exc.strerror}).", next_step=PUBLISH) from exc
     except ValidationError as exc:

@@ -32,6 +32,10 @@ class ArtifactRefused(ScorerError):
     """A scorer artifact whose files are missing, malformed, unsafe or not the ones its manifest names."""
 
 
+class NothingPublished(ArtifactRefused):
+    """No scorer version has come to this host yet."""
+
+
 class TrainingError(ScorerError):
     """Training cannot start (too few labels) or cannot go on (a loss that is not a number)."""
 

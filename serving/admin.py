@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from monitoring import looks
 from monitoring.looks import Look, Looks
 from registry.settings import Settings
+from scorer.errors import NothingPublished
 from serving import audit, certified, learned, submitted
 from serving.body import read
 from serving.protocol import parse
@@ -36,7 +37,9 @@ async def scorer(request: Request) -> Response:
     """The active scorer version, why a published one was refused, and what happened lately."""
     state = state_of(request)
     active = {"version": None, "roster": []} if state.scorer.value is None else state.scorer.value.as_dict()
-    refusal = None if state.scorer.refusal is None else str(state.scorer.refusal)
+    error = state.scorer.refusal
+    first = state.scorer.value is None and isinstance(error, NothingPublished)
+    refusal = None if error is None or first else str(error)
     shown = {**active, "certificate": certified.shown(state), "learned": learned.shown(state), **state.beside.shown(state.scorer.value)}
     return json_response({**shown, "refused": refusal, "in_flight": state.in_flight.taken, "events": state.events.recent()})
 

@@ -22,7 +22,7 @@ from monitoring.learning import table
 from monitoring.records import Noticed, RecordStore
 from registry import pool as pools
 from registry.jobs import Jobs
-from scorer.errors import RouteMoAError
+from scorer.errors import NothingPublished, RouteMoAError
 from serving import (
     active_scorer,
     admin,
@@ -158,11 +158,15 @@ def _state(settings: ServingSettings) -> State:
         if new.scorer.precision_note:
             events.emit(ScorerServedInFp32(new.version, new.scorer.precision_note))
 
+    def refused(error: RouteMoAError) -> None:
+        if scorer.value is not None or not isinstance(error, NothingPublished):
+            events.emit(ScorerRefused(str(error), scorer.value.version if scorer.value else None))
+
     scorer: Watched[active_scorer.Active] = Watched(
         settings.scorers / "current.json",
         functools.partial(active_scorer.read, precision=settings.precision, encoders=encoders),
         swapped=swapped,
-        refused=lambda error: events.emit(ScorerRefused(str(error), scorer.value.version if scorer.value else None)),
+        refused=refused,
         last_good=functools.partial(active_scorer.newest_sound, precision=settings.precision, encoders=encoders),
     )
     gate = Gate(settings, budgets.make(settings))

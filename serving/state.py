@@ -14,8 +14,10 @@ from monitoring.certificate_void import Void
 from monitoring.errors import RecordNotKept
 from monitoring.learning.table import Table
 from monitoring.records import RecordStore
+from registry.current_version import FIRST
 from registry.jobs import Jobs
 from registry.pool import Pool
+from scorer.errors import NothingPublished
 from scorer.recorded_calls import RecordedCalls
 from serving.active_scorer import Active
 from serving.beside import Beside
@@ -91,6 +93,8 @@ class State:
     def active(self) -> Active:
         """The scorer version in force. Raises NotReady: nothing is ever routed at random."""
         if self.scorer.value is None:
+            if isinstance(self.scorer.refusal, NothingPublished):
+                raise NotReady("No scorer version is promoted yet.", next_step=FIRST)
             raise NotReady("No scorer is loaded.", next_step="The server's log and GET /admin/scorer say why.")
         return self.scorer.value
 

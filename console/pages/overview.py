@@ -13,6 +13,7 @@ from console.errors import NotOffered, ServerRefused
 from console.frame import Page, View
 from console.parts import Column
 from console.region import Region
+from registry.current_version import FIRST
 from registry.errors import RegistryError
 from registry.version import CHALLENGER
 
@@ -185,6 +186,9 @@ def _events(scorer: dict[str, Any]) -> None:
     if scorer["refused"]:
         with parts.box("banner bad"):
             ui.label(scorer["refused"])
+    elif scorer["version"] is None:
+        with parts.box("banner"):
+            ui.label(f"No scorer version is promoted yet. {FIRST}")
     if not scorer["events"]:
         parts.empty("Nothing happened yet", icon="history")
     with parts.box("events"):

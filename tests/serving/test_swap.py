@@ -176,6 +176,17 @@ def test_a_start_falls_back_to_the_newest_sound_version(world: World, how: str) 
         until(client, lambda told: told["version"] == "3" and told["refused"] is None)
 
 
+def test_before_the_first_version_the_way_to_it_is_said(world: World) -> None:
+    """A new project is not ready, which is no error of a file: nothing was refused."""
+    (world.home / "var/scorers/current.json").unlink()
+    with TestClient(create_app(world.settings()), headers={"Authorization": f"Bearer {world.key}"}) as client:
+        unready = client.get("/readyz")
+        assert (unready.status_code, unready.json()["error"]["code"]) == (503, "not_ready")
+        assert "No scorer version is promoted yet. Train the first by `dvc repro`" in unready.json()["error"]["message"]
+        assert (scorer(client)["version"], scorer(client)["refused"]) == (None, None)
+        assert "ScorerRefused" not in {each["event"] for each in scorer(client)["events"]}
+
+
 def test_a_scorer_of_nobody_who_can_be_called_is_not_ready(world: World) -> None:
     """Of recorded and retired LLMs alone: not ready, which tells strangers no names, and a question is refused with each one's reason."""
     world.publish("2", roster=("recorded-one", "retired-one"))
