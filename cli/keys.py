@@ -63,6 +63,7 @@ def create(
         data_policy=_words(policy),
         expires_at=None if expires is None else _instant(expires),
     )
+    typer.echo("The key, shown this once: servers keep a hash of it alone.", err=True)
     print(key)
 
 
@@ -81,14 +82,14 @@ def list_keys() -> None:
     places = [place for scope, _, _ in scopes for place in budgets.windows(scope, now)]
     spends = budgets.read(settings, places)
     table = Table(Column("name", no_wrap=True), title=f"USD of {now:%Y-%m-%d} and {now:%B} (UTC)", title_justify="left")
-    for column in ("scopes", "today", "month", "a minute", "LLMs", "policy", "last used", "expires"):
-        table.add_column(column, overflow="fold")
+    for column in ("may", "today", "month", "last used", "expires"):
+        table.add_column(column, overflow="fold", min_width=10)
     for at, (scope, name, entry) in enumerate(scopes):
         day, month = spends[2 * at : 2 * at + 2]
         if entry is not None:
             table.add_row(escape(name), *_cells(entry, day, month))
         elif scope == budgets.PLATFORM and (settings.usd_per_day or settings.usd_per_month):
-            table.add_row(name, "", _money(day, settings.usd_per_day), _money(month, settings.usd_per_month), "", "", "", "", "")
+            table.add_row(name, "", _money(day, settings.usd_per_day), _money(month, settings.usd_per_month), "", "")
     Console().print(table)
 
 
@@ -125,13 +126,15 @@ def _instant(written: str) -> float:
 def _cells(entry: "KeyEntry", day: "Spend", month: "Spend") -> list[str]:
     rates = [f"{limit:,} {kind}" for limit, kind in ((entry.requests_per_minute, "requests"), (entry.tokens_per_minute, "tokens")) if limit]
     used = [each.last_used for each in (day, month) if each.last_used is not None]
+    may = [", ".join(entry.scopes), *(f"{rate} a minute" for rate in rates)]
+    if entry.llms is not None:
+        may.append(f"LLMs: {', '.join(entry.llms)}")
+    if entry.data_policy:
+        may.append(f"policy: {', '.join(entry.data_policy)}")
     return [
-        ", ".join(entry.scopes),
+        escape("\n".join(may)),
         _money(day, entry.usd_per_day),
         _money(month, entry.usd_per_month),
-        ", ".join(rates),
-        "all" if entry.llms is None else escape(", ".join(entry.llms)),
-        escape(", ".join(entry.data_policy or ())),
         _time(max(used)) if used else "not this month",
         _time(entry.expires_at) if entry.expires_at else "never",
     ]
@@ -139,9 +142,14 @@ def _cells(entry: "KeyEntry", day: "Spend", month: "Spend") -> list[str]:
 
 def _money(spend: "Spend", limit: float | None) -> str:
     """`1.2 of 5 (0.3 held)`."""
-    of = "" if limit is None else f" of {limit:g}"
-    held = f" ({spend.held_usd:.3g} held)" if spend.held_usd > 1e-9 else ""
-    return f"{spend.spent_usd:.4g}{of}{held}"
+    of = "" if limit is None else f" of {_usd(limit)}"
+    held = f" ({_usd(spend.held_usd)} held)" if spend.held_usd > 1e-9 else ""
+    return f"{_usd(spend.spent_usd)}{of}{held}"
+
+
+def _usd(amount: float) -> str:
+    """To a millionth, which is a token of a cheap LLM."""
+    return f"{amount:.6f}".rstrip("0").rstrip(".")
 
 
 def _time(epoch_s: float) -> str:

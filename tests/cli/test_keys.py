@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import commands
 from registry.errors import LLMUnknown
 from serving import budgets, keys
 from serving.errors import KeyNameUnknown, KeysRefused
@@ -23,7 +25,7 @@ def entries(home: Path) -> tuple[keys.KeyEntry, ...]:
 
 def test_a_key_is_created_with_what_it_may_do(home: Path) -> None:
     """Everything in one command; the key alone is printed, once."""
-    key = output(*CREATE, *MORE).strip()
+    key = output(*CREATE, *MORE).split()[-1]
     (entry,) = entries(home)
     assert key.startswith("rm-")
     assert (entry.name, entry.scopes, entry.usd_per_day, entry.usd_per_month) == ("bot", ("chat",), 5, 50)
@@ -36,7 +38,7 @@ def test_a_key_is_created_with_what_it_may_do(home: Path) -> None:
 
 def test_a_list_of_keys_shows_spend_and_last_use(home: Path) -> None:
     """What is spent and held of which budget, without the key."""
-    key = output(*CREATE).strip()
+    key = output(*CREATE).split()[-1]
     settings, now = ServingSettings(_env_file=None, home=home), datetime.now(UTC)
     store, limits = budgets.SqliteBudgets(settings.spend_file), [budgets.Limit(entries(home)[0].id, "day", 5, "bot")]
 
@@ -52,6 +54,31 @@ def test_a_list_of_keys_shows_spend_and_last_use(home: Path) -> None:
     assert f"{now:%Y-%m-%d}" in listed
     assert "60 requests" in listed
     assert key not in listed
+
+
+def test_the_key_alone_is_written_to_stdout(home: Path) -> None:
+    """So that a script can take it; that it is shown once is said beside it."""
+    made = CliRunner().invoke(commands, [*CREATE], prog_name="routemoa")
+    assert made.stdout.strip().startswith("rm-")
+    assert len(made.stdout.split()) == 1
+    assert "shown this once" in made.stderr
+
+
+def test_a_narrow_list_of_keys_breaks_no_word(home: Path) -> None:
+    """Eighty columns: lines end between words, and small amounts are plain decimals."""
+    output(*CREATE, "--scope", "chat", "--scope", "feedback", "--scope", "metrics")
+    settings, now = ServingSettings(_env_file=None, home=home), datetime.now(UTC)
+
+    async def story() -> None:
+        store = budgets.SqliteBudgets(settings.spend_file)
+        limits = [budgets.Limit(entries(home)[0].id, "day", 5, "bot")]
+        await store.settle(await store.hold(limits, 1, 1, now), 0.00005, now)
+        await store.close()
+
+    asyncio.run(story())
+    listed = output("keys", "list", width=80)
+    assert all(word in listed for word in ("chat,", "feedback,", "metrics", "60 requests", "0.00005 of", f"{now:%Y-%m-%d}"))
+    assert max(map(len, listed.splitlines())) <= 80
 
 
 def test_a_key_is_revoked_by_name(home: Path) -> None:
