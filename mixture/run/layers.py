@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mixture.choose.action import Action
 from mixture.choose.final_answers import final_answers
@@ -13,7 +14,6 @@ from mixture.choose.strategy import AnswersSoFar, Strategy
 from mixture.client.protocol import LOGPROBS, Reply
 from mixture.client.request_size import expected_input_tokens
 from mixture.decision import Layer, Run
-from mixture.errors import Why
 from mixture.judge.assessment import Questions
 from mixture.judge.text_reply import opaque_ids
 from mixture.llm import LLM, SelfAssessment
@@ -129,7 +129,7 @@ class LayerLoop:
     def _nothing(self, layer: ParallelCalls) -> StopReason:
         """Why a layer brought nothing. Raises NoAnswer where it was the first."""
         late = self.calls.remaining_s <= 0
-        reason: Why = "deadline" if late else "failed" if layer.failed else "budget"
+        reason: Literal["deadline", "failed", "budget"] = "deadline" if late else "failed" if layer.failed else "budget"
         if self.layers:
             return reason
         raise self.calls.no_answer(reason)
