@@ -159,7 +159,7 @@ def test_each_filter_names_its_reason() -> None:
     )
     options = Options(capabilities=frozenset({"tools"}), data_policy=frozenset({"eu", "local"}))
     wrong = {
-        "cannot tools": replace(able, llm=replace(able.llm, id="unable", capabilities=frozenset())),
+        "calls no tools": replace(able, llm=replace(able.llm, id="unable", capabilities=frozenset())),
         "none of ['eu', 'local']": replace(able, llm=replace(able.llm, id="elsewhere", data_policy=frozenset({"hosted"}))),
         "context window of 4096": replace(able, llm=replace(able.llm, id="small", context_window=4096)),
         "retired": replace(able, llm=replace(able.llm, id="old", status="retired")),
