@@ -33,7 +33,7 @@ async def answered(request: Request, dialect: Dialect) -> Response:
         scored = await routing.scored_request(state, chat, asked.written, holder, asked.native, headers=request.headers)
     to_answer = routing.request_to_named_llm(state, chat, asked.written, holder, asked.native) if scored is None else scored.request
     if to_answer is None:
-        raise model_unknown(state, chat.model)
+        raise model_unknown(state, chat.model, dialect=dialect.name)
     decision_id = uuid.uuid4().hex
     tab = await state.gate.open(holder, to_answer, answer_headers_of(request), named=scored is None)
     to_answer = state.exploration.drawn(tab.within(to_answer))

@@ -1,5 +1,6 @@
 """What a request may name as its model, and the refusal of a name that is none."""
 
+from mixture.client.native import NO_OTHER_WAY
 from scorer.near_matches import did_you_mean
 from serving.errors import LLMNotAllowed, ModelUnknown
 from serving.keys import KeyEntry
@@ -8,12 +9,14 @@ from serving.state import State
 from serving.virtual_models import VIRTUAL
 
 
-def model_unknown(state: State, name: str) -> ModelUnknown:
-    """The refusal of a `model` nobody can call, with the near ones."""
-    names = [*VIRTUAL, *(llm.id for llm in state.llms.llms if why_not(llm) is None)]
+def model_unknown(state: State, name: str, *, dialect: str = "chat") -> ModelUnknown:
+    """The refusal of a `model` nobody can call, with the near ones; of a dialect that is not routed, without the virtual ones."""
+    unrouted = dialect in NO_OTHER_WAY
+    names = [*(() if unrouted else VIRTUAL), *(llm.id for llm in state.llms.llms if why_not(llm) is None)]
     listed = next((llm for llm in state.llms.llms if llm.id == name), None)
     what = f"The model {name!r} does not exist" if listed is None else f"The LLM {name!r} cannot be called ({why_not(listed)})"
-    return ModelUnknown(f"{what}.", next_step=f"{did_you_mean(name, names)} GET /v1/models lists all.", param="model")
+    way = f"Add an LLM to the pool whose endpoint offers {dialect}." if unrouted else "GET /v1/models lists all."
+    return ModelUnknown(f"{what}.", next_step=f"{did_you_mean(name, names)} {way}", param="model")
 
 
 def require_named(state: State, name: str, holder: KeyEntry) -> None:

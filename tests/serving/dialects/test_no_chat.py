@@ -59,6 +59,15 @@ def test_nobody_chooses(official: OpenAI, model: str) -> None:
         official.completions.create(model=model, prompt="x")
 
 
+@pytest.mark.parametrize("what", ["embeddings", "completions"])
+def test_an_unknown_name_is_answered_with_llms_alone(served: TestClient, what: str) -> None:
+    """Virtual models give none, so they are no advice."""
+    response = served.post(f"/v1/{what}", json={"model": "text-embedding-3-small", "input": "x", "prompt": "x"})
+    message = response.json()["error"]["message"]
+    assert (response.status_code, "routemoa" in message) == (404, False)
+    assert message.endswith(f"Add an LLM to the pool whose endpoint offers {what}.")
+
+
 @pytest.mark.parametrize("body", [{"input": []}, {"input": 3}, {"input": [True]}, {"input": [[]]}, {}, {"input": [{"text": "x"}]}])
 def test_what_is_no_text_is_refused(served: TestClient, body: dict) -> None:
     """Before anybody is asked."""
