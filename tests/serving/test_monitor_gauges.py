@@ -114,6 +114,7 @@ def test_the_queue_and_what_judges_cost_are_gauges(tmp_path: Path) -> None:
     made = {"decision": {}, "llm": "one", "cost_usd": 0.0, "latency_s": 0.1, "input_tokens": 1, "output_tokens": 1, "status": "ok"}
     store = RecordStore(tmp_path / "records.db", clock=lambda: 90_000.0)
     asyncio.run(store.append(Record("r", 1.0, "routemoa", "1", ("one",), (0.5,), rng.normal(size=8).astype(np.float32), **made)))
+    store.change("UPDATE records SET text = ?", [("What is law?",)])
     store.decide_draws([Draw("r", 0.5, drawn=True)])
     AuditQueue(store).opine({"r": Opinion("judge:a", 0.5, 0.25, 1.0)})
     AuditQueue(store).opine({"r": Opinion("judge:b", 0.5, 0.5, 89_000.0)})
