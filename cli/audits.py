@@ -158,13 +158,9 @@ def _show(audit: "Waiting", count: int, console: "Console") -> None:
 
 
 def _store(*, draw: bool = True) -> "RecordStore":
-    from monitoring import policy, watch
     from monitoring.records import RecordStore
 
-    settings = project.existing()
-    if draw:
-        watch.draw_audits(settings, policy.load(settings.home / "params.yaml"))
-    return RecordStore.of(settings)
+    return RecordStore.of(project.with_draws() if draw else project.existing())
 
 
 def _queue(store: "RecordStore") -> "AuditQueue":

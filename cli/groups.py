@@ -54,8 +54,10 @@ def audit(group: Group, *, count: Annotated[int, typer.Option(min=1, help="So ma
 
     Example: `routemoa groups audit tax --count 20`
     """
+    project.with_draws()  # of answers that are decided on more may be drawn
     drawn = _actions().audit(group, count)
-    typer.echo(f"{drawn} answers of {group} wait for a grade: routemoa grade" if drawn else f"Every answer of {group} is drawn already.")
+    none = f"No answer of {group} is left: each is drawn already, or the monitor has not decided on it yet."
+    typer.echo(f"{drawn} answers of {group} wait for a grade: routemoa grade" if drawn else none)
 
 
 @commands.command()

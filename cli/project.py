@@ -31,6 +31,15 @@ def existing() -> Settings:
     return where
 
 
+def with_draws() -> Settings:
+    """The same, after the answers that came since are drawn for audits or not, as a running monitor would have done."""
+    from monitoring import policy, watch
+
+    where = existing()
+    watch.draw_audits(where, policy.load(where.home / "params.yaml"))
+    return where
+
+
 def serving_settings() -> "ServingSettings":
     """The same as its server reads them. Raises ProjectMissing, BadParameter for a variable that is wrong."""
     from pydantic import ValidationError
