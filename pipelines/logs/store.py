@@ -91,6 +91,12 @@ def count(path: Path) -> int:
         return int(file.metadata.num_rows)
 
 
+def source(path: Path) -> str:
+    """The format that the calls of a file came in. Raises TableRefused."""
+    with _opened(path) as file:
+        return bytes((file.schema_arrow.metadata or {}).get(b"format", b"")).decode()
+
+
 def stream(path: Path, names: Sequence[str] = ()) -> Iterator[LoggedCall]:
     """The calls of an imported log, a batch of them in memory; with `names` only these fields of them. Raises TableRefused."""
     columns = [each for name in names for each in (USAGE if name == "usage" else (name,))] or CALLS.names

@@ -14,17 +14,19 @@ from mixture.llm import LLM
 from monitoring import policy
 from pipelines import import_logs, json_files, llm_names, params
 from pipelines.errors import ImportRefused
-from pipelines.logs import summary
+from pipelines.logs import store
 from pipelines.logs.calls import Imported, Log
 from pipelines.logs.outcomes import Scale
 from pipelines.logs.progress import told
 from pipelines.project import Project
-from pipelines.what_if import asking_ours, compare, grading, history, judgeable, knowledge, page, report
+from pipelines.what_if import asking_ours, compare, grading, history, judgeable, knowledge, next_steps, page, terminal
 from pipelines.what_if.compare import Compared
 from pipelines.what_if.judgeable import Judgeable
 from pipelines.what_if.knowledge import Knowledge, Scorer, Texts
-from pipelines.what_if.report import Report, Spent
+from pipelines.what_if.next_steps import NextSteps
+from pipelines.what_if.report import Report
 from pipelines.what_if.sample import Sample, slim
+from pipelines.what_if.spent import Spent
 from registry import certificate, pool
 from registry.settings import Settings
 from scorer.near_matches import did_you_mean
@@ -33,7 +35,6 @@ READ = (  # what is priced, judged and graded by
     *("file", "row", "at", "llm", "provider", "key", "session", "requests", "tier", "text", "messages", "answer", "usage", "cost_usd"),
 )
 SHOWN = 4  # every fourth value of a dollar is shown
-NOTHING_TRAINED = "No scorer is trained here, and none ships: what other LLMs would have answered cannot be forecast."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,13 @@ def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
     scorer = knowledge.load(settings, wanted.scorer, policy.load(project.params))
     drawn = Sample(len(calls))
     billed = history.billing(told(calls.only(*READ), "{} calls priced"), everybody)
-    made = Report(
-        log=f"{name}: {len(calls):,} lines", spent=Spent.of(drawn.watch(billed) if scorer is not None else billed, everybody.active)
-    )
+    logged = history.used(calls.only("llm", "provider"), everybody)
+    spent = Spent.of(drawn.watch(billed) if scorer is not None else billed, everybody.active, logged)
+    made = Report(log=name, spent=spent, lines=len(calls), left_out=left_out)
     folder = wanted.out or project.var / "what-if"
     folder.mkdir(parents=True, exist_ok=True)
     if scorer is None:
-        made = replace(made, notes=_next(wanted, name, calls))
+        made = replace(made, next_steps=_next(wanted, settings, everybody, name, calls))
     else:
         known = scorer.knowledge(project)
         llms = candidates(drawn.drawn, everybody, known, wanted.baseline)
@@ -76,28 +77,27 @@ def run(wanted: Wanted, settings: Settings, console: Console) -> Report:
         made = judge(made, judged, known, why, floor)
         made = replace(made, baseline=wanted.baseline or "what was logged")
         made = _graded(made, judged, wanted, folder / f"{name}.grade.csv")
-    made = replace(made, notes=(*left_out, *made.notes))
-    report.show(made, console)
+    terminal.show(made, console)
     page.write(folder / f"{name}.html", made)
     json_files.write(folder / f"{name}.json", made.as_dict())
     console.print(f"Written: {_shown(folder / name)}.html, {_shown(folder / name)}.json", highlight=False, markup=False)
     return made
 
 
-def _next(wanted: Wanted, name: str, calls: Log) -> tuple[str, ...]:
-    """What to do where no scorer is trained: a result file has labels, a log's questions have to be asked of others."""
-    log = f"--from {wanted.source} {' '.join(wanted.logs)}" if wanted.source is not None else f"--from FORMAT FILES --name {name}"
-    if any(call.dataset is not None for call in calls.only("dataset")):
-        return (
-            f"{NOTHING_TRAINED} This file has labels to train on:",
-            f"  routemoa import {log} --name {name} --add-llms",
-            "  routemoa retrain, and then this again, of a log.",
-        )
-    return (
-        f"{NOTHING_TRAINED} It takes labels on a sample:",
-        f"  routemoa import {log} --ask 200 --budget 1",
-        "  routemoa retrain, and then this again.",
-    )
+def _next(wanted: Wanted, settings: Settings, everybody: pool.Pool, name: str, calls: Log) -> NextSteps:
+    """What to do where no scorer is trained; an import is brought in again from the files that it was made of."""
+    project = Project(settings.home)
+    source, files = wanted.source, list(wanted.logs)
+    if source is None:
+        source = store.source(_imported(wanted.logs[0], project))
+        files = list(dict.fromkeys(call.file for call in calls.only("file")))
+    again = [*(("--from", source) if wanted.source is not None else ()), *wanted.logs]
+    again += ["--pool", str(wanted.pool_file)] if wanted.pool_file is not None else []
+    labelled = any(call.dataset is not None for call in calls.only("dataset"))
+    log = next_steps.Log(source, files, name, again, labelled)
+    projects, params_file = Path(_shown(settings.pool_file)), Path(_shown(project.params))
+    parsed = params.load(project.params)
+    return next_steps.steps(log, everybody, parsed, pool_file=wanted.pool_file, projects=projects, params_file=params_file)
 
 
 def candidates(billed: Sequence[history.Billed], everybody: pool.Pool, known: Knowledge, baseline: str | None) -> dict[str, LLM]:
@@ -166,7 +166,7 @@ def _graded(made: Report, judged: Judgeable, wanted: Wanted, path: Path) -> Repo
     return replace(made, notes=(*made.notes, *notes, told))
 
 
-def _calls(wanted: Wanted, project: Project) -> tuple[str, Log, list[str]]:
+def _calls(wanted: Wanted, project: Project) -> tuple[str, Log, Mapping[str, int]]:
     """A name for the log, its calls, and what was not taken as one. Raises ImportRefused, TableRefused."""
     if not wanted.logs:
         raise ImportRefused(
@@ -175,9 +175,9 @@ def _calls(wanted: Wanted, project: Project) -> tuple[str, Log, list[str]]:
     if wanted.source is not None:
         files = [Path(each) for each in wanted.logs]
         reading = import_logs.read(wanted.source, files, wanted.score, kept=slim)[1]
-        return llm_names.slug(files[0].stem) or wanted.source, reading.calls, list(summary.left_out(reading))
+        return llm_names.slug(files[0].stem) or wanted.source, reading.calls, dict(reading.left_out)
     paths = [_imported(each, project) for each in wanted.logs]
-    return llm_names.slug(paths[0].stem) or "log", Imported(paths), []
+    return llm_names.slug(paths[0].stem) or "log", Imported(paths), {}
 
 
 def _imported(name: str, project: Project) -> Path:

@@ -63,6 +63,16 @@ def billing(calls: Iterable[LoggedCall], pool: Pool, published: Published = name
         yield _billed(call, strangers[named_as], known=False)
 
 
+def used(calls: Iterable[LoggedCall], pool: Pool, published: Published = named) -> list[LLM]:
+    """The LLMs that calls name, each once: the pool's, or one called as the log does at its published price."""
+    known, by_id = llm_names.known_to(pool), {llm.id: llm for llm in pool.llms}
+    found: dict[str, LLM] = {}
+    for name, provider in dict.fromkeys((call.llm, call.provider) for call in calls if call.llm is not None):
+        llm = by_id[known[name]] if name in known else replace(_stranger(name, published(name, provider)), id=name)
+        found.setdefault(llm.id, llm)
+    return list(found.values())
+
+
 def at(price: Price, call: LoggedCall, usage: Usage) -> float:
     """USD for `usage` at the price in force when the call was made."""
     return price.at(call.at or datetime.now(UTC)).bill(usage)

@@ -5,15 +5,18 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from pipelines.logs.money import usd
-from pipelines.what_if.compare import Compared, Part
-from pipelines.what_if.report import ASSUMED, ELSEWHERE, Report, elsewhere_rows, in_points, percent, spent_lines, verdict_lines
+from pipelines.what_if import words
+from pipelines.what_if.compare import Compared
+from pipelines.what_if.report import Report
 from scorer.atomic_write import replacing
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}
+h1{font-size:1.1rem;color:#555}h2{margin-top:2rem;font-size:1.2rem}svg{max-width:100%;height:auto}footer{color:#555}
+.headline{background:#eef4fa;border-left:.4rem solid #1f4e79;padding:.8rem 1.2rem}.headline p:first-child{font-size:1.35rem;margin:.2rem 0}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#fff;padding:.6rem;font-size:.85rem}
 table{border-collapse:collapse;margin:1rem 0;width:100%}th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #ddd}
-tr.best{font-weight:600}svg{max-width:100%;height:auto}h2{margin-top:2rem}footer{color:#555}"""
-ALONE = "What one LLM alone would have cost on the same tokens"
+td{font-variant-numeric:tabular-nums}tr.marked{font-weight:600;background:#eef4fa}"""
+HEAD = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light">'
 INK = "#1f4e79"
 
 
@@ -24,21 +27,41 @@ def write(path: Path, report: Report) -> None:
 
 
 def html(report: Report) -> str:
-    """The whole page."""
-    parts = [f"<h1>What would routing have saved?</h1><p>{escape(report.log)}</p>"]
-    parts += [f"<p>{escape(line)}</p>" for line in verdict_lines(report)]
+    """The whole page: the headline, when and how much, who else, by whom, and at the end what was assumed and not counted."""
+    spent = report.spent
+    parts = [f"<h1>{escape(report.log)}: what LLMs cost, and what they could</h1>", _headline(report)]
+    parts += [_list(words.period_lines(spent)), _said(words.verdict_lines(report))]
     if report.settings:
-        parts += [_picture(report.settings), "<h2>By the value of a dollar</h2>", _settings(report)]
-    if report.best is not None:
-        for kind, some in report.best.parts.items():
-            parts += [f"<h2>By {escape(kind)}</h2>", _parts(some)]
-    parts += ["<h2>What it cost</h2>", *(f"<p>{escape(line)}</p>" for line in spent_lines(report.spent))]
-    parts += [_table(("LLM", "calls", "USD"), ((name, f"{count:,}", usd(spent)) for name, (count, spent) in report.spent.by_llm.items()))]
-    if report.spent.elsewhere:
-        parts += [f"<h2>{escape(ALONE)}</h2>", _table(ELSEWHERE, elsewhere_rows(report.spent))]
-    said = [*report.notes, *(f"Assumed: {line}" for line in ASSUMED if report.settings)]
-    parts.append("<footer>" + "".join(f"<p>{escape(line)}</p>" for line in said) + "</footer>")
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>What if</title><style>{STYLE}</style>{"".join(parts)}</html>\n'
+        places = {at for at, each in enumerate(report.settings) if each == report.best}
+        table = _table(words.SETTINGS, words.setting_rows(report), places)
+        parts += [_picture(report.settings), "<h2>By the value of a dollar</h2>", table]
+    if spent.elsewhere:
+        places = {at for at, name in enumerate(spent.elsewhere) if name in spent.logged}
+        table = _table(words.ELSEWHERE, words.elsewhere_rows(spent), places)
+        parts += [f"<h2>{escape(words.ALONE)}</h2>", _said([words.QUALITY_UNKNOWN]), table]
+    for head, sums in ((words.BY_LLM, spent.by_llm), (words.BY_KEY, spent.by_key)):
+        if sums:
+            parts += [f"<h2>By {escape(head[0])}</h2>", _table(head, words.sum_rows(sums, spent.usd))]
+    for kind, some in report.best.parts.items() if report.best is not None else ():
+        parts += [f"<h2>Routed, by {escape(kind)}</h2>", _table((kind, *words.PARTS), words.part_rows(some))]
+    parts += ["<footer><h2>What was counted</h2>", _list((*words.log_lines(report), *words.spent_lines(spent), *report.notes))]
+    parts += ["<h2>What was assumed</h2>", _list(report.assumed)] if report.assumed else []
+    title = f"{escape(report.log)}: what LLMs cost"
+    return f'<!doctype html><html lang="en">{HEAD}<title>{title}</title><style>{STYLE}</style>{"".join(parts)}</footer></html>\n'
+
+
+def _headline(report: Report) -> str:
+    commands = report.next_steps.commands if report.next_steps is not None else ()
+    typed = f"<pre>{escape(chr(10).join(commands))}</pre>" if commands else ""
+    return f'<div class="headline"><p>{escape(words.headline(report))}</p>{typed}</div>'
+
+
+def _said(lines: Iterable[str]) -> str:
+    return "".join(f"<p>{escape(line)}</p>" for line in lines)
+
+
+def _list(lines: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 
 def _picture(settings: Sequence[Compared]) -> str:
@@ -65,28 +88,11 @@ def _picture(settings: Sequence[Compared]) -> str:
     return text.getvalue().partition("<svg")[1] + text.getvalue().partition("<svg")[2]
 
 
-def _settings(report: Report) -> str:
-    rows = (
-        (f"{each.value_of_a_dollar:g}", f"{each.moved:.0%}", usd(each.usd.mean), percent(each.saved), in_points(each.quality))
-        for each in report.settings
-    )
-    return _table(("a dollar is worth", "calls moved", "USD", "saved", "quality, points"), rows, best=_place(report))
-
-
-def _place(report: Report) -> int | None:
-    return next((at for at, each in enumerate(report.settings) if each == report.best), None)
-
-
-def _parts(parts: Sequence[Part]) -> str:
-    ordered = sorted(parts, key=lambda part: -part.calls)
-    rows = ((each.name, f"{each.calls:,}", usd(each.baseline_usd), usd(each.usd), in_points(each.quality)) for each in ordered)
-    return _table(("", "calls", "USD then", "USD ours", "quality, points"), rows)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], best: int | None = None) -> str:
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], marked: Iterable[int] = ()) -> str:
+    places = set(marked)
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
     lines = (
-        f"<tr{' class=best' if at == best else ''}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+        f"<tr{' class=marked' if at in places else ''}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
         for at, row in enumerate(rows)
     )
     return f"<table><tr>{cells}</tr>{''.join(lines)}</table>"

@@ -118,7 +118,7 @@ def test_the_guides_commands_make_a_page_each(checkout: Path) -> None:
         assert "Not priced" not in ran.stdout
         page = checkout / ran.stdout.rpartition("Written: ")[2].split(",")[0]
         html = page.read_text(encoding="utf-8")
-        assert "What would routing have saved?" in html
+        assert "You spent" in html
         assert "What one LLM alone would have cost on the same tokens" in html
         assert "anthropic-claude-opus-4-5" in html
         assert json.loads(page.with_suffix(".json").read_text())["spent"]["usd"] > 0

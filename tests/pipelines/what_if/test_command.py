@@ -1,6 +1,7 @@
 """`routemoa what-if` on a LiteLLM log, a Langfuse export and an OpenCompass folder of our own, with a scorer that was really trained."""
 
 import csv
+import html
 import json
 import re
 from pathlib import Path
@@ -104,7 +105,10 @@ def test_a_litellm_log_becomes_a_page(home: Path, tmp_path: Path) -> None:
     assert "<svg" in page
     assert "<script" not in page
     assert 'src="http' not in page
-    assert "What it cost" in page
+    assert "What was counted" in page
+    assert found["assumed"][0] in page
+    assert "Routing would have cost" in printed.splitlines()[0]
+    assert printed.splitlines()[0] in html.unescape(page)
 
 
 def test_a_session_is_decided_once(home: Path, tmp_path: Path) -> None:
@@ -214,7 +218,10 @@ def test_before_anything_is_trained_the_money_is_told_and_nothing_else(tmp_path:
     monkeypatch.setenv("ROUTEMOA_HOME", str(fresh))
     printed = run(litellm(tmp_path), "--from", "litellm")
     assert "59 of them priced" in printed
-    assert "No scorer is trained here" in printed
+    assert printed.startswith(
+        "You spent $0.2478 from 2026-10-01 to 2026-10-01. Always maths-llm would have cost $0.0065: 97 % less, if its answers"
+    )
+    assert "unknown until answers to 200 of your questions are graded:" in printed
     assert written(fresh, "spend")["settings"] == []
 
 
