@@ -41,7 +41,7 @@ def _call(reading: Reading, path: Path, row: Fields) -> None:
             at=started,
             llm=row.text("model", "model_group"),
             provider=row.text("custom_llm_provider"),
-            key=row.text("api_key", "user", "end_user"),
+            key=metadata.text("user_api_key_alias") or row.text("api_key", "user", "end_user"),
             session=row.text("session_id", "trace_id"),
             tier=told.text("service_tier"),
             text=asked.text if asked else None,

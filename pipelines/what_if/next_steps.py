@@ -50,7 +50,7 @@ def steps(log: Log, pool: Pool, parsed: Params, *, pool_file: Path | None, proje
     able = {llm.id: llm for llm in pool.active if llm.endpoint is not None}
     if not able:
         return NextSteps("unknown, for no LLM of the pool has an endpoint to ask. Add one: routemoa add-llm.", ())
-    why = f"unknown until answers to {QUESTIONS} of your questions are graded:"
+    why = f"unknown until answers to up to {QUESTIONS} of your questions are graded:"
     asks = (
         f"{log.brought} --ask {QUESTIONS} --budget {BUDGET_USD}  # USD; it says how many questions that pays for, before anybody is asked"
     )

@@ -23,7 +23,7 @@ def show(report: Report, console: Console) -> None:
         _table(console, words.SETTINGS, words.setting_rows(report))
     elif spent.elsewhere:
         _table(console, words.ELSEWHERE, words.elsewhere_rows(spent, MOST_ROWS))
-    if len(spent.by_key) > 1:
+    if len(spent.by_key) > 1 and report.best is None:
         _table(console, words.BY_KEY, list(words.sum_rows(spent.by_key, spent.usd))[:MOST_PARTS])
     for kind, parts in report.best.parts.items() if report.best is not None else ():
         if len(parts) > 1:

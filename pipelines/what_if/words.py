@@ -1,5 +1,6 @@
 """What a what-if says in words and rows, the same on a terminal and on the page: the headline first."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from pipelines.logs.money import dollars
@@ -16,7 +17,8 @@ BY_LLM = ("LLM of the log", "calls", "spent", "share")
 BY_KEY = ("key", "calls", "spent", "share")
 SETTINGS = ("a dollar is worth", "calls moved", "would have cost", "beside what was spent", "quality, points")
 PARTS = ("calls", "spent", "would have cost", "quality, points")
-LONGEST_KEY = 24  # characters; longer ones are hashes
+HASH = re.compile("[0-9a-f]{32,}")  # of a key: its ends tell it apart
+THE_SAME, NEXT_TO_NOTHING = 0.0005, 0.02  # shares
 
 Row = tuple[str, ...]
 
@@ -27,8 +29,9 @@ def headline(report: Report) -> str:
     if not spent.priced:
         return f"What you spent is not known: none of {spent.calls:,} calls can be priced."
     about = "about " if spent.estimated == spent.priced else ""
-    days = f" from {spent.first} to {spent.last}" if spent.first else ""
-    said = f"You spent {about}{dollars(spent.usd)}{days}."
+    days = f" from {spent.first} to {spent.last}" if spent.days > 1 else f" on {spent.first}" if spent.first else ""
+    some = f", as far as {spent.priced:,} of {spent.calls:,} calls have a price" if spent.priced < spent.calls else ""
+    said = f"You spent {about}{dollars(spent.usd)}{days}{some}."
     return f"{said} {_routed(report) if report.scorer is not None else _alone(report)}"
 
 
@@ -48,10 +51,10 @@ def _routed(report: Report) -> str:
         within = f" within {points(report.floor)} of quality" if report.floor is not None and report.settings else ""
         return f"Nobody can say yet that routing saves anything{within}: too little is known of how others answer such calls."
     best = report.best
-    of = f"{dollars(best.baseline_usd)} that the {report.judged:,} judged calls cost beside {report.baseline}"
+    of = f"{dollars(best.baseline_usd)} that the {report.judged:,} judged calls cost by {report.baseline}"
     return (
-        f"Routing would have cost {percent(best.saved)} of the {of}, at a quality of {in_points(best.quality)} points"
-        f"{f', within {points(report.floor)}' if report.floor is not None else ''}."
+        f"Routing would have cost {percent(best.saved)} than the {of}, its quality {in_points(best.quality)} points beside it"
+        f"{f' (at most {points(report.floor)} may be lost)' if report.floor is not None else ''}, by 95 % intervals."
     )
 
 
@@ -74,7 +77,7 @@ def period_lines(spent: Spent) -> Iterator[str]:
     if spent.sessions:
         yield f"{spent.sessions:,} sessions."
     if spent.cached_share is not None:
-        yield f"{spent.cached_share:.0%} of the prompt tokens came out of a cache."
+        yield f"{_share(spent.cached_share)} of the prompt tokens came out of a cache."
 
 
 def spent_lines(spent: Spent) -> Iterator[str]:
@@ -132,8 +135,8 @@ def elsewhere_rows(spent: Spent, most: int | None = None) -> Iterator[Row]:
 def sum_rows(sums: Mapping[str, tuple[int, float]], total: float) -> Iterator[Row]:
     """Name, calls, USD, share of all."""
     for name, (calls, usd) in sums.items():
-        shown = name if len(name) <= LONGEST_KEY else f"{name[:8]}…{name[-4:]}"
-        yield shown, f"{calls:,}", dollars(usd), f"{usd / total:.0%}" if total else ""
+        shown = f"{name[:8]}…{name[-4:]}" if HASH.fullmatch(name) else name
+        yield shown, f"{calls:,}", dollars(usd), _share(usd / total) if total else ""
 
 
 def setting_rows(report: Report) -> Iterator[Row]:
@@ -141,7 +144,7 @@ def setting_rows(report: Report) -> Iterator[Row]:
     for each in report.settings:
         yield (
             f"{each.value_of_a_dollar:g}{' *' if each == report.best else ''}",
-            f"{each.moved:.0%}",
+            _share(each.moved),
             dollars(each.usd.mean),
             percent(each.saved),
             in_points(each.quality),
@@ -170,13 +173,15 @@ def in_points(interval: Interval) -> str:
 
 
 def _beside(usd: float, spent: float) -> str:
-    """`77 % less`, `124 % more`, by a tenth where it is next to nothing."""
+    """`77 % less`, `124 % more`, with a digit behind the point where it is next to nothing."""
     share = usd / spent - 1
-    return (
-        "the same"
-        if abs(share) < 0.0005
-        else f"{abs(share):.{0 if abs(share) >= 0.02 else 1}%}".replace("%", " %") + (" more" if share > 0 else " less")
-    )
+    if abs(share) < THE_SAME:
+        return "the same"
+    return f"{100 * abs(share):.{0 if abs(share) >= NEXT_TO_NOTHING else 1}f} % {'more' if share > 0 else 'less'}"
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _draw(best: Compared | None) -> str:

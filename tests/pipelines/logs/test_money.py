@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.logs.money import usd
+from pipelines.logs.money import dollars, usd
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,11 @@ from pipelines.logs.money import usd
 def test_an_amount_is_nothing_only_where_it_is(amount: float, shown: str) -> None:
     """Four digits behind the point, more where they would all be 0."""
     assert usd(amount) == shown
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"), [(0.0, "$0.00"), (13.6409, "$13.64"), (1234.56, "$1,234.56"), (0.0103, "$0.0103"), (-2.0, "-$2.00")]
+)
+def test_dollars_have_cents(amount: float, shown: str) -> None:
+    """From one on; below, as many digits as tell it from nothing."""
+    assert dollars(amount) == shown

@@ -3,7 +3,10 @@
 import csv
 import html
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -219,9 +222,9 @@ def test_before_anything_is_trained_the_money_is_told_and_nothing_else(tmp_path:
     printed = run(litellm(tmp_path), "--from", "litellm")
     assert "59 of them priced" in printed
     assert printed.startswith(
-        "You spent $0.2478 from 2026-10-01 to 2026-10-01. Always maths-llm would have cost $0.0065: 97 % less, if its answers"
+        "You spent $0.2478 on 2026-10-01, as far as 59 of 60 calls have a price. Always maths-llm would have cost $0.0065: 97 %"
     )
-    assert "unknown until answers to 200 of your questions are graded:" in printed
+    assert "unknown until answers to up to 200 of your questions are graded:" in printed
     assert written(fresh, "spend")["settings"] == []
 
 
@@ -252,3 +255,27 @@ def test_only_our_choices_are_asked_and_only_within_the_budget(home: Path, tmp_p
         assert rows
         assert set(asked.asked) == {row["question"] for row in rows}
         assert all(row["answer_ours"] == row["question"][::-1] for row in rows)
+
+
+def test_the_next_step_runs_as_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """With the named pool, a judge of it, and the file as it was named; the shell runs each up to the import, which offers the sample."""
+    fresh = tmp_path / "fresh"
+    (fresh / "registry").mkdir(parents=True)
+    (fresh / "registry" / "pool.yaml").write_text("llms: {}\n")
+    (fresh / "params.yaml").write_text((home / "params.yaml").read_text())
+    (fresh / "my pool.yaml").write_text(POOL)
+    monkeypatch.setenv("ROUTEMOA_HOME", str(fresh))
+    monkeypatch.chdir(fresh)
+    litellm(fresh, "my spend.jsonl")
+    run("my spend.jsonl", "--from", "litellm", "--pool", "my pool.yaml")
+    commands = written(fresh, "my-spend")["next_steps"]["commands"]
+    assert [line.split()[0] for line in commands] == ["cp", "sed", "routemoa", "routemoa", "routemoa"]
+    assert commands[-1] == "routemoa what-if --from litellm 'my spend.jsonl' --pool 'my pool.yaml'"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for line in commands[:3]:
+        ran = subprocess.run(["bash", "-ec", line], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "Nobody has been asked yet." in ran.stdout
+    assert (fresh / "registry" / "pool.yaml").read_text() == POOL
+    run("my-spend", "--pool", "my pool.yaml")
+    assert written(fresh, "my-spend")["next_steps"]["commands"][-3] == commands[2]
