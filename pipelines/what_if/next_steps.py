@@ -11,6 +11,7 @@ from registry.pool import Pool
 
 QUESTIONS = 200
 BUDGET_USD = 10
+RETRAIN = "routemoa retrain  # a job of the worker that `routemoa up` starts: it asks, grades and trains; then this again:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def steps(log: Log, pool: Pool, parsed: Params, *, pool_file: Path | None, proje
     )
     if log.labelled:
         why = "unknown until a scorer has learned from the labels of this file:"
-        return NextSteps(why, (*takes, f"{log.brought} --add-llms", "routemoa retrain", again))
+        return NextSteps(why, (*takes, f"{log.brought} --add-llms", RETRAIN, again))
     able = {llm.id: llm for llm in pool.active if llm.endpoint is not None}
     if not able:
         return NextSteps("unknown, for no LLM of the pool has an endpoint to ask. Add one: routemoa add-llm.", ())
@@ -54,7 +55,7 @@ def steps(log: Log, pool: Pool, parsed: Params, *, pool_file: Path | None, proje
     asks = (
         f"{log.brought} --ask {QUESTIONS} --budget {BUDGET_USD}  # USD; it says how many questions that pays for, before anybody is asked"
     )
-    return NextSteps(why, (*takes, *_grades(able, pool, params_file, parsed), asks, "routemoa retrain", again))
+    return NextSteps(why, (*takes, *_grades(able, pool, params_file, parsed), asks, RETRAIN, again))
 
 
 def _grades(able: Mapping[str, LLM], pool: Pool, params_file: Path, parsed: Params) -> list[str]:

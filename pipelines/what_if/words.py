@@ -71,7 +71,7 @@ def log_lines(report: Report) -> Iterator[str]:
 def period_lines(spent: Spent) -> Iterator[str]:
     """When, how much a month, sessions and the cache."""
     if spent.days:
-        yield f"Period: {spent.first} to {spent.last} (UTC), {spent.days} day{'s' if spent.days != 1 else ''}, both counted."
+        yield f"Period: {spent.first} to {spent.last} (UTC), {f'{spent.days} days, both counted' if spent.days > 1 else 'a single day'}."
     if spent.usd_a_month is not None:
         yield f"About {dollars(spent.usd_a_month)} a month: what was spent, over {spent.days} days, times 30.4."
     if spent.sessions:
