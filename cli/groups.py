@@ -54,10 +54,17 @@ def audit(group: Group, *, count: Annotated[int, typer.Option(min=1, help="So ma
 
     Example: `routemoa groups audit tax --count 20`
     """
+    from monitoring.audit_queue import AuditQueue, hidden_in_words
+
     project.with_draws()  # of answers that are decided on more may be drawn
-    drawn = _actions().audit(group, count)
-    none = f"No answer of {group} is left: each is drawn already, or the monitor has not decided on it yet."
-    typer.echo(f"{drawn} answers of {group} wait for a grade: routemoa grade" if drawn else none)
+    actions = _actions()
+    drawn = actions.audit(group, count)
+    if not drawn:
+        typer.echo(f"No answer of {group} is left: each is drawn already, or the monitor has not decided on it yet.")
+    elif told := hidden_in_words(AuditQueue(actions.store).hidden(group)):
+        typer.echo(f"{drawn} answers of {group} are drawn. {told}")
+    else:
+        typer.echo(f"{drawn} answers of {group} wait for a grade: routemoa grade")
 
 
 @commands.command()

@@ -71,7 +71,8 @@ def _actions(view: View, group: str, name: str, reload: Reload) -> None:
         if "kind" in said:  # a job
             ui.navigate.to(f"/jobs/{said['id']}")
             return
-        parts.success(done.format(**said))
+        hidden = said.get("not_kept")
+        parts.success(f"{hidden} drawn answers cannot be graded: their texts are not kept." if hidden else done.format(**said))
         await reload()
 
     count = AUDITED_AT_ONCE

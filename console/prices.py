@@ -70,9 +70,9 @@ def reprice(view: View, llm: dict[str, Any], reload: Any) -> None:
             parts.failure(exc)
             return
         dialog.close()
-        parts.success(f"{llm['id']} has another price; servers follow at once.")
+        parts.success(f"{llm['id']} has another price; servers follow within seconds.")
         await reload()
 
-    about = "Servers follow at once, training at the next. Without rates the price is unknown."
+    about = "Servers follow within seconds, training at the next. Without rates the price is unknown."
     with dialogs.asking(f"Reprice {llm['id']}", about, does="Change the price", action=change) as dialog, parts.box("form"):
         fields = PriceFields(view, llm["price"])

@@ -29,7 +29,8 @@ from scorer.near_matches import near_matches
 MOST_MEMBERS = 2000  # of a named domain, the latest first
 DRAWN = """SELECT records.id, probability, drawn, drawn_at, why, source FROM records JOIN draws ON draws.number = records.number
     LEFT JOIN outcomes ON record_id = records.id WHERE status = 'ok' AND"""
-DRAW = "UPDATE draws SET probability = ?, drawn = ?, drawn_at = ?, why = ? WHERE number = (SELECT number FROM records WHERE id = ?)"
+DRAW = """UPDATE draws SET probability = ?, drawn = ?, drawn_at = ?, why = ? WHERE number = (SELECT number FROM records WHERE id = ?)
+    AND probability = ? AND drawn = ?"""
 FIGURES = f"""SELECT llm, roster, scores, cost_usd, CASE WHEN source = '{AUDIT}' AND status = 'ok' THEN outcomes.score END,
     CASE WHEN {WAITING} THEN 1 ELSE 0 END
     FROM records LEFT JOIN outcomes ON record_id = id LEFT JOIN draws ON draws.number = records.number WHERE"""  # noqa: S608
@@ -132,12 +133,13 @@ class Actions:
             if not drawn and source == AUDIT:
                 continue  # what was chosen by hand before has no chance of its own, and stays out of the estimate
             then = 1 - (1 - chance) * (1 - more)
+            as_it_was = (each, chance, drawn)  # else somebody else drew of the group meanwhile, and that stays
             if each in taken:
-                changed.append((then, 1, self.store.now(), f"{ASKED_FOR}: {chosen.name}", each))
+                changed.append((then, 1, self.store.now(), f"{ASKED_FOR}: {chosen.name}", *as_it_was))
             else:
-                changed.append((then, drawn, drawn_at, why, each))
+                changed.append((then, drawn, drawn_at, why, *as_it_was))
         self.store.change(DRAW, changed)
-        return len(taken)
+        return sum(bool(row[2]) for row in self._rows(DRAWN, sorted(taken)))
 
     def _rows(self, select: str, members: Sequence[str]) -> list[tuple[Any, ...]]:
         """What `select`, which ends where its last condition goes, gives of these answers."""

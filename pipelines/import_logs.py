@@ -4,6 +4,7 @@ Every call goes to var/imported/NAME.parquet (`pipelines.logs.store`), beside a 
 query pool too, with its labels. Of a chat log others are asked about a sample, where that is wanted and paid for (--ask, --budget).
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -143,9 +144,10 @@ def _offered(reading: Reading, wanted: Wanted, project: Project) -> str:
     if not llms_of:
         return "Without texts nobody else can be asked. Log prompts (LiteLLM: store_prompts_in_spend_logs) for a while, and import again."
     alone = f"{sum(count == 1 for count in llms_of.values()):,} of {len(llms_of):,} questions have the answer of one LLM alone"
+    brought = shlex.join(["routemoa", "import", "--from", wanted.source, *map(str, wanted.files), "--name", wanted.defaults.name])
     lines = [
         f"{alone}: what another would have said is not in the log. Ask the pool about a sample, for at most what you state:",
-        f"  routemoa import --from {wanted.source} {' '.join(map(str, wanted.files))} --name {wanted.defaults.name} --ask 200 --budget 1",
+        f"  {brought} --ask 200 --budget 1",
     ]
     judge = asking_others.grades(params.load(project.params))
     return "\n".join([*lines, f"The answers are graded by {judge}." if judge else asking_others.GRADES])

@@ -115,6 +115,7 @@ def train_jointly(path: Path) -> tuple[str, ...]:
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Nobody else changes the file meanwhile. Raises PoolRefused where another process keeps it locked."""
+    path = path.resolve()  # a link and what it leads to are one file
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         lock.acquire(timeout=LOCK_WAIT_S)

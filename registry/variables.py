@@ -29,7 +29,7 @@ def check() -> None:
     shares the file, and must not. Raises VariableRefused.
     """
     unknown = unknown_of({*EnvSettingsSource(Settings).env_vars, *DotEnvSettingsSource(Settings).env_vars})
-    every = known() if unknown else []
+    every = [name for name in known() if name not in ELSEWHERE] if unknown else []
     near = {name: alike[0] for name in unknown if (alike := get_close_matches(name, every, n=1, cutoff=ALIKE))}
     for name in unknown:
         if name not in near:

@@ -75,7 +75,7 @@ async def check_llm(request: Request) -> Response:
 
 @router.patch("/llms/{llm_id}")
 async def change_llm(request: Request, llm_id: str) -> Response:
-    """Gives an LLM another price, retires it or takes it back. Servers follow at once, training at the next."""
+    """Gives an LLM another price, retires it or takes it back. Servers follow within seconds, training at the next."""
     state = state_of(request)
     wanted, written = parse(Change, await read(request, state.settings.max_request_bytes))
     audit.note(request, llm=llm_id, changed=", ".join(written))

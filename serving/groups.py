@@ -22,6 +22,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitoring import named_domains
+from monitoring.audit_queue import AuditQueue
 from monitoring.errors import GroupUnknown
 from monitoring.group_actions import Actions
 from registry import retraining_plan
@@ -79,12 +80,17 @@ async def leave(request: Request, group: str) -> Response:
 
 @router.post("/{group}/audit")
 async def draw(request: Request, group: str) -> Response:
-    """Body empty or {"count": 20}: so many more of its answers wait in the audit queue. `{"group": "tax", "drawn": 20}`."""
+    """Body empty or {"count": 20}: so many more of its answers are drawn. `{"group": "tax", "drawn": 20, "not_kept": 0}`.
+
+    not_kept: drawn answers of the group that cannot be graded here, for their texts are not kept.
+    """
     content = await read(request, state_of(request).settings.max_request_bytes)
     count = parse(HowMany, content)[0].count if content else HowMany().count
     audit.note(request, group=group)
-    drawn = await asyncio.to_thread(_actions(request).audit, group, count)
-    return json_response({"group": group, "drawn": drawn})
+    actions = _actions(request)
+    drawn = await asyncio.to_thread(actions.audit, group, count)
+    not_kept = await asyncio.to_thread(AuditQueue(actions.store).hidden, group)
+    return json_response({"group": group, "drawn": drawn, "not_kept": not_kept})
 
 
 @router.post("/{group}/harvest")

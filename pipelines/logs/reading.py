@@ -40,7 +40,8 @@ class Reading:
 
     def rows(self, path: Path) -> Iterator[Fields]:
         """The rows of a file of rows: JSON, JSON lines, CSV, Parquet, also compressed."""
-        for row in told(content.rows(path), f"{path.name}: {{}} rows"):
+        name = path.name.replace("{", "{{").replace("}", "}}")
+        for row in told(content.rows(path), f"{name}: {{}} rows"):
             yield self.fields(path, row.number, row.cells)
 
     def fields(self, path: Path, number: int, cells: Mapping[str, Any]) -> Fields:

@@ -59,10 +59,10 @@ def _rows(part: opened.Part) -> Iterator[Cells]:
             start = text.read(PEEKED)
         if start.lstrip()[:1] in {"{", "["} and not _is_csv(part.name, start):
             with opened.readable(part.path), part.text() as text:
-                yield from json_text.rows(part.path, text)
+                yield from json_text.rows(part.shown, text)
         else:
             with opened.readable(part.path):
-                yield from csv_text.rows(part.path, part.text)
+                yield from csv_text.rows(part.shown, part.text)
     except UnicodeDecodeError as exc:
         raise opened.misencoded(part) from exc
 
@@ -70,7 +70,7 @@ def _rows(part: opened.Part) -> Iterator[Cells]:
 def _values(part: opened.Part) -> list[Any]:
     try:
         with opened.readable(part.path), part.text() as text:
-            return list(json_text.values(part.path, text))
+            return list(json_text.values(part.shown, text))
     except UnicodeDecodeError as exc:
         raise opened.misencoded(part) from exc
 
@@ -89,4 +89,4 @@ def _parquet(part: opened.Part) -> Iterator[Cells]:
             for batch in pq.ParquetFile(raw if raw.seekable() else io.BytesIO(raw.read())).iter_batches(BATCH):
                 yield from batch.to_pylist()
     except (pa.ArrowInvalid, OSError) as exc:
-        raise ImportRefused(f"{part.path}: not a Parquet file ({exc}).", next_step="Write it again.") from exc
+        raise ImportRefused(f"{part.shown}: not a Parquet file ({exc}).", next_step="Write it again.") from exc

@@ -6,6 +6,8 @@ What else it may be packed in is refused with what unpacks it.
 import codecs
 import gzip
 import io
+import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -53,15 +55,27 @@ class Part:
         """As its byte order mark says, else UTF-8."""
         return next((name for mark, name in _BYTE_ORDER_MARKS if self.head.startswith(mark)), "utf-8")
 
+    @property
+    def shown(self) -> Path:
+        """What it is called in an error: a file of an archive as if that were a folder."""
+        return self.path if self.name == self.path.name else self.path / self.name
+
     def text(self) -> TextIO:
         """Its text from the start; line ends are as they are."""
         return io.TextIOWrapper(self.open(), self.encoding, newline="")
 
 
 def parts(path: Path) -> Iterator[Part]:
-    """The file at `path`, or the files in the archive there. Raises ImportRefused."""
+    """The file at `path`, or the files in the archive there; what a pipe brings is kept in a file meanwhile. Raises ImportRefused."""
     if path.is_dir():
         raise ImportRefused(f"{path}: is a folder.", next_step=f"Name the files in it: {path}/*.jsonl")
+    if path.exists() and not path.is_file():
+        with tempfile.NamedTemporaryFile(prefix="routemoa-pipe-") as kept:
+            with path.open("rb") as piped:
+                shutil.copyfileobj(piped, kept)
+            kept.flush()
+            yield from parts(Path(kept.name))
+        return
     with readable(path):
         head = _head(lambda: path.open("rb"))
         archive, packed = head.startswith(_ZIP), head.startswith(_GZIP)
@@ -103,7 +117,7 @@ def misencoded(part: Part) -> ImportRefused:
                 decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as exc:
                 place, lines = at - len(kept) + exc.start, lines + (kept + chunk)[: exc.start].count(b"\n")
-                what = f"{part.path}, line {lines}: byte {place} is not {part.encoding.removesuffix('-sig').upper()}."
+                what = f"{part.shown}, line {lines}: byte {place} is not {part.encoding.removesuffix('-sig').upper()}."
                 return ImportRefused(what, next_step="Save the file as UTF-8.")
             if not chunk:
                 raise AssertionError(part.name)
@@ -113,7 +127,7 @@ def misencoded(part: Part) -> ImportRefused:
 def _inside(path: Path) -> Iterator[Part]:
     """The files in a ZIP archive, by name. Raises ImportRefused where it is a workbook, encrypted, too large or holds archives."""
     with readable(path), zipfile.ZipFile(path) as archive:
-        files = [each for each in archive.infolist() if not each.is_dir() and not each.filename.startswith(("__MACOSX/", "."))]
+        files = [each for each in archive.infolist() if not each.is_dir() and not _hidden(each.filename)]
         if any(each.filename == "[Content_Types].xml" for each in files):
             raise ImportRefused(f"{path}: is an Excel workbook.", next_step="Save the sheet as CSV (UTF-8).")
         if any(each.flag_bits & 1 for each in files):
@@ -133,6 +147,11 @@ def _inside(path: Path) -> Iterator[Part]:
             raise ImportRefused(f"{path}: {each.filename} in it is packed again.", next_step=f"Unpack it and name its files: unzip {path}")
         _refuse_packed(path, each.filename, head)
         yield Part(path, each.filename, head, opened)
+
+
+def _hidden(name: str) -> bool:
+    """What a system puts beside people's files when it packs a folder."""
+    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
 def _refuse_packed(path: Path, name: str, head: bytes) -> None:

@@ -41,10 +41,9 @@ class Log:
 def steps(log: Log, pool: Pool, parsed: Params, *, pool_file: Path | None, projects: Path, params_file: Path) -> NextSteps:
     """Of a log, or of a result file. pool_file: the one that was named, where it is not the project's own, `projects`."""
     again = shlex.join(["routemoa", "what-if", *log.again])
+    own = shlex.quote(str(projects))
     copied = pool_file is not None and pool_file.resolve() != projects.resolve()
-    takes = (
-        [f"cp {shlex.quote(str(pool_file))} {shlex.quote(str(projects))}  # import and retrain ask the project's pool"] if copied else []
-    )
+    takes = [f"cp {own} {own}.bak && cp {shlex.quote(str(pool_file))} {own}  # import and retrain ask the project's pool"] if copied else []
     if log.labelled:
         why = "unknown until a scorer has learned from the labels of this file:"
         return NextSteps(why, (*takes, f"{log.brought} --add-llms", RETRAIN, again))

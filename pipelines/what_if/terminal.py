@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipelines.what_if import words
@@ -39,5 +40,5 @@ def _say(console: Console, *lines: str) -> None:
 def _table(console: Console, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     table = Table(*head, box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console.print(table)

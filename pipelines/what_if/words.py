@@ -129,7 +129,7 @@ def elsewhere_rows(spent: Spent, most: int | None = None) -> Iterator[Row]:
     for at, (name, usd) in enumerate(spent.elsewhere.items()):
         if most is None or at < most or name in spent.logged:
             mark = " (in your log)" if name in spent.logged else ""
-            yield f"{name}{mark}", dollars(usd), _beside(usd, spent.usd) if spent.usd else ""
+            yield f"{name}{mark}", dollars(usd), _beside(usd, spent.usd)
 
 
 def sum_rows(sums: Mapping[str, tuple[int, float]], total: float) -> Iterator[Row]:
@@ -174,6 +174,8 @@ def in_points(interval: Interval) -> str:
 
 def _beside(usd: float, spent: float) -> str:
     """`77 % less`, `124 % more`, with a digit behind the point where it is next to nothing."""
+    if not spent:
+        return "more than nothing" if usd else "the same"
     share = usd / spent - 1
     if abs(share) < THE_SAME:
         return "the same"

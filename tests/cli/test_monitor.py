@@ -148,7 +148,7 @@ def test_groups_are_listed_named_audited_and_left(serving: Path) -> None:
     assert "Which clause of law" in listed
     assert "is law from now on" in output("groups", "name", "unknown 1", "law")
     assert "named: law" in output("groups")
-    assert "wait for a grade" in output("groups", "audit", "law", "--count", "4")
+    assert "4 answers of law wait for a grade: routemoa grade" in output("groups", "audit", "law", "--count", "4")
     assert "Job retrain-" in output("groups", "retrain", "law")
     assert "Job harvest-" in output("groups", "harvest", "law")
     assert Jobs.in_file(serving / "var" / "jobs.db").list()[0].arguments["groups"][0]["name"] == "law"

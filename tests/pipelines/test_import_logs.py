@@ -66,7 +66,7 @@ def test_a_log_is_kept_beside_a_pool_and_says_what_it_lacks(project: Project, tm
     assert "This format cannot say: quality." in printed
     assert "gpt-4o-mini: 0.15 / 0.6 USD per million tokens in / out (genai-prices openai/gpt-4o-mini)." in printed
     assert "12 of 12 questions have the answer of one LLM alone" in printed
-    assert f"routemoa import --from litellm {tmp_path / 'Spend Log.jsonl'} --name spend-log --ask 200 --budget 1" in printed
+    assert f"routemoa import --from litellm '{tmp_path / 'Spend Log.jsonl'}' --name spend-log --ask 200 --budget 1" in printed
     assert "Set label.judge" in printed
     proposed = YAML(typ="safe").load(project.imported_pool("spend-log"))
     price = proposed["llms"]["gpt-4o-mini"]["price"]

@@ -5,7 +5,9 @@ import gzip
 import io
 import json
 import lzma
+import os
 import tarfile
+import threading
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from pipelines.errors import ImportRefused
 from pipelines.import_logs import read
+from pipelines.logs import progress
 from pipelines.user_files import content, json_text, opened
 from tests.pipelines.logs import samples
 
@@ -39,9 +42,35 @@ def test_a_zip_archive_of_logs_is_read_file_after_file(tmp_path: Path) -> None:
     """In the order of their names, whatever each is; folders and what macOS adds are none."""
     first, second = ROWS.splitlines(keepends=True)[:1], ROWS.splitlines(keepends=True)[1:]
     files = {"logs/b.json": json.dumps([json.loads(row) for row in second]).encode(), "logs/a.jsonl": "".join(first).encode()}
-    path = zipped(tmp_path / "logs.zip", files | {"__MACOSX/._a.jsonl": b"\0\1", "logs/": b""})
+    path = zipped(tmp_path / "logs.zip", files | {"__MACOSX/._a.jsonl": b"\0\1", "logs/.DS_Store": b"\0\1", "logs/": b""})
     assert [call.call_id for call in read("litellm", [path])[1].calls] == ["r0", "r1", "r2"]
     assert [row.number for row in content.rows(path)] == [1, 2, 3]
+
+
+def test_an_error_names_the_file_in_the_archive(tmp_path: Path) -> None:
+    """Whoever packed fifty wants to know which."""
+    path = zipped(tmp_path / "logs.zip", {"logs/a.jsonl": ROWS.encode(), "logs/b.jsonl": b'{"x": 1}\n{"x" 2}\n'})
+    with pytest.raises(ImportRefused, match=r"logs\.zip/logs/b\.jsonl: row 2 is not JSON"):
+        list(content.rows(path))
+
+
+def test_a_pipe_is_read_once_and_whole(tmp_path: Path) -> None:
+    """`<(zstd -dc log.zst)`: its start is not lost by looking what it is; a name may hold braces."""
+    pipe = tmp_path / "{log}"
+    os.mkfifo(pipe)
+    writing = threading.Thread(target=pipe.write_text, args=(ROWS * 2_000,))
+    writing.start()
+    assert sum(1 for _ in content.rows(pipe)) == 6_000
+    writing.join()
+
+
+def test_a_name_with_braces_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the line that says how far a long file is read."""
+    monkeypatch.setattr(progress, "FIRST_S", 0.0)
+    path = tmp_path / "a{b}.jsonl"
+    path.write_text("".join(samples.lines([samples.LITELLM[0] | {"request_id": f"r{at}"}]) for at in range(600)))
+    assert len(read("litellm", [path])[1].calls) == 600
+    assert "a{b}.jsonl: 500 rows so far" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,13 @@ def test_a_name_that_resembles_none_is_a_warning(monkeypatch: pytest.MonkeyPatch
     assert "secret" not in str(logs)
 
 
+def test_what_resembles_no_setting_only_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third server of haproxy's, a second key of somebody's client: what no settings class reads costs no budget."""
+    for name in ("ROUTEMOA_SERVER_3", "ROUTEMOA_KEY2", "ROUTEMOA_KEYS"):
+        monkeypatch.setenv(name, "x")
+    variables.check()
+
+
 def test_kubernetes_variables_of_a_service_are_not_ours() -> None:
     """It sets them in every pod: ROUTEMOA_MLFLOW_PORT is near ROUTEMOA_MLFLOW_HOST."""
     of_service = [f"ROUTEMOA_MLFLOW_{name}" for name in ("SERVICE_HOST", "SERVICE_PORT", "PORT", "PORT_5001_TCP_ADDR")]

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from world import World
 
 from monitoring import named_domains
+from monitoring.group_actions import Actions
 from monitoring.record import Draw
 from monitoring.records import RecordStore
 from registry import gains
@@ -63,10 +64,27 @@ def test_what_the_monitor_has_not_decided_on_is_left_to_it(grouped) -> None:
     assert [record.id for record in RecordStore.of(world.settings()).undecided(5)] == newer
 
 
+def test_what_somebody_else_draws_meanwhile_stays_drawn(grouped, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two persons ask for the same group at once: nothing that either got is taken back."""
+    client, world, _ = grouped
+    store = RecordStore.of(world.settings())
+    first, second = (Actions(world.settings().var, store) for _ in range(2))
+    change = RecordStore.change
+
+    def late(self: RecordStore, statement: str, rows: list[tuple[object, ...]]) -> int:
+        monkeypatch.setattr(RecordStore, "change", change)
+        assert second.audit("unknown 1", 5) == 5
+        return change(self, statement, rows)
+
+    monkeypatch.setattr(RecordStore, "change", late)
+    assert first.audit("unknown 1", 5) == 5
+    assert client.get("/v1/audits").json()["waiting"] == 6
+
+
 def test_audits_of_a_group_are_drawn_by_chance_and_come_first(grouped) -> None:
     """Five of eleven more, with the chance that they had; a second wish takes others, more than there are takes all."""
     client, _, ids = grouped
-    assert client.post("/admin/groups/0123456789ab/audit", json={"count": 5}).json() == {"group": "0123456789ab", "drawn": 5}
+    assert client.post("/admin/groups/0123456789ab/audit", json={"count": 5}).json() == {"group": "0123456789ab", "drawn": 5, "not_kept": 0}
     waiting = client.get("/v1/audits").json()
     assert waiting["waiting"] == 6
     assert {tuple(each["why"]) for each in waiting["audits"][:5]} == {("asked for: unknown 1",)}

@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from mixture.llm import LLM
 from mixture.price import Price
 from pipelines import import_logs
 from pipelines.logs.call import LoggedCall, LoggedUsage
-from pipelines.what_if import history, page, words
+from pipelines.what_if import history, page, terminal, words
 from pipelines.what_if.report import Report
 from pipelines.what_if.spent import Spent
 from registry.pool import Pool
@@ -64,6 +65,21 @@ def test_a_key_of_litellm_goes_by_its_alias(tmp_path: Path) -> None:
     path = tmp_path / "spend.jsonl"
     path.write_text(samples.lines([samples.LITELLM[0] | {"metadata": {"user_api_key_alias": "support-bot"}}]))
     assert [call.key for call in import_logs.read("litellm", [path])[1].calls] == ["support-bot"]
+
+
+def test_what_cost_nothing_has_no_share(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log of local LLMs at no price; a key's name is no markup of the terminal's."""
+    free = LLM("free", "free", Price(0.0, 0.0))
+    pool, usage = Pool((free, DEAR)), LoggedUsage(1_000, None, None, 0, None)
+    calls = [LoggedCall("log.jsonl", at, llm="free", key=key, usage=usage) for at, key in enumerate(["[/ops]", "ann [sales]"])]
+    told = Spent.of(history.billing(calls, pool, lambda _name, _provider: None), pool.active, history.used(calls, pool))
+    report = Report(log="spend", spent=told, lines=2, left_out={})
+    assert "Always free would have cost $0.00: the same" in words.headline(report)
+    terminal.show(report, Console(width=200))
+    shown = capsys.readouterr().out
+    assert "more than nothing" in shown
+    assert "[/ops]" in shown
+    assert "ann [sales]" in shown
 
 
 def test_a_few_days_are_no_month() -> None:
