@@ -198,7 +198,8 @@ def show(judged: JudgedWindow, console: Console) -> None:
 
 
 def step(settings: Settings, rules: Policy, console: Console, look: Due | None = None, *, draw: bool = True) -> JudgedWindow:
-    """One look, printed and acted on; and reported, unless it says `keep` and `draw` is off."""
+    """One look, printed and acted on; and reported, unless it says `keep` and `draw` is off. What it looks at is drawn for audits first."""
+    draw_audits(settings, rules)
     judged, now = judge(settings, rules, look), datetime.now(UTC)
     show(judged, console)
     if (void := certificate_void.made_by(judged.verdict, looks.folder(settings), now)) is not None:
