@@ -56,7 +56,6 @@ def audit(group: Group, *, count: Annotated[int, typer.Option(min=1, help="So ma
     """
     from monitoring.audit_queue import AuditQueue, hidden_in_words
 
-    project.with_draws()  # of answers that are decided on more may be drawn
     actions = _actions()
     drawn = actions.audit(group, count)
     if not drawn:

@@ -45,7 +45,7 @@ def report() -> None:
     from monitoring import policy, watch
     from monitoring.errors import ReportFailed
 
-    settings, console = project.existing(), Console()
+    settings, console = project.with_draws(), Console()
     judged = watch.judge(settings, policy.load(settings.home / "params.yaml"))
     watch.show(judged, console)
     with console.status("Drawing the report"):

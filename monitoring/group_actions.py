@@ -28,13 +28,12 @@ from scorer.near_matches import near_matches
 
 MOST_MEMBERS = 2000  # of a named domain, the latest first
 DRAWN = """SELECT records.id, probability, drawn, drawn_at, why, source FROM records JOIN draws ON draws.number = records.number
-    LEFT JOIN outcomes ON record_id = records.id WHERE status = 'ok' AND"""
+    LEFT JOIN outcomes ON record_id = records.id WHERE status = 'ok' AND records.id IN ({})"""
 DRAW = """UPDATE draws SET probability = ?, drawn = ?, drawn_at = ?, why = ? WHERE number = (SELECT number FROM records WHERE id = ?)
     AND probability = ? AND drawn = ?"""
 FIGURES = f"""SELECT llm, roster, scores, cost_usd, CASE WHEN source = '{AUDIT}' AND status = 'ok' THEN outcomes.score END,
     CASE WHEN {WAITING} THEN 1 ELSE 0 END
-    FROM records LEFT JOIN outcomes ON record_id = id LEFT JOIN draws ON draws.number = records.number WHERE"""  # noqa: S608
-MOST_AT_ONCE = 500  # values of one statement
+    FROM records LEFT JOIN outcomes ON record_id = id LEFT JOIN draws ON draws.number = records.number WHERE records.id IN ({{}})"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,7 @@ class Actions:
         Answers that the monitor has not decided on yet are left to it: it goes by the last one that is decided.
         """
         chosen = self.find(called)
-        decided = self._rows(DRAWN, chosen.members)
+        decided = self.store.ask_of_ids(DRAWN, chosen.members)
         undrawn = [row[0] for row in decided if not row[2] and row[-1] != AUDIT]
         if not undrawn or count < 1:
             return 0
@@ -139,19 +138,11 @@ class Actions:
             else:
                 changed.append((then, drawn, drawn_at, why, *as_it_was))
         self.store.change(DRAW, changed)
-        return sum(bool(row[2]) for row in self._rows(DRAWN, sorted(taken)))
-
-    def _rows(self, select: str, members: Sequence[str]) -> list[tuple[Any, ...]]:
-        """What `select`, which ends where its last condition goes, gives of these answers."""
-        rows: list[tuple[Any, ...]] = []
-        for first in range(0, len(members), MOST_AT_ONCE):
-            some = tuple(members[first : first + MOST_AT_ONCE])
-            rows += self.store.ask(f"{select} records.id IN ({', '.join('?' * len(some))})", some)
-        return rows
+        return sum(bool(row[2]) for row in self.store.ask_of_ids(DRAWN, sorted(taken)))
 
     def _figures(self, members: Sequence[str]) -> tuple[list[float], list[float], float, int]:
         """Promises of these answers, outcomes of the audited ones, what all cost, how many wait for a grade; no texts are read."""
-        rows = self._rows(FIGURES, members)
+        rows = self.store.ask_of_ids(FIGURES, members)
         promised = [served_answers.promised(row[0], row[1], row[2]) for row in rows]
         outcomes = [row[4] for row in rows if row[4] is not None]
         return promised, outcomes, float(sum(row[3] for row in rows)), sum(row[5] for row in rows)

@@ -145,11 +145,15 @@ class RecordStore:
 
     def of_ids(self, ids: Sequence[str]) -> list[Record]:
         """Those of these records that are kept, in the order they were appended. Blocks."""
-        found: list[Record] = []
+        return [from_row(row) for row in self.ask_of_ids(f"{SELECT} WHERE id IN ({{}}) ORDER BY records.number", ids)]
+
+    def ask_of_ids(self, statement: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """As `ask`, for more ids than one statement takes, MOST_AT_ONCE at a time; `{}` in it is where they go."""
+        rows: list[tuple[Any, ...]] = []
         for first in range(0, len(ids), MOST_AT_ONCE):
             some = tuple(ids[first : first + MOST_AT_ONCE])
-            found += self._select(f"WHERE id IN ({', '.join('?' * len(some))}) ORDER BY records.number", some)
-        return found
+            rows += self.ask(statement.format(", ".join("?" * len(some))), some)
+        return rows
 
     def ask(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Rows of a SELECT on the tables (`monitoring.record_file.SCHEMA`), in SQL that both places read. Blocks. Raises RecordsRefused."""

@@ -29,7 +29,7 @@ def check() -> None:
     shares the file, and must not. Raises VariableRefused.
     """
     unknown = unknown_of({*EnvSettingsSource(Settings).env_vars, *DotEnvSettingsSource(Settings).env_vars})
-    every = [name for name in known() if name not in ELSEWHERE] if unknown else []
+    every = known() if unknown else []
     near = {name: alike[0] for name in unknown if (alike := get_close_matches(name, every, n=1, cutoff=ALIKE))}
     for name in unknown:
         if name not in near:
@@ -51,8 +51,8 @@ def unknown_of(names: Iterable[str]) -> list[str]:
 
 
 def known() -> list[str]:
-    """Every name, in lower case, without the prefix."""
-    return sorted(ELSEWHERE.union(*(_fields(resolve_name(place)) for place in CLASSES)))
+    """Every name that a settings class reads, in lower case, without the prefix: what a slip may have cost something."""
+    return sorted({name for place in CLASSES for name in _fields(resolve_name(place))})
 
 
 def _fields(settings: type[BaseModel], before: str = "") -> Iterator[str]:

@@ -25,6 +25,6 @@ def named(page: str) -> set[str]:
 
 def test_the_page_of_settings_names_every_variable_and_no_other() -> None:
     """Those of the settings' classes; a part as a whole (`ROUTEMOA_MIXTURE`, as JSON) is nobody's way to write it."""
-    every = {name.upper() for name in set(variables.known()) - variables.ELSEWHERE}
+    every = {name.upper() for name in variables.known()}
     parts = {name for name in every if any(other.startswith(f"{name}__") for other in every)}
     assert named(PAGE.read_text(encoding="utf-8")) == every - parts
