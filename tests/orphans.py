@@ -21,4 +21,4 @@ def adopted() -> Iterator[None]:
         libc.prctl(CHILD_SUBREAPER, 0, 0, 0, 0)
         for child in psutil.Process().children():
             if child.status() == psutil.STATUS_ZOMBIE:
-                os.waitpid(child.pid, os.WNOHANG)
+                os.waitpid(child.pid, 0)  # its threads may still be ending

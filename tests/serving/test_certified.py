@@ -14,6 +14,7 @@ from world import World
 from monitoring import certificate_void
 from monitoring.certificate_void import Void
 from registry.certificate import Certificate
+from scorer.atomic_write import replacing
 from serving.settings import CertificateSettings
 
 ASK = {"model": "routemoa-single", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]}
@@ -54,8 +55,8 @@ def write_void(
 ) -> None:
     """What the monitor writes."""
     path = world.settings().certificate_void_file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
+    with replacing(path) as partial:
+        partial.write_text(content)
 
 
 def test_the_certified_value_of_a_dollar_is_served(world: World) -> None:
