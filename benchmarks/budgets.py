@@ -34,8 +34,8 @@ from mixture.price import Price
 from mixture.run.account import Account
 from mixture.run.request import Request
 from registry import pool
-from serving import budgets, keys, shared_keys
-from serving.gate import Gate
+from serving.access import budgets, keys, shared_keys
+from serving.access.gate import Gate
 from serving.settings import ServingSettings
 
 ROOT = Path(__file__).parents[1]

@@ -28,7 +28,7 @@ from local.team import postgres
 from registry import server
 from registry.database.postgres import lock_number
 from registry.settings import Settings
-from serving import keys, shared_keys
+from serving.access import keys, shared_keys
 from serving.settings import ServingSettings
 
 HOSTS = ("one", "two")

@@ -21,7 +21,7 @@ from benchmarks.counts import conclude, parser
 from benchmarks.malformed_bodies import MESSAGES, NO_METHOD, Malformed, malformed
 from benchmarks.raw_http import Answer, Connection, opened
 from benchmarks.server_world import served
-from serving import keys
+from serving.access import keys
 from serving.dialects.messages_errors import TYPES
 
 AT_ONCE = 8

@@ -36,7 +36,7 @@ from mixture.run.account import Account
 from mixture.run.engine import Mixture
 from mixture.run.request import Request
 from scorer.recorded_calls import RecordedCalls
-from serving.observed_latency import Experience, RequestSize
+from serving.observed.latency import Experience, RequestSize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -31,7 +31,7 @@ from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import Call
 from mixture.llm import LLM, Endpoint
 from mixture.price import Price
-from serving import keys
+from serving.access import keys
 
 ROOT = Path(__file__).parents[1]
 LIMITS = {"usd_per_day": 1e6, "usd_per_month": 1e7, "requests_per_minute": 10**7, "tokens_per_minute": 10**9}

@@ -22,7 +22,7 @@ import yaml
 
 from benchmarks.raw_http import Answer, asked, connected, content_length, free_ports
 from monitoring.records import Record, RecordStore
-from serving import keys
+from serving.access import keys
 
 ROOT = Path(__file__).parents[1]
 LLMS = ("one", "two", "three", "four")  # "one" costs least, and ranks first

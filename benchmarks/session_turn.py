@@ -26,10 +26,12 @@ from mixture.run.account import Account
 from mixture.run.ledger import Ledger
 from mixture.usage import Usage
 from scorer.types import Prediction
-from serving import logs, routing
+from serving.access.keys import KeyEntry
 from serving.app import create_app
-from serving.keys import KeyEntry
-from serving.protocol import ChatRequest
+from serving.choice import routing
+from serving.front import logs
+from serving.request.protocol import ChatRequest
+from serving.scorers.scored_request import ScoredRequest
 from serving.settings import ServingSettings
 from serving.state import State
 
@@ -100,11 +102,11 @@ class Free:
         return self._prediction
 
 
-async def _ranked(scored: routing.ScoredRequest) -> None:
+async def _ranked(scored: ScoredRequest) -> None:
     scored.request.with_requirements().settled()
 
 
-async def _kept(state: State, scored: routing.ScoredRequest) -> None:
+async def _kept(state: State, scored: ScoredRequest) -> None:
     """As after an answer of the LLM that ranks first."""
     request = scored.request.with_requirements()
     ranking, choice = request.settled()

@@ -42,13 +42,13 @@ from pipelines.dataset import Dataset
 from scorer.baselines import TrainingSet, linear_fit
 from scorer.errors import RouteMoAError
 from serving.events import Events
-from serving.harness_text import HarnessSettings
-from serving.metrics import Metrics
+from serving.request.harness_text import HarnessSettings
+from serving.session_settings import SessionSettings
 from serving.sessions.keeper import Keeper
 from serving.sessions.naming import Name
-from serving.sessions.settings import SessionSettings
 from serving.sessions.store import SqliteSessions
 from serving.sessions.turn import SessionTurn
+from serving.worker.metrics import Metrics
 
 Floats = NDArray[np.float64]
 

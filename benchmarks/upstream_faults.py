@@ -36,9 +36,9 @@ from mixture.llm import LLM
 from monitoring.records import RecordStore
 from registry.pool import Pool
 from serving.app import create_app
-from serving.observed_latency import Experience
+from serving.observed.latency import Experience
+from serving.observed.silence import Silences
 from serving.settings import ServingSettings
-from serving.silence import Silences
 from serving.state import State
 
 DEADLINE_S, LATE_S = 3.0, 0.5

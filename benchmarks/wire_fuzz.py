@@ -39,7 +39,7 @@ from mixture.price import Price
 from mixture.run.account import Account
 from mixture.run.engine import Mixture
 from mixture.run.request import Request
-from serving.completion import Completion
+from serving.dialects.completion import Completion
 from serving.errors import UNEXPECTED, body_of, row_of
 
 AT_ONCE = 32

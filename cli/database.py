@@ -33,7 +33,7 @@ def import_files() -> None:
     """
     from monitoring import certificate_void, looks, record_import
     from registry import gains, jobs
-    from serving import budgets, shared_keys
+    from serving.access import budgets, shared_keys
 
     settings = project.serving_settings()
     database = _database(settings)

@@ -14,8 +14,8 @@ from rich.table import Column, Table
 from cli import project
 
 if TYPE_CHECKING:
-    from serving.budgets import Spend
-    from serving.keys import KeyEntry
+    from serving.access.budgets import Spend
+    from serving.access.keys import KeyEntry
 
 commands = typer.Typer(no_args_is_help=True, help="API keys: what each may do, and what it spent.")
 UNITS_S = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
@@ -42,7 +42,7 @@ def create(
     """
     from registry import pool
     from scorer.near_matches import did_you_mean
-    from serving import keys, shared_keys
+    from serving.access import keys, shared_keys
 
     for unknown in set(scopes or ()) - set(keys.SCOPES):
         raise typer.BadParameter(f"There is no scope {unknown!r}. {did_you_mean(unknown, keys.SCOPES)}")
@@ -73,7 +73,7 @@ def list_keys() -> None:
 
     Example: `routemoa keys list`
     """
-    from serving import budgets, keys, shared_keys
+    from serving.access import budgets, keys, shared_keys
 
     settings, now = project.serving_settings(), datetime.now(UTC)
     shared_keys.refresh(settings)
@@ -99,7 +99,7 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
 
     Example: `routemoa keys revoke support-bot`
     """
-    from serving import keys, shared_keys
+    from serving.access import keys, shared_keys
 
     keys.revoke(shared_keys.store(project.serving_settings()), name)
     Console(soft_wrap=True).print(f"{name} is revoked.", highlight=False, markup=False)

@@ -217,7 +217,7 @@ def _avoid_taken_ports(pool_file: Path) -> None:
 
 def _api_key(settings: Settings) -> str:
     """The demo user's key: made once, kept readable only by this user; the server itself keeps only its hash."""
-    from serving import keys, shared_keys
+    from serving.access import keys, shared_keys
     from serving.settings import ServingSettings
 
     file = settings.var / "demo-key.json"

@@ -13,7 +13,7 @@ from typing import Any
 _KEYS = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}",  # OpenAI, Anthropic, Stripe
-    r"\brm-[A-Za-z0-9_-]{32,}",  # our own (serving.keys)
+    r"\brm-[A-Za-z0-9_-]{32,}",  # our own (serving.access.keys)
     r"\bgh[pousr]_[A-Za-z0-9]{20,}",  # GitHub
     r"\bAKIA[0-9A-Z]{16}\b",  # AWS
     r"\bxox[abprs]-[A-Za-z0-9-]{10,}",  # Slack

@@ -15,8 +15,8 @@ def main() -> None:
     """Starts the workers; settings that cannot be used are one sentence on stderr."""
     from registry import variables
     from registry.errors import VariableRefused
-    from serving import logs  # here, for a worker process imports this module before its supervisor can know that it lives
-    from serving.connection import allow_files
+    from serving.front import logs  # here, for a worker process imports this module before its supervisor can know that it lives
+    from serving.front.connection import allow_files
     from serving.settings import ServingSettings, in_words
 
     try:
@@ -36,7 +36,7 @@ def main() -> None:
         port=settings.port,
         workers=settings.workers,
         loop="uvloop",
-        http="serving.connection:Connection",
+        http="serving.front.connection:Connection",
         ws="none",
         access_log=False,
         log_level="warning",
@@ -63,8 +63,8 @@ def _several(config: uvicorn.Config) -> bool:
 
         os.environ[MULTIPROCESS_DIR] = folder
         from serving.events import Events
-        from serving.metrics import Metrics
-        from serving.supervisor import Supervisor
+        from serving.front.supervisor import Supervisor
+        from serving.worker.metrics import Metrics
 
         supervisor = Supervisor(config, [config.bind_socket()], Events(Metrics().note))
         supervisor.run()

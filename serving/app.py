@@ -23,41 +23,10 @@ from monitoring.records import Noticed, RecordStore
 from registry import pool as pools
 from registry.jobs import Jobs
 from scorer.errors import NothingPublished, RouteMoAError
-from serving import (
-    active_scorer,
-    admin,
-    admin_beside,
-    admin_jobs,
-    admin_keys,
-    admin_pool,
-    admin_records,
-    api_docs,
-    audits,
-    budgets,
-    chat,
-    connection,
-    console,
-    decisions,
-    feedback,
-    groups,
-    health,
-    keys,
-    logs,
-    messages,
-    models,
-    passed_on,
-    quality,
-    responses_endpoint,
-    responses_place,
-    retention,
-    route_endpoint,
-    savings,
-    scopes,
-    shadow_scoring,
-    supervisor,
-    unfamiliar,
-)
-from serving.beside import Beside
+from serving.access import budgets, keys, scopes
+from serving.access.exploration import Exploration
+from serving.access.gate import Gate
+from serving.choice import shadow_scoring, unfamiliar
 from serving.dialects.spoken import dialect_of
 from serving.errors import MethodRefused, NotFound, RequestRefused
 from serving.events import (
@@ -79,40 +48,27 @@ from serving.events import (
     ServerLeaves,
     SupervisorLost,
 )
-from serving.exploration import Exploration
-from serving.gate import Gate
-from serving.kept_responses import KeptResponses
-from serving.leaving import Leaving
-from serving.metrics import Metrics
-from serving.middleware import RequestGuard
-from serving.sessions import shared_store
+from serving.front import connection, logs, supervisor
+from serving.front.middleware import RequestGuard
+from serving.routes import ROUTERS
+from serving.scorers import active_scorer
+from serving.scorers.beside import Beside
+from serving.scorers.shared_encoders import Encoders
+from serving.sessions import responses_place, shared_store
 from serving.sessions.keeper import Keeper
+from serving.sessions.kept_responses import KeptResponses
 from serving.settings import ServingSettings
-from serving.shared_copies import SharedCopies
-from serving.shared_encoders import Encoders
 from serving.state import State
 from serving.tracing import tracing
-from serving.watched_file import Watched
+from serving.worker import retention
+from serving.worker.leaving import Leaving
+from serving.worker.metrics import Metrics
+from serving.worker.shared_copies import SharedCopies
+from serving.worker.watched_file import Watched
 
 ENDING_S = 5.0
 POOL_SETTLES_S = 2.0  # DVC puts the committed pool in its place for .3 s while it saves an experiment, and a busy machine takes longer
 NOTICED = {Noticed.INTERRUPTED: RecordsInterrupted, Noticed.RESUMED: RecordsResumed, Noticed.REPLACED: RecordFileReplaced}
-ADMIN = (admin, admin_beside, admin_pool, admin_jobs, admin_keys, admin_records, groups, quality, savings)
-ROUTERS = (
-    chat,
-    responses_endpoint,
-    messages,
-    passed_on,
-    route_endpoint,
-    feedback,
-    audits,
-    decisions,
-    models,
-    *ADMIN,
-    health,
-    api_docs,
-    console,
-)
 
 
 def create_app(settings: ServingSettings) -> FastAPI:
@@ -126,9 +82,9 @@ def create_app(settings: ServingSettings) -> FastAPI:
 
     app = FastAPI(title="RouteMoA", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.serving = state
-    for part in ROUTERS:
-        app.include_router(part.router)
-    scopes.check_routes(each.path for part in ROUTERS for each in part.router.routes if isinstance(each, Route))
+    for router in ROUTERS:
+        app.include_router(router)
+    scopes.check_routes(each.path for router in ROUTERS for each in router.routes if isinstance(each, Route))
     app.add_middleware(RequestGuard, state=state)
     app.add_exception_handler(Exception, _failed)
     for kind in (RouteMoAError, HTTPException, RequestValidationError):

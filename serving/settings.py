@@ -22,8 +22,8 @@ from monitoring import certificate_void
 from registry import validation_errors
 from registry.settings import Settings as HostSettings
 from scorer.runtime import Precision
-from serving.harness_text import HarnessSettings
-from serving.sessions.settings import SessionSettings
+from serving.request.harness_text import HarnessSettings
+from serving.session_settings import SessionSettings
 
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's; `python -m serving` sets it where there are several workers
 

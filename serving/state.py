@@ -19,26 +19,26 @@ from registry.jobs import Jobs
 from registry.pool import Pool
 from scorer.errors import NothingPublished
 from scorer.recorded_calls import RecordedCalls
-from serving.active_scorer import Active
-from serving.beside import Beside
+from serving.access.exploration import Exploration
+from serving.access.gate import Gate
+from serving.access.keys import KeyEntry, Keys
+from serving.access.places import Places
 from serving.errors import NotReady
 from serving.events import Events
-from serving.exploration import Exploration
-from serving.gate import Gate
-from serving.kept_responses import KeptResponses
-from serving.keys import KeyEntry, Keys
-from serving.leaving import Leaving
-from serving.metrics import Metrics
-from serving.observed_latency import Experience
-from serving.places import Places
+from serving.observed.latency import Experience
+from serving.observed.silence import Silences
+from serving.observed.stated_costs import StatedCosts
+from serving.scorers.active_scorer import Active
+from serving.scorers.beside import Beside
+from serving.scorers.shadowing import Shadowing
 from serving.sessions.keeper import Keeper
+from serving.sessions.kept_responses import KeptResponses
 from serving.settings import ServingSettings
-from serving.shadowing import Shadowing
-from serving.shared_copies import SharedCopies
-from serving.silence import Silences
-from serving.stated_costs import StatedCosts
 from serving.tracing.tracing import Off, Tracing
-from serving.watched_file import Watched
+from serving.worker.leaving import Leaving
+from serving.worker.metrics import Metrics
+from serving.worker.shared_copies import SharedCopies
+from serving.worker.watched_file import Watched
 
 ARRIVING = 0.25  # of the places in flight: requests whose bodies are here in part, each of up to `max_request_bytes`
 

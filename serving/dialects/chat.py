@@ -9,13 +9,13 @@ from starlette.responses import Response
 
 from mixture.client.protocol import Chunk
 from mixture.decision import Decision
-from serving.completion import Completion
+from serving.dialects.completion import Completion
 from serving.dialects.dialect import Arrived
-from serving.option_headers import with_header_options
-from serving.protocol import ChatRequest, checked, json_object
-from serving.responses import error_body, error_response
-from serving.routing import ScoredRequest
-from serving.server_sent import DONE, event
+from serving.dialects.server_sent import DONE, event
+from serving.json_answers import error_body, error_response
+from serving.request.option_headers import with_header_options
+from serving.request.protocol import ChatRequest, checked, json_object
+from serving.scorers.scored_request import ScoredRequest
 
 
 class ChatDialect:

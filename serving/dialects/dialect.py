@@ -1,10 +1,10 @@
 """What a dialect is: how its requests are read into the inner form, and how decisions, streams and errors are written in it.
 
 The inner form of a request is a chat completion request: `ChatRequest`, and the JSON it was validated from. The inner form of an answer is
-a `Decision`, streamed as `Chunk`s before it. `serving.answering` does everything between them, the same for every dialect.
+a `Decision`, streamed as `Chunk`s before it. `serving.answers.answering` does everything between them, the same for every dialect.
 
 A dialect is added by a module that implements the four protocols below, a line in `serving.dialects.spoken`, and a route that calls
-`serving.answering.answered` with it.
+`serving.answers.answering.answered` with it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ from starlette.responses import Response
 from mixture.client.native import Native
 from mixture.client.protocol import Chunk
 from mixture.decision import Decision
-from serving.keys import KeyEntry
-from serving.protocol import ChatRequest
-from serving.routing import ScoredRequest
+from serving.access.keys import KeyEntry
+from serving.request.protocol import ChatRequest
+from serving.scorers.scored_request import ScoredRequest
 from serving.state import State
 
 
@@ -81,7 +81,7 @@ class Answer(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Of the response, beside those that all dialects have (`serving.answer_headers`)."""
+        """Of the response, beside those that all dialects have (`serving.answers.answer_headers`)."""
 
     def whole(self, decision: Decision) -> Mapping[str, Any]:
         """The JSON of an answer that is not streamed."""
@@ -94,7 +94,7 @@ class Answer(Protocol):
 
 
 class AnswerEvents(Protocol):
-    """The server-sent events of one stream, in order. Each method gives whole events as bytes (`serving.server_sent.event`), maybe none.
+    """The server-sent events of one stream, in order. Each method gives whole events as bytes (`server_sent.event`), maybe none.
 
     Nothing that says "complete" may leave before `end`: until then the answer may still fail, or its record be lost.
     """
@@ -111,4 +111,4 @@ class AnswerEvents(Protocol):
         """The events after the last chunk, where all went well; those that begin the stream too where no chunk brought anything to see."""
 
     def failed(self, error: Exception) -> Sequence[bytes]:
-        """The events that end a stream that fails. Public words only: `serving.responses.error_body`."""
+        """The events that end a stream that fails. Public words only: `serving.json_answers.error_body`."""

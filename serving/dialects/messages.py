@@ -11,16 +11,16 @@ from mixture.client.native import Event
 from mixture.client.native_messages import NativeMessages
 from mixture.client.protocol import Chunk
 from mixture.decision import Decision
-from serving.completion import Completion
 from serving.dialects import messages_errors, messages_reply
+from serving.dialects.completion import Completion
 from serving.dialects.dialect import Arrived
 from serving.dialects.messages_request import as_chat, betas_of, passed_on
 from serving.dialects.messages_schema import MessagesRequest, parse
 from serving.dialects.messages_stream import BlockEvents, begins
-from serving.option_headers import with_header_options
-from serving.protocol import ChatRequest, checked
-from serving.routing import ScoredRequest
-from serving.server_sent import event
+from serving.dialects.server_sent import event
+from serving.request.option_headers import with_header_options
+from serving.request.protocol import ChatRequest, checked
+from serving.scorers.scored_request import ScoredRequest
 
 LAST = frozenset({"message_delta", "message_stop"})
 

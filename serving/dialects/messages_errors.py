@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from mixture.errors import PromptTooLong
 from serving.errors import ErrorRow, headers_of, row_of
-from serving.responses import error_body, json_response
+from serving.json_answers import error_body, json_response
 
 OVERLOADED = 529  # the vendor's own status: clients raise an error of its own for it
 _OVERLOADED = frozenset({"overloaded", "llm_overloaded"})

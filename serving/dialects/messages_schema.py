@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from registry.validation_errors import Complaint, complaints
 from serving.dialects.messages_blocks import OR_TEXT, CacheControl, Message, Part, Text, as_blocks
 from serving.errors import RequestRefused
-from serving.protocol import MOST_PIECES, json_object
+from serving.request.protocol import MOST_PIECES, json_object
 
 # Of the vendor's own service: how it counts, bills or keeps what it does. They change no answer.
 WITHOUT_EFFECT = frozenset({"betas", "context_management", "diagnostics", "service_tier", "speed", "user_profile_id", "workspace_id"})

@@ -13,13 +13,13 @@ from mixture.client.native import Event, Native
 from mixture.client.native_openai import NativeCompletions, NativeEmbeddings
 from mixture.client.protocol import Chunk
 from mixture.decision import Decision
+from serving.choice.virtual_models import VIRTUAL
 from serving.dialects.dialect import Arrived, Asked
+from serving.dialects.server_sent import DONE, event
 from serving.errors import RequestRefused
-from serving.protocol import MOST_PIECES, ChatRequest, RequestOptions, StreamOptions, parse
-from serving.responses import error_body, error_response
-from serving.routing import ScoredRequest
-from serving.server_sent import DONE, event
-from serving.virtual_models import VIRTUAL
+from serving.json_answers import error_body, error_response
+from serving.request.protocol import MOST_PIECES, ChatRequest, RequestOptions, StreamOptions, parse
+from serving.scorers.scored_request import ScoredRequest
 
 
 def _texts_or_tokens(value: Any) -> Any:

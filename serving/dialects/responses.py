@@ -12,19 +12,19 @@ from starlette.responses import Response
 from mixture.client.native import Native, usable
 from mixture.client.native_responses import NativeResponses
 from mixture.decision import Decision
-from serving.completion import Completion
 from serving.dialects import responses_tools
+from serving.dialects.completion import Completion
 from serving.dialects.dialect import Arrived
 from serving.dialects.responses_events import ResponsesEvents
 from serving.dialects.responses_output import items_of
 from serving.dialects.responses_request import ResponsesRequest
+from serving.dialects.server_sent import event
 from serving.errors import ResponsesUnavailable
-from serving.kept_responses import Kept, KeptResponses, Past
-from serving.option_headers import with_header_options
-from serving.protocol import ChatRequest, checked, json_object
-from serving.responses import error_body, error_response
-from serving.routing import ScoredRequest
-from serving.server_sent import event
+from serving.json_answers import error_body, error_response
+from serving.request.option_headers import with_header_options
+from serving.request.protocol import ChatRequest, checked, json_object
+from serving.scorers.scored_request import ScoredRequest
+from serving.sessions.kept_responses import Kept, KeptResponses, Past
 
 ECHOED = (
     "instructions", "max_output_tokens", "max_tool_calls", "metadata", "previous_response_id", "prompt_cache_key", "reasoning",

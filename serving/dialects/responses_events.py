@@ -9,8 +9,8 @@ from mixture.client.native import Event
 from mixture.client.protocol import Chunk
 from mixture.decision import Decision
 from serving.dialects.responses_output import Called, Item, Said, Thought, items_of, logprobs_of, thinks
-from serving.responses import error_body
-from serving.server_sent import event
+from serving.dialects.server_sent import event
+from serving.json_answers import error_body
 
 LAST = frozenset({"response.completed", "response.incomplete"})
 MOST_SEQUENCE = 2**31

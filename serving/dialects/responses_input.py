@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from serving.conversation import addresses
 from serving.errors import RequestRefused
+from serving.request.conversation import addresses
 
 Item = Mapping[str, Any]
 TEXTS = frozenset({"input_text", "output_text", "text"})

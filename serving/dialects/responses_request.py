@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from serving.dialects import responses_tools
 from serving.dialects.responses_input import Item, Messages
 from serving.errors import RequestRefused
-from serving.protocol import MOST_PIECES, ChatRequest, RequestOptions, refusal
+from serving.request.protocol import MOST_PIECES, ChatRequest, RequestOptions, refusal
 
 LOGPROBS = "message.output_text.logprobs"
 NOBODY_DOES = {  # fields of OpenAI's that no LLM asked through chat completions can have, with what to do instead

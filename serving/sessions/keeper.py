@@ -11,14 +11,14 @@ from mixture.llm import LLM, Message
 from mixture.run.account import Account
 from serving.errors import SessionsUnavailable
 from serving.events import Events, SessionsInterrupted
-from serving.harness_text import HarnessSettings
-from serving.metrics import Metrics
-from serving.querytext import user_turn
+from serving.request.harness_text import HarnessSettings
+from serving.request.querytext import user_turn
+from serving.session_settings import SessionSettings
 from serving.sessions.beginning import Beginnings
 from serving.sessions.naming import Name
-from serving.sessions.settings import SessionSettings
 from serving.sessions.store import Sessions
 from serving.sessions.turn import SessionTurn, session_key
+from serving.worker.metrics import Metrics
 
 TEND_S = 5.0
 TOLD_EVERY_S = 60.0

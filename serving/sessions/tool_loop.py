@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from mixture.llm import Message
-from serving.querytext import text_of
+from serving.request.querytext import text_of
 
 RESULTS = frozenset({"tool", "function"})
 ERRORS = ("error", "traceback", "exception", "failed", "<tool_use_error>", "fatal:", "command failed", "exit code: 1")

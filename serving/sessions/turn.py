@@ -9,11 +9,11 @@ from mixture.client.protocol import Reply
 from mixture.decision import Decision
 from mixture.llm import LLM, Message
 from mixture.run.account import Account
+from serving.session_settings import SessionSettings
 from serving.sessions import tool_loop
 from serving.sessions.beginning import Beginnings
 from serving.sessions.kept_session import Cached, KeptSession
 from serving.sessions.naming import Name
-from serving.sessions.settings import SessionSettings
 from serving.sessions.store import Sessions
 
 CACHE_1H_S = 3600.0

@@ -7,8 +7,8 @@ from starlette.types import Scope
 
 from registry import extras
 from serving.errors import ServingError
-from serving.metrics import Metrics
 from serving.tracing.finished import Finished
+from serving.worker.metrics import Metrics
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")

@@ -14,7 +14,7 @@ from openai import OpenAI, RateLimitError
 from benchmarks import hosts as cases
 from benchmarks.hosts_world import HOSTS, Hosts, hosts, until
 from benchmarks.network import impossible
-from serving import keys, shared_keys
+from serving.access import keys, shared_keys
 
 pytestmark = pytest.mark.long
 FAR_S = 60.0  # a busy machine; what it takes on an idle one stands in docs/results/scale.md

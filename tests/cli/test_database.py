@@ -9,7 +9,7 @@ import pytest
 from monitoring.record import Draw
 from monitoring.records import RecordStore
 from registry.jobs import Jobs
-from serving import budgets, keys, shared_keys
+from serving.access import budgets, keys, shared_keys
 from serving.settings import ServingSettings
 from tests.cli.command_line import output, usage_error
 from tests.monitoring.one_record import record_of

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cli.main import commands
 from registry.errors import LLMUnknown
-from serving import budgets, keys
+from serving.access import budgets, keys
 from serving.errors import KeyNameUnknown, KeysRefused
 from serving.settings import ServingSettings
 from tests.cli.command_line import output, refusal, usage_error

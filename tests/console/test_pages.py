@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from console import words
-from serving import keys
+from serving.access import keys
 from tests.console.processes import NARROW, WIDE, Person, person, running
 from tests.serving.world import Running, World
 

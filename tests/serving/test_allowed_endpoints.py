@@ -9,7 +9,7 @@ from world import World, entry
 
 from registry.errors import JoiningRefused
 from registry.pool import Pool
-from serving.allowed_endpoints import check
+from serving.access.allowed_endpoints import check
 from serving.settings import ServingSettings
 
 INTERNAL = "the internal page: password is hunter2"

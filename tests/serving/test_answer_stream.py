@@ -7,8 +7,8 @@ import pytest
 from mixture.client.protocol import Chunk
 from mixture.decision import Decision
 from mixture.errors import LLMUnreachable
-from serving.answer_stream import MOST_AHEAD, AnswerStream
-from serving.streaming import AnswerResponse
+from serving.answers.answer_stream import MOST_AHEAD, AnswerStream
+from serving.answers.streaming import AnswerResponse
 
 DECISION = Decision("a b", "a", "stop", (), "single", "single", 0.5, 0.0, 1.0, 1, 1)
 

@@ -10,7 +10,7 @@ from world import World
 from monitoring.audit_queue import ASKED_FOR, AuditQueue, Opinion
 from monitoring.record import Draw
 from monitoring.records import RecordStore
-from serving import keys, shared_keys
+from serving.access import keys, shared_keys
 
 ASK = {"model": "routemoa-single", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]}
 

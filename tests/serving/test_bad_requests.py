@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving.errors import RequestRefused
-from serving.protocol import ChatRequest, parse
+from serving.request.protocol import ChatRequest, parse
 from tests.cpu import at_most
 
 MESSAGE = {"role": "user", "content": "what is 1 + 2 ?"}

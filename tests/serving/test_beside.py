@@ -22,7 +22,8 @@ from registry.run_state import Runs
 from registry.settings import Settings
 from registry.sync import Sync
 from scorer.artifact import verify
-from serving import keys, shadowing, shared_keys
+from serving.access import keys, shared_keys
+from serving.scorers import shadowing
 from serving.settings import ExploreSettings, MixtureSettings
 from tests.mlflow_server import MLflow
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.budgets import Limit, Spend, SqliteBudgets, ends_in_s, make, read, windows
+from serving.access.budgets import Limit, Spend, SqliteBudgets, ends_in_s, make, read, windows
 from serving.errors import BudgetSpent, BudgetsUnavailable, headers_of
 from serving.settings import ServingSettings
 

@@ -173,7 +173,7 @@ def test_idle_connections_shut_nobody_out(server: Running) -> None:
 
 def test_bodies_that_never_end_hold_no_place(server: Running, shared: World) -> None:
     """Twice as many as there are places, of one key: others, and the same key's whole requests, are answered."""
-    from serving import keys
+    from serving.access import keys
 
     other = keys.create(shared.settings().keys_file, "another", ("chat",))
     with contextlib.ExitStack() as held, server.client() as client:
@@ -192,7 +192,7 @@ def test_bodies_that_never_end_hold_no_place(server: Running, shared: World) -> 
 
 def test_one_key_leaves_places_to_others(server: Running, shared: World) -> None:
     """A key that takes its share of the places gets 503; another key is answered."""
-    from serving import keys
+    from serving.access import keys
 
     other = keys.create(shared.settings().keys_file, "a third", ("chat",))
     ask = {"model": "slow", "stream": True, "messages": [{"role": "user", "content": "word " * 40}]}

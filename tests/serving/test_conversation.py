@@ -3,7 +3,7 @@
 import pytest
 
 from serving.errors import RequestRefused
-from serving.protocol import ChatRequest, parse
+from serving.request.protocol import ChatRequest, parse
 
 FAR = "https://10.0.0.1/secret"
 PNG, PDF = "data:image/png;base64,iVBORw0K", "data:application/pdf;base64,JVBERi0="

@@ -10,8 +10,8 @@ import serving.errors
 from mixture.errors import LLMGarbled, LLMOverloaded, LLMRefused, NoAnswer
 from mixture.run.account import Account, FailedCall
 from scorer.errors import RouteMoAError, ScorerError
+from serving.answers.recording import failure_tree
 from serving.errors import TABLE, UNEXPECTED, body_of, headers_of, row_of
-from serving.recording import failure_tree
 
 MODULES = (mixture.errors, monitoring.errors, registry.errors, scorer.errors, serving.errors)
 ROOTS = {RouteMoAError, serving.errors.ServingError}

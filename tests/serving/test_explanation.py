@@ -4,7 +4,7 @@ from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Candidate, rank
 from mixture.llm import LLM, Endpoint
 from mixture.price import Price
-from serving.explanation import explanation
+from serving.choice.explanation import explanation
 
 CHEAP = LLM("cheap", "cheap", Price(0, 0), Endpoint("http://x/v1", "cheap"))
 DEAR = LLM("dear", "dear", Price(0, 1000), Endpoint("http://x/v1", "dear"))

@@ -18,7 +18,7 @@ from monitoring import logged_actions
 from monitoring.logged_traffic import Traffic
 from monitoring.records import Record, RecordStore
 from registry.certificate import Certificate
-from serving import budgets, keys, shared_keys
+from serving.access import budgets, keys, shared_keys
 from serving.settings import CertificateSettings, ExploreSettings, MixtureSettings
 
 LLMS = {"one": 1.0, "two": 1.5, "three": 20.0}  # USD per million tokens

@@ -6,8 +6,8 @@ import pytest
 from routing_client import ready
 from world import World
 
-from serving import gate
-from serving.budgets import SqliteBudgets
+from serving.access import gate
+from serving.access.budgets import SqliteBudgets
 
 
 def test_one_that_breaks_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from world import World, entry
 from mixture.client.protocol import Call
 from mixture.client.request_size import worst_case_usd
 from registry import pool
-from serving import budgets, keys
+from serving.access import budgets, keys
 
 ASK = {"model": "echo", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}], "max_tokens": 5}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from serving.harness_text import HarnessSettings
-from serving.querytext import query_text, user_turn
+from serving.request.harness_text import HarnessSettings
+from serving.request.querytext import query_text, user_turn
 from serving.settings import ServingSettings
 
 RULES = HarnessSettings()

@@ -10,8 +10,8 @@ import pytest
 
 from registry.database.postgres import opened
 from serving.errors import PreviousResponseUnknown, ResponsesUnavailable
-from serving.kept_responses import LONGEST, Kept, KeptResponses, Place
-from serving.responses_place import ResponsesFile, ResponsesTable, make
+from serving.sessions.kept_responses import LONGEST, Kept, KeptResponses, Place
+from serving.sessions.responses_place import ResponsesFile, ResponsesTable, make
 from serving.settings import ServingSettings
 
 

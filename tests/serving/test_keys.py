@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import keys, shared_keys
+from serving.access import keys, shared_keys
 from serving.errors import KeyNameTaken, KeyNameUnknown, KeyRefused, KeysRefused
 from serving.settings import ServingSettings
 from tests.servers.postgres import Postgres

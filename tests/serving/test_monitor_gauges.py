@@ -20,7 +20,7 @@ from monitoring.records import RecordStore
 from monitoring.verdict import decide
 from monitoring.window import measure
 from registry.settings import Settings
-from serving import metrics, monitor_gauges
+from serving.worker import metrics, monitor_gauges
 
 ROOT = Path(__file__).parents[2]
 

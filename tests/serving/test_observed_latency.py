@@ -13,7 +13,7 @@ from mixture.price import Price
 from mixture.run.account import Account, FailedCall
 from mixture.run.request import Request
 from scorer.recorded_calls import RecordedCalls
-from serving.observed_latency import Experience, RequestSize
+from serving.observed.latency import Experience, RequestSize
 
 SHORT = RecordedCalls(400, 40.0, 2.0, 0.32)  # work 10 + 4 + 2: .02 s each
 LONG = RecordedCalls(400, 40.0, 306.0, 6.4)  # work 10 + 4 + 306: .02 s each

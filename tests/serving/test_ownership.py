@@ -6,7 +6,7 @@ import pytest
 from routing_client import ready
 from world import World
 
-from serving import keys
+from serving.access import keys
 
 ASK = {"model": "echo", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]}
 SCOPES = {

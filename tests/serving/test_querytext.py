@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scorer import runtime, text_features
-from serving.querytext import query_text
+from serving.request.querytext import query_text
 from tests.scorer import tiny
 
 

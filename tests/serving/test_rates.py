@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from serving.access.rates import MEMORY, Rates, Standing
 from serving.errors import RateExceeded, RatesUnavailable
-from serving.rates import MEMORY, Rates, Standing
 from tests.servers import redis
 
 

@@ -17,7 +17,7 @@ from monitoring.certificate_void import Void
 from monitoring.records import RecordStore
 from registry import gains
 from registry.jobs import Jobs
-from serving import budgets, keys, shared_keys
+from serving.access import budgets, keys, shared_keys
 from tests.servers.postgres import Postgres
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,9 @@ from fastapi import APIRouter
 from starlette.routing import Route
 from world import World
 
-from serving import app, health, keys, scopes
+from serving import app
+from serving.access import keys, scopes
+from serving.endpoints import health
 from serving.errors import ServingError
 
 ADDRESSES = [
@@ -53,7 +55,7 @@ def test_an_address_opens_to_its_scope_only(client, shared: World, method: str, 
 
 def test_every_route_is_closed_or_named_public(client) -> None:
     """No registered route answers without a key, except those that are named public; a route without a scope cannot be added."""
-    paths = {route.path for part in app.ROUTERS for route in part.router.routes}
+    paths = {route.path for router in app.ROUTERS for route in router.routes}
     assert len(paths) > 12
     public = {"/": 307, "/livez": 200, "/readyz": 200, "/docs": 200, "/openapi.json": 200}
     assert {path for path in paths if scopes.scope_of(path) is None} == set(public)
@@ -67,7 +69,7 @@ def test_an_app_with_an_unscoped_route_does_not_start(shared: World, monkeypatch
     """Composition itself refuses it."""
     stray = APIRouter()
     stray.routes.append(Route("/debug", health.livez))
-    monkeypatch.setattr(app, "ROUTERS", (*app.ROUTERS, type("stray", (), {"router": stray})))
+    monkeypatch.setattr(app, "ROUTERS", (*app.ROUTERS, stray))
     with pytest.raises(ServingError, match="/debug has no scope"):
         app.create_app(shared.settings())
 

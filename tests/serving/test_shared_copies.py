@@ -8,7 +8,7 @@ from world import World
 
 from monitoring import looks
 from serving.events import Events
-from serving.shared_copies import SharedCopies
+from serving.worker.shared_copies import SharedCopies
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from mixture.client.protocol import Reply
 from mixture.errors import LLMCutOff, LLMTimedOut, LLMUnreachable
 from mixture.llm import LLM, Endpoint, Limits
 from mixture.price import Price
-from serving.silence import COOL_DOWN_S, LATE_IN_A_ROW, LONGEST_COOL_DOWN_S, Silences
+from serving.observed.silence import COOL_DOWN_S, LATE_IN_A_ROW, LONGEST_COOL_DOWN_S, Silences
 
 
 def candidate(name: str) -> Candidate:

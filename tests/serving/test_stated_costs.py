@@ -6,8 +6,8 @@ from world import entry
 
 from mixture.client.protocol import Reply
 from serving.events import CostDiffers, Event, Events
-from serving.metrics import Metrics
-from serving.stated_costs import QUIET_S, StatedCosts
+from serving.observed.stated_costs import QUIET_S, StatedCosts
+from serving.worker.metrics import Metrics
 
 
 def reply(cost_usd: float, stated_usd: float | None) -> Reply:

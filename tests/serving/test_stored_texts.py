@@ -8,7 +8,7 @@ from world import World
 
 from monitoring.records import RecordStore
 from serving.events import Events, RecordsForgotten
-from serving.retention import DAY_S, forget_old
+from serving.worker.retention import DAY_S, forget_old
 
 MAIL, CARD = "jane.doe@example.com", "4111 1111 1111 1111"
 ASK = {"messages": [{"role": "user", "content": f"write to {MAIL} about card {CARD}"}]}

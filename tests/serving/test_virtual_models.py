@@ -18,8 +18,8 @@ from mixture.choose.sequential import Sequential
 from mixture.choose.strategies import STRATEGIES
 from mixture.decision import Decision
 from mixture.replay.replay import differences
+from serving.choice.virtual_models import VIRTUAL
 from serving.settings import ServingSettings
-from serving.virtual_models import VIRTUAL
 
 ASK = [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]
 NAMES = ["routemoa", "routemoa-layers", "routemoa-single"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from serving import watched_file
-from serving.watched_file import Watched
+from serving.worker import watched_file
+from serving.worker.watched_file import Watched
 
 
 def test_what_is_there_for_a_moment_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import httpx2
 import yaml
 
 from scorer.recorded_calls import RecordedCalls
-from serving import keys, shared_keys
+from serving.access import keys, shared_keys
 from serving.settings import ServingSettings
 from tests.scorer.tiny import tiny_artifact
 

@@ -18,7 +18,7 @@ from registry.database.postgres import Postgres
 from registry.errors import DatabaseFailed
 from registry.jobs import Jobs
 from registry.settings import Settings
-from serving.responses_place import ResponsesFile
+from serving.sessions.responses_place import ResponsesFile
 from tests.servers.postgres import Postgres as Server
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +33,7 @@ LISTS = """
 import sys
 from registry.jobs import Jobs
 from registry.settings import Settings
-from serving.responses_place import ResponsesFile
+from serving.sessions.responses_place import ResponsesFile
 Jobs.of(Settings(_env_file=None)).list()
 print({"psycopg", "sqlalchemy", "alembic"} & {*sys.modules})
 """

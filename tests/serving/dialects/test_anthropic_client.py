@@ -9,7 +9,7 @@ import pytest
 from anthropic import Anthropic
 from world import World
 
-from serving import keys
+from serving.access import keys
 
 ASK: Any = [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]
 ADD: Any = [{"name": "add", "description": "adds", "input_schema": {"type": "object", "properties": {}}}]

@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from vendor_world import VendorWorld
 
-from serving.api_document import METHODS, ROUTES
+from serving.endpoints.api_document import METHODS, ROUTES
 
 CHECKS = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"]
 
@@ -25,7 +25,7 @@ def test_every_route_is_described(made: dict) -> None:
     """With its own schemas."""
     there = {(method, path) for path, methods in made["paths"].items() for method in METHODS & methods.keys()}
     undescribed = there - ROUTES.keys()
-    assert not undescribed, f"describe them in serving/api_document.py: {undescribed}"
+    assert not undescribed, f"describe them in serving/endpoints/api_document.py: {undescribed}"
 
 
 def test_every_request_has_the_schema_that_checks_it(made: dict) -> None:

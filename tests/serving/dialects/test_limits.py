@@ -7,7 +7,7 @@ from routing_client import ready
 from starlette.testclient import TestClient
 from vendor_world import VendorWorld
 
-from serving import keys
+from serving.access import keys
 
 ASK = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "x"}]},

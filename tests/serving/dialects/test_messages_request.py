@@ -16,7 +16,7 @@ from mixture.price import Price
 from serving.dialects.messages_request import as_chat
 from serving.dialects.messages_schema import MessagesRequest, parse
 from serving.errors import RequestRefused
-from serving.protocol import ChatRequest, checked
+from serving.request.protocol import ChatRequest, checked
 
 KEPT = {"type": "ephemeral"}
 PIXEL = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}

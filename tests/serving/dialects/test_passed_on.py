@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from vendor import Vendor
 from vendor_world import PRICES, VendorWorld
 
-from serving import keys
+from serving.access import keys
 
 ODD = {
     "model": "native",

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from vendor import THOUGHT, Vendor
 from vendor_world import VendorWorld
 
-from serving import keys
+from serving.access import keys
 
 ASK = "what is the sum of 1 and 2 ?"
 ADD = {"type": "function", "name": "add", "description": "Adds.", "parameters": {"type": "object", "properties": {}}, "strict": False}

@@ -20,7 +20,7 @@ from world import Running, World, entry
 
 from mixture.decision import Decision
 from mixture.replay.replay import differences
-from serving import keys
+from serving.access import keys
 
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]
 LONG = {"role": "system", "content": "You look after the sums of a shop. " * 300}

@@ -17,14 +17,14 @@ from mixture.run.account import Account
 from mixture.run.ledger import Ledger
 from mixture.usage import Usage
 from serving.events import Events
-from serving.harness_text import HarnessSettings
-from serving.metrics import Metrics
+from serving.request.harness_text import HarnessSettings
+from serving.session_settings import SessionSettings
 from serving.sessions.keeper import Keeper
 from serving.sessions.kept_session import KeptSession
 from serving.sessions.naming import Name
-from serving.sessions.settings import SessionSettings
 from serving.sessions.store import SqliteSessions
 from serving.sessions.turn import SessionTurn
+from serving.worker.metrics import Metrics
 
 CACHED = LLM("a", "a", Price(3.0, 15.0, cache_read=0.3))
 SLOW = LLM("slow", "slow", Price(3.0, 15.0, cache_read=0.3, cache_s=3000.0))

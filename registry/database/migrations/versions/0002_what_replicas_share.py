@@ -12,7 +12,7 @@ REAL = sa.Double
 
 
 def upgrade() -> None:
-    """Kept responses (serving.kept_responses), looks and void certificates (monitoring.looks)."""
+    """Kept responses (serving.sessions.kept_responses), looks and void certificates (monitoring.looks)."""
     op.create_table(
         "kept_responses",
         sa.Column("key", sa.Text, primary_key=True),

@@ -1,0 +1,1 @@
+"""/admin: what administrators see and start."""

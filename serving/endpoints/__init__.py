@@ -1,0 +1,1 @@
+"""/v1 and the public pages: an address a module."""
