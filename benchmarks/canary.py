@@ -2,7 +2,7 @@
 
 Two scorers (ridge on the embeddings of either half of the training queries) choose the LLM they promise most for. Each replay draws 20,000
 requests from the queries that no scorer trained on, a tenth of them for the canary; audits are drawn as the monitor draws them, and the
-test (`monitoring.canary`) is looked at after every one. *As good*: for each request a coin says which scorer is the champion's and
+test (`monitoring.policies.canary`) is looked at after every one. *As good*: for each request a coin says which scorer is the champion's and
 which the canary's, so that neither is better. *Worse*: the canary is the champion, but on a share of queries it asks the worst LLM,
 so that it is worse by so many points in truth. *Shuffled*: its scores are those of the LLM beside.
 
@@ -25,8 +25,8 @@ from benchmarks import report
 from benchmarks.certificate import present, read
 from benchmarks.monitor import RIDGE, World
 from benchmarks.report import BUILT
-from monitoring import canary
-from monitoring.canary import BETS, BOUNDED, MEANS, STEP, Arm, differing
+from monitoring.policies import canary
+from monitoring.policies.canary import BETS, BOUNDED, MEANS, STEP, Arm, differing
 from registry.canary_plan import CanaryPlan
 from scorer.errors import RouteMoAError
 
@@ -145,7 +145,7 @@ def replay(world: World, setting: Setting, plan: CanaryPlan, seed: int) -> Repla
 def odds_after_each(
     grade_M: Doubles, canary_M: NDArray[np.bool_], differ_N: NDArray[np.bool_], at_M: Choices, plan: CanaryPlan
 ) -> tuple[Doubles, Doubles]:
-    """The odds after each of M audits; the last are those of `monitoring.canary`, or this raises."""
+    """The odds after each of M audits; the last are those of `monitoring.policies.canary`, or this raises."""
     seen = differ_N.cumsum()
     bounds = [differing(int(seen[at]), int(at) + 1, BOUNDED * (1 - plan.confidence))[1] for at in at_M]
     low_C, high_C = MEANS[:-1], MEANS[1:]
@@ -171,7 +171,7 @@ def odds_after_each(
     arms = [Arm(grade_M[of_M], np.ones(int(of_M.sum()))) for of_M in (~canary_M, canary_M)]
     shipped = canary.odds(*arms, harm=0.0, floor=1.0).worse * (1 - BOUNDED)
     if len(grade_M) and not math.isclose(shipped, float(worse_M[-1]), rel_tol=1e-6):
-        raise AssertionError(f"odds of {worse_M[-1]} here and {shipped} in monitoring.canary")
+        raise AssertionError(f"odds of {worse_M[-1]} here and {shipped} in monitoring.policies.canary")
     return worse_M, not_worse_M
 
 

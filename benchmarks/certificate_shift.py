@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.monitor import World
-from monitoring import certificate_void, policy, window
-from monitoring.policy import Policy
-from monitoring.verdict import decide
+from monitoring import certificate_void
+from monitoring.drift import policy, window
+from monitoring.drift.policy import Policy
+from monitoring.drift.verdict import decide
 from pipelines.dataset import Dataset
 from registry import certificate
 from registry.betting import Values

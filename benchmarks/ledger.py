@@ -24,13 +24,13 @@ from rich.console import Console
 from cli.savings import show
 from mixture.llm import LLM
 from mixture.price import Price
-from monitoring import savings
-from monitoring.answers import Answers, Doubles, Names
-from monitoring.given_up import Beside, Moved, by_name
-from monitoring.ledger import Ledger
-from monitoring.ledger_quality import CURSOR
-from monitoring.record import COLUMNS, Draw, Record
-from monitoring.records import RecordStore
+from monitoring.quality.answers import Answers, Doubles, Names
+from monitoring.quality.given_up import Beside, Moved, by_name
+from monitoring.records.record import COLUMNS, Draw, Record
+from monitoring.records.store import RecordStore
+from monitoring.savings import savings
+from monitoring.savings.ledger import Ledger
+from monitoring.savings.ledger_quality import CURSOR
 from registry.pool import Pool
 
 FIRST = datetime(2026, 11, 2, tzinfo=UTC).timestamp()

@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import recorded_set, report, set_file
-from monitoring import audits as audits_drawn
-from monitoring import policy, promises, quality, student, window
-from monitoring.answers import Answers
-from monitoring.policy import Policy
-from monitoring.profile import ReferenceProfile
-from monitoring.record import AUDIT, Outcome, Record
-from monitoring.verdict import Kind, decide
+from monitoring.audits import audits as audits_drawn
+from monitoring.drift import policy, promises, window
+from monitoring.drift.policy import Policy
+from monitoring.drift.profile import ReferenceProfile
+from monitoring.drift.verdict import Kind, decide
+from monitoring.quality import quality, student
+from monitoring.quality.answers import Answers
+from monitoring.records.record import AUDIT, Outcome, Record
 from pipelines import embeddings, params
 from pipelines.dataset import Dataset
 from scorer.types import Floats
@@ -192,7 +193,7 @@ def _domains_of(world: World, share: float) -> list[str]:
 class Auditing:
     """How answers come to be audited.
 
-    evenly: by equal chances, else as `monitoring.audits` draws. forecast: `right`, or `broken`: shuffled.
+    evenly: by equal chances, else as `monitoring.audits.audits` draws. forecast: `right`, or `broken`: shuffled.
     judged: whether a judge graded all draws, calling a fifth of wrong answers right, and people a third of them; else people all.
     """
 

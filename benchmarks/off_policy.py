@@ -4,7 +4,7 @@ A recorded set has the outcome of every choice, so the truth is known. In ten wo
 half of the queries; a fifth of them and more are traffic. The log asks by `mixture.choose.action.act`, as shipped, and each resample draws
 its requests with replacement, whom chance asks, and which answers are audited. Targets: a cheaper dollar, another scorer (half of the
 training queries, another penalty), and a pool without the LLM that is asked most. Outcomes: of all requests; of audits, explored answers
-being drawn more often as `monitoring.audits` has it. Then: a direct model that says the opposite; a log without chance; a target beyond
+being drawn more often as `audits.audits` has it. Then: a direct model that says the opposite; a log without chance; a target beyond
 delta. Beside the estimate: importance weighting as in the textbook, and the scorer's own forecast.
 """
 
@@ -28,9 +28,9 @@ from mixture.choose.options import Options, Weights
 from mixture.choose.ranking import Candidate, rank
 from mixture.llm import LLM
 from mixture.price import Price
-from monitoring import off_policy
-from monitoring.audits import EXPLORED
-from monitoring.off_policy import Doubles, Logged
+from monitoring.audits.audits import EXPLORED
+from monitoring.policies import off_policy
+from monitoring.policies.off_policy import Doubles, Logged
 from registry import certificate
 from scorer.errors import RouteMoAError
 

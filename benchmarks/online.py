@@ -27,7 +27,7 @@ from benchmarks.certificate import costs, present, read
 from benchmarks.online_policies import POLICIES, frozen, oracle
 from benchmarks.online_world import SCENARIOS, Scenario, Stream, stream
 from benchmarks.report import BUILT
-from monitoring import student
+from monitoring.quality import student
 from scorer.errors import RouteMoAError
 from scorer.metrics import Interval
 

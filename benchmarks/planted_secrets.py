@@ -4,7 +4,7 @@ A request holds fifteen of them (prompt, system text, tools, tool calls and resu
 server's environment two: the key of the LLMs, and a variable that nobody names. The endpoint answers, refuses, breaks and lies, and most of
 that repeats the whole request with its key. Looked through: every file under var/, the log, /metrics, the console's events, and what
 callers got. A caller's own words may be in an answer; our keys may be nowhere. Traces do not exist yet. A second round stores texts: there
-only what `monitoring.redaction` takes out is a secret. Exit code 1 where one is found.
+only what `monitoring.records.redaction` takes out is a secret. Exit code 1 where one is found.
 """
 
 import asyncio

@@ -21,7 +21,7 @@ import psutil
 import yaml
 
 from benchmarks.raw_http import Answer, asked, connected, content_length, free_ports
-from monitoring.records import Record, RecordStore
+from monitoring.records.store import Record, RecordStore
 from serving.access import keys
 
 ROOT = Path(__file__).parents[1]

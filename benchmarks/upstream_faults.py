@@ -33,7 +33,7 @@ from benchmarks.report import print_json
 from benchmarks.server_world import LLMS, project
 from benchmarks.upstream_world import FAULTS, OK, Fault, running, unreachable
 from mixture.llm import LLM
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
 from registry.pool import Pool
 from serving.app import create_app
 from serving.observed.latency import Experience

@@ -26,8 +26,8 @@ from benchmarks.monitor import World
 from benchmarks.report import BUILT
 from mixture.llm import LLM
 from mixture.price import Price
-from monitoring import policy
-from monitoring.novelty import novelty
+from monitoring.drift import policy
+from monitoring.drift.novelty import novelty
 from pipelines.dataset import Dataset
 from pipelines.logs.call import LoggedCall, LoggedUsage
 from pipelines.what_if import compare, estimate, judgeable

@@ -14,9 +14,9 @@ from registry import os_user
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from monitoring.audit_queue import AuditQueue, Waiting
-    from monitoring.quality import Estimated
-    from monitoring.records import RecordStore
+    from monitoring.audits.audit_queue import AuditQueue, Waiting
+    from monitoring.quality.quality import Estimated
+    from monitoring.records.store import RecordStore
 
 commands = typer.Typer()
 By = Literal["version", "domain", "llm", "key"]
@@ -83,7 +83,7 @@ def quality(
     from rich.table import Column, Table
 
     from cli import whole_table
-    from monitoring import served_answers
+    from monitoring.quality import served_answers
 
     now = time.time()
     found = served_answers.quality(_store(draw=False), since=now - days * DAY_S, until=now)
@@ -158,19 +158,19 @@ def _show(audit: "Waiting", count: int, console: "Console") -> None:
 
 
 def _store(*, draw: bool = True) -> "RecordStore":
-    from monitoring.records import RecordStore
+    from monitoring.records.store import RecordStore
 
     return RecordStore.of(project.with_draws() if draw else project.existing())
 
 
 def _queue(store: "RecordStore") -> "AuditQueue":
-    from monitoring.audit_queue import AuditQueue
+    from monitoring.audits.audit_queue import AuditQueue
 
     return AuditQueue(store)
 
 
 def _tell_hidden(store: "RecordStore", domain: str | None) -> None:
-    from monitoring.audit_queue import hidden_in_words
+    from monitoring.audits.audit_queue import hidden_in_words
 
     if told := hidden_in_words(_queue(store).hidden(domain)):
         typer.echo(told)
@@ -182,8 +182,8 @@ def _who() -> str:
 
 async def _grade(store: "RecordStore", grades: list[tuple[str, float]]) -> None:
     from monitoring.errors import RecordRefused
-    from monitoring.record import AUDIT
-    from monitoring.records import RecordStore
+    from monitoring.records.record import AUDIT
+    from monitoring.records.store import RecordStore
 
     writing = RecordStore(store.place)  # its writer belongs to this event loop
     try:

@@ -11,10 +11,10 @@ from rich.table import Column, Table
 from cli import project
 
 if TYPE_CHECKING:
-    from monitoring.canary import Looked
-    from monitoring.policy_value import Row
-    from monitoring.shadow_value import ShadowValue
-    from monitoring.shadows import Comparison
+    from monitoring.policies.canary import Looked
+    from monitoring.policies.policy_value import Row
+    from monitoring.policies.shadow_value import ShadowValue
+    from monitoring.policies.shadows import Comparison
 
 commands = typer.Typer()
 DAYS = 30
@@ -119,8 +119,8 @@ def canary(
 
 
 def _show_shadow(console: Console) -> None:
-    from monitoring import shadow_value, shadows
-    from monitoring.records import RecordStore
+    from monitoring.policies import shadow_value, shadows
+    from monitoring.records.store import RecordStore
     from registry import local_store
 
     settings = project.existing()
@@ -180,8 +180,8 @@ def _told(everywhere: "ShadowValue", why: str) -> list[str]:
 
 
 def _show_canary(console: Console) -> None:
-    from monitoring import canary as canaries
-    from monitoring.records import RecordStore
+    from monitoring.policies import canary as canaries
+    from monitoring.records.store import RecordStore
     from registry import local_store
 
     settings = project.existing()

@@ -31,7 +31,8 @@ def import_files() -> None:
 
     Example: `routemoa database import`
     """
-    from monitoring import certificate_void, looks, record_import
+    from monitoring import certificate_void, looks
+    from monitoring.records import record_import
     from registry import gains, jobs
     from serving.access import budgets, shared_keys
 

@@ -8,7 +8,7 @@ from cli import project
 from registry import os_user
 
 if TYPE_CHECKING:
-    from monitoring.group_actions import Actions
+    from monitoring.audits.group_actions import Actions
 
 commands = typer.Typer(no_args_is_help=False)
 Group = Annotated[str, typer.Argument(metavar="GROUP", help="Its name or id, as `routemoa groups` has it.")]
@@ -54,7 +54,7 @@ def audit(group: Group, *, count: Annotated[int, typer.Option(min=1, help="So ma
 
     Example: `routemoa groups audit tax --count 20`
     """
-    from monitoring.audit_queue import AuditQueue, hidden_in_words
+    from monitoring.audits.audit_queue import AuditQueue, hidden_in_words
 
     actions = _actions()
     drawn = actions.audit(group, count)
@@ -100,7 +100,7 @@ def forget(called: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
 
     Example: `routemoa groups forget tax`
     """
-    from monitoring import named_domains
+    from monitoring.drift import named_domains
     from monitoring.errors import GroupUnknown
 
     if not named_domains.forget(_actions().store, called):
@@ -118,8 +118,8 @@ def _submit(group: str, kind: Any) -> None:
 
 
 def _lines(group: dict[str, Any]) -> list[str]:
-    """As `monitoring.groups.lines` has a group of the last look, with its id."""
-    from monitoring import groups
+    """As `monitoring.drift.groups.lines` has a group of the last look, with its id."""
+    from monitoring.drift import groups
 
     read = groups.of_json(group)
     first, *rest = groups.lines(read)
@@ -127,8 +127,8 @@ def _lines(group: dict[str, Any]) -> list[str]:
 
 
 def _actions() -> "Actions":
-    from monitoring.group_actions import Actions
-    from monitoring.records import RecordStore
+    from monitoring.audits.group_actions import Actions
+    from monitoring.records.store import RecordStore
 
     settings = project.existing()
     return Actions(settings.var, RecordStore.of(settings))

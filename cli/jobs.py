@@ -17,7 +17,7 @@ from cli import project
 from registry import extras
 
 if TYPE_CHECKING:
-    from monitoring.group_actions import Chosen
+    from monitoring.audits.group_actions import Chosen
     from registry.jobs import Job, Jobs
 
 commands = typer.Typer()
@@ -98,8 +98,8 @@ def retrain(
 
 
 def _groups(called: list[str]) -> "list[Chosen]":
-    from monitoring.group_actions import Actions
-    from monitoring.records import RecordStore
+    from monitoring.audits.group_actions import Actions
+    from monitoring.records.store import RecordStore
 
     settings = project.existing()
     return [Actions(settings.var, RecordStore.of(settings)).find(each) for each in called] if called else []

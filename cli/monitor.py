@@ -27,7 +27,8 @@ def verdict(
     extras.need("monitor")
     from rich.console import Console
 
-    from monitoring import policy, watch
+    from monitoring import watch
+    from monitoring.drift import policy
 
     settings = project.existing()
     watch.show(watch.judge(settings, policy.load(settings.home / "params.yaml")), Console())
@@ -42,7 +43,8 @@ def report() -> None:
     extras.need("monitor")
     from rich.console import Console
 
-    from monitoring import policy, watch
+    from monitoring import watch
+    from monitoring.drift import policy
     from monitoring.errors import ReportFailed
 
     settings, console = project.with_draws(), Console()

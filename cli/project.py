@@ -33,7 +33,8 @@ def existing() -> Settings:
 
 def with_draws() -> Settings:
     """The same, after the answers that came since are drawn for audits or not, as a running monitor would have done."""
-    from monitoring import policy, watch
+    from monitoring import watch
+    from monitoring.drift import policy
 
     where = existing()
     watch.draw_audits(where, policy.load(where.home / "params.yaml"))

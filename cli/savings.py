@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from monitoring.given_up import Change
-    from monitoring.savings import By, Saving, Savings
+    from monitoring.quality.given_up import Change
+    from monitoring.savings.savings import By, Saving, Savings
 
 commands = typer.Typer()
 DAY = ["%Y-%m-%d"]
@@ -42,8 +42,8 @@ def savings(
     """
     from rich.console import Console
 
-    from monitoring import savings as ledger
-    from monitoring.records import RecordStore
+    from monitoring.records.store import RecordStore
+    from monitoring.savings import savings as ledger
     from registry import pool
 
     if by not in BY:

@@ -26,8 +26,10 @@ from local.stack import stack
 from local.stage import Stage
 from local.story import Story
 from local.traffic import USERS, Served
-from monitoring import policy, savings, watch
-from monitoring.records import RecordStore
+from monitoring import watch
+from monitoring.drift import policy
+from monitoring.records.store import RecordStore
+from monitoring.savings import savings
 from pipelines import dataset, params, query_pool
 from pipelines import plan as plans
 from pipelines.import_checks import Defaults

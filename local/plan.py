@@ -8,7 +8,7 @@ import httpx2
 from local.errors import StepFailed
 
 USUAL_PACE_S = 2.5  # of `measure` right after a start, on two idle cores, by the 1.5B LLM; a later answer takes half of it
-LEAST = {"usual": 15, "strange": 20}  # the monitor looks at 15 records, and at 35 (monitoring/policy.py)
+LEAST = {"usual": 15, "strange": 20}  # the monitor looks at 15 records, and at 35 (monitoring/drift/policy.py)
 PROBE = "List the first ten even numbers, then the first ten odd ones."
 PROBE_TOKENS = 24
 

@@ -11,7 +11,7 @@ import httpx2
 from rich.progress import Progress
 
 from local.errors import StepFailed
-from monitoring import reference
+from monitoring.records import reference
 from pipelines.graders import kinds
 from pipelines.graders.kinds import Task
 from pipelines.graders.query import Query

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from monitoring.verdict import Verdict
+from monitoring.drift.verdict import Verdict
 from scorer.atomic_write import replacing
 
 NAME = "certificate_void.json"

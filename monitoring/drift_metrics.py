@@ -10,7 +10,7 @@ from evidently.core.metric_types import SingleValueCalculation, SingleValueMetri
 from evidently.legacy.renderers.html_widgets import CounterData, WidgetSize, counter, table_data, text_widget
 from evidently.metrics.column_statistics import distribution
 
-from monitoring import report_tables
+from monitoring.drift import report_tables
 
 
 class VerdictKind(SingleValueMetric):  # type: ignore[misc]

@@ -1,6 +1,6 @@
 """The Evidently door: draws a window as an Evidently report (HTML, JSON) and files it in the Evidently workspace with its dashboard.
 
-Evidently takes seconds to import: so only to build a report. What decides is `monitoring.drift_tests`, never Evidently's embedding
+Evidently takes seconds to import: so only to build a report. What decides is `monitoring.drift.drift_tests`, never Evidently's embedding
 defaults: EmbeddingsDrift always runs a t-SNE, over a minute for a thousand queries.
 """
 
@@ -19,14 +19,14 @@ import pandas as pd
 from filelock import FileLock
 
 from mixture.llm import LLM
-from monitoring import report_tables
+from monitoring.drift import report_tables
+from monitoring.drift.novelty import Novelty
+from monitoring.drift.profile import ReferenceProfile
+from monitoring.drift.verdict import Verdict
+from monitoring.drift.window import Window
 from monitoring.errors import ReportFailed
-from monitoring.novelty import Novelty
-from monitoring.profile import ReferenceProfile
-from monitoring.quality import LEAST_AUDITS
-from monitoring.traffic import best_single
-from monitoring.verdict import Verdict
-from monitoring.window import Window
+from monitoring.quality.quality import LEAST_AUDITS
+from monitoring.records.traffic import best_single
 from registry import pool
 from registry.errors import PoolRefused
 from registry.settings import Settings

@@ -38,7 +38,7 @@ VOID = "INSERT INTO void_certificates (scorer_version, content) VALUES (?, ?)"
 class Look:
     """One that was reported. at: seconds since the epoch. verdict: its id. job: that it started, if any.
 
-    figures: of its window, FIGURES of `monitoring.window.WindowStats`; empty where an earlier release kept none.
+    figures: of its window, FIGURES of `monitoring.drift.window.WindowStats`; empty where an earlier release kept none.
     """
 
     at: float

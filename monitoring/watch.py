@@ -24,21 +24,24 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring import audits, canary_end, certificate_void, groups, looks, named_domains, policy, profile, summary
-from monitoring.canary import chances
+from monitoring import certificate_void, looks
+from monitoring.audits import audits
+from monitoring.audits.group_actions import Chosen
+from monitoring.audits.machine_grading import MachineGrading
+from monitoring.drift import groups, named_domains, policy, profile, summary
+from monitoring.drift.groups import Group
+from monitoring.drift.policy import Policy
+from monitoring.drift.profile import ReferenceProfile
+from monitoring.drift.verdict import Verdict, decide
+from monitoring.drift.window import Window, looks_after, measure, window_to_judge
 from monitoring.errors import NothingActive
-from monitoring.group_actions import Chosen
-from monitoring.groups import Group
 from monitoring.learning.learner import Learner
-from monitoring.ledger import Ledger
-from monitoring.machine_grading import MachineGrading
-from monitoring.policy import Policy
-from monitoring.profile import ReferenceProfile
-from monitoring.records import RecordStore
-from monitoring.savings import asked_for
-from monitoring.shadow_value import ShadowValues
-from monitoring.verdict import Verdict, decide
-from monitoring.window import Window, looks_after, measure, window_to_judge
+from monitoring.policies import canary_end
+from monitoring.policies.canary import chances
+from monitoring.policies.shadow_value import ShadowValues
+from monitoring.records.store import RecordStore
+from monitoring.savings.ledger import Ledger
+from monitoring.savings.savings import asked_for
 from registry import extras, local_store, notices, pool, variables
 from registry.database.lead import ASK_S, Lead, lead
 from registry.errors import DatabaseFailed

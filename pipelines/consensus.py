@@ -1,6 +1,6 @@
 """Asks the pool what nothing could grade, and takes in where it agrees: `python -m pipelines.consensus --job JOB`.
 
-Queries of the groups that a job names (`monitoring.group_actions`), those without reference, check or judge, are put to every LLM that can
+Queries of the groups that a job names (`audits.group_actions`), those without reference, check or judge, are put to every LLM that can
 be called. Where two LLMs of different weights or more, and over half of those with a readable final answer, give the same one, that is the
 query's reference, and code grades every LLM's answer by it. Labels from consensus cost some .02 of quality beside checked ones
 (docs/results/sensitivity.md); a reference that a person reports later replaces it. All answers stay in the journals: bought once.
@@ -17,7 +17,7 @@ from mixture.choose import final_answers
 from mixture.llm import LLM
 from mixture.reading import numeric
 from mixture.run.ledger import Ledger
-from monitoring.group_actions import groups_of
+from monitoring.audits.group_actions import groups_of
 from pipelines import harvest, params
 from pipelines.answer_store import AnswerStore
 from pipelines.graders import kinds

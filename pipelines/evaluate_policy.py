@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from mixture.price import Price
-from monitoring import policy_value
 from monitoring.errors import NothingToEvaluate
-from monitoring.logged_actions import Target
-from monitoring.logged_traffic import Traffic
-from monitoring.policy_value import ASSUMED, Report, Row
-from monitoring.record_batches import RecordBatches
-from monitoring.records import RecordStore
+from monitoring.policies import policy_value
+from monitoring.policies.logged_actions import Target
+from monitoring.policies.logged_traffic import Traffic
+from monitoring.policies.policy_value import ASSUMED, Report, Row
+from monitoring.records.record_batches import RecordBatches
+from monitoring.records.store import RecordStore
 from pipelines import json_files, policy_scores, price_list
 from pipelines.project import Project
 from registry import certificate, local_store, versions

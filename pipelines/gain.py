@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring import student
-from monitoring.group_actions import Chosen
-from monitoring.records import RecordStore
-from monitoring.redaction import redact
+from monitoring.audits.group_actions import Chosen
+from monitoring.quality import student
+from monitoring.records.redaction import redact
+from monitoring.records.store import RecordStore
 from pipelines import dataset, query_pool
 from pipelines.dataset import Dataset
 from pipelines.project import Project

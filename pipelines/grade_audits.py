@@ -2,7 +2,7 @@
 
 An answer whose query has a reference (reported with an outcome, or the query pool's) is graded by code, which counts as a person's grade.
 Of any other, `label.judge` or `label.reward_model` has an opinion, kept beside: estimated quality takes its error off
-(`monitoring.quality`). The judge spends at most `monitor.audit_usd_per_day` a UTC day: a verdict that could cost more than what is left is
+(`quality.quality`). The judge spends at most `monitor.audit_usd_per_day` a UTC day: a verdict that could cost more than what is left is
 not asked for. Answers that people graded are judged first, for they show the judge's error. The monitor starts this after a draw.
 """
 
@@ -16,10 +16,10 @@ from mixture.client.openai import OpenAIClient
 from mixture.client.protocol import Call, Client, Reply
 from mixture.client.request_size import worst_case_usd
 from mixture.llm import LLM
-from monitoring import policy
-from monitoring.audit_queue import BY_CODE, AuditQueue, Opinion
-from monitoring.record import AUDIT, Record
-from monitoring.records import RecordStore
+from monitoring.audits.audit_queue import BY_CODE, AuditQueue, Opinion
+from monitoring.drift import policy
+from monitoring.records.record import AUDIT, Record
+from monitoring.records.store import RecordStore
 from pipelines import params, query_pool
 from pipelines.errors import GraderFailed
 from pipelines.graders import judge, kinds, names, reward_model, rubric

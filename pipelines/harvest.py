@@ -21,10 +21,10 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from monitoring import named_domains
-from monitoring.records import Record, RecordStore
-from monitoring.redaction import has_secrets, redact
-from monitoring.reference import Reference
+from monitoring.drift import named_domains
+from monitoring.records.redaction import has_secrets, redact
+from monitoring.records.reference import Reference
+from monitoring.records.store import Record, RecordStore
 from pipelines import query_pool, query_selection, tables
 from pipelines.graders import kinds
 from pipelines.graders.kinds import Task
@@ -136,7 +136,7 @@ def take(project: Project, harvest: Harvest) -> None:
 
 
 def _with_named_domains(store: RecordStore) -> list[Record]:
-    """Every record; one that nobody tagged is of the domain that a person named its like (`monitoring.named_domains`)."""
+    """Every record; one that nobody tagged is of the domain that a person named its like (`monitoring.drift.named_domains`)."""
     named = {each: domain.name for domain in named_domains.load(store).domains if domain.state == "named" for each in domain.members}
     of_later = "SELECT records.id, draws.domain FROM draws JOIN records USING (number) JOIN named_domains ON name = draws.domain"
     named |= dict(store.ask(f"{of_later} WHERE state = 'named'"))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from monitoring.policy import Policy
+from monitoring.drift.policy import Policy
 from pipelines.errors import ParamsRefused
 from registry.validation_errors import explain
 

@@ -13,9 +13,9 @@ from typing import Any
 from rich.console import Console
 
 from mixture.llm import LLM
-from monitoring.group_actions import Actions, Chosen
-from monitoring.record import Record, is_audited
-from monitoring.records import RecordStore
+from monitoring.audits.group_actions import Actions, Chosen
+from monitoring.records.record import Record, is_audited
+from monitoring.records.store import RecordStore
 from pipelines import harvest, harvest_cost, params, query_pool, second_round
 from pipelines.answer_store import AnswerStore
 from pipelines.consensus import callable_llms

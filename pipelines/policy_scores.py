@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from monitoring.logged_traffic import Traffic
-from monitoring.off_policy import Doubles
+from monitoring.policies.logged_traffic import Traffic
+from monitoring.policies.off_policy import Doubles
 from registry import versions
 from registry.errors import RegistryError
 from registry.settings import Settings

@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from monitoring.group_actions import Chosen, groups_of
+from monitoring.audits.group_actions import Chosen, groups_of
 from pipelines import data_pin, harvest, json_files, params, plan, scorer_run
 from pipelines.errors import PipelineError, RetrainRefused
 from pipelines.project import Project
@@ -151,7 +151,7 @@ def _explained(arguments: tuple[str, ...], failure: ChildFailed) -> PipelineErro
 class Order:
     """What a round is for. job: its id, empty where a person started it; reason: empty where nothing but that is known.
 
-    groups: of unknown queries that caused it (`monitoring.group_actions`).
+    groups: of unknown queries that caused it (`monitoring.audits.group_actions`).
     """
 
     job: str = ""

@@ -19,7 +19,7 @@ from mixture.client.openai import OpenAIClient
 from mixture.run.engine import Mixture
 from monitoring import certificate_void
 from monitoring.learning import table
-from monitoring.records import Noticed, RecordStore
+from monitoring.records.store import Noticed, RecordStore
 from registry import pool as pools
 from registry.jobs import Jobs
 from scorer.errors import NothingPublished, RouteMoAError

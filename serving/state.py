@@ -13,7 +13,7 @@ from mixture.run.engine import Mixture
 from monitoring.certificate_void import Void
 from monitoring.errors import RecordNotKept
 from monitoring.learning.table import Table
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
 from registry.current_version import FIRST
 from registry.jobs import Jobs
 from registry.pool import Pool

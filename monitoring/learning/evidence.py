@@ -12,8 +12,8 @@ from monitoring.learning.features import Features
 from monitoring.learning.learned import log_odds
 from monitoring.learning.residual import MOST_OUTCOMES, Outcomes
 from monitoring.learning.settled import aged, drawn
-from monitoring.record import AUDIT, Record
-from monitoring.records import RecordStore
+from monitoring.records.record import AUDIT, Record
+from monitoring.records.store import RecordStore
 
 MOST_RECORDS = 2_000  # with an outcome, the newest
 HALF_LIFE = 4_000.0  # requests (chosen in docs/results/online.md)

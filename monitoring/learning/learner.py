@@ -13,7 +13,7 @@ from monitoring.learning.features import Features
 from monitoring.learning.learned import Learned
 from monitoring.learning.residual import Prior, learn
 from monitoring.learning.table import Table
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
 from registry import local_store
 from registry.settings import Settings
 from scorer import artifact

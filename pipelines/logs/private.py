@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from monitoring.redaction import redact
+from monitoring.records.redaction import redact
 from pipelines.logs.call import LoggedCall
 
 DEEPEST = 100  # levels of a value that nobody wrote by hand

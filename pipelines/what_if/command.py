@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from mixture.llm import LLM
-from monitoring import policy
+from monitoring.drift import policy
 from pipelines import import_logs, json_files, llm_names, params
 from pipelines.errors import ImportRefused
 from pipelines.logs import store

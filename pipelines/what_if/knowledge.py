@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring import profile
+from monitoring.drift import profile
+from monitoring.drift.novelty import novelty
+from monitoring.drift.policy import Policy
+from monitoring.drift.profile import ReferenceProfile
 from monitoring.errors import ProfileRefused
-from monitoring.novelty import novelty
-from monitoring.policy import Policy
-from monitoring.profile import ReferenceProfile
 from pipelines import dataset, tables
 from pipelines.errors import TableRefused
 from pipelines.logs.progress import told

@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeVar
 
 from filelock import FileLock
 
-from monitoring.open_file import make_private
+from monitoring.records.open_file import make_private
 from registry.database import files
 from registry.database.door import Connection, Database
 from registry.database.shared import shared

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitoring import canary, shadow_value, shadows
-from monitoring.records import RecordStore
+from monitoring.policies import canary, shadow_value, shadows
+from monitoring.records.store import RecordStore
 from registry.canary_plan import CanaryPlan, Points, Share
 from registry.current_version import PublishedCanary
 from serving.admin import audit, submitted
@@ -48,9 +48,9 @@ class CanaryWanted(BaseModel):
 
 @router.get("/shadow")
 async def shadow(request: Request, days: Annotated[float, Query(gt=0, le=3650)] = 30.0) -> Response:
-    """What the shadow would have decided in the last `days`, beside what the champion did (`monitoring.shadows`).
+    """What the shadow would have decided in the last `days`, beside what the champion did (`monitoring.policies.shadows`).
 
-    What its choices are worth is the monitor's last estimate (`monitoring.shadow_value`).
+    What its choices are worth is the monitor's last estimate (`monitoring.policies.shadow_value`).
     """
     state = state_of(request)
     told, champion = state.beside.shown(state.scorer.value)["shadow"], _champion(state)
@@ -80,7 +80,7 @@ async def stop_shadow(request: Request) -> Response:
 
 @router.get("/canary")
 async def show_canary(request: Request) -> Response:
-    """The canary's plan, and what the audits say of it so far (`monitoring.canary`)."""
+    """The canary's plan, and what the audits say of it so far (`monitoring.policies.canary`)."""
     state = state_of(request)
     told, champion = state.beside.shown(state.scorer.value)["canary"], _champion(state)
     published = state.beside.loaded("canary", state.scorer.value).published

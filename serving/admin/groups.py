@@ -21,10 +21,10 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitoring import named_domains
-from monitoring.audit_queue import AuditQueue
+from monitoring.audits.audit_queue import AuditQueue
+from monitoring.audits.group_actions import Actions
+from monitoring.drift import named_domains
 from monitoring.errors import GroupUnknown
-from monitoring.group_actions import Actions
 from registry import retraining_plan
 from registry.jobs import Kind
 from serving.admin import audit, submitted

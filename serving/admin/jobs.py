@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitoring.group_actions import Actions
+from monitoring.audits.group_actions import Actions
 from registry import gains, retraining_plan
 from registry.pool import train_jointly
 from serving.admin import audit, submitted

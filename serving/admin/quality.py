@@ -19,9 +19,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from monitoring import served_answers
-from monitoring.audit_queue import AuditQueue
-from monitoring.records import RecordStore
+from monitoring.audits.audit_queue import AuditQueue
+from monitoring.quality import served_answers
+from monitoring.records.store import RecordStore
 from serving.json_answers import json_response
 from serving.state import state_of
 

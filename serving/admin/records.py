@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from monitoring.record_search import Wanted, search
-from monitoring.traffic import Traffic
+from monitoring.records.record_search import Wanted, search
+from monitoring.records.traffic import Traffic
 from serving.admin import audit
 from serving.json_answers import json_response
 from serving.state import state_of

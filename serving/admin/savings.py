@@ -18,7 +18,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from monitoring.savings import By, Savings, report
+from monitoring.savings.savings import By, Savings, report
 from serving.admin import audit
 from serving.json_answers import json_response
 from serving.state import state_of

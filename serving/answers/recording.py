@@ -14,8 +14,8 @@ from mixture.run.account import Account
 from mixture.run.calls import Emit
 from mixture.run.request import Request
 from monitoring.errors import RecordNotKept
-from monitoring.records import Record
-from monitoring.redaction import redact, redact_texts
+from monitoring.records.redaction import redact, redact_texts
+from monitoring.records.store import Record
 from scorer.errors import RouteMoAError
 from serving.access.gate import Tab
 from serving.choice import shadow_scoring

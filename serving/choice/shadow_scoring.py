@@ -17,7 +17,7 @@ import structlog
 
 from mixture.choose.action import OFF
 from monitoring.errors import RecordNotKept
-from monitoring.shadow import Choice, Shadow
+from monitoring.records.shadow import Choice, Shadow
 from scorer.errors import RouteMoAError
 from serving.choice import routing
 from serving.scorers import shared_encoders

@@ -19,10 +19,10 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from monitoring.audit_queue import AuditQueue
+from monitoring.audits.audit_queue import AuditQueue
 from monitoring.errors import ReferenceRefused
-from monitoring.record import AUDIT
-from monitoring.reference import GRADERS, Reference
+from monitoring.records.record import AUDIT
+from monitoring.records.reference import GRADERS, Reference
 from scorer.near_matches import did_you_mean
 from serving.access.keys import KeyEntry
 from serving.errors import RequestRefused

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitoring.errors import ReferenceRefused
-from monitoring.record import AUDIT
-from monitoring.reference import GRADERS, Reference, redacted
+from monitoring.records.record import AUDIT
+from monitoring.records.reference import GRADERS, Reference, redacted
 from scorer.near_matches import did_you_mean
 from serving.access.keys import KeyEntry
 from serving.answers.answer_ids import decision_of

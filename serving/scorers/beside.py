@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mixture.llm import Message
-from monitoring.audits import place
+from monitoring.audits.audits import place
 from registry import current_version
 from registry.current_version import CANARY_NAME, SHADOW_NAME, CurrentVersion, PublishedCanary
 from scorer.errors import RouteMoAError

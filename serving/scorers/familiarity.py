@@ -1,6 +1,6 @@
 """Whether a query is like anything that was labelled: its distance from the training queries of the scorer version in force.
 
-The measure is the monitor's (`monitoring.novelty`): the mean cosine distance to the nearest training queries that the artifact samples,
+The measure is the monitor's (`drift.novelty`): the mean cosine distance to the nearest training queries that the artifact samples,
 around their mean; farther than 95 % of the held-out queries is unlike anything labelled. It costs one product of the query with them.
 """
 
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring import profile
-from monitoring.novelty import centred, novelty
-from monitoring.profile import ReferenceProfile
+from monitoring.drift import profile
+from monitoring.drift.novelty import centred, novelty
+from monitoring.drift.profile import ReferenceProfile
 
 NEIGHBOURS, QUANTILE = 10, 0.95  # what params.yaml ships as monitor.neighbours and monitor.novel_quantile; a server reads no params.yaml
 NEAREST = 3

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from monitoring.open_file import make_private
+from monitoring.records.open_file import make_private
 from registry.database.door import Connection, Database
 from registry.database.shared import shared
 from registry.database.sqlite import immediate

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from filelock import FileLock
 
-from monitoring.open_file import make_private
+from monitoring.records.open_file import make_private
 from serving.errors import SessionsUnavailable
 from serving.sessions.kept_session import KeptSession, read
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mixture.llm import Message
 from mixture.reading.thinking import text_of
-from monitoring.redaction import redact
+from monitoring.records.redaction import redact
 
 LONGEST = 20_000  # characters of a text; collectors refuse what is very long
 

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from monitoring.audit_queue import AuditQueue
+from monitoring.audits.audit_queue import AuditQueue
 from monitoring.errors import RecordsRefused
-from monitoring.ledger import Ledger
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
+from monitoring.savings.ledger import Ledger
 
 DAY_S = 86_400.0
 KINDS = ("too-little-data", "keep", "watch", "retrain")

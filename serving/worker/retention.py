@@ -8,9 +8,9 @@ import structlog
 
 from mixture.llm import LLM
 from monitoring.errors import RecordsRefused
-from monitoring.ledger import Ledger
-from monitoring.records import RecordStore
-from monitoring.savings import asked_for
+from monitoring.records.store import RecordStore
+from monitoring.savings.ledger import Ledger
+from monitoring.savings.savings import asked_for
 from serving.events import Events, RecordsForgotten
 
 EVERY_S = 3600.0

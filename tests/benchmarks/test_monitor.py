@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import monitor
-from monitoring import policy
+from monitoring.drift import policy
 from pipelines.dataset import Dataset, RosterLLM
 
 RULES = policy.load(Path(__file__).parents[2] / "params.yaml").model_copy(update={"window": 35})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.beside import share
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
 from registry import promotion, versions
 from registry.canary_plan import CanaryPlan, of_tags
 from registry.errors import CanaryRefused

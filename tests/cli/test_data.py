@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.reference import Reference
+from monitoring.records.reference import Reference
 from pipelines import project_lock, tables
 from pipelines.errors import RetrainRefused
 from pipelines.project import Project

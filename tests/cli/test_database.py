@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.record import Draw
-from monitoring.records import RecordStore
+from monitoring.records.record import Draw
+from monitoring.records.store import RecordStore
 from registry.jobs import Jobs
 from serving.access import budgets, keys, shared_keys
 from serving.settings import ServingSettings

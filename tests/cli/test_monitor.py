@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from monitoring.errors import GroupUnknown, NothingActive, RecordRefused, ReportFailed
-from monitoring.records import Record, RecordStore
+from monitoring.records.store import Record, RecordStore
 from registry.jobs import Jobs
 from tests.cli.command_line import output, refusal, usage_error
 from tests.monitoring.conftest import World
@@ -133,7 +133,7 @@ def test_answers_are_graded_one_after_the_other_with_a_key_each(serving: Path, m
     assert "all" in said
     assert "5" in said
     assert "newest" not in said
-    monkeypatch.setattr("monitoring.served_answers.MOST", 299)
+    monkeypatch.setattr("monitoring.quality.served_answers.MOST", 299)
     assert "Of the newest 299 answers of these 3650 days alone." in output("quality", "--days", "3650")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
 from registry.errors import LLMUnknown
 from tests.cli.command_line import output, refusal, usage_error
 from tests.monitoring.one_record import record_of

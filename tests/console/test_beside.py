@@ -3,9 +3,9 @@
 from typing import Any
 
 from console.beside import _by_exploration
-from monitoring.off_policy import Value
-from monitoring.policy_value import Row
-from monitoring.shadow_value import ShadowValue
+from monitoring.policies.off_policy import Value
+from monitoring.policies.policy_value import Row
+from monitoring.policies.shadow_value import ShadowValue
 
 
 def valued(**changed: Any) -> dict[str, Any]:

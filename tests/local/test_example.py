@@ -14,7 +14,7 @@ from local import workspace
 from local.errors import LocalError
 from local.example import Example
 from local.llama import names
-from monitoring import policy
+from monitoring.drift import policy
 from pipelines import params
 from pipelines.graders import kinds
 from pipelines.graders.kinds import Task

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitoring import policy
-from monitoring.policy import Policy
-from monitoring.profile import ReferenceProfile
-from monitoring.records import Outcome, Record
+from monitoring.drift import policy
+from monitoring.drift.policy import Policy
+from monitoring.drift.profile import ReferenceProfile
+from monitoring.records.store import Outcome, Record
 from tests.monitoring.one_record import record_of
 
 MakeRecord = Callable[..., Record]

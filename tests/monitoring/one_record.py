@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from monitoring.records import Record
+from monitoring.records.store import Record
 
 
 def record_of(id: str = "r-1", **changed: Any) -> Record:  # noqa: A002

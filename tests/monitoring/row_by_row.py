@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from monitoring import student
-from monitoring.answers import Answers
-from monitoring.given_up import Change, _one_sided
-from monitoring.quality import LEAST_AUDITS, LEAST_CHECKED, LEAST_IN_STRATUM, confirmed, variance_of_mean
+from monitoring.quality import student
+from monitoring.quality.answers import Answers
+from monitoring.quality.given_up import Change, _one_sided
+from monitoring.quality.quality import LEAST_AUDITS, LEAST_CHECKED, LEAST_IN_STRATUM, confirmed, variance_of_mean
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Rows:
 
 
 def change(found: Rows, llm: str, name: str | None) -> Change:
-    """As `monitoring.given_up.of_some`, for 95 %."""
+    """As `monitoring.quality.given_up.of_some`, for 95 %."""
     answers = found.answers
     known_N = ~np.isnan(found.score_N) & (np.full(len(answers), name is None) | (found.name_N == name))
     if not known_N.any():

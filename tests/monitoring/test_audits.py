@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitoring import audits, misprediction, window
-from monitoring.record import Record
-from monitoring.records import RecordStore
+from monitoring.audits import audits
+from monitoring.drift import misprediction, window
+from monitoring.records.record import Record
+from monitoring.records.store import RecordStore
 
 
 def kept(folder: Path, records) -> RecordStore:

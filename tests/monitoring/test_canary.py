@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitoring import audits, canary, canary_end, shadows
-from monitoring.canary import Arm
-from monitoring.record_file import RecordFile
-from monitoring.record_place import RecordPlace
-from monitoring.record_tables import RecordTables
-from monitoring.records import RecordStore
-from monitoring.shadow import Choice, Shadow
+from monitoring.audits import audits
+from monitoring.policies import canary, canary_end, shadows
+from monitoring.policies.canary import Arm
+from monitoring.records.record_file import RecordFile
+from monitoring.records.record_place import RecordPlace
+from monitoring.records.record_tables import RecordTables
+from monitoring.records.shadow import Choice, Shadow
+from monitoring.records.store import RecordStore
 from registry.canary_plan import CanaryPlan
 from registry.current_version import PublishedCanary
 from registry.database.postgres import opened

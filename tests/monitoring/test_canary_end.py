@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitoring import audits, canary_end
-from monitoring.records import RecordStore
-from monitoring.shadow import Choice, Shadow
+from monitoring.audits import audits
+from monitoring.policies import canary_end
+from monitoring.records.shadow import Choice, Shadow
+from monitoring.records.store import RecordStore
 from registry import beside, local_store, promotion, versions
 from registry.canary_plan import CanaryPlan
 from registry.settings import Settings

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from monitoring import certificate_void, watch, window
+from monitoring import certificate_void, watch
 from monitoring.certificate_void import NAME, Void, read
-from monitoring.verdict import Verdict, decide
+from monitoring.drift import window
+from monitoring.drift.verdict import Verdict, decide
 from registry.settings import Settings
 from tests.monitoring.test_watch import home, keep  # noqa: F401  a fixture
 

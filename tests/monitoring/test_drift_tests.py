@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from monitoring import drift_tests, permutation
-from monitoring.novelty import neighbours, novelty
-from monitoring.permutation import Strata
-from monitoring.profile import ReferenceProfile
+from monitoring.drift import drift_tests, permutation
+from monitoring.drift.novelty import neighbours, novelty
+from monitoring.drift.permutation import Strata
+from monitoring.drift.profile import ReferenceProfile
 from scorer import metrics
 from tests.cpu import at_most
 

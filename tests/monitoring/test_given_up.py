@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.ledger import World, beside, world
-from monitoring.given_up import by_name, correction, of_some
+from monitoring.quality.given_up import by_name, correction, of_some
 from tests.monitoring.row_by_row import Rows, change
 
 REPLAYS = 200

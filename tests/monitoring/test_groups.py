@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from monitoring import groups, window
-from monitoring.novelty import novelty
-from monitoring.profile import ReferenceProfile
+from monitoring.drift import groups, window
+from monitoring.drift.novelty import novelty
+from monitoring.drift.profile import ReferenceProfile
 
 LAW = ("Is a clause on liability valid in this contract?", "Which contract clause limits liability?")
 TAX = ("How much income tax is due?", "Is the tax on income due in May?")

@@ -10,12 +10,13 @@ import pytest
 
 from mixture.llm import LLM
 from mixture.price import UNKNOWN, Price
-from monitoring import savings
-from monitoring.audit_queue import AuditQueue, Opinion
-from monitoring.ledger import Ledger
-from monitoring.ledger_entry import as_one_call
-from monitoring.record import Draw
-from monitoring.records import RecordStore
+from monitoring.audits.audit_queue import AuditQueue, Opinion
+from monitoring.records.ledger_entry import as_one_call
+from monitoring.records.record import Draw
+from monitoring.records.store import RecordStore
+from monitoring.savings import ledger as ledgers
+from monitoring.savings import savings
+from monitoring.savings.ledger import Ledger
 from registry.pool import Pool
 from registry.settings import Settings
 
@@ -191,7 +192,7 @@ def test_sums_outlive_their_records(store: RecordStore, make_record: Any) -> Non
 
 def test_bookers_at_once_book_nothing_twice(store: RecordStore, make_record: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers, monitor and command line may book at the same time."""
-    monkeypatch.setattr("monitoring.ledger.READ", __import__("monitoring.ledger").ledger.READ.replace("LIMIT 500", "LIMIT 7"))
+    monkeypatch.setattr(ledgers, "READ", ledgers.READ.replace("LIMIT 500", "LIMIT 7"))
     keep(store, *(make_record(f"r-{at}", created_at=FIRST + at, cost_usd=0.01) for at in range(60)))
     threads = [threading.Thread(target=Ledger(store).book, args=([LARGE, SMALL],)) for _ in range(4)]
     for each in threads:

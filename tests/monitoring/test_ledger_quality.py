@@ -10,16 +10,18 @@ import pytest
 
 from mixture.llm import LLM
 from mixture.price import Price
-from monitoring import graded_draws, named_domains, record_import, savings
-from monitoring.answers import Answers
-from monitoring.audit_queue import AuditQueue, Opinion
-from monitoring.given_up import Change, by_name
-from monitoring.ledger import Ledger
-from monitoring.ledger_quality import beside
-from monitoring.profile import ReferenceProfile
-from monitoring.record import COLUMNS, Draw, Record, to_row
-from monitoring.record_tables import RecordTables
-from monitoring.records import INSERT, RecordStore
+from monitoring.audits.audit_queue import AuditQueue, Opinion
+from monitoring.drift import named_domains
+from monitoring.drift.profile import ReferenceProfile
+from monitoring.quality.answers import Answers
+from monitoring.quality.given_up import Change, by_name
+from monitoring.records import graded_draws, record_import
+from monitoring.records.record import COLUMNS, Draw, Record, to_row
+from monitoring.records.record_tables import RecordTables
+from monitoring.records.store import INSERT, RecordStore
+from monitoring.savings import ledger_quality, savings
+from monitoring.savings.ledger import Ledger
+from monitoring.savings.ledger_quality import beside
 from registry.database.postgres import Postgres
 from registry.pool import Pool
 from registry.settings import Settings
@@ -169,7 +171,7 @@ def test_who_waits_for_a_draw_is_booked_after_it(store: RecordStore) -> None:
 
 def test_bookers_at_once_book_nothing_twice(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers, monitor and command line may book at the same time."""
-    monkeypatch.setattr("monitoring.ledger_quality.READ", __import__("monitoring.ledger_quality").ledger_quality.READ.replace("500", "9"))
+    monkeypatch.setattr(ledger_quality, "READ", ledger_quality.READ.replace("500", "9"))
     rng = np.random.default_rng(6)
     keep(store, answers(rng, 150))
     audit(store, rng)

@@ -13,10 +13,10 @@ from mixture.price import Price
 from mixture.replay.virtual_time import clock, drive
 from mixture.run.engine import Mixture
 from mixture.run.request import Request
-from monitoring import logged_actions, logged_columns
-from monitoring.logged_actions import Served, Target
-from monitoring.logged_traffic import Traffic
-from monitoring.record import AUDIT, Outcome, Record
+from monitoring.policies import logged_actions, logged_columns
+from monitoring.policies.logged_actions import Served, Target
+from monitoring.policies.logged_traffic import Traffic
+from monitoring.records.record import AUDIT, Outcome, Record
 from tests.mixture.makers import candidate, user
 from tests.monitoring.one_record import record_of
 

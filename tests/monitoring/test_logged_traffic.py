@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from monitoring import policy_value, record_batches
-from monitoring.logged_actions import Target
-from monitoring.logged_traffic import Traffic
-from monitoring.policy_value import Report
-from monitoring.record import AUDIT, Draw, Record, to_row
-from monitoring.record_batches import RecordBatches
-from monitoring.records import INSERT, RecordStore
+from monitoring.policies import policy_value
+from monitoring.policies.logged_actions import Target
+from monitoring.policies.logged_traffic import Traffic
+from monitoring.policies.policy_value import Report
+from monitoring.records import record_batches
+from monitoring.records.record import AUDIT, Draw, Record, to_row
+from monitoring.records.record_batches import RecordBatches
+from monitoring.records.store import INSERT, RecordStore
 from tests.monitoring.test_logged_actions import served
 
 QUALITY = {"small": 0.25, "middle": 0.5, "large": 1.0}

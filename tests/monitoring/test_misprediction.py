@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monitoring import misprediction
+from monitoring.drift import misprediction
 
 
 def test_figures_by_hand() -> None:

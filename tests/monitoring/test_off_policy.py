@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from monitoring import off_policy
-from monitoring.off_policy import Doubles, Logged, as_served, difference, share_needed, value
+from monitoring.policies import off_policy
+from monitoring.policies.off_policy import Doubles, Logged, as_served, difference, share_needed, value
 
 Ints = np.ndarray[tuple[int], np.dtype[np.intp]]
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from monitoring import profile
+from monitoring.drift import profile
 from monitoring.errors import ProfileRefused
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monitoring.promises import REST, bet
+from monitoring.drift.promises import REST, bet
 
 KNOWN = frozenset({"mathematics", "reading", "coding"})
 ALPHA = 0.05

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitoring import record_file
 from monitoring.errors import RecordNotKept, RecordRefused, RecordsRefused, ReferenceRefused
-from monitoring.record import COLUMNS, Draw, to_row
-from monitoring.record_file import RecordFile
-from monitoring.record_place import RecordPlace
-from monitoring.record_tables import RecordTables
-from monitoring.records import Noticed, Outcome, RecordStore
-from monitoring.reference import Reference
+from monitoring.records import record_file
+from monitoring.records.record import COLUMNS, Draw, to_row
+from monitoring.records.record_file import RecordFile
+from monitoring.records.record_place import RecordPlace
+from monitoring.records.record_tables import RecordTables
+from monitoring.records.reference import Reference
+from monitoring.records.store import Noticed, Outcome, RecordStore
 from registry.database import postgres as postgres_database
 from registry.database.postgres import opened
 from tests.servers.postgres import Postgres
@@ -31,7 +31,7 @@ import asyncio, resource, sys
 from pathlib import Path
 import numpy as np
 from monitoring.errors import RecordNotKept
-from monitoring.records import Record, RecordStore
+from monitoring.records.store import Record, RecordStore
 from registry.settings import Settings
 
 async def one(store, id):
@@ -424,7 +424,7 @@ def test_no_report_replaces_an_audits(place: RecordPlace, make_record) -> None:
 
 def test_old_records_are_forgotten_and_still_counted(tmp_path: Path, make_record, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows, outcomes and texts go; the monitor's windows of what is left stay where they were."""
-    monkeypatch.setattr("monitoring.records.MOST_AT_ONCE", 3)
+    monkeypatch.setattr("monitoring.records.store.MOST_AT_ONCE", 3)
     path = tmp_path / "records.db"
 
     async def scenario() -> None:

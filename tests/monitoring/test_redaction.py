@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring import redaction
-from monitoring.redaction import redact
+from monitoring.records import redaction
+from monitoring.records.redaction import redact
 
 FOUND = {
     "sk-" + "a" * 20: "[key]",

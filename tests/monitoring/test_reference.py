@@ -3,7 +3,7 @@
 import pytest
 
 from monitoring.errors import ReferenceRefused
-from monitoring.reference import GRADERS, Reference, check
+from monitoring.records.reference import GRADERS, Reference, check
 from pipelines.graders import kinds
 from pipelines.graders.kinds import Task
 from pipelines.graders.query import Query

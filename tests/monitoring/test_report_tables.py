@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitoring import report_tables, window
-from monitoring.record import Outcome
-from monitoring.verdict import decide
+from monitoring.drift import report_tables, window
+from monitoring.drift.verdict import decide
+from monitoring.records.record import Outcome
 
 
 @pytest.fixture

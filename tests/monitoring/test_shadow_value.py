@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from monitoring import logged_actions, policy_value, shadow_value
-from monitoring.logged_actions import Target
-from monitoring.logged_traffic import Traffic
-from monitoring.record import AUDIT, Draw, Record
-from monitoring.records import RecordStore
-from monitoring.shadow import Choice, Shadow
-from monitoring.shadow_value import ShadowValues, estimate
+from monitoring.policies import logged_actions, policy_value, shadow_value
+from monitoring.policies.logged_actions import Target
+from monitoring.policies.logged_traffic import Traffic
+from monitoring.policies.shadow_value import ShadowValues, estimate
+from monitoring.records.record import AUDIT, Draw, Record
+from monitoring.records.shadow import Choice, Shadow
+from monitoring.records.store import RecordStore
 from registry.settings import Settings
 from tests.monitoring.test_logged_actions import served
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from monitoring import named_domains, summary, window
-from monitoring.records import RecordStore
-from monitoring.verdict import decide
+from monitoring.drift import named_domains, summary, window
+from monitoring.drift.verdict import decide
+from monitoring.records.store import RecordStore
 from tests.monitoring.test_groups import LAW, strangers
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from mixture.llm import LLM
 from mixture.price import UNKNOWN, Price
-from monitoring.record_search import Wanted, search
-from monitoring.records import RecordStore
-from monitoring.traffic import Traffic, best_single
+from monitoring.records.record_search import Wanted, search
+from monitoring.records.store import RecordStore
+from monitoring.records.traffic import Traffic, best_single
 from registry.pool import Pool
 from registry.settings import Settings
 

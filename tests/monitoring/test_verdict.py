@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from monitoring import policy, window
+from monitoring.drift import policy, window
+from monitoring.drift.verdict import decide
 from monitoring.errors import PolicyRefused
-from monitoring.verdict import decide
 
 
 def verdict_on(records, profile, rules, **where):

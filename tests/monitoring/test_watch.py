@@ -17,11 +17,13 @@ import pytest
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from monitoring import evidently_report, savings, watch, window
+from monitoring import evidently_report, watch
+from monitoring.audits.group_actions import Actions
+from monitoring.drift import window
+from monitoring.drift.verdict import decide
 from monitoring.errors import NothingActive
-from monitoring.group_actions import Actions
-from monitoring.records import RecordStore
-from monitoring.verdict import decide
+from monitoring.records.store import RecordStore
+from monitoring.savings import savings
 from registry import pool
 from registry.jobs import Jobs
 from registry.settings import Settings
@@ -297,7 +299,7 @@ def test_evidentlys_pages_are_served_from_the_workspace(home: Path) -> None:
 
 def test_the_door_opens_only_when_a_report_is_drawn() -> None:
     """A process that watches or supervises imports no Evidently and no pandas before it draws."""
-    light = "import sys, monitoring.records; print(*sorted({'evidently', 'pandas', 'scipy', 'torch'} & sys.modules.keys()))"
+    light = "import sys, monitoring.records.store; print(*sorted({'evidently', 'pandas', 'scipy', 'torch'} & sys.modules.keys()))"
     watching = "import sys, monitoring.watch; print(*sorted({'evidently', 'mlflow', 'torch'} & sys.modules.keys()))"
     for program in (light, watching):
         said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from monitoring.records import Record, RecordStore
-from monitoring.reference import Reference
+from monitoring.records.reference import Reference
+from monitoring.records.store import Record, RecordStore
 
 
 def serve(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
 from pipelines import journal, query_pool, tables
 from pipelines.consensus import by_consensus
 from pipelines.project import Project

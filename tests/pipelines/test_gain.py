@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitoring.group_actions import Chosen
-from monitoring.records import RecordStore
+from monitoring.audits.group_actions import Chosen
+from monitoring.records.store import RecordStore
 from pipelines import dataset, gain
 from pipelines.project import Project
 from scorer import runtime

@@ -10,11 +10,11 @@ import pytest
 from mixture.client.openai import OpenAIClient
 from mixture.llm import LLM
 from mixture.price import Price
-from monitoring.audit_queue import AuditQueue
-from monitoring.machine_grading import MachineGrading
-from monitoring.record import AUDIT, Draw
-from monitoring.records import RecordStore
-from monitoring.reference import Reference
+from monitoring.audits.audit_queue import AuditQueue
+from monitoring.audits.machine_grading import MachineGrading
+from monitoring.records.record import AUDIT, Draw
+from monitoring.records.reference import Reference
+from monitoring.records.store import RecordStore
 from pipelines import query_pool, tables
 from pipelines.grade_audits import Graded, Round, _worst_case_usd
 from pipelines.graders.query import Query

@@ -11,9 +11,9 @@ import pytest
 
 from mixture.llm import LLM, Decoding, Endpoint, Prompt
 from mixture.price import Price
-from monitoring.records import RecordStore
-from monitoring.redaction import redact
-from monitoring.reference import Reference
+from monitoring.records.redaction import redact
+from monitoring.records.reference import Reference
+from monitoring.records.store import RecordStore
 from pipelines import harvest_cost, params, query_pool, query_selection, tables
 from pipelines.errors import TableRefused
 from pipelines.graders.query import Query

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.group_actions import Chosen
-from monitoring.records import RecordStore
-from monitoring.reference import Reference
+from monitoring.audits.group_actions import Chosen
+from monitoring.records.reference import Reference
+from monitoring.records.store import RecordStore
 from pipelines import harvest, params, plan
 from pipelines.project import Project
 from registry import pool, retraining_plan

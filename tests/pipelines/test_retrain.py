@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from monitoring.records import RecordStore
-from monitoring.reference import Reference
+from monitoring.records.reference import Reference
+from monitoring.records.store import RecordStore
 from pipelines.retrain import AskingProgress, ReproProgress
 from registry.jobs import Jobs
 from registry.progress import Progress

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from world import World, entry
 
 from monitoring import looks
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
 from registry.asking_cost import AskingCost
 from registry.jobs import Jobs
 

@@ -7,9 +7,9 @@ from routing_client import ready
 from starlette.testclient import TestClient
 from world import World
 
-from monitoring.audit_queue import ASKED_FOR, AuditQueue, Opinion
-from monitoring.record import Draw
-from monitoring.records import RecordStore
+from monitoring.audits.audit_queue import ASKED_FOR, AuditQueue, Opinion
+from monitoring.records.record import Draw
+from monitoring.records.store import RecordStore
 from serving.access import keys, shared_keys
 
 ASK = {"model": "routemoa-single", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]}
@@ -150,6 +150,6 @@ def test_quality_says_where_it_is_of_the_newest_answers_alone(told, monkeypatch:
     client, world = told
     drawn(client, world, *["newest"] * 3)
     assert client.get("/admin/quality").json()["newest"] is None
-    monkeypatch.setattr("monitoring.served_answers.MOST", 2)
+    monkeypatch.setattr("monitoring.quality.served_answers.MOST", 2)
     found = client.get("/admin/quality").json()
     assert (found["newest"], found["all"]["answers"]) == (2, 2)

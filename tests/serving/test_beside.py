@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from test_certified import CERTIFICATE, USED
 from world import ROSTER, World
 
-from monitoring.shadow_value import ShadowValues
+from monitoring.policies.shadow_value import ShadowValues
 from registry.canary_plan import CanaryPlan
 from registry.mlflow_door import Door
 from registry.run_state import Runs

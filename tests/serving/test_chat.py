@@ -5,7 +5,7 @@ import threading
 import pytest
 from world import World
 
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
 
 ASK = [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from world import World, entry
 
 from cli.main import commands
-from monitoring.record import AUDIT, Draw, Record
-from monitoring.records import RecordStore
+from monitoring.records.record import AUDIT, Draw, Record
+from monitoring.records.store import RecordStore
 from registry.settings import Settings
 from scorer.errors import RouteMoAError
 from serving.settings import ExploreSettings, MixtureSettings

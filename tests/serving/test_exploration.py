@@ -14,9 +14,9 @@ from starlette.testclient import TestClient
 from world import World, entry
 
 from mixture.choose.action import Action
-from monitoring import logged_actions
-from monitoring.logged_traffic import Traffic
-from monitoring.records import Record, RecordStore
+from monitoring.policies import logged_actions
+from monitoring.policies.logged_traffic import Traffic
+from monitoring.records.store import Record, RecordStore
 from registry.certificate import Certificate
 from serving.access import budgets, keys, shared_keys
 from serving.settings import CertificateSettings, ExploreSettings, MixtureSettings

@@ -8,10 +8,10 @@ from routing_client import ready
 from starlette.testclient import TestClient
 from world import World
 
-from monitoring import named_domains
-from monitoring.group_actions import Actions
-from monitoring.record import Draw
-from monitoring.records import RecordStore
+from monitoring.audits.group_actions import Actions
+from monitoring.drift import named_domains
+from monitoring.records.record import Draw
+from monitoring.records.store import RecordStore
 from registry import gains
 from registry.jobs import Jobs
 

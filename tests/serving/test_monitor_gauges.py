@@ -12,13 +12,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
-from monitoring import looks, policy, watch
-from monitoring.audit_queue import AuditQueue, Opinion
-from monitoring.profile import ReferenceProfile
-from monitoring.record import AUDIT, Draw, Outcome, Record
-from monitoring.records import RecordStore
-from monitoring.verdict import decide
-from monitoring.window import measure
+from monitoring import looks, watch
+from monitoring.audits.audit_queue import AuditQueue, Opinion
+from monitoring.drift import policy
+from monitoring.drift.profile import ReferenceProfile
+from monitoring.drift.verdict import decide
+from monitoring.drift.window import measure
+from monitoring.records.record import AUDIT, Draw, Outcome, Record
+from monitoring.records.store import RecordStore
 from registry.settings import Settings
 from serving.worker import metrics, monitor_gauges
 

@@ -21,7 +21,7 @@ import pytest
 from uvicorn.config import STARTUP_FAILURE
 from world import ROOT, Running, World
 
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
 
 ASK = {"model": "echo", "messages": [{"role": "user", "content": "what is the sum of 1 and 2 ?"}]}
 LONG = [{"role": "user", "content": "word " * 40}]

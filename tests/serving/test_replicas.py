@@ -14,7 +14,7 @@ from world import Running, World
 
 from monitoring import looks
 from monitoring.certificate_void import Void
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
 from registry import gains
 from registry.jobs import Jobs
 from serving.access import budgets, keys, shared_keys

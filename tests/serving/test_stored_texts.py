@@ -6,7 +6,7 @@ import time
 from routing_client import ready
 from world import World
 
-from monitoring.records import RecordStore
+from monitoring.records.store import RecordStore
 from serving.events import Events, RecordsForgotten
 from serving.worker.retention import DAY_S, forget_old
 

@@ -12,9 +12,9 @@ import pytest
 from monitoring import certificate_void, watch
 from monitoring.learning import evidence, table
 from monitoring.learning.learner import Learner
-from monitoring.record import AUDIT, Draw, Record
-from monitoring.records import RecordStore
-from monitoring.shadow_value import ShadowValues
+from monitoring.policies.shadow_value import ShadowValues
+from monitoring.records.record import AUDIT, Draw, Record
+from monitoring.records.store import RecordStore
 from registry.settings import Settings
 from scorer.errors import ArtifactRefused
 from scorer.recorded_calls import RecordedCalls

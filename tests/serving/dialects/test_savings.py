@@ -12,7 +12,7 @@ from vendor import Vendor
 from vendor_bill import bill
 from vendor_world import PRICES
 
-from monitoring.record import Draw
+from monitoring.records.record import Draw
 
 ADD = {"name": "add", "description": "Adds.", "parameters": {"type": "object", "properties": {"turn": {"type": "integer"}}}}
 SYSTEM = "You are an agent. " * 200

@@ -14,7 +14,7 @@ JSON_EXTRACT = """CREATE FUNCTION json_extract(document text, path text) RETURNS
 
 
 def upgrade() -> None:
-    """Records and outcomes (monitoring.records), jobs (registry.jobs), spend (serving.access.budgets), keys (serving.access.keys)."""
+    """Records and outcomes (monitoring.records.store), jobs (registry.jobs), spend (serving.access.budgets), keys (serving.access.keys)."""
     op.create_table(
         "records",
         sa.Column("number", sa.BigInteger, sa.Identity(always=False), primary_key=True),

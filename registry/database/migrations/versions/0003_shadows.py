@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Shadows (monitoring.shadow)."""
+    """Shadows (monitoring.records.shadow)."""
     op.create_table(
         "shadows",
         sa.Column("record_id", sa.Text, sa.ForeignKey("records.id"), primary_key=True),

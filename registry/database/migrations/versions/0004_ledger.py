@@ -16,7 +16,7 @@ USD = ("spent_usd", "routed_usd", "others_usd", "failed_usd", "rebilled_usd", "e
 
 
 def upgrade() -> None:
-    """Of `monitoring.ledger`."""
+    """Of `monitoring.savings.ledger`."""
     op.create_table("ledger_days", *_where(*WHERE), *_sums(sa.BigInteger, *COUNTS), *_sums(sa.Double, *USD))
     against = _sums(sa.Double, "baseline_usd", "spent_usd")
     op.create_table("ledger_baselines", *_where("llm", *WHERE), *_sums(sa.BigInteger, "compared"), *against)

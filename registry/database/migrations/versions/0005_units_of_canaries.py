@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Of `monitoring.canary`."""
+    """Of `monitoring.policies.canary`."""
     columns = ["served_version", "scorer_version", "unit", "alike", "scored_at"]
     op.create_index("shadows_of_units", "shadows", columns, postgresql_where=sa.text("unit <> ''"))
 

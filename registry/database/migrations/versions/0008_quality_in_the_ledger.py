@@ -12,7 +12,7 @@ WHERE = ("llm", "day", "asked_by", "domain")
 
 
 def upgrade() -> None:
-    """Of `monitoring.ledger_quality` and `monitoring.graded_draws`."""
+    """Of `monitoring.savings.ledger_quality` and `monitoring.records.graded_draws`."""
     op.add_column("draws", sa.Column("booked_as", sa.Text))
     op.create_table(
         "ledger_answers",

@@ -1,0 +1,1 @@
+"""How good served answers are, estimated from a few that were graded."""

@@ -1,0 +1,1 @@
+"""What routing saved, net, and what quality was given up."""
