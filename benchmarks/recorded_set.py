@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from benchmarks.set_file import Reading, prices_of
 from mixture.price import Price
-from pipelines import dataset, embeddings, params, price_list
+from pipelines import dataset, embeddings, params
 from pipelines.dataset import Dataset, RosterLLM
 from pipelines.errors import TableRefused
+from pipelines.imports import price_list
 from pipelines.project import Project
 from scorer.near_matches import near_matches
 from scorer.types import Floats

@@ -18,7 +18,7 @@ def import_(context: typer.Context) -> None:
     Example: `routemoa import --from litellm spend.jsonl`
     """
     extras.need("train")
-    from pipelines.import_command import run
+    from pipelines.imports.import_command import run
 
     if not {"-h", "--help"} & set(context.args):
         project.existing()

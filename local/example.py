@@ -32,8 +32,8 @@ from monitoring.records.store import RecordStore
 from monitoring.savings import savings
 from pipelines import dataset, params, query_pool
 from pipelines import plan as plans
-from pipelines.import_checks import Defaults
-from pipelines.importing import import_files
+from pipelines.imports.checks import Defaults
+from pipelines.imports.importing import import_files
 from pipelines.project import Project
 from registry import pool as pools
 from scorer.near_matches import did_you_mean

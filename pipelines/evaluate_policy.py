@@ -23,7 +23,8 @@ from monitoring.policies.logged_traffic import Traffic
 from monitoring.policies.policy_value import ASSUMED, Report, Row
 from monitoring.records.record_batches import RecordBatches
 from monitoring.records.store import RecordStore
-from pipelines import json_files, policy_scores, price_list
+from pipelines import json_files, policy_scores
+from pipelines.imports import price_list
 from pipelines.project import Project
 from registry import certificate, local_store, versions
 from registry.settings import Settings

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from mixture.llm import LLM
 from monitoring.drift import policy
-from pipelines import import_logs, json_files, llm_names, params
+from pipelines import json_files, params
 from pipelines.errors import ImportRefused
+from pipelines.imports import import_logs, llm_names
 from pipelines.logs import store
 from pipelines.logs.calls import Imported, Log
 from pipelines.logs.outcomes import Scale

@@ -9,7 +9,7 @@ from mixture.client.token_estimate import text_tokens
 from mixture.llm import LLM
 from mixture.price import Price
 from mixture.usage import Usage
-from pipelines import llm_names
+from pipelines.imports import llm_names
 from pipelines.logs.call import LoggedCall
 from registry.named_prices import NamedPrice, named
 from registry.pool import Pool

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 
 from benchmarks import recorded_set
 from benchmarks.set_file import Reading
-from pipelines import price_list
 from pipelines.errors import TableRefused
+from pipelines.imports import price_list
 from registry.errors import PriceUnknown
 from registry.prices import genai
 from tests.benchmarks.test_scorer import write

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks import recorded_set, set_file
 from benchmarks.set_file import Reading
-from pipelines import price_list
 from pipelines.errors import TableRefused
+from pipelines.imports import price_list
 
 SETS = sorted((Path(__file__).parents[2] / "benchmarks" / "sets").glob("*.yaml"))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipelines import tables
 from pipelines.errors import ImportRefused
-from pipelines.import_checks import Defaults
-from pipelines.importing import Imported, import_files
+from pipelines.imports.checks import Defaults
+from pipelines.imports.importing import Imported, import_files
 from pipelines.project import Project
 from pipelines.user_files import values
 from pipelines.user_files.tables import read_answers, read_queries

@@ -54,7 +54,7 @@ def check_routemoa(command: str, words: list[str], monkeypatch: pytest.MonkeyPat
     group = typer.main.get_command(routemoa)
     assert command in group.commands
     if command == "import":
-        check_module("pipelines.import_command", words, monkeypatch, whole=whole)
+        check_module("pipelines.imports.import_command", words, monkeypatch, whole=whole)
         return
     try:
         group.commands[command].make_context(command, words)

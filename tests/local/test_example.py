@@ -19,8 +19,8 @@ from pipelines import params
 from pipelines.graders import kinds
 from pipelines.graders.kinds import Task
 from pipelines.graders.query import Query
-from pipelines.import_checks import Defaults
-from pipelines.importing import import_files
+from pipelines.imports.checks import Defaults
+from pipelines.imports.importing import import_files
 from pipelines.project import Project
 from registry import pool
 from registry.prices import genai

@@ -7,7 +7,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from mixture.price import Price
-from pipelines import import_command, query_pool, tables
+from pipelines import query_pool, tables
+from pipelines.imports import import_command
 from pipelines.logs import store
 from pipelines.project import Project
 from registry import pool

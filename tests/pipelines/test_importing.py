@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import import_command, llm_names, price_list, recorded_llms, tables
+from pipelines import tables
 from pipelines.errors import ImportRefused, TableRefused
-from pipelines.import_checks import Defaults
-from pipelines.import_report import report
-from pipelines.importing import import_files
-from pipelines.llm_names import slug
+from pipelines.imports import import_command, llm_names, price_list, recorded_llms
+from pipelines.imports.checks import Defaults
+from pipelines.imports.importing import import_files
+from pipelines.imports.llm_names import slug
+from pipelines.imports.report import report
 from pipelines.project import Project
 from registry import pool
 from registry.entry import RESERVED, check_id

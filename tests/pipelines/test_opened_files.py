@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import ImportRefused
-from pipelines.import_logs import read
+from pipelines.imports.import_logs import read
 from pipelines.logs import progress
 from pipelines.user_files import content, json_text, opened
 from tests.pipelines.logs import samples

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import TableRefused
-from pipelines.import_logs import read
+from pipelines.imports.import_logs import read
 from pipelines.logs import calls as many
 from pipelines.logs import progress, store
 from pipelines.logs.calls import Calls, Imported

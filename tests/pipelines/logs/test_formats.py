@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import ImportRefused
-from pipelines.import_logs import read
+from pipelines.imports.import_logs import read
 from pipelines.logs import store
 from pipelines.logs.call import LoggedCall, LoggedUsage
 from pipelines.logs.formats import FORMATS

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import commands
-from pipelines import import_command
 from pipelines.errors import ImportRefused, TableRefused
+from pipelines.imports import import_command
 from pipelines.what_if import sample
 from tests.pipelines import endpoint
 from tests.pipelines.logs import samples

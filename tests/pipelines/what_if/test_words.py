@@ -9,7 +9,7 @@ from rich.console import Console
 
 from mixture.llm import LLM
 from mixture.price import Price
-from pipelines import import_logs
+from pipelines.imports import import_logs
 from pipelines.logs.call import LoggedCall, LoggedUsage
 from pipelines.what_if import history, page, terminal, words
 from pipelines.what_if.report import Report

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from pipelines import llm_names
+from pipelines.imports import llm_names
+from pipelines.imports.price_list import Prices
 from pipelines.logs.call import LoggedCall
-from pipelines.price_list import Prices
 from registry.entry_price import PriceEntry, entry_of
 from registry.named_prices import named
 from scorer.atomic_write import replacing

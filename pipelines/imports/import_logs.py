@@ -12,11 +12,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipelines import asking_others, harvest_cost, llm_names, logged_rows, params, pool_proposal, price_list, recorded_llms
+from pipelines import harvest_cost, params
 from pipelines.errors import ImportRefused
-from pipelines.import_checks import Defaults
-from pipelines.import_report import report
-from pipelines.importing import Imported, import_rows
+from pipelines.imports import asking_others, llm_names, logged_rows, pool_proposal, price_list, recorded_llms
+from pipelines.imports.checks import Defaults
+from pipelines.imports.importing import Imported, import_rows
+from pipelines.imports.report import report
 from pipelines.logs import store, summary
 from pipelines.logs.call import LoggedCall
 from pipelines.logs.formats import FORMATS, Format

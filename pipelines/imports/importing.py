@@ -1,4 +1,4 @@
-"""Brings a user's queries and recorded answers into data/ (`pipelines.import_command` is the command).
+"""Brings a user's queries and recorded answers into data/ (`pipelines.imports.import_command` is the command).
 
 New queries go to data/imported/N.parquet and into data/queries.parquet, answers to
 data/recorded/LLM.parquet, scores to data/recorded/LLM.labels.parquet, the queries' own ids and splits to data/recorded/N.ids.parquet and
@@ -20,8 +20,8 @@ from filelock import FileLock
 from pipelines import query_pool, tables
 from pipelines.data_pin import let_push
 from pipelines.errors import ImportRefused
-from pipelines.import_checks import Defaults, Scored, Staged, beside, stage_queries
-from pipelines.import_outcomes import stage_answers
+from pipelines.imports.checks import Defaults, Scored, Staged, beside, stage_queries
+from pipelines.imports.outcomes import stage_answers
 from pipelines.project import Project
 from pipelines.query_pool import WRITING, merged
 from pipelines.user_files.tables import AnswerRow, QueryRow, Table, read_answers, read_queries

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mixture.price import Price
-from pipelines import llm_names
-from pipelines.price_list import Prices
+from pipelines.imports import llm_names
+from pipelines.imports.price_list import Prices
 from registry import pool
 
 SAYS_PRICE = "--input-price USD --output-price USD"

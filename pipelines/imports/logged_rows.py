@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pipelines.graders.names import JUDGE
 from pipelines.harvest import LICENCE
-from pipelines.import_checks import Defaults, refusal
+from pipelines.imports.checks import Defaults, refusal
 from pipelines.logs.call import LoggedCall
 from pipelines.logs.calls import Log
 from pipelines.query_pool import Identity, identity

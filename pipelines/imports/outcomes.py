@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines import llm_names
 from pipelines.errors import ImportRefused
 from pipelines.graders.names import RECORDED
-from pipelines.import_checks import Staged
+from pipelines.imports import llm_names
+from pipelines.imports.checks import Staged
 from pipelines.tables import ELSEWHERE, USAGE_PARTS
 from pipelines.user_files.refusals import Complaint, refuse
 from pipelines.user_files.tables import AnswerRow, Table

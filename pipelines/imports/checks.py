@@ -13,8 +13,8 @@ from pipelines.graders import query as graded
 from pipelines.graders import unit_tests
 from pipelines.graders.kinds import GRADERS
 from pipelines.graders.names import JUDGE, OPEN, RECORDED
-from pipelines.llm_names import slug
-from pipelines.query_links import QueryLinks
+from pipelines.imports.llm_names import slug
+from pipelines.imports.query_links import QueryLinks
 from pipelines.query_pool import IMPORTED, Identity, identity, normal
 from pipelines.sources.row import SourceQuery, either_or, lettered, shows
 from pipelines.user_files import references

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipelines import recorded_llms
-from pipelines.importing import Imported
+from pipelines.imports import recorded_llms
+from pipelines.imports.importing import Imported
 from pipelines.user_files import values
 from registry import pool
 

@@ -9,11 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipelines import llm_names, price_list, recorded_llms
 from pipelines.errors import ImportRefused
-from pipelines.import_checks import Defaults
-from pipelines.import_report import report
-from pipelines.importing import import_files
+from pipelines.imports import llm_names, price_list, recorded_llms
+from pipelines.imports.checks import Defaults
+from pipelines.imports.importing import import_files
+from pipelines.imports.report import report
 from pipelines.logs.formats import FORMATS
 from pipelines.logs.outcomes import Scale
 from pipelines.project import Project
@@ -66,7 +66,7 @@ def _tables(command_line: argparse.Namespace, settings: Settings, grader: str | 
 def _logs(command_line: argparse.Namespace, settings: Settings, grader: str | None, prices: price_list.Prices) -> None:
     from rich.console import Console
 
-    from pipelines import import_logs
+    from pipelines.imports import import_logs
 
     if command_line.queries or command_line.answers:
         raise ImportRefused("--from and --queries or --answers are two imports.", next_step="Name the files after --from FORMAT.")

@@ -10,8 +10,8 @@ from pipelines.errors import ImportRefused
 from pipelines.graders.names import JUDGE
 from pipelines.graders.query import Query
 from pipelines.harvest import Harvest
-from pipelines.import_checks import Defaults, Scored, beside, stage_queries
-from pipelines.logged_rows import Rows
+from pipelines.imports.checks import Defaults, Scored, beside, stage_queries
+from pipelines.imports.logged_rows import Rows
 from pipelines.params import Params
 from pipelines.project import Project
 from pipelines.user_files.tables import AnswerRow, QueryRow, Table
