@@ -85,3 +85,13 @@ def test_services_find_their_pods() -> None:
         (name,) = (name for name, own in labels.items() if own.items() >= service["spec"]["selector"].items())
         ports = {port["name"] for container in pods()[name]["containers"] for port in container.get("ports", [])}
         assert {port["targetPort"] for port in service["spec"].get("ports", [])} <= ports
+
+
+def test_what_starts_processes_runs_behind_one_that_reaps_them() -> None:
+    """A `command` would take the place of the image's entrypoint: a killed retraining would stay as a zombie, and its lock with it."""
+    assert 'ENTRYPOINT ["tini", "--"]\nCMD ["python", "-m", "registry.worker"]' in (DEPLOY / "Dockerfile").read_text()
+    initial = {each["name"] for pod in pods().values() for each in pod.get("initContainers", [])}
+    of_loop = [each for each in containers().values() if each["image"] == "routemoa-loop" and each["name"] not in initial]
+    assert len(of_loop) == 3
+    assert not any("command" in each for each in of_loop)
+    assert all(each["args"][:2] == ["python", "-m"] for each in of_loop)
