@@ -4,5 +4,5 @@ from serving.admin import beside, groups, jobs, keys, pool, quality, records, sa
 from serving.endpoints import api_docs, audits, chat, console, decisions, feedback, health, messages, models, passed_on, responses, route
 
 ADMIN = (scorer, beside, pool, jobs, keys, records, groups, quality, savings)
-OPEN = (chat, responses, messages, passed_on, route, feedback, audits, decisions, models)
-ROUTERS = tuple(part.router for part in (*OPEN, *ADMIN, health, api_docs, console))
+V1 = (chat, responses, messages, passed_on, route, feedback, audits, decisions, models)
+ROUTERS = tuple(part.router for part in (*V1, *ADMIN, health, api_docs, console))
