@@ -4,7 +4,7 @@ A recorded set has the outcome of every choice, so the truth is known. In ten wo
 half of the queries; a fifth of them and more are traffic. The log asks by `mixture.choose.action.act`, as shipped, and each resample draws
 its requests with replacement, whom chance asks, and which answers are audited. Targets: a cheaper dollar, another scorer (half of the
 training queries, another penalty), and a pool without the LLM that is asked most. Outcomes: of all requests; of audits, explored answers
-being drawn more often as `audits.audits` has it. Then: a direct model that says the opposite; a log without chance; a target beyond
+being drawn more often, as the monitor's audits are. Then: a direct model that says the opposite; a log without chance; a target beyond
 delta. Beside the estimate: importance weighting as in the textbook, and the scorer's own forecast.
 """
 

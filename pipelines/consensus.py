@@ -1,9 +1,9 @@
 """Asks the pool what nothing could grade, and takes in where it agrees: `python -m pipelines.consensus --job JOB`.
 
-Queries of the groups that a job names (`audits.group_actions`), those without reference, check or judge, are put to every LLM that can
-be called. Where two LLMs of different weights or more, and over half of those with a readable final answer, give the same one, that is the
-query's reference, and code grades every LLM's answer by it. Labels from consensus cost some .02 of quality beside checked ones
-(docs/results/sensitivity.md); a reference that a person reports later replaces it. All answers stay in the journals: bought once.
+Queries of the groups that a job names (`monitoring.audits.group_actions`), those without reference, check or judge, are put to every
+LLM that can be called. Where two LLMs of different weights or more, and over half of those with a readable final answer, give the same
+one, that is the query's reference, and code grades every LLM's answer by it. Labels from consensus cost some .02 of quality beside checked
+ones (docs/results/sensitivity.md); a reference that a person reports later replaces it. All answers stay in the journals: bought once.
 """
 
 import argparse

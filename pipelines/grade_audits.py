@@ -1,8 +1,8 @@
 """Grades answers that were drawn for an audit, as far as machines can: `python -m pipelines.grade_audits`.
 
 An answer whose query has a reference (reported with an outcome, or the query pool's) is graded by code, which counts as a person's grade.
-Of any other, `label.judge` or `label.reward_model` has an opinion, kept beside: estimated quality takes its error off
-(`quality.quality`). The judge spends at most `monitor.audit_usd_per_day` a UTC day: a verdict that could cost more than what is left is
+Of any other, `label.judge` or `label.reward_model` has an opinion, kept beside: estimated quality (`monitoring.quality.quality`)
+takes its error off. The judge spends at most `monitor.audit_usd_per_day` a UTC day: a verdict that could cost more than what is left is
 not asked for. Answers that people graded are judged first, for they show the judge's error. The monitor starts this after a draw.
 """
 

@@ -1,7 +1,7 @@
 """The queue of answers that were drawn for an audit and wait for a person's grade: who claims one, who skips it, and what is known of it.
 
 The order says nothing of the answers (a hash of their ids), so whoever grades from the top and stops grades a random part of them; those
-that somebody asked for (`audits.group_actions`) come first. What a judge thinks of an answer is kept apart, and told after a person's
+that somebody asked for (`group_actions`) come first. What a judge thinks of an answer is kept apart, and told after a person's
 grade, not before.
 """
 

@@ -1,7 +1,7 @@
 """Decides whether traffic differs from a scorer's reference within the domains it knows, and whether their mix changed; in numpy.
 
 Kernel two-sample test: Gretton et al. 2012, "A Kernel Two-Sample Test" (MMD). Cramér-von Mises two-sample criterion: Anderson 1962.
-Their distributions without shift come from permutations within domains (`drift.permutation`), so they are exact whatever the mix.
+Their distributions without shift come from permutations within domains (`permutation`), so they are exact whatever the mix.
 Holm 1979 bounds the probability of any false alarm in the family of tests.
 """
 

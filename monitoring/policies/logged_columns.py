@@ -1,4 +1,4 @@
-"""Requests as a target sees them, in the arrays of `policies.off_policy`: one row of numbers each, whatever else a record holds."""
+"""Requests as a target sees them, in the arrays of `off_policy`: one row of numbers each, whatever else a record holds."""
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence

@@ -6,11 +6,11 @@ outcome y, each looked at with a probability rho that was written down before. A
     value = b mean(m(pi)) + sum of v (y - b m(a)),   v ~ w / rho, normalised to sum to 1 over the outcomes of a stratum
 
 (doubly robust: Dudik et al. 2011, arXiv 1103.4601; self-normalised: Swaminathan & Joachims 2015). m is a forecast: the promise of the
-scorer that served, for money the expected cost; b in [0, 1] is how much of it outcomes confirm (as in `quality.quality`), so a broken
-forecast counts for nothing. The strata are the requests where the target does what the log does without chance, and those where it
-differs: there only draws of chance say anything. Where too few do, nothing is estimated: a small share is bounded by the worst case, with
-a larger one the estimate is refused. The variance is that of the influences of single requests, with Student's quantile at the degrees of
-freedom that the weights leave.
+scorer that served, for money the expected cost; b in [0, 1] is how much of it outcomes confirm (as in `monitoring.quality.quality`), so
+a broken forecast counts for nothing. The strata are the requests where the target does what the log does without chance, and those where
+it differs: there only draws of chance say anything. Where too few do, nothing is estimated: a small share is bounded by the worst case,
+with a larger one the estimate is refused. The variance is that of the influences of single requests, with Student's quantile at the
+degrees of freedom that the weights leave.
 
 Money has a long tail: a few dozen draws seldom hold one of the longest answers, and without one both their mean and their variance are too
 low. What was paid beside what was expected is known of every request of the log, and what the target is expected to cost, of every request

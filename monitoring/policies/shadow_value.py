@@ -1,4 +1,4 @@
-"""What a shadow's choices would have brought, from the traffic that it scored: `policies.policy_value` on whom it would have asked first.
+"""What a shadow's choices would have brought, from the traffic that it scored: `policy_value` on whom it would have asked first.
 
 Whom it would have asked was decided by the server once the request was answered, and lies beside the record; nothing is scored again.
 Each host's monitor writes `var/reports/shadow_value.json` for its servers, at most every EVERY_S, of at most the latest MOST requests.

@@ -4,7 +4,7 @@ Nothing is given up where the baseline's own answer was served. On the share m o
 
     change = m ( mean quality served - mean quality of the baseline there )
 
-The first mean is estimated as `quality.quality` says. The baseline was not asked there: its mean is that of its promises, put right by
+The first mean is estimated as `quality` says. The baseline was not asked there: its mean is that of its promises, put right by
 how far audits of answers that it did give are from theirs. That correction is of queries that it was chosen for; elsewhere it may hold in
 part. So the truth lies somewhere from the promises as they are to those put right, and the interval holds it wherever that is (Imbens and
 Manski 2004): at each end as wide as that end is unsure, by the quantile c for which, with `apart` between the ends and sigma the larger

@@ -1,4 +1,4 @@
-"""Reads from the record file what `quality.quality` estimates from: served answers, their draws, grades and machines' opinions."""
+"""Reads from the record file what `quality` estimates from: served answers, their draws, grades and machines' opinions."""
 
 from typing import Any
 

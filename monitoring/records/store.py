@@ -156,7 +156,7 @@ class RecordStore:
         return rows
 
     def ask(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """Rows of a SELECT on the tables (`records.record_file.SCHEMA`), in SQL that both places read. Blocks. Raises RecordsRefused."""
+        """Rows of a SELECT on the tables (`record_file.SCHEMA`), in SQL that both places read. Blocks. Raises RecordsRefused."""
         try:
             with self.place.reading() as connection:
                 return connection.execute(statement, values).fetchall()

@@ -1,7 +1,8 @@
 """Whether a query is like anything that was labelled: its distance from the training queries of the scorer version in force.
 
-The measure is the monitor's (`drift.novelty`): the mean cosine distance to the nearest training queries that the artifact samples,
-around their mean; farther than 95 % of the held-out queries is unlike anything labelled. It costs one product of the query with them.
+The measure is the monitor's (`monitoring.drift.novelty`): the mean cosine distance to the nearest training queries that the artifact
+samples, around their mean; farther than 95 % of the held-out queries is unlike anything labelled. It costs one product of the query with
+them.
 """
 
 from collections.abc import Mapping

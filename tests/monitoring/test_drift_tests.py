@@ -106,7 +106,7 @@ def test_one_look_is_cheap(world) -> None:
         names,
     )
     novelty(sample[2000:2010], profile, k=10, quantile=0.95)  # scipy's import is paid once a process
-    with at_most(5):
+    with at_most(2):
         novel = novelty(sample[2000:], profile, k=10, quantile=0.95)
         drift_tests.compare(sample[2000:], rng.random((300, 6), np.float32), profile, novel, count=500, seed=0)
 

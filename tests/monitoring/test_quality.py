@@ -16,7 +16,7 @@ TRUTH = 0.677  # mean chance of `traffic`, by four million draws of it
 
 
 def traffic(rng: np.random.Generator, *, n: int = 500, draws: int = 60, forecast: str = "right", judge: float | None = None) -> Answers:
-    """N answers in three domains, audits drawn as `audits.audits` does; people grade all of them, or a third where a judge does."""
+    """N answers in three domains, audits drawn as the monitor does; people grade all of them, or a third where a judge does."""
     domain = rng.choice(3, n, p=SHARES)
     chance = np.clip(BASE[domain] + rng.normal(0, 0.2, n), 0.02, 0.98)
     outcome = (rng.random(n) < chance).astype(float)

@@ -145,7 +145,7 @@ def test_sigterm_folds_what_is_there(endpoint: Endpoint) -> None:
     process = start()
     wait_for_answers(4)
     process.terminate()
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=10)
     assert process.returncode == 1
     assert "echo: stopped by SIGTERM. Run the same command again" in said
     assert 4 <= len(answers()) < COUNT

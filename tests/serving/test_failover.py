@@ -36,8 +36,8 @@ def test_a_silent_llm_costs_one_request_its_patience(fresh, model) -> None:
         took_s.append(time.perf_counter() - started)
         assert answered.status_code == 200, answered.text
         assert answered.json()["routemoa"]["llm"] in {"echo", "slow"}
-    assert took_s[0] >= 1.2  # 0.6 of the deadline
-    assert sorted(took_s[1:])[1] < 1.2  # the median: a machine may be busy once
+    assert 1.2 <= took_s[0] < 2.5  # 0.6 of the deadline
+    assert max(took_s[1:]) < 1.2
     told = fresh.post("/v1/route", json={**ASK, "model": model}).json()
     assert [each["llm"] for each in told["ranked"] if each["stepped_over"]] == ["mute"]
     assert told["ranked"][-1]["llm"] == "mute"

@@ -26,7 +26,7 @@ def as_(tmp_path_factory, upstream):
     keyring = {name: keys.create(made.settings().keys_file, name, scopes) for name, scopes in SCOPES.items()}
     running = ready(made)
     client = next(running)
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 10
     while client.get("/v1/models", headers={"Authorization": f"Bearer {keyring['alice']}"}).status_code != 200:
         assert time.monotonic() < give_up
 

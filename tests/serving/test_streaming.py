@@ -90,7 +90,7 @@ def test_hanging_up_ends_the_work_upstream(world: World, stream: bool) -> None:
         left = faulty_upstream.counts[f"left {model}"]
         finished = faulty_upstream.counts[f"finished {model}"]
         decision = _hang_up(server, {"model": model, "messages": long, "stream": stream})
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 3
         while faulty_upstream.counts[f"left {model}"] == left:
             assert time.monotonic() < give_up, "the upstream call goes on"
             time.sleep(0.02)
@@ -105,7 +105,7 @@ def test_hanging_up_ends_the_work_upstream(world: World, stream: bool) -> None:
 def _hang_up(server: Running, body: dict) -> str | None:
     """Asks, reads a little of a stream or waits a little, and disconnects; the decision's id where one was told."""
     address = f"{server.url}/v1/chat/completions"
-    with httpx2.Client(timeout=30 if body["stream"] else 0.7, trust_env=False, headers=server.headers) as client:
+    with httpx2.Client(timeout=0.7, trust_env=False, headers=server.headers) as client:
         if not body["stream"]:
             with pytest.raises(httpx2.TimeoutException):
                 client.post(address, json=body)

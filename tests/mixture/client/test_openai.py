@@ -406,17 +406,17 @@ def test_recorded_llm_is_not_asked() -> None:
 
 
 def test_total_limit_and_deadline_end_a_call_that_hangs() -> None:
-    """total_s and the absolute deadline both hold, whichever comes first."""
+    """total_s and the absolute deadline both hold within half a second, whichever comes first."""
 
     async def scenario(asked: Asked, client: OpenAIClient) -> None:
         started = time.monotonic()
         with pytest.raises(LLMTimedOut, match=r"limits\.total_s"):
             await client.ask(Call(llm(asked.url, total_s=0.3), QUESTION))
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 0.8
         started = time.monotonic()
         with pytest.raises(LLMTimedOut, match="deadline"):
             await client.ask(Call(llm(asked.url), QUESTION, deadline=time.monotonic() + 0.3))
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 0.8
 
     with_server(hangs, scenario)
 
@@ -429,7 +429,7 @@ def test_deadline_bounds_retries() -> None:
         started = time.monotonic()
         with pytest.raises(LLMOverloaded, match="busy"):
             await client.ask(Call(llm(asked.url), QUESTION, deadline=time.monotonic() + 0.7))
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 1.2
 
     busy = response({"error": {"message": "busy"}}, status=429, Retry_After="60")
     with_server(sends(busy), scenario)
@@ -689,7 +689,7 @@ def test_stream_limits() -> None:
             with pytest.raises(LLMTimedOut, match=f"limits.{name}"):
                 async for _ in client.stream(Call(llm(asked.url, **limits), QUESTION)):
                     pass
-            assert time.monotonic() - started < 10
+            assert time.monotonic() - started < 1.1
 
     with_server(stalls, scenario)
 

@@ -143,5 +143,5 @@ def test_trailers_within_the_form_say_nothing() -> None:
 )
 def test_no_reply_takes_long_to_read(text: str) -> None:
     """The time grows with the reply, not with its square, and deep nesting is no crash."""
-    with at_most(1):
+    with at_most(0.5):
         BOTH.read(text)

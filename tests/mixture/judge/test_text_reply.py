@@ -137,7 +137,7 @@ def test_a_note_stands_in_the_last_user_turn() -> None:
 )  # fmt: skip
 def test_no_text_takes_long_to_read(text: str) -> None:
     """The time grows with the text, not with its square: reading holds up every other request."""
-    with at_most(1):
+    with at_most(0.5):
         text_reply.read(text, SHOWN)
         text_reply.quoted({"A1": text})
 

@@ -168,5 +168,5 @@ def test_picks_by_place_value_and_text(answer: str, choices: tuple[str, ...], le
 )
 def test_no_text_takes_long(text: str) -> None:
     """The time grows with the text, not with its square."""
-    with at_most(1):
+    with at_most(0.5):
         picked(text, CITIES, "ABCD")

@@ -38,5 +38,5 @@ def test_requests_at_once_change_nothing_for_each_other() -> None:
 
 
 def test_a_request_of_seven_calls_takes_little_of_its_own() -> None:
-    """CPU outside the calls, with answers of 1,200 characters, within a few times the benchmark's bar: a test machine may be slow."""
-    assert mixture_limits.own_work(0, 25, 1200)["mean cpu ms"][0] <= 4 * mixture_limits.CPU_BAR_MS
+    """CPU outside the calls, with answers of 1,200 characters, within twice the benchmark's bar: a slow machine passes that alone."""
+    assert mixture_limits.own_work(0, 25, 1200)["mean cpu ms"][0] <= 2 * mixture_limits.CPU_BAR_MS
